@@ -1,0 +1,194 @@
+//! The tree of a filter or path, under the rule names of RFC 7644 figure 1.
+
+use std::ops::Deref;
+
+/// `FILTER` (RFC 7644 section 3.4.2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Filter {
+    /// `userName eq "x"`, `title pr`
+    Attr(AttrExp),
+    /// `emails[type eq "work"]`; one and the same value must fulfil all of it.
+    ValuePath(ValuePath),
+    /// At least two operands, none of them an `And` itself.
+    And(Operands<Filter>),
+    /// At least two operands, none of them an `Or` itself.
+    Or(Operands<Filter>),
+    /// `not (…)`
+    Not(Box<Filter>),
+}
+
+/// `valFilter`: what stands in brackets. No value path nests in it (errata 4690, 7322).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ValFilter {
+    /// `type eq "work"`
+    Attr(AttrExp),
+    /// At least two operands, none of them an `And` itself.
+    And(Operands<ValFilter>),
+    /// At least two operands, none of them an `Or` itself.
+    Or(Operands<ValFilter>),
+    /// `not (…)`
+    Not(Box<ValFilter>),
+}
+
+/// `attrExp`: a test of one attribute.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AttrExp {
+    /// `attrPath SP "pr"`
+    Present(AttrPath),
+    /// `attrPath SP compareOp SP compValue`
+    Compare(AttrPath, CompareOp, CompValue),
+}
+
+/// `valuePath`: `attrPath "[" valFilter "]"`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ValuePath {
+    /// The multi-valued (or single complex) attribute.
+    pub path: AttrPath,
+    /// What one value must fulfil.
+    pub filter: ValFilter,
+}
+
+/// `attrPath`: `[URI ":"] ATTRNAME *1subAttr` (RFC 7644 section 3.10), spelled as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AttrPath {
+    /// The schema URN before the last colon.
+    pub urn: Option<String>,
+    /// The attribute.
+    pub name: String,
+    /// The sub-attribute after the dot.
+    pub sub: Option<String>,
+}
+
+/// `PATH` of a PATCH operation (RFC 7644 section 3.5.2 figure 7).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PatchPath {
+    /// `name.familyName`
+    Attr(AttrPath),
+    /// `emails[type eq "work"]` and `emails[type eq "work"].value`
+    Value {
+        /// The attribute and its value filter.
+        value_path: ValuePath,
+        /// The sub-attribute behind the bracket.
+        sub: Option<String>,
+    },
+}
+
+/// `compareOp`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // The RFC's own keywords.
+pub enum CompareOp {
+    Eq,
+    Ne,
+    Co,
+    Sw,
+    Ew,
+    Gt,
+    Ge,
+    Lt,
+    Le,
+}
+
+/// `compValue`: a JSON literal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CompValue {
+    /// `true`, `false`
+    Bool(bool),
+    /// `null`
+    Null,
+    /// A JSON number, as it was written.
+    Number(Number),
+    /// A JSON string, unescaped.
+    String(String),
+}
+
+/// A JSON number in the digits it was written with, so that no precision is lost.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Number(pub(crate) String);
+
+impl Number {
+    /// The text, for example `1.50` or `1e3`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Two or more operands of `and` or `or`, in source order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Operands<T>(Vec<T>);
+
+impl<T> Deref for Operands<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl Filter {
+    /// `a and b and …`; nested conjunctions are flattened, a single operand stays itself.
+    ///
+    /// # Panics
+    /// Without operands.
+    pub fn and(operands: Vec<Filter>) -> Filter {
+        flatten(operands, Filter::And, |it| match it {
+            Filter::And(inner) => Ok(inner.0),
+            other => Err(other),
+        })
+    }
+
+    /// `a or b or …`; nested disjunctions are flattened, a single operand stays itself.
+    ///
+    /// # Panics
+    /// Without operands.
+    pub fn or(operands: Vec<Filter>) -> Filter {
+        flatten(operands, Filter::Or, |it| match it {
+            Filter::Or(inner) => Ok(inner.0),
+            other => Err(other),
+        })
+    }
+}
+
+impl ValFilter {
+    /// `a and b and …`; nested conjunctions are flattened, a single operand stays itself.
+    ///
+    /// # Panics
+    /// Without operands.
+    pub fn and(operands: Vec<ValFilter>) -> ValFilter {
+        flatten(operands, ValFilter::And, |it| match it {
+            ValFilter::And(inner) => Ok(inner.0),
+            other => Err(other),
+        })
+    }
+
+    /// `a or b or …`; nested disjunctions are flattened, a single operand stays itself.
+    ///
+    /// # Panics
+    /// Without operands.
+    pub fn or(operands: Vec<ValFilter>) -> ValFilter {
+        flatten(operands, ValFilter::Or, |it| match it {
+            ValFilter::Or(inner) => Ok(inner.0),
+            other => Err(other),
+        })
+    }
+}
+
+fn flatten<T>(operands: Vec<T>, join: fn(Operands<T>) -> T, open: fn(T) -> Result<Vec<T>, T>) -> T {
+    let mut flat = Vec::with_capacity(operands.len());
+    for operand in operands {
+        match open(operand) {
+            Ok(inner) => flat.extend(inner),
+            Err(other) => flat.push(other),
+        }
+    }
+    match flat.len() {
+        0 => panic!("`and` and `or` need an operand"),
+        1 => flat.remove(0),
+        _ => join(Operands(flat)),
+    }
+}
+
+impl AttrPath {
+    /// A path of the core schema, for example `AttrPath::new("name", Some("familyName"))`.
+    pub fn new(name: impl Into<String>, sub: Option<&str>) -> AttrPath {
+        AttrPath { urn: None, name: name.into(), sub: sub.map(Into::into) }
+    }
+}
