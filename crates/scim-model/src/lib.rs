@@ -1,1 +1,16 @@
-//! ...
+//! What SCIM means: schemas, resources, conditions, and the port to their storage
+//! (RFC 7643, RFC 7644).
+//!
+//! This crate does no I/O and reads no clock.
+
+pub mod condition;
+pub mod document;
+pub mod error;
+pub mod key;
+pub mod schema;
+pub mod store;
+
+pub use condition::Condition;
+pub use document::{Document, Policy};
+pub use error::{ScimError, ScimType};
+pub use schema::{Attribute, AttributePath, AttributeType, ResourceType, Schema, SchemaRegistry};
