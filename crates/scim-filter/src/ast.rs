@@ -88,6 +88,43 @@ pub enum CompareOp {
     Le,
 }
 
+impl CompareOp {
+    /// All nine, in the order of RFC 7644 table 3.
+    pub const ALL: [CompareOp; 9] = [
+        CompareOp::Eq,
+        CompareOp::Ne,
+        CompareOp::Co,
+        CompareOp::Sw,
+        CompareOp::Ew,
+        CompareOp::Gt,
+        CompareOp::Ge,
+        CompareOp::Lt,
+        CompareOp::Le,
+    ];
+
+    /// The RFC's word, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CompareOp::Eq => "eq",
+            CompareOp::Ne => "ne",
+            CompareOp::Co => "co",
+            CompareOp::Sw => "sw",
+            CompareOp::Ew => "ew",
+            CompareOp::Gt => "gt",
+            CompareOp::Ge => "ge",
+            CompareOp::Lt => "lt",
+            CompareOp::Le => "le",
+        }
+    }
+
+    /// The operator of a word in any letter case.
+    pub fn from_word(word: &str) -> Option<CompareOp> {
+        CompareOp::ALL
+            .into_iter()
+            .find(|it| it.as_str().eq_ignore_ascii_case(word))
+    }
+}
+
 /// `compValue`: a JSON literal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CompValue {
@@ -129,9 +166,9 @@ impl Filter {
     /// # Panics
     /// Without operands.
     pub fn and(operands: Vec<Filter>) -> Filter {
-        flatten(operands, Filter::And, |it| match it {
-            Filter::And(inner) => Ok(inner.0),
-            other => Err(other),
+        flatten(operands, Filter::And, |it, flat| match it {
+            Filter::And(inner) => flat.extend(inner.0),
+            other => flat.push(other),
         })
     }
 
@@ -140,9 +177,9 @@ impl Filter {
     /// # Panics
     /// Without operands.
     pub fn or(operands: Vec<Filter>) -> Filter {
-        flatten(operands, Filter::Or, |it| match it {
-            Filter::Or(inner) => Ok(inner.0),
-            other => Err(other),
+        flatten(operands, Filter::Or, |it, flat| match it {
+            Filter::Or(inner) => flat.extend(inner.0),
+            other => flat.push(other),
         })
     }
 }
@@ -153,9 +190,9 @@ impl ValFilter {
     /// # Panics
     /// Without operands.
     pub fn and(operands: Vec<ValFilter>) -> ValFilter {
-        flatten(operands, ValFilter::And, |it| match it {
-            ValFilter::And(inner) => Ok(inner.0),
-            other => Err(other),
+        flatten(operands, ValFilter::And, |it, flat| match it {
+            ValFilter::And(inner) => flat.extend(inner.0),
+            other => flat.push(other),
         })
     }
 
@@ -164,20 +201,17 @@ impl ValFilter {
     /// # Panics
     /// Without operands.
     pub fn or(operands: Vec<ValFilter>) -> ValFilter {
-        flatten(operands, ValFilter::Or, |it| match it {
-            ValFilter::Or(inner) => Ok(inner.0),
-            other => Err(other),
+        flatten(operands, ValFilter::Or, |it, flat| match it {
+            ValFilter::Or(inner) => flat.extend(inner.0),
+            other => flat.push(other),
         })
     }
 }
 
-fn flatten<T>(operands: Vec<T>, join: fn(Operands<T>) -> T, open: fn(T) -> Result<Vec<T>, T>) -> T {
+fn flatten<T>(operands: Vec<T>, join: fn(Operands<T>) -> T, open: fn(T, &mut Vec<T>)) -> T {
     let mut flat = Vec::with_capacity(operands.len());
     for operand in operands {
-        match open(operand) {
-            Ok(inner) => flat.extend(inner),
-            Err(other) => flat.push(other),
-        }
+        open(operand, &mut flat);
     }
     match flat.len() {
         0 => panic!("`and` and `or` need an operand"),
@@ -189,6 +223,10 @@ fn flatten<T>(operands: Vec<T>, join: fn(Operands<T>) -> T, open: fn(T) -> Resul
 impl AttrPath {
     /// A path of the core schema, for example `AttrPath::new("name", Some("familyName"))`.
     pub fn new(name: impl Into<String>, sub: Option<&str>) -> AttrPath {
-        AttrPath { urn: None, name: name.into(), sub: sub.map(Into::into) }
+        AttrPath {
+            urn: None,
+            name: name.into(),
+            sub: sub.map(Into::into),
+        }
     }
 }

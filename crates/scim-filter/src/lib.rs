@@ -3,7 +3,15 @@
 //! This crate knows nothing of users, schemas, SQL or HTTP.
 
 pub mod ast;
+mod display;
+mod error;
+mod explain;
+mod options;
+mod parser;
 
 pub use ast::{
-    AttrExp, AttrPath, CompareOp, CompValue, Filter, Number, Operands, PatchPath, ValFilter, ValuePath,
+    AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, Operands, PatchPath, ValFilter,
+    ValuePath,
 };
+pub use error::ParseError;
+pub use options::{Leniency, LeniencyKind, Mode, Options, Parsed};

@@ -1,0 +1,161 @@
+//! Why a text is no filter and no path, for the person who wrote it.
+
+use std::fmt;
+
+/// A text that is no filter or path, and why.
+///
+/// Its `Display` is one line:
+///
+/// ```
+/// let error = scim_filter::Filter::parse("userName = \"bjensen\"").unwrap_err();
+/// assert_eq!(error.offset(), 9);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    pub(crate) kind: Kind,
+    pub(crate) offset: usize,
+    pub(crate) column: usize,
+    pub(crate) expected: &'static str,
+    pub(crate) found: String,
+    pub(crate) hint: Option<&'static str>,
+    pub(crate) in_value_filter: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Syntax,
+    TooLong(usize),
+    TooDeep(usize),
+    TooManyTerms(usize),
+}
+
+impl ParseError {
+    /// Where, in bytes from the start.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Where, in characters, the first being column 1.
+    pub fn column(&self) -> usize {
+        self.column
+    }
+
+    /// What could have stood there: ``an operator such as `eq` ``.
+    pub fn expected(&self) -> &str {
+        self.expected
+    }
+
+    /// The word or sign that stood there, cut after 40 characters; empty at the end
+    /// of the text.
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// What to write instead, where the mistake is a known one.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint
+    }
+
+    /// Whether a bound of the [`Options`](crate::Options) was met, not a mistake.
+    pub fn is_limit(&self) -> bool {
+        self.kind != Kind::Syntax
+    }
+
+    /// Whether a path's mistake lies within its closed brackets, where RFC 7644
+    /// section 3.12 answers `invalidFilter`; elsewhere in a path it is `invalidPath`.
+    pub fn is_in_value_filter(&self) -> bool {
+        self.in_value_filter
+    }
+
+    pub(crate) fn syntax(
+        text: &str,
+        offset: usize,
+        expected: &'static str,
+        hint: Option<&'static str>,
+    ) -> ParseError {
+        ParseError {
+            kind: Kind::Syntax,
+            offset,
+            column: column(text, offset),
+            expected,
+            found: found(text, offset),
+            hint,
+            in_value_filter: false,
+        }
+    }
+
+    pub(crate) fn limit(text: &str, offset: usize, kind: Kind) -> ParseError {
+        ParseError {
+            kind,
+            offset,
+            column: column(text, offset),
+            expected: "a shorter or simpler text",
+            found: String::new(),
+            hint: None,
+            in_value_filter: false,
+        }
+    }
+}
+
+fn column(text: &str, offset: usize) -> usize {
+    text[..offset].chars().count() + 1
+}
+
+const LONGEST_FOUND: usize = 40;
+
+/// The word or sign at `offset`, safe to print on one line.
+fn found(text: &str, offset: usize) -> String {
+    let rest = &text[offset..];
+    let delimiter = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']' | '"' | '\'');
+    let end = match rest.chars().next() {
+        None => 0,
+        Some(first) if delimiter(first) => first.len_utf8(),
+        Some(_) => rest.find(delimiter).unwrap_or(rest.len()),
+    };
+    let mut shown = String::new();
+    for c in rest[..end].chars().take(LONGEST_FOUND) {
+        // Nothing of a client's text may start a new line or colour in a log.
+        if c.is_control() || (c.is_whitespace() && c != ' ') || c == '`' {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Syntax => {
+                write!(
+                    f,
+                    "expected {} at column {}, found ",
+                    self.expected, self.column
+                )?;
+                match self.found.as_str() {
+                    "" => f.write_str("the end")?,
+                    " " => f.write_str("a blank")?,
+                    found => write!(f, "`{found}`")?,
+                }
+                match self.hint {
+                    Some(hint) => write!(f, ": {hint}"),
+                    None => Ok(()),
+                }
+            }
+            Kind::TooLong(max) => write!(f, "longer than {max} bytes"),
+            Kind::TooDeep(max) => {
+                write!(
+                    f,
+                    "nested deeper than {max} levels at column {}",
+                    self.column
+                )
+            }
+            Kind::TooManyTerms(max) => {
+                write!(f, "more than {max} comparisons at column {}", self.column)
+            }
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
