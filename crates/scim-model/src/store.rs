@@ -355,6 +355,8 @@ pub struct NewToken {
     pub created: DateTime<Utc>,
     /// When it ends.
     pub expires: Option<DateTime<Utc>>,
+    /// It may only read: a write is answered `403` (RFC 6750 section 3.1, insufficient_scope).
+    pub read_only: bool,
     /// What it is for.
     pub note: String,
 }
@@ -374,6 +376,8 @@ pub struct Token {
     pub expires: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked: Option<DateTime<Utc>>,
+    /// It may only read: a write is answered `403` (RFC 6750 section 3.1, insufficient_scope).
+    pub read_only: bool,
     /// What it is for.
     pub note: String,
 }
