@@ -65,12 +65,20 @@ impl ScimError {
             ScimType::Sensitive => 403,
             _ => 400,
         };
-        ScimError { status, scim_type: Some(scim_type), detail: detail.into() }
+        ScimError {
+            status,
+            scim_type: Some(scim_type),
+            detail: detail.into(),
+        }
     }
 
     /// A status without `scimType`.
     pub fn status(status: u16, detail: impl Into<String>) -> ScimError {
-        ScimError { status, scim_type: None, detail: detail.into() }
+        ScimError {
+            status,
+            scim_type: None,
+            detail: detail.into(),
+        }
     }
 
     /// The error body of RFC 7644 section 3.12; `status` is a string.

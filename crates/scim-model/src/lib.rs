@@ -6,11 +6,14 @@
 pub mod condition;
 pub mod document;
 pub mod error;
+pub mod json;
 pub mod key;
 pub mod schema;
+pub mod schema_load;
 pub mod store;
 
 pub use condition::Condition;
 pub use document::{Document, Policy};
 pub use error::{ScimError, ScimType};
 pub use schema::{Attribute, AttributePath, AttributeType, ResourceType, Schema, SchemaRegistry};
+pub use schema_load::SchemaError;

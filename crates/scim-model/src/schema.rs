@@ -1,11 +1,17 @@
 //! Schemas and resource types as data (RFC 7643 sections 2, 6 and 7), and the way from an
 //! attribute path to an attribute.
+//!
+//! [`SchemaRegistry::builtin`] knows User, Group, Enterprise User and the three meta-schemas; an
+//! operator's own documents come in through [`SchemaRegistry::load`] (see [`crate::schema_load`]
+//! for the rules they obey).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use scim_filter::AttrPath;
 use serde::{Deserialize, Serialize};
+
+use crate::schema_load::{self, SchemaError};
 
 /// URN of the User schema.
 pub const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -13,16 +19,21 @@ pub const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 pub const GROUP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// URN of the Enterprise User extension.
 pub const ENTERPRISE_USER_URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+/// URN of the schema of `ServiceProviderConfig`.
+pub const SERVICE_PROVIDER_CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
+/// URN of the schema of resource types.
+pub const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
+/// URN of the schema of schemas.
+pub const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 
 /// A schema document (RFC 7643 section 7).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schema {
     /// The URN.
     pub id: Arc<str>,
     /// Human-readable name.
     pub name: String,
     /// Human-readable description.
-    #[serde(default)]
     pub description: String,
     /// Attributes in the order of the document.
     pub attributes: Vec<Arc<Attribute>>,
@@ -30,44 +41,65 @@ pub struct Schema {
 
 /// Everything that RFC 7643 section 7 says of one attribute; absent characteristics have the
 /// defaults of section 2.2.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attribute {
     /// Canonical spelling of the name.
     pub name: String,
     /// Data type.
-    #[serde(rename = "type", default)]
     pub type_: AttributeType,
     /// Whether the JSON value is an array.
-    #[serde(default)]
     pub multi_valued: bool,
     /// Human-readable description.
-    #[serde(default)]
     pub description: String,
     /// Whether a value must be present after create and replace.
-    #[serde(default)]
     pub required: bool,
     /// Suggested values; others are accepted too (7643-2.3.1-03).
-    #[serde(default)]
     pub canonical_values: Vec<String>,
     /// Whether comparisons distinguish case.
-    #[serde(default)]
     pub case_exact: bool,
     /// Who may write it, and when.
-    #[serde(default)]
     pub mutability: Mutability,
     /// When it is part of an answer.
-    #[serde(default)]
     pub returned: Returned,
     /// Scope in which values are unique.
-    #[serde(default)]
     pub uniqueness: Uniqueness,
+    /// Whether stores keep an index for filters and sorting on it. Ours, not the RFC's: it is read
+    /// from an operator's schema document and not published.
+    pub indexed: bool,
     /// Resource types, `external` or `uri`; for references only.
-    #[serde(default)]
     pub reference_types: Vec<String>,
     /// For complex attributes only.
-    #[serde(default)]
     pub sub_attributes: Vec<Arc<Attribute>>,
+}
+
+impl Attribute {
+    /// Whether it is a secret, as `password` is: it can be written and is never returned. Secrets
+    /// are validated and then dropped, so that no clear text is ever stored.
+    pub fn is_secret(&self) -> bool {
+        self.mutability == Mutability::WriteOnly
+    }
+
+    /// The sub-attribute of a name in any case.
+    pub fn sub_attribute(&self, name: &str) -> Option<&Arc<Attribute>> {
+        attribute_named(&self.sub_attributes, name)
+    }
+
+    /// Whether it is a complex attribute that points at another resource and shows that resource's
+    /// name, as `manager` does: `value`, a `$ref` to a resource type, and a readOnly `displayName`.
+    /// Only `value` is stored; the rest is added to an answer.
+    pub fn is_shown_reference(&self) -> bool {
+        let points_at_resource = |it: &Arc<Attribute>| {
+            it.reference_types
+                .iter()
+                .any(|to| !matches!(to.as_str(), "external" | "uri"))
+        };
+        !self.multi_valued
+            && self.sub_attribute("value").is_some()
+            && self.sub_attribute("$ref").is_some_and(points_at_resource)
+            && self
+                .sub_attribute("displayName")
+                .is_some_and(|it| it.mutability == Mutability::ReadOnly)
+    }
 }
 
 /// Data types of RFC 7643 section 2.3.
@@ -185,10 +217,50 @@ pub fn attribute_named<'a>(attributes: &'a [Arc<Attribute>], name: &str) -> Opti
 }
 
 impl ResourceType {
+    /// Whether its `members` are kept by the store as rows of their own, not in the document: true
+    /// for types with the Group schema.
+    pub fn has_members(&self) -> bool {
+        &*self.schema.id == GROUP_URN
+    }
+
+    /// Whether its `groups` are derived from the groups' members: true for types with the User
+    /// schema.
+    pub fn has_groups(&self) -> bool {
+        &*self.schema.id == USER_URN
+    }
+
+    /// Every schema whose attributes a resource may have, each with the URN of the object that
+    /// holds them: `None` for common and core attributes.
+    pub fn parts(&self) -> impl Iterator<Item = (Option<&Arc<str>>, &Arc<Schema>)> {
+        let extensions = self
+            .extensions
+            .iter()
+            .map(|(schema, _)| (Some(&schema.id), schema));
+        [(None, &self.common), (None, &self.schema)]
+            .into_iter()
+            .chain(extensions)
+    }
+
+    /// The single complex attributes that point at a resource and show its name, as `manager` does
+    /// ([`Attribute::is_shown_reference`]).
+    pub fn shown_references(&self) -> impl Iterator<Item = AttributePath> {
+        self.parts().flat_map(|(extension, schema)| {
+            let shown = schema.attributes.iter().filter(|it| it.is_shown_reference());
+            shown.map(move |it| AttributePath {
+                extension: extension.cloned(),
+                attribute: it.clone(),
+                sub: None,
+            })
+        })
+    }
+
     /// The schema (core, common or extension) of a URN in any case.
     pub fn schema_of(&self, urn: &str) -> Option<&Arc<Schema>> {
         let extensions = self.extensions.iter().map(|(schema, _)| schema);
-        [&self.schema].into_iter().chain(extensions).find(|it| it.id.eq_ignore_ascii_case(urn))
+        [&self.schema]
+            .into_iter()
+            .chain(extensions)
+            .find(|it| it.id.eq_ignore_ascii_case(urn))
     }
 
     /// The extension of a URN in any case.
@@ -205,19 +277,27 @@ impl ResourceType {
             Some(urn) if self.schema.id.eq_ignore_ascii_case(urn) => (None, self.core_attribute(&path.name)?),
             Some(urn) => {
                 let schema = self.extension_of(urn)?;
-                (Some(schema.id.clone()), attribute_named(&schema.attributes, &path.name)?)
+                (
+                    Some(schema.id.clone()),
+                    attribute_named(&schema.attributes, &path.name)?,
+                )
             }
         };
         let sub = match &path.sub {
             None => None,
             Some(name) => Some(attribute_named(&attribute.sub_attributes, name)?.clone()),
         };
-        Some(AttributePath { extension, attribute: attribute.clone(), sub })
+        Some(AttributePath {
+            extension,
+            attribute: attribute.clone(),
+            sub,
+        })
     }
 
     /// A common or core attribute by name in any case.
     pub fn core_attribute(&self, name: &str) -> Option<&Arc<Attribute>> {
-        attribute_named(&self.common.attributes, name).or_else(|| attribute_named(&self.schema.attributes, name))
+        attribute_named(&self.common.attributes, name)
+            .or_else(|| attribute_named(&self.schema.attributes, name))
     }
 }
 
@@ -231,8 +311,70 @@ pub struct SchemaRegistry {
 }
 
 impl SchemaRegistry {
+    /// User and Group, with Enterprise User as an optional extension of User.
+    pub fn builtin() -> SchemaRegistry {
+        BUILTIN.clone()
+    }
+
+    /// The built-in schemas and types together with an operator's documents, each a file's name and
+    /// its text. The order of the files means nothing.
+    ///
+    /// # Errors
+    /// The first document that breaks a rule of [`crate::schema_load`], with file and attribute.
+    pub fn load(files: &[(String, String)]) -> Result<SchemaRegistry, SchemaError> {
+        schema_load::extend(&BUILTIN, files)
+    }
+
+    /// A schema by URN in any case.
+    pub fn schema(&self, urn: &str) -> Option<&Arc<Schema>> {
+        self.schemas.iter().find(|it| it.id.eq_ignore_ascii_case(urn))
+    }
+
     /// A resource type by name, case-exact.
     pub fn resource_type(&self, name: &str) -> Option<&Arc<ResourceType>> {
         self.resource_types.iter().find(|it| &*it.name == name)
     }
+
+    /// A resource type by endpoint, for example `/Users`, case-exact.
+    pub fn resource_type_at(&self, endpoint: &str) -> Option<&Arc<ResourceType>> {
+        self.resource_types.iter().find(|it| &*it.endpoint == endpoint)
+    }
 }
+
+static BUILTIN: LazyLock<SchemaRegistry> = LazyLock::new(|| {
+    let schema = |text| Arc::new(schema_load::builtin(text));
+    let common = schema(include_str!("schema/common.json"));
+    let user = schema(include_str!("schema/user.json"));
+    let group = schema(include_str!("schema/group.json"));
+    let enterprise_user = schema(include_str!("schema/enterprise-user.json"));
+    let resource_types = vec![
+        Arc::new(ResourceType {
+            name: "User".into(),
+            endpoint: "/Users".into(),
+            description: user.description.clone(),
+            common: common.clone(),
+            schema: user.clone(),
+            extensions: vec![(enterprise_user.clone(), false)],
+        }),
+        Arc::new(ResourceType {
+            name: "Group".into(),
+            endpoint: "/Groups".into(),
+            description: group.description.clone(),
+            common,
+            schema: group.clone(),
+            extensions: Vec::new(),
+        }),
+    ];
+    let schemas = vec![
+        user,
+        group,
+        enterprise_user,
+        schema(include_str!("schema/service-provider-config.json")),
+        schema(include_str!("schema/resource-type.json")),
+        schema(include_str!("schema/schema.json")),
+    ];
+    SchemaRegistry {
+        schemas,
+        resource_types,
+    }
+});

@@ -1,0 +1,303 @@
+//! JSON text to a [`Value`], with the refusals that SCIM needs (RFC 8259; A-58).
+//!
+//! `serde_json` would do, but for three things: it keeps the last of two members of one name, it
+//! cannot see that `userName` and `USERNAME` are one attribute, and with numbers of any precision it
+//! takes an object with a certain secret member name for a number. This parser has none of them, and
+//! says where the text is wrong in the words of an administrator.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Number, Value};
+
+use crate::error::{ScimError, ScimType};
+
+/// Objects and arrays in each other, at most so deep.
+pub const MAX_DEPTH: usize = 64;
+
+/// Parses a body. Numbers keep the digits they were written with; a leading byte order mark is
+/// skipped.
+///
+/// # Errors
+/// `invalidSyntax` for anything that is not one JSON value in UTF-8, for two members of one object
+/// whose names differ in ASCII case at most, for U+0000 in a string, which PostgreSQL cannot store,
+/// and for nesting beyond [`MAX_DEPTH`].
+pub fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| refused(format!("the body is not UTF-8 at byte {}", error.valid_up_to())))?;
+    let mut parser = Parser {
+        text,
+        at: 0,
+        depth: 0,
+    };
+    parser.skip_space();
+    let value = parser.value()?;
+    parser.skip_space();
+    if parser.at < text.len() {
+        return Err(parser.unexpected("the end"));
+    }
+    Ok(value)
+}
+
+fn refused(detail: String) -> ScimError {
+    ScimError::new(ScimType::InvalidSyntax, detail)
+}
+
+/// **Invariant.** `at` is a character boundary of `text`.
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn value(&mut self) -> Result<Value, ScimError> {
+        match self.peek() {
+            Some(b'{') => self.nested(Parser::object),
+            Some(b'[') => self.nested(Parser::array),
+            Some(b'"') => self.string().map(Value::String),
+            Some(b't') => self.literal("true", Value::Bool(true)),
+            Some(b'f') => self.literal("false", Value::Bool(false)),
+            Some(b'n') => self.literal("null", Value::Null),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => Err(self.unexpected("a value")),
+        }
+    }
+
+    fn nested(&mut self, parse: impl Fn(&mut Self) -> Result<Value, ScimError>) -> Result<Value, ScimError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(refused(format!(
+                "the body is nested deeper than {MAX_DEPTH} levels"
+            )));
+        }
+        let value = parse(self);
+        self.depth -= 1;
+        value
+    }
+
+    fn object(&mut self) -> Result<Value, ScimError> {
+        self.at += 1;
+        self.skip_space();
+        let mut members = Map::new();
+        let mut names = Names::default();
+        if self.eat(b'}') {
+            return Ok(Value::Object(members));
+        }
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.unexpected("a member name in double quotes"));
+            }
+            let name = self.string()?;
+            if names.has(&members, &name) {
+                return Err(refused(format!(
+                    "`{name}` occurs twice in one object{}",
+                    self.position(self.at)
+                )));
+            }
+            self.skip_space();
+            if !self.eat(b':') {
+                return Err(self.unexpected("`:`"));
+            }
+            self.skip_space();
+            let value = self.value()?;
+            names.note(&name, members.len());
+            members.insert(name, value);
+            self.skip_space();
+            if self.eat(b'}') {
+                return Ok(Value::Object(members));
+            }
+            if !self.eat(b',') {
+                return Err(self.unexpected("`,` or `}`"));
+            }
+            self.skip_space();
+        }
+    }
+
+    fn array(&mut self) -> Result<Value, ScimError> {
+        self.at += 1;
+        self.skip_space();
+        let mut values = Vec::new();
+        if self.eat(b']') {
+            return Ok(Value::Array(values));
+        }
+        loop {
+            values.push(self.value()?);
+            self.skip_space();
+            if self.eat(b']') {
+                return Ok(Value::Array(values));
+            }
+            if !self.eat(b',') {
+                return Err(self.unexpected("`,` or `]`"));
+            }
+            self.skip_space();
+        }
+    }
+
+    fn string(&mut self) -> Result<String, ScimError> {
+        self.at += 1;
+        let mut string = String::new();
+        loop {
+            let run = self
+                .rest()
+                .bytes()
+                .take_while(|&byte| byte != b'"' && byte != b'\\' && byte >= b' ')
+                .count();
+            string.push_str(&self.text[self.at..self.at + run]);
+            self.at += run;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(string);
+                }
+                Some(b'\\') => string.push(self.escape()?),
+                Some(_) => return Err(self.unexpected("no control character in a string")),
+                None => return Err(self.unexpected("`\"`")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, ScimError> {
+        let start = self.at;
+        let escaped = self.text.as_bytes().get(start + 1).copied();
+        let plain = match escaped {
+            Some(b'u') => return self.unicode_escape(),
+            Some(c @ (b'"' | b'\\' | b'/')) => c.into(),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            _ => return Err(self.unexpected("an escape sequence of JSON")),
+        };
+        self.at += 2;
+        Ok(plain)
+    }
+
+    fn unicode_escape(&mut self) -> Result<char, ScimError> {
+        let start = self.at;
+        let Some(unit) = self.code_unit() else {
+            return Err(self.unexpected("four hexadecimal digits after `\\u`"));
+        };
+        let code = match unit {
+            0 => return Err(refused(format!("a string holds U+0000{}", self.position(start)))),
+            0xd800..0xdc00 => match self.code_unit() {
+                Some(low @ 0xdc00..0xe000) => 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00),
+                _ => {
+                    return Err(refused(format!(
+                        "a string holds half a surrogate pair{}",
+                        self.position(start)
+                    )));
+                }
+            },
+            _ => unit,
+        };
+        char::from_u32(code).ok_or_else(|| {
+            refused(format!(
+                "a string holds half a surrogate pair{}",
+                self.position(start)
+            ))
+        })
+    }
+
+    /// `\uXXXX` at the current position.
+    fn code_unit(&mut self) -> Option<u32> {
+        let digits = self
+            .text
+            .as_bytes()
+            .get(self.at..self.at + 6)?
+            .strip_prefix(b"\\u")?;
+        let unit = digits.iter().try_fold(0, |unit, &digit| {
+            Some(unit << 4 | char::from(digit).to_digit(16)?)
+        })?;
+        self.at += 6;
+        Some(unit)
+    }
+
+    fn number(&mut self) -> Result<Value, ScimError> {
+        let length = self
+            .rest()
+            .bytes()
+            .take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+            .count();
+        let number = self.text[self.at..self.at + length]
+            .parse::<Number>()
+            .map_err(|_| self.unexpected("a JSON number"))?;
+        self.at += length;
+        Ok(Value::Number(number))
+    }
+
+    fn literal(&mut self, word: &str, value: Value) -> Result<Value, ScimError> {
+        if !self.rest().starts_with(word) {
+            return Err(self.unexpected("a value"));
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn skip_space(&mut self) {
+        self.at += self
+            .rest()
+            .bytes()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+            .count();
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn unexpected(&self, expected: &str) -> ScimError {
+        if self.text.trim().is_empty() {
+            return refused("the body is empty, expected JSON".to_owned());
+        }
+        refused(format!(
+            "the body is not JSON: expected {expected}{}",
+            self.position(self.at)
+        ))
+    }
+
+    fn position(&self, at: usize) -> String {
+        let before = &self.text[..at];
+        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        format!(" at line {line} column {column}")
+    }
+}
+
+/// The names seen in one object. Few are compared one by one, many through a set, so that an object
+/// of a hundred thousand members costs no more than its length.
+#[derive(Default)]
+struct Names {
+    folded: HashSet<String>,
+}
+
+const FEW: usize = 24;
+
+impl Names {
+    fn has(&mut self, members: &Map<String, Value>, name: &str) -> bool {
+        if members.len() < FEW {
+            return members.keys().any(|it| it.eq_ignore_ascii_case(name));
+        }
+        if self.folded.is_empty() {
+            self.folded = members.keys().map(|it| it.to_ascii_lowercase()).collect();
+        }
+        self.folded.contains(&name.to_ascii_lowercase())
+    }
+
+    fn note(&mut self, name: &str, count: usize) {
+        if count >= FEW {
+            self.folded.insert(name.to_ascii_lowercase());
+        }
+    }
+}
