@@ -5,8 +5,40 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, Timelike, Utc};
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizer, ComposingNormalizerBorrowed};
+use serde_json::Value;
+
+use crate::schema::{Attribute, AttributeType};
+
+/// The key of one value of a simple attribute: text, or a boolean for booleans.
+///
+/// `None` when the value has no key: it is `null`, complex, or not of the attribute's type.
+pub fn of(attribute: &Attribute, value: &Value) -> Option<Value> {
+    match (attribute.type_, value) {
+        (AttributeType::Boolean, Value::Bool(_)) => Some(value.clone()),
+        (AttributeType::Integer | AttributeType::Decimal, Value::Number(it)) => {
+            number(it.as_str()).map(Value::String)
+        }
+        (AttributeType::DateTime, Value::String(it)) => date_time(it).map(Value::String),
+        (AttributeType::String | AttributeType::Reference | AttributeType::Binary, Value::String(it)) => {
+            Some(Value::String(text(attribute, it).into_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// The key of a value of a string, reference or binary attribute. References and binary values are
+/// case-exact whatever their schema says (7643-2.3.6-03, 7643-2.3.7-03).
+pub fn text<'a>(attribute: &Attribute, value: &'a str) -> Cow<'a, str> {
+    match attribute.type_ {
+        AttributeType::Binary => binary(value),
+        AttributeType::Reference => exact(value),
+        _ if attribute.case_exact => exact(value),
+        _ => fold(value),
+    }
+}
 
 /// The key of a string whose attribute has `caseExact` false: width mapping, full case folding and
 /// NFC, in the manner of RFC 8265 `UsernameCaseMapped`, refusing nothing.
@@ -17,14 +49,145 @@ pub fn fold(text: &str) -> Cow<'_, str> {
         }
         return Cow::Borrowed(text);
     }
+    // Normalised before folding too: U+0345 is a letter when folded and a mark when reordered.
     let mapped = map_width(text);
-    let folded = CaseMapper::new().fold_string(&mapped);
+    let composed = NFC.normalize(&mapped);
+    let folded = CaseMapper::new().fold_string(&composed);
     Cow::Owned(NFC.normalize(&folded).into_owned())
 }
 
 /// The key of a string whose attribute has `caseExact` true: its NFC form (RFC 7644 section 7.8).
 pub fn exact(text: &str) -> Cow<'_, str> {
     NFC.normalize(text)
+}
+
+/// The key of a binary value: its base64 without padding, so that both legal spellings of the same
+/// octets are one (7643-2.3.6-02).
+fn binary(base64: &str) -> Cow<'_, str> {
+    Cow::Borrowed(base64.trim_end_matches('='))
+}
+
+/// The key of a number in the digits it was written with: `1`, `1.0` and `10e-1` have the same.
+/// Nothing is rounded.
+///
+/// `None` when the text is no JSON number, has more than 1,000 significant digits, or its first
+/// digit stands more than 1,000 places from the point.
+pub fn number(lexeme: &str) -> Option<String> {
+    let (negative, unsigned) = match lexeme.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, lexeme),
+    };
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let exponent_digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    if ![whole, fraction, exponent_digits].into_iter().all(is_digits) {
+        return None;
+    }
+    let digits = format!("{whole}{fraction}");
+    let Some(first) = digits.find(|digit| digit != '0') else {
+        return Some(ZERO.to_owned());
+    };
+    // The number is 0.DIGITS times ten to the power of the scale.
+    let digits = digits[first..].trim_end_matches('0');
+    let scale = i64::try_from(whole.len()).ok()? - i64::try_from(first).ok()?
+        + exponent.parse::<i32>().map(i64::from).ok()?;
+    if digits.len() > MAX_DIGITS || scale.abs() > MAX_SCALE {
+        return None;
+    }
+    Some(if negative {
+        let complement: String = digits
+            .bytes()
+            .map(|digit| char::from(b'0' + b'9' - digit))
+            .collect();
+        format!("-{:04}{complement}~", MAX_SCALE - scale)
+    } else {
+        format!("1{:04}{digits}", MAX_SCALE + scale)
+    })
+}
+
+/// Sorts after every negative number (`-`) and before every positive one (`1`).
+const ZERO: &str = "0";
+const MAX_DIGITS: usize = 1_000;
+const MAX_SCALE: i64 = 1_000;
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The key of an xsd:dateTime: the instant in UTC with milliseconds, `2024-03-10T12:00:00.500Z`.
+/// Without a zone it is UTC, and finer fractions are cut off. `24:00:00` is the next day's
+/// midnight; a leap second is no xsd:dateTime.
+///
+/// `None` when the text is no xsd:dateTime or the instant lies outside the years 0000 to 9999.
+pub fn date_time(text: &str) -> Option<String> {
+    let (date, time) = text.split_once('T')?;
+    let (clock, rest) = time.split_at_checked("HH:MM:SS".len())?;
+    let (fraction, zone) = split_fraction(rest)?;
+    let [hour, minute, second] = fixed_digits(clock, ':', [2, 2, 2])?;
+    let [year, month, day] = fixed_digits(date, '-', [4, 2, 2])?;
+    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+    let is_next_midnight =
+        (hour, minute, second) == (24, 0, 0) && fraction.bytes().all(|digit| digit == b'0');
+    let local = if is_next_midnight {
+        date.succ_opt()?.and_hms_opt(0, 0, 0)?
+    } else {
+        let milliseconds = format!("{fraction:0<3.3}").parse().ok()?;
+        date.and_hms_milli_opt(hour, minute, second, milliseconds)?
+    };
+    spell(local.checked_sub_signed(offset(zone)?)?)
+}
+
+/// The key of an instant, as [`date_time`] spells it.
+///
+/// `None` outside the years 0000 to 9999.
+pub fn instant(time: DateTime<Utc>) -> Option<String> {
+    spell(time.naive_utc())
+}
+
+fn spell(utc: NaiveDateTime) -> Option<String> {
+    let year = utc.year();
+    if !(0..=9999).contains(&year) {
+        return None;
+    }
+    let (month, day, hour, minute, second) = (utc.month(), utc.day(), utc.hour(), utc.minute(), utc.second());
+    let millisecond = utc.nanosecond() / 1_000_000;
+    Some(format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z"
+    ))
+}
+
+/// Splits what follows the seconds into the digits of the fraction and the zone.
+fn split_fraction(rest: &str) -> Option<(&str, &str)> {
+    let Some(rest) = rest.strip_prefix('.') else {
+        return Some(("", rest));
+    };
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    (end > 0).then(|| rest.split_at(end))
+}
+
+/// What a zone is ahead of UTC.
+fn offset(zone: &str) -> Option<Duration> {
+    let (sign, clock) = match zone.as_bytes().first() {
+        None => return Some(Duration::zero()),
+        Some(b'Z') if zone.len() == 1 => return Some(Duration::zero()),
+        Some(b'+') => (1, &zone[1..]),
+        Some(b'-') => (-1, &zone[1..]),
+        Some(_) => return None,
+    };
+    let [hours, minutes] = fixed_digits(clock, ':', [2, 2])?;
+    let is_zone = minutes < 60 && hours * 60 + minutes <= 14 * 60;
+    is_zone.then(|| Duration::minutes(sign * i64::from(hours * 60 + minutes)))
+}
+
+/// Numbers of exactly so many digits with a separator between them.
+fn fixed_digits<const N: usize>(text: &str, separator: char, lengths: [usize; N]) -> Option<[u32; N]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; N];
+    for (number, length) in numbers.iter_mut().zip(lengths) {
+        let part = parts.next().filter(|it| it.len() == length && is_digits(it))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
 }
 
 const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfc();

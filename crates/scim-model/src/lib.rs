@@ -8,12 +8,14 @@ pub mod document;
 pub mod error;
 pub mod json;
 pub mod key;
+pub mod normal;
 pub mod schema;
 pub mod schema_load;
 pub mod store;
 
-pub use condition::Condition;
+pub use condition::{Condition, ElementCondition};
 pub use document::{Document, Policy};
 pub use error::{ScimError, ScimType};
+pub use normal::Subject;
 pub use schema::{Attribute, AttributePath, AttributeType, ResourceType, Schema, SchemaRegistry};
 pub use schema_load::SchemaError;

@@ -1,0 +1,179 @@
+//! The normal form: what conditions are evaluated on, and what is stored beside a document for the
+//! databases to do the same.
+
+use serde_json::{Map, Value, json};
+
+use crate::document::Document;
+use crate::key;
+use crate::schema::{Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned};
+use crate::store::{Reference, Stored};
+
+impl Document {
+    /// The document with every value replaced by its comparison key ([`key::of`]) and with its
+    /// `schemas`: strings folded or exact, dateTimes in UTC, numbers as ordered text, booleans as
+    /// they are. Values that are never returned are left out: nobody may search for them.
+    pub fn normal_form(&self, resource_type: &ResourceType) -> Map<String, Value> {
+        let mut normal = normal_resource(&self.0, resource_type);
+        if let Some(attribute) = resource_type.core_attribute("schemas") {
+            let extensions = resource_type.extensions.iter().map(|(schema, _)| &schema.id);
+            let present = extensions.filter(|urn| normal.contains_key(&***urn));
+            let urns = [&resource_type.schema.id]
+                .into_iter()
+                .chain(present)
+                .map(|urn| json!(&**urn))
+                .collect();
+            normal
+                .extend(normal_value(attribute, &Value::Array(urns)).map(|it| (attribute.name.clone(), it)));
+        }
+        normal
+    }
+}
+
+/// The normal form of a whole resource: of its document, and of `id`, `meta`, `members` and
+/// `groups` too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subject(pub(crate) Map<String, Value>);
+
+impl Subject {
+    /// From a resource as a client sees it, all attributes included.
+    pub fn of_resource(resource: &Map<String, Value>, resource_type: &ResourceType) -> Subject {
+        Subject(normal_resource(resource, resource_type))
+    }
+
+    /// From a resource as it is stored; `base_url` is what stands before the endpoint in
+    /// `meta.location` and `$ref`, without a trailing slash.
+    ///
+    /// # Errors
+    /// The stored document is no JSON object.
+    pub fn of_stored(
+        stored: &Stored,
+        resource_type: &ResourceType,
+        base_url: &str,
+    ) -> Result<Subject, serde_json::Error> {
+        let mut resource: Map<String, Value> = serde_json::from_str(&stored.document)?;
+        let id = stored.id.to_string();
+        let meta = json!({
+            "resourceType": &*stored.resource_type,
+            "created": key::instant(stored.created),
+            "lastModified": key::instant(stored.last_modified),
+            "location": format!("{base_url}{}/{id}", resource_type.endpoint),
+            "version": format!("W/\"{}\"", stored.version),
+        });
+        resource.insert("id".to_owned(), id.into());
+        resource.insert("meta".to_owned(), meta);
+        if let Some(members) = &stored.members {
+            resource.insert(
+                "members".to_owned(),
+                members.iter().map(|it| member(it, base_url)).collect(),
+            );
+        }
+        if let Some(groups) = &stored.groups {
+            resource.insert(
+                "groups".to_owned(),
+                groups.iter().map(|it| group(it, base_url)).collect(),
+            );
+        }
+        Ok(Subject::of_resource(&resource, resource_type))
+    }
+}
+
+fn member(reference: &Reference, base_url: &str) -> Value {
+    let Reference {
+        id,
+        resource_type,
+        display,
+    } = reference;
+    // Members are Users and Groups (RFC 7643 section 4.2); both endpoints are the plural.
+    json!({"value": id.to_string(), "$ref": format!("{base_url}/{resource_type}s/{id}"), "type": &**resource_type, "display": display})
+}
+
+fn group(reference: &Reference, base_url: &str) -> Value {
+    let Reference { id, display, .. } = reference;
+    json!({"value": id.to_string(), "$ref": format!("{base_url}/Groups/{id}"), "type": "direct", "display": display})
+}
+
+/// The key that a resource is sorted by (RFC 7644 section 3.4.2.3, A-72): of a multi-valued
+/// attribute the primary value's, else the first value's.
+pub fn sort_key(path: &AttributePath, normal_form: &Map<String, Value>) -> Option<String> {
+    let mut value = holder(path, normal_form)?.get(&path.attribute.name)?;
+    if let Value::Array(values) = value {
+        value = values
+            .iter()
+            .find(|it| it["primary"] == Value::Bool(true))
+            .or(values.first())?;
+    }
+    if let Some(sub) = &path.sub {
+        value = value.get(&sub.name)?;
+        if let Value::Array(values) = value {
+            value = values.first()?;
+        }
+    }
+    match value {
+        Value::String(key) => Some(key.clone()),
+        Value::Bool(key) => Some(key.to_string()),
+        _ => None,
+    }
+}
+
+/// The object that holds the path's attribute: the resource, or an extension in it.
+pub(crate) fn holder<'a>(
+    path: &AttributePath,
+    normal_form: &'a Map<String, Value>,
+) -> Option<&'a Map<String, Value>> {
+    match &path.extension {
+        Some(urn) => normal_form.get(&**urn)?.as_object(),
+        None => Some(normal_form),
+    }
+}
+
+fn normal_resource(resource: &Map<String, Value>, resource_type: &ResourceType) -> Map<String, Value> {
+    let mut normal = Map::new();
+    for (name, value) in resource {
+        if let Some(attribute) = resource_type.core_attribute(name) {
+            normal.extend(normal_value(attribute, value).map(|it| (attribute.name.clone(), it)));
+        } else if let (Some(schema), Value::Object(members)) = (resource_type.extension_of(name), value) {
+            normal.extend(normal_object(&schema.attributes, members).map(|it| (schema.id.to_string(), it)));
+        }
+    }
+    normal
+}
+
+fn normal_object(attributes: &[std::sync::Arc<Attribute>], members: &Map<String, Value>) -> Option<Value> {
+    let mut normal = Map::new();
+    for (name, value) in members {
+        if let Some(attribute) = crate::schema::attribute_named(attributes, name) {
+            normal.extend(normal_value(attribute, value).map(|it| (attribute.name.clone(), it)));
+        }
+    }
+    (!normal.is_empty()).then_some(Value::Object(normal))
+}
+
+fn normal_value(attribute: &Attribute, value: &Value) -> Option<Value> {
+    if is_secret(attribute) {
+        return None;
+    }
+    if !attribute.multi_valued {
+        return normal_single(attribute, value);
+    }
+    let normal: Vec<Value> = match value {
+        Value::Array(values) => values
+            .iter()
+            .filter_map(|it| normal_single(attribute, it))
+            .collect(),
+        single => normal_single(attribute, single).into_iter().collect(),
+    };
+    (!normal.is_empty()).then_some(Value::Array(normal))
+}
+
+fn normal_single(attribute: &Attribute, value: &Value) -> Option<Value> {
+    match (attribute.type_, value) {
+        (AttributeType::Complex, Value::Object(members)) => normal_object(&attribute.sub_attributes, members),
+        (AttributeType::Complex, _) => None,
+        _ => key::of(attribute, value),
+    }
+}
+
+/// Whether a value can be written but never read, and so never searched for either.
+pub(crate) fn is_secret(attribute: &Attribute) -> bool {
+    attribute.returned == Returned::Never || attribute.mutability == Mutability::WriteOnly
+}
