@@ -320,8 +320,9 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
         ));
     }
     let reference_types = strings(file, &path, document, "referenceTypes")?;
-    if (type_ == AttributeType::Reference) == reference_types.is_empty() {
-        let reason = "references, and nothing else, have `referenceTypes`: names of resource types, `external` or `uri`";
+    // Without them a reference may be any URI: RFC 7643 section 7 does not require them.
+    if type_ != AttributeType::Reference && !reference_types.is_empty() {
+        let reason = "only references have `referenceTypes`: names of resource types, `external` or `uri`";
         return Err(wrong_attribute(file, &path, reason));
     }
     let indexed = flag(file, &path, document, "indexed")?;
