@@ -97,7 +97,7 @@ impl Condition {
             Condition::Attribute(path, _) => visitor(path),
             Condition::Element(_, condition) => condition.visit(visitor),
             Condition::And(operands) | Condition::Or(operands) => {
-                operands.iter().for_each(|it| it.visit(visitor))
+                operands.iter().for_each(|it| it.visit(visitor));
             }
             Condition::Not(operand) => operand.visit(visitor),
         }

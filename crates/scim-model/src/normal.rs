@@ -1,11 +1,15 @@
 //! The normal form: what conditions are evaluated on, and what is stored beside a document for the
 //! databases to do the same.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use crate::document::Document;
 use crate::key;
-use crate::schema::{Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned};
+use crate::schema::{
+    Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, attribute_named,
+};
 use crate::store::{Reference, Stored};
 
 impl Document {
@@ -138,10 +142,10 @@ fn normal_resource(resource: &Map<String, Value>, resource_type: &ResourceType) 
     normal
 }
 
-fn normal_object(attributes: &[std::sync::Arc<Attribute>], members: &Map<String, Value>) -> Option<Value> {
+fn normal_object(attributes: &[Arc<Attribute>], members: &Map<String, Value>) -> Option<Value> {
     let mut normal = Map::new();
     for (name, value) in members {
-        if let Some(attribute) = crate::schema::attribute_named(attributes, name) {
+        if let Some(attribute) = attribute_named(attributes, name) {
             normal.extend(normal_value(attribute, value).map(|it| (attribute.name.clone(), it)));
         }
     }
@@ -149,7 +153,7 @@ fn normal_object(attributes: &[std::sync::Arc<Attribute>], members: &Map<String,
 }
 
 fn normal_value(attribute: &Attribute, value: &Value) -> Option<Value> {
-    if is_secret(attribute) {
+    if is_never_returned(attribute) {
         return None;
     }
     if !attribute.multi_valued {
@@ -174,6 +178,6 @@ fn normal_single(attribute: &Attribute, value: &Value) -> Option<Value> {
 }
 
 /// Whether a value can be written but never read, and so never searched for either.
-pub(crate) fn is_secret(attribute: &Attribute) -> bool {
+pub(crate) fn is_never_returned(attribute: &Attribute) -> bool {
     attribute.returned == Returned::Never || attribute.mutability == Mutability::WriteOnly
 }

@@ -9,10 +9,8 @@ use super::{Condition, ElementCondition, Operand, Test};
 use crate::document::Policy;
 use crate::error::{ScimError, ScimType};
 use crate::key;
-use crate::normal::is_secret;
-use crate::schema::{
-    Attribute, AttributePath, AttributeType, GROUP_URN, ResourceType, USER_URN, attribute_named,
-};
+use crate::normal::is_never_returned;
+use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
 
 /// Where a filter is resolved.
 pub(super) struct Scope<'a> {
@@ -192,7 +190,7 @@ fn sub_attribute(path: &AttrPath, parent: &AttributePath) -> Result<AttributePat
 }
 
 fn present<T: Tree>(path: AttributePath) -> Result<T, ScimError> {
-    refuse_secret(&path)?;
+    refuse_never_returned(&path)?;
     Ok(if is_always_there(&path) {
         T::always(true)
     } else {
@@ -201,7 +199,7 @@ fn present<T: Tree>(path: AttributePath) -> Result<T, ScimError> {
 }
 
 fn compare<T: Tree>(path: AttributePath, operator: CompareOp, value: &CompValue) -> Result<T, ScimError> {
-    refuse_secret(&path)?;
+    refuse_never_returned(&path)?;
     match (operator, value) {
         // true when absent, and of several values when none is equal.
         (CompareOp::Ne, value) => Ok(compare::<T>(path, CompareOp::Eq, value)?.negated()),
@@ -357,8 +355,8 @@ fn is_primary(path: &AttributePath) -> bool {
 }
 
 /// A filter on a value that is never returned would tell it, letter by letter.
-fn refuse_secret(path: &AttributePath) -> Result<(), ScimError> {
-    if is_secret(&path.attribute) || path.sub.as_deref().is_some_and(is_secret) {
+fn refuse_never_returned(path: &AttributePath) -> Result<(), ScimError> {
+    if is_never_returned(&path.attribute) || path.sub.as_deref().is_some_and(is_never_returned) {
         return Err(invalid(format!(
             "`{path}` is never returned and cannot be filtered by"
         )));
@@ -483,12 +481,12 @@ pub(super) fn sort_paths(
             paths.push(None);
             continue;
         };
-        refuse_secret(&found)
+        refuse_never_returned(&found)
             .map_err(|_| refuse(format!("`{path}` is never returned and cannot be sorted by")))?;
         let found = with_value(found).map_err(|it| refuse(it.detail))?;
         let is_derived = found.extension.is_none()
-            && (*resource_type.schema.id == *GROUP_URN && found.attribute.name == "members"
-                || *resource_type.schema.id == *USER_URN && found.attribute.name == "groups");
+            && (resource_type.has_members() && found.attribute.name == "members"
+                || resource_type.has_groups() && found.attribute.name == "groups");
         if is_derived {
             return Err(refuse(format!(
                 "`{path}` cannot be sorted by: its values have no order"
