@@ -1,21 +1,570 @@
-//! A resource's own attributes in canonical form.
+//! A resource's own attributes in canonical form: from what a client sent, to what is stored.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::error::{ScimError, ScimType};
+use crate::json;
+use crate::schema::{Attribute, AttributePath, Mutability, ResourceType, Returned, Schema};
+use crate::validate::{Place, canonical_value, check_unknown, invalid, member_id, wrong_type};
 
 /// What a client may change of a resource, in canonical form: names spelled as in the schema, no
 /// `null`, `[]` or `{}`, values in the form that is stored and returned.
 ///
 /// It holds neither `id`, `meta` and `schemas` nor derived attributes (`User.groups`,
 /// `Group.members`): those belong to the store. `schemas` is derived from it, see
-/// [`Document::schemas`].
+/// [`Document::schemas`]. What no schema describes, because an operator took an extension away,
+/// stays in it and is not shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document(pub Map<String, Value>);
 
-/// How strictly a client's document is read.
+/// How strictly a client's document is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// What real clients send is accepted: boolean strings, one value instead of an array, a plain
-    /// string for a complex attribute with a `value`, unknown attributes. Otherwise the RFC alone
-    /// decides.
+    /// string for a complex attribute with a `value`, unknown attributes, `schemas` of other times.
+    /// Otherwise the RFC alone decides.
     pub lenient: bool,
+}
+
+/// The body of a POST or PUT, understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    /// What is to be stored.
+    pub document: Document,
+    /// Ids of the group's members, in order and each once; `None` when the type has no members, or
+    /// the body did not speak of them. A replacement that does not speak of them clears them
+    /// so there it is always `Some` for groups.
+    pub members: Option<Vec<Uuid>>,
+    /// The `type` of those members for which the client named one. One that contradicts the member
+    /// is an error, which needs the store to tell.
+    pub member_types: Vec<(Uuid, String)>,
+    /// Whether a password, or another secret, was sent. It is valid, and not in the document.
+    pub password_sent: bool,
+    /// The attributes with `returned` = `request` that the client sent: they are part of the answer
+    /// ([`crate::Projection::with_sent`]).
+    pub requested: Vec<AttributePath>,
+}
+
+impl Document {
+    /// The body of a POST in canonical form (RFC 7644 section 3.3): readOnly attributes ignored,
+    /// defaults filled in, everything checked.
+    ///
+    /// # Errors
+    /// `invalidSyntax` for a body that is no resource of this type, `invalidValue` for a value that
+    /// does not fit its attribute or is missing; the detail names the attribute by its full path.
+    pub fn for_create(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
+        let mut sent = read(resource_type, body, policy)?;
+        sent.document.fill_defaults(resource_type);
+        check_secrets(resource_type, &sent)?;
+        sent.document.check(resource_type)?;
+        Ok(sent)
+    }
+
+    /// The body of a PUT in canonical form (RFC 7644 section 3.5.1), to take the place of `current`:
+    /// attributes left out are cleared, except those with a default (`active`), immutable ones, and
+    /// what no schema describes.
+    ///
+    /// # Errors
+    /// As [`Document::for_create`]; `mutability` when an immutable attribute would change.
+    pub fn for_replace(
+        resource_type: &ResourceType,
+        current: &Document,
+        body: Value,
+        policy: Policy,
+    ) -> Result<Sent, ScimError> {
+        let speaks_of = |name: &str| {
+            body.as_object()
+                .is_some_and(|it| it.keys().any(|key| key.eq_ignore_ascii_case(name)))
+        };
+        let left_out: Vec<_> = with_default(resource_type)
+            .filter(|it| !speaks_of(&it.name))
+            .cloned()
+            .collect();
+        let mut sent = read(resource_type, body, policy)?;
+        for attribute in left_out {
+            if let Some(value) = current.0.get(&attribute.name) {
+                sent.document.0.insert(attribute.name.clone(), value.clone());
+            }
+        }
+        keep_immutable(resource_type, current, &mut sent.document)?;
+        keep_undescribed(resource_type, current, &mut sent.document);
+        sent.document.fill_defaults(resource_type);
+        if resource_type.has_members() {
+            sent.members.get_or_insert_default();
+        }
+        sent.document.check(resource_type)?;
+        Ok(sent)
+    }
+
+    /// Gives attributes with a default that have no value their default: `active` is true.
+    pub fn fill_defaults(&mut self, resource_type: &ResourceType) {
+        for attribute in with_default(resource_type) {
+            if let Some(default) = attribute.default {
+                self.0
+                    .entry(attribute.name.clone())
+                    .or_insert(Value::Bool(default));
+            }
+        }
+    }
+
+    /// The URNs of the schemas that have values in it, the core schema first.
+    pub fn schemas<'a>(&self, resource_type: &'a ResourceType) -> Vec<&'a str> {
+        let extensions = resource_type.extensions.iter().map(|(schema, _)| &*schema.id);
+        let present = extensions.filter(|urn| self.0.get(*urn).is_some_and(has_values));
+        [&*resource_type.schema.id].into_iter().chain(present).collect()
+    }
+
+    /// The text that is stored: an object with `schemas` first, then the attributes in the order of
+    /// the schema, so that equal documents are equal text. `members` is not part of it.
+    ///
+    /// `schemas` also names extensions that the type has no longer and whose data stays: so a reader
+    /// sees that the text cannot be shown as it is.
+    pub fn to_stored_json(&self, resource_type: &ResourceType) -> String {
+        let mut text = String::with_capacity(512);
+        text.push_str("{\"schemas\":[");
+        let undescribed = self.undescribed_extensions(resource_type);
+        for (index, urn) in self
+            .schemas(resource_type)
+            .into_iter()
+            .chain(undescribed)
+            .enumerate()
+        {
+            if index > 0 {
+                text.push(',');
+            }
+            json::write_string(&mut text, urn);
+        }
+        text.push(']');
+        let mut written = 0;
+        let names = resource_type.parts().flat_map(|(extension, schema)| {
+            let names = schema.attributes.iter().map(|it| it.name.as_str());
+            names
+                .filter(move |_| extension.is_none())
+                .chain(extension.map(|urn| &**urn))
+        });
+        for (name, value) in names.filter_map(|name| self.0.get_key_value(name)) {
+            written += 1;
+            if !is_kept_elsewhere(resource_type, name) {
+                write_member(&mut text, name, value);
+            }
+        }
+        if written < self.0.len() {
+            for (name, value) in &self.0 {
+                if !is_described(resource_type, name) {
+                    write_member(&mut text, name, value);
+                }
+            }
+        }
+        text.push('}');
+        text
+    }
+
+    /// Reads what [`Document::to_stored_json`] wrote.
+    ///
+    /// # Errors
+    /// When the text is no JSON object: somebody else wrote it.
+    pub fn from_stored_json(text: &str) -> Result<Document, ScimError> {
+        match json::parse(text.as_bytes())? {
+            Value::Object(mut members) => {
+                members.shift_remove("schemas");
+                Ok(Document(members))
+            }
+            _ => Err(ScimError::status(500, "a stored document is no object")),
+        }
+    }
+
+    fn undescribed_extensions<'a>(
+        &'a self,
+        resource_type: &'a ResourceType,
+    ) -> impl Iterator<Item = &'a str> {
+        let extensions = self
+            .0
+            .iter()
+            .filter(|(name, value)| name.contains(':') && has_values(value));
+        extensions
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !is_described(resource_type, name))
+    }
+}
+
+/// The body as attributes of the type; what is required is not asked for yet.
+fn read(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
+    let Value::Object(body) = body else {
+        return Err(ScimError::new(
+            ScimType::InvalidSyntax,
+            "the body must be a JSON object",
+        ));
+    };
+    check_schemas(resource_type, &body, policy)?;
+    let mut sent = Sent {
+        document: Document::default(),
+        members: None,
+        member_types: Vec::new(),
+        password_sent: false,
+        requested: Vec::new(),
+    };
+    let mut core = Found::default();
+    let mut extensions: Vec<(usize, Map<String, Value>)> = Vec::new();
+    for (name, value) in body {
+        if name.eq_ignore_ascii_case("schemas") {
+            // Checked above, and derived from the values in the document.
+        } else if let Some((index, attribute)) = core_attribute(resource_type, &name) {
+            core.take(
+                &mut sent,
+                Place {
+                    extension: None,
+                    attribute: &attribute.name,
+                },
+                index,
+                attribute,
+                value,
+                policy,
+            )?;
+        } else if let Some(index) = extension_index(resource_type, &name) {
+            let urn = &resource_type.extensions[index].0.id;
+            match value {
+                Value::Null => {}
+                Value::Object(members) => extensions.push((index, members)),
+                other => return Err(wrong_type(urn, "an object", &other)),
+            }
+        } else {
+            check_unknown(policy, &name)?;
+        }
+    }
+    sent.document.0 = core.in_order();
+    extensions.sort_by_key(|(index, _)| *index);
+    for (index, members) in extensions {
+        let schema = &resource_type.extensions[index].0;
+        let values = read_extension(schema, members, &mut sent, policy)?;
+        if !values.is_empty() {
+            sent.document
+                .0
+                .insert(schema.id.to_string(), Value::Object(values));
+        }
+    }
+    if resource_type.has_members() {
+        take_members(&mut sent)?;
+    }
+    Ok(sent)
+}
+
+fn read_extension(
+    schema: &Arc<Schema>,
+    members: Map<String, Value>,
+    sent: &mut Sent,
+    policy: Policy,
+) -> Result<Map<String, Value>, ScimError> {
+    let mut found = Found::default();
+    for (name, value) in members {
+        let attribute = schema
+            .attributes
+            .iter()
+            .enumerate()
+            .find(|(_, it)| it.name.eq_ignore_ascii_case(&name));
+        let place = Place {
+            extension: Some(&schema.id),
+            attribute: &name,
+        };
+        match attribute {
+            Some((index, attribute)) => {
+                let place = Place {
+                    attribute: &attribute.name,
+                    ..place
+                };
+                found.take(sent, place, index, attribute, value, policy)?;
+            }
+            None => check_unknown(policy, &place)?,
+        }
+    }
+    Ok(found.in_order())
+}
+
+/// Values with the place of their attribute in the schema.
+#[derive(Default)]
+struct Found(Vec<(usize, String, Value)>);
+
+impl Found {
+    fn take(
+        &mut self,
+        sent: &mut Sent,
+        place: Place<'_>,
+        index: usize,
+        attribute: &Arc<Attribute>,
+        value: Value,
+        policy: Policy,
+    ) -> Result<(), ScimError> {
+        // RFC 7644 sections 3.3 and 3.5.1: readOnly attributes are ignored.
+        if attribute.mutability == Mutability::ReadOnly {
+            return Ok(());
+        }
+        let Some(value) = canonical_value(attribute, &place, value, policy)? else {
+            return Ok(());
+        };
+        if attribute.is_secret() {
+            sent.password_sent = true;
+            return Ok(());
+        }
+        note_requested(&mut sent.requested, place.extension, attribute, &value);
+        self.0.push((index, attribute.name.clone(), value));
+        Ok(())
+    }
+
+    fn in_order(mut self) -> Map<String, Value> {
+        self.0.sort_by_key(|(index, ..)| *index);
+        self.0.into_iter().map(|(_, name, value)| (name, value)).collect()
+    }
+}
+
+fn note_requested(
+    requested: &mut Vec<AttributePath>,
+    extension: Option<&str>,
+    attribute: &Arc<Attribute>,
+    value: &Value,
+) {
+    let path = |sub| AttributePath {
+        extension: extension.map(Into::into),
+        attribute: attribute.clone(),
+        sub,
+    };
+    if attribute.returned == Returned::Request {
+        requested.push(path(None));
+    }
+    for sub in attribute
+        .sub_attributes
+        .iter()
+        .filter(|it| it.returned == Returned::Request)
+    {
+        let has_sub = |it: &Value| it.get(&sub.name).is_some();
+        if has_sub(value)
+            || value
+                .as_array()
+                .is_some_and(|elements| elements.iter().any(has_sub))
+        {
+            requested.push(path(Some(sub.clone())));
+        }
+    }
+}
+
+/// Common attributes come first, as in [`ResourceType::parts`].
+fn core_attribute<'a>(resource_type: &'a ResourceType, name: &str) -> Option<(usize, &'a Arc<Attribute>)> {
+    let attributes = resource_type
+        .common
+        .attributes
+        .iter()
+        .chain(&resource_type.schema.attributes);
+    attributes
+        .enumerate()
+        .find(|(_, it)| it.name.eq_ignore_ascii_case(name))
+}
+
+fn extension_index(resource_type: &ResourceType, urn: &str) -> Option<usize> {
+    resource_type
+        .extensions
+        .iter()
+        .position(|(schema, _)| schema.id.eq_ignore_ascii_case(urn))
+}
+
+/// RFC 7643 sections 3 and 3.3: `schemas` names at least the core schema.
+///
+/// Clients of other times name `urn:scim:schemas:core:1.0` or nothing (Google, OneLogin): leniently,
+/// that is no reason to refuse a document that fits. An empty list, or one of schemas that are known
+/// and do not include the core schema, is a mistake of another kind.
+fn check_schemas(
+    resource_type: &ResourceType,
+    body: &Map<String, Value>,
+    policy: Policy,
+) -> Result<(), ScimError> {
+    let core = &resource_type.schema.id;
+    let refused = |what: &str| {
+        Err(ScimError::new(
+            ScimType::InvalidSyntax,
+            format!("`schemas` {what}: it must be an array that names `{core}`"),
+        ))
+    };
+    let schemas = body
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("schemas"))
+        .map(|(_, value)| value);
+    let urns = match schemas {
+        None if policy.lenient => return Ok(()),
+        None => return refused("is missing"),
+        Some(Value::Array(urns)) if urns.is_empty() => return refused("is empty"),
+        Some(Value::Array(urns)) => urns,
+        Some(_) => return refused("is no array"),
+    };
+    let mut names_core = false;
+    let mut names_known = false;
+    for urn in urns {
+        let Value::String(urn) = urn else {
+            return refused("holds something that is no string");
+        };
+        names_core |= urn.eq_ignore_ascii_case(core);
+        names_known |= extension_index(resource_type, urn).is_some()
+            || urn.starts_with("urn:ietf:params:scim:schemas:core:2.0:");
+    }
+    if names_core || (policy.lenient && !names_known) {
+        Ok(())
+    } else {
+        refused("does not name the core schema")
+    }
+}
+
+fn take_members(sent: &mut Sent) -> Result<(), ScimError> {
+    let Some(Value::Array(members)) = sent.document.0.shift_remove("members") else {
+        return Ok(());
+    };
+    let mut ids = Vec::with_capacity(members.len());
+    let mut seen = std::collections::HashSet::with_capacity(members.len());
+    for member in &members {
+        let id = member_id(&"members", member)?;
+        if let Some(type_) = member.get("type").and_then(Value::as_str) {
+            sent.member_types.push((id, type_.to_owned()));
+        }
+        if seen.insert(id) {
+            ids.push(id);
+        }
+    }
+    sent.members = Some(ids);
+    Ok(())
+}
+
+/// A required secret cannot be asked for later: it is not kept.
+fn check_secrets(resource_type: &ResourceType, sent: &Sent) -> Result<(), ScimError> {
+    let mut attributes = resource_type.schema.attributes.iter();
+    match attributes.find(|it| it.required && it.is_secret()) {
+        Some(missing) if !sent.password_sent => {
+            Err(invalid(&missing.name, "is required and must not be empty"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn with_default(resource_type: &ResourceType) -> impl Iterator<Item = &Arc<Attribute>> {
+    resource_type
+        .schema
+        .attributes
+        .iter()
+        .filter(|it| it.default.is_some())
+}
+
+/// RFC 7644 section 3.5.1: an immutable attribute that has a value keeps it; naming another value is
+/// an error.
+fn keep_immutable(
+    resource_type: &ResourceType,
+    current: &Document,
+    new: &mut Document,
+) -> Result<(), ScimError> {
+    for (extension, schema) in resource_type.parts() {
+        let object = |document: &Document| match extension {
+            None => Some(document.0.clone()),
+            Some(urn) => document.0.get(&**urn).and_then(Value::as_object).cloned(),
+        };
+        let immutable = |it: &Arc<Attribute>| it.mutability == Mutability::Immutable;
+        let concerned = |it: &&Arc<Attribute>| immutable(it) || it.sub_attributes.iter().any(immutable);
+        if !schema.attributes.iter().any(|it| concerned(&it)) {
+            continue;
+        }
+        let Some(old) = object(current) else { continue };
+        let mut kept = object(new).unwrap_or_default();
+        for attribute in schema.attributes.iter().filter(concerned) {
+            let path = Place {
+                extension: extension.map(|it| &**it),
+                attribute: &attribute.name,
+            };
+            let Some(old) = old.get(&attribute.name) else {
+                continue;
+            };
+            if immutable(attribute) {
+                let value = kept.entry(attribute.name.clone()).or_insert_with(|| old.clone());
+                check_unchanged(&path, old, value)?;
+            } else if let (Some(old), false) = (old.as_object(), attribute.multi_valued) {
+                // The values of a multi-valued attribute come and go as a whole.
+                keep_immutable_parts(attribute, &path, old, &mut kept)?;
+            }
+        }
+        match extension {
+            None => new.0 = kept,
+            Some(urn) if !kept.is_empty() => drop(new.0.insert(urn.to_string(), Value::Object(kept))),
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn keep_immutable_parts(
+    attribute: &Attribute,
+    path: &Place<'_>,
+    old: &Map<String, Value>,
+    kept: &mut Map<String, Value>,
+) -> Result<(), ScimError> {
+    for sub in attribute
+        .sub_attributes
+        .iter()
+        .filter(|it| it.mutability == Mutability::Immutable)
+    {
+        let Some(old) = old.get(&sub.name) else { continue };
+        let value = kept
+            .entry(attribute.name.clone())
+            .or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(value) = value else { continue };
+        let value = value.entry(sub.name.clone()).or_insert_with(|| old.clone());
+        check_unchanged(&format_args!("{path}.{}", sub.name), old, value)?;
+    }
+    Ok(())
+}
+
+fn check_unchanged(path: &dyn std::fmt::Display, old: &Value, new: &Value) -> Result<(), ScimError> {
+    if old == new {
+        return Ok(());
+    }
+    let detail = format!("`{path}` is immutable and already has a value");
+    Err(ScimError::new(ScimType::Mutability, detail))
+}
+
+/// Data of an extension or attribute that was taken away stays until it comes back.
+fn keep_undescribed(resource_type: &ResourceType, current: &Document, new: &mut Document) {
+    for (name, value) in &current.0 {
+        if !is_described(resource_type, name) {
+            new.0.insert(name.clone(), value.clone());
+            continue;
+        }
+        let Some(schema) = resource_type.extension_of(name) else {
+            continue;
+        };
+        for (attribute, value) in value.as_object().into_iter().flatten() {
+            if schema.attributes.iter().any(|it| it.name == *attribute) {
+                continue;
+            }
+            let extension = new
+                .0
+                .entry(name.clone())
+                .or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(extension) = extension {
+                extension.insert(attribute.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn is_described(resource_type: &ResourceType, name: &str) -> bool {
+    core_attribute(resource_type, name).is_some() || extension_index(resource_type, name).is_some()
+}
+
+/// `members` is in a document only while a PATCH needs the whole list.
+fn is_kept_elsewhere(resource_type: &ResourceType, name: &str) -> bool {
+    resource_type.has_members() && name == "members"
+}
+
+fn has_values(value: &Value) -> bool {
+    value.as_object().is_some_and(|it| !it.is_empty())
+}
+
+fn write_member(text: &mut String, name: &str, value: &Value) {
+    text.push(',');
+    json::write_string(text, name);
+    text.push(':');
+    json::write_value(text, value);
 }

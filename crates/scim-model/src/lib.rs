@@ -12,10 +12,12 @@ pub mod normal;
 pub mod schema;
 pub mod schema_load;
 pub mod store;
+pub mod validate;
 
 pub use condition::{Condition, ElementCondition};
-pub use document::{Document, Policy};
+pub use document::{Document, Policy, Sent};
 pub use error::{ScimError, ScimType};
 pub use normal::Subject;
 pub use schema::{Attribute, AttributePath, AttributeType, ResourceType, Schema, SchemaRegistry};
 pub use schema_load::SchemaError;
+pub use validate::{canonical_element, canonical_value};

@@ -66,6 +66,12 @@ pub struct Attribute {
     /// Whether stores keep an index for filters and sorting on it. Ours, not the RFC's: it is read
     /// from an operator's schema document and not published.
     pub indexed: bool,
+    /// The value of a boolean that was never set, for example true for `active`. An attribute
+    /// with a default always has a value: at creation the default, and a replacement that leaves it
+    /// out keeps the stored one. Ours, not published.
+    pub default: Option<bool>,
+    /// A format that the RFC demands of the text beyond its type. Ours, not published.
+    pub format: Option<Format>,
     /// Resource types, `external` or `uri`; for references only.
     pub reference_types: Vec<String>,
     /// For complex attributes only.
@@ -100,6 +106,16 @@ impl Attribute {
                 .sub_attribute("displayName")
                 .is_some_and(|it| it.mutability == Mutability::ReadOnly)
     }
+}
+
+/// What RFC 7643 section 4.1.2 says of the text of single attributes; a strict policy insists on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Format {
+    /// Two letters of ISO 3166-1.
+    Country,
+    /// One DER certificate.
+    Certificate,
 }
 
 /// Data types of RFC 7643 section 2.3.

@@ -262,7 +262,7 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
         let reason = "a name starts with a letter, or with `$` for a sub-attribute such as `$ref`, and goes on with letters, digits, `-`, `_` and `$`";
         return Err(wrong_attribute(file, &path, reason));
     }
-    let known = [
+    let mut known = vec![
         "name",
         "type",
         "multiValued",
@@ -277,6 +277,9 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
         "subAttributes",
         "indexed",
     ];
+    if nesting == Nesting::Allowed {
+        known.extend(["default", "format"]);
+    }
     check_members(file, Some(&path), document, &known)?;
 
     let type_: AttributeType = match member(document, "type") {
@@ -319,11 +322,14 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
             "only strings have `canonicalValues`",
         ));
     }
-    let reference_types = strings(file, &path, document, "referenceTypes")?;
-    // Without them a reference may be any URI: RFC 7643 section 7 does not require them.
+    let mut reference_types = strings(file, &path, document, "referenceTypes")?;
     if type_ != AttributeType::Reference && !reference_types.is_empty() {
         let reason = "only references have `referenceTypes`: names of resource types, `external` or `uri`";
         return Err(wrong_attribute(file, &path, reason));
+    }
+    if type_ == AttributeType::Reference && reference_types.is_empty() {
+        // RFC 7643 section 7 does not require them; without them any URI will do.
+        reference_types.push("uri".to_owned());
     }
     let indexed = flag(file, &path, document, "indexed")?;
     if indexed && type_ == AttributeType::Complex {
@@ -378,6 +384,8 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
         reference_types,
         sub_attributes,
         indexed,
+        default: member(document, "default").and_then(Value::as_bool),
+        format: keyword(file, &path, document, "format")?,
     })
 }
 

@@ -1,3 +1,5 @@
 //! Tests of the public API.
 
+mod document;
+mod json;
 mod schema;

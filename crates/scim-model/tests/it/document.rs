@@ -1,0 +1,496 @@
+//! Bodies of POST and PUT against their schema: requirements 7643-2.*, 3.*, 4.*, 7644-3.3 and 3.5.1.
+
+use scim_model::{Document, Policy, SchemaRegistry, ScimError, Sent};
+use serde_json::{Value, json};
+
+const LENIENT: Policy = Policy { lenient: true };
+const STRICT: Policy = Policy { lenient: false };
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const ID: &str = "0190f7a0-0000-7000-8000-00000000000a";
+const OTHER_ID: &str = "0190f7a0-0000-7000-8000-00000000000b";
+
+fn create(type_name: &str, body: Value, policy: Policy) -> Result<Sent, ScimError> {
+    let registry = SchemaRegistry::builtin();
+    Document::for_create(registry.resource_type(type_name).unwrap(), body, policy)
+}
+
+fn replace(type_name: &str, current: Value, body: Value) -> Result<Sent, ScimError> {
+    let registry = SchemaRegistry::builtin();
+    Document::for_replace(
+        registry.resource_type(type_name).unwrap(),
+        &document(current),
+        body,
+        LENIENT,
+    )
+}
+
+fn document(value: Value) -> Document {
+    Document(value.as_object().unwrap().clone())
+}
+
+/// A user body with `userName` and the members of `more`.
+fn user(more: Value) -> Value {
+    let mut body = json!({"schemas": [USER], "userName": "bjensen"});
+    body.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    body
+}
+
+/// What is stored of [`user`] beside `userName` and `active`.
+fn stored(more: Value, policy: Policy) -> Value {
+    let sent = create("User", user(more), policy).unwrap();
+    let mut members = sent.document.0;
+    assert_eq!(members.shift_remove("userName"), Some("bjensen".into()));
+    members.shift_remove("active");
+    Value::Object(members)
+}
+
+fn error(result: Result<Sent, ScimError>) -> (u16, &'static str, String) {
+    let error = result.unwrap_err();
+    (
+        error.status,
+        error.scim_type.map_or("", |it| it.as_str()),
+        error.detail,
+    )
+}
+
+fn refused(more: Value, policy: Policy, keyword: &str, path: &str) {
+    let what = more.to_string();
+    let (status, scim_type, detail) = error(create("User", user(more), policy));
+    assert_eq!((status, scim_type), (400, keyword), "{what}: {detail}");
+    assert!(detail.contains(&format!("`{path}`")), "{what}: {detail}");
+}
+
+#[test]
+fn r7643_1_1_01_only_what_is_required_is_asked_for() {
+    let sent = create("User", user(json!({})), STRICT).unwrap();
+    assert_eq!(
+        sent.document,
+        document(json!({"userName": "bjensen", "active": true}))
+    );
+    assert_eq!(sent.members, None);
+    let sent = create("Group", json!({"schemas": [GROUP], "displayName": "g"}), STRICT).unwrap();
+    assert_eq!(sent.document, document(json!({"displayName": "g"})));
+}
+
+#[test]
+fn r7643_2_1_01_names_in_any_case_become_canonical() {
+    let body = json!({"SCHEMAS": [USER.to_uppercase()], "USERNAME": "a", "EMAILS": [{"VALUE": "x@y"}],
+        ENTERPRISE.to_lowercase(): {"DEPARTMENT": "d"}});
+    let sent = create("User", body, STRICT).unwrap();
+    let expected = json!({"userName": "a", "active": true, "emails": [{"value": "x@y"}],
+        ENTERPRISE: {"department": "d"}});
+    assert_eq!(sent.document, document(expected));
+}
+
+#[test]
+fn r7643_2_3_values_of_another_type_are_refused() {
+    let cases = [
+        (json!({"title": 5}), "title"),
+        (json!({"title": {"x": 1}}), "title"),
+        (json!({"title": ["x"]}), "title"),
+        (json!({"title": []}), "title"),
+        (json!({"active": "yes"}), "active"),
+        (json!({"active": 1}), "active"),
+        (json!({"name": "x"}), "name"),
+        (json!({"name": ["x"]}), "name"),
+        (json!({"name": {"givenName": {"a": 1}}}), "name.givenName"),
+        (json!({"emails": {}}), "emails"),
+        (json!({"emails": 5}), "emails"),
+        (json!({"emails": [5]}), "emails"),
+        (json!({"emails": [["x"]]}), "emails"),
+        (json!({"emails": [{"value": 5}]}), "emails.value"),
+        (json!({"emails": [{"primary": "maybe"}]}), "emails.primary"),
+        (json!({"externalId": 5}), "externalId"),
+        (json!({"password": 5}), "password"),
+        (json!({ENTERPRISE: "x"}), ENTERPRISE),
+        (
+            json!({ENTERPRISE: {"manager": 5}}),
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager",
+        ),
+        (
+            json!({ENTERPRISE: {"manager": {"value": 5}}}),
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
+        ),
+    ];
+    for (more, path) in cases {
+        refused(more.clone(), LENIENT, "invalidValue", path);
+        refused(more, STRICT, "invalidValue", path);
+    }
+}
+
+#[test]
+fn what_clients_send_is_accepted_leniently_and_refused_strictly() {
+    let cases = [
+        // A-33
+        (
+            json!({"emails": [{"value": "a", "primary": "True"}]}),
+            json!({"emails": [{"value": "a", "primary": true}]}),
+        ),
+        // A-34, OneLogin
+        (
+            json!({"emails": {"value": "a", "type": "work"}}),
+            json!({"emails": [{"value": "a", "type": "work"}]}),
+        ),
+        (
+            json!({"emails": ["a", "b"]}),
+            json!({"emails": [{"value": "a"}, {"value": "b"}]}),
+        ),
+        // A-37, Entra
+        (
+            json!({ENTERPRISE: {"manager": "271"}}),
+            json!({ENTERPRISE: {"manager": {"value": "271"}}}),
+        ),
+        (json!({ENTERPRISE: {"manager": ""}}), json!({})),
+    ];
+    for (more, expected) in cases {
+        assert_eq!(stored(more.clone(), LENIENT), expected);
+        assert!(create("User", user(more.clone()), STRICT).is_err(), "{more}");
+    }
+    let sent = create("User", user(json!({"active": "False"})), LENIENT).unwrap();
+    assert_eq!(sent.document.0["active"], json!(false));
+}
+
+#[test]
+fn a_11_unknown_attributes_are_ignored_or_refused() {
+    let cases = [
+        (json!({"custom": {"a": 1}}), "custom"),
+        (json!({"employeeNumber": "5"}), "employeeNumber"),
+        (
+            json!({"emails": [{"value": "a", "displayName": "x"}]}),
+            "emails.displayName",
+        ),
+        (json!({"urn:example:unknown": {"a": 1}}), "urn:example:unknown"),
+        (
+            json!({ENTERPRISE: {"shoe": 5}}),
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:shoe",
+        ),
+        (json!({"name.givenName": "x"}), "name.givenName"),
+    ];
+    for (more, path) in cases {
+        refused(more.clone(), STRICT, "invalidSyntax", path);
+        let mut kept = stored(more, LENIENT);
+        if let Some(emails) = kept.as_object_mut().unwrap().shift_remove("emails") {
+            assert_eq!(emails, json!([{"value": "a"}]));
+        }
+        assert_eq!(kept, json!({}));
+    }
+}
+
+#[test]
+fn a_01_schemas_names_the_core_schema() {
+    // body's `schemas`, strict, lenient
+    let cases = [
+        (Some(json!([USER])), true, true),
+        (
+            Some(json!([ENTERPRISE, USER, USER, "urn:example:unknown"])),
+            true,
+            true,
+        ),
+        (None, false, true),
+        (
+            Some(json!([
+                "urn:scim:schemas:core:2.0",
+                "urn:scim:schemas:extension:enterprise:2.0"
+            ])),
+            false,
+            true,
+        ),
+        (Some(json!(["urn:scim:schemas:core:1.0"])), false, true),
+        (Some(json!([])), false, false),
+        (Some(json!(USER)), false, false),
+        (Some(json!({})), false, false),
+        (Some(json!([USER, 5])), false, false),
+        (Some(json!([ENTERPRISE])), false, false),
+        (Some(json!([GROUP])), false, false),
+    ];
+    for (schemas, strict, lenient) in cases {
+        let mut body = json!({"userName": "a"});
+        if let Some(schemas) = &schemas {
+            body["schemas"] = schemas.clone();
+        }
+        for (policy, accepted) in [(STRICT, strict), (LENIENT, lenient)] {
+            match create("User", body.clone(), policy) {
+                Ok(_) => assert!(accepted, "{schemas:?}"),
+                Err(error) => {
+                    assert!(!accepted, "{schemas:?}");
+                    assert_eq!(error.scim_type.unwrap().as_str(), "invalidSyntax");
+                    assert!(error.detail.contains(USER), "{}", error.detail);
+                }
+            }
+        }
+    }
+    for body in [json!([]), json!("x"), json!(null), json!(5)] {
+        assert_eq!(error(create("User", body, LENIENT)).1, "invalidSyntax");
+    }
+}
+
+#[test]
+fn r7643_2_5_null_and_empty_are_unassigned() {
+    let more = json!({"title": null, "emails": [], "name": {}, "roles": [null, {}, {"value": null}],
+        "nickName": null, "addresses": null, "externalId": null, ENTERPRISE: {"manager": null, "department": null},
+        "phoneNumbers": [{"value": "1", "type": null}]});
+    assert_eq!(stored(more, STRICT), json!({"phoneNumbers": [{"value": "1"}]}));
+    // A-07: an empty string is kept as it came.
+    let more = json!({"displayName": "", "name": {"familyName": " ", "middleName": ""}, "profileUrl": ""});
+    assert_eq!(stored(more.clone(), STRICT), more);
+}
+
+#[test]
+fn r7643_2_4_03_two_primaries_are_refused() {
+    let two = json!({"emails": [{"value": "a", "primary": true}, {"value": "b", "primary": true}]});
+    refused(two, LENIENT, "invalidValue", "emails.primary");
+    let one = json!({"emails": [{"value": "a", "primary": false}, {"value": "b", "primary": true}]});
+    assert_eq!(stored(one.clone(), STRICT), one);
+}
+
+#[test]
+fn r7643_2_4_09_a_value_of_one_type_occurs_once() {
+    let more = json!({"emails": [{"value": "a", "type": "work"}, {"value": "a", "type": "home"},
+        {"value": "a", "type": "work", "primary": true}]});
+    let expected =
+        json!({"emails": [{"value": "a", "type": "work", "primary": true}, {"value": "a", "type": "home"}]});
+    assert_eq!(stored(more, STRICT), expected);
+    // Values without `value` are not compared.
+    let more = json!({"addresses": [{"locality": "x"}, {"locality": "y"}]});
+    assert_eq!(stored(more.clone(), STRICT), more);
+}
+
+#[test]
+fn r7643_4_required_attributes_must_have_a_value() {
+    for user_name in [None, Some(json!(null)), Some(json!(""))] {
+        let mut body = json!({"schemas": [USER]});
+        if let Some(value) = user_name {
+            body["userName"] = value;
+        }
+        let (status, keyword, detail) = error(create("User", body, LENIENT));
+        assert_eq!((status, keyword), (400, "invalidValue"));
+        assert!(detail.contains("`userName` is required"), "{detail}");
+    }
+    let (_, keyword, detail) = error(create(
+        "Group",
+        json!({"schemas": [GROUP], "displayName": ""}),
+        LENIENT,
+    ));
+    assert_eq!(keyword, "invalidValue");
+    assert!(detail.contains("`displayName`"), "{detail}");
+}
+
+#[test]
+fn read_only_attributes_and_passwords_are_not_stored() {
+    // 7644-3.3-01, 7644-3.5.1-07, A-35
+    let more = json!({"id": 5, "meta": {"created": "1999"}, "groups": [{"value": "x"}], "password": "s3cret",
+        ENTERPRISE: {"manager": {"value": "m", "displayName": "Boss", "$ref": "../Users/x"}}});
+    let sent = create("User", user(more), STRICT).unwrap();
+    let expected = json!({"userName": "bjensen", "active": true, ENTERPRISE: {"manager": {"value": "m"}}});
+    assert_eq!(sent.document, document(expected));
+    assert!(sent.password_sent);
+    assert!(
+        !create("User", user(json!({"password": null})), STRICT)
+            .unwrap()
+            .password_sent
+    );
+}
+
+#[test]
+fn r7643_2_3_7_a_manager_may_be_named_by_its_uri_alone() {
+    let more = json!({ENTERPRISE: {"manager": {"$ref": "https://example.com/scim/v2/Users/m1/?x=1#y"}}});
+    assert_eq!(
+        stored(more, STRICT),
+        json!({ENTERPRISE: {"manager": {"value": "m1"}}})
+    );
+}
+
+#[test]
+fn values_keep_their_form() {
+    let more = json!({"displayName": "Łukasz 𝒳 日本\n", "locale": "en_US", "userType": "Robot",
+        "preferredLanguage": "da, en-gb;q=0.8", "profileUrl": "BAPNQLJSRQGD", "phoneNumbers": [{"value": "+1 (555) 010"}],
+        "emails": [{"value": "A@EX.COM", "type": "private"}], "addresses": [{"formatted": "a\nb", "country": "USA"}],
+        "x509Certificates": [{"value": "MAA="}, {"value": "MAA"}], "roles": [{"value": "{\"id\":1}"}]});
+    assert_eq!(stored(more.clone(), LENIENT), more);
+}
+
+#[test]
+fn formats_are_checked() {
+    let certificate = |value: &str| json!({"x509Certificates": [{"value": value}]});
+    for policy in [LENIENT, STRICT] {
+        refused(
+            json!({"profileUrl": "not a uri"}),
+            policy,
+            "invalidValue",
+            "profileUrl",
+        );
+        refused(
+            json!({"photos": [{"value": "x y"}]}),
+            policy,
+            "invalidValue",
+            "photos.value",
+        );
+        refused(
+            certificate("###"),
+            policy,
+            "invalidValue",
+            "x509Certificates.value",
+        );
+    }
+    // A-36, 7643-4.1.2-19
+    refused(
+        json!({"addresses": [{"country": "USA"}]}),
+        STRICT,
+        "invalidValue",
+        "addresses.country",
+    );
+    refused(
+        certificate("AAAA"),
+        STRICT,
+        "invalidValue",
+        "x509Certificates.value",
+    );
+    stored(json!({"addresses": [{"country": "US"}]}), STRICT);
+    stored(certificate("MIEBAA=="), LENIENT);
+    stored(certificate("MAMCAQE="), STRICT);
+}
+
+#[test]
+fn sizes_are_bounded() {
+    let long = |length: usize| "x".repeat(length);
+    stored(json!({"displayName": long(8192)}), STRICT);
+    refused(
+        json!({"displayName": long(8193)}),
+        LENIENT,
+        "invalidValue",
+        "displayName",
+    );
+    refused(
+        json!({"emails": [{"value": long(8193)}]}),
+        LENIENT,
+        "invalidValue",
+        "emails.value",
+    );
+    refused(
+        json!({"userName": long(1025)}),
+        LENIENT,
+        "invalidValue",
+        "userName",
+    );
+    refused(
+        json!({"password": long(8193)}),
+        LENIENT,
+        "invalidValue",
+        "password",
+    );
+    let many: Vec<Value> = (0..150)
+        .map(|it| json!({"value": format!("{it}{}", long(8000))}))
+        .collect();
+    assert_eq!(
+        error(create("User", user(json!({"emails": many})), LENIENT)).0,
+        413
+    );
+}
+
+#[test]
+fn members_are_ids_in_order_and_once() {
+    let group = |members: Value| {
+        create(
+            "Group",
+            json!({"schemas": [GROUP], "displayName": "g", "members": members}),
+            LENIENT,
+        )
+    };
+    let sent = group(
+        json!([{"value": OTHER_ID, "display": "x", "type": "User"}, {"value": ID, "$ref": null},
+        {"$ref": format!("../Users/{OTHER_ID}")}, {"value": ID.to_uppercase()}]),
+    )
+    .unwrap();
+    assert_eq!(
+        sent.members
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        [OTHER_ID, ID]
+    );
+    assert_eq!(
+        sent.member_types,
+        [(OTHER_ID.parse().unwrap(), "User".to_owned())]
+    );
+    assert_eq!(sent.document, document(json!({"displayName": "g"})));
+    assert_eq!(group(json!(null)).unwrap().members, None);
+    // A-26, 7643-4.2-05
+    for (members, named) in [
+        (json!([{"value": "nobody"}]), "nobody"),
+        (json!([{"value": ID.replace('-', "")}]), &ID.replace('-', "")),
+        (json!([{"display": "x", "type": "User"}]), "members.value"),
+    ] {
+        let (_, keyword, detail) = error(group(members));
+        assert_eq!(keyword, "invalidValue");
+        assert!(detail.contains(named), "{detail}");
+    }
+}
+
+#[test]
+fn r7643_2_3_8_01_the_order_of_members_means_nothing() {
+    let registry = SchemaRegistry::builtin();
+    let resource_type = registry.resource_type("User").unwrap();
+    let one = json!({"schemas": [USER], "userName": "a", "title": "t", "name": {"givenName": "g", "familyName": "f"},
+        ENTERPRISE: {"department": "d", "costCenter": "c"}, "externalId": "e"});
+    let other = json!({ENTERPRISE: {"costCenter": "c", "department": "d"}, "externalId": "e",
+        "name": {"familyName": "f", "givenName": "g"}, "title": "t", "userName": "a", "schemas": [USER]});
+    let text = |body| {
+        Document::for_create(resource_type, body, STRICT)
+            .unwrap()
+            .document
+            .to_stored_json(resource_type)
+    };
+    let expected = format!(
+        r#"{{"schemas":["{USER}","{ENTERPRISE}"],"externalId":"e","userName":"a","name":{{"familyName":"f","givenName":"g"}},"title":"t","active":true,"{ENTERPRISE}":{{"costCenter":"c","department":"d"}}}}"#
+    );
+    assert_eq!(text(one), expected);
+    assert_eq!(text(other), expected);
+}
+
+#[test]
+fn what_is_stored_can_be_read_again() {
+    let registry = SchemaRegistry::builtin();
+    let resource_type = registry.resource_type("User").unwrap();
+    let body = user(
+        json!({"displayName": "\"\\/\u{8}\u{1f}\n\u{2028}é", "emails": [{"value": "a", "primary": false}]}),
+    );
+    let sent = Document::for_create(resource_type, body, STRICT).unwrap();
+    let text = sent.document.to_stored_json(resource_type);
+    assert_eq!(Document::from_stored_json(&text).unwrap(), sent.document);
+    assert_eq!(sent.document.schemas(resource_type), [USER]);
+}
+
+#[test]
+fn r7644_3_5_1_a_replacement_clears_what_it_leaves_out() {
+    let current = json!({"userName": "old", "active": false, "nickName": "n", "externalId": "e",
+        "emails": [{"value": "a"}], ENTERPRISE: {"department": "d"}});
+    let sent = replace("User", current.clone(), user(json!({"roles": []}))).unwrap();
+    assert_eq!(
+        sent.document,
+        document(json!({"userName": "bjensen", "active": false}))
+    );
+    // A-08: unassigned is the default.
+    let sent = replace("User", current, user(json!({"active": null}))).unwrap();
+    assert_eq!(sent.document.0["active"], json!(true));
+    // A-17: members too.
+    let sent = replace(
+        "Group",
+        json!({"displayName": "g"}),
+        json!({"schemas": [GROUP], "displayName": "h"}),
+    )
+    .unwrap();
+    assert_eq!(sent.members, Some(vec![]));
+    // 7644-3.5.1-08
+    let (_, keyword, detail) = error(replace(
+        "User",
+        json!({"userName": "old"}),
+        json!({"schemas": [USER]}),
+    ));
+    assert_eq!(keyword, "invalidValue");
+    assert!(detail.contains("`userName`"), "{detail}");
+}
