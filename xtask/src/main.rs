@@ -1,2 +1,50 @@
-//! x
-fn main() {}
+//! The contributors' commands: `cargo xtask ci` and its parts.
+//!
+//! Knows the workspace's layout and its tools, nothing of SCIM. It depends on serde_json alone, so that
+//! it is built in seconds.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program talks to its terminal"
+)]
+
+mod ci;
+mod layers;
+mod postgres;
+mod process;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  ci [--no-postgres]         tidy, formatting, lints, tests on SQLite and PostgreSQL, documentation
+  tidy                       the checks that need no compiling
+  postgres -- <command> ...  runs a command with a throwaway PostgreSQL, whose URL is in
+                             SCIM_TEST_POSTGRES_URL
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["ci"] => ci::run(ci::Databases::SqliteAndPostgres),
+        ["ci", "--no-postgres"] => ci::run(ci::Databases::SqliteOnly),
+        ["tidy"] => tidy::run(),
+        ["postgres", "--", command @ ..] if !command.is_empty() => postgres::run(command),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        [] => Err(HELP.to_owned()),
+        _ => Err(format!("no such command: `{}`\n\n{HELP}", arguments.join(" "))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{}", message.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}

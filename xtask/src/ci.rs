@@ -1,0 +1,111 @@
+//! `cargo xtask ci`: the steps, in order.
+//!
+//! A failing step does not stop the ones after it. The last line says what failed, or what was left out.
+
+use std::time::Instant;
+
+use crate::{postgres, process, tidy};
+
+/// What the tests of the storage run on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Databases {
+    /// Both; a PostgreSQL is started when none is named in `SCIM_TEST_POSTGRES_URL`.
+    SqliteAndPostgres,
+    /// The tests on PostgreSQL are left out, and the last line says so.
+    SqliteOnly,
+}
+
+type Step<'a> = &'a dyn Fn() -> Result<(), String>;
+
+/// Runs all steps.
+///
+/// # Errors
+/// When a step failed; the message names all that did.
+pub(crate) fn run(databases: Databases) -> Result<(), String> {
+    // Clippy checks benches and examples too; `cargo test` without `--all-targets` is what also runs the
+    // examples in the documentation. Clippy and doc need the dependencies' metadata, the tests their
+    // code: each is compiled once, since all steps build the same packages with the same features.
+    let steps: [(&str, Step); 5] = [
+        ("tidy", &tidy::run),
+        ("fmt", &|| cargo(&["fmt", "--all", "--check"], &[])),
+        ("clippy", &|| {
+            cargo(
+                &[
+                    "clippy",
+                    "--locked",
+                    "--workspace",
+                    "--all-targets",
+                    "--",
+                    "-D",
+                    "warnings",
+                ],
+                &[],
+            )
+        }),
+        ("test", &|| test(databases)),
+        ("doc", &|| {
+            cargo(
+                &["doc", "--locked", "--workspace", "--no-deps"],
+                &[("RUSTDOCFLAGS", "-D warnings")],
+            )
+        }),
+    ];
+    let mut failed = Vec::new();
+    for (name, step) in steps {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let outcome = step();
+        let seconds = start.elapsed().as_secs();
+        match outcome {
+            Ok(()) => println!("== {name}: ok, {seconds} s"),
+            Err(message) => {
+                println!("{message}\n== {name}: FAILED, {seconds} s");
+                failed.push(name);
+            }
+        }
+    }
+    println!();
+    if !failed.is_empty() {
+        return Err(format!("ci: failed: {}", failed.join(", ")));
+    }
+    match databases {
+        Databases::SqliteAndPostgres => println!("ci: all steps passed"),
+        Databases::SqliteOnly => {
+            println!("ci: all steps passed; left out: the tests on PostgreSQL (--no-postgres)");
+        }
+    }
+    Ok(())
+}
+
+const TEST: [&str; 4] = ["test", "--locked", "--workspace", "--no-fail-fast"];
+
+fn test(databases: Databases) -> Result<(), String> {
+    if databases == Databases::SqliteOnly {
+        let mut command = command(&TEST, &[]);
+        return process::run(command.env_remove(postgres::URL_VARIABLE));
+    }
+    // Built first, so that the database does not wait for the compiler.
+    cargo(&[&TEST[..], &["--no-run"]].concat(), &[])?;
+    match postgres::provide() {
+        Ok(database) => cargo(&TEST, &[(postgres::URL_VARIABLE, database.url())]),
+        Err(reason) => {
+            let without = cargo(&TEST, &[]);
+            let failures = without.err().map_or(String::new(), |error| format!("\n{error}"));
+            Err(format!("the tests on PostgreSQL did not run: {reason}{failures}"))
+        }
+    }
+}
+
+fn cargo(arguments: &[&str], settings: &[(&str, &str)]) -> Result<(), String> {
+    process::run(&mut command(arguments, settings))
+}
+
+fn command(arguments: &[&str], settings: &[(&str, &str)]) -> std::process::Command {
+    let mut command = process::cargo(arguments);
+    command.envs(settings.iter().copied());
+    // A machine that builds once has no use for the caches of incremental compilation.
+    if std::env::var_os("CI").is_some() && std::env::var_os("CARGO_INCREMENTAL").is_none() {
+        command.env("CARGO_INCREMENTAL", "0");
+    }
+    command
+}

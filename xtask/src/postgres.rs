@@ -1,0 +1,345 @@
+//! A throwaway PostgreSQL for tests: found or fetched, started on a port of its own, stopped by its own
+//! process id on every way out.
+//!
+//! A cluster that is there already is not touched: ours lives in a temporary folder and listens on a
+//! free port of 127.0.0.1.
+
+mod install;
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::process;
+
+/// Where tests look for the URL of a PostgreSQL database, such as `postgres://user@127.0.0.1:5433/name`.
+pub(crate) const URL_VARIABLE: &str = "SCIM_TEST_POSTGRES_URL";
+
+/// Runs `command` with the URL of a throwaway database in [`URL_VARIABLE`].
+///
+/// # Errors
+/// When there is no PostgreSQL to be had, or when the command fails.
+pub(crate) fn run(command: &[&str]) -> Result<(), String> {
+    let database = provide()?;
+    let (program, arguments) = command.split_first().ok_or("name the command after `--`")?;
+    process::run(
+        Command::new(program)
+            .args(arguments)
+            .env(URL_VARIABLE, database.url()),
+    )
+}
+
+/// The database that [`URL_VARIABLE`] names, or else one started for as long as the returned value lives.
+///
+/// # Errors
+/// When none can be found, fetched or started: what was tried, and what to do.
+pub(crate) fn provide() -> Result<Database, String> {
+    if let Ok(url) = std::env::var(URL_VARIABLE) {
+        return Ok(Database { url, _server: None });
+    }
+    let binaries = install::find_or_fetch()?;
+    // Somebody else may take the free port before the server does; then another one is tried.
+    let mut outcome = Err(String::new());
+    for _ in 0..3 {
+        outcome = start(&binaries);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+/// A database for tests. Dropping it stops the server, if one was started.
+#[derive(Debug)]
+pub(crate) struct Database {
+    url: String,
+    /// Held for its `Drop`.
+    _server: Option<Server>,
+}
+
+impl Database {
+    /// The URL in libpq's form.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// A running server, held by a supervisor.
+///
+/// The supervisor is a shell in a process group of its own whose standard input is a pipe from here. When
+/// the pipe closes, because the value is dropped or because this program ended in whatever way (an
+/// error, a panic, ctrl-c, a kill), it stops the server by its process id and deletes its folder.
+#[derive(Debug)]
+struct Server {
+    supervisor: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.supervisor.stdin.take());
+        if let Err(error) = self.supervisor.wait() {
+            eprintln!("the throwaway PostgreSQL may still run: {error}");
+        }
+    }
+}
+
+/// `$1` is the folder, the rest the command line of the server. SIGINT is the server's "fast" shutdown; one
+/// that does not heed it within ten seconds is told to quit at once.
+const SUPERVISOR: &str = r#"
+folder=$1
+shift
+"$@" </dev/null >"$folder/log" 2>&1 &
+server=$!
+cat >/dev/null
+kill -INT "$server" 2>/dev/null
+waited=0
+while kill -0 "$server" 2>/dev/null && [ "$waited" -lt 100 ]; do
+    sleep 0.1
+    waited=$((waited + 1))
+done
+kill -QUIT "$server" 2>/dev/null
+wait "$server"
+cd / && rm -rf "$folder"
+"#;
+
+fn start(binaries: &Path) -> Result<Database, String> {
+    let account = Account::choose()?;
+    let folder = TemporaryFolder::create(&account)?;
+    let binaries = account.reachable(binaries, &folder.path)?;
+    let data = folder.path.join("data");
+    initialise(&binaries, &data, &account)?;
+
+    let port = free_port()?;
+    let mut command = account.command("sh");
+    command.args(["-c", SUPERVISOR, "supervisor"]).arg(&folder.path);
+    command
+        .arg(binaries.join("postgres"))
+        .arg("-D")
+        .arg(&data)
+        .arg("-k")
+        .arg(&folder.path);
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+    // Nothing here has to survive a power cut, and many small test pools connect at once.
+    for setting in [
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=300",
+    ] {
+        command.args(["-c", setting]);
+    }
+    command.current_dir(&folder.path).process_group(0);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let supervisor = command
+        .spawn()
+        .map_err(|error| format!("`sh` could not be started: {error}"))?;
+    // From here on the supervisor deletes the folder.
+    let folder = folder.hand_over();
+    let mut server = Server { supervisor };
+    wait_until_ready(&mut server, &folder)?;
+    let url = format!("postgres://{USER}@127.0.0.1:{port}/postgres");
+    println!(
+        "$ {} -D {} -p {port}  # {URL_VARIABLE}={url}",
+        binaries.join("postgres").display(),
+        data.display()
+    );
+    Ok(Database {
+        url,
+        _server: Some(server),
+    })
+}
+
+/// The database's superuser; anyone on this machine may connect as it, which is why the port is 127.0.0.1's.
+const USER: &str = "scim";
+
+fn initialise(binaries: &Path, data: &Path, account: &Account) -> Result<(), String> {
+    // Some systems have no locale C.UTF-8; C orders and compares in the same way, by bytes.
+    let mut outcome = Ok(());
+    for locale in ["C.UTF-8", "C"] {
+        let mut initdb = account.command(binaries.join("initdb"));
+        initdb
+            .arg("-D")
+            .arg(data)
+            .args(["-U", USER, "--auth=trust", "--encoding=UTF8", "--no-sync"]);
+        initdb.arg(format!("--locale={locale}"));
+        initdb.current_dir("/").stdin(Stdio::null());
+        outcome = process::output(&mut initdb).map(drop);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+fn free_port() -> Result<u16, String> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| format!("no free port on 127.0.0.1: {error}"))
+}
+
+/// The server writes its state into the eighth line of `postmaster.pid`, for `pg_ctl` and for us.
+fn wait_until_ready(server: &mut Server, folder: &Path) -> Result<(), String> {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(60) {
+        let state = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
+        if state.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
+            return Ok(());
+        }
+        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        if log.contains("FATAL:") || log.contains("not found") {
+            return Err(format!("PostgreSQL did not start: {}", log.trim()));
+        }
+        if let Ok(Some(status)) = server.supervisor.try_wait() {
+            return Err(format!("PostgreSQL's supervisor ended early ({status})"));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+    Err(format!("PostgreSQL was not ready after 60 s: {}", log.trim()))
+}
+
+/// The account that the server runs as: PostgreSQL refuses to run as root.
+struct Account {
+    /// User and group id to change to; `None` when this program is not root.
+    switch_to: Option<(u32, u32)>,
+}
+
+impl Account {
+    fn choose() -> Result<Account, String> {
+        let id = process::output(Command::new("id").arg("-u"))?;
+        if id.trim() != "0" {
+            return Ok(Account { switch_to: None });
+        }
+        let accounts = std::fs::read_to_string("/etc/passwd")
+            .map_err(|error| format!("`/etc/passwd` cannot be read: {error}"))?;
+        let switch_to = ["postgres", "nobody"]
+            .iter()
+            .find_map(|name| ids_of(&accounts, name))
+            .ok_or(
+                "PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody`: \
+             create one, or run this as another user",
+            )?;
+        Ok(Account {
+            switch_to: Some(switch_to),
+        })
+    }
+
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        if let Some((user, group)) = self.switch_to {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    /// The folder of the binaries, or a copy of their installation when the account may not enter it, as
+    /// below root's home.
+    fn reachable(&self, binaries: &Path, folder: &Path) -> Result<PathBuf, String> {
+        let probe = |binaries: &Path| {
+            process::output(
+                self.command(binaries.join("initdb"))
+                    .arg("--version")
+                    .current_dir("/"),
+            )
+        };
+        if probe(binaries).is_ok() {
+            return Ok(binaries.to_owned());
+        }
+        let installation = install::root_of(binaries);
+        let inside = binaries
+            .strip_prefix(&installation)
+            .map_err(|error| error.to_string())?;
+        let copy = folder.join("installation");
+        process::output(Command::new("cp").arg("-R").arg(&installation).arg(&copy))?;
+        process::output(Command::new("chmod").args(["-R", "a+rX"]).arg(&copy))?;
+        if let Some((user, group)) = self.switch_to {
+            process::output(
+                Command::new("chown")
+                    .arg("-R")
+                    .arg(format!("{user}:{group}"))
+                    .arg(&copy),
+            )?;
+        }
+        let binaries = copy.join(inside);
+        probe(&binaries).map(|_| binaries)
+    }
+}
+
+/// User and group id of a name in the text of `/etc/passwd`.
+fn ids_of(accounts: &str, name: &str) -> Option<(u32, u32)> {
+    let fields: Vec<&str> = accounts
+        .lines()
+        .map(|line| line.split(':').collect())
+        .find(|fields: &Vec<&str>| fields[0] == name)?;
+    Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
+}
+
+/// A fresh folder that the account owns; deleted when dropped, unless the supervisor has taken it over.
+struct TemporaryFolder {
+    path: PathBuf,
+    handed_over: bool,
+}
+
+impl TemporaryFolder {
+    fn create(account: &Account) -> Result<TemporaryFolder, String> {
+        // Short, since the path of a unix socket may have 107 bytes; and /tmp, which every account may enter.
+        let parent = if account.switch_to.is_some() {
+            PathBuf::from("/tmp")
+        } else {
+            std::env::temp_dir()
+        };
+        let nanoseconds = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |since| since.subsec_nanos());
+        let path = parent.join(format!("scim-postgres-{}-{nanoseconds:09}", std::process::id()));
+        let unusable = |error: std::io::Error| format!("`{}` cannot be used: {error}", path.display());
+        std::fs::create_dir(&path).map_err(unusable)?;
+        let folder = TemporaryFolder {
+            path: path.clone(),
+            handed_over: false,
+        };
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .map_err(unusable)?;
+        if let Some((user, group)) = account.switch_to {
+            std::os::unix::fs::chown(&path, Some(user), Some(group)).map_err(unusable)?;
+        }
+        Ok(folder)
+    }
+
+    fn hand_over(mut self) -> PathBuf {
+        self.handed_over = true;
+        self.path.clone()
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if !self.handed_over && std::fs::remove_dir_all(&self.path).is_err() {
+            let _ = writeln!(
+                std::io::stderr(),
+                "`{}` could not be deleted",
+                self.path.display()
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_group_ids_are_found_by_name() {
+        let accounts =
+            "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65533::/nonexistent:/usr/sbin/nologin\n";
+        assert_eq!(ids_of(accounts, "nobody"), Some((65534, 65533)));
+        assert_eq!(ids_of(accounts, "postgres"), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! What files say: module documentation, names that a file must not mention.
+
+use super::File;
+
+/// A finding for each file without module documentation, for each layer that names what it must not know, and
+/// for each trace of the machine that a file was written on.
+pub(crate) fn check(files: &[File], checkout: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in files {
+        findings.extend(module_documentation(file));
+        findings.extend(service_without_http(file));
+        findings.extend(machine(file, checkout));
+    }
+    findings
+}
+
+fn module_documentation(file: &File) -> Option<String> {
+    let first = file.text.lines().next().unwrap_or_default();
+    let says_something = first
+        .strip_prefix("//!")
+        .is_some_and(|text| text.split_whitespace().count() > 1);
+    (file.path.ends_with(".rs") && !says_something).then(|| {
+        format!(
+            "`{}` has to start with a sentence (`//! …`) on what it is for",
+            file.path
+        )
+    })
+}
+
+const SERVICE: &str = "crates/scim-server/src/service";
+
+/// A crate of its own would have one user; a folder and this check cost less.
+fn service_without_http(file: &File) -> Option<String> {
+    let inside = file
+        .path
+        .strip_prefix(SERVICE)
+        .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'));
+    (inside && file.text.contains("actix_web")).then(|| {
+        format!(
+            "`{}` names actix_web: what an operation does knows no HTTP, so move that to `src/http`",
+            file.path
+        )
+    })
+}
+
+fn machine(file: &File, checkout: &str) -> Vec<String> {
+    // The one source that a lock file may name is cargo's default.
+    let text = match file.path.as_str() {
+        "Cargo.lock" => &file.text.replace(LOCK_SOURCE, ""),
+        _ => &file.text,
+    };
+    let registries = REGISTRIES
+        .iter()
+        .filter(|name| text.contains(**name))
+        .map(|name| {
+            format!(
+                "`{}` names a package registry (`{name}`): remove it, the tools know where to fetch from",
+                file.path
+            )
+        });
+    let path = absolute_path(text, checkout).map(|path| {
+        format!(
+            "`{}` holds a path of somebody's machine (`{path}`): write it from the top level",
+            file.path
+        )
+    });
+    registries.chain(path).collect()
+}
+
+// In pieces, so that this file passes its own check.
+const LOCK_SOURCE: &str = concat!("registry+https://github.com/rust-lang/", "crates", ".io-index");
+const REGISTRIES: [&str; 9] = [
+    concat!("crates", ".io"),
+    concat!("pypi", ".org"),
+    concat!("python", "hosted.org"),
+    concat!("npm", "js.org"),
+    concat!("proxy", ".golang.org"),
+    // Settings that point a tool at another registry.
+    concat!("replace", "-with ="),
+    concat!("[regis", "tries"),
+    concat!("index", "-url"),
+    concat!("find", "-links"),
+];
+
+/// The first absolute path below a home folder or below this checkout.
+///
+/// `/Users/…` is a SCIM endpoint, and only a home when a folder of macOS follows the name.
+fn absolute_path<'a>(text: &'a str, checkout: &str) -> Option<&'a str> {
+    let after = |start: usize| {
+        let end = text[start..].find(|c: char| c.is_whitespace() || "\"'`)>,;".contains(c));
+        &text[start..end.map_or(text.len(), |end| start + end)]
+    };
+    let find = |prefix: &str, is_home: &dyn Fn(&[&str]) -> bool| {
+        text.match_indices(prefix)
+            // The end of a longer path or of an URL is another thing.
+            .filter(|(start, _)| {
+                !text[..*start].ends_with(|c: char| c.is_alphanumeric() || "._-}~".contains(c))
+            })
+            .map(|(start, _)| after(start))
+            .find(|path| is_home(&path[prefix.len()..].split('/').collect::<Vec<_>>()))
+    };
+    let named = |parts: &[&str]| parts.len() > 1 && !parts[0].is_empty();
+    let mac = |parts: &[&str]| {
+        parts.len() > 2 && ["Desktop", "Documents", "Downloads", "Library"].contains(&parts[1])
+    };
+    find(concat!("/ho", "me/"), &named)
+        .or_else(|| find(concat!("/ro", "ot/"), &|parts| !parts[0].is_empty()))
+        .or_else(|| find(concat!("/Us", "ers/"), &mac))
+        .or_else(|| {
+            // A checkout in a folder such as `/app` would make any mention of that folder a finding.
+            let is_telling = checkout.matches('/').count() > 1;
+            is_telling.then(|| find(checkout, &|_| true)).flatten()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(path: &str, text: &str) -> usize {
+        check(&[File::new(path, text)], "/build/checkout").len()
+    }
+
+    #[test]
+    fn a_module_starts_with_a_sentence() {
+        assert_eq!(findings("crates/a/src/lib.rs", "//! Filters of SCIM.\n"), 0);
+        for text in [
+            "",
+            "//!\n",
+            "//! x\n",
+            "// Filters of SCIM.\n",
+            "use std::fmt;\n//! Filters of SCIM.\n",
+        ] {
+            assert_eq!(findings("crates/a/src/lib.rs", text), 1, "{text:?}");
+        }
+        assert_eq!(findings("docs/A.md", ""), 0);
+    }
+
+    #[test]
+    fn the_service_knows_no_http() {
+        let text = "//! What operations do.\nuse actix_web::web;\n";
+        assert_eq!(findings("crates/scim-server/src/service.rs", text), 1);
+        assert_eq!(findings("crates/scim-server/src/service/cursor.rs", text), 1);
+        assert_eq!(findings("crates/scim-server/src/http.rs", text), 0);
+    }
+
+    #[test]
+    fn registries_are_found() {
+        assert_eq!(
+            findings("docs/A.md", concat!("from https://static.crates", ".io/x")),
+            1
+        );
+        assert_eq!(
+            findings(
+                ".cargo/config.toml",
+                concat!("[source.x]\nreplace", "-with = \"y\"")
+            ),
+            1
+        );
+        let lock = format!("source = \"{LOCK_SOURCE}\"");
+        assert_eq!(findings("Cargo.lock", &lock), 0);
+        assert_eq!(findings("docs/A.md", &lock), 1);
+        assert_eq!(
+            findings(
+                "Cargo.lock",
+                concat!("source = \"registry+https://mirror.pypi", ".org\"")
+            ),
+            1
+        );
+    }
+
+    #[test]
+    fn paths_of_a_machine_are_found() {
+        for path in [
+            concat!("/ho", "me/ann/scim"),
+            concat!("(/ro", "ot/scim)"),
+            concat!("/Us", "ers/ann/Documents/scim"),
+            "/build/checkout/target",
+        ] {
+            assert_eq!(findings("docs/A.md", &format!("see `{path}` there")), 1, "{path}");
+        }
+    }
+
+    #[test]
+    fn endpoints_are_no_homes() {
+        for text in [
+            "GET /Users/2819c223-7f76-453a-919d-413861904646",
+            "https://example.com/v2/Users/ann/Documents",
+            "{{base}}/Users/x",
+            "$HOME/scim",
+            "https://example.com/home/ann/x",
+        ] {
+            assert_eq!(findings("docs/A.md", text), 0, "{text}");
+        }
+    }
+}
