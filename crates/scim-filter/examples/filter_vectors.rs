@@ -8,8 +8,7 @@ use std::fmt::Display;
 use std::io::{self, Read, Write};
 
 use scim_filter::{
-    AttrExp, AttrPath, CompValue, Filter, Options, ParseError, Parsed, PatchPath, ValFilter,
-    ValuePath,
+    AttrExp, AttrPath, CompValue, Filter, Options, ParseError, Parsed, PatchPath, ValFilter, ValuePath,
 };
 use serde_json::{Map, Value, json};
 

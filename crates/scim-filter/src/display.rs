@@ -2,9 +2,7 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use crate::ast::{
-    AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, PatchPath, ValFilter, ValuePath,
-};
+use crate::ast::{AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, PatchPath, ValFilter, ValuePath};
 
 impl Display for Filter {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -22,9 +20,7 @@ impl Display for ValFilter {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             ValFilter::Attr(test) => test.fmt(f),
-            ValFilter::And(operands) => {
-                join(f, operands, " and ", |it| matches!(it, ValFilter::Or(_)))
-            }
+            ValFilter::And(operands) => join(f, operands, " and ", |it| matches!(it, ValFilter::Or(_))),
             ValFilter::Or(operands) => join(f, operands, " or ", |_| false),
             ValFilter::Not(inner) => write!(f, "not ({inner})"),
         }

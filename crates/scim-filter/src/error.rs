@@ -128,11 +128,7 @@ impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::Syntax => {
-                write!(
-                    f,
-                    "expected {} at column {}, found ",
-                    self.expected, self.column
-                )?;
+                write!(f, "expected {} at column {}, found ", self.expected, self.column)?;
                 match self.found.as_str() {
                     "" => f.write_str("the end")?,
                     " " => f.write_str("a blank")?,
@@ -145,11 +141,7 @@ impl fmt::Display for ParseError {
             }
             Kind::TooLong(max) => write!(f, "longer than {max} bytes"),
             Kind::TooDeep(max) => {
-                write!(
-                    f,
-                    "nested deeper than {max} levels at column {}",
-                    self.column
-                )
+                write!(f, "nested deeper than {max} levels at column {}", self.column)
             }
             Kind::TooManyTerms(max) => {
                 write!(f, "more than {max} comparisons at column {}", self.column)

@@ -36,7 +36,7 @@ pub(crate) fn bad_value(text: &str, offset: usize, _options: &Options) -> ParseE
     ParseError::syntax(text, offset, "a value", Some(UNQUOTED))
 }
 
-pub(crate) fn lone_surrogate(text: &str, offset: usize) -> ParseError {
+pub(crate) fn bad_character(text: &str, offset: usize) -> ParseError {
     ParseError::syntax(
         text,
         offset,

@@ -2,6 +2,10 @@
 //!
 //! This crate knows nothing of users, schemas, SQL or HTTP.
 
+// Without pest's std feature its derive writes `alloc::`. That feature would probe the
+// stack at each rule; the depth is checked beforehand instead.
+extern crate alloc;
+
 pub mod ast;
 mod display;
 mod error;
@@ -10,8 +14,7 @@ mod options;
 mod parser;
 
 pub use ast::{
-    AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, Operands, PatchPath, ValFilter,
-    ValuePath,
+    AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, Operands, PatchPath, ValFilter, ValuePath,
 };
 pub use error::ParseError;
 pub use options::{Leniency, LeniencyKind, Mode, Options, Parsed};

@@ -5,9 +5,7 @@ use std::str::FromStr;
 use pest::Parser;
 use pest::iterators::{Pair, Pairs};
 
-use crate::ast::{
-    AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, PatchPath, ValFilter, ValuePath,
-};
+use crate::ast::{AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, PatchPath, ValFilter, ValuePath};
 use crate::error::{Kind, ParseError};
 use crate::explain;
 use crate::options::{Leniency, LeniencyKind, Mode, Options, Parsed};
@@ -26,9 +24,7 @@ impl Filter {
     /// # Errors
     /// Where the text is no filter in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<Filter>, ParseError> {
-        parse(text, options, Rule::filter, |walk, pairs| {
-            walk.expression(pairs, "")
-        })
+        parse(text, options, Rule::filter, |walk, pairs| walk.expression(pairs))
     }
 }
 
@@ -47,8 +43,8 @@ impl PatchPath {
     /// # Errors
     /// Where the text is no path in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<PatchPath>, ParseError> {
-        parse(text, options, Rule::path, |walk, pairs| {
-            walk.patch_path(pairs)
+        parse(text, options, Rule::path, |walk, mut pairs| {
+            walk.patch_path(&mut pairs)
         })
         .map_err(|mut error| {
             error.in_value_filter = explain::within_closed_brackets(text, error.offset);
@@ -72,9 +68,8 @@ impl AttrPath {
     /// # Errors
     /// Where the text is no attribute path in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<AttrPath>, ParseError> {
-        parse(text, options, Rule::attribute, |walk, pairs| {
-            let path = next(pairs);
-            walk.attr_path(&path, "")
+        parse(text, options, Rule::attribute, |walk, mut pairs| {
+            walk.whole_attr_path(&mut pairs)
         })
     }
 }
@@ -108,25 +103,16 @@ fn parse<'t, T>(
     text: &'t str,
     options: &Options,
     rule: Rule,
-    walk: impl FnOnce(&mut Walk<'t, '_>, &mut Pairs<'t, Rule>) -> Result<T, ParseError>,
+    walk: impl FnOnce(&mut Walk<'t, '_>, Pairs<'t, Rule>) -> Result<T, ParseError>,
 ) -> Result<Parsed<T>, ParseError> {
     if text.len() > options.max_length {
-        return Err(ParseError::limit(
-            text,
-            0,
-            Kind::TooLong(options.max_length),
-        ));
+        return Err(ParseError::limit(text, 0, Kind::TooLong(options.max_length)));
     }
     check_depth(text, options.max_depth.min(Options::DEPTH_CEILING))?;
-    let mut pairs = match Grammar::parse(rule, text) {
+    let pairs = match Grammar::parse(rule, text) {
         Ok(pairs) => pairs,
         Err(error) => {
-            return Err(explain::explain(
-                text,
-                options,
-                rule.into(),
-                offset_of(&error),
-            ));
+            return Err(explain::explain(text, options, rule.into(), offset_of(&error)));
         }
     };
     let mut state = Walk {
@@ -136,8 +122,8 @@ fn parse<'t, T>(
         terms: 0,
         leniencies: Vec::new(),
     };
-    let value = walk(&mut state, &mut pairs)?;
-    state.gap(text.len(), "")?;
+    let value = walk(&mut state, pairs)?;
+    state.blanks("")?;
     Ok(Parsed {
         value,
         leniencies: state.leniencies,
@@ -191,10 +177,11 @@ fn end_of_string(bytes: &[u8], mut at: usize, quote: u8) -> usize {
 }
 
 /// Turns the flat run of pairs into a tree, and sees to what the strict mode forbids.
+/// It reads on from `end`; what the grammar has matched it need not doubt.
 struct Walk<'t, 'o> {
     text: &'t str,
     options: &'o Options,
-    /// Where the last token ended.
+    /// How far the text has been read.
     end: usize,
     terms: usize,
     leniencies: Vec<Leniency>,
@@ -246,26 +233,23 @@ impl Tree for ValFilter {
 }
 
 impl<'t> Walk<'t, '_> {
-    /// `term ((and | or) term)*`, up to the end of `pairs`. `gap` is what strictly
-    /// stands before the first term.
-    fn expression<T: Tree>(
-        &mut self,
-        pairs: &mut Pairs<'t, Rule>,
-        gap: &str,
-    ) -> Result<T, ParseError> {
+    /// `term ((and | or) term)*`, up to the end of `pairs`.
+    fn expression<T: Tree>(&mut self, pairs: Pairs<'t, Rule>) -> Result<T, ParseError> {
         let mut alternatives = Vec::new();
         let mut conjuncts = Vec::new();
-        let mut term = self.term(pairs, gap)?;
-        while let Some(operator) = pairs.next() {
-            match operator.as_rule() {
-                Rule::and => conjuncts.push(term),
-                Rule::or => alternatives.push(conjunction(&mut conjuncts, term)),
-                _ => break, // the end of the text
+        let mut last: Option<T> = None;
+        for pair in pairs {
+            if let Some(term) = last.take() {
+                match self.log_op()? {
+                    b'a' => conjuncts.push(term),
+                    _ => alternatives.push(conjunction(&mut conjuncts, term)),
+                }
+            } else {
+                self.blanks("")?;
             }
-            self.token(&operator, " ")?;
-            term = self.term(pairs, " ")?;
+            last = Some(self.term(pair)?);
         }
-        let term = conjunction(&mut conjuncts, term);
+        let term = conjunction(&mut conjuncts, last.expect("an expression has a term"));
         if alternatives.is_empty() {
             return Ok(term);
         }
@@ -273,162 +257,139 @@ impl<'t> Walk<'t, '_> {
         Ok(T::or(alternatives))
     }
 
-    fn term<T: Tree>(&mut self, pairs: &mut Pairs<'t, Rule>, gap: &str) -> Result<T, ParseError> {
-        let first = next(pairs);
-        match first.as_rule() {
-            Rule::group | Rule::valGroup => {
-                self.gap(first.as_span().start(), gap)?;
-                self.end = first.as_span().start() + 1;
-                self.parenthesised(first)
-            }
+    /// `and` or `or` with the blanks around it; answers its first letter.
+    fn log_op(&mut self) -> Result<u8, ParseError> {
+        self.blanks(" ")?;
+        let letter = self.byte().to_ascii_lowercase();
+        self.end += if letter == b'a' { "and".len() } else { "or".len() };
+        self.blanks(" ")?;
+        Ok(letter)
+    }
+
+    fn term<T: Tree>(&mut self, pair: Pair<'t, Rule>) -> Result<T, ParseError> {
+        match pair.as_rule() {
+            Rule::group | Rule::valGroup => self.enclosed(pair),
             Rule::not | Rule::valNot => {
-                let start = first.as_span().start();
-                self.gap(start, gap)?;
-                let word_end = start + "not".len();
+                self.end += "not".len();
                 // Erratum 7319 has a blank before the parenthesis, figure 1 none.
-                let blanks = self.text[word_end..]
-                    .find('(')
-                    .expect("the grammar has one here");
-                if blanks > 0 {
-                    self.end = word_end;
-                    self.gap(word_end + blanks, " ")?;
+                if self.byte() != b'(' {
+                    self.blanks(" ")?;
                 }
-                self.end = word_end + blanks + 1;
-                Ok(T::not(self.parenthesised(first)?))
+                self.enclosed(pair).map(T::not)
             }
-            _ => self.test(&first, pairs, gap),
+            _ => self.test(pair),
         }
     }
 
-    fn parenthesised<T: Tree>(&mut self, group: Pair<'t, Rule>) -> Result<T, ParseError> {
-        let end = group.as_span().end();
-        let inner = self.expression(&mut group.into_inner(), "")?;
-        self.gap(end - 1, "")?;
-        self.end = end;
+    /// What stands in the parentheses or brackets that open here.
+    fn enclosed<T: Tree>(&mut self, pair: Pair<'t, Rule>) -> Result<T, ParseError> {
+        self.end += 1;
+        let inner = self.expression(pair.into_inner())?;
+        self.blanks("")?;
+        self.end += 1;
         Ok(inner)
     }
 
     /// What starts with an attribute path: a test of it, or a value path.
-    fn test<T: Tree>(
-        &mut self,
-        path: &Pair<'t, Rule>,
-        pairs: &mut Pairs<'t, Rule>,
-        gap: &str,
-    ) -> Result<T, ParseError> {
-        let path = self.attr_path(path, gap)?;
-        let second = next(pairs);
-        if second.as_rule() != Rule::brackets {
-            return self.attr_exp(path, &second, pairs).map(T::test);
+    fn test<T: Tree>(&mut self, pair: Pair<'t, Rule>) -> Result<T, ParseError> {
+        let end = pair.as_span().end();
+        let path = self.attr_path(end)?;
+        let next = self.text[self.end..].bytes().find(|it| !is_blank(*it));
+        if next != Some(b'[') {
+            return self.attr_exp(path, end, || pair.into_inner().next()).map(T::test);
         }
-        let mut filter = self.brackets(second)?;
-        if pairs.peek().is_some_and(|it| it.as_rule() == Rule::subAttr) {
-            let sub = next(pairs);
-            self.lenient(LeniencyKind::SubAttributeOfValuePath, sub.as_span().start())?;
-            let sub = AttrPath {
-                urn: None,
-                name: self.sub_attr(&sub)?,
-                sub: None,
-            };
-            let operator = next(pairs);
-            let test = self.attr_exp(sub, &operator, pairs)?;
+        let mut inner = pair.into_inner();
+        let mut filter = self.brackets(inner.next().expect("a value path has brackets"))?;
+        if self.end < end {
+            self.lenient(LeniencyKind::SubAttributeOfValuePath, self.end)?;
+            self.end += 1; // the dot
+            let sub = self.attr_path(end)?;
+            let test = self.attr_exp(sub, end, || inner.next())?;
             filter = ValFilter::and(vec![filter, ValFilter::Attr(test)]);
         }
         Ok(T::value_path(ValuePath { path, filter }))
     }
 
+    fn brackets(&mut self, brackets: Pair<'t, Rule>) -> Result<ValFilter, ParseError> {
+        self.blanks("")?;
+        self.enclosed(brackets)
+    }
+
+    /// The operator and value up to `end`. A value without quotes has a pair of its own.
     fn attr_exp(
         &mut self,
         path: AttrPath,
-        operator: &Pair<'t, Rule>,
-        pairs: &mut Pairs<'t, Rule>,
+        end: usize,
+        bare_word: impl FnOnce() -> Option<Pair<'t, Rule>>,
     ) -> Result<AttrExp, ParseError> {
         self.terms += 1;
         if self.terms > self.options.max_terms {
-            let at = operator.as_span().start();
-            return Err(ParseError::limit(
-                self.text,
-                at,
-                Kind::TooManyTerms(self.options.max_terms),
-            ));
+            let kind = Kind::TooManyTerms(self.options.max_terms);
+            return Err(ParseError::limit(self.text, self.end, kind));
         }
-        let word = self.token(operator, " ")?;
-        if operator.as_rule() == Rule::pr {
+        self.blanks(" ")?;
+        let Some(op) = CompareOp::from_word(self.take(self.end + 2)) else {
             return Ok(AttrExp::Present(path));
-        }
-        let op = CompareOp::from_word(word).expect("the grammar knows the same operators");
-        let value = next(pairs);
-        Ok(AttrExp::Compare(path, op, self.comp_value(&value)?))
-    }
-
-    fn comp_value(&mut self, value: &Pair<'t, Rule>) -> Result<CompValue, ParseError> {
-        let text = self.token(value, " ")?;
-        let at = self.end - text.len();
-        match value.as_rule() {
-            Rule::string => self.unescape(text, at),
-            Rule::quoted => {
+        };
+        self.blanks(" ")?;
+        let at = self.end;
+        let text = self.take(end);
+        let value = match text.as_bytes()[0] {
+            b'"' => self.string(text, at)?,
+            b'\'' => {
                 self.lenient(LeniencyKind::SingleQuotes, at)?;
-                self.unescape(text, at)
+                self.string(text, at)?
             }
-            Rule::number => Ok(CompValue::Number(Number(text.to_owned()))),
-            Rule::literal => {
-                if text.bytes().any(|it| it.is_ascii_uppercase()) {
-                    self.lenient(LeniencyKind::LiteralCase, at)?;
-                }
-                Ok(match text.as_bytes()[0] {
-                    b't' | b'T' => CompValue::Bool(true),
-                    b'f' | b'F' => CompValue::Bool(false),
-                    _ => CompValue::Null,
-                })
-            }
-            _ => {
+            _ if bare_word().is_some() => {
                 if !self.options.bare_words || self.options.mode == Mode::Strict {
                     return Err(explain::bad_value(self.text, at, self.options));
                 }
                 self.lenient(LeniencyKind::BareWord, at)?;
-                Ok(CompValue::String(text.to_owned()))
+                CompValue::String(text.to_owned())
             }
-        }
+            b'-' | b'0'..=b'9' => CompValue::Number(Number(text.to_owned())),
+            first => {
+                if text.bytes().any(|it| it.is_ascii_uppercase()) {
+                    self.lenient(LeniencyKind::LiteralCase, at)?;
+                }
+                match first.to_ascii_lowercase() {
+                    b't' => CompValue::Bool(true),
+                    b'f' => CompValue::Bool(false),
+                    _ => CompValue::Null,
+                }
+            }
+        };
+        Ok(AttrExp::Compare(path, op, value))
     }
 
-    /// A string without its quotes and escapes (RFC 8259 section 7).
-    fn unescape(&self, quoted: &str, at: usize) -> Result<CompValue, ParseError> {
+    /// A string at `at`, without its quotes and escapes (RFC 8259 section 7).
+    fn string(&self, quoted: &str, at: usize) -> Result<CompValue, ParseError> {
         let text = &quoted[1..quoted.len() - 1];
-        if !text.as_bytes().contains(&b'\\') {
+        if !text.bytes().any(|it| it < b' ' || it == b'\\') {
             return Ok(CompValue::String(text.to_owned()));
         }
-        unescape(text)
-            .map(CompValue::String)
-            .map_err(|inner| explain::lone_surrogate(self.text, at + 1 + inner))
+        match unescape(text) {
+            Ok(plain) => Ok(CompValue::String(plain)),
+            Err(inner) => Err(explain::bad_character(self.text, at + 1 + inner)),
+        }
     }
 
-    fn brackets(&mut self, brackets: Pair<'t, Rule>) -> Result<ValFilter, ParseError> {
-        let span = brackets.as_span();
-        let opening = span.start()
-            + span
-                .as_str()
-                .find('[')
-                .expect("the grammar starts brackets with one");
-        self.gap(opening, "")?;
-        self.end = opening + 1;
-        self.parenthesised(brackets)
-    }
-
-    fn sub_attr(&mut self, sub: &Pair<'t, Rule>) -> Result<String, ParseError> {
-        let text = self.token(sub, "")?;
-        self.dollar(text)?;
-        Ok(text[1..].to_owned())
-    }
-
-    /// The URN is everything left of the last colon; the dot behind it is no part of a version.
-    fn attr_path(&mut self, path: &Pair<'t, Rule>, gap: &str) -> Result<AttrPath, ParseError> {
-        let text = self.token(path, gap)?;
-        let (urn, text) = match text.rfind(':') {
+    /// The attribute path that starts here and lies before `limit`.
+    fn attr_path(&mut self, limit: usize) -> Result<AttrPath, ParseError> {
+        let rest = &self.text[self.end..limit];
+        let length = rest
+            .bytes()
+            .position(|it| it <= b' ' || it == b'[')
+            .unwrap_or(rest.len());
+        let text = self.take(self.end + length);
+        // The URN is everything left of the last colon; dots before it belong to a version.
+        let (urn, text) = match text.bytes().rposition(|it| it == b':') {
             Some(colon) => (Some(text[..colon].to_owned()), &text[colon + 1..]),
             None => (None, text),
         };
         self.dollar(text)?;
-        let (name, sub) = match text.split_once('.') {
-            Some((name, sub)) => (name, Some(sub.to_owned())),
+        let (name, sub) = match text.bytes().position(|it| it == b'.') {
+            Some(dot) => (&text[..dot], Some(text[dot + 1..].to_owned())),
             None => (text, None),
         };
         Ok(AttrPath {
@@ -438,26 +399,27 @@ impl<'t> Walk<'t, '_> {
         })
     }
 
-    /// `text` is the last token or its end.
-    fn dollar(&mut self, text: &str) -> Result<(), ParseError> {
-        match text.find('$') {
-            Some(inner) => self.lenient(LeniencyKind::DollarName, self.end - text.len() + inner),
+    /// `name` has just been read.
+    fn dollar(&mut self, name: &str) -> Result<(), ParseError> {
+        match name.bytes().position(|it| it == b'$') {
+            Some(inner) => self.lenient(LeniencyKind::DollarName, self.end - name.len() + inner),
             None => Ok(()),
         }
     }
 
     fn patch_path(&mut self, pairs: &mut Pairs<'t, Rule>) -> Result<PatchPath, ParseError> {
-        let first = next(pairs);
-        let path = self.attr_path(&first, "")?;
-        let second = next(pairs);
-        if second.as_rule() != Rule::brackets {
+        let path = self.whole_attr_path(pairs)?;
+        let Some(brackets) = pairs.next() else {
             return Ok(PatchPath::Attr(path));
-        }
-        let filter = self.brackets(second)?;
-        let third = next(pairs);
-        let sub = match third.as_rule() {
-            Rule::subAttr => Some(self.sub_attr(&third)?),
-            _ => None,
+        };
+        let filter = self.brackets(brackets)?;
+        let sub = match pairs.next() {
+            Some(sub) => {
+                let text = &self.take(sub.as_span().end())[1..];
+                self.dollar(text)?;
+                Some(text.to_owned())
+            }
+            None => None,
         };
         Ok(PatchPath::Value {
             value_path: ValuePath { path, filter },
@@ -465,26 +427,42 @@ impl<'t> Walk<'t, '_> {
         })
     }
 
-    /// The text of a token, before which strictly `gap` stands.
-    fn token(&mut self, token: &Pair<'t, Rule>, gap: &str) -> Result<&'t str, ParseError> {
-        let span = token.as_span();
-        self.gap(span.start(), gap)?;
-        self.end = span.end();
-        Ok(&self.text[span.start()..span.end()])
+    fn whole_attr_path(&mut self, pairs: &mut Pairs<'t, Rule>) -> Result<AttrPath, ParseError> {
+        let path = pairs.next().expect("the grammar starts a path with an attrPath");
+        self.blanks("")?;
+        self.attr_path(path.as_span().end())
     }
 
-    /// Compares what stands between the last token and `next` with what strictly should.
-    fn gap(&mut self, next: usize, strictly: &str) -> Result<(), ParseError> {
-        let between = &self.text.as_bytes()[self.end..next];
-        if between == strictly.as_bytes() {
+    fn byte(&self) -> u8 {
+        self.text.as_bytes()[self.end]
+    }
+
+    fn take(&mut self, end: usize) -> &'t str {
+        let taken = &self.text[self.end..end];
+        self.end = end;
+        taken
+    }
+
+    /// Reads the blanks that stand here, where strictly `expected` stands.
+    fn blanks(&mut self, expected: &str) -> Result<(), ParseError> {
+        let start = self.end;
+        let bytes = self.text.as_bytes();
+        while bytes
+            .get(self.end)
+            .is_some_and(|it| matches!(it, b' ' | b'\t'..=b'\r'))
+        {
+            self.end += 1;
+        }
+        let found = &bytes[start..self.end];
+        if found == expected.as_bytes() {
             return Ok(());
         }
-        let same = between
+        let same = found
             .iter()
-            .zip(strictly.bytes())
+            .zip(expected.bytes())
             .take_while(|(a, b)| **a == *b)
             .count();
-        self.lenient(LeniencyKind::Whitespace, self.end + same)
+        self.lenient(LeniencyKind::Whitespace, start + same)
     }
 
     fn lenient(&mut self, kind: LeniencyKind, offset: usize) -> Result<(), ParseError> {
@@ -497,6 +475,11 @@ impl<'t> Walk<'t, '_> {
     }
 }
 
+/// The grammar's `ws`.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
 fn conjunction<T: Tree>(conjuncts: &mut Vec<T>, last: T) -> T {
     if conjuncts.is_empty() {
         return last;
@@ -505,18 +488,17 @@ fn conjunction<T: Tree>(conjuncts: &mut Vec<T>, last: T) -> T {
     T::and(std::mem::take(conjuncts))
 }
 
-fn next<'t>(pairs: &mut Pairs<'t, Rule>) -> Pair<'t, Rule> {
-    pairs.next().expect("the grammar has a token here")
-}
-
-/// Resolves the escapes of a string that the grammar has matched; the error is the offset
-/// of one half of a surrogate pair.
+/// Resolves the escapes of a string that the grammar has matched. The error is the offset
+/// of a control character or of half a surrogate pair.
 fn unescape(text: &str) -> Result<String, usize> {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find('\\') {
+    while let Some(at) = rest.bytes().position(|it| it < b' ' || it == b'\\') {
         plain.push_str(&rest[..at]);
         let offset = text.len() - rest.len() + at;
+        if rest.as_bytes()[at] != b'\\' {
+            return Err(offset);
+        }
         let (c, length) = match rest.as_bytes()[at + 1] {
             b'b' => ('\u{8}', 2),
             b'f' => ('\u{c}', 2),
@@ -524,7 +506,7 @@ fn unescape(text: &str) -> Result<String, usize> {
             b'r' => ('\r', 2),
             b't' => ('\t', 2),
             b'u' => unicode_escape(&rest[at..]).ok_or(offset)?,
-            other => (char::from(other), 2),
+            itself => (char::from(itself), 2),
         };
         plain.push(c);
         rest = &rest[at + length..];
