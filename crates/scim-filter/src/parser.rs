@@ -24,7 +24,7 @@ impl Filter {
     /// # Errors
     /// Where the text is no filter in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<Filter>, ParseError> {
-        parse(text, options, Rule::filter, |walk, pairs| walk.expression(pairs))
+        parse(text, options, Rule::filter, Walk::expression)
     }
 }
 
@@ -101,9 +101,9 @@ struct Grammar;
 
 fn parse<'t, T>(
     text: &'t str,
-    options: &Options,
+    options: &'t Options,
     rule: Rule,
-    walk: impl FnOnce(&mut Walk<'t, '_>, Pairs<'t, Rule>) -> Result<T, ParseError>,
+    walk: impl FnOnce(&mut Walk<'t>, Pairs<'t, Rule>) -> Result<T, ParseError>,
 ) -> Result<Parsed<T>, ParseError> {
     if text.len() > options.max_length {
         return Err(ParseError::limit(text, 0, Kind::TooLong(options.max_length)));
@@ -178,9 +178,9 @@ fn end_of_string(bytes: &[u8], mut at: usize, quote: u8) -> usize {
 
 /// Turns the flat run of pairs into a tree, and sees to what the strict mode forbids.
 /// It reads on from `end`; what the grammar has matched it need not doubt.
-struct Walk<'t, 'o> {
+struct Walk<'t> {
     text: &'t str,
-    options: &'o Options,
+    options: &'t Options,
     /// How far the text has been read.
     end: usize,
     terms: usize,
@@ -232,7 +232,7 @@ impl Tree for ValFilter {
     }
 }
 
-impl<'t> Walk<'t, '_> {
+impl<'t> Walk<'t> {
     /// `term ((and | or) term)*`, up to the end of `pairs`.
     fn expression<T: Tree>(&mut self, pairs: Pairs<'t, Rule>) -> Result<T, ParseError> {
         let mut alternatives = Vec::new();
@@ -407,8 +407,8 @@ impl<'t> Walk<'t, '_> {
         }
     }
 
-    fn patch_path(&mut self, pairs: &mut Pairs<'t, Rule>) -> Result<PatchPath, ParseError> {
-        let path = self.whole_attr_path(pairs)?;
+    fn patch_path(&mut self, mut pairs: Pairs<'t, Rule>) -> Result<PatchPath, ParseError> {
+        let path = self.leading_attr_path(&mut pairs)?;
         let Some(brackets) = pairs.next() else {
             return Ok(PatchPath::Attr(path));
         };
@@ -427,7 +427,11 @@ impl<'t> Walk<'t, '_> {
         })
     }
 
-    fn whole_attr_path(&mut self, pairs: &mut Pairs<'t, Rule>) -> Result<AttrPath, ParseError> {
+    fn whole_attr_path(&mut self, mut pairs: Pairs<'t, Rule>) -> Result<AttrPath, ParseError> {
+        self.leading_attr_path(&mut pairs)
+    }
+
+    fn leading_attr_path(&mut self, pairs: &mut Pairs<'t, Rule>) -> Result<AttrPath, ParseError> {
         let path = pairs.next().expect("the grammar starts a path with an attrPath");
         self.blanks("")?;
         self.attr_path(path.as_span().end())
