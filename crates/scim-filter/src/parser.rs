@@ -43,10 +43,7 @@ impl PatchPath {
     /// # Errors
     /// Where the text is no path in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<PatchPath>, ParseError> {
-        parse(text, options, Rule::path, |walk, mut pairs| {
-            walk.patch_path(&mut pairs)
-        })
-        .map_err(|mut error| {
+        parse(text, options, Rule::path, Walk::patch_path).map_err(|mut error| {
             error.in_value_filter = explain::within_closed_brackets(text, error.offset);
             error
         })
@@ -68,9 +65,7 @@ impl AttrPath {
     /// # Errors
     /// Where the text is no attribute path in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<AttrPath>, ParseError> {
-        parse(text, options, Rule::attribute, |walk, mut pairs| {
-            walk.whole_attr_path(&mut pairs)
-        })
+        parse(text, options, Rule::attribute, Walk::whole_attr_path)
     }
 }
 
