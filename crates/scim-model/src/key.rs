@@ -70,8 +70,8 @@ fn binary(base64: &str) -> Cow<'_, str> {
 /// The key of a number in the digits it was written with: `1`, `1.0` and `10e-1` have the same.
 /// Nothing is rounded.
 ///
-/// `None` when the text is no JSON number, has more than 1,000 significant digits, or its first
-/// digit stands more than 1,000 places from the point.
+/// `None` when the text is no JSON number, has more than 1,000 significant digits, or is 10^1000 or
+/// more, or less than 10^-1001 but not zero.
 pub fn number(lexeme: &str) -> Option<String> {
     let (negative, unsigned) = match lexeme.strip_prefix('-') {
         Some(rest) => (true, rest),

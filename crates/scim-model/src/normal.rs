@@ -20,14 +20,10 @@ impl Document {
         let mut normal = normal_resource(&self.0, resource_type);
         if let Some(attribute) = resource_type.core_attribute("schemas") {
             let extensions = resource_type.extensions.iter().map(|(schema, _)| &schema.id);
-            let present = extensions.filter(|urn| normal.contains_key(&***urn));
-            let urns = [&resource_type.schema.id]
-                .into_iter()
-                .chain(present)
-                .map(|urn| json!(&**urn))
-                .collect();
-            normal
-                .extend(normal_value(attribute, &Value::Array(urns)).map(|it| (attribute.name.clone(), it)));
+            let present = extensions.filter(|urn| self.0.contains_key(&***urn));
+            let urns = [&resource_type.schema.id].into_iter().chain(present);
+            let keys = urns.map(|urn| key::text(attribute, urn).into()).collect();
+            normal.insert(attribute.name.clone(), Value::Array(keys));
         }
         normal
     }

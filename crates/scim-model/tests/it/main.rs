@@ -2,4 +2,5 @@
 
 mod document;
 mod json;
+mod key;
 mod schema;
