@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///
 /// # Errors
 /// The document is not of the form above.
-pub fn eval(document: &Value) -> Result<Value, String> {
+pub(crate) fn eval(document: &Value) -> Result<Value, String> {
     let registry = registry(list(document, "schemas")?)?;
     let resources = list(document, "resources")?;
     let mut answers = Map::new();

@@ -32,12 +32,22 @@ impl Document {
 /// The normal form of a whole resource: of its document, and of `id`, `meta`, `members` and
 /// `groups` too.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Subject(pub(crate) Map<String, Value>);
+pub struct Subject(Map<String, Value>);
 
 impl Subject {
+    pub(crate) fn normal_form(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     /// From a resource as a client sees it, all attributes included.
     pub fn of_resource(resource: &Map<String, Value>, resource_type: &ResourceType) -> Subject {
         Subject(normal_resource(resource, resource_type))
+    }
+
+    /// From a document's normal form ([`Document::normal_form`]) alone: `id`, `meta`, `members` and
+    /// `groups` have no value.
+    pub fn of_normal_form(normal_form: Map<String, Value>) -> Subject {
+        Subject(normal_form)
     }
 
     /// From a resource as it is stored; `base_url` is what stands before the endpoint in

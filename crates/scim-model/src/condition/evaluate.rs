@@ -103,7 +103,7 @@ fn is_present(value: &Value) -> bool {
 }
 
 fn attribute_values<'a>(path: &AttributePath, subject: &'a Subject) -> &'a [Value] {
-    let value = holder(path, &subject.0).and_then(|it| it.get(&path.attribute.name));
+    let value = holder(path, subject.normal_form()).and_then(|it| it.get(&path.attribute.name));
     value.map_or(&[], values)
 }
 

@@ -1,6 +1,11 @@
 //! Tests of the public API.
 
+#![allow(clippy::unwrap_used)] // A panic is how a test fails.
+
+mod condition;
+mod condition_laws;
 mod document;
+mod filter_eval;
 mod json;
 mod key;
 mod schema;
