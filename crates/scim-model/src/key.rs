@@ -12,20 +12,38 @@ use serde_json::Value;
 
 use crate::schema::{Attribute, AttributeType};
 
-/// The key of one value of a simple attribute: text, or a boolean for booleans.
+/// The key of one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// Of a boolean; two of them are equal or not, without order.
+    Bool(bool),
+    /// Of everything else.
+    Text(Cow<'a, str>),
+}
+
+/// The key of one value of a simple attribute.
 ///
 /// `None` when the value has no key: it is `null`, complex, or not of the attribute's type.
-pub fn of(attribute: &Attribute, value: &Value) -> Option<Value> {
+pub fn of<'a>(attribute: &Attribute, value: &'a Value) -> Option<Key<'a>> {
     match (attribute.type_, value) {
-        (AttributeType::Boolean, Value::Bool(_)) => Some(value.clone()),
+        (AttributeType::Boolean, Value::Bool(it)) => Some(Key::Bool(*it)),
         (AttributeType::Integer | AttributeType::Decimal, Value::Number(it)) => {
-            number(it.as_str()).map(Value::String)
+            Some(Key::Text(number(it.as_str())?.into()))
         }
-        (AttributeType::DateTime, Value::String(it)) => date_time(it).map(Value::String),
+        (AttributeType::DateTime, Value::String(it)) => Some(Key::Text(date_time(it)?.into())),
         (AttributeType::String | AttributeType::Reference | AttributeType::Binary, Value::String(it)) => {
-            Some(Value::String(text(attribute, it).into_owned()))
+            Some(Key::Text(text(attribute, it)))
         }
         _ => None,
+    }
+}
+
+impl From<Key<'_>> for Value {
+    fn from(key: Key<'_>) -> Value {
+        match key {
+            Key::Bool(it) => Value::Bool(it),
+            Key::Text(it) => Value::String(it.into_owned()),
+        }
     }
 }
 

@@ -19,10 +19,11 @@ impl Document {
     pub fn normal_form(&self, resource_type: &ResourceType) -> Map<String, Value> {
         let mut normal = normal_resource(&self.0, resource_type);
         if let Some(attribute) = resource_type.core_attribute("schemas") {
-            let extensions = resource_type.extensions.iter().map(|(schema, _)| &schema.id);
-            let present = extensions.filter(|urn| self.0.contains_key(&***urn));
-            let urns = [&resource_type.schema.id].into_iter().chain(present);
-            let keys = urns.map(|urn| key::text(attribute, urn).into()).collect();
+            let urns = self.schemas(resource_type);
+            let keys = urns
+                .into_iter()
+                .map(|urn| key::text(attribute, urn).into())
+                .collect();
             normal.insert(attribute.name.clone(), Value::Array(keys));
         }
         normal
@@ -179,7 +180,7 @@ fn normal_single(attribute: &Attribute, value: &Value) -> Option<Value> {
     match (attribute.type_, value) {
         (AttributeType::Complex, Value::Object(members)) => normal_object(&attribute.sub_attributes, members),
         (AttributeType::Complex, _) => None,
-        _ => key::of(attribute, value),
+        _ => key::of(attribute, value).map(Value::from),
     }
 }
 

@@ -1,11 +1,9 @@
 //! Conditions on normal forms, and on values of a document.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use super::{Condition, ElementCondition, Operand, Test};
-use crate::key;
+use crate::key::{self, Key};
 use crate::normal::{Subject, holder};
 use crate::schema::{Attribute, AttributePath};
 
@@ -15,22 +13,15 @@ impl Condition {
     pub fn matches(&self, subject: &Subject) -> bool {
         match self {
             Condition::Always(answer) => *answer,
-            Condition::Attribute(path, test) => {
-                attribute_values(path, subject)
-                    .iter()
-                    .any(|value| match &path.sub {
-                        None => test.holds(value),
-                        Some(sub) => value
-                            .get(&sub.name)
-                            .is_some_and(|it| values(it).iter().any(|it| test.holds(it))),
-                    })
-            }
+            Condition::Attribute(path, test) => attribute_values(path, subject)
+                .iter()
+                .any(|it| passes(it, path, test, normal_key)),
             Condition::Element(path, condition) => attribute_values(path, subject)
                 .iter()
-                .any(|value| condition.matches(value)),
-            Condition::And(conditions) => conditions.iter().all(|it| it.matches(subject)),
-            Condition::Or(conditions) => conditions.iter().any(|it| it.matches(subject)),
-            Condition::Not(condition) => !condition.matches(subject),
+                .any(|it| condition.matches(it)),
+            Condition::And(operands) => operands.iter().all(|it| it.matches(subject)),
+            Condition::Or(operands) => operands.iter().any(|it| it.matches(subject)),
+            Condition::Not(operand) => !operand.matches(subject),
         }
     }
 }
@@ -38,55 +29,67 @@ impl Condition {
 impl ElementCondition {
     /// Whether one value, in normal form, fulfils the condition.
     pub fn matches(&self, element: &Value) -> bool {
-        self.holds(element, |_, value| Some(Cow::Borrowed(value)))
+        self.holds(element, normal_key)
     }
 
     /// Whether one value of a [`Document`](crate::Document) fulfils the condition, for example an
     /// element of its `emails`. Names are spelled as in the schema, values are as the client sees
     /// them.
     pub fn matches_json(&self, element: &Value) -> bool {
-        self.holds(element, |attribute, value| {
-            key::of(attribute, value).map(Cow::Owned)
-        })
+        self.holds(element, key::of)
     }
 
-    fn holds(&self, element: &Value, key: KeyOf) -> bool {
+    fn holds(&self, element: &Value, key_of: KeyOf) -> bool {
         match self {
             ElementCondition::Always(answer) => *answer,
-            ElementCondition::Attribute(path, test) => {
-                let value = match &path.sub {
-                    Some(sub) => element.get(&sub.name).unwrap_or(&Value::Null),
-                    None => element,
-                };
-                values(value)
-                    .iter()
-                    .any(|it| key(path.leaf(), it).is_some_and(|key| test.holds(&key)))
-            }
-            ElementCondition::And(conditions) => conditions.iter().all(|it| it.holds(element, key)),
-            ElementCondition::Or(conditions) => conditions.iter().any(|it| it.holds(element, key)),
-            ElementCondition::Not(condition) => !condition.holds(element, key),
+            ElementCondition::Attribute(path, test) => passes(element, path, test, key_of),
+            ElementCondition::And(operands) => operands.iter().all(|it| it.holds(element, key_of)),
+            ElementCondition::Or(operands) => operands.iter().any(|it| it.holds(element, key_of)),
+            ElementCondition::Not(operand) => !operand.holds(element, key_of),
         }
     }
 }
 
 /// How the values at hand become keys.
-type KeyOf = for<'a> fn(&Attribute, &'a Value) -> Option<Cow<'a, Value>>;
+type KeyOf = for<'a> fn(&Attribute, &'a Value) -> Option<Key<'a>>;
+
+/// The values of a normal form are keys already.
+fn normal_key<'a>(_: &Attribute, value: &'a Value) -> Option<Key<'a>> {
+    match value {
+        Value::Bool(it) => Some(Key::Bool(*it)),
+        Value::String(it) => Some(Key::Text(it.into())),
+        _ => None,
+    }
+}
+
+/// Whether one value of the path's attribute, or one of its sub-attribute's values, passes the test.
+fn passes(value: &Value, path: &AttributePath, test: &Test, key_of: KeyOf) -> bool {
+    let value = match &path.sub {
+        Some(sub) => value.get(&sub.name).unwrap_or(&Value::Null),
+        None => value,
+    };
+    values(value).iter().any(|value| match test {
+        Test::Present => is_present(value),
+        test => key_of(path.leaf(), value).is_some_and(|key| test.holds(&key)),
+    })
+}
 
 impl Test {
     /// Whether a key passes the test.
-    pub(super) fn holds(&self, key: &Value) -> bool {
+    pub(super) fn holds(&self, key: &Key) -> bool {
         match (self, key) {
-            (Test::Present, _) => is_present(key),
-            (Test::Eq(Operand::Bool(operand)), Value::Bool(key)) => key == operand,
-            (Test::Eq(Operand::Key(operand)), Value::String(key)) => key == operand,
-            (Test::Co(operand), Value::String(key)) => key.contains(operand),
-            (Test::Sw(operand), Value::String(key)) => key.starts_with(operand),
-            (Test::Ew(operand), Value::String(key)) => key.ends_with(operand),
-            (Test::Gt(operand), Value::String(key)) => key > operand,
-            (Test::Ge(operand), Value::String(key)) => key >= operand,
-            (Test::Lt(operand), Value::String(key)) => key < operand,
-            (Test::Le(operand), Value::String(key)) => key <= operand,
-            _ => false,
+            (Test::Eq(Operand::Bool(operand)), Key::Bool(key)) => key == operand,
+            (_, Key::Bool(_)) => *self == Test::Present,
+            (Test::Present, Key::Text(key)) => !key.is_empty(),
+            (Test::Eq(Operand::Key(operand)), Key::Text(key)) => key == operand,
+            (Test::Eq(Operand::Bool(_)), Key::Text(_)) => false,
+            (Test::Co(operand), Key::Text(key)) => key.contains(operand),
+            (Test::Sw(operand), Key::Text(key)) => key.starts_with(operand),
+            (Test::Ew(operand), Key::Text(key)) => key.ends_with(operand),
+            (Test::Gt(operand), Key::Text(key)) => **key > **operand,
+            (Test::Ge(operand), Key::Text(key)) => **key >= **operand,
+            (Test::Lt(operand), Key::Text(key)) => **key < **operand,
+            (Test::Le(operand), Key::Text(key)) => **key <= **operand,
         }
     }
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValFilter, ValuePath};
-use serde_json::json;
 
 use super::{Condition, ElementCondition, Operand, Test};
 use crate::document::Policy;
 use crate::error::{ScimError, ScimType};
-use crate::key;
+use crate::key::{self, Key};
 use crate::normal::is_never_returned;
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
 
@@ -30,7 +29,7 @@ impl Scope<'_> {
     fn narrow(&self, condition: Condition) -> Condition {
         match condition {
             Condition::Attribute(path, test) if is_meta(&path, "resourceType") => {
-                Condition::Always(test.holds(&json!(&*self.resource_type.name)))
+                Condition::Always(test.holds(&Key::Text((&*self.resource_type.name).into())))
             }
             Condition::And(operands) => all(operands.into_iter().map(|it| self.narrow(it)).collect()),
             Condition::Or(operands) => any(operands.into_iter().map(|it| self.narrow(it)).collect()),
@@ -85,10 +84,11 @@ impl Scope<'_> {
         };
         if path.attribute.multi_valued {
             let condition: ElementCondition = element(filter, &path)?;
-            return Ok(match condition {
-                ElementCondition::Always(false) => Condition::Always(false),
-                condition => Condition::Element(path, condition),
-            });
+            return match condition.answer() {
+                Some(true) => present(path),
+                Some(false) => Ok(Condition::Always(false)),
+                None => Ok(Condition::Element(path, condition)),
+            };
         }
         // A single complex attribute is its own only value; without one nothing matches.
         let condition = element::<Condition>(filter, &path)?;
@@ -127,19 +127,9 @@ fn unqualified_reference(
     if operator != CompareOp::Eq || path.urn.is_some() || path.sub.is_some() {
         return None;
     }
-    let is_reference = |it: &Attribute| {
-        ["value", "$ref"]
-            .iter()
-            .all(|name| attribute_named(&it.sub_attributes, name).is_some())
-    };
-    let mut found = resource_type.extensions.iter().filter_map(|(schema, _)| {
-        let attribute = attribute_named(&schema.attributes, &path.name).filter(|it| is_reference(it))?;
-        Some(AttributePath {
-            extension: Some(schema.id.clone()),
-            attribute: attribute.clone(),
-            sub: None,
-        })
-    });
+    let mut found = resource_type
+        .shown_references()
+        .filter(|it| it.extension.is_some() && it.attribute.name.eq_ignore_ascii_case(&path.name));
     let only = found.next()?;
     found.next().is_none().then_some(only)
 }
