@@ -4,11 +4,15 @@
 //! This crate does no I/O and reads no clock.
 
 pub mod condition;
+pub mod discovery;
 pub mod document;
 pub mod error;
 pub mod json;
 pub mod key;
+pub mod message;
 pub mod normal;
+pub mod project;
+pub mod representation;
 pub mod schema;
 pub mod schema_load;
 pub mod store;
@@ -18,6 +22,8 @@ pub use condition::{Condition, ElementCondition};
 pub use document::{Document, Policy, Sent};
 pub use error::{ScimError, ScimType};
 pub use normal::Subject;
+pub use project::Projection;
+pub use representation::{Presenter, Representation, represent};
 pub use schema::{Attribute, AttributePath, AttributeType, ResourceType, Schema, SchemaRegistry};
 pub use schema_load::SchemaError;
 pub use validate::{canonical_element, canonical_value};

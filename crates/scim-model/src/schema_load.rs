@@ -632,7 +632,7 @@ fn check_urn(file: &str, urn: &str) -> Result<(), SchemaError> {
     Ok(())
 }
 
-fn is_attribute_name(name: &str) -> bool {
+pub(crate) fn is_attribute_name(name: &str) -> bool {
     let name = name.strip_prefix('$').unwrap_or(name);
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name

@@ -1,6 +1,6 @@
 //! Tests of the public API.
 
-#![allow(clippy::unwrap_used)] // A panic is how a test fails.
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // A panic is how a test fails.
 
 mod condition;
 mod condition_laws;

@@ -1,0 +1,198 @@
+//! The discovery documents: ServiceProviderConfig, ResourceTypes and Schemas (RFC 7643 sections 5,
+//! 6 and 7, RFC 7644 section 4, RFC 9865 section 4).
+//!
+//! They are made from what the server works with: the schemas that validate and the limits that are
+//! enforced. So they cannot announce anything else.
+
+use serde_json::{Map, Value, json};
+
+use crate::json::write_value;
+use crate::message::ListResponse;
+use crate::schema::{
+    Attribute, AttributeType, RESOURCE_TYPE_URN, ResourceType, SCHEMA_URN, SERVICE_PROVIDER_CONFIG_URN,
+    Schema, SchemaRegistry,
+};
+
+/// The limits that the server enforces and announces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Resources of a page when a request does not say: `pagination.defaultPageSize`.
+    pub default_page_size: u32,
+    /// Resources of a page at most: `filter.maxResults` and `pagination.maxPageSize`.
+    pub max_page_size: u32,
+    /// Seconds for which a cursor can be used at least; `None` when it never expires.
+    pub cursor_timeout: Option<u64>,
+}
+
+/// What the server can do, beside its limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// Whether passwords are kept and can be changed.
+    pub change_password: bool,
+    /// Where the documentation is.
+    pub documentation_uri: Option<String>,
+}
+
+/// `/ServiceProviderConfig`: one object, no list.
+pub fn service_provider_config(limits: &Limits, features: &Features, base_url: &str) -> Value {
+    let mut pagination = json!({
+        "cursor": true,
+        "index": true,
+        "defaultPaginationMethod": "index",
+        "defaultPageSize": limits.default_page_size,
+        "maxPageSize": limits.max_page_size,
+    });
+    if let Some(seconds) = limits.cursor_timeout {
+        pagination["cursorTimeout"] = seconds.into();
+    }
+    let mut config = json!({ "schemas": [SERVICE_PROVIDER_CONFIG_URN] });
+    if let Some(uri) = &features.documentation_uri {
+        config["documentationUri"] = uri.as_str().into();
+    }
+    let rest = json!({
+        "patch": { "supported": true },
+        "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
+        "filter": { "supported": true, "maxResults": limits.max_page_size },
+        "changePassword": { "supported": features.change_password },
+        "sort": { "supported": true },
+        "etag": { "supported": true },
+        "pagination": pagination,
+        "authenticationSchemes": [{
+            "type": "oauthbearertoken",
+            "name": "OAuth Bearer Token",
+            "description": "A bearer token in the Authorization header; it also selects the tenant.",
+            "specUri": "https://www.rfc-editor.org/info/rfc6750",
+            "primary": true,
+        }],
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": format!("{base_url}/ServiceProviderConfig"),
+        },
+    });
+    if let (Value::Object(config), Value::Object(rest)) = (&mut config, rest) {
+        config.extend(rest);
+    }
+    config
+}
+
+/// `/ResourceTypes`: a ListResponse of all, on one page.
+pub fn resource_types(registry: &SchemaRegistry, base_url: &str) -> String {
+    list(
+        registry
+            .resource_types
+            .iter()
+            .map(|it| resource_type(it, base_url))
+            .collect(),
+    )
+}
+
+/// `/ResourceTypes/{name}`.
+pub fn resource_type(resource_type: &ResourceType, base_url: &str) -> Value {
+    let mut document = json!({
+        "schemas": [RESOURCE_TYPE_URN],
+        "id": &*resource_type.name,
+        "name": &*resource_type.name,
+        "description": resource_type.description,
+        "endpoint": &*resource_type.endpoint,
+        "schema": &*resource_type.schema.id,
+    });
+    if !resource_type.extensions.is_empty() {
+        let extensions = resource_type.extensions.iter();
+        let extensions: Vec<Value> = extensions
+            .map(|(schema, required)| json!({ "schema": &*schema.id, "required": required }))
+            .collect();
+        document["schemaExtensions"] = extensions.into();
+    }
+    document["meta"] = json!({
+        "resourceType": "ResourceType",
+        "location": format!("{base_url}/ResourceTypes/{}", resource_type.name),
+    });
+    document
+}
+
+/// `/Schemas`: a ListResponse of all, on one page.
+pub fn schemas(registry: &SchemaRegistry, base_url: &str) -> String {
+    list(registry.schemas.iter().map(|it| schema(it, base_url)).collect())
+}
+
+/// `/Schemas/{urn}`.
+pub fn schema(schema: &Schema, base_url: &str) -> Value {
+    json!({
+        "schemas": [SCHEMA_URN],
+        "id": &*schema.id,
+        "name": schema.name,
+        "description": schema.description,
+        "attributes": schema.attributes.iter().map(|it| attribute(it)).collect::<Vec<_>>(),
+        "meta": {
+            "resourceType": "Schema",
+            "location": format!("{base_url}/Schemas/{}", schema.id),
+        },
+    })
+}
+
+/// An attribute with all characteristics that its type has (RFC 7643 sections 2.3 and 7).
+fn attribute(attribute: &Attribute) -> Value {
+    let type_ = attribute.type_;
+    let mut document = Map::new();
+    let mut say = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    say("name", attribute.name.as_str().into());
+    say("type", keyword(&type_));
+    if type_ == AttributeType::Complex {
+        say(
+            "subAttributes",
+            attribute
+                .sub_attributes
+                .iter()
+                .map(|it| self::attribute(it))
+                .collect(),
+        );
+    }
+    say("multiValued", attribute.multi_valued.into());
+    say("description", attribute.description.as_str().into());
+    say("required", attribute.required.into());
+    if !attribute.canonical_values.is_empty() {
+        say("canonicalValues", attribute.canonical_values.clone().into());
+    }
+    if matches!(
+        type_,
+        AttributeType::String | AttributeType::Reference | AttributeType::Binary
+    ) {
+        say("caseExact", attribute.case_exact.into());
+    }
+    say("mutability", keyword(&attribute.mutability));
+    say("returned", keyword(&attribute.returned));
+    let can_be_unique = [
+        AttributeType::String,
+        AttributeType::Reference,
+        AttributeType::Integer,
+        AttributeType::Decimal,
+    ];
+    if can_be_unique.contains(&type_) {
+        say("uniqueness", keyword(&attribute.uniqueness));
+    }
+    if !attribute.reference_types.is_empty() {
+        say("referenceTypes", attribute.reference_types.clone().into());
+    }
+    Value::Object(document)
+}
+
+fn keyword(keyword: &impl serde::Serialize) -> Value {
+    serde_json::to_value(keyword).expect("a keyword is a string")
+}
+
+fn list(documents: Vec<Value>) -> String {
+    let total_results = documents.len() as u64;
+    let response = ListResponse {
+        total_results,
+        start_index: Some(1),
+        ..ListResponse::default()
+    };
+    let text = response.to_json(documents.into_iter(), |text, document| {
+        write_value(text, &document);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    match text {
+        Ok(text) => text,
+        Err(never) => match never {},
+    }
+}

@@ -1,0 +1,389 @@
+//! Which attributes of a resource are part of an answer: `attributes`, `excludedAttributes` and
+//! `returned` (RFC 7644 sections 3.4.2.5 and 3.9, RFC 7643 section 7).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::document::Policy;
+use crate::error::{ScimError, ScimType};
+use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema};
+use crate::schema_load::is_attribute_name;
+use crate::validate::shortened;
+
+/// What a client asked to see.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Projection {
+    asked: Asked,
+    sent: Vec<AttributePath>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+enum Asked {
+    /// What is returned by default.
+    #[default]
+    Default,
+    /// What is always returned, and these.
+    Attributes(Vec<String>),
+    /// What is returned by default without these.
+    Excluded(Vec<String>),
+}
+
+impl Projection {
+    /// From the two parameters, as lists of names in attribute notation (RFC 7644 section 3.10).
+    ///
+    /// An empty list counts as none. Unknown names select nothing; a bare URN stands for the whole
+    /// schema (A-62).
+    ///
+    /// # Errors
+    /// `invalidValue` when both are given (A-43), and under a strict policy for what is no attribute
+    /// notation, such as `emails[type eq "work"]`; leniently that is an unknown name.
+    pub fn new(
+        attributes: Option<&[String]>,
+        excluded_attributes: Option<&[String]>,
+        policy: Policy,
+    ) -> Result<Projection, ScimError> {
+        let attributes = names(attributes);
+        let excluded = names(excluded_attributes);
+        for name in attributes.iter().chain(&excluded) {
+            if !policy.lenient && !is_notation(name) {
+                let detail = format!("`{}` is no attribute name", shortened(name));
+                return Err(ScimError::new(ScimType::InvalidValue, detail));
+            }
+        }
+        let asked = match (attributes.is_empty(), excluded.is_empty()) {
+            (true, true) => Asked::Default,
+            (false, true) => Asked::Attributes(attributes),
+            (true, false) => Asked::Excluded(excluded),
+            (false, false) => {
+                let detail = "`attributes` and `excludedAttributes` cannot be used together";
+                return Err(ScimError::new(ScimType::InvalidValue, detail));
+            }
+        };
+        Ok(Projection {
+            asked,
+            sent: Vec::new(),
+        })
+    }
+
+    /// The names of the form that stands in a URL: `userName,name.familyName`.
+    pub fn query_list(text: &str) -> Vec<String> {
+        text.split(',').map(|it| it.trim().to_owned()).collect()
+    }
+
+    /// For the answer to a POST, PUT or PATCH: attributes with `returned` = `request` are part of it
+    /// when the client sent them.
+    #[must_use]
+    pub fn with_sent(mut self, sent: Vec<AttributePath>) -> Projection {
+        self.sent = sent;
+        self
+    }
+
+    /// Whether neither parameter was given and nothing was sent that is returned on request.
+    pub fn is_default(&self) -> bool {
+        self.asked == Asked::Default && self.sent.is_empty()
+    }
+
+    /// Whether a core or common attribute can be part of the answer: what is not need not be read,
+    /// for example `members`.
+    pub fn wants(&self, resource_type: &ResourceType, name: &str) -> bool {
+        let attribute = resource_type.core_attribute(name);
+        attribute.is_some_and(|attribute| self.choice(resource_type, None, attribute) != Choice::Drop)
+    }
+
+    /// Takes what is not part of the answer out of a resource's representation, and what no schema
+    /// describes.
+    pub fn apply(&self, resource_type: &ResourceType, resource: &mut Map<String, Value>) {
+        let selection = self.selection(resource_type);
+        let kept = std::mem::take(resource).into_iter().filter_map(|(name, value)| {
+            let value = selection.take(&name, value)?;
+            Some((name, value))
+        });
+        *resource = kept.collect();
+    }
+
+    /// Whether the answer has everything of the stored document, for a type of which everything is
+    /// returned by default: only what is added to it, such as `meta` and `members`, may be left out.
+    pub(crate) fn keeps_stored(&self, resource_type: &ResourceType) -> bool {
+        let is_added = |attribute: &str| {
+            matches!(attribute, "schemas" | "id" | "meta")
+                || (resource_type.has_members() && attribute == "members")
+                || (resource_type.has_groups() && attribute == "groups")
+        };
+        match &self.asked {
+            Asked::Default => true,
+            Asked::Attributes(_) => false,
+            Asked::Excluded(names) => names.iter().all(|name| match target(resource_type, name) {
+                None => true,
+                Some(Target::Schema(..)) => false,
+                Some(Target::Attribute(extension, attribute, _)) => {
+                    extension.is_none() && is_added(&attribute.name)
+                }
+            }),
+        }
+    }
+
+    pub(crate) fn selection(&self, resource_type: &ResourceType) -> Selection {
+        let mut core = Vec::new();
+        let mut extensions = Vec::new();
+        for (extension, schema) in resource_type.parts() {
+            let choices = schema.attributes.iter().map(|attribute| {
+                (
+                    attribute.clone(),
+                    self.choice(resource_type, extension.map(|it| &**it), attribute),
+                )
+            });
+            match extension {
+                None => core.extend(choices),
+                Some(urn) => extensions.push((urn.clone(), choices.collect())),
+            }
+        }
+        Selection { core, extensions }
+    }
+
+    fn choice(
+        &self,
+        resource_type: &ResourceType,
+        extension: Option<&str>,
+        attribute: &Arc<Attribute>,
+    ) -> Choice {
+        let is_me = |target: &Target<'_>| match target {
+            Target::Schema(urn, schema) => {
+                *urn == extension && schema.attributes.iter().any(|it| Arc::ptr_eq(it, attribute))
+            }
+            Target::Attribute(urn, other, _) => *urn == extension && Arc::ptr_eq(other, attribute),
+        };
+        let targets = |names: &[String]| -> Vec<Named> {
+            let mine = names
+                .iter()
+                .filter_map(|name| target(resource_type, name))
+                .filter(is_me);
+            mine.map(|target| match target {
+                Target::Attribute(_, _, Some(sub)) => Named::Sub(sub.name.clone()),
+                _ => Named::Whole,
+            })
+            .collect()
+        };
+        let named = match &self.asked {
+            Asked::Default => Vec::new(),
+            Asked::Attributes(names) | Asked::Excluded(names) => targets(names),
+        };
+        let whole = named.contains(&Named::Whole);
+        let names_sub = |sub: &Attribute| {
+            named
+                .iter()
+                .any(|it| matches!(it, Named::Sub(name) if *name == sub.name))
+        };
+        let was_sent = |sub: Option<&Arc<Attribute>>| {
+            self.sent.iter().any(|it| {
+                it.extension.as_deref() == extension && it.attribute == *attribute && it.sub.as_ref() == sub
+            })
+        };
+        let excludes = matches!(self.asked, Asked::Excluded(_));
+        let selects = matches!(self.asked, Asked::Attributes(_));
+
+        let included = match attribute.returned {
+            Returned::Never => false,
+            Returned::Always => true,
+            _ if selects => !named.is_empty(),
+            Returned::Default => !(excludes && whole),
+            Returned::Request => was_sent(None) && !(excludes && whole),
+        };
+        if !included {
+            return Choice::Drop;
+        }
+        if attribute.sub_attributes.is_empty() {
+            return Choice::Keep(Vec::new());
+        }
+        // A part named alone keeps its parent, with that part only (A-62); a parent named brings
+        // what is returned on request too (A-63).
+        let keeps_sub = |sub: &&Arc<Attribute>| match sub.returned {
+            Returned::Never => false,
+            Returned::Always => true,
+            _ if selects && !named.is_empty() => whole || names_sub(sub),
+            Returned::Default => !(excludes && names_sub(sub)),
+            Returned::Request => was_sent(Some(sub)) && !(excludes && names_sub(sub)),
+        };
+        Choice::Keep(
+            attribute
+                .sub_attributes
+                .iter()
+                .filter(keeps_sub)
+                .cloned()
+                .collect(),
+        )
+    }
+}
+
+/// A projection worked out for one resource type.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    core: Choices,
+    extensions: Vec<(Arc<str>, Choices)>,
+}
+
+type Choices = Vec<(Arc<Attribute>, Choice)>;
+
+/// What is shown of one attribute.
+#[derive(Clone, Debug, PartialEq)]
+enum Choice {
+    Drop,
+    /// With these sub-attributes, if it is complex.
+    Keep(Vec<Arc<Attribute>>),
+}
+
+#[derive(PartialEq)]
+enum Named {
+    Whole,
+    Sub(String),
+}
+
+impl Selection {
+    /// What is shown of one member of a resource; `None` for nothing.
+    pub(crate) fn take(&self, name: &str, value: Value) -> Option<Value> {
+        if let Some((attribute, choice)) = self.core.iter().find(|(it, _)| it.name == name) {
+            return choice.take(attribute, value);
+        }
+        let (_, attributes) = self.extensions.iter().find(|(urn, _)| **urn == *name)?;
+        let Value::Object(members) = value else {
+            return None;
+        };
+        let kept = members.into_iter().filter_map(|(name, value)| {
+            let (attribute, choice) = attributes.iter().find(|(it, _)| it.name == name)?;
+            Some((name, choice.take(attribute, value)?))
+        });
+        let kept: Map<String, Value> = kept.collect();
+        (!kept.is_empty()).then_some(Value::Object(kept))
+    }
+
+    /// Whether a sub-attribute of a complex core or common attribute is shown.
+    pub(crate) fn keeps(&self, attribute: &str, sub: &str) -> bool {
+        let choice = self.core.iter().find(|(it, _)| it.name == attribute);
+        matches!(choice, Some((_, Choice::Keep(subs))) if subs.iter().any(|it| it.name == sub))
+    }
+
+    /// Whether anything of a core, common or extension attribute is shown.
+    pub(crate) fn keeps_any(&self, extension: Option<&str>, attribute: &str) -> bool {
+        let attributes = match extension {
+            None => Some(&self.core),
+            Some(urn) => self
+                .extensions
+                .iter()
+                .find(|(it, _)| **it == *urn)
+                .map(|(_, attributes)| attributes),
+        };
+        let choice = attributes
+            .into_iter()
+            .flatten()
+            .find(|(it, _)| it.name == attribute);
+        choice.is_some_and(|(_, choice)| *choice != Choice::Drop)
+    }
+}
+
+impl Choice {
+    fn take(&self, attribute: &Attribute, value: Value) -> Option<Value> {
+        let Choice::Keep(subs) = self else { return None };
+        if attribute.sub_attributes.is_empty() {
+            return Some(value);
+        }
+        let part = |value| match value {
+            Value::Object(mut members) => {
+                members.retain(|name, _| subs.iter().any(|it| it.name == *name));
+                (!members.is_empty()).then_some(Value::Object(members))
+            }
+            _ => None,
+        };
+        match value {
+            Value::Array(values) => {
+                let kept: Vec<Value> = values.into_iter().filter_map(part).collect();
+                (!kept.is_empty()).then_some(Value::Array(kept))
+            }
+            value => part(value),
+        }
+    }
+}
+
+/// What a name stands for in a resource type.
+enum Target<'a> {
+    /// A bare URN: all attributes of the schema, with the URN of the object that holds them.
+    Schema(Option<&'a str>, &'a Schema),
+    Attribute(Option<&'a str>, &'a Arc<Attribute>, Option<&'a Arc<Attribute>>),
+}
+
+fn target<'a>(resource_type: &'a ResourceType, name: &str) -> Option<Target<'a>> {
+    let core = [(None, &resource_type.schema)];
+    let extensions = resource_type
+        .extensions
+        .iter()
+        .map(|(schema, _)| (Some(&*schema.id), schema));
+    // The URN holds dots and colons itself: the longest known one wins. Syncope joins URN and
+    // attribute with a dot.
+    let qualified = core
+        .into_iter()
+        .chain(extensions)
+        .filter_map(|(extension, schema)| {
+            let prefix = name
+                .get(..schema.id.len())
+                .filter(|it| it.eq_ignore_ascii_case(&schema.id))?;
+            let rest = &name[prefix.len()..];
+            let rest = if rest.is_empty() {
+                ""
+            } else {
+                rest.strip_prefix([':', '.'])?
+            };
+            Some((prefix.len(), extension, schema, rest))
+        });
+    let Some((_, extension, schema, rest)) = qualified.max_by_key(|(length, ..)| *length) else {
+        return attribute_target(None, name, |name| resource_type.core_attribute(name));
+    };
+    if rest.is_empty() {
+        return Some(Target::Schema(extension, schema));
+    }
+    attribute_target(extension, rest, |name| {
+        crate::schema::attribute_named(&schema.attributes, name).or_else(|| {
+            extension
+                .is_none()
+                .then(|| resource_type.core_attribute(name))
+                .flatten()
+        })
+    })
+}
+
+fn attribute_target<'a>(
+    extension: Option<&'a str>,
+    path: &str,
+    find: impl Fn(&str) -> Option<&'a Arc<Attribute>>,
+) -> Option<Target<'a>> {
+    let (name, sub) = path
+        .split_once('.')
+        .map_or((path, None), |(name, sub)| (name, Some(sub)));
+    let attribute = find(name)?;
+    match sub {
+        None => Some(Target::Attribute(extension, attribute, None)),
+        Some(sub) => Some(Target::Attribute(
+            extension,
+            attribute,
+            Some(attribute.sub_attribute(sub)?),
+        )),
+    }
+}
+
+fn names(list: Option<&[String]>) -> Vec<String> {
+    let names = list.unwrap_or_default().iter().map(|it| it.trim());
+    names.filter(|it| !it.is_empty()).map(str::to_owned).collect()
+}
+
+/// `[URN ":"] ATTRNAME ["." subAttr]`, or a URN.
+fn is_notation(name: &str) -> bool {
+    let is_urn = name.get(..4).is_some_and(|it| it.eq_ignore_ascii_case("urn:"));
+    let path = if is_urn {
+        name.rsplit(':').next().unwrap_or_default()
+    } else {
+        name
+    };
+    let urn_is_plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"\"[]()<>{}\\^`|".contains(&byte));
+    let mut parts = path.split('.');
+    urn_is_plain && parts.by_ref().take(2).all(is_attribute_name) && parts.next().is_none()
+}

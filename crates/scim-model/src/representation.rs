@@ -1,0 +1,513 @@
+//! From what is stored to what a client reads: the JSON of a resource and its entity tag.
+//!
+//! The stored text is an answer with gaps: as long as nothing in it has to go or come, it is copied
+//! and `id`, `meta`, `members` or `groups` are written around it, without parsing it.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, Timelike, Utc};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::document::Document;
+use crate::error::ScimError;
+use crate::json::{write_string, write_value};
+use crate::project::{Projection, Selection};
+use crate::schema::{
+    AttributePath, ENTERPRISE_USER_URN, GROUP_URN, ResourceType, Returned, SchemaRegistry, USER_URN,
+};
+use crate::store::{Reference, Stored};
+
+/// The JSON text of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Representation {
+    /// The `ETag` header; the same as `meta.version`.
+    pub etag: String,
+    /// The body.
+    pub body: String,
+}
+
+/// One resource as a client sees it.
+///
+/// `base_url` is what stands before the endpoint in `meta.location` and `$ref`, without a trailing
+/// slash. `references` are those that the store found of [`Presenter::reference_ids`].
+///
+/// # Errors
+/// The stored document is not JSON.
+pub fn represent(
+    registry: &SchemaRegistry,
+    base_url: &str,
+    projection: &Projection,
+    stored: &Stored,
+    references: &[Reference],
+) -> Result<Representation, ScimError> {
+    let mut body = String::new();
+    let etag = Presenter::new(registry, base_url, projection).write(&mut body, stored, references)?;
+    Ok(Representation { etag, body })
+}
+
+/// The URI of a resource: `meta.location`, `$ref` and the `Location` header (A-25).
+pub fn location(base_url: &str, resource_type: &ResourceType, id: Uuid) -> String {
+    let mut uri = String::with_capacity(base_url.len() + resource_type.endpoint.len() + 37);
+    write_location(&mut uri, base_url, &resource_type.endpoint, id);
+    uri
+}
+
+/// The entity tag of a version, with the groups that the representation shows.
+///
+/// A change of its groups does not touch a user, so the tag of a user with groups carries a hash of
+/// them: a 304 never hides a change.
+pub fn etag(version: i64, groups: &[Reference]) -> String {
+    match groups {
+        [] => format!("W/\"{version}\""),
+        groups => format!("W/\"{version}.{:016x}\"", groups_hash(groups)),
+    }
+}
+
+/// Writes resources for one request: what the projection means for a type is worked out once.
+pub struct Presenter<'a> {
+    registry: &'a SchemaRegistry,
+    base_url: &'a str,
+    projection: &'a Projection,
+    views: Vec<View>,
+}
+
+/// What is shown of the resources of one type.
+struct View {
+    resource_type: Arc<ResourceType>,
+    /// Whether a stored text with built-in schemas only can be copied.
+    copies: bool,
+    /// `None` shows everything.
+    selection: Option<Selection>,
+    /// Attributes that show the name of what they point at, as `manager` does.
+    shown_references: Vec<AttributePath>,
+}
+
+impl<'a> Presenter<'a> {
+    /// See [`represent`].
+    pub fn new(registry: &'a SchemaRegistry, base_url: &'a str, projection: &'a Projection) -> Presenter<'a> {
+        Presenter {
+            registry,
+            base_url,
+            projection,
+            views: Vec::new(),
+        }
+    }
+
+    /// The ids of resources whose names are part of the representation, for
+    /// [`crate::store::ResourceStore::references`]. Found in the text, without parsing it.
+    pub fn reference_ids(&mut self, stored: &Stored) -> Vec<Uuid> {
+        let Some(view) = self.view(&stored.resource_type) else {
+            return Vec::new();
+        };
+        let found = self.views[view].shown_references.iter().filter_map(|path| {
+            let member = format!("\"{}\":{{", path.attribute.name);
+            let (_, value) = stored.document.split_once(&member)?;
+            // Only ids are of interest, and an id holds no escaped character.
+            let (_, id) = value.split_once("\"value\":\"")?;
+            Uuid::try_parse(id.get(..36)?).ok()
+        });
+        found.collect()
+    }
+
+    /// The entity tag of the representation.
+    pub fn etag(&mut self, stored: &Stored) -> String {
+        let shows_groups = self
+            .view(&stored.resource_type)
+            .is_some_and(|it| self.views[it].shows_groups());
+        etag(
+            stored.version,
+            if shows_groups {
+                stored.groups.as_deref().unwrap_or_default()
+            } else {
+                &[]
+            },
+        )
+    }
+
+    /// Appends the JSON text of a resource, and gives its entity tag.
+    ///
+    /// # Errors
+    /// The stored document is not JSON.
+    pub fn write(
+        &mut self,
+        text: &mut String,
+        stored: &Stored,
+        references: &[Reference],
+    ) -> Result<String, ScimError> {
+        let Some(view) = self.view(&stored.resource_type) else {
+            let detail = format!("there is no resource type `{}` any more", stored.resource_type);
+            return Err(ScimError::status(500, detail));
+        };
+        let etag = self.etag(stored);
+        let view = &self.views[view];
+        text.reserve(stored.document.len() + 400 + stored.members.as_ref().map_or(0, |it| it.len() * 180));
+        match stored_parts(&stored.document)
+            .filter(|(schemas, _)| view.copies && are_built_in(&view.resource_type, schemas))
+        {
+            Some((schemas, attributes)) => {
+                text.push_str("{\"schemas\":[");
+                text.push_str(schemas);
+                text.push(']');
+                write_id(text, stored.id);
+                self.copy(text, view, attributes, references);
+            }
+            None => self.write_selected(text, view, stored, references)?,
+        }
+        self.write_members(text, view, stored);
+        self.write_groups(text, view, stored);
+        self.write_meta(text, view, stored, &etag);
+        text.push('}');
+        Ok(etag)
+    }
+
+    fn view(&mut self, name: &str) -> Option<usize> {
+        if let Some(index) = self.views.iter().position(|it| &*it.resource_type.name == name) {
+            return Some(index);
+        }
+        let resource_type = self.registry.resource_type(name)?.clone();
+        let copies = returns_all(&resource_type) && self.projection.keeps_stored(&resource_type);
+        let selection = if copies && self.projection.is_default() {
+            None
+        } else {
+            Some(self.projection.selection(&resource_type))
+        };
+        let is_shown = |path: &AttributePath| {
+            let extension = path.extension.as_deref();
+            selection
+                .as_ref()
+                .is_none_or(|it| it.keeps_any(extension, &path.attribute.name))
+        };
+        let shown_references = resource_type.shown_references().filter(is_shown).collect();
+        self.views.push(View {
+            resource_type,
+            copies,
+            selection,
+            shown_references,
+        });
+        Some(self.views.len() - 1)
+    }
+
+    /// The attributes of a stored text, with URI and name added to the ids of references that were
+    /// found.
+    fn copy(&self, text: &mut String, view: &View, attributes: &str, references: &[Reference]) {
+        let mut rest = attributes;
+        if !references.is_empty() {
+            for path in &view.shown_references {
+                let start = format!("\"{}\":{{\"value\":\"", path.attribute.name);
+                let Some(at) = rest.find(&start).map(|at| at + start.len()) else {
+                    continue;
+                };
+                let Some(id) = rest[at..].split('"').next() else {
+                    continue;
+                };
+                let Some(reference) = find_reference(path, id, references) else {
+                    continue;
+                };
+                let end = at + id.len() + 1;
+                text.push_str(&rest[..end]);
+                rest = &rest[end..];
+                text.push_str(",\"$ref\":");
+                self.write_uri(text, reference);
+                if let Some(display) = &reference.display {
+                    text.push_str(",\"displayName\":");
+                    write_string(text, display);
+                }
+            }
+        }
+        text.push_str(rest);
+    }
+
+    /// `schemas`, `id` and the attributes that are shown, from a parsed document.
+    fn write_selected(
+        &self,
+        text: &mut String,
+        view: &View,
+        stored: &Stored,
+        references: &[Reference],
+    ) -> Result<(), ScimError> {
+        let mut document = Document::from_stored_json(&stored.document)?;
+        text.push_str("{\"schemas\":[");
+        for (index, urn) in document.schemas(&view.resource_type).into_iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            write_string(text, urn);
+        }
+        text.push(']');
+        write_id(text, stored.id);
+        for path in &view.shown_references {
+            self.show_reference(&mut document.0, path, references);
+        }
+        let selection = match &view.selection {
+            Some(selection) => Cow::Borrowed(selection),
+            None => Cow::Owned(self.projection.selection(&view.resource_type)),
+        };
+        for (name, value) in document.0 {
+            if let Some(value) = selection.take(&name, value) {
+                text.push(',');
+                write_string(text, &name);
+                text.push(':');
+                write_value(text, &value);
+            }
+        }
+        Ok(())
+    }
+
+    fn show_reference(
+        &self,
+        document: &mut Map<String, Value>,
+        path: &AttributePath,
+        references: &[Reference],
+    ) {
+        let holder = match &path.extension {
+            None => Some(document),
+            Some(urn) => document.get_mut(&**urn).and_then(Value::as_object_mut),
+        };
+        let value = holder
+            .and_then(|it| it.get_mut(&path.attribute.name))
+            .and_then(Value::as_object_mut);
+        let Some(value) = value else { return };
+        let id = value.get("value").and_then(Value::as_str);
+        let Some(reference) = id.and_then(|id| find_reference(path, id, references)) else {
+            return;
+        };
+        if let Some(uri) = self.uri(reference) {
+            value.insert("$ref".to_owned(), uri.into());
+        }
+        if let Some(display) = &reference.display {
+            value.insert("displayName".to_owned(), display.as_str().into());
+        }
+    }
+
+    fn write_members(&self, text: &mut String, view: &View, stored: &Stored) {
+        let Some(members) = &stored.members else { return };
+        if !view.resource_type.has_members() || !view.shows("members") {
+            return;
+        }
+        let shows = Shows::of(view, "members");
+        text.push_str(",\"members\":[");
+        for (index, member) in members.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            self.write_reference(text, member, &shows, &member.resource_type);
+        }
+        text.push(']');
+    }
+
+    fn write_groups(&self, text: &mut String, view: &View, stored: &Stored) {
+        let groups = stored.groups.as_deref().unwrap_or_default();
+        if groups.is_empty() || !view.shows_groups() {
+            return;
+        }
+        let shows = Shows::of(view, "groups");
+        text.push_str(",\"groups\":[");
+        for (index, group) in groups.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            self.write_reference(text, group, &shows, "direct");
+        }
+        text.push(']');
+    }
+
+    fn write_reference(&self, text: &mut String, reference: &Reference, shows: &Shows, type_: &str) {
+        text.push('{');
+        let mut separator = "";
+        let mut name = |text: &mut String, name: &str| {
+            text.push_str(separator);
+            text.push_str(name);
+            separator = ",";
+        };
+        if shows.value {
+            name(text, "\"value\":");
+            write_uuid(text, reference.id);
+        }
+        if shows.uri {
+            name(text, "\"$ref\":");
+            self.write_uri(text, reference);
+        }
+        if shows.type_ {
+            name(text, "\"type\":");
+            write_string(text, type_);
+        }
+        if let (true, Some(display)) = (shows.display, &reference.display) {
+            name(text, "\"display\":");
+            write_string(text, display);
+        }
+        text.push('}');
+    }
+
+    fn write_meta(&self, text: &mut String, view: &View, stored: &Stored, etag: &str) {
+        if !view.shows("meta") {
+            return;
+        }
+        let mut separator = ",\"meta\":{\"";
+        let mut member = |text: &mut String, name: &str| {
+            let shown = view.selection.as_ref().is_none_or(|it| it.keeps("meta", name));
+            if shown {
+                text.push_str(separator);
+                text.push_str(name);
+                text.push_str("\":");
+                separator = ",\"";
+            }
+            shown
+        };
+        if member(text, "resourceType") {
+            write_string(text, &stored.resource_type);
+        }
+        if member(text, "created") {
+            write_instant(text, stored.created);
+        }
+        if member(text, "lastModified") {
+            write_instant(text, stored.last_modified);
+        }
+        if member(text, "location") {
+            text.push('"');
+            write_location(text, self.base_url, &view.resource_type.endpoint, stored.id);
+            text.push('"');
+        }
+        if member(text, "version") {
+            write_string(text, etag);
+        }
+        if separator == ",\"" {
+            text.push('}');
+        }
+    }
+
+    fn write_uri(&self, text: &mut String, reference: &Reference) {
+        let endpoint = self
+            .registry
+            .resource_type(&reference.resource_type)
+            .map_or("", |it| &it.endpoint);
+        text.push('"');
+        write_location(text, self.base_url, endpoint, reference.id);
+        text.push('"');
+    }
+
+    fn uri(&self, reference: &Reference) -> Option<String> {
+        let resource_type = self.registry.resource_type(&reference.resource_type)?;
+        Some(location(self.base_url, resource_type, reference.id))
+    }
+}
+
+impl View {
+    /// Whether a core or common attribute is part of the answer.
+    fn shows(&self, attribute: &str) -> bool {
+        self.selection
+            .as_ref()
+            .is_none_or(|it| it.keeps_any(None, attribute))
+    }
+
+    fn shows_groups(&self) -> bool {
+        self.resource_type.has_groups() && self.shows("groups")
+    }
+}
+
+/// Which sub-attributes of `members` or `groups` are part of the answer.
+struct Shows {
+    value: bool,
+    uri: bool,
+    type_: bool,
+    display: bool,
+}
+
+impl Shows {
+    fn of(view: &View, attribute: &str) -> Shows {
+        let shows = |sub| view.selection.as_ref().is_none_or(|it| it.keeps(attribute, sub));
+        Shows {
+            value: shows("value"),
+            uri: shows("$ref"),
+            type_: shows("type"),
+            display: shows("display"),
+        }
+    }
+}
+
+/// Whether everything that is stored of a type with a built-in core schema is returned by default.
+///
+/// The schemas of other types may have changed since a document was stored, and then it holds what
+/// must not be seen; they are always read attribute by attribute.
+fn returns_all(resource_type: &ResourceType) -> bool {
+    let is_shown = |returned, secret| secret || matches!(returned, Returned::Default | Returned::Always);
+    [USER_URN, GROUP_URN].contains(&&*resource_type.schema.id)
+        && resource_type
+            .parts()
+            .filter(|(extension, _)| extension.is_none_or(|it| &**it == ENTERPRISE_USER_URN))
+            .all(|(_, schema)| {
+                schema.attributes.iter().all(|it| {
+                    is_shown(it.returned, it.is_secret())
+                        && it
+                            .sub_attributes
+                            .iter()
+                            .all(|sub| is_shown(sub.returned, sub.is_secret()))
+                })
+            })
+}
+
+/// The URNs, without brackets, and what follows them without the closing brace.
+fn stored_parts(document: &str) -> Option<(&str, &str)> {
+    let (schemas, rest) = document.strip_prefix("{\"schemas\":[")?.split_once(']')?;
+    Some((schemas, rest.strip_suffix('}')?))
+}
+
+/// Whether only schemas that are compiled in and that the type still has are among these.
+fn are_built_in(resource_type: &ResourceType, schemas: &str) -> bool {
+    schemas.split(',').all(|quoted| {
+        let urn = quoted.trim_matches('"');
+        urn == &*resource_type.schema.id
+            || (urn == ENTERPRISE_USER_URN && resource_type.extensions.iter().any(|(it, _)| &*it.id == urn))
+    })
+}
+
+/// The resource that an attribute's value names, if it is of a type that the attribute points at.
+fn find_reference<'a>(path: &AttributePath, id: &str, references: &'a [Reference]) -> Option<&'a Reference> {
+    let id = Uuid::try_parse(id).ok()?;
+    let types = &path.attribute.sub_attribute("$ref")?.reference_types;
+    references
+        .iter()
+        .find(|it| it.id == id && types.iter().any(|type_| **type_ == *it.resource_type))
+}
+
+fn write_id(text: &mut String, id: Uuid) {
+    text.push_str(",\"id\":");
+    write_uuid(text, id);
+}
+
+fn write_uuid(text: &mut String, id: Uuid) {
+    text.push('"');
+    text.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    text.push('"');
+}
+
+fn write_location(text: &mut String, base_url: &str, endpoint: &str, id: Uuid) {
+    text.push_str(base_url);
+    text.push_str(endpoint);
+    text.push('/');
+    text.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+}
+
+/// UTC with milliseconds (A-59).
+fn write_instant(text: &mut String, time: DateTime<Utc>) {
+    let (year, month, day) = (time.year(), time.month(), time.day());
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    let millisecond = time.timestamp_subsec_millis();
+    let _ = write!(
+        text,
+        "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z\""
+    );
+}
+
+/// FNV-1a over id and display name of each: it tells two lists apart and is no secret.
+fn groups_hash(groups: &[Reference]) -> u64 {
+    let bytes = groups.iter().flat_map(|group| {
+        let display = group.display.as_deref().unwrap_or_default().bytes();
+        group.id.into_bytes().into_iter().chain(display).chain([0xff])
+    });
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
