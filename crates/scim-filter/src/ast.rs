@@ -1,6 +1,14 @@
 //! The tree of a filter or path, under the rule names of RFC 7644 figure 1.
+//!
+//! Parsed trees are at most [`Options::DEPTH_CEILING`](crate::Options::DEPTH_CEILING)
+//! levels deep, whatever the text. Printing, comparing and dropping go level by level, so
+//! a tree built by hand should stay within a few thousand.
 
+use std::iter;
 use std::ops::Deref;
+use std::str::FromStr;
+
+use crate::error::ParseError;
 
 /// `FILTER` (RFC 7644 section 3.4.2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -149,6 +157,41 @@ impl Number {
     }
 }
 
+impl FromStr for Number {
+    type Err = ParseError;
+
+    /// Takes a number as JSON writes it (RFC 8259 section 6).
+    fn from_str(text: &str) -> Result<Number, ParseError> {
+        if is_json_number(text) {
+            Ok(Number(text.to_owned()))
+        } else {
+            Err(ParseError::syntax(
+                text,
+                0,
+                "a number such as `1` or `-2.5e3`",
+                None,
+            ))
+        }
+    }
+}
+
+pub(crate) fn is_json_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
+        Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
+        None => (unsigned, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(|it| digits(it.strip_prefix(['+', '-']).unwrap_or(it)))
+}
+
 /// Two or more operands of `and` or `or`, in source order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Operands<T>(Vec<T>);
@@ -181,6 +224,53 @@ impl Filter {
             Filter::Or(inner) => flat.extend(inner.0),
             other => flat.push(other),
         })
+    }
+}
+
+impl Filter {
+    /// The attribute paths it tests, in text order. Of a value path the path before the
+    /// bracket; those inside are its [`ValFilter::attributes`].
+    pub fn attributes(&self) -> impl Iterator<Item = &AttrPath> {
+        let mut waiting = vec![self];
+        iter::from_fn(move || {
+            loop {
+                match waiting.pop()? {
+                    Filter::Attr(test) => return Some(test.path()),
+                    Filter::ValuePath(value_path) => return Some(&value_path.path),
+                    Filter::And(operands) | Filter::Or(operands) => {
+                        waiting.extend(operands.iter().rev());
+                    }
+                    Filter::Not(inner) => waiting.push(inner),
+                }
+            }
+        })
+    }
+}
+
+impl ValFilter {
+    /// The sub-attributes it tests, in text order.
+    pub fn attributes(&self) -> impl Iterator<Item = &AttrPath> {
+        let mut waiting = vec![self];
+        iter::from_fn(move || {
+            loop {
+                match waiting.pop()? {
+                    ValFilter::Attr(test) => return Some(test.path()),
+                    ValFilter::And(operands) | ValFilter::Or(operands) => {
+                        waiting.extend(operands.iter().rev());
+                    }
+                    ValFilter::Not(inner) => waiting.push(inner),
+                }
+            }
+        })
+    }
+}
+
+impl AttrExp {
+    /// The attribute that is tested.
+    pub fn path(&self) -> &AttrPath {
+        match self {
+            AttrExp::Present(path) | AttrExp::Compare(path, ..) => path,
+        }
     }
 }
 
@@ -228,5 +318,18 @@ impl AttrPath {
             name: name.into(),
             sub: sub.map(Into::into),
         }
+    }
+
+    /// Whether both name the same attribute: names and URNs know no letter case
+    /// (RFC 7644 section 3.10), which `==` does.
+    pub fn same(&self, other: &AttrPath) -> bool {
+        let same = |a: &Option<String>, b: &Option<String>| match (a, b) {
+            (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+            (None, None) => true,
+            _ => false,
+        };
+        self.name.eq_ignore_ascii_case(&other.name)
+            && same(&self.sub, &other.sub)
+            && same(&self.urn, &other.urn)
     }
 }

@@ -9,6 +9,10 @@ use std::fmt;
 /// ```
 /// let error = scim_filter::Filter::parse("userName = \"bjensen\"").unwrap_err();
 /// assert_eq!(error.offset(), 9);
+/// assert_eq!(
+///     error.to_string(),
+///     "expected an operator such as `eq` at column 10, found `=`: write `eq`"
+/// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {

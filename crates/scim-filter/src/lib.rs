@@ -12,6 +12,8 @@ mod error;
 mod explain;
 mod options;
 mod parser;
+#[cfg(feature = "serde")]
+mod serde_text;
 
 pub use ast::{
     AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, Operands, PatchPath, ValFilter, ValuePath,

@@ -337,7 +337,7 @@ impl<'t> Walk<'t> {
             }
             _ if bare_word().is_some() => {
                 if !self.options.bare_words || self.options.mode == Mode::Strict {
-                    return Err(explain::bad_value(self.text, at, self.options));
+                    return Err(explain::bad_value(self.text, at));
                 }
                 self.lenient(LeniencyKind::BareWord, at)?;
                 CompValue::String(text.to_owned())

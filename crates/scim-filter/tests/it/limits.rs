@@ -1,0 +1,111 @@
+//! Bounds: any text gets its answer at once, and nothing overflows the stack.
+
+use std::time::{Duration, Instant};
+
+use scim_filter::{Filter, Options, PatchPath};
+
+#[test]
+fn ten_thousand_parentheses_are_refused_at_once() {
+    let text = "(".repeat(10_000);
+    let started = Instant::now();
+    for _ in 0..100 {
+        assert!(Filter::parse(&text).unwrap_err().is_limit());
+    }
+    assert!(
+        started.elapsed() < Duration::from_millis(100),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn each_bound_names_itself() {
+    let options = Options {
+        max_length: 30,
+        max_depth: 2,
+        max_terms: 2,
+        ..Options::default()
+    };
+    let message = |text: &str| Filter::parse_with(text, &options).unwrap_err().to_string();
+    assert_eq!(message(&"a".repeat(31)), "longer than 30 bytes");
+    assert_eq!(message("(((a pr)))"), "nested deeper than 2 levels at column 3");
+    assert_eq!(
+        message("a pr or b pr or c pr"),
+        "more than 2 comparisons at column 18"
+    );
+    assert!(Filter::parse_with("((a pr)) or b pr", &options).is_ok());
+    assert!(
+        Filter::parse_with(r#"a eq "(((((((((""#, &options).is_ok(),
+        "a string has no depth"
+    );
+}
+
+#[test]
+fn the_deepest_text_fits_a_small_stack() {
+    let depth = Options::DEPTH_CEILING;
+    let options = Options {
+        max_depth: usize::MAX,
+        ..Options::default()
+    };
+    let filters = [
+        "(".repeat(depth) + "a pr" + &")".repeat(depth),
+        "not (".repeat(depth) + "a pr" + &")".repeat(depth),
+        "(a pr or (b pr and ".repeat(depth / 2) + "a pr" + &"))".repeat(depth / 2),
+        "a[".to_owned() + &"not (".repeat(depth - 1) + "a pr" + &")".repeat(depth - 1) + "]",
+    ];
+    let run = move || {
+        for text in &filters {
+            let filter = Filter::parse_with(text, &options).unwrap().value;
+            let text = filter.to_string();
+            let again = Filter::parse_with(&text, &options).unwrap().value;
+            assert_eq!(again.clone(), filter);
+            assert!(Filter::parse_with(&format!("({text}"), &options).is_err());
+        }
+        let path = "a[".to_owned() + &"(".repeat(depth - 1) + "a pr" + &")".repeat(depth - 1) + "].b";
+        assert!(PatchPath::parse_with(&path, &options).is_ok());
+    };
+    // A quarter of what Rust gives to a thread.
+    std::thread::Builder::new()
+        .stack_size(512 * 1024)
+        .spawn(run)
+        .unwrap()
+        .join()
+        .unwrap();
+}
+
+#[test]
+fn time_grows_with_the_length_only() {
+    let options = Options {
+        max_length: usize::MAX,
+        max_terms: usize::MAX,
+        ..Options::default()
+    };
+    let texts: [fn(usize) -> String; 8] = [
+        |n| vec!["a pr"; n].join(" and "),
+        |n| " ".repeat(n) + "x",
+        |n| "a pr".to_owned() + &" ".repeat(n) + "x",
+        |n| "a eq \"".to_owned() + &"x".repeat(n),
+        |n| "a".repeat(n) + " xx",
+        |n| "urn:".repeat(n) + " pr",
+        |n| "not(a pr)and ".repeat(n),
+        |n| "(a pr) or ".repeat(n) + "a[b eq 'x",
+    ];
+    for text in texts {
+        let time = |text: &str| {
+            let run = || {
+                let started = Instant::now();
+                let _ = Filter::parse_with(text, &options);
+                started.elapsed()
+            };
+            (0..5).map(|_| run()).min().unwrap()
+        };
+        let (short, long) = (text(2_000), text(20_000));
+        let (short, long) = (time(&short), time(&long));
+        // Ten times the text; squares would need a hundred times the time.
+        assert!(
+            long < short * 40 + Duration::from_millis(2),
+            "{} {short:?} {long:?}",
+            text(1)
+        );
+    }
+}

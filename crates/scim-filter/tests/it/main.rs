@@ -1,0 +1,11 @@
+//! scim-filter through its public face.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+mod errors;
+mod limits;
+mod properties;
+#[cfg(feature = "serde")]
+mod serde_text;
+mod tree;
+mod vectors;
