@@ -1,5 +1,6 @@
 //! From text to tree; the only file that knows pest.
 
+use std::mem;
 use std::str::FromStr;
 
 use pest::Parser;
@@ -227,29 +228,84 @@ impl Tree for ValFilter {
     }
 }
 
+/// A run of terms, as far as it has been read.
+struct Group<'t, T> {
+    pairs: Pairs<'t, Rule>,
+    negated: bool,
+    alternatives: Vec<T>,
+    conjuncts: Vec<T>,
+    last: Option<T>,
+}
+
+impl<'t, T: Tree> Group<'t, T> {
+    fn new(pairs: Pairs<'t, Rule>, negated: bool) -> Group<'t, T> {
+        Group {
+            pairs,
+            negated,
+            alternatives: Vec::new(),
+            conjuncts: Vec::new(),
+            last: None,
+        }
+    }
+
+    fn finish(mut self) -> T {
+        let last = self.last.expect("the grammar has a term in every group");
+        let last = conjunction(&mut self.conjuncts, last);
+        if self.alternatives.is_empty() {
+            return last;
+        }
+        self.alternatives.push(last);
+        T::or(self.alternatives)
+    }
+}
+
 impl<'t> Walk<'t> {
-    /// `term ((and | or) term)*`, up to the end of `pairs`.
+    /// `term ((and | or) term)*`, up to the end of `pairs`. Groups wait on a stack of
+    /// their own, not on the thread's.
     fn expression<T: Tree>(&mut self, pairs: Pairs<'t, Rule>) -> Result<T, ParseError> {
-        let mut alternatives = Vec::new();
-        let mut conjuncts = Vec::new();
-        let mut last: Option<T> = None;
-        for pair in pairs {
-            if let Some(term) = last.take() {
-                match self.log_op()? {
-                    b'a' => conjuncts.push(term),
-                    _ => alternatives.push(conjunction(&mut conjuncts, term)),
+        let mut outer = Vec::new();
+        let mut group = Group::new(pairs, false);
+        loop {
+            let Some(pair) = group.pairs.next() else {
+                let negated = group.negated;
+                let inner = group.finish();
+                let Some(waiting) = outer.pop() else {
+                    return Ok(inner);
+                };
+                group = waiting;
+                group.last = Some(if negated { T::not(inner) } else { inner });
+                self.closing()?;
+                continue;
+            };
+            match group.last.take() {
+                Some(term) if self.log_op()? == b'a' => group.conjuncts.push(term),
+                Some(term) => {
+                    let term = conjunction(&mut group.conjuncts, term);
+                    group.alternatives.push(term);
                 }
-            } else {
-                self.blanks("")?;
+                None => self.blanks("")?,
             }
-            last = Some(self.term(pair)?);
+            let negated = matches!(pair.as_rule(), Rule::not | Rule::valNot);
+            if negated {
+                self.end += "not".len();
+                // Erratum 7319 has a blank before the parenthesis, figure 1 none.
+                if self.byte() != b'(' {
+                    self.blanks(" ")?;
+                }
+            }
+            if self.byte() == b'(' {
+                self.end += 1;
+                outer.push(mem::replace(&mut group, Group::new(pair.into_inner(), negated)));
+            } else {
+                group.last = Some(self.test(pair)?);
+            }
         }
-        let term = conjunction(&mut conjuncts, last.expect("an expression has a term"));
-        if alternatives.is_empty() {
-            return Ok(term);
-        }
-        alternatives.push(term);
-        Ok(T::or(alternatives))
+    }
+
+    fn closing(&mut self) -> Result<(), ParseError> {
+        self.blanks("")?;
+        self.end += 1;
+        Ok(())
     }
 
     /// `and` or `or` with the blanks around it; answers its first letter.
@@ -259,30 +315,6 @@ impl<'t> Walk<'t> {
         self.end += if letter == b'a' { "and".len() } else { "or".len() };
         self.blanks(" ")?;
         Ok(letter)
-    }
-
-    fn term<T: Tree>(&mut self, pair: Pair<'t, Rule>) -> Result<T, ParseError> {
-        match pair.as_rule() {
-            Rule::group | Rule::valGroup => self.enclosed(pair),
-            Rule::not | Rule::valNot => {
-                self.end += "not".len();
-                // Erratum 7319 has a blank before the parenthesis, figure 1 none.
-                if self.byte() != b'(' {
-                    self.blanks(" ")?;
-                }
-                self.enclosed(pair).map(T::not)
-            }
-            _ => self.test(pair),
-        }
-    }
-
-    /// What stands in the parentheses or brackets that open here.
-    fn enclosed<T: Tree>(&mut self, pair: Pair<'t, Rule>) -> Result<T, ParseError> {
-        self.end += 1;
-        let inner = self.expression(pair.into_inner())?;
-        self.blanks("")?;
-        self.end += 1;
-        Ok(inner)
     }
 
     /// What starts with an attribute path: a test of it, or a value path.
@@ -307,7 +339,10 @@ impl<'t> Walk<'t> {
 
     fn brackets(&mut self, brackets: Pair<'t, Rule>) -> Result<ValFilter, ParseError> {
         self.blanks("")?;
-        self.enclosed(brackets)
+        self.end += 1;
+        let filter = self.expression(brackets.into_inner())?;
+        self.closing()?;
+        Ok(filter)
     }
 
     /// The operator and value up to `end`. A value without quotes has a pair of its own.
@@ -484,7 +519,7 @@ fn conjunction<T: Tree>(conjuncts: &mut Vec<T>, last: T) -> T {
         return last;
     }
     conjuncts.push(last);
-    T::and(std::mem::take(conjuncts))
+    T::and(mem::take(conjuncts))
 }
 
 /// Resolves the escapes of a string that the grammar has matched. The error is the offset

@@ -8,6 +8,7 @@ use scim_filter::{
 use serde_json::{Map, Value, json};
 
 /// A parsed text.
+#[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) ast: Value,
     pub(crate) display: String,

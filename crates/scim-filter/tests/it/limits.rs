@@ -64,9 +64,9 @@ fn the_deepest_text_fits_a_small_stack() {
         let path = "a[".to_owned() + &"(".repeat(depth - 1) + "a pr" + &")".repeat(depth - 1) + "].b";
         assert!(PatchPath::parse_with(&path, &options).is_ok());
     };
-    // A quarter of what Rust gives to a thread.
+    // Half of what Rust gives to a thread.
     std::thread::Builder::new()
-        .stack_size(512 * 1024)
+        .stack_size(1024 * 1024)
         .spawn(run)
         .unwrap()
         .join()
