@@ -1,0 +1,423 @@
+//! Flags and environment, read once and checked; the only reader of both.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A multi-tenant SCIM 2.0 server. Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(name = "scim-server", version, propagate_version = true)]
+pub struct Cli {
+    /// Where the resources are: `sqlite:PATH` or `postgres://…`
+    #[arg(
+        long,
+        global = true,
+        env = "SCIM_DATABASE_URL",
+        default_value = "sqlite:scim.db",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub database_url: String,
+
+    /// Settings of `serve`.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve SCIM over HTTP (the default)
+    Serve(ServeArgs),
+    /// Bring the database to this version's schema and end
+    Migrate,
+    /// Manage tenants
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Manage bearer tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+/// How the server serves.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on
+    #[arg(
+        long,
+        env = "SCIM_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: String,
+
+    /// What clients see in front of `/Users`, for example `https://example.com/scim/v2`; a URL without
+    /// a path gets `/scim/v2` [default: http://LISTEN/scim/v2]
+    #[arg(long, env = "SCIM_BASE_URL", value_name = "URL")]
+    pub base_url: Option<String>,
+
+    /// Serve plain HTTP on an address that others can reach, without a TLS proxy that
+    /// `--base-url https://…` tells of
+    #[arg(long, env = "SCIM_ALLOW_PLAIN_HTTP")]
+    pub allow_plain_http: bool,
+
+    /// How strictly requests are read: what real clients send, or the RFC alone
+    #[arg(long, env = "SCIM_LENIENCY", value_enum, default_value_t = Leniency::Clients)]
+    pub leniency: Leniency,
+
+    /// Whether the display names of a tenant's groups must differ
+    #[arg(long, env = "SCIM_GROUP_NAMES", value_enum, default_value_t = GroupNames::Unique)]
+    pub group_names: GroupNames,
+
+    /// What a successful PATCH of a group answers: 204, or 200 with all its members
+    #[arg(long, env = "SCIM_GROUP_PATCH", value_enum, default_value_t = GroupPatch::NoContent)]
+    pub group_patch: GroupPatch,
+
+    /// Folder with the JSON documents of your own schemas and resource types
+    #[arg(long, env = "SCIM_SCHEMAS", value_name = "DIR")]
+    pub schemas: Option<PathBuf>,
+
+    /// Largest request body; a PUT of a group takes about 100 bytes a member
+    #[arg(long, env = "SCIM_MAX_BODY_BYTES", default_value_t = 1024 * 1024, value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(1024..=1024 * 1024 * 1024))]
+    pub max_body_bytes: u64,
+
+    /// Resources on a page when a request does not say
+    #[arg(long, env = "SCIM_DEFAULT_PAGE_SIZE", default_value_t = 100, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub default_page_size: u32,
+
+    /// Most resources on a page; some clients skip resources when it is below 100
+    #[arg(long, env = "SCIM_MAX_PAGE_SIZE", default_value_t = 200, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(100..=1000))]
+    pub max_page_size: u32,
+
+    /// 64 hexadecimal digits that servers share to accept each other's paging cursors
+    /// [default: random at each start]
+    #[arg(long, env = "SCIM_CURSOR_KEY", hide_env_values = true, value_name = "HEX", value_parser = cursor_key)]
+    pub cursor_key: Option<[u8; 32]>,
+}
+
+/// See [`ServeArgs::leniency`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Leniency {
+    /// What Okta, Entra, OneLogin and others send is accepted
+    Clients,
+    /// The RFC decides
+    Strict,
+}
+
+/// See [`ServeArgs::group_names`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GroupNames {
+    /// A second group of a name is refused, as Entra expects
+    Unique,
+    /// Groups may share a name
+    Any,
+}
+
+/// See [`ServeArgs::group_patch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GroupPatch {
+    /// 204, or 200 when the request names attributes
+    NoContent,
+    /// 200 with the group
+    Resource,
+}
+
+/// `tenant …`
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Create a tenant
+    Create {
+        /// Letters, digits, `-`, `_` and `.`
+        #[arg(value_parser = tenant_name)]
+        name: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the tenants
+    List {
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete a tenant with all its users, groups and tokens
+    Delete {
+        /// Which
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `token …`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Create a token and print it once
+    Create {
+        /// Whose
+        #[arg(long, value_name = "NAME")]
+        tenant: String,
+        /// What it is for
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        note: String,
+        /// It may read but not write
+        #[arg(long)]
+        read_only: bool,
+        /// It ends after so many days
+        #[arg(long, default_value_t = DEFAULT_TOKEN_DAYS, value_name = "N",
+              value_parser = clap::value_parser!(u32).range(1..=36500))]
+        days: u32,
+        /// It never ends
+        #[arg(long, conflicts_with = "days")]
+        no_expiry: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List tokens, without their secrets
+    List {
+        /// Only this tenant's
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a token; no server accepts it when this command has ended
+    Revoke {
+        /// The id that `token list` shows
+        id: uuid::Uuid,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Tokens have a limited lifetime (RFC 7644 section 7.4); clients keep theirs for long.
+pub const DEFAULT_TOKEN_DAYS: u32 = 365;
+
+impl Cli {
+    /// Flags of `serve` in front of a command would be passed over in silence.
+    ///
+    /// # Errors
+    /// Names the first one.
+    pub fn check_order(matches: &clap::ArgMatches) -> Result<(), String> {
+        let Some((command, _)) = matches.subcommand() else {
+            return Ok(());
+        };
+        let given = |id: &&clap::Id| {
+            id.as_str() != "database_url"
+                && matches.value_source(id.as_str()) == Some(clap::parser::ValueSource::CommandLine)
+                && matches.try_get_raw(id.as_str()).is_ok()
+        };
+        match matches.ids().find(given) {
+            Some(id) => Err(format!(
+                "`--{}` must stand behind `{command}`",
+                id.as_str().replace('_', "-")
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ServeArgs {
+    /// The address to listen on.
+    ///
+    /// # Errors
+    /// When it cannot be resolved, or others could reach it and read tokens on the way (RFC 7644
+    /// section 7.2).
+    pub fn listen_address(&self) -> io::Result<SocketAddr> {
+        let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+        let mut addresses = self
+            .listen
+            .to_socket_addrs()
+            .map_err(|error| invalid(format!("--listen `{}`: {error}", self.listen)))?;
+        let address = addresses
+            .next()
+            .ok_or_else(|| invalid(format!("--listen `{}`: no address", self.listen)))?;
+        let behind_tls = self
+            .base_url
+            .as_deref()
+            .is_some_and(|it| it.starts_with("https://"));
+        if address.ip().is_loopback() || behind_tls || self.allow_plain_http {
+            return Ok(address);
+        }
+        Err(invalid(format!(
+            "others can reach {address}, and plain HTTP would show them the tokens: put a TLS proxy in front \
+             and give its address with --base-url https://…, or add --allow-plain-http"
+        )))
+    }
+
+    /// What clients see in front of `/Users`, without a trailing slash.
+    ///
+    /// # Errors
+    /// When it is not an `http` or `https` URL, or has a query, a fragment or a user (RFC 7644
+    /// sections 1.3 and 7.1).
+    pub fn base_url(&self, listening: SocketAddr) -> io::Result<String> {
+        match &self.base_url {
+            None => Ok(format!("http://{listening}{}", crate::http::PREFIX)),
+            Some(url) => checked_base_url(url).map_err(|reason| {
+                io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("--base-url `{url}`: {reason}"),
+                )
+            }),
+        }
+    }
+
+    /// Name and text of each JSON file in the folder of schemas.
+    ///
+    /// # Errors
+    /// When the folder or a file cannot be read.
+    pub fn schema_files(&self) -> io::Result<Vec<(String, String)>> {
+        self.schemas.as_deref().map_or_else(|| Ok(Vec::new()), json_files)
+    }
+}
+
+fn json_files(folder: &Path) -> io::Result<Vec<(String, String)>> {
+    let named =
+        |path: &Path, error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| named(folder, error))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("json")) {
+            let text = std::fs::read_to_string(&path).map_err(|error| named(&path, error))?;
+            files.push((path.display().to_string(), text));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn checked_base_url(url: &str) -> Result<String, &'static str> {
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    let rest = rest.ok_or("it must begin with `https://` or `http://`")?;
+    if rest.contains(['?', '#']) {
+        return Err("it must have no query and no fragment");
+    }
+    if url
+        .chars()
+        .any(|it| it.is_whitespace() || it.is_control() || "\"<>\\^`{|}".contains(it))
+        || !url.is_ascii()
+    {
+        return Err("it has a character that URLs do not have");
+    }
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if authority.is_empty() {
+        return Err("it names no host");
+    }
+    if authority.contains('@') {
+        return Err("it must hold no user");
+    }
+    if path.trim_matches('/').is_empty() {
+        return Ok(format!("{}{}", url.trim_end_matches('/'), crate::http::PREFIX));
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn cursor_key(text: &str) -> Result<[u8; 32], String> {
+    let wrong = || "64 hexadecimal digits are needed".to_owned();
+    let mut key = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|it| it.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+    }
+    Ok(key)
+}
+
+/// The name stands in logs and is typed by people.
+fn tenant_name(text: &str) -> Result<String, String> {
+    let allowed = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(allowed) {
+        return Err("1 to 64 letters, digits, `-`, `_` or `.` are needed".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn base_urls_end_where_endpoints_begin() {
+        let cases = [
+            ("https://example.com", Ok("https://example.com/scim/v2")),
+            ("https://example.com/", Ok("https://example.com/scim/v2")),
+            ("https://example.com/scim/v2/", Ok("https://example.com/scim/v2")),
+            ("http://[::1]:8080", Ok("http://[::1]:8080/scim/v2")),
+            ("https://example.com/idp", Ok("https://example.com/idp")),
+        ];
+        for (url, expected) in cases {
+            assert_eq!(checked_base_url(url), expected.map(str::to_owned), "{url}");
+        }
+    }
+
+    #[test]
+    fn rfc7644_1_3_01_a_base_url_has_no_query() {
+        for url in [
+            "https://a/?x",
+            "https://a/#x",
+            "https://user@a/",
+            "ftp://a",
+            "https://",
+            "a.com",
+            "https://a/x y",
+            "",
+        ] {
+            assert!(checked_base_url(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn rfc7644_7_2_01_plain_http_stays_on_this_machine_unless_told() {
+        let check = |arguments: &[&str]| {
+            let cli = Cli::parse_from([&["scim-server"], arguments].concat());
+            cli.serve.listen_address().is_ok()
+        };
+        assert!(check(&[]));
+        assert!(!check(&["--listen", "0.0.0.0:8080"]));
+        assert!(!check(&["--listen", "0.0.0.0:8080", "--base-url", "http://a"]));
+        assert!(check(&["--listen", "0.0.0.0:8080", "--base-url", "https://a"]));
+        assert!(check(&["--listen", "0.0.0.0:8080", "--allow-plain-http"]));
+    }
+
+    #[test]
+    fn page_caps_under_100_are_refused() {
+        let parse = |n| Cli::try_parse_from(["scim-server", "--max-page-size", n]);
+        assert!(parse("99").is_err());
+        assert!(parse("100").is_ok());
+    }
+
+    #[test]
+    fn a_cursor_key_is_64_digits() {
+        assert_eq!(cursor_key(&"0f".repeat(32)), Ok([15; 32]));
+        assert!(cursor_key("0f").is_err());
+        assert!(cursor_key(&"é".repeat(32)).is_err());
+        assert!(cursor_key(&"+1".repeat(32)).is_err());
+    }
+}

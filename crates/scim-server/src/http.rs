@@ -1,0 +1,517 @@
+//! The HTTP service: the route table, one line an endpoint, and the way that every request takes.
+
+pub mod auth;
+pub mod body;
+pub mod discovery;
+pub mod error;
+pub mod etag;
+pub mod log;
+pub mod params;
+pub mod resources;
+pub mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use percent_encoding::percent_decode_str;
+use scim_model::store::TenantDirectory;
+use scim_model::{ResourceType, SchemaRegistry, ScimError, ScimType};
+
+use self::auth::{Authenticator, Caller};
+use self::error::Failure;
+use self::log::Line;
+use crate::service::{self, Service};
+
+/// The route table. Everything that is not `public` needs a token.
+fn endpoints(registry: &SchemaRegistry) -> Vec<Endpoint> {
+    use Method as M;
+    use Operation as Op;
+    let mut table = vec![
+        Endpoint::public("/ServiceProviderConfig", &[(M::GET, Op::ServiceProviderConfig)]),
+        Endpoint::public("/ResourceTypes", &[(M::GET, Op::ResourceTypes)]),
+        Endpoint::public("/ResourceTypes/{id}", &[(M::GET, Op::ResourceType)]),
+        Endpoint::public("/Schemas", &[(M::GET, Op::Schemas)]),
+        Endpoint::public("/Schemas/{id}", &[(M::GET, Op::Schema)]),
+        Endpoint::private("", &[(M::GET, Op::NotSupported("a query of everything by GET"))]),
+        Endpoint::private("/.search", &[(M::POST, Op::SearchAll)]),
+        Endpoint::private("/Bulk", &[(M::POST, Op::NotSupported("bulk"))]),
+        Endpoint::private(
+            "/Me",
+            &[M::GET, M::POST, M::PUT, M::PATCH, M::DELETE].map(|it| (it, Op::NotSupported("`/Me`"))),
+        ),
+    ];
+    for it in &registry.resource_types {
+        let endpoint = &it.endpoint;
+        table.extend([
+            Endpoint::of(
+                it,
+                format!("{endpoint}"),
+                &[(M::GET, Op::Query), (M::POST, Op::Create)],
+            ),
+            Endpoint::of(it, format!("{endpoint}/.search"), &[(M::POST, Op::Search)]),
+            Endpoint::of(
+                it,
+                format!("{endpoint}/{{id}}"),
+                &[
+                    (M::GET, Op::Get),
+                    (M::PUT, Op::Replace),
+                    (M::PATCH, Op::Patch),
+                    (M::DELETE, Op::Delete),
+                ],
+            ),
+        ]);
+    }
+    table
+}
+
+/// What stands before every endpoint. Without the version the latest is meant (RFC 7644
+/// section 3.13).
+pub const PREFIX: &str = "/scim/v2";
+
+/// Carries out what the table says.
+async fn carry_out(http: &Http, call: Call<'_>, payload: Payload, operation: Operation) -> Answer {
+    match operation {
+        Operation::ServiceProviderConfig => discovery::service_provider_config(http, &call),
+        Operation::ResourceTypes => discovery::resource_types(http, &call),
+        Operation::ResourceType => discovery::resource_type(http, &call),
+        Operation::Schemas => discovery::schemas(http, &call),
+        Operation::Schema => discovery::schema(http, &call),
+        Operation::Query => resources::query(http, call.authenticated()?).await,
+        Operation::Search | Operation::SearchAll => {
+            resources::search(http, call.authenticated()?, payload).await
+        }
+        Operation::Create => resources::create(http, call.authenticated()?, payload).await,
+        Operation::Get => resources::get(http, call.authenticated()?).await,
+        Operation::Replace => resources::replace(http, call.authenticated()?, payload).await,
+        Operation::Patch => resources::patch(http, call.authenticated()?, payload).await,
+        Operation::Delete => resources::delete(http, call.authenticated()?).await,
+        Operation::NotSupported(what) => Err(Failure::NotSupported(what)),
+    }
+}
+
+/// What a handler leads to.
+pub type Answer = Result<HttpResponse, Failure>;
+
+/// A line of the route table.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Path below the base URL, for example `/Users/{id}`.
+    pub path: String,
+    /// Whether it is served without a token.
+    pub public: bool,
+    /// Its methods; `HEAD` comes with `GET`, and `OPTIONS` with everything.
+    methods: Vec<(Method, Operation)>,
+    /// The resource type it is of; none for those of all types.
+    resource_type: Option<Arc<ResourceType>>,
+    /// For the access log.
+    template: String,
+}
+
+/// What an endpoint does for a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    ServiceProviderConfig,
+    ResourceTypes,
+    ResourceType,
+    Schemas,
+    Schema,
+    Query,
+    Search,
+    SearchAll,
+    Create,
+    Get,
+    Replace,
+    Patch,
+    Delete,
+    NotSupported(&'static str),
+}
+
+impl Operation {
+    fn writes(self) -> bool {
+        matches!(
+            self,
+            Operation::Create | Operation::Replace | Operation::Patch | Operation::Delete
+        )
+    }
+}
+
+impl Endpoint {
+    fn new(path: String, public: bool, methods: &[(Method, Operation)]) -> Endpoint {
+        let template = format!("{PREFIX}{path}");
+        Endpoint {
+            path,
+            public,
+            methods: methods.to_vec(),
+            resource_type: None,
+            template,
+        }
+    }
+
+    fn public(path: &str, methods: &[(Method, Operation)]) -> Endpoint {
+        Endpoint::new(path.to_owned(), true, methods)
+    }
+
+    fn private(path: &str, methods: &[(Method, Operation)]) -> Endpoint {
+        Endpoint::new(path.to_owned(), false, methods)
+    }
+
+    fn of(resource_type: &Arc<ResourceType>, path: String, methods: &[(Method, Operation)]) -> Endpoint {
+        Endpoint {
+            resource_type: Some(resource_type.clone()),
+            ..Endpoint::new(path, false, methods)
+        }
+    }
+
+    /// The methods it answers, as in an `Allow` header.
+    pub fn allow(&self) -> String {
+        let mut names = Vec::new();
+        for (method, _) in &self.methods {
+            names.push(method.as_str());
+            if method == Method::GET {
+                names.push("HEAD");
+            }
+        }
+        names.push("OPTIONS");
+        names.join(", ")
+    }
+
+    fn operation(&self, method: &Method) -> Result<Operation, Failure> {
+        let wanted = if method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        if let Some((_, operation)) = self.methods.iter().find(|(it, _)| it == wanted) {
+            return Ok(*operation);
+        }
+        let known = [
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
+        ];
+        if known.contains(&method.as_str()) {
+            Err(Failure::MethodNotAllowed(self.allow()))
+        } else {
+            Err(Failure::UnknownMethod)
+        }
+    }
+
+    /// The `{id}` of a path that this is the endpoint of; an empty one where there is none.
+    fn matches(&self, segments: &[String]) -> Option<String> {
+        let mut id = String::new();
+        let mut wanted = self.path.split('/').skip(1);
+        for segment in segments {
+            match wanted.next()? {
+                "{id}" => id.clone_from(segment),
+                literal if literal == segment => {}
+                _ => return None,
+            }
+        }
+        wanted.next().is_none().then_some(id)
+    }
+}
+
+/// The service behind HTTP.
+pub struct Http {
+    service: Arc<Service>,
+    directory: Arc<dyn TenantDirectory>,
+    authenticator: Authenticator,
+    endpoints: Vec<Endpoint>,
+    discovery: discovery::Documents,
+    max_body_bytes: usize,
+    /// Requests that wait for the store or are being worked on there.
+    busy: AtomicUsize,
+    shutting_down: AtomicBool,
+}
+
+/// A request on its way to a handler.
+pub struct Call<'a> {
+    request: &'a HttpRequest,
+    caller: Option<Caller>,
+    resource_type: Option<Arc<ResourceType>>,
+    /// The `{id}` of the path.
+    id: String,
+}
+
+/// A request with a caller: the only way to the store.
+pub struct AuthenticatedCall<'a> {
+    /// As it came.
+    pub request: &'a HttpRequest,
+    /// Who.
+    pub caller: Caller,
+    /// Of which type; none for a search over all.
+    pub resource_type: Option<Arc<ResourceType>>,
+    /// The `{id}` of the path.
+    pub id: String,
+}
+
+impl<'a> Call<'a> {
+    fn authenticated(self) -> Result<AuthenticatedCall<'a>, Failure> {
+        let caller = self.caller.ok_or(Failure::Unauthorized {
+            token_presented: false,
+        })?;
+        Ok(AuthenticatedCall {
+            request: self.request,
+            caller,
+            resource_type: self.resource_type,
+            id: self.id,
+        })
+    }
+}
+
+/// More requests than this at the store are turned away instead of waiting in line.
+const MAX_BUSY: usize = 1024;
+
+/// Who waited that long for a thread is turned away: the client may have given up by then.
+const MAX_WAIT: Duration = Duration::from_secs(3);
+
+impl Http {
+    /// Serves a service; tokens are looked up in the directory.
+    pub fn new(service: Arc<Service>, directory: Arc<dyn TenantDirectory>, max_body_bytes: usize) -> Http {
+        Http {
+            authenticator: Authenticator::new(directory.clone()),
+            endpoints: endpoints(service.registry()),
+            discovery: discovery::Documents::new(&service),
+            directory,
+            service,
+            max_body_bytes,
+            busy: AtomicUsize::new(0),
+            shutting_down: AtomicBool::new(false),
+        }
+    }
+
+    /// The route table.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Says on `/readyz` from now on that no new request should come.
+    pub fn begin_shutdown(&self) {
+        self.shutting_down.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs a piece of work where it may block.
+    ///
+    /// # Errors
+    /// `Overloaded` when too many are waiting, or waited for too long.
+    pub async fn block<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Service) -> Result<T, service::Error> + Send + 'static,
+    ) -> Result<T, Failure> {
+        struct Place<'a>(&'a AtomicUsize);
+        impl Drop for Place<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let already = self.busy.fetch_add(1, Ordering::Relaxed);
+        let _place = Place(&self.busy);
+        if already >= MAX_BUSY {
+            return Err(service::Error::Overloaded.into());
+        }
+        let service = self.service.clone();
+        let arrived = Instant::now();
+        let done = web::block(move || {
+            if arrived.elapsed() > MAX_WAIT {
+                return Err(service::Error::Overloaded);
+            }
+            work(&service)
+        });
+        Ok(done.await.map_err(Failure::panicked)??)
+    }
+
+    /// Finds the endpoint and the `{id}` of a path. One trailing slash is no other path.
+    fn find(&self, path: &str) -> Result<(&Endpoint, String), Failure> {
+        let segments = segments(path).ok_or(Failure::NoSuchPath)?;
+        let mut found = self
+            .endpoints
+            .iter()
+            .filter_map(|it| it.matches(&segments).map(|id| (it, id)));
+        // `/Users/.search` is the search, not a user of that name: literals come before `{id}`.
+        let first = found.next().ok_or(Failure::NoSuchPath)?;
+        Ok(first)
+    }
+}
+
+/// The decoded segments below the base. Decoding happens here, once, for routes and ids alike.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let path = path.strip_prefix("/scim")?;
+    let path = match path.strip_prefix("/v2") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        _ => path,
+    };
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.is_empty() {
+        return Some(Vec::new());
+    }
+    let decode = |it: &str| {
+        percent_decode_str(it)
+            .decode_utf8()
+            .ok()
+            .map(std::borrow::Cow::into_owned)
+    };
+    path.strip_prefix('/')?.split('/').map(decode).collect()
+}
+
+/// The `3` of `/scim/v3/Users`: a version that is not served.
+fn other_version(path: &str) -> Option<&str> {
+    let version = path.strip_prefix("/scim/v")?.split('/').next()?;
+    let number = version.strip_prefix('2').filter(|it| it.is_empty());
+    (number.is_none() && !version.is_empty() && version.bytes().all(|it| it.is_ascii_digit() || it == b'.'))
+        .then_some(version)
+}
+
+/// Serves everything below the application's root.
+pub fn routes(http: Arc<Http>) -> impl FnOnce(&mut ServiceConfig) {
+    // One entrance for every path and method, so that no request passes by token, headers and log.
+    |config| {
+        config
+            .app_data(web::Data::from(http))
+            .default_service(web::to(enter));
+    }
+}
+
+async fn enter(request: HttpRequest, payload: Payload, http: web::Data<Http>) -> HttpResponse {
+    match request.path() {
+        "/livez" => return probe(StatusCode::OK, "alive"),
+        "/readyz" => return readiness(&http).await,
+        _ => {}
+    }
+    let line = Line::begin();
+    let found = http.find(request.path());
+    let route = found.as_ref().map_or("-", |(endpoint, _)| &endpoint.template);
+    let mut tenant = None;
+    let answer = answer(&http, &request, payload, &found, &mut tenant).await;
+    let mut response = answer.unwrap_or_else(|failure| {
+        if let Some((level, text)) = failure.for_the_log() {
+            ::log::log!(level, "{} {text}", line.request_id);
+        }
+        failure.to_response(request.method(), &line.request_id)
+    });
+    add_common_headers(&mut response, &line.request_id);
+    line.end(request.method(), route, tenant.as_deref(), response.status());
+    response
+}
+
+async fn answer(
+    http: &Http,
+    request: &HttpRequest,
+    payload: Payload,
+    found: &Result<(&Endpoint, String), Failure>,
+    tenant: &mut Option<Arc<str>>,
+) -> Answer {
+    let public = found.as_ref().is_ok_and(|(endpoint, _)| endpoint.public);
+    let mut caller = None;
+    // Unknown paths are nobody's business either.
+    if !public {
+        let known = http.authenticator.caller(request.headers()).await?;
+        *tenant = Some(known.tenant_name.clone());
+        caller = Some(known);
+    }
+    let Ok((endpoint, id)) = found else {
+        return Err(match other_version(request.path()) {
+            Some(it) => ScimError::new(
+                ScimType::InvalidVers,
+                format!("version `{it}` is not served, only `2`"),
+            )
+            .into(),
+            None => Failure::NoSuchPath,
+        });
+    };
+    if request.method() == Method::OPTIONS {
+        return Ok(options(endpoint));
+    }
+    let operation = endpoint.operation(request.method())?;
+    if operation.writes() && caller.as_ref().is_some_and(|it| it.read_only) {
+        return Err(Failure::InsufficientScope);
+    }
+    body::check_accept(request.headers())?;
+    let call = Call {
+        request,
+        caller,
+        resource_type: endpoint.resource_type.clone(),
+        id: id.clone(),
+    };
+    carry_out(http, call, payload, operation).await
+}
+
+/// RFC 9110 section 9.3.7 and RFC 5789 section 3.1.
+fn options(endpoint: &Endpoint) -> HttpResponse {
+    let mut response = HttpResponse::NoContent();
+    response.insert_header((ALLOW, endpoint.allow()));
+    if endpoint.operation(&Method::PATCH).is_ok() {
+        response.insert_header(("accept-patch", body::ACCEPTED));
+    }
+    response.finish()
+}
+
+/// No answer may be kept, or taken for something else than it is (design of RFC 9110 caches, and
+/// browsers that sniff).
+fn add_common_headers(response: &mut HttpResponse, request_id: &str) {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+}
+
+/// `200` while the store answers and no shutdown has begun.
+async fn readiness(http: &Http) -> HttpResponse {
+    if http.shutting_down.load(Ordering::Relaxed) {
+        return probe(StatusCode::SERVICE_UNAVAILABLE, "shutting down");
+    }
+    let directory = http.directory.clone();
+    // The cheapest question there is; no token has this hash.
+    let asked = web::block(move || directory.token_by_hash(&[0; 32]).is_ok());
+    match actix_web::rt::time::timeout(MAX_WAIT, asked).await {
+        Ok(Ok(true)) => probe(StatusCode::OK, "ready"),
+        _ => probe(StatusCode::SERVICE_UNAVAILABLE, "the storage does not answer"),
+    }
+}
+
+fn probe(status: StatusCode, text: &str) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((CACHE_CONTROL, "no-store"));
+    response.body(serde_json::json!({ "status": text }).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_decoded_segment_by_segment() {
+        let check = |path, expected: Option<&[&str]>| {
+            let expected = expected.map(|it| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+            assert_eq!(segments(path), expected, "{path}");
+        };
+        check("/scim/v2/Users", Some(&["Users"]));
+        check("/scim/v2/Users/", Some(&["Users"]));
+        check("/scim/Users/a", Some(&["Users", "a"]));
+        check("/scim/v2", Some(&[]));
+        check("/scim/v2/", Some(&[]));
+        check("/scim/v2/Users//", Some(&["Users", ""]));
+        check("/scim/v2/%55sers/a%2Fb", Some(&["Users", "a/b"]));
+        check("/scim/v2/%ff", None);
+        check("/scimv2/Users", None);
+        check("/", None);
+    }
+
+    #[test]
+    fn a46_other_versions_are_told_from_other_paths() {
+        assert_eq!(other_version("/scim/v3/Users"), Some("3"));
+        assert_eq!(other_version("/scim/v1"), Some("1"));
+        assert_eq!(other_version("/scim/v22/Users"), Some("22"));
+        assert_eq!(other_version("/scim/v2.1/Users"), Some("2.1"));
+        assert_eq!(other_version("/scim/v2/Nothing"), None);
+        assert_eq!(other_version("/scim/vans"), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! Request bodies in: media type, size, deadline; and the media types of answers
+//! (RFC 7644 section 3.8, A-21).
+
+use std::time::Duration;
+
+use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::web::{Bytes, Payload};
+use scim_model::{ScimError, ScimType};
+
+use super::error::Failure;
+
+/// The media type of every answer; its charset is UTF-8 by definition.
+pub const SCIM_JSON: &str = "application/scim+json";
+
+/// The media types that requests may have, for `Accept-Patch` and `Accept-Post`.
+pub const ACCEPTED: &str = "application/scim+json, application/json";
+
+/// A whole body must have arrived by then: a slow one would hold its connection for as long as
+/// it likes, because actix limits the time of the headers only.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Reads the body of a request that may have one of at most `limit` bytes.
+///
+/// # Errors
+/// `415`, `413`, `408`; `400` when the connection breaks off.
+pub async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Bytes, Failure> {
+    check_media_type(headers)?;
+    let too_large = || ScimError::status(413, format!("the body has more than {limit} bytes"));
+    // Told beforehand, nothing needs to be read.
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit as u64) {
+        return Err(too_large().into());
+    }
+    match actix_web::rt::time::timeout(DEADLINE, payload.to_bytes_limited(limit)).await {
+        Ok(Ok(Ok(body))) => Ok(body),
+        Ok(Ok(Err(_broken_off))) => {
+            Err(ScimError::new(ScimType::InvalidSyntax, "the body is incomplete").into())
+        }
+        Ok(Err(_limit_exceeded)) => Err(too_large().into()),
+        Err(_elapsed) => Err(ScimError::status(408, "the body did not arrive in time").into()),
+    }
+}
+
+/// No media type means SCIM; a charset other than UTF-8 is not JSON (RFC 8259 section 8.1).
+fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let value = value.to_str().unwrap_or("?");
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let known = ["application/scim+json", "application/json", ""]
+        .iter()
+        .any(|it| it.eq_ignore_ascii_case(essence));
+    let utf8 = parts.all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let charset = value.trim_matches('"');
+        !name.eq_ignore_ascii_case("charset")
+            || ["utf-8", "utf8"]
+                .iter()
+                .any(|it| it.eq_ignore_ascii_case(charset))
+    });
+    if known && utf8 {
+        Ok(())
+    } else {
+        Err(Failure::UnsupportedMediaType)
+    }
+}
+
+/// Whether a client can do with SCIM's JSON. It can unless it says otherwise; being asked for
+/// other types alone is answered with SCIM all the same, because a client that can read nothing of it
+/// loses nothing, and one that misnames what it reads wins (RFC 9110 section 15.5.7).
+///
+/// # Errors
+/// `406` when `Accept` rules it out with `q=0`.
+pub fn check_accept(headers: &HeaderMap) -> Result<(), Failure> {
+    for value in headers.get_all(ACCEPT) {
+        let Ok(value) = value.to_str() else { continue };
+        for range in value.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let essence = parts.next().unwrap_or_default();
+            let refused = parts.any(|it| {
+                let (name, q) = it.split_once('=').unwrap_or((it, ""));
+                name.eq_ignore_ascii_case("q") && q.parse::<f32>().is_ok_and(|q| q <= 0.0)
+            });
+            if refused && essence.eq_ignore_ascii_case(SCIM_JSON) {
+                return Err(ScimError::status(406, format!("every answer is `{SCIM_JSON}`")).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a21_media_types_of_requests() {
+        let accepted = [
+            "application/scim+json",
+            "application/json",
+            "Application/SCIM+JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"; odata=verbose",
+            "",
+        ];
+        let refused = [
+            "text/plain",
+            "text/xml",
+            "application/json-patch+json",
+            "application/scim+json; charset=iso-8859-1",
+            "application/x-www-form-urlencoded",
+        ];
+        let check = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
+            check_media_type(&headers).is_ok()
+        };
+        assert!(accepted.iter().all(|it| check(it)));
+        assert!(!refused.iter().any(|it| check(it)));
+        assert!(check_media_type(&HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn a21_only_an_explicit_refusal_is_406() {
+        let cases = [
+            ("application/scim+json", true),
+            ("application/json", true),
+            ("*/*", true),
+            ("text/html", true),
+            ("application/scim+json;q=0", false),
+            ("text/html, application/scim+json; q=0.0", false),
+        ];
+        for (accept, fine) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(check_accept(&headers).is_ok(), fine, "{accept}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The three public endpoints (RFC 7644 section 4): the same for every caller, so their documents
+//! are written once, at the start.
+
+use std::collections::HashMap;
+
+use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
+use scim_model::ScimError;
+use scim_model::discovery::{self, Features, Limits};
+use serde_json::Value;
+
+use super::error::Failure;
+use super::params::Params;
+use super::resources::scim_json;
+use super::{Answer, Call, Http};
+use crate::service::Service;
+
+/// `GET /ServiceProviderConfig`
+pub(super) fn service_provider_config(http: &Http, call: &Call) -> Answer {
+    answer(call, Some(&http.discovery.service_provider_config))
+}
+
+/// `GET /ResourceTypes`
+pub(super) fn resource_types(http: &Http, call: &Call) -> Answer {
+    answer(call, Some(&http.discovery.resource_types))
+}
+
+/// `GET /ResourceTypes/{name}`; the name is case-exact (7643-6-02).
+pub(super) fn resource_type(http: &Http, call: &Call) -> Answer {
+    answer(call, http.discovery.resource_type_by_name.get(&call.id))
+}
+
+/// `GET /Schemas`
+pub(super) fn schemas(http: &Http, call: &Call) -> Answer {
+    answer(call, Some(&http.discovery.schemas))
+}
+
+/// `GET /Schemas/{urn}`; URNs are case-insensitive (7644-3.10-03).
+pub(super) fn schema(http: &Http, call: &Call) -> Answer {
+    answer(
+        call,
+        http.discovery.schema_by_urn.get(&call.id.to_ascii_lowercase()),
+    )
+}
+
+/// Paging, order and attributes are ignored, a filter is not (RFC 7644 section 4, A-48).
+fn answer(call: &Call, document: Option<&Bytes>) -> Answer {
+    if Params::parse(call.request.query_string())?.has_filter() {
+        return Err(ScimError::status(403, "discovery cannot be filtered").into());
+    }
+    let document =
+        document.ok_or_else(|| Failure::from(ScimError::status(404, "there is no such document")))?;
+    Ok(scim_json(StatusCode::OK, document.clone()))
+}
+
+/// The documents as text.
+pub(super) struct Documents {
+    service_provider_config: Bytes,
+    resource_types: Bytes,
+    resource_type_by_name: HashMap<String, Bytes>,
+    schemas: Bytes,
+    schema_by_urn: HashMap<String, Bytes>,
+}
+
+impl Documents {
+    pub(super) fn new(service: &Service) -> Documents {
+        let (registry, settings) = (service.registry(), service.settings());
+        let base_url = &settings.base_url;
+        let limits = Limits {
+            default_page_size: settings.default_page_size,
+            max_page_size: settings.max_page_size,
+            // A position means the same for ever.
+            cursor_timeout: None,
+        };
+        let features = Features {
+            change_password: false,
+            documentation_uri: None,
+        };
+        let text = |document: &Value| Bytes::from(document.to_string());
+        let resource_types = registry.resource_types.iter();
+        let schemas = registry.schemas.iter();
+        Documents {
+            service_provider_config: text(&discovery::service_provider_config(&limits, &features, base_url)),
+            resource_types: discovery::resource_types(registry, base_url).into(),
+            resource_type_by_name: resource_types
+                .map(|it| (it.name.to_string(), text(&discovery::resource_type(it, base_url))))
+                .collect(),
+            schemas: discovery::schemas(registry, base_url).into(),
+            schema_by_urn: schemas
+                .map(|it| (it.id.to_ascii_lowercase(), text(&discovery::schema(it, base_url))))
+                .collect(),
+        }
+    }
+}

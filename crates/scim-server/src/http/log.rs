@@ -1,0 +1,71 @@
+//! The access log: one line a request, with nothing in it that a client wrote.
+//!
+//! No query string, body, token, header or id: all of them can be personal data or secrets
+//! (RFC 7643 section 9.3, RFC 6750 section 5.3). The route's template says what was asked for.
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use actix_web::http::{Method, StatusCode};
+
+/// A request in the log, from its arrival on.
+pub struct Line {
+    /// Names the request towards client and operator.
+    pub request_id: String,
+    started: Instant,
+}
+
+impl Line {
+    /// Starts the clock.
+    pub fn begin() -> Line {
+        Line {
+            request_id: next_request_id(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Writes the line.
+    pub fn end(&self, method: &Method, route: &str, tenant: Option<&str>, status: StatusCode) {
+        let micros = self.started.elapsed().as_micros();
+        log::info!(
+            target: "scim_server::access",
+            "{id} {tenant} {method} {route} {status} {millis}.{rest:03}ms",
+            id = self.request_id,
+            tenant = tenant.unwrap_or("-"),
+            method = standard_name(method),
+            status = status.as_u16(),
+            millis = micros / 1000,
+            rest = micros % 1000,
+        );
+    }
+}
+
+/// Methods that are not HTTP's are the client's own words.
+fn standard_name(method: &Method) -> &str {
+    match method.as_str() {
+        name @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => name,
+        _ => "other",
+    }
+}
+
+/// Unique in this process and hardly to be met in another one: random, then counted.
+fn next_request_id() -> String {
+    static PROCESS: OnceLock<[u8; 4]> = OnceLock::new();
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let process = PROCESS.get_or_init(|| {
+        let mut random = [0; 4];
+        // Without randomness the ids still tell the requests of this process apart.
+        let _ = getrandom::fill(&mut random);
+        random
+    });
+    let mut id = String::with_capacity(16);
+    let _ = write!(
+        id,
+        "{:08x}{:08x}",
+        u32::from_be_bytes(*process),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    id
+}

@@ -1,0 +1,182 @@
+//! The query string, decoded once and strictly (A-31, RFC 3986 section 2.1).
+
+use percent_encoding::percent_decode_str;
+use scim_model::message::{SearchRequest, SortOrder, saturating_integer};
+use scim_model::{Policy, Projection, ScimError, ScimType};
+
+/// What a query string holds of the parameters of RFC 7644 sections 3.4.2 and 3.9 and of RFC 9865
+/// section 2, decoded; other parameters are ignored (7644-3.4.2-02).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params {
+    attributes: Option<String>,
+    excluded_attributes: Option<String>,
+    filter: Option<String>,
+    sort_by: Option<String>,
+    sort_order: Option<String>,
+    start_index: Option<String>,
+    count: Option<String>,
+    /// Present without a value is the first page.
+    cursor: Option<String>,
+}
+
+/// Percent-encoding triples the longest filter that is read at all.
+const MAX_LENGTH: usize = 32 * 1024;
+
+impl Params {
+    /// Reads a query string. Names are accepted in any case: a `Filter` that is passed over would
+    /// return everybody.
+    ///
+    /// # Errors
+    /// `414` when it is too long; `400` for a parameter that comes twice or is not UTF-8.
+    pub fn parse(query: &str) -> Result<Params, ScimError> {
+        if query.len() > MAX_LENGTH {
+            let detail = format!("the query has more than {MAX_LENGTH} bytes; `POST` it to `/.search`");
+            return Err(ScimError::status(414, detail));
+        }
+        let mut params = Params::default();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some((name, slot)) = params.slot(name) else {
+                continue;
+            };
+            if slot.is_some() {
+                return Err(ScimError::new(
+                    scim_type(name),
+                    format!("`{name}` must not come twice"),
+                ));
+            }
+            let value = value.replace('+', " ");
+            let decoded = percent_decode_str(&value).decode_utf8();
+            let not_utf8 = |_| ScimError::new(scim_type(name), format!("`{name}` must be UTF-8"));
+            *slot = Some(decoded.map_err(not_utf8)?.into_owned());
+        }
+        Ok(params)
+    }
+
+    /// Whether there is a `filter`.
+    pub fn has_filter(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// Which attributes an answer with one resource has.
+    ///
+    /// # Errors
+    /// `invalidValue`
+    pub fn projection(&self, policy: Policy) -> Result<Projection, ScimError> {
+        let names = |list: &Option<String>| list.as_deref().map(Projection::query_list);
+        Projection::new(
+            names(&self.attributes).as_deref(),
+            names(&self.excluded_attributes).as_deref(),
+            policy,
+        )
+    }
+
+    /// The search that the query string asks for, as if it were a message.
+    ///
+    /// # Errors
+    /// `invalidValue`, or `invalidCount` with a cursor, for what is no integer or order.
+    pub fn search(self) -> Result<SearchRequest, ScimError> {
+        let of_count = if self.cursor.is_some() {
+            ScimType::InvalidCount
+        } else {
+            ScimType::InvalidValue
+        };
+        let sort_order = self
+            .sort_order
+            .as_deref()
+            .map(str::trim)
+            .filter(|it| !it.is_empty());
+        Ok(SearchRequest {
+            attributes: self.attributes.as_deref().map(Projection::query_list),
+            excluded_attributes: self.excluded_attributes.as_deref().map(Projection::query_list),
+            filter: self.filter,
+            sort_by: self.sort_by,
+            sort_order: sort_order.map(SortOrder::parse).transpose()?,
+            start_index: integer("startIndex", self.start_index.as_deref(), ScimType::InvalidValue)?,
+            count: integer("count", self.count.as_deref(), of_count)?,
+            cursor: self.cursor,
+        })
+    }
+
+    fn slot(&mut self, name: &str) -> Option<(&'static str, &mut Option<String>)> {
+        let slots = [
+            ("attributes", &mut self.attributes),
+            ("excludedAttributes", &mut self.excluded_attributes),
+            ("filter", &mut self.filter),
+            ("sortBy", &mut self.sort_by),
+            ("sortOrder", &mut self.sort_order),
+            ("startIndex", &mut self.start_index),
+            ("count", &mut self.count),
+            ("cursor", &mut self.cursor),
+        ];
+        slots.into_iter().find(|(it, _)| it.eq_ignore_ascii_case(name))
+    }
+}
+
+fn integer(name: &str, text: Option<&str>, scim_type: ScimType) -> Result<Option<i64>, ScimError> {
+    let Some(text) = text.map(str::trim).filter(|it| !it.is_empty()) else {
+        return Ok(None);
+    };
+    let refused = || ScimError::new(scim_type, format!("`{name}` must be an integer"));
+    saturating_integer(text).map(Some).ok_or_else(refused)
+}
+
+fn scim_type(name: &str) -> ScimType {
+    if name == "filter" {
+        ScimType::InvalidFilter
+    } else {
+        ScimType::InvalidValue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_decoded_once() {
+        let filter = |query: &str| Params::parse(query).unwrap().filter;
+        let decoded = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            filter("filter=userName+eq+%22a%2Bb%22&"),
+            decoded(r#"userName eq "a+b""#)
+        );
+        assert_eq!(
+            filter("filter=userName%20eq%20%22R%26D%22&_=1"),
+            decoded(r#"userName eq "R&D""#)
+        );
+        assert_eq!(filter("filter=%2541"), decoded("%41"));
+        assert_eq!(filter("FILTER=x"), decoded("x"));
+        assert_eq!(filter("filter"), decoded(""));
+        assert_eq!(filter("filter=a=b"), decoded("a=b"));
+        assert_eq!(filter("filter=100%"), decoded("100%"));
+        assert_eq!(filter(""), None);
+        assert_eq!(filter("&&x=y"), None);
+    }
+
+    #[test]
+    fn integers_of_any_size_are_read() {
+        let count = |query: &str| Params::parse(query).unwrap().search().map(|it| it.count);
+        assert_eq!(count("count=10"), Ok(Some(10)));
+        assert_eq!(count("count=-1"), Ok(Some(-1)));
+        assert_eq!(count("count=99999999999999999999"), Ok(Some(i64::MAX)));
+        assert_eq!(count("count=-99999999999999999999"), Ok(Some(i64::MIN)));
+        assert_eq!(count("count="), Ok(None));
+        assert_eq!(
+            count("count=abc").unwrap_err().scim_type,
+            Some(ScimType::InvalidValue)
+        );
+        assert_eq!(
+            count("cursor&count=1.5").unwrap_err().scim_type,
+            Some(ScimType::InvalidCount)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        for query in ["filter=%ff", "count=1&count=2", "filter=a&Filter=b"] {
+            assert_eq!(Params::parse(query).unwrap_err().status, 400, "{query}");
+        }
+        assert_eq!(Params::parse(&"x".repeat(40_000)).unwrap_err().status, 414);
+    }
+}

@@ -1,0 +1,147 @@
+//! Handlers of the resource endpoints: from a request to a service call, and from its result to a
+//! response.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::body::MessageBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION};
+use actix_web::web::Payload;
+use scim_model::message::SearchRequest;
+use scim_model::{Projection, ResourceType, json};
+
+use super::error::Failure;
+use super::params::Params;
+use super::{Answer, AuthenticatedCall, Http, body, etag};
+use crate::service::Shown;
+
+/// `GET /Users/{id}` (RFC 7644 section 3.4.1)
+pub async fn get(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
+    let resource_type = call.resource_type()?;
+    let projection = projection(http, &call)?;
+    let preconditions = etag::preconditions(call.request.headers());
+    let (tenant, id) = (call.caller.tenant, call.id);
+    let shown = http
+        .block(move |service| service.get(tenant, &resource_type, &id, &projection, &preconditions))
+        .await?;
+    Ok(resource(StatusCode::OK, shown))
+}
+
+/// `GET /Users` (RFC 7644 section 3.4.2)
+pub async fn query(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
+    let resource_type = call.resource_type()?;
+    let search = Params::parse(call.request.query_string())?.search()?;
+    let tenant = call.caller.tenant;
+    let list = http
+        .block(move |service| service.search(tenant, Some(&resource_type), &search))
+        .await?;
+    Ok(scim_json(StatusCode::OK, list))
+}
+
+/// `POST /Users/.search` and `POST /.search` (RFC 7644 section 3.4.3)
+pub async fn search(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
+    let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
+    let (tenant, resource_type) = (call.caller.tenant, call.resource_type);
+    let list = http
+        .block(move |service| {
+            let search = SearchRequest::parse(&json::parse(&body)?)?;
+            service.search(tenant, resource_type.as_ref(), &search)
+        })
+        .await?;
+    Ok(scim_json(StatusCode::OK, list))
+}
+
+/// `POST /Users` (RFC 7644 section 3.3)
+pub async fn create(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
+    let resource_type = call.resource_type()?;
+    let projection = projection(http, &call)?;
+    let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
+    let tenant = call.caller.tenant;
+    let shown = http
+        .block(move |service| service.create(tenant, &resource_type, &body, &projection))
+        .await?;
+    Ok(resource(StatusCode::CREATED, shown))
+}
+
+/// `PUT /Users/{id}` (RFC 7644 section 3.5.1)
+pub async fn replace(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
+    let resource_type = call.resource_type()?;
+    let projection = projection(http, &call)?;
+    let preconditions = etag::preconditions(call.request.headers());
+    let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
+    let (tenant, id) = (call.caller.tenant, call.id);
+    let shown = http
+        .block(move |service| {
+            service.replace(tenant, &resource_type, &id, &body, &projection, &preconditions)
+        })
+        .await?;
+    Ok(resource(StatusCode::OK, shown))
+}
+
+/// `PATCH /Users/{id}` (RFC 7644 section 3.5.2)
+pub async fn patch(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
+    let resource_type = call.resource_type()?;
+    let projection = projection(http, &call)?;
+    let preconditions = etag::preconditions(call.request.headers());
+    let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
+    let (tenant, id) = (call.caller.tenant, call.id);
+    let shown = http
+        .block(move |service| service.patch(tenant, &resource_type, &id, &body, &projection, &preconditions))
+        .await?;
+    Ok(resource(StatusCode::OK, shown))
+}
+
+/// `DELETE /Users/{id}` (RFC 7644 section 3.6)
+pub async fn delete(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
+    let resource_type = call.resource_type()?;
+    let preconditions = etag::preconditions(call.request.headers());
+    let (tenant, id) = (call.caller.tenant, call.id);
+    http.block(move |service| service.delete(tenant, &resource_type, &id, &preconditions))
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+impl AuthenticatedCall<'_> {
+    fn resource_type(&self) -> Result<Arc<ResourceType>, Failure> {
+        let missing = || {
+            Failure::Internal(format!(
+                "the route table has no resource type at `{}`",
+                self.request.path()
+            ))
+        };
+        self.resource_type.clone().ok_or_else(missing)
+    }
+}
+
+/// `attributes` and `excludedAttributes`, which every operation that returns a resource has (RFC 7644
+/// section 3.9).
+fn projection(http: &Http, call: &AuthenticatedCall) -> Result<Projection, Failure> {
+    let params = Params::parse(call.request.query_string())?;
+    Ok(params.projection(http.service.settings().policy)?)
+}
+
+/// A resource, or only its tag where the service shows nothing of it.
+fn resource(status: StatusCode, shown: Shown) -> HttpResponse {
+    let tag = (ETAG, shown.etag);
+    let Some(body) = shown.body else {
+        return HttpResponse::NoContent().insert_header(tag).finish();
+    };
+    let location = if status == StatusCode::CREATED {
+        LOCATION
+    } else {
+        CONTENT_LOCATION
+    };
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header(tag)
+        .insert_header((location, shown.location));
+    response.insert_header((CONTENT_TYPE, body::SCIM_JSON)).body(body)
+}
+
+/// Any other answer.
+pub(super) fn scim_json(status: StatusCode, body: impl MessageBody + 'static) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header((CONTENT_TYPE, body::SCIM_JSON))
+        .body(body)
+}

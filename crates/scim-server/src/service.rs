@@ -1,0 +1,378 @@
+//! What the operations of SCIM do, for any resource type, without knowing of HTTP.
+//!
+//! Every operation takes the tenant, computes with what it read, and writes over the version it read:
+//! nothing is locked while it thinks, and a write that lost a race is done again.
+
+pub mod cursor;
+mod members;
+mod patch;
+pub mod precondition;
+mod search;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use scim_model::representation::location;
+use scim_model::store::{
+    Include, MembersChange, MembersStep, NewResource, ResourceStore, StoreError, Stored, TenantId, Update,
+    Updated,
+};
+use scim_model::{Document, Policy, Presenter, Projection, ResourceType, SchemaRegistry, ScimError, json};
+use uuid::Uuid;
+
+use cursor::CursorKey;
+use members::check_not_itself;
+use precondition::{Preconditions, Unmet};
+
+/// The operations, on a store.
+pub struct Service {
+    registry: Arc<SchemaRegistry>,
+    store: Arc<dyn ResourceStore>,
+    settings: Settings,
+    cursor_key: CursorKey,
+}
+
+/// What an operator can choose.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What clients see in front of `/Users`, without a trailing slash.
+    pub base_url: Arc<str>,
+    /// How strictly requests are read.
+    pub policy: Policy,
+    /// Resources on a page when a request does not say.
+    pub default_page_size: u32,
+    /// Most resources on a page.
+    pub max_page_size: u32,
+    /// Whether a PATCH of a group shows the group, with all its members.
+    pub patch_shows_groups: bool,
+    /// Seals paging cursors.
+    pub cursor_key: [u8; 32],
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            base_url: "http://127.0.0.1:8080/scim/v2".into(),
+            policy: Policy { lenient: true },
+            default_page_size: 100,
+            max_page_size: 200,
+            patch_shows_groups: false,
+            cursor_key: [0; 32],
+        }
+    }
+}
+
+/// A resource as it goes to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// `ETag`
+    pub etag: String,
+    /// `meta.location`
+    pub location: String,
+    /// JSON text; `None` where only success is reported.
+    pub body: Option<String>,
+}
+
+/// Why an operation has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is wrong.
+    #[error("{0}")]
+    Scim(#[from] ScimError),
+    /// The tenant has no such resource of this type.
+    #[error("not found")]
+    NotFound,
+    /// The client has this representation.
+    #[error("not modified")]
+    NotModified {
+        /// Its tag.
+        etag: String,
+        /// Its location.
+        location: String,
+    },
+    /// The resource has another version than the client demands.
+    #[error("precondition failed")]
+    PreconditionFailed,
+    /// Others changed the resource each time that it was tried.
+    #[error("contended")]
+    Contended,
+    /// Too many wait for the store.
+    #[error("overloaded")]
+    Overloaded,
+    /// The store's answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Service {
+    /// Operations on the resource types of a registry.
+    pub fn new(registry: Arc<SchemaRegistry>, store: Arc<dyn ResourceStore>, settings: Settings) -> Service {
+        Service {
+            registry,
+            store,
+            cursor_key: CursorKey::new(&settings.cursor_key),
+            settings,
+        }
+    }
+
+    /// All resource types and schemas.
+    pub fn registry(&self) -> &SchemaRegistry {
+        &self.registry
+    }
+
+    /// What was chosen at the start.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A resource by id (RFC 7644 section 3.4.1).
+    ///
+    /// # Errors
+    /// `NotFound`, `NotModified`, `PreconditionFailed`.
+    pub fn get(
+        &self,
+        tenant: TenantId,
+        resource_type: &Arc<ResourceType>,
+        id: &str,
+        projection: &Projection,
+        preconditions: &Preconditions,
+    ) -> Result<Shown, Error> {
+        let id = parse_id(id)?;
+        let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
+        let shown = self.show(tenant, resource_type, &stored, projection)?;
+        match preconditions.check_read(stored.version, &shown.etag) {
+            Ok(()) => Ok(shown),
+            Err(Unmet::NotModified) => Err(Error::NotModified {
+                etag: shown.etag,
+                location: shown.location,
+            }),
+            Err(Unmet::Failed) => Err(Error::PreconditionFailed),
+        }
+    }
+
+    /// Creates a resource from the body of a POST (RFC 7644 section 3.3).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn create(
+        &self,
+        tenant: TenantId,
+        resource_type: &Arc<ResourceType>,
+        body: &[u8],
+        projection: &Projection,
+    ) -> Result<Shown, Error> {
+        let sent = Document::for_create(resource_type, json::parse(body)?, self.settings.policy)?;
+        let members = sent.members.unwrap_or_default();
+        self.check_member_types(tenant, &sent.member_types)?;
+        let references = self.members(tenant, &members)?;
+        let new = NewResource {
+            resource_type: resource_type.clone(),
+            id: Uuid::now_v7(),
+            now: now(),
+            document: sent.document,
+            members,
+        };
+        self.store.create(tenant, &new)?;
+        let stored = Stored {
+            resource_type: resource_type.name.clone(),
+            id: new.id,
+            version: 1,
+            created: new.now,
+            last_modified: new.now,
+            document: new.document.to_stored_json(resource_type),
+            members: resource_type.has_members().then_some(references),
+            // Nobody could make a member of what did not exist.
+            groups: resource_type.has_groups().then(Vec::new),
+        };
+        self.show(
+            tenant,
+            resource_type,
+            &stored,
+            &projection.clone().with_sent(sent.requested),
+        )
+    }
+
+    /// Replaces a resource by the body of a PUT (RFC 7644 section 3.5.1).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn replace(
+        &self,
+        tenant: TenantId,
+        resource_type: &Arc<ResourceType>,
+        id: &str,
+        body: &[u8],
+        projection: &Projection,
+        preconditions: &Preconditions,
+    ) -> Result<Shown, Error> {
+        let body = json::parse(body)?;
+        let id = parse_id(id)?;
+        with_retries(preconditions, || {
+            let current = self.read(tenant, resource_type, id, Include::default())?;
+            let document = Document::from_stored_json(&current.document)?;
+            let sent = Document::for_replace(resource_type, &document, body.clone(), self.settings.policy)?;
+            preconditions
+                .check_write(current.version)
+                .map_err(|_| Error::PreconditionFailed)?;
+            let members = match sent.members {
+                Some(members) => {
+                    check_not_itself(id, &members)?;
+                    self.check_member_types(tenant, &sent.member_types)?;
+                    MembersChange::Steps(vec![MembersStep::ReplaceAll(members)])
+                }
+                None => MembersChange::None,
+            };
+            let update = Update {
+                resource_type: resource_type.clone(),
+                id,
+                expected_version: Some(current.version),
+                now: now(),
+                change: String::new(),
+                document: Some(sent.document),
+                members,
+            };
+            self.write(tenant, &update)?;
+            let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
+            self.show(
+                tenant,
+                resource_type,
+                &stored,
+                &projection.clone().with_sent(sent.requested),
+            )
+        })
+    }
+
+    /// Deletes a resource (RFC 7644 section 3.6).
+    ///
+    /// # Errors
+    /// `NotFound`, `PreconditionFailed`.
+    pub fn delete(
+        &self,
+        tenant: TenantId,
+        resource_type: &Arc<ResourceType>,
+        id: &str,
+        preconditions: &Preconditions,
+    ) -> Result<(), Error> {
+        let id = parse_id(id)?;
+        with_retries(preconditions, || {
+            let expected = self.expected_version(tenant, resource_type, id, preconditions)?;
+            if self.store.delete(tenant, resource_type, id, expected, now())? {
+                Ok(())
+            } else {
+                Err(Error::NotFound)
+            }
+        })
+    }
+
+    /// The version that the store is to demand; it is read first only if the preconditions need it.
+    fn expected_version(
+        &self,
+        tenant: TenantId,
+        resource_type: &Arc<ResourceType>,
+        id: Uuid,
+        preconditions: &Preconditions,
+    ) -> Result<Option<i64>, Error> {
+        if let Some(expected) = preconditions.delegable() {
+            return Ok(expected);
+        }
+        let version = self.read(tenant, resource_type, id, Include::default())?.version;
+        preconditions
+            .check_write(version)
+            .map_err(|_| Error::PreconditionFailed)?;
+        Ok(Some(version))
+    }
+
+    /// A resource as the client asked to see it.
+    fn show(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        stored: &Stored,
+        projection: &Projection,
+    ) -> Result<Shown, Error> {
+        let mut presenter = Presenter::new(&self.registry, &self.settings.base_url, projection);
+        let ids = presenter.reference_ids(stored);
+        let references = if ids.is_empty() {
+            Vec::new()
+        } else {
+            self.store.references(tenant, &ids)?
+        };
+        let mut body = String::new();
+        let etag = presenter.write(&mut body, stored, &references)?;
+        let location = location(&self.settings.base_url, resource_type, stored.id);
+        Ok(Shown {
+            etag,
+            location,
+            body: Some(body),
+        })
+    }
+
+    fn read(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        id: Uuid,
+        include: Include,
+    ) -> Result<Stored, Error> {
+        self.store
+            .get(tenant, resource_type, id, include)?
+            .ok_or(Error::NotFound)
+    }
+
+    fn write(&self, tenant: TenantId, update: &Update) -> Result<Updated, Error> {
+        self.store.update(tenant, update)?.ok_or(Error::NotFound)
+    }
+}
+
+/// The derived attributes that the answer needs; a group's members may be many.
+fn include(resource_type: &ResourceType, projection: &Projection) -> Include {
+    Include {
+        members: resource_type.has_members() && projection.wants(resource_type, "members"),
+        groups: resource_type.has_groups() && projection.wants(resource_type, "groups"),
+    }
+}
+
+/// Ids are UUIDs in their usual spelling; anything else is the id of nothing (A-74, 7643-3.1-09).
+fn parse_id(text: &str) -> Result<Uuid, Error> {
+    let id = Uuid::try_parse(text).map_err(|_| Error::NotFound)?;
+    let mut buffer = Uuid::encode_buffer();
+    if id.hyphenated().encode_lower(&mut buffer) == text {
+        Ok(id)
+    } else {
+        Err(Error::NotFound)
+    }
+}
+
+/// Milliseconds are what is stored and shown.
+fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(3)
+}
+
+/// A write that lost a race is computed again from the newer version, so often at most.
+const ATTEMPTS: u32 = 12;
+
+/// Does it again while others were faster, unless the client named the version to change.
+fn with_retries<T>(
+    preconditions: &Preconditions,
+    mut attempt: impl FnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    for failed in 1..=ATTEMPTS {
+        match attempt() {
+            Err(Error::Store(StoreError::Stale)) if preconditions.names_version() => {
+                return Err(Error::PreconditionFailed);
+            }
+            Err(Error::Store(StoreError::Stale)) => thread::sleep(pause(failed)),
+            result => return result,
+        }
+    }
+    Err(Error::Contended)
+}
+
+/// Longer from time to time, and different for each of those who race.
+fn pause(failed: u32) -> Duration {
+    let mut random = [0; 1];
+    let _ = getrandom::fill(&mut random);
+    Duration::from_micros(u64::from(failed) * 500 + u64::from(random[0]) * 8)
+}

@@ -1,0 +1,53 @@
+//! Members of groups: who they are, and what a client may not say of them.
+
+use std::collections::HashMap;
+
+use scim_model::store::{Reference, TenantId};
+use scim_model::{ScimError, ScimType};
+use uuid::Uuid;
+
+use super::{Error, Service};
+
+impl Service {
+    /// The members as they are shown, in the order given. Those that do not exist are left out: the
+    /// store refuses them when it writes.
+    pub(super) fn members(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.store.references(tenant, ids)?;
+        let mut by_id: HashMap<Uuid, Reference> = found.into_iter().map(|it| (it.id, it)).collect();
+        Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
+    }
+
+    /// Checks what the client says of members beside their ids.
+    ///
+    /// # Errors
+    /// `invalidValue` when a `type` contradicts what the member is.
+    pub(super) fn check_member_types(&self, tenant: TenantId, named: &[(Uuid, String)]) -> Result<(), Error> {
+        let ids: Vec<Uuid> = named.iter().map(|(id, _)| *id).collect();
+        let references = self.members(tenant, &ids)?;
+        let types: HashMap<Uuid, &str> = references.iter().map(|it| (it.id, &*it.resource_type)).collect();
+        for (id, named) in named {
+            if let Some(actual) = types.get(id).filter(|it| !it.eq_ignore_ascii_case(named)) {
+                let detail = format!("`members.type` of `{id}` must be `{actual}`, or be left out");
+                return Err(ScimError::new(ScimType::InvalidValue, detail).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// No group is a member of itself.
+///
+/// # Errors
+/// `invalidValue`
+pub(super) fn check_not_itself(group: Uuid, members: &[Uuid]) -> Result<(), ScimError> {
+    if members.contains(&group) {
+        return Err(ScimError::new(
+            ScimType::InvalidValue,
+            "`members` must not hold the group itself",
+        ));
+    }
+    Ok(())
+}

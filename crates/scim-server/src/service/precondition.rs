@@ -1,0 +1,178 @@
+//! What a client demands of the version that it changes, or has already seen (RFC 7644 section 3.14, RFC 9110 section 13; A-44, A-52).
+
+/// The value of `If-Match` or `If-None-Match`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// `*`
+    Any,
+    /// Opaque tags, without quotes and `W/`.
+    Tags(Vec<String>),
+}
+
+/// The preconditions of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preconditions {
+    /// `If-Match`
+    pub if_match: Option<Match>,
+    /// `If-None-Match`
+    pub if_none_match: Option<Match>,
+}
+
+/// Why a request is not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmet {
+    /// 412
+    Failed,
+    /// 304: the client has it already.
+    NotModified,
+}
+
+impl Preconditions {
+    /// Checks a read of an existing resource (RFC 9110 section 13.2.2).
+    ///
+    /// # Errors
+    /// `NotModified` only when the whole tag is the client's: the tag of a user with groups has a hash
+    /// of them behind the version, and groups that changed are shown.
+    pub fn check_read(&self, version: i64, etag: &str) -> Result<(), Unmet> {
+        self.check_if_match(version)?;
+        let opaque = etag.trim_start_matches("W/").trim_matches('"');
+        let seen = match &self.if_none_match {
+            None => false,
+            Some(Match::Any) => true,
+            Some(Match::Tags(tags)) if opaque.contains('.') => tags.iter().any(|it| it == opaque),
+            Some(tags) => tags.covers(version),
+        };
+        if seen { Err(Unmet::NotModified) } else { Ok(()) }
+    }
+
+    /// Checks a write over a version.
+    ///
+    /// # Errors
+    /// `Failed`
+    pub fn check_write(&self, version: i64) -> Result<(), Unmet> {
+        self.check_if_match(version)?;
+        match &self.if_none_match {
+            Some(it) if it.covers(version) => Err(Unmet::Failed),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the store alone can check: nothing, or one version. `None` when the version has to be
+    /// read first.
+    pub fn delegable(&self) -> Option<Option<i64>> {
+        if self.if_none_match.is_some() {
+            return None;
+        }
+        match &self.if_match {
+            // `*` asks for the resource to exist, which every write does.
+            None | Some(Match::Any) => Some(None),
+            Some(Match::Tags(tags)) => match tags.as_slice() {
+                [tag] => Some(Some(version_of(tag)?)),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether a write may be tried again on a newer version: not if the client named one.
+    pub fn names_version(&self) -> bool {
+        matches!(self.if_match, Some(Match::Tags(_)))
+    }
+
+    fn check_if_match(&self, version: i64) -> Result<(), Unmet> {
+        match &self.if_match {
+            Some(it) if !it.covers(version) => Err(Unmet::Failed),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Match {
+    fn covers(&self, version: i64) -> bool {
+        match self {
+            Match::Any => true,
+            Match::Tags(tags) => tags.iter().any(|it| version_of(it) == Some(version)),
+        }
+    }
+}
+
+/// The version that an opaque tag names; the hash behind the dot says nothing about it.
+fn version_of(opaque: &str) -> Option<i64> {
+    let (version, _) = opaque.split_once('.').unwrap_or((opaque, ""));
+    let canonical = version.parse::<i64>().ok()?;
+    // `+3` and `03` are other tags.
+    (canonical.to_string() == version).then_some(canonical)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(tags: &[&str]) -> Option<Match> {
+        Some(Match::Tags(tags.iter().map(|it| (*it).to_owned()).collect()))
+    }
+
+    #[test]
+    fn if_match_compares_versions() {
+        let check = |if_match, version| {
+            Preconditions {
+                if_match,
+                if_none_match: None,
+            }
+            .check_write(version)
+        };
+        assert_eq!(check(None, 3), Ok(()));
+        assert_eq!(check(Some(Match::Any), 3), Ok(()));
+        assert_eq!(check(tags(&["x", "3"]), 3), Ok(()));
+        assert_eq!(check(tags(&["3.0123456789abcdef"]), 3), Ok(()));
+        assert_eq!(check(tags(&["2"]), 3), Err(Unmet::Failed));
+        assert_eq!(check(tags(&["+3", "03", ""]), 3), Err(Unmet::Failed));
+        assert_eq!(check(tags(&[]), 3), Err(Unmet::Failed));
+    }
+
+    #[test]
+    fn if_none_match_is_304_for_reads_and_412_for_writes() {
+        let seen = |tag: &str| Preconditions {
+            if_match: None,
+            if_none_match: tags(&[tag]),
+        };
+        assert_eq!(seen("3").check_read(3, r#"W/"3""#), Err(Unmet::NotModified));
+        assert_eq!(
+            seen("3.0123456789abcdef").check_read(3, r#"W/"3""#),
+            Err(Unmet::NotModified)
+        );
+        assert_eq!(seen("2").check_read(3, r#"W/"3""#), Ok(()));
+        assert_eq!(seen("3").check_write(3), Err(Unmet::Failed));
+    }
+
+    #[test]
+    fn a_304_never_hides_a_change_of_groups() {
+        let seen = |tag: &str| Preconditions {
+            if_match: None,
+            if_none_match: tags(&[tag]),
+        };
+        let now = r#"W/"3.0123456789abcdef""#;
+        assert_eq!(
+            seen("3.0123456789abcdef").check_read(3, now),
+            Err(Unmet::NotModified)
+        );
+        assert_eq!(seen("3.fedcba9876543210").check_read(3, now), Ok(()));
+        assert_eq!(seen("3").check_read(3, now), Ok(()));
+    }
+
+    #[test]
+    fn the_store_checks_what_needs_no_read() {
+        let of = |if_match, if_none_match| {
+            Preconditions {
+                if_match,
+                if_none_match,
+            }
+            .delegable()
+        };
+        assert_eq!(of(None, None), Some(None));
+        assert_eq!(of(Some(Match::Any), None), Some(None));
+        assert_eq!(of(tags(&["3"]), None), Some(Some(3)));
+        assert_eq!(of(tags(&["3", "4"]), None), None);
+        assert_eq!(of(tags(&["x"]), None), None);
+        assert_eq!(of(None, Some(Match::Any)), None);
+    }
+}

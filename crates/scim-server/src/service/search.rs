@@ -1,0 +1,192 @@
+//! Searching: what a client asks for becomes a query of the store, and its page a ListResponse
+//! (RFC 7644 sections 3.4.2 and 3.4.3, RFC 9865).
+
+use std::sync::Arc;
+
+use scim_filter::{AttrPath, Filter, Mode, Options};
+use scim_model::condition::{Condition, resolve_sort_by};
+use scim_model::message::{ListResponse, SearchRequest, SortOrder};
+use scim_model::store::{Include, Page, PageRequest, Position, Query, Sort, Stored, TenantId};
+use scim_model::{Policy, Presenter, Projection, ResourceType, ScimError, ScimType};
+use uuid::Uuid;
+
+use super::cursor::binding;
+use super::{Error, Service, include};
+
+/// Filters longer than this, or deeper, or of more terms, are refused as `invalidFilter`: what they
+/// cost grows with each of the three.
+const MAX_FILTER_LENGTH: usize = 8 * 1024;
+const MAX_FILTER_DEPTH: usize = 40;
+const MAX_FILTER_TERMS: usize = 200;
+
+impl Service {
+    /// The ListResponse of a search, over one type or all.
+    ///
+    /// # Errors
+    /// `invalidFilter`, `invalidValue`, `invalidCursor`; see [`Error`].
+    pub fn search(
+        &self,
+        tenant: TenantId,
+        resource_type: Option<&Arc<ResourceType>>,
+        request: &SearchRequest,
+    ) -> Result<String, Error> {
+        let types = resource_type.map_or(&*self.registry.resource_types, std::slice::from_ref);
+        let policy = self.settings.policy;
+        let projection = Projection::new(
+            request.attributes.as_deref(),
+            request.excluded_attributes.as_deref(),
+            policy,
+        )?;
+        let conditions = conditions(request.filter.as_deref(), types, policy)?;
+        let binding = binding(
+            tenant,
+            resource_type.map_or("", |it| &it.endpoint),
+            request.filter.as_deref(),
+            &[
+                request.sort_by.as_deref().unwrap_or_default(),
+                if is_descending(request) { "descending" } else { "" },
+            ],
+        );
+        let query = Query {
+            targets: types.iter().cloned().zip(conditions).collect(),
+            sort: sort(request, types)?,
+            page: self.page_request(request, &binding)?,
+            include: Include {
+                members: types.iter().any(|it| include(it, &projection).members),
+                groups: types.iter().any(|it| include(it, &projection).groups),
+            },
+            base_url: self.settings.base_url.clone(),
+        };
+        let page = self.store.list(tenant, &query)?;
+        self.list_response(tenant, &query.page, page, &projection, &binding)
+    }
+
+    fn list_response(
+        &self,
+        tenant: TenantId,
+        asked: &PageRequest,
+        page: Page,
+        projection: &Projection,
+        binding: &[u8],
+    ) -> Result<String, Error> {
+        let mut presenter = Presenter::new(&self.registry, &self.settings.base_url, projection);
+        let mut ids: Vec<Uuid> = page
+            .resources
+            .iter()
+            .flat_map(|it| presenter.reference_ids(it))
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let references = if ids.is_empty() {
+            Vec::new()
+        } else {
+            self.store.references(tenant, &ids)?
+        };
+        let (start_index, count) = match asked {
+            PageRequest::Index { start_index, count } => (Some(*start_index), *count),
+            PageRequest::Cursor { count, .. } => (None, *count),
+        };
+        // A page of nothing leads nowhere.
+        let seal = |position: Option<Position>| {
+            position
+                .filter(|_| count > 0)
+                .map(|it| self.cursor_key.seal(binding, &it))
+                .transpose()
+        };
+        let (next, previous) = (seal(page.next)?, seal(page.previous)?);
+        let response = ListResponse {
+            total_results: page.total,
+            start_index,
+            next_cursor: next.as_deref(),
+            previous_cursor: previous.as_deref(),
+        };
+        let write = |text: &mut String, stored: &Stored| presenter.write(text, stored, &references).map(drop);
+        Ok(response.to_json(page.resources.iter(), write)?)
+    }
+
+    fn page_request(&self, request: &SearchRequest, binding: &[u8]) -> Result<PageRequest, ScimError> {
+        let settings = &self.settings;
+        let count = match request.count {
+            None => settings.default_page_size,
+            // Less than none is none, and more than a page is a page.
+            Some(count) => u32::try_from(count.max(0))
+                .unwrap_or(u32::MAX)
+                .min(settings.max_page_size),
+        };
+        let Some(cursor) = &request.cursor else {
+            // Below 1 counts as 1 (7644-3.4.2.4-02).
+            let start_index = request
+                .start_index
+                .map_or(1, |it| u64::try_from(it).unwrap_or(0).max(1));
+            return Ok(PageRequest::Index { start_index, count });
+        };
+        if request.start_index.is_some() {
+            return Err(ScimError::new(
+                ScimType::InvalidValue,
+                "`startIndex` and `cursor` exclude each other",
+            ));
+        }
+        let from = if cursor.is_empty() {
+            None
+        } else {
+            Some(self.cursor_key.open(binding, cursor)?)
+        };
+        Ok(PageRequest::Cursor { from, count })
+    }
+}
+
+/// What the filter means for each type; without one, everything matches.
+fn conditions(
+    filter: Option<&str>,
+    types: &[Arc<ResourceType>],
+    policy: Policy,
+) -> Result<Vec<Condition>, ScimError> {
+    let Some(text) = filter else {
+        return Ok(vec![Condition::Always(true); types.len()]);
+    };
+    let filter = Filter::parse_with(text, &filter_options(policy))
+        .map_err(|error| ScimError::new(ScimType::InvalidFilter, format!("`filter`: {error}")))?
+        .value;
+    match types {
+        // Alone, an attribute that the type lacks is an error.
+        [only] => Ok(vec![Condition::resolve(&filter, only, policy)?]),
+        several => Condition::resolve_for_all(&filter, several, policy),
+    }
+}
+
+fn filter_options(policy: Policy) -> Options {
+    Options {
+        mode: if policy.lenient {
+            Mode::Lenient
+        } else {
+            Mode::Strict
+        },
+        // WSO2 sends words without quotes.
+        bare_words: policy.lenient,
+        max_length: MAX_FILTER_LENGTH,
+        max_depth: MAX_FILTER_DEPTH,
+        max_terms: MAX_FILTER_TERMS,
+    }
+}
+
+/// `sortBy` and `sortOrder`; the order without the attribute means nothing.
+fn sort(request: &SearchRequest, types: &[Arc<ResourceType>]) -> Result<Option<Sort>, ScimError> {
+    let Some(sort_by) = request
+        .sort_by
+        .as_deref()
+        .map(str::trim)
+        .filter(|it| !it.is_empty())
+    else {
+        return Ok(None);
+    };
+    let unknown = |_| ScimError::new(ScimType::InvalidValue, "`sortBy` must name an attribute");
+    let path = AttrPath::parse(sort_by).map_err(unknown)?;
+    Ok(Some(Sort {
+        paths: resolve_sort_by(&path, types)?,
+        descending: is_descending(request),
+    }))
+}
+
+fn is_descending(request: &SearchRequest) -> bool {
+    request.sort_order == Some(SortOrder::Descending)
+}
