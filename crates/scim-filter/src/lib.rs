@@ -1,6 +1,4 @@
-//! SCIM filters and paths (RFC 7644 sections 3.4.2.2, 3.5.2 and 3.10): text in, tree out.
-//!
-//! This crate knows nothing of users, schemas, SQL or HTTP.
+#![doc = include_str!("../README.md")]
 
 // Without pest's std feature its derive writes `alloc::`. That feature would probe the
 // stack at each rule; the depth is checked beforehand instead.
