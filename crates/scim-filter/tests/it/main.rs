@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
 mod errors;
+mod laws;
 mod limits;
 mod properties;
 #[cfg(feature = "serde")]

@@ -1,0 +1,7 @@
+//! Any tree, built from the bytes: its text parses to it.
+#![no_main]
+
+#[path = "../../tests/it/laws.rs"]
+mod laws;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| laws::print_parse(bytes));
