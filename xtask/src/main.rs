@@ -8,7 +8,9 @@
     reason = "a command line program talks to its terminal"
 )]
 
+mod bench;
 mod ci;
+mod fuzz;
 mod layers;
 mod postgres;
 mod process;
@@ -23,6 +25,8 @@ cargo xtask <command>
   tidy                       the checks that need no compiling
   postgres -- <command> ...  runs a command with a throwaway PostgreSQL, whose URL is in
                              SCIM_TEST_POSTGRES_URL
+  fuzz [<seconds>]           fuzzes the filter parser, 60 seconds a target if not told otherwise
+  bench filter               the filter parser beside the other ones for Rust
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +37,12 @@ fn main() -> ExitCode {
         ["ci", "--no-postgres"] => ci::run(ci::Databases::SqliteOnly),
         ["tidy"] => tidy::run(),
         ["postgres", "--", command @ ..] if !command.is_empty() => postgres::run(command),
+        ["fuzz"] => fuzz::run(60),
+        ["fuzz", seconds] => match seconds.parse() {
+            Ok(seconds) => fuzz::run(seconds),
+            Err(_) => Err(format!("not a number of seconds: `{seconds}`")),
+        },
+        ["bench", name] => bench::run(name),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

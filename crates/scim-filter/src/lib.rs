@@ -1,3 +1,5 @@
+//! SCIM filters and paths (RFC 7644): text in, tree out, and back.
+//!
 #![doc = include_str!("../README.md")]
 
 // Without pest's std feature its derive writes `alloc::`. That feature would probe the

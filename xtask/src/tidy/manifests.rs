@@ -6,7 +6,9 @@ use super::File;
 pub(crate) fn check(files: &[File]) -> Vec<String> {
     let manifests = files
         .iter()
-        .filter(|file| file.path != "Cargo.toml" && file.path.ends_with("/Cargo.toml"));
+        .filter(|file| file.path != "Cargo.toml" && file.path.ends_with("/Cargo.toml"))
+        // Fuzz targets and the bench against other crates are workspaces of their own.
+        .filter(|file| !file.text.lines().any(|line| line.trim() == "[workspace]"));
     manifests.flat_map(check_manifest).collect()
 }
 
@@ -83,6 +85,11 @@ mod tests {
         ] {
             assert_eq!(findings(manifest), 1, "{manifest}");
         }
+    }
+
+    #[test]
+    fn a_workspace_of_its_own_has_versions_of_its_own() {
+        assert_eq!(findings("[workspace]\n[dependencies]\npest = \"2\""), 0);
     }
 
     #[test]

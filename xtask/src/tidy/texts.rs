@@ -46,7 +46,7 @@ fn service_without_http(file: &File) -> Option<String> {
 fn machine(file: &File, checkout: &str) -> Vec<String> {
     // The one source that a lock file may name is cargo's default.
     let text = match file.path.as_str() {
-        "Cargo.lock" => &file.text.replace(LOCK_SOURCE, ""),
+        path if path.ends_with("Cargo.lock") => &file.text.replace(LOCK_SOURCE, ""),
         _ => &file.text,
     };
     let registries = REGISTRIES
@@ -159,6 +159,7 @@ mod tests {
         );
         let lock = format!("source = \"{LOCK_SOURCE}\"");
         assert_eq!(findings("Cargo.lock", &lock), 0);
+        assert_eq!(findings("crates/a/fuzz/Cargo.lock", &lock), 0);
         assert_eq!(findings("docs/A.md", &lock), 1);
         assert_eq!(
             findings(

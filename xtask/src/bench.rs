@@ -1,0 +1,24 @@
+//! `cargo xtask bench`: measurements in release builds, each with a table.
+
+use crate::process;
+
+/// Runs the benches of that name.
+///
+/// # Errors
+/// When there are none, or they fail.
+pub(crate) fn run(name: &str) -> Result<(), String> {
+    match name {
+        "filter" => filter(),
+        _ => Err(format!("no such bench: `{name}`; there is `filter`")),
+    }
+}
+
+/// The parsers of SCIM filters for Rust, side by side. They are a workspace of their own, so that no
+/// other build has them among its dependencies.
+fn filter() -> Result<(), String> {
+    let folder = process::root().join("crates/scim-filter/benches/peers");
+    // One of them asks for a newer compiler than it needs.
+    let mut command = process::cargo(&["run", "--release", "--locked", "--ignore-rust-version"]);
+    command.env("CARGO_TARGET_DIR", process::root().join("target/peers"));
+    process::run(command.current_dir(folder))
+}
