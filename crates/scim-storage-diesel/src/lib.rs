@@ -1,1 +1,307 @@
-//! ...
+//! Storage of SCIM resources in SQLite or PostgreSQL.
+//!
+//! One adapter for both databases: the SQL is written once, and says where they differ. Every
+//! condition and every sort order becomes SQL; nothing is filtered in memory. This crate knows
+//! nothing of HTTP.
+//!
+//! **Invariants.** A call never reads or writes another tenant's rows. What was acknowledged is
+//! durable.
+
+mod condition_sql;
+mod directory;
+mod error;
+mod index_key;
+mod layout;
+mod layouts;
+mod migrations;
+mod postgres;
+mod read;
+mod sql;
+mod sqlite;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use scim_model::store::{
+    Include, NewResource, NewToken, Page, Query, Reference, ResourceStore, StoreError, Stored, Tenant,
+    TenantDirectory, TenantId, Token, Update, Updated,
+};
+use scim_model::{ResourceType, SchemaRegistry};
+use uuid::Uuid;
+
+use error::Failure;
+use layouts::Layouts;
+use sql::Conn;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Every resource type that calls will name.
+    pub resource_types: Vec<Arc<ResourceType>>,
+    /// `Group.displayName` is unique in a tenant, as Microsoft Entra demands.
+    pub unique_group_names: bool,
+    /// SQLite: connections that read.
+    pub readers: u32,
+    /// SQLite: what an acknowledged write survives.
+    pub synchronous: Synchronous,
+    /// PostgreSQL: connections.
+    pub connections: u32,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        let cores = std::thread::available_parallelism().map_or(4, |it| u32::try_from(it.get()).unwrap_or(4));
+        StoreOptions {
+            resource_types: SchemaRegistry::builtin().resource_types,
+            unique_group_names: true,
+            readers: (2 * cores).clamp(4, 16),
+            synchronous: Synchronous::Full,
+            connections: (2 * cores + 4).min(16),
+        }
+    }
+}
+
+/// What a write that SQLite has acknowledged survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synchronous {
+    /// Loss of power.
+    Full,
+    /// A crash of the process; the last writes may be lost with the power.
+    Normal,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL names no database that this store knows.
+    #[error("`{0}` is no database: expected `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
+    Url(String),
+    /// Another server has the file.
+    #[error("`{}` is in use by another server", .0.display())]
+    InUse(PathBuf),
+    /// A file cannot be opened or created.
+    #[error("`{}` cannot be opened: {source}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server cannot be reached, or refuses.
+    #[error("the database cannot be reached: {0}")]
+    Connection(Box<dyn std::error::Error + Send + Sync>),
+    /// An attribute has become unique, by its schema or by a setting, and two resources of one tenant
+    /// have the same value.
+    #[error("`{0}` cannot become unique: two resources of one tenant have the same value")]
+    NotUnique(String),
+    /// The schema of the database cannot be brought up to date.
+    #[error("the database cannot be prepared: {0}")]
+    Preparation(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl OpenError {
+    fn file(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenError {
+        OpenError::File {
+            path: path.to_owned(),
+            source: source.into(),
+        }
+    }
+
+    fn connection(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenError {
+        OpenError::Connection(source.into())
+    }
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> OpenError {
+        match failure.into() {
+            StoreError::Conflict { attribute } => OpenError::NotUnique(attribute),
+            StoreError::Unavailable(source) => OpenError::Preparation(source),
+            other => OpenError::Preparation(other.into()),
+        }
+    }
+}
+
+/// Resources, tenants and tokens in SQLite or PostgreSQL.
+pub struct DieselStore {
+    database: Database,
+    layouts: Arc<Layouts>,
+}
+
+enum Database {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+impl DieselStore {
+    /// Opens the database of a server: `sqlite:PATH`, whose file is created if there is none, for its
+    /// owner's eyes only, or `postgres://…`. Brings its schema up to date.
+    ///
+    /// # Errors
+    /// A SQLite file is open in another server; the database cannot be reached or prepared.
+    pub fn open(url: &str, options: &StoreOptions) -> Result<DieselStore, OpenError> {
+        DieselStore::open_as(url, options, true)
+    }
+
+    /// Opens the directory of tenants and tokens, also while a server runs on the same database: for
+    /// the command line. Resources stay as they are, whatever the server's schemas are.
+    ///
+    /// # Errors
+    /// The database cannot be reached or prepared.
+    pub fn open_directory(url: &str) -> Result<DieselDirectory, OpenError> {
+        let options = StoreOptions {
+            resource_types: Vec::new(),
+            readers: 1,
+            connections: 1,
+            ..StoreOptions::default()
+        };
+        DieselStore::open_as(url, &options, false).map(DieselDirectory)
+    }
+
+    fn open_as(url: &str, options: &StoreOptions, as_server: bool) -> Result<DieselStore, OpenError> {
+        let prepare = |conn: &mut Conn| {
+            migrations::run(conn, |conn| {
+                Layouts::register(conn, &options.resource_types, options.unique_group_names)
+            })
+        };
+        let (database, layouts) = if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() || path == ":memory:" {
+                return Err(OpenError::Url(url.to_owned()));
+            }
+            let (sqlite, layouts) = sqlite::Sqlite::open(Path::new(path), options, as_server, prepare)?;
+            (Database::Sqlite(sqlite), layouts)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let (postgres, layouts) = postgres::Postgres::open(url, options, prepare)?;
+            (Database::Postgres(postgres), layouts)
+        } else {
+            return Err(OpenError::Url(url.to_owned()));
+        };
+        Ok(DieselStore {
+            database,
+            layouts: Arc::new(layouts),
+        })
+    }
+
+    fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.read(work),
+            Database::Postgres(postgres) => postgres.read(work),
+        }
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Conn) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.write(work),
+            Database::Postgres(postgres) => postgres.write(work),
+        }
+    }
+}
+
+impl ResourceStore for DieselStore {
+    fn create(&self, tenant: TenantId, new: &NewResource) -> Result<(), StoreError> {
+        let layout = self.layouts.of(&new.resource_type)?.clone();
+        let creation = write::Creation {
+            derived: layout.derive(&new.document),
+            layout,
+            id: new.id,
+            now: new.now,
+            members: new.members.clone(),
+        };
+        self.write(move |conn| write::create(conn, tenant, &creation))
+    }
+
+    fn get(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        id: Uuid,
+        include: Include,
+    ) -> Result<Option<Stored>, StoreError> {
+        let layout = self.layouts.of(resource_type)?;
+        self.read(|conn| read::get(conn, &self.layouts, tenant, layout, id, include))
+    }
+
+    fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError> {
+        self.read(|conn| read::list(conn, &self.layouts, tenant, query))
+    }
+
+    fn update(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError> {
+        let layout = self.layouts.of(&update.resource_type)?.clone();
+        let replacement = write::Replacement {
+            derived: update.document.as_ref().map(|it| layout.derive(it)),
+            layout,
+            id: update.id,
+            expected_version: update.expected_version,
+            now: update.now,
+            members: update.members.clone(),
+            change: update.change.clone(),
+        };
+        self.write(move |conn| write::update(conn, tenant, &replacement))
+    }
+
+    fn delete(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        id: Uuid,
+        expected_version: Option<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let layout = self.layouts.of(resource_type)?.clone();
+        self.write(move |conn| write::delete(conn, tenant, &layout, id, expected_version, now))
+    }
+
+    fn references(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, StoreError> {
+        self.read(|conn| read::references(conn, &self.layouts, tenant, ids))
+    }
+}
+
+impl TenantDirectory for DieselStore {
+    fn create_tenant(&self, name: &str, now: DateTime<Utc>) -> Result<TenantId, StoreError> {
+        let name = name.to_owned();
+        self.write(move |conn| directory::create_tenant(conn, &name, now))
+    }
+
+    fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.read(directory::tenants)
+    }
+
+    fn delete_tenant(&self, name: &str) -> Result<bool, StoreError> {
+        let name = name.to_owned();
+        self.write(move |conn| directory::delete_tenant(conn, &name))
+    }
+
+    fn create_token(&self, token: &NewToken) -> Result<(), StoreError> {
+        let token = token.clone();
+        self.write(move |conn| directory::create_token(conn, &token))
+    }
+
+    fn tokens(&self, tenant: Option<TenantId>) -> Result<Vec<Token>, StoreError> {
+        self.read(|conn| directory::tokens(conn, tenant))
+    }
+
+    fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        self.write(move |conn| directory::revoke_token(conn, id, now))
+    }
+
+    fn token_by_hash(&self, sha256: &[u8; 32]) -> Result<Option<Token>, StoreError> {
+        self.read(|conn| directory::token_by_hash(conn, *sha256))
+    }
+}
+
+/// Tenants and tokens alone, beside a running server.
+pub struct DieselDirectory(DieselStore);
+
+impl std::ops::Deref for DieselDirectory {
+    type Target = dyn TenantDirectory;
+
+    fn deref(&self) -> &(dyn TenantDirectory + 'static) {
+        &self.0
+    }
+}

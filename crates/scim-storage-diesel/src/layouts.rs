@@ -1,0 +1,159 @@
+//! All resource types a store keeps, and the work when one of them changes its shape.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use diesel::sql_types::{BigInt, Binary, Text};
+use scim_model::store::{StoreError, TenantId};
+use scim_model::{AttributePath, Document, ResourceType};
+use uuid::Uuid;
+
+use crate::error::{Failure, unavailable};
+use crate::layout::Layout;
+use crate::sql::{Conn, Sql};
+use crate::write::{self, Rewritten};
+
+/// The layouts of the types that the server knows, and the names of all that were ever stored.
+#[derive(Debug)]
+pub(crate) struct Layouts {
+    layouts: Vec<Layout>,
+    names: HashMap<i64, Arc<str>>,
+}
+
+impl Layouts {
+    /// Registers the types. What is stored of a type whose shape is not the one it was stored by is
+    /// computed anew: an attribute has become indexed or unique, or a comparison rule has changed.
+    ///
+    /// # Errors
+    /// `Conflict` when an attribute has become unique and values collide.
+    pub(crate) fn register(
+        conn: &mut Conn,
+        resource_types: &[Arc<ResourceType>],
+        unique_group_names: bool,
+    ) -> Result<Layouts, Failure> {
+        let mut layouts = Vec::with_capacity(resource_types.len());
+        for resource_type in resource_types {
+            let (kind, stored_shape) = resource_type_number(conn, &resource_type.name)?;
+            let layout = Layout::new(kind, resource_type, unique_group_names, |path| {
+                path_number(conn, kind, path)
+            })?;
+            let shape = layout.shape();
+            if shape != stored_shape {
+                rebuild(conn, &layout)?;
+                let update = Sql::new("UPDATE resource_type SET shape = ")
+                    .string(shape)
+                    .text(" WHERE id = ")
+                    .int(kind);
+                conn.execute(&update)?;
+            }
+            layouts.push(layout);
+        }
+        let names = Sql::new("SELECT id, name FROM resource_type");
+        let names = conn.rows::<(BigInt, Text), (i64, String)>(&names)?;
+        Ok(Layouts {
+            layouts,
+            names: names.into_iter().map(|(id, name)| (id, name.into())).collect(),
+        })
+    }
+
+    /// The layout of a type.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store was opened without the type.
+    pub(crate) fn of(&self, resource_type: &ResourceType) -> Result<&Layout, StoreError> {
+        let found = self
+            .layouts
+            .iter()
+            .find(|it| it.resource_type.name == resource_type.name);
+        found.ok_or_else(|| unavailable(format!("the store was opened without `{}`", resource_type.name)))
+    }
+
+    /// The name of a type by its number.
+    pub(crate) fn name(&self, kind: i64) -> Arc<str> {
+        self.names.get(&kind).cloned().unwrap_or_else(|| "".into())
+    }
+}
+
+fn resource_type_number(conn: &mut Conn, name: &str) -> Result<(i64, String), Failure> {
+    let select = Sql::new("SELECT id, shape FROM resource_type WHERE name = ").string(name);
+    if let Some(found) = conn.row::<(BigInt, Text), (i64, String)>(&select)? {
+        return Ok(found);
+    }
+    let insert = Sql::new("INSERT INTO resource_type (id, name, shape) SELECT coalesce(max(id), 0) + 1, ")
+        .string(name)
+        .text(", '' FROM resource_type RETURNING id");
+    let number = conn.row::<BigInt, i64>(&insert)?;
+    Ok((number.ok_or(diesel::NotFound)?, String::new()))
+}
+
+fn path_number(conn: &mut Conn, kind: i64, path: &AttributePath) -> Result<i64, Failure> {
+    let path = path.to_string();
+    let select = Sql::new("SELECT id FROM attribute_path WHERE kind = ")
+        .int(kind)
+        .text(" AND path = ")
+        .string(&path);
+    if let Some(found) = conn.row::<BigInt, i64>(&select)? {
+        return Ok(found);
+    }
+    let insert = Sql::new("INSERT INTO attribute_path (id, kind, path) SELECT coalesce(max(id), 0) + 1, ")
+        .int(kind)
+        .text(", ")
+        .string(path)
+        .text(" FROM attribute_path RETURNING id");
+    Ok(conn.row::<BigInt, i64>(&insert)?.ok_or(diesel::NotFound)?)
+}
+
+/// Resources rebuilt between two queries for more.
+const REBUILT_AT_ONCE: i64 = 500;
+
+/// Computes what is derived from the documents of a type anew. Versions and times stay: nothing that a
+/// client sees has changed.
+fn rebuild(conn: &mut Conn, layout: &Layout) -> Result<(), Failure> {
+    let mut last = (0, 0);
+    // Swapped values must not collide on the way.
+    let clear = Sql::new("UPDATE resource SET unique_key = NULL WHERE kind = ").int(layout.kind);
+    let mut cleared = false;
+    loop {
+        let select = Sql::new("SELECT tenant_id, pk, id, document FROM resource WHERE kind = ")
+            .int(layout.kind)
+            .text(" AND (tenant_id > ")
+            .int(last.0)
+            .text(" OR tenant_id = ")
+            .int(last.0)
+            .text(" AND pk > ")
+            .int(last.1)
+            .text(") ORDER BY tenant_id, pk LIMIT ")
+            .int(REBUILT_AT_ONCE);
+        type Types = (BigInt, BigInt, Binary, Text);
+        let rows = conn.rows::<Types, (i64, i64, Vec<u8>, String)>(&select)?;
+        let Some((tenant, pk, ..)) = rows.last() else {
+            return Ok(());
+        };
+        last = (*tenant, *pk);
+        if !cleared {
+            log::info!(
+                "computing index entries of {} anew: its schema or a setting has changed",
+                layout.resource_type.name
+            );
+            conn.execute(&clear)?;
+            cleared = true;
+        }
+        for (tenant, pk, id, text) in rows {
+            let document = Document::from_stored_json(&text).map_err(|it| unavailable(it.detail))?;
+            let derived = layout.derive(&document);
+            let rewritten = Rewritten {
+                tenant: TenantId(tenant),
+                pk,
+                derived,
+            };
+            if let Err(failure) = write::rewrite(conn, layout, &rewritten) {
+                let id = Uuid::from_slice(&id).unwrap_or_default();
+                log::error!(
+                    "{} {id} of tenant {tenant}: {failure:?}",
+                    layout.resource_type.name
+                );
+                return Err(failure);
+            }
+        }
+    }
+}

@@ -1,0 +1,603 @@
+//! Get, list and references.
+//!
+//! A list reads keys first, and joins the documents of one page to them: neither filtering nor
+//! sorting nor skipping ever touches a document.
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use scim_model::Condition;
+use scim_model::store::{
+    Include, Page, PageRequest, Position, Query, Reference, StoreError, Stored, TenantId,
+};
+use uuid::Uuid;
+
+use crate::condition_sql::{Compiler, SortKey, SortKind};
+use crate::error::{Failure, unavailable};
+use crate::layout::Layout;
+use crate::layouts::Layouts;
+use crate::sql::{Conn, Sql};
+use crate::write::time;
+
+type ResourceTypes = (BigInt, Binary, BigInt, BigInt, BigInt, Text);
+type ResourceRow = (i64, Vec<u8>, i64, i64, i64, String);
+
+pub(crate) fn get(
+    conn: &mut Conn,
+    layouts: &Layouts,
+    tenant: TenantId,
+    layout: &Layout,
+    id: Uuid,
+    include: Include,
+) -> Result<Option<Stored>, Failure> {
+    let select =
+        Sql::new("SELECT pk, id, version, created, modified, document FROM resource WHERE tenant_id = ")
+            .int(tenant.0)
+            .text(" AND id = ")
+            .id(id)
+            .text(" AND kind = ")
+            .int(layout.kind);
+    let one = |conn: &mut Conn| -> Result<Option<(i64, Stored)>, Failure> {
+        let row = conn.row::<ResourceTypes, ResourceRow>(&select)?;
+        row.map(|row| stored(layout, row)).transpose()
+    };
+    let include = narrowed(layout, include);
+    if !include.members && !include.groups {
+        return Ok(one(conn)?.map(|(_, it)| it));
+    }
+    conn.snapshot(|conn| {
+        let Some(found) = one(conn)? else {
+            return Ok(None);
+        };
+        let mut found = [found];
+        add_references(conn, layouts, tenant, include, &mut found)?;
+        let [(_, found)] = found;
+        Ok(Some(found))
+    })
+}
+
+pub(crate) fn references(
+    conn: &mut Conn,
+    layouts: &Layouts,
+    tenant: TenantId,
+    ids: &[Uuid],
+) -> Result<Vec<Reference>, Failure> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let select = Sql::new("SELECT id, kind, label FROM resource WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND id")
+        .in_ids(conn.dialect(), ids);
+    let rows = conn.rows::<(Binary, BigInt, Nullable<Text>), (Vec<u8>, i64, Option<String>)>(&select)?;
+    rows.into_iter()
+        .map(|(id, kind, display)| reference(layouts, &id, kind, display))
+        .collect()
+}
+
+pub(crate) fn list(
+    conn: &mut Conn,
+    layouts: &Layouts,
+    tenant: TenantId,
+    query: &Query,
+) -> Result<Page, Failure> {
+    conn.snapshot(|conn| {
+        let mut targets = Vec::with_capacity(query.targets.len());
+        for (index, (resource_type, condition)) in query.targets.iter().enumerate() {
+            let layout = layouts.of(resource_type)?;
+            let path = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
+            let compiler = Compiler::new(conn.dialect(), tenant, layout, &query.base_url);
+            let sort = path.and_then(|it| compiler.sort_key(it));
+            let sort_needs_normal = compiler.needs_normal();
+            let sql = compiler.condition(condition);
+            targets.push(Target {
+                tenant,
+                layout,
+                condition,
+                sort_needs_normal,
+                needs_normal: compiler.needs_normal(),
+                count_needs_normal: {
+                    let compiler = Compiler::new(conn.dialect(), tenant, layout, &query.base_url);
+                    compiler.condition(condition);
+                    compiler.needs_normal()
+                },
+                sql,
+                sort,
+                descending: query.sort.as_ref().is_some_and(|it| it.descending),
+                include: narrowed(layout, query.include),
+            });
+        }
+        match &query.page {
+            PageRequest::Index { start_index, count } => {
+                index_page(conn, layouts, &targets, *start_index, *count)
+            }
+            PageRequest::Cursor { from, count } => {
+                cursor_page(conn, layouts, &targets, from.as_ref(), *count)
+            }
+        }
+    })
+}
+
+/// The resources of one type that a query asks for.
+struct Target<'a> {
+    tenant: TenantId,
+    layout: &'a Layout,
+    condition: &'a Condition,
+    sql: Sql,
+    sort: Option<SortKey>,
+    descending: bool,
+    include: Include,
+    needs_normal: bool,
+    count_needs_normal: bool,
+    sort_needs_normal: bool,
+}
+
+/// A resource of a page with its place.
+struct Found {
+    key: Option<String>,
+    row: i64,
+    stored: Stored,
+}
+
+fn index_page(
+    conn: &mut Conn,
+    layouts: &Layouts,
+    targets: &[Target],
+    start_index: u64,
+    count: u32,
+) -> Result<Page, Failure> {
+    let mut skip = start_index.max(1) - 1;
+    let mut wanted = u64::from(count);
+    let mut total = 0;
+    let mut resources = Vec::new();
+    for target in targets {
+        let mut found = Vec::new();
+        if wanted > 0 && *target.condition != Condition::Always(false) {
+            found = target.rows(conn, None, Direction::Forward, wanted, skip)?;
+        }
+        let number = found.len() as u64;
+        // A part that is not full ends the result, and no second query is needed.
+        let is_last = number < wanted && (number > 0 || skip == 0);
+        let matches = if is_last {
+            skip + number
+        } else {
+            target.count(conn)?
+        };
+        total += matches;
+        wanted -= number;
+        skip = skip.saturating_sub(matches);
+        resources.extend(
+            with_references(conn, layouts, target, found)?
+                .into_iter()
+                .map(|it| it.stored),
+        );
+    }
+    Ok(Page {
+        total,
+        resources,
+        next: None,
+        previous: None,
+    })
+}
+
+fn cursor_page(
+    conn: &mut Conn,
+    layouts: &Layouts,
+    targets: &[Target],
+    from: Option<&Position>,
+    count: u32,
+) -> Result<Page, Failure> {
+    let mut total = 0;
+    for target in targets {
+        total += target.count(conn)?;
+    }
+    let backwards = from.is_some_and(|it| it.backwards);
+    let direction = if backwards {
+        Direction::Backward
+    } else {
+        Direction::Forward
+    };
+    let wanted = count as usize;
+    let mut found = walk(
+        conn,
+        targets,
+        from,
+        direction,
+        u64::from(count) + u64::from(count > 0),
+    )?;
+    let more = found.len() > wanted;
+    found.truncate(wanted);
+    if backwards {
+        found.reverse();
+    }
+    let position = |(target, found): &(usize, Found), backwards| Position {
+        target: u16::try_from(*target).unwrap_or(u16::MAX),
+        key: found.key.clone(),
+        row: found.row,
+        backwards,
+    };
+    let mut next = found.last().map(|it| position(it, false));
+    let mut previous = found.first().map(|it| position(it, true));
+    if found.is_empty() && count > 0 {
+        // Everything on this side has gone; the other side may still be there.
+        let other = |backwards| {
+            from.map(|it| Position {
+                backwards,
+                ..it.clone()
+            })
+        };
+        (next, previous) = if backwards {
+            (other(false), None)
+        } else {
+            (None, other(true))
+        };
+    }
+    let (ahead, behind) = if backwards {
+        (&mut previous, &mut next)
+    } else {
+        (&mut next, &mut previous)
+    };
+    if !more {
+        *ahead = None;
+    }
+    if let Some(position) = behind.take() {
+        let direction = if position.backwards {
+            Direction::Backward
+        } else {
+            Direction::Forward
+        };
+        let is_there = from.is_some() && !walk(conn, targets, Some(&position), direction, 1)?.is_empty();
+        *behind = is_there.then_some(position);
+    }
+
+    let mut resources = Vec::with_capacity(found.len());
+    let mut found = found.into_iter().peekable();
+    for (index, target) in targets.iter().enumerate() {
+        let mut of_target = Vec::new();
+        while let Some((_, it)) = found.next_if(|(target, _)| *target == index) {
+            of_target.push(it);
+        }
+        resources.extend(
+            with_references(conn, layouts, target, of_target)?
+                .into_iter()
+                .map(|it| it.stored),
+        );
+    }
+    Ok(Page {
+        total,
+        resources,
+        next,
+        previous,
+    })
+}
+
+/// The next resources from a position on, in the order of reading, each with the index of its target.
+fn walk(
+    conn: &mut Conn,
+    targets: &[Target],
+    from: Option<&Position>,
+    direction: Direction,
+    limit: u64,
+) -> Result<Vec<(usize, Found)>, Failure> {
+    let mut found = Vec::new();
+    let order: Vec<usize> = match direction {
+        Direction::Forward => (0..targets.len()).collect(),
+        Direction::Backward => (0..targets.len()).rev().collect(),
+    };
+    for index in order {
+        let start = match from.map(|it| (usize::from(it.target), it)) {
+            Some((target, position)) if target == index => Some(position),
+            Some((target, _)) if direction == Direction::Forward && index < target => continue,
+            Some((target, _)) if direction == Direction::Backward && index > target => continue,
+            _ => None,
+        };
+        let target = &targets[index];
+        if *target.condition == Condition::Always(false) {
+            continue;
+        }
+        for segment in target.segments(start, direction) {
+            let wanted = limit - found.len() as u64;
+            if wanted == 0 {
+                return Ok(found);
+            }
+            let rows = target.rows(conn, Some(segment), direction, wanted, 0)?;
+            found.extend(rows.into_iter().map(|it| (index, it)));
+        }
+    }
+    Ok(found)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
+/// The resources that have a sort key, or those that have none, from a place on.
+struct Segment {
+    sql: Sql,
+}
+
+impl Target<'_> {
+    /// What lies ahead of a position, split where sort keys begin or end: so each part is a range of
+    /// an index.
+    fn segments(&self, from: Option<&Position>, direction: Direction) -> Vec<Segment> {
+        let rows_ahead = |row: i64| {
+            let operator = if direction == Direction::Forward {
+                "r.pk > "
+            } else {
+                "r.pk < "
+            };
+            Sql::new(operator).int(row)
+        };
+        let Some(sort) = &self.sort else {
+            let sql = from.map_or_else(|| Sql::new("TRUE"), |it| rows_ahead(it.row));
+            return vec![Segment { sql }];
+        };
+        let without_key = |from: Option<&Position>| {
+            let sql = Sql::new("(").sql(sort.sql.clone()).text(") IS NULL");
+            Segment {
+                sql: match from {
+                    Some(position) => sql.text(" AND ").sql(rows_ahead(position.row)),
+                    None => sql,
+                },
+            }
+        };
+        // Towards greater keys, or towards smaller ones.
+        let ascending = self.descending == (direction == Direction::Backward);
+        let with_key = |from: Option<(&str, i64)>| {
+            let Some((key, row)) = from else {
+                return Segment {
+                    sql: Sql::new("(").sql(sort.sql.clone()).text(") IS NOT NULL"),
+                };
+            };
+            let (at_least, beyond) = if ascending {
+                (") >= ", ") > ")
+            } else {
+                (") <= ", ") < ")
+            };
+            let compare =
+                |operator| bind_key(Sql::new("(").sql(sort.sql.clone()).text(operator), sort.kind, key);
+            Segment {
+                sql: compare(at_least)
+                    .text(" AND (")
+                    .sql(compare(beyond))
+                    .text(" OR ")
+                    .sql(rows_ahead(row))
+                    .text(")"),
+            }
+        };
+        // Without a key last ascending and first descending (A-72).
+        let keys_first = ascending;
+        match from.map(|it| (it.key.as_deref(), it)) {
+            None if keys_first => vec![with_key(None), without_key(None)],
+            None => vec![without_key(None), with_key(None)],
+            Some((Some(key), it)) if keys_first => vec![with_key(Some((key, it.row))), without_key(None)],
+            Some((Some(key), it)) => vec![with_key(Some((key, it.row)))],
+            Some((None, it)) if keys_first => vec![without_key(Some(it))],
+            Some((None, it)) => vec![without_key(Some(it)), with_key(None)],
+        }
+    }
+
+    fn rows(
+        &self,
+        conn: &mut Conn,
+        segment: Option<Segment>,
+        direction: Direction,
+        limit: u64,
+        offset: u64,
+    ) -> Result<Vec<Found>, Failure> {
+        let sql = self.select(segment, direction, limit, offset);
+        type Types = (BigInt, Nullable<Text>, Binary, BigInt, BigInt, BigInt, Text);
+        type Row = (i64, Option<String>, Vec<u8>, i64, i64, i64, String);
+        let rows = conn.rows::<Types, Row>(&sql)?;
+        rows.into_iter()
+            .map(|(pk, key, id, version, created, modified, document)| {
+                let (row, stored) = stored(self.layout, (pk, id, version, created, modified, document))?;
+                Ok(Found { key, row, stored })
+            })
+            .collect()
+    }
+
+    fn select(&self, segment: Option<Segment>, direction: Direction, limit: u64, offset: u64) -> Sql {
+        let order = |key: &'static str, pk: &'static str, sql: Sql| {
+            let backward = direction == Direction::Backward;
+            let sql = match (&self.sort, self.descending != backward) {
+                (None, _) => sql.text(" ORDER BY "),
+                (Some(_), false) => sql.text(" ORDER BY ").text(key).text(" ASC NULLS LAST, "),
+                (Some(_), true) => sql.text(" ORDER BY ").text(key).text(" DESC NULLS FIRST, "),
+            };
+            sql.text(pk).text(if backward { " DESC" } else { "" })
+        };
+        let mut keys = Sql::new("SELECT r.pk AS pk, ");
+        keys = match &self.sort {
+            Some(sort) => keys.sql(sort.sql.clone()).text(" AS sort_key"),
+            None => keys.text("NULL AS sort_key"),
+        };
+        keys = self.from(keys, self.needs_normal);
+        if let Some(segment) = segment {
+            keys = keys.text(" AND ").sql(segment.sql);
+        }
+        keys = order("sort_key", "r.pk", keys)
+            .text(" LIMIT ")
+            .int(i64::try_from(limit).unwrap_or(i64::MAX))
+            .text(" OFFSET ")
+            .int(i64::try_from(offset).unwrap_or(i64::MAX));
+        let select = Sql::new(
+            "SELECT k.pk, CAST(k.sort_key AS TEXT), d.id, d.version, d.created, d.modified, d.document FROM (",
+        )
+        .sql(keys)
+        .text(") AS k JOIN resource d ON d.tenant_id = ")
+        .int(self.tenant.0)
+        .text(" AND d.pk = k.pk");
+        let select = order("k.sort_key", "k.pk", select);
+        if self.is_unfiltered() && !self.sort_needs_normal {
+            return select;
+        }
+        select.one_off()
+    }
+
+    fn count(&self, conn: &mut Conn) -> Result<u64, Failure> {
+        if *self.condition == Condition::Always(false) {
+            return Ok(0);
+        }
+        let sql = if self.is_unfiltered() {
+            Sql::new("SELECT CAST(coalesce(sum(number), 0) AS BIGINT) FROM resource_count WHERE tenant_id = ")
+                .int(self.tenant.0)
+                .text(" AND kind = ")
+                .int(self.layout.kind)
+        } else {
+            self.from(Sql::new("SELECT count(*)"), self.count_needs_normal)
+                .one_off()
+        };
+        let number = conn.row::<BigInt, i64>(&sql)?.unwrap_or(0);
+        Ok(u64::try_from(number).unwrap_or(0))
+    }
+
+    fn is_unfiltered(&self) -> bool {
+        *self.condition == Condition::Always(true)
+    }
+
+    fn from(&self, select: Sql, needs_normal: bool) -> Sql {
+        let mut sql = select.text(" FROM resource r");
+        if needs_normal {
+            sql = sql
+                .text(" JOIN resource_normal n ON n.tenant_id = ")
+                .int(self.tenant.0)
+                .text(" AND n.pk = r.pk");
+        }
+        sql = sql
+            .text(" WHERE r.tenant_id = ")
+            .int(self.tenant.0)
+            .text(" AND r.kind = ")
+            .int(self.layout.kind);
+        if self.is_unfiltered() {
+            return sql;
+        }
+        sql.text(" AND (").sql(self.sql.clone()).text(")")
+    }
+}
+
+fn bind_key(sql: Sql, kind: SortKind, key: &str) -> Sql {
+    match kind {
+        SortKind::Text => sql.string(key),
+        // A cursor that was not made here finds nothing.
+        SortKind::Number => sql.int(key.parse().unwrap_or(i64::MAX)),
+    }
+}
+
+/// Only what the type has.
+fn narrowed(layout: &Layout, include: Include) -> Include {
+    Include {
+        members: include.members && layout.resource_type.has_members(),
+        groups: include.groups && layout.resource_type.has_groups(),
+    }
+}
+
+fn with_references(
+    conn: &mut Conn,
+    layouts: &Layouts,
+    target: &Target,
+    found: Vec<Found>,
+) -> Result<Vec<Found>, Failure> {
+    let (keys, mut resources): (Vec<_>, Vec<_>) =
+        found.into_iter().map(|it| (it.key, (it.row, it.stored))).unzip();
+    add_references(conn, layouts, target.tenant, target.include, &mut resources)?;
+    let found = keys.into_iter().zip(resources);
+    Ok(found
+        .map(|(key, (row, stored))| Found { key, row, stored })
+        .collect())
+}
+
+/// Adds members and groups, each in one statement for all.
+fn add_references(
+    conn: &mut Conn,
+    layouts: &Layouts,
+    tenant: TenantId,
+    include: Include,
+    resources: &mut [(i64, Stored)],
+) -> Result<(), Failure> {
+    let pks: Vec<i64> = resources.iter().map(|(pk, _)| *pk).collect();
+    if include.members {
+        let mut members = ends(conn, layouts, tenant, &pks, "m.group_pk", "m.member_pk")?;
+        for (pk, stored) in &mut *resources {
+            stored.members = Some(members.remove(pk).unwrap_or_default());
+        }
+    }
+    if include.groups {
+        let mut groups = ends(conn, layouts, tenant, &pks, "m.member_pk", "m.group_pk")?;
+        for (pk, stored) in resources {
+            stored.groups = Some(groups.remove(pk).unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+/// What stands at the other end of the memberships of some resources, in order of joining.
+fn ends(
+    conn: &mut Conn,
+    layouts: &Layouts,
+    tenant: TenantId,
+    pks: &[i64],
+    this: &'static str,
+    other: &'static str,
+) -> Result<HashMap<i64, Vec<Reference>>, Failure> {
+    let mut found: HashMap<i64, Vec<Reference>> = HashMap::new();
+    if pks.is_empty() {
+        return Ok(found);
+    }
+    let mut select = Sql::new("SELECT ")
+        .text(this)
+        .text(", x.id, x.kind, x.label FROM membership m JOIN resource x ON x.tenant_id = ")
+        .int(tenant.0)
+        .text(" AND x.pk = ")
+        .text(other)
+        .text(" WHERE m.tenant_id = ")
+        .int(tenant.0)
+        .text(" AND ")
+        .text(this);
+    select = match pks {
+        [pk] => select.text(" = ").int(*pk),
+        pks => select.in_pks(conn.dialect(), pks),
+    };
+    select = select.text(" ORDER BY ").text(this).text(", m.joined");
+    if this == "m.member_pk" {
+        select = select.text(", m.group_pk");
+    }
+    type Types = (BigInt, Binary, BigInt, Nullable<Text>);
+    type Row = (i64, Vec<u8>, i64, Option<String>);
+    for (pk, id, kind, display) in conn.rows::<Types, Row>(&select)? {
+        let reference = reference(layouts, &id, kind, display)?;
+        found.entry(pk).or_default().push(reference);
+    }
+    Ok(found)
+}
+
+fn reference(layouts: &Layouts, id: &[u8], kind: i64, display: Option<String>) -> Result<Reference, Failure> {
+    Ok(Reference {
+        id: resource_id(id)?,
+        resource_type: layouts.name(kind),
+        display,
+    })
+}
+
+fn stored(
+    layout: &Layout,
+    (pk, id, version, created, modified, document): ResourceRow,
+) -> Result<(i64, Stored), Failure> {
+    let stored = Stored {
+        resource_type: layout.resource_type.name.clone(),
+        id: resource_id(&id)?,
+        version,
+        created: time(created)?,
+        last_modified: time(modified)?,
+        document,
+        members: None,
+        groups: None,
+    };
+    Ok((pk, stored))
+}
+
+fn resource_id(bytes: &[u8]) -> Result<Uuid, StoreError> {
+    Uuid::from_slice(bytes).map_err(unavailable)
+}

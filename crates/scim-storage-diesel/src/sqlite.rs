@@ -1,0 +1,261 @@
+//! SQLite: a pool of readers, and one thread that writes.
+//!
+//! Writes that wait together are committed together: each in its own savepoint and with its own
+//! answer, all with one `fsync`. Answers leave after the commit.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::sqlite::SqliteConnection;
+use diesel::{Connection, ConnectionError};
+use scim_model::store::StoreError;
+
+use crate::error::{Failure, unavailable};
+use crate::sql::Conn;
+use crate::{OpenError, StoreOptions, Synchronous};
+
+/// Writes that are committed together at most.
+const BATCH: usize = 64;
+/// Writes that wait at most; the next one is told to come again later.
+const QUEUE: usize = 1_024;
+
+pub(crate) struct Sqlite {
+    readers: r2d2::Pool<Manager>,
+    queue: Option<SyncSender<Box<dyn Job>>>,
+    writer: Option<JoinHandle<()>>,
+    /// Held by a server for as long as it runs.
+    _server: Option<File>,
+}
+
+impl Sqlite {
+    /// Opens a database file, creating it if there is none; `prepare` runs on the writing connection.
+    pub(crate) fn open<T>(
+        path: &Path,
+        options: &StoreOptions,
+        as_server: bool,
+        prepare: impl FnOnce(&mut Conn) -> Result<T, Failure>,
+    ) -> Result<(Sqlite, T), OpenError> {
+        let server = as_server.then(|| lock_file(path)).transpose()?;
+        create_private(path).map_err(|error| OpenError::file(path, error))?;
+        let manager = |is_writer| Manager {
+            path: path.to_owned(),
+            is_writer,
+            synchronous: options.synchronous,
+        };
+        let mut conn = manager(true)
+            .connect_now()
+            .map_err(|it| OpenError::file(path, it))?;
+        let prepared = prepare(&mut Conn::Sqlite(&mut conn)).map_err(OpenError::from)?;
+        let readers = r2d2::Pool::builder()
+            .max_size(options.readers)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(3))
+            .build(manager(false))
+            .map_err(|it| OpenError::file(path, it))?;
+        let (queue, jobs) = sync_channel(QUEUE);
+        let writer = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || write_all(&mut conn, &jobs))
+            .map_err(|it| OpenError::file(path, it))?;
+        let sqlite = Sqlite {
+            readers,
+            queue: Some(queue),
+            writer: Some(writer),
+            _server: server,
+        };
+        Ok((sqlite, prepared))
+    }
+
+    pub(crate) fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let mut conn = self.readers.get().map_err(|_| StoreError::Busy)?;
+        Ok(work(&mut Conn::Sqlite(&mut conn))?)
+    }
+
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Conn) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = sync_channel(1);
+        let task = Task {
+            work,
+            result: None,
+            reply,
+        };
+        let queue = self.queue.as_ref().ok_or_else(writer_gone)?;
+        match queue.try_send(Box::new(task)) {
+            Ok(()) => answer.recv().map_err(|_| writer_gone())?,
+            Err(TrySendError::Full(_)) => Err(StoreError::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(writer_gone()),
+        }
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            // It has nothing to say that was not said to a caller.
+            let _ = writer.join();
+        }
+    }
+}
+
+fn writer_gone() -> StoreError {
+    unavailable("the writing thread has ended")
+}
+
+/// A write in the queue.
+trait Job: Send {
+    /// Does the work; `Err` takes back what it wrote.
+    fn run(&mut self, conn: &mut Conn) -> Result<(), RollBack>;
+    /// Tells the caller; `failed` is why nothing was committed.
+    fn answer(self: Box<Self>, failed: Option<&diesel::result::Error>);
+}
+
+struct Task<T, F> {
+    work: F,
+    result: Option<Result<T, StoreError>>,
+    reply: SyncSender<Result<T, StoreError>>,
+}
+
+/// The work has failed and left its reason with the job.
+struct RollBack(Option<diesel::result::Error>);
+
+impl From<diesel::result::Error> for RollBack {
+    fn from(error: diesel::result::Error) -> RollBack {
+        RollBack(Some(error))
+    }
+}
+
+impl<T: Send, F: Fn(&mut Conn) -> Result<T, Failure> + Send> Job for Task<T, F> {
+    fn run(&mut self, conn: &mut Conn) -> Result<(), RollBack> {
+        let result = match catch_unwind(AssertUnwindSafe(|| (self.work)(conn))) {
+            Ok(result) => result.map_err(StoreError::from),
+            Err(_) => Err(unavailable("a write has panicked")),
+        };
+        let is_ok = result.is_ok();
+        self.result = Some(result);
+        if is_ok { Ok(()) } else { Err(RollBack(None)) }
+    }
+
+    fn answer(self: Box<Self>, failed: Option<&diesel::result::Error>) {
+        let result = match (self.result, failed) {
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(result)), None) => Ok(result),
+            (_, Some(error)) => Err(Failure::Database(copy(error)).into()),
+            (None, None) => Err(unavailable("a write was not done")),
+        };
+        // Nobody waits any more: the caller has gone.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// One error becomes the answer of every job of a batch.
+fn copy(error: &diesel::result::Error) -> diesel::result::Error {
+    let message = Box::new(error.to_string());
+    diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::Unknown, message)
+}
+
+/// Ends when nobody can send jobs any more.
+fn write_all(conn: &mut SqliteConnection, jobs: &Receiver<Box<dyn Job>>) {
+    while let Ok(first) = jobs.recv() {
+        let mut batch = vec![first];
+        batch.extend(jobs.try_iter().take(BATCH - 1));
+        let committed = conn.immediate_transaction(|conn| {
+            for job in &mut batch {
+                let outcome = conn.transaction(|conn| job.run(&mut Conn::Sqlite(conn)));
+                if let Err(RollBack(Some(error))) = outcome {
+                    return Err(error);
+                }
+            }
+            Ok(())
+        });
+        for job in batch {
+            job.answer(committed.as_ref().err());
+        }
+    }
+}
+
+/// Opens connections for the pool, and the writer's.
+struct Manager {
+    path: PathBuf,
+    is_writer: bool,
+    synchronous: Synchronous,
+}
+
+impl Manager {
+    fn connect_now(&self) -> Result<SqliteConnection, Box<dyn std::error::Error + Send + Sync>> {
+        let path = self.path.to_str().ok_or("the path is not UTF-8")?;
+        let mut conn = SqliteConnection::establish(path)?;
+        conn.batch_execute(
+            "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
+             PRAGMA mmap_size = 1073741824;",
+        )?;
+        if self.is_writer {
+            conn.batch_execute(match self.synchronous {
+                Synchronous::Full => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+                Synchronous::Normal => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
+            })?;
+            conn.batch_execute("PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;")?;
+        } else {
+            conn.batch_execute("PRAGMA cache_size = -16384; PRAGMA query_only = ON;")?;
+        }
+        Ok(conn)
+    }
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = SqliteConnection;
+    type Error = ConnectionError;
+
+    fn connect(&self) -> Result<SqliteConnection, ConnectionError> {
+        self.connect_now()
+            .map_err(|it| ConnectionError::BadConnection(it.to_string()))
+    }
+
+    fn is_valid(&self, _: &mut SqliteConnection) -> Result<(), ConnectionError> {
+        Ok(())
+    }
+
+    fn has_broken(&self, conn: &mut SqliteConnection) -> bool {
+        use diesel::connection::{AnsiTransactionManager, TransactionManager};
+        std::thread::panicking() || AnsiTransactionManager::is_broken_transaction_manager(conn)
+    }
+}
+
+/// A second server on the same file would not see the first one's queue. The system lets the lock go
+/// when the process ends, however it ends.
+fn lock_file(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    create_private(&lock_path).map_err(|it| OpenError::file(&lock_path, it))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .open(&lock_path)
+        .map_err(|it| OpenError::file(&lock_path, it))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(OpenError::file(&lock_path, error)),
+    }
+}
+
+/// Creates an empty file that only its owner may read, if there is none. SQLite gives its other files
+/// the same permissions.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,686 @@
+//! Create, update and delete, each inside one transaction.
+//!
+//! Locks are always taken in the order members, resource, groups; PostgreSQL then has few deadlocks
+//! to find. A member is locked against renaming while it joins, so that every change of its display
+//! name moves on the version of every group it is in.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Updated};
+use uuid::Uuid;
+
+use crate::error::{Failure, is_unique_violation};
+use crate::layout::{Derived, Layout};
+use crate::sql::{Conn, Dialect, Sql};
+
+/// A resource to create, ready for its rows.
+pub(crate) struct Creation {
+    pub(crate) layout: Layout,
+    pub(crate) id: Uuid,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) derived: Derived,
+    pub(crate) members: Vec<Uuid>,
+}
+
+pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Result<(), Failure> {
+    let members = Members::find(conn, tenant, new.members.iter().copied())?;
+    members.check()?;
+    let at = new.now.timestamp_millis();
+    let derived = &new.derived;
+    let insert = Sql::new(
+        "INSERT INTO resource (tenant_id, kind, id, version, created, modified, active, unique_key, \
+         external_key, display_key, family_key, label, document) VALUES (",
+    )
+    .int(tenant.0)
+    .text(", ")
+    .int(new.layout.kind)
+    .text(", ")
+    .id(new.id)
+    .text(", 1, ")
+    .int(at)
+    .text(", ")
+    .int(at)
+    .text(", ")
+    .optional_bool(derived.active)
+    .text(", ")
+    .optional_string(derived.unique_key.clone())
+    .text(", ")
+    .optional_string(derived.external_key.clone())
+    .text(", ")
+    .optional_string(derived.display_key.clone())
+    .text(", ")
+    .optional_string(derived.family_key.clone())
+    .text(", ")
+    .optional_string(derived.label.clone())
+    .text(", ")
+    .string(derived.document.clone())
+    .text(") ON CONFLICT (tenant_id, kind, unique_key) DO NOTHING RETURNING pk");
+    let Some(pk) = conn.row::<BigInt, i64>(&insert)? else {
+        return Err(conflict(&new.layout));
+    };
+    let normal = Sql::new("INSERT INTO resource_normal (tenant_id, pk, normal) VALUES (")
+        .int(tenant.0)
+        .text(", ")
+        .int(pk)
+        .text(", ")
+        .json(conn.dialect(), derived.normal.clone())
+        .text(")");
+    conn.execute(&normal)?;
+    insert_values(conn, "attribute_value", tenant, pk, &derived.values)?;
+    insert_unique_values(conn, &new.layout, tenant, pk, &derived.unique_values)?;
+    if new.layout.resource_type.has_members() && !new.members.is_empty() {
+        let steps = [MembersStep::Add(new.members.clone())];
+        change_members(conn, tenant, pk, new.now, &members, &steps)?;
+    }
+    count(conn, tenant, new.layout.kind, 1)?;
+    journal(
+        conn,
+        tenant,
+        &Line {
+            at,
+            kind: new.layout.kind,
+            id: new.id,
+            version: 1,
+            action: "create",
+            change: "{}",
+        },
+    )?;
+    Ok(())
+}
+
+/// A change, ready for its rows.
+pub(crate) struct Replacement {
+    pub(crate) layout: Layout,
+    pub(crate) id: Uuid,
+    pub(crate) expected_version: Option<i64>,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) derived: Option<Derived>,
+    pub(crate) members: MembersChange,
+    pub(crate) change: String,
+}
+
+pub(crate) fn update(
+    conn: &mut Conn,
+    tenant: TenantId,
+    update: &Replacement,
+) -> Result<Option<Updated>, Failure> {
+    let steps: &[MembersStep] = match &update.members {
+        MembersChange::Steps(steps) if update.layout.resource_type.has_members() => steps,
+        _ => &[],
+    };
+    let joining = steps.iter().flat_map(|step| match step {
+        MembersStep::Add(ids) | MembersStep::ReplaceAll(ids) => ids.as_slice(),
+        MembersStep::Remove(_) | MembersStep::RemoveAll => &[],
+    });
+    let members = Members::find(conn, tenant, joining.copied())?;
+    let document = update.derived.as_ref().map(|it| it.document.as_str());
+    let Some(row) = lock(conn, tenant, &update.layout, update.id, document, "NO KEY UPDATE")? else {
+        return Ok(None);
+    };
+    row.check(update.expected_version)?;
+    members.check()?;
+
+    let members_changed = change_members(conn, tenant, row.pk, update.now, &members, steps)?;
+    let derived = update.derived.as_ref().filter(|_| !row.same_document);
+    if derived.is_none() && !members_changed {
+        return Ok(Some(Updated {
+            version: row.version,
+            last_modified: time(row.modified)?,
+            changed: false,
+        }));
+    }
+
+    let modified = update.now.timestamp_millis().max(row.modified);
+    let mut guarded = Sql::new("UPDATE resource SET version = version + 1, modified = ").int(modified);
+    if let Some(derived) = derived {
+        guarded = set_derived(guarded.text(", "), derived);
+    }
+    guarded = guarded
+        .text(" WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND pk = ")
+        .int(row.pk)
+        .text(" AND version = ")
+        .int(row.version);
+    match conn.execute(&guarded) {
+        Ok(1) => {}
+        Ok(_) => return Err(StoreError::Stale.into()),
+        Err(error) if is_unique_violation(&error) => return Err(conflict(&update.layout)),
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(derived) = derived {
+        replace_derived(conn, &update.layout, tenant, row.pk, derived)?;
+        if derived.label != row.label {
+            let change = format!("{{\"member\":\"{}\"}}", update.id);
+            move_groups_on(conn, tenant, row.pk, update.now, "memberRenamed", &change)?;
+        }
+    }
+    let version = row.version + 1;
+    journal(
+        conn,
+        tenant,
+        &Line {
+            at: update.now.timestamp_millis(),
+            kind: update.layout.kind,
+            id: update.id,
+            version,
+            action: "update",
+            change: &update.change,
+        },
+    )?;
+    Ok(Some(Updated {
+        version,
+        last_modified: time(modified)?,
+        changed: true,
+    }))
+}
+
+pub(crate) fn delete(
+    conn: &mut Conn,
+    tenant: TenantId,
+    layout: &Layout,
+    id: Uuid,
+    expected_version: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<bool, Failure> {
+    let Some(row) = lock(conn, tenant, layout, id, None, "UPDATE")? else {
+        return Ok(false);
+    };
+    row.check(expected_version)?;
+    let change = format!("{{\"member\":\"{id}\"}}");
+    move_groups_on(conn, tenant, row.pk, now, "memberDeleted", &change)?;
+    for column in [" AND member_pk = ", " AND group_pk = "] {
+        let memberships = Sql::new("DELETE FROM membership WHERE tenant_id = ")
+            .int(tenant.0)
+            .text(column)
+            .int(row.pk);
+        conn.execute(&memberships)?;
+    }
+    // Its rows in the other tables go with it.
+    let resource = Sql::new("DELETE FROM resource WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND pk = ")
+        .int(row.pk);
+    conn.execute(&resource)?;
+    count(conn, tenant, layout.kind, -1)?;
+    journal(
+        conn,
+        tenant,
+        &Line {
+            at: now.timestamp_millis(),
+            kind: layout.kind,
+            id,
+            version: row.version,
+            action: "delete",
+            change: "{}",
+        },
+    )?;
+    Ok(true)
+}
+
+/// The row that a change is about, locked until the transaction ends.
+struct Locked {
+    pk: i64,
+    version: i64,
+    modified: i64,
+    label: Option<String>,
+    same_document: bool,
+}
+
+impl Locked {
+    fn check(&self, expected_version: Option<i64>) -> Result<(), Failure> {
+        match expected_version {
+            Some(expected) if expected != self.version => Err(StoreError::Stale.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn lock(
+    conn: &mut Conn,
+    tenant: TenantId,
+    layout: &Layout,
+    id: Uuid,
+    document: Option<&str>,
+    strength: &'static str,
+) -> Result<Option<Locked>, Failure> {
+    let mut select = Sql::new("SELECT pk, version, modified, label, ");
+    select = match document {
+        Some(document) => select.text("document = ").string(document),
+        None => select.text("TRUE"),
+    };
+    select = select
+        .text(" FROM resource WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND kind = ")
+        .int(layout.kind)
+        .text(" AND id = ")
+        .id(id);
+    // SQLite has one writer: it holds the lock already.
+    if conn.dialect() == Dialect::Postgres {
+        select = select.text(" FOR ").text(strength);
+    }
+    let row = conn
+        .row::<(BigInt, BigInt, BigInt, Nullable<Text>, Bool), (i64, i64, i64, Option<String>, bool)>(
+            &select,
+        )?;
+    Ok(row.map(|(pk, version, modified, label, same_document)| Locked {
+        pk,
+        version,
+        modified,
+        label,
+        same_document,
+    }))
+}
+
+/// The resources that are to become members.
+struct Members {
+    found: HashMap<Uuid, i64>,
+    unknown: Vec<Uuid>,
+}
+
+impl Members {
+    fn find(conn: &mut Conn, tenant: TenantId, ids: impl Iterator<Item = Uuid>) -> Result<Members, Failure> {
+        let ids: Vec<Uuid> = ids.collect::<BTreeSet<_>>().into_iter().collect();
+        if ids.is_empty() {
+            return Ok(Members {
+                found: HashMap::new(),
+                unknown: Vec::new(),
+            });
+        }
+        // Members are Users and Groups (RFC 7643 section 4.2).
+        let mut select = Sql::new("SELECT id, pk FROM resource WHERE tenant_id = ")
+            .int(tenant.0)
+            .text(" AND kind IN (1, 2) AND id")
+            .in_ids(conn.dialect(), &ids);
+        if conn.dialect() == Dialect::Postgres {
+            select = select.text(" ORDER BY pk FOR SHARE");
+        }
+        let rows = conn.rows::<(Binary, BigInt), (Vec<u8>, i64)>(&select)?;
+        let found: HashMap<Uuid, i64> = rows
+            .into_iter()
+            .filter_map(|(id, pk)| Some((Uuid::from_slice(&id).ok()?, pk)))
+            .collect();
+        let unknown = ids.into_iter().filter(|it| !found.contains_key(it)).collect();
+        Ok(Members { found, unknown })
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.unknown.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::UnknownMembers(self.unknown.clone()).into())
+    }
+
+    /// In the order given, each once.
+    fn pks(&self, ids: &[Uuid]) -> Vec<i64> {
+        let mut seen = BTreeSet::new();
+        let pks = ids.iter().filter_map(|id| self.found.get(id).copied());
+        pks.filter(|pk| seen.insert(*pk)).collect()
+    }
+}
+
+/// Whether any row changed.
+fn change_members(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group_pk: i64,
+    now: DateTime<Utc>,
+    members: &Members,
+    steps: &[MembersStep],
+) -> Result<bool, Failure> {
+    let mut changed = 0;
+    for step in steps {
+        changed += match step {
+            MembersStep::Add(ids) => add_members(conn, tenant, group_pk, now, &members.pks(ids))?,
+            MembersStep::Remove(ids) => {
+                let dialect = conn.dialect();
+                let delete = delete_members(tenant, group_pk)
+                    .text(" AND member_pk IN (SELECT pk FROM resource WHERE tenant_id = ")
+                    .int(tenant.0)
+                    .text(" AND id")
+                    .in_ids(dialect, ids)
+                    .text(")");
+                conn.execute(&delete)?
+            }
+            MembersStep::RemoveAll => conn.execute(&delete_members(tenant, group_pk))?,
+            MembersStep::ReplaceAll(ids) => {
+                let pks = members.pks(ids);
+                let others = delete_members(tenant, group_pk)
+                    .text(" AND member_pk NOT IN (SELECT pk FROM ")
+                    .table_of_pks(conn.dialect(), &pks)
+                    .text(" AS a)");
+                conn.execute(&others)? + add_members(conn, tenant, group_pk, now, &pks)?
+            }
+        };
+    }
+    Ok(changed > 0)
+}
+
+fn delete_members(tenant: TenantId, group_pk: i64) -> Sql {
+    Sql::new("DELETE FROM membership WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND group_pk = ")
+        .int(group_pk)
+}
+
+fn add_members(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group_pk: i64,
+    now: DateTime<Utc>,
+    pks: &[i64],
+) -> Result<usize, Failure> {
+    if pks.is_empty() {
+        return Ok(0);
+    }
+    let last = Sql::new("SELECT max(joined) FROM membership WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND group_pk = ")
+        .int(group_pk);
+    let last = conn.row::<Nullable<BigInt>, Option<i64>>(&last)?.flatten();
+    let first = (last.unwrap_or(0) + 1).max(now.timestamp_micros());
+    // `WHERE TRUE` tells SQLite that `ON` does not belong to a join.
+    let insert = Sql::new("INSERT INTO membership (tenant_id, group_pk, joined, member_pk) SELECT ")
+        .int(tenant.0)
+        .text(", ")
+        .int(group_pk)
+        .text(", a.position + ")
+        .int(first)
+        .text(", a.pk FROM ")
+        .table_of_pks(conn.dialect(), pks)
+        .text(" AS a WHERE TRUE ON CONFLICT DO NOTHING");
+    Ok(conn.execute(&insert)?)
+}
+
+/// A group's version covers its members' display names: it moves on with them, and when they go.
+fn move_groups_on(
+    conn: &mut Conn,
+    tenant: TenantId,
+    member_pk: i64,
+    now: DateTime<Utc>,
+    action: &'static str,
+    change: &str,
+) -> Result<(), Failure> {
+    let mut select = Sql::new(
+        "SELECT g.pk FROM resource g WHERE g.pk IN (SELECT m.group_pk FROM membership m WHERE m.tenant_id = ",
+    )
+    .int(tenant.0)
+    .text(" AND m.member_pk = ")
+    .int(member_pk)
+    .text(") AND g.tenant_id = ")
+    .int(tenant.0)
+    .text(" ORDER BY g.pk");
+    if conn.dialect() == Dialect::Postgres {
+        select = select.text(" FOR NO KEY UPDATE");
+    }
+    let pks = conn.rows::<BigInt, i64>(&select)?;
+    if pks.is_empty() {
+        return Ok(());
+    }
+    let at = now.timestamp_millis();
+    let bump = Sql::new("UPDATE resource SET version = version + 1, modified = CASE WHEN modified < ")
+        .int(at)
+        .text(" THEN ")
+        .int(at)
+        .text(" ELSE modified END WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND pk")
+        .in_pks(conn.dialect(), &pks);
+    conn.execute(&bump)?;
+    let lines =
+        Sql::new("INSERT INTO changes (tenant_id, at, kind, id, version, action, change) SELECT tenant_id, ")
+            .int(at)
+            .text(", kind, id, version, ")
+            .string(action)
+            .text(", ")
+            .string(change)
+            .text(" FROM resource WHERE tenant_id = ")
+            .int(tenant.0)
+            .text(" AND pk")
+            .in_pks(conn.dialect(), &pks)
+            .text(" ORDER BY pk");
+    conn.execute(&lines)?;
+    Ok(())
+}
+
+/// A stored document whose columns and rows were computed anew.
+pub(crate) struct Rewritten {
+    pub(crate) tenant: TenantId,
+    pub(crate) pk: i64,
+    pub(crate) derived: Derived,
+}
+
+/// Writes what is derived from a document that has not changed.
+pub(crate) fn rewrite(conn: &mut Conn, layout: &Layout, it: &Rewritten) -> Result<(), Failure> {
+    let update = set_derived(Sql::new("UPDATE resource SET "), &it.derived)
+        .text(" WHERE tenant_id = ")
+        .int(it.tenant.0)
+        .text(" AND pk = ")
+        .int(it.pk);
+    match conn.execute(&update) {
+        Ok(_) => replace_derived(conn, layout, it.tenant, it.pk, &it.derived),
+        Err(error) if is_unique_violation(&error) => Err(conflict(layout)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Assigns the columns that a document decides.
+fn set_derived(update: Sql, derived: &Derived) -> Sql {
+    update
+        .text("active = ")
+        .optional_bool(derived.active)
+        .text(", unique_key = ")
+        .optional_string(derived.unique_key.clone())
+        .text(", external_key = ")
+        .optional_string(derived.external_key.clone())
+        .text(", display_key = ")
+        .optional_string(derived.display_key.clone())
+        .text(", family_key = ")
+        .optional_string(derived.family_key.clone())
+        .text(", label = ")
+        .optional_string(derived.label.clone())
+        .text(", document = ")
+        .string(derived.document.clone())
+}
+
+/// Brings the rows beside `resource` in line with a changed document; those that stay are not touched.
+fn replace_derived(
+    conn: &mut Conn,
+    layout: &Layout,
+    tenant: TenantId,
+    pk: i64,
+    derived: &Derived,
+) -> Result<(), Failure> {
+    let normal = Sql::new("UPDATE resource_normal SET normal = ")
+        .json(conn.dialect(), derived.normal.clone())
+        .text(" WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND pk = ")
+        .int(pk);
+    conn.execute(&normal)?;
+    let stored = stored_values(conn, "attribute_value", tenant, pk)?;
+    delete_values(
+        conn,
+        "attribute_value",
+        tenant,
+        pk,
+        stored.difference(&derived.values),
+    )?;
+    let new = derived.values.difference(&stored).cloned().collect();
+    insert_values(conn, "attribute_value", tenant, pk, &new)?;
+    if layout.more_unique.is_empty() {
+        return Ok(());
+    }
+    let stored = stored_values(conn, "unique_value", tenant, pk)?;
+    delete_values(
+        conn,
+        "unique_value",
+        tenant,
+        pk,
+        stored.difference(&derived.unique_values),
+    )?;
+    let new = derived.unique_values.difference(&stored).cloned().collect();
+    insert_unique_values(conn, layout, tenant, pk, &new)
+}
+
+type Values = BTreeSet<(i64, String)>;
+
+fn stored_values(conn: &mut Conn, table: &'static str, tenant: TenantId, pk: i64) -> Result<Values, Failure> {
+    let select = Sql::new("SELECT path, key FROM ")
+        .text(table)
+        .text(" WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND pk = ")
+        .int(pk);
+    let rows = conn.rows::<(BigInt, Text), (i64, String)>(&select)?;
+    Ok(rows.into_iter().collect())
+}
+
+fn delete_values<'a>(
+    conn: &mut Conn,
+    table: &'static str,
+    tenant: TenantId,
+    pk: i64,
+    values: impl Iterator<Item = &'a (i64, String)>,
+) -> Result<(), Failure> {
+    for (path, key) in values {
+        let delete = Sql::new("DELETE FROM ")
+            .text(table)
+            .text(" WHERE tenant_id = ")
+            .int(tenant.0)
+            .text(" AND path = ")
+            .int(*path)
+            .text(" AND key = ")
+            .string(key)
+            .text(" AND pk = ")
+            .int(pk);
+        conn.execute(&delete)?;
+    }
+    Ok(())
+}
+
+/// Rows of one `INSERT`: far from the databases' limits on bound values.
+const ROWS_AT_ONCE: usize = 100;
+
+fn insert_values(
+    conn: &mut Conn,
+    table: &'static str,
+    tenant: TenantId,
+    pk: i64,
+    values: &Values,
+) -> Result<(), Failure> {
+    let values: Vec<&(i64, String)> = values.iter().collect();
+    for chunk in values.chunks(ROWS_AT_ONCE) {
+        let mut insert = Sql::new("INSERT INTO ")
+            .text(table)
+            .text(" (tenant_id, path, key, pk) VALUES ");
+        for (index, (path, key)) in chunk.iter().enumerate() {
+            insert = insert
+                .text(if index == 0 { "(" } else { ", (" })
+                .int(tenant.0)
+                .text(", ")
+                .int(*path)
+                .text(", ")
+                .string(key)
+                .text(", ")
+                .int(pk)
+                .text(")");
+        }
+        conn.execute(&insert)?;
+    }
+    Ok(())
+}
+
+fn insert_unique_values(
+    conn: &mut Conn,
+    layout: &Layout,
+    tenant: TenantId,
+    pk: i64,
+    values: &Values,
+) -> Result<(), Failure> {
+    for (path, key) in values {
+        let insert = Sql::new("INSERT INTO unique_value (tenant_id, path, key, pk) VALUES (")
+            .int(tenant.0)
+            .text(", ")
+            .int(*path)
+            .text(", ")
+            .string(key)
+            .text(", ")
+            .int(pk)
+            .text(") ON CONFLICT (tenant_id, path, key) DO NOTHING");
+        if conn.execute(&insert)? == 0 {
+            let attribute = layout.more_unique.iter().find(|(number, _)| number == path);
+            let attribute = attribute.map_or_else(String::new, |(_, it)| it.to_string());
+            return Err(StoreError::Conflict { attribute }.into());
+        }
+    }
+    Ok(())
+}
+
+fn conflict(layout: &Layout) -> Failure {
+    let attribute = layout
+        .unique
+        .as_ref()
+        .map_or_else(|| "id".to_owned(), ToString::to_string);
+    StoreError::Conflict { attribute }.into()
+}
+
+/// Keeps the number of a tenant's resources.
+fn count(conn: &mut Conn, tenant: TenantId, kind: i64, by: i64) -> Result<(), Failure> {
+    let shard = match conn.dialect() {
+        Dialect::Sqlite => "0",
+        Dialect::Postgres => "pg_backend_pid() % 16",
+    };
+    let count = Sql::new("INSERT INTO resource_count (tenant_id, kind, shard, number) VALUES (")
+        .int(tenant.0)
+        .text(", ")
+        .int(kind)
+        .text(", ")
+        .text(shard)
+        .text(", ")
+        .int(by)
+        .text(
+            ") ON CONFLICT (tenant_id, kind, shard) DO UPDATE SET number = resource_count.number + excluded.number",
+        );
+    conn.execute(&count)?;
+    Ok(())
+}
+
+/// A line of the change journal.
+struct Line<'a> {
+    at: i64,
+    kind: i64,
+    id: Uuid,
+    version: i64,
+    action: &'static str,
+    change: &'a str,
+}
+
+fn journal(conn: &mut Conn, tenant: TenantId, line: &Line) -> Result<(), Failure> {
+    let insert = Sql::new("INSERT INTO changes (tenant_id, at, kind, id, version, action, change) VALUES (")
+        .int(tenant.0)
+        .text(", ")
+        .int(line.at)
+        .text(", ")
+        .int(line.kind)
+        .text(", ")
+        .id(line.id)
+        .text(", ")
+        .int(line.version)
+        .text(", ")
+        .string(line.action)
+        .text(", ")
+        .string(line.change)
+        .text(")");
+    conn.execute(&insert)?;
+    Ok(())
+}
+
+/// A stored time.
+pub(crate) fn time(milliseconds: i64) -> Result<DateTime<Utc>, StoreError> {
+    DateTime::from_timestamp_millis(milliseconds)
+        .ok_or_else(|| crate::error::unavailable(format!("{milliseconds} is no time")))
+}

@@ -1,0 +1,11 @@
+DROP TABLE changes;
+DROP TABLE resource_count;
+DROP TABLE membership;
+DROP TABLE unique_value;
+DROP TABLE attribute_value;
+DROP TABLE resource_normal;
+DROP TABLE resource;
+DROP TABLE attribute_path;
+DROP TABLE resource_type;
+DROP TABLE token;
+DROP TABLE tenant;
