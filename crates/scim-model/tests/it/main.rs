@@ -4,8 +4,12 @@
 
 mod condition;
 mod condition_laws;
+mod discovery;
 mod document;
 mod filter_eval;
 mod json;
 mod key;
+mod message;
+mod project;
+mod representation;
 mod schema;

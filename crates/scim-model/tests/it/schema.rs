@@ -1,10 +1,602 @@
 //! Schemas and resource types: the built-in ones, and those of an operator.
 
-use scim_model::SchemaRegistry;
+use scim_model::schema::{Mutability, Returned, Uniqueness};
+use scim_model::{AttributeType, Document, Policy, SchemaRegistry, discovery};
+use serde_json::{Value, json};
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const BADGE: &str = "urn:example:params:scim:schemas:extension:badge:1.0:User";
+const DEVICE: &str = "urn:example:params:scim:schemas:core:1.0:Device";
+
+/// 7643-8.7.1-01, 7643-8.7.2-01
+#[test]
+fn the_published_schemas_are_those_of_rfc_7643_with_its_errata() {
+    let registry = SchemaRegistry::builtin();
+    let mut published = Vec::new();
+    for schema in &registry.schemas {
+        let document = discovery::schema(schema, "https://example.com/v2");
+        for attribute in document["attributes"].as_array().unwrap() {
+            describe(
+                &document["id"].as_str().unwrap().replace(':', " "),
+                "",
+                attribute,
+                &mut published,
+            );
+        }
+    }
+    let names = [
+        "User",
+        "Group",
+        "EnterpriseUser",
+        "ServiceProviderConfig",
+        "ResourceType",
+        "Schema",
+    ];
+    let of = |name: &str| {
+        if name == "EnterpriseUser" {
+            ENTERPRISE.replace(':', " ")
+        } else {
+            format!("urn ietf params scim schemas core 2.0 {name}")
+        }
+    };
+    let expected = include_str!("../fixtures/schemas.txt")
+        .lines()
+        .filter(|it| !it.starts_with('#'));
+    let expected: Vec<String> = expected
+        .map(|line| {
+            let (schema, rest) = line.split_once(' ').unwrap();
+            assert!(names.contains(&schema));
+            format!("{} {rest}", of(schema))
+        })
+        .collect();
+    for (published, expected) in published.iter().zip(&expected) {
+        assert_eq!(published, expected);
+    }
+    assert_eq!(published.len(), expected.len());
+}
+
+fn describe(schema: &str, prefix: &str, attribute: &Value, lines: &mut Vec<String>) {
+    let text = |name: &str| attribute[name].as_str().map(str::to_owned);
+    let list = |name: &str| {
+        let values = attribute[name].as_array()?;
+        assert!(!values.is_empty());
+        Some(
+            values
+                .iter()
+                .map(|it| it.as_str().unwrap())
+                .collect::<Vec<_>>()
+                .join(","),
+        )
+    };
+    let path = format!("{prefix}{}", text("name").unwrap());
+    assert!(
+        !text("description").unwrap().is_empty(),
+        "{path} has no description"
+    );
+    let mut words = vec![schema.to_owned(), path.clone(), text("type").unwrap()];
+    words.push(
+        if attribute["multiValued"].as_bool().unwrap() {
+            "many"
+        } else {
+            "one"
+        }
+        .to_owned(),
+    );
+    words.push(
+        if attribute["required"].as_bool().unwrap() {
+            "required"
+        } else {
+            "optional"
+        }
+        .to_owned(),
+    );
+    words.extend([text("mutability").unwrap(), text("returned").unwrap()]);
+    words.extend(
+        attribute["caseExact"]
+            .as_bool()
+            .map(|it| if it { "caseExact" } else { "caseInexact" }.to_owned()),
+    );
+    words.extend(text("uniqueness").map(|it| format!("unique={it}")));
+    words.extend(list("canonicalValues").map(|it| format!("values={it}")));
+    words.extend(list("referenceTypes").map(|it| format!("to={it}")));
+    lines.push(words.join(" "));
+    for sub in attribute["subAttributes"].as_array().into_iter().flatten() {
+        describe(schema, &format!("{path}."), sub, lines);
+    }
+}
+
+/// 7643-3.1-09, 3.1-14, 3.1-16, 3.1-17, 3.1-22
+#[test]
+fn the_common_attributes_are_those_of_rfc_7643_section_3_1() {
+    let registry = SchemaRegistry::builtin();
+    let resource_type = registry.resource_type("Group").unwrap();
+    let id = resource_type.core_attribute("ID").unwrap();
+    assert!(id.case_exact && id.mutability == Mutability::ReadOnly && id.returned == Returned::Always);
+    let external_id = resource_type.core_attribute("externalid").unwrap();
+    assert!(
+        external_id.case_exact && external_id.mutability == Mutability::ReadWrite && !external_id.required
+    );
+    let meta = resource_type.core_attribute("meta").unwrap();
+    assert!(
+        meta.sub_attributes
+            .iter()
+            .all(|it| it.mutability == Mutability::ReadOnly)
+    );
+    assert!(meta.sub_attribute("version").unwrap().case_exact);
+    assert!(meta.sub_attribute("resourceType").unwrap().case_exact);
+}
+
+fn load(files: &[Value]) -> Result<SchemaRegistry, String> {
+    let files: Vec<_> = files
+        .iter()
+        .enumerate()
+        .map(|(at, it)| (format!("{at}.json"), it.to_string()))
+        .collect();
+    SchemaRegistry::load(&files).map_err(|error| error.to_string())
+}
+
+fn schema(id: &str, attributes: Value) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Schema"], "id": id, "name": "Own", "attributes": attributes})
+}
+
+fn resource_type(name: &str, endpoint: &str, schema: &str, extensions: Value) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"], "id": name, "name": name,
+        "endpoint": endpoint, "schema": schema, "schemaExtensions": extensions})
+}
 
 #[test]
-fn the_built_in_schemas_obey_the_rules() {
-    let registry = SchemaRegistry::builtin();
-    assert_eq!(registry.schemas.len(), 6);
+fn r7643_2_2_01_characteristics_left_out_have_their_defaults() {
+    let registry = load(&[schema(
+        BADGE,
+        json!([{"name": "cost-center"}, {"name": "link", "type": "reference"},
+        {"name": "photo", "type": "BINARY"}, {"name": "pin", "mutability": "writeOnly"},
+        {"name": "level", "type": "integer", "indexed": true}]),
+    )])
+    .unwrap();
+    let own = registry.schema(&BADGE.to_uppercase()).unwrap();
+    let attribute = &own.attributes[0];
+    assert_eq!(attribute.type_, AttributeType::String);
+    assert!(!attribute.required && !attribute.case_exact && !attribute.multi_valued && !attribute.indexed);
+    assert_eq!(attribute.mutability, Mutability::ReadWrite);
+    assert_eq!(attribute.returned, Returned::Default);
+    assert_eq!(attribute.uniqueness, Uniqueness::None);
+    let published = discovery::schema(own, "https://example.com");
+    assert_eq!(
+        published["attributes"][0],
+        json!({"name": "cost-center", "type": "string", "multiValued": false,
+        "description": "", "required": false, "caseExact": false, "mutability": "readWrite", "returned": "default",
+        "uniqueness": "none"})
+    );
+    assert_eq!(published["attributes"][1]["referenceTypes"], json!(["uri"]));
+    assert_eq!(published["attributes"][1]["caseExact"], json!(true));
+    assert_eq!(published["attributes"][2]["caseExact"], json!(true));
+    assert_eq!(published["attributes"][3]["returned"], json!("never"));
+    assert!(own.attributes[4].indexed && published["attributes"][4].get("indexed").is_none());
+}
+
+#[test]
+fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
+    let attribute = |attribute: Value| vec![schema(BADGE, json!([attribute]))];
+    let sub = |sub: Value| attribute(json!({"name": "badge", "type": "complex", "subAttributes": [sub]}));
+    let plain = || schema(BADGE, json!([{"name": "a"}]));
+    let device = || schema(DEVICE, json!([{"name": "serial"}]));
+    let cases = [
+        // 7643-2.1-03, names
+        (
+            attribute(json!({"name": "1x"})),
+            "0.json: attribute `1x`: a name starts with a letter",
+        ),
+        (
+            attribute(json!({"name": "a b"})),
+            "attribute `a b`: a name starts",
+        ),
+        (attribute(json!({"name": "é"})), "attribute `é`: a name starts"),
+        (attribute(json!({"name": ""})), "attribute ``: a name starts"),
+        (attribute(json!({"type": "string"})), "has no `name`"),
+        (attribute(json!("x")), "must be a JSON object"),
+        (
+            vec![schema(BADGE, json!([{"name": "a"}, {"name": "A"}]))],
+            "attribute `A`: the name occurs twice",
+        ),
+        // 7643-3.3-03, reserved names
+        (
+            attribute(json!({"name": "ID"})),
+            "attribute `ID`: the name is reserved",
+        ),
+        (
+            attribute(json!({"name": "meta"})),
+            "attribute `meta`: the name is reserved",
+        ),
+        (
+            attribute(json!({"name": "schemas"})),
+            "attribute `schemas`: the name is reserved",
+        ),
+        (
+            attribute(json!({"name": "externalId"})),
+            "attribute `externalId`: the name is reserved",
+        ),
+        // 7643-2.3-01, types
+        (
+            attribute(json!({"name": "a", "type": "uuid"})),
+            "attribute `a`: unknown type `uuid`",
+        ),
+        (
+            attribute(json!({"name": "a", "type": 5})),
+            "attribute `a`: `type` must be a string",
+        ),
+        // 7643-2.3.8-03, nesting
+        (
+            sub(json!({"name": "in", "type": "complex", "subAttributes": [{"name": "x"}]})),
+            "attribute `badge.in`: a complex attribute cannot stand in a complex attribute",
+        ),
+        (
+            sub(json!({"name": "in", "type": "uuid"})),
+            "attribute `badge.in`: unknown type",
+        ),
+        (
+            attribute(json!({"name": "a", "subAttributes": [{"name": "x"}]})),
+            "attribute `a`: complex attributes, and no others",
+        ),
+        (
+            attribute(json!({"name": "a", "type": "complex"})),
+            "attribute `a`: complex attributes, and no others",
+        ),
+        // characteristics
+        (
+            attribute(json!({"name": "a", "mutability": "readonly"})),
+            "`mutability` has the unknown value `readonly`",
+        ),
+        (
+            attribute(json!({"name": "a", "returned": "often"})),
+            "`returned` has the unknown value",
+        ),
+        (
+            attribute(json!({"name": "a", "uniqueness": true})),
+            "`uniqueness` has the unknown value `true`",
+        ),
+        (
+            attribute(json!({"name": "a", "required": "yes"})),
+            "`required` must be true or false",
+        ),
+        (
+            attribute(json!({"name": "a", "requried": true})),
+            "unknown member `requried`",
+        ),
+        (
+            attribute(json!({"name": "a", "mutability": "writeOnly", "returned": "default"})),
+            "`returned` must be `never`",
+        ),
+        (
+            attribute(json!({"name": "a", "multiValued": true, "uniqueness": "server"})),
+            "`uniqueness` must be `none`",
+        ),
+        (
+            attribute(json!({"name": "a", "referenceTypes": ["User"]})),
+            "only references have `referenceTypes`",
+        ),
+        (
+            attribute(json!({"name": "a", "type": "integer", "canonicalValues": ["1"]})),
+            "only strings have",
+        ),
+        (
+            attribute(json!({"name": "a", "type": "boolean", "canonicalValues": "x"})),
+            "must be an array of strings",
+        ),
+        // URNs
+        (
+            vec![plain(), plain()],
+            "1.json: there is another schema with the id",
+        ),
+        (
+            vec![schema(&USER.to_uppercase(), json!([{"name": "a"}]))],
+            "there is another schema",
+        ),
+        (
+            vec![schema("https://example.com/x", json!([{"name": "a"}]))],
+            "must be a URN",
+        ),
+        (vec![schema("urn:a:b", json!([{"name": "a"}]))], "must be a URN"),
+        (
+            vec![schema("urn:ex:a\"b", json!([{"name": "a"}]))],
+            "must be a URN",
+        ),
+        (
+            vec![schema("urn:ietf:params:scim:api:x", json!([{"name": "a"}]))],
+            "reserved",
+        ),
+        (
+            vec![plain(), schema(&format!("{BADGE}:a"), json!([{"name": "b"}]))],
+            "reads as the attribute `a`",
+        ),
+        (
+            vec![schema(&format!("{USER}:title"), json!([{"name": "b"}]))],
+            "reads as the attribute `title`",
+        ),
+        (vec![schema(BADGE, json!([]))], "at least one attribute"),
+        // resource types
+        (
+            vec![resource_type("Device", "/Devices", DEVICE, json!([]))],
+            "there is no schema",
+        ),
+        (
+            vec![
+                device(),
+                resource_type(
+                    "Device",
+                    "/Devices",
+                    DEVICE,
+                    json!([{"schema": BADGE, "required": true}]),
+                ),
+            ],
+            "1.json: there is no schema `urn:example:params:scim:schemas:extension:badge:1.0:User`",
+        ),
+        (
+            vec![
+                device(),
+                plain(),
+                resource_type("Device", "/Devices", DEVICE, json!([{"schema": BADGE}])),
+            ],
+            "must say in `required`",
+        ),
+        (
+            vec![
+                device(),
+                resource_type(
+                    "Device",
+                    "/Devices",
+                    DEVICE,
+                    json!([{"schema": DEVICE, "required": true}]),
+                ),
+            ],
+            "named twice",
+        ),
+        (
+            vec![device(), resource_type("Device", "/Schemas", DEVICE, json!([]))],
+            "the endpoint `/Schemas` is reserved",
+        ),
+        (
+            vec![device(), resource_type("Device", "/bulk", DEVICE, json!([]))],
+            "reserved",
+        ),
+        (
+            vec![device(), resource_type("Device", "/users", DEVICE, json!([]))],
+            "there is another resource type at",
+        ),
+        (
+            vec![device(), resource_type("Device", "Devices", DEVICE, json!([]))],
+            "must be `/` and one name",
+        ),
+        (
+            vec![device(), resource_type("Device", "/a/b", DEVICE, json!([]))],
+            "must be `/` and one name",
+        ),
+        (
+            vec![device(), resource_type("Device", "/.search", DEVICE, json!([]))],
+            "must be `/` and one name",
+        ),
+        (
+            vec![device(), resource_type("De vice", "/Devices", DEVICE, json!([]))],
+            "the name `De vice`",
+        ),
+        (
+            vec![
+                device(),
+                resource_type("A", "/A", DEVICE, json!([])),
+                resource_type("a", "/B", DEVICE, json!([])),
+            ],
+            "another resource type with the name `a`",
+        ),
+        (
+            vec![resource_type("User", "/People", USER, json!([]))],
+            "`User` must keep",
+        ),
+        (
+            vec![device(), resource_type("User", "/Users", DEVICE, json!([]))],
+            "`User` must keep",
+        ),
+        (
+            vec![resource_type("Person", "/People", USER, json!([]))],
+            "belongs to a built-in resource type",
+        ),
+        (
+            vec![resource_type(
+                "S",
+                "/S",
+                "urn:ietf:params:scim:schemas:core:2.0:Schema",
+                json!([]),
+            )],
+            "there is no schema",
+        ),
+        // documents
+        (vec![json!("x")], "expected a JSON object"),
+        (
+            vec![json!({"schemas": ["urn:x"], "id": "urn:example:x"})],
+            "`schemas` must name",
+        ),
+        (vec![json!({"id": "urn:example:x"})], "`schemas` must name"),
+    ];
+    for (files, part) in cases {
+        let error = load(&files).unwrap_err();
+        assert!(
+            error.contains(part),
+            "{}\nsays: {error}\nnot:  {part}",
+            Value::Array(files)
+        );
+    }
+    let error = SchemaRegistry::load(&[("a.json".to_owned(), "{\"a\":1,\"A\":2}".to_owned())]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a.json: `A` occurs twice in one object at line 1 column 11"
+    );
+}
+
+#[test]
+fn an_extension_is_attached_by_a_resource_type_document() {
+    let badge = schema(
+        BADGE,
+        json!([{"name": "number", "type": "integer", "required": true},
+        {"name": "weight", "type": "decimal"}, {"name": "issued", "type": "dateTime"},
+        {"name": "serial", "mutability": "immutable"}]),
+    );
+    // Alone it has no effect.
+    let registry = load(std::slice::from_ref(&badge)).unwrap();
+    assert_eq!(registry.schemas.len(), 7);
+    assert_eq!(registry.resource_type("User").unwrap().extensions.len(), 1);
+    // The document has exactly the extensions that it lists.
+    let user = resource_type(
+        "User",
+        "/Users",
+        USER,
+        json!([{"schema": BADGE, "required": true}]),
+    );
+    let registry = load(&[user, badge]).unwrap();
     assert_eq!(registry.resource_types.len(), 2);
+    let own = registry.resource_type("User").unwrap();
+    assert_eq!(own.extensions.len(), 1);
+    assert!(own.extension_of(ENTERPRISE).is_none() && own.has_groups());
+
+    let create = |extension: Value| {
+        let body = json!({"schemas": [USER, BADGE], "userName": "a", BADGE: extension});
+        Document::for_create(own, body, Policy { lenient: true })
+    };
+    // 7643-6-09, 7643-2.3.3-01, 7643-2.3.4-01, 7643-2.3.5-01, A-59
+    let sent = create(json!({"number": 7, "weight": 1.50, "issued": "2020-01-01T01:00:00+01:00"})).unwrap();
+    let expected = r#"{"number":7,"weight":1.5,"issued":"2020-01-01T00:00:00.000Z"}"#;
+    assert_eq!(sent.document.0[BADGE].to_string(), expected);
+    for (extension, path) in [
+        (json!({"weight": 1}), format!("`{BADGE}:number` is required")),
+        (json!(null), format!("`{BADGE}` is required")),
+        (json!({}), format!("`{BADGE}` is required")),
+        (
+            json!({"number": 3.5}),
+            format!("`{BADGE}:number` must be an integer"),
+        ),
+        (
+            json!({"number": 3e2}),
+            format!("`{BADGE}:number` must be an integer"),
+        ),
+        (
+            json!({"number": "3"}),
+            format!("`{BADGE}:number` must be an integer"),
+        ),
+        (
+            json!({"number": 1, "weight": "1.5"}),
+            format!("`{BADGE}:weight` must be a number"),
+        ),
+        (
+            json!({"number": 1, "issued": "2020-01-01"}),
+            format!("`{BADGE}:issued` must be a date and time"),
+        ),
+    ] {
+        let error = create(extension).unwrap_err();
+        assert_eq!(error.scim_type.unwrap().as_str(), "invalidValue");
+        assert!(error.detail.starts_with(&path), "{}", error.detail);
+    }
+}
+
+#[test]
+fn r7643_7_16_an_immutable_attribute_keeps_its_value() {
+    let badge = schema(
+        BADGE,
+        json!([{"name": "serial", "mutability": "immutable"}, {"name": "colour"},
+        {"name": "maker", "type": "complex", "subAttributes": [{"name": "name", "mutability": "immutable"}, {"name": "city"}]}]),
+    );
+    let user = resource_type(
+        "User",
+        "/Users",
+        USER,
+        json!([{"schema": BADGE, "required": false}]),
+    );
+    let registry = load(&[badge, user]).unwrap();
+    let own = registry.resource_type("User").unwrap();
+    let replace = |current: Value, extension: Value| {
+        let current = Document(
+            json!({"userName": "a", BADGE: current})
+                .as_object()
+                .unwrap()
+                .clone(),
+        );
+        let body = json!({"schemas": [USER], "userName": "a", BADGE: extension});
+        Document::for_replace(own, &current, body, Policy { lenient: false })
+            .map(|it| it.document.0[BADGE].to_string())
+    };
+    let kept =
+        |current, extension, expected: &str| assert_eq!(replace(current, extension).unwrap(), expected);
+    kept(
+        json!({"serial": "1"}),
+        json!({"serial": "1", "colour": "red"}),
+        r#"{"serial":"1","colour":"red"}"#,
+    );
+    kept(
+        json!({"colour": "red"}),
+        json!({"serial": "2"}),
+        r#"{"serial":"2"}"#,
+    );
+    kept(
+        json!({"serial": "1", "colour": "red"}),
+        json!(null),
+        r#"{"serial":"1"}"#,
+    );
+    kept(
+        json!({"maker": {"name": "n", "city": "c"}}),
+        json!({"maker": {"city": "d"}}),
+        r#"{"maker":{"city":"d","name":"n"}}"#,
+    );
+    for (current, extension, path) in [
+        (json!({"serial": "1"}), json!({"serial": "2"}), "serial"),
+        (
+            json!({"maker": {"name": "n"}}),
+            json!({"maker": {"name": "m"}}),
+            "maker.name",
+        ),
+    ] {
+        let error = replace(current, extension).unwrap_err();
+        assert_eq!(
+            (error.status, error.scim_type.unwrap().as_str()),
+            (400, "mutability")
+        );
+        assert!(
+            error.detail.contains(&format!("`{BADGE}:{path}`")),
+            "{}",
+            error.detail
+        );
+    }
+}
+
+#[test]
+fn a_resource_type_of_ones_own_is_data() {
+    // 7643-3.1-03: what a core schema says of common attributes changes nothing.
+    let device = schema(
+        DEVICE,
+        json!([{"name": "id", "caseExact": false}, {"name": "serial", "required": true, "uniqueness": "server"},
+        {"name": "members", "multiValued": true}]),
+    );
+    let registry = load(&[resource_type("Device", "/Devices", DEVICE, json!(null)), device]).unwrap();
+    let own = registry.resource_type_at("/Devices").unwrap();
+    assert!(!own.has_members() && !own.has_groups());
+    assert!(own.core_attribute("id").unwrap().case_exact);
+    let body = json!({"schemas": [DEVICE], "serial": "x", "members": ["a"], "externalId": "e"});
+    let sent = Document::for_create(own, body, Policy { lenient: false }).unwrap();
+    let text = sent.document.to_stored_json(own);
+    assert_eq!(
+        text,
+        format!(r#"{{"schemas":["{DEVICE}"],"externalId":"e","serial":"x","members":["a"]}}"#)
+    );
+    assert_eq!(sent.members, None);
+}
+
+#[test]
+fn data_of_an_extension_that_was_taken_away_stays() {
+    let registry = SchemaRegistry::builtin();
+    let user = registry.resource_type("User").unwrap();
+    let text = format!(r#"{{"schemas":["{USER}","{BADGE}"],"userName":"a","{BADGE}":{{"number":7}}}}"#);
+    let current = Document::from_stored_json(&text).unwrap();
+    assert_eq!(current.schemas(user), [USER]);
+    let body = json!({"schemas": [USER], "userName": "b"});
+    let sent = Document::for_replace(user, &current, body, Policy { lenient: false }).unwrap();
+    let expected = format!(
+        r#"{{"schemas":["{USER}","{BADGE}"],"userName":"b","active":true,"{BADGE}":{{"number":7}}}}"#
+    );
+    assert_eq!(sent.document.to_stored_json(user), expected);
 }

@@ -1,0 +1,191 @@
+//! ListResponse, SearchRequest, PatchOp and the Error body.
+
+use scim_model::message::{
+    ListResponse, Op, RawOperation, SearchRequest, SortOrder, patch_operations, saturating_integer,
+};
+use scim_model::{Policy, ScimError, ScimType};
+use serde_json::{Value, json};
+
+const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+const LENIENT: Policy = Policy { lenient: true };
+const STRICT: Policy = Policy { lenient: false };
+
+#[test]
+fn a_list_has_its_numbers_first() {
+    let write = |text: &mut String, it: &str| -> Result<(), ()> {
+        text.push_str(it);
+        Ok(())
+    };
+    let list = ListResponse {
+        total_results: 0,
+        start_index: Some(1),
+        ..ListResponse::default()
+    };
+    let start = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"#;
+    let empty = list.to_json(std::iter::empty(), write).unwrap();
+    assert_eq!(
+        empty,
+        format!(r#"{start}"totalResults":0,"itemsPerPage":0,"startIndex":1,"Resources":[]}}"#)
+    );
+    let list = ListResponse {
+        total_results: 9,
+        start_index: None,
+        next_cursor: Some("n\""),
+        previous_cursor: Some("p"),
+    };
+    let page = list.to_json(["{}", "{}"].into_iter(), write).unwrap();
+    let expected = format!(
+        r#"{start}"totalResults":9,"itemsPerPage":2,"nextCursor":"n\"","previousCursor":"p","Resources":[{{}},{{}}]}}"#
+    );
+    assert_eq!(page, expected);
+    assert_eq!(list.to_json(["x"].into_iter(), |_, _| Err(5)), Err(5));
+}
+
+#[test]
+fn r7644_3_4_3_a_search_request_holds_the_parameters_of_a_query() {
+    let body = json!({"schemas": [SEARCH], "Attributes": ["userName", "name"], "excludedAttributes": null,
+        "filter": "userName pr", "sortBy": "userName", "sortOrder": "DESCENDING", "startIndex": 1, "count": -5,
+        "cursor": "", "other": 1});
+    let expected = SearchRequest {
+        attributes: Some(vec!["userName".to_owned(), "name".to_owned()]),
+        filter: Some("userName pr".to_owned()),
+        sort_by: Some("userName".to_owned()),
+        sort_order: Some(SortOrder::Descending),
+        start_index: Some(1),
+        count: Some(-5),
+        cursor: Some(String::new()),
+        ..SearchRequest::default()
+    };
+    assert_eq!(SearchRequest::parse(&body).unwrap(), expected);
+    let huge: Value = serde_json::from_str(&format!(
+        r#"{{"schemas":["{SEARCH}"],"count":99999999999999999999}}"#
+    ))
+    .unwrap();
+    assert_eq!(SearchRequest::parse(&huge).unwrap().count, Some(i64::MAX));
+}
+
+#[test]
+fn r7644_3_4_3_wrong_types_are_refused() {
+    let cases = [
+        (json!([]), "invalidSyntax"),
+        (json!({}), "invalidSyntax"),
+        (json!({"schemas": [PATCH]}), "invalidSyntax"),
+        (json!({"schemas": SEARCH}), "invalidSyntax"),
+        (
+            json!({"schemas": [SEARCH], "attributes": "userName,name"}),
+            "invalidSyntax",
+        ),
+        (
+            json!({"schemas": [SEARCH], "excludedAttributes": [5]}),
+            "invalidSyntax",
+        ),
+        (json!({"schemas": [SEARCH], "filter": 5}), "invalidFilter"),
+        (json!({"schemas": [SEARCH], "sortBy": []}), "invalidValue"),
+        (json!({"schemas": [SEARCH], "sortOrder": "up"}), "invalidValue"),
+        (json!({"schemas": [SEARCH], "startIndex": "1"}), "invalidValue"),
+        (json!({"schemas": [SEARCH], "count": 1.5}), "invalidValue"),
+        (json!({"schemas": [SEARCH], "count": true}), "invalidValue"),
+        (json!({"schemas": [SEARCH], "cursor": 5}), "invalidCursor"),
+    ];
+    for (body, keyword) in cases {
+        let error = SearchRequest::parse(&body).unwrap_err();
+        assert_eq!(
+            (error.status, error.scim_type.unwrap().as_str()),
+            (400, keyword),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn integers_of_any_length_are_integers() {
+    for (text, expected) in [
+        ("5", Some(5)),
+        ("-5", Some(-5)),
+        ("+5", Some(5)),
+        ("007", Some(7)),
+        ("99999999999999999999", Some(i64::MAX)),
+        ("-99999999999999999999", Some(i64::MIN)),
+        ("", None),
+        ("-", None),
+        ("1.0", None),
+        ("1e3", None),
+        ("x", None),
+        (" 1", None),
+    ] {
+        assert_eq!(saturating_integer(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn r7644_3_5_2_operations_are_read_in_any_case() {
+    let body = json!({"SCHEMAS": [PATCH.to_uppercase()], "operations": [
+        {"OP": "Add", "Path": "title", "VALUE": "x", "name": "addMember"}, {"op": "REMOVE", "path": "title"},
+        {"op": "replace", "path": null, "value": null}]});
+    let operation = |op, path: Option<&str>, value| RawOperation {
+        op,
+        path: path.map(str::to_owned),
+        value,
+    };
+    let expected = [
+        operation(Op::Add, Some("title"), Some(json!("x"))),
+        operation(Op::Remove, Some("title"), None),
+        operation(Op::Replace, None, Some(json!(null))),
+    ];
+    assert_eq!(patch_operations(body, STRICT).unwrap(), expected);
+}
+
+#[test]
+fn a_77_malformed_patches_are_refused() {
+    let one = json!([{"op": "remove", "path": "title"}]);
+    let message = |operations: Value| json!({"schemas": [PATCH], "Operations": operations});
+    let cases = [
+        (json!([]), "invalidSyntax"),
+        (json!({"schemas": [], "Operations": one}), "invalidSyntax"),
+        (
+            json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "Operations": one}),
+            "invalidSyntax",
+        ),
+        (json!({"schemas": PATCH, "Operations": one}), "invalidSyntax"),
+        (json!({"schemas": [PATCH]}), "invalidSyntax"),
+        (message(json!([])), "invalidSyntax"),
+        (message(json!({"op": "remove", "path": "title"})), "invalidSyntax"),
+        (message(json!(["x"])), "invalidSyntax"),
+        (message(json!([{"path": "title"}])), "invalidSyntax"),
+        (message(json!([{"op": 5}])), "invalidSyntax"),
+        (message(json!([{"op": "move", "path": "title"}])), "invalidSyntax"),
+        (message(json!([{"op": "remove", "path": 5}])), "invalidPath"),
+    ];
+    for (body, keyword) in cases {
+        let error = patch_operations(body.clone(), LENIENT).unwrap_err();
+        assert_eq!(
+            (error.status, error.scim_type.unwrap().as_str()),
+            (400, keyword),
+            "{body}"
+        );
+    }
+    // JumpCloud names no schemas.
+    let without = json!({"Operations": one});
+    assert!(patch_operations(without.clone(), LENIENT).is_ok());
+    assert_eq!(
+        patch_operations(without, STRICT).unwrap_err().scim_type,
+        Some(ScimType::InvalidSyntax)
+    );
+    let many = |count| message(vec![json!({"op": "remove", "path": "title"}); count].into());
+    assert_eq!(patch_operations(many(1000), LENIENT).unwrap().len(), 1000);
+    assert_eq!(patch_operations(many(1001), LENIENT).unwrap_err().status, 413);
+}
+
+#[test]
+fn r7644_3_12_an_error_has_its_status_as_a_string() {
+    let error = ScimError::new(ScimType::InvalidPath, "`x` is no path");
+    assert_eq!(
+        error.to_json(),
+        json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "400",
+        "scimType": "invalidPath", "detail": "`x` is no path"})
+    );
+    assert!(ScimError::status(404, "x").to_json().get("scimType").is_none());
+    assert_eq!(ScimError::new(ScimType::Uniqueness, "x").status, 409);
+    assert_eq!(ScimError::new(ScimType::Sensitive, "x").status, 403);
+}

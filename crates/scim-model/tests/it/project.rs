@@ -1,0 +1,291 @@
+//! `attributes`, `excludedAttributes` and `returned`.
+
+use scim_model::{AttributePath, Policy, Projection, ResourceType, SchemaRegistry};
+use serde_json::{Value, json};
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const OWN: &str = "urn:example:params:scim:schemas:extension:own:1.0:User";
+
+fn registry() -> SchemaRegistry {
+    let schema = json!({"id": OWN, "attributes": [
+        {"name": "asked", "returned": "request"}, {"name": "always", "returned": "always"},
+        {"name": "never", "returned": "never"}, {"name": "plain"},
+        {"name": "mixed", "type": "complex", "subAttributes": [{"name": "asked", "returned": "request"},
+            {"name": "always", "returned": "always"}, {"name": "never", "returned": "never"}, {"name": "plain"}]}]});
+    let user = json!({"name": "User", "endpoint": "/Users", "schema": USER, "schemaExtensions": [
+        {"schema": ENTERPRISE, "required": false}, {"schema": OWN, "required": false}]});
+    let files = [
+        ("a".to_owned(), schema.to_string()),
+        ("b".to_owned(), user.to_string()),
+    ];
+    SchemaRegistry::load(&files).unwrap()
+}
+
+fn resource() -> Value {
+    json!({"schemas": [USER, ENTERPRISE], "id": "1", "externalId": "e", "userName": "u",
+        "name": {"familyName": "f", "givenName": "g"}, "emails": [{"value": "a", "type": "work"}, {"value": "b"}],
+        ENTERPRISE: {"department": "d", "manager": {"value": "m", "displayName": "Boss"}},
+        "password": "secret", "unknown": 1, "meta": {"resourceType": "User", "version": "W/\"1\""}})
+}
+
+fn names(text: Option<&str>) -> Option<Vec<String>> {
+    text.map(Projection::query_list)
+}
+
+fn projected(attributes: Option<&str>, excluded: Option<&str>, resource: &Value) -> Value {
+    let registry = registry();
+    let projection = Projection::new(
+        names(attributes).as_deref(),
+        names(excluded).as_deref(),
+        Policy { lenient: true },
+    )
+    .unwrap();
+    apply(&projection, registry.resource_type("User").unwrap(), resource)
+}
+
+fn apply(projection: &Projection, resource_type: &ResourceType, resource: &Value) -> Value {
+    let mut members = resource.as_object().unwrap().clone();
+    projection.apply(resource_type, &mut members);
+    Value::Object(members)
+}
+
+/// [`resource`] with `schemas` and `id`, and of the rest only this.
+fn only(rest: Value) -> Value {
+    let mut expected = json!({"schemas": [USER, ENTERPRISE], "id": "1"});
+    expected
+        .as_object_mut()
+        .unwrap()
+        .extend(rest.as_object().unwrap().clone());
+    expected
+}
+
+#[test]
+fn r7644_3_9_03_attributes_names_what_is_returned() {
+    let manager = json!({"value": "m", "displayName": "Boss"});
+    let cases = [
+        ("userName", json!({"userName": "u"})),
+        (
+            "USERNAME, name.FAMILYNAME",
+            json!({"userName": "u", "name": {"familyName": "f"}}),
+        ),
+        (
+            "name.familyName,name.givenName",
+            json!({"name": {"familyName": "f", "givenName": "g"}}),
+        ),
+        (
+            "name,name.familyName",
+            json!({"name": {"familyName": "f", "givenName": "g"}}),
+        ),
+        (
+            "emails.value",
+            json!({"emails": [{"value": "a"}, {"value": "b"}]}),
+        ),
+        ("emails.type", json!({"emails": [{"type": "work"}]})),
+        ("emails.display", json!({})),
+        ("meta.version", json!({"meta": {"version": "W/\"1\""}})),
+        ("externalId", json!({"externalId": "e"})),
+        ("id", json!({})),
+        // 7644-3.4.2.5-02, A-62
+        (
+            &format!("{ENTERPRISE}:manager"),
+            json!({ENTERPRISE: {"manager": manager}}),
+        ),
+        (
+            &format!("{ENTERPRISE}:manager.displayName"),
+            json!({ENTERPRISE: {"manager": {"displayName": "Boss"}}}),
+        ),
+        (
+            &format!("{}.department", ENTERPRISE.to_uppercase()),
+            json!({ENTERPRISE: {"department": "d"}}),
+        ),
+        (
+            ENTERPRISE,
+            json!({ENTERPRISE: {"department": "d", "manager": manager}}),
+        ),
+        (
+            &format!("{USER}:name.familyName"),
+            json!({"name": {"familyName": "f"}}),
+        ),
+        (
+            &format!("{USER}:meta"),
+            json!({"meta": {"resourceType": "User", "version": "W/\"1\""}}),
+        ),
+        // Unknown and odd names, and what is never returned
+        ("department", json!({})),
+        ("unknown,emails[type eq \"work\"],name.shoe,urn:x:y", json!({})),
+        ("password", json!({})),
+    ];
+    for (attributes, expected) in cases {
+        assert_eq!(
+            projected(Some(attributes), None, &resource()),
+            only(expected),
+            "{attributes}"
+        );
+    }
+}
+
+#[test]
+fn r7644_3_9_04_excluded_attributes_are_left_out() {
+    let whole = projected(None, None, &resource());
+    let without = |paths: &[&[&str]]| {
+        let mut rest = whole.clone();
+        for path in paths {
+            let (last, parents) = path.split_last().unwrap();
+            let holder = parents.iter().fold(&mut rest, |value, name| &mut value[*name]);
+            holder.as_object_mut().unwrap().shift_remove(*last).unwrap();
+        }
+        rest
+    };
+    let cases: [(&str, &[&[&str]]); 8] = [
+        ("name", &[&["name"]]),
+        ("name.familyName", &[&["name", "familyName"]]),
+        ("name.familyName,name.givenName", &[&["name"]]),
+        ("meta.version", &[&["meta", "version"]]),
+        // 7644-3.4.2.5-03, A-03: what is always returned stays
+        ("id,schemas,userName", &[&["userName"]]),
+        (ENTERPRISE, &[&[ENTERPRISE]]),
+        (
+            &format!("{ENTERPRISE}:manager.value"),
+            &[&[ENTERPRISE, "manager", "value"]],
+        ),
+        ("unknown,members,department", &[]),
+    ];
+    for (excluded, gone) in cases {
+        assert_eq!(
+            projected(None, Some(excluded), &resource()),
+            without(gone),
+            "{excluded}"
+        );
+    }
+}
+
+#[test]
+fn what_no_schema_describes_and_secrets_are_never_shown() {
+    let whole = projected(None, None, &resource());
+    assert!(whole.get("password").is_none() && whole.get("unknown").is_none());
+    let mut with_unknown = resource();
+    with_unknown[ENTERPRISE]["unknown"] = json!(1);
+    with_unknown["name"]["unknown"] = json!(1);
+    with_unknown["urn:example:gone"] = json!({"a": 1});
+    assert_eq!(projected(None, None, &with_unknown), whole);
+    assert_eq!(projected(Some(""), None, &resource()), whole);
+    assert_eq!(projected(Some(" , "), Some(""), &resource()), whole);
+}
+
+/// 7643-7-18 to 7643-7-21, A-63
+#[test]
+fn returned_decides() {
+    let values = json!({"asked": "a", "always": "b", "never": "c", "plain": "d"});
+    let mut extension = values.clone();
+    extension["mixed"] = values;
+    let resource = json!({"schemas": [USER], "id": "1", OWN: extension});
+    let shown = |attributes: Option<&str>, excluded: Option<&str>| {
+        projected(attributes, excluded, &resource)[OWN].clone()
+    };
+
+    let always = json!({"always": "b"});
+    let default = json!({"always": "b", "plain": "d"});
+    assert_eq!(
+        shown(None, None),
+        json!({"always": "b", "plain": "d", "mixed": default})
+    );
+    assert_eq!(shown(Some("userName"), None), always);
+    assert_eq!(shown(None, Some(OWN)), always);
+    assert_eq!(
+        shown(Some(&format!("{OWN}:asked")), None),
+        json!({"asked": "a", "always": "b"})
+    );
+    assert_eq!(shown(Some(&format!("{OWN}:never")), None), always);
+    let whole = json!({"asked": "a", "always": "b", "plain": "d"});
+    assert_eq!(
+        shown(Some(&format!("{OWN}:mixed")), None),
+        json!({"always": "b", "mixed": whole})
+    );
+    let part = json!({"always": "b", "plain": "d"});
+    assert_eq!(
+        shown(Some(&format!("{OWN}:mixed.plain")), None),
+        json!({"always": "b", "mixed": part})
+    );
+    assert_eq!(
+        shown(Some(OWN), None),
+        json!({"asked": "a", "always": "b", "plain": "d", "mixed": whole})
+    );
+
+    // Sent by the client, it is part of the answer to a write.
+    let registry = registry();
+    let user = registry.resource_type("User").unwrap();
+    let schema = user.extension_of(OWN).unwrap();
+    let path = |attribute: usize, sub: Option<usize>| AttributePath {
+        extension: Some(schema.id.clone()),
+        attribute: schema.attributes[attribute].clone(),
+        sub: sub.map(|it| schema.attributes[attribute].sub_attributes[it].clone()),
+    };
+    let sent = Projection::default().with_sent(vec![path(0, None), path(4, Some(0))]);
+    assert!(!sent.is_default());
+    assert_eq!(
+        apply(&sent, user, &resource)[OWN],
+        json!({"asked": "a", "always": "b", "plain": "d", "mixed": whole})
+    );
+}
+
+#[test]
+fn a_43_both_parameters_are_refused() {
+    let list = vec!["userName".to_owned()];
+    let error = Projection::new(Some(&list), Some(&list), Policy { lenient: true }).unwrap_err();
+    assert_eq!(
+        (error.status, error.scim_type.unwrap().as_str()),
+        (400, "invalidValue")
+    );
+    assert!(Projection::new(Some(&list), Some(&[]), Policy { lenient: true }).is_ok());
+}
+
+#[test]
+fn a_62_malformed_names_are_refused_strictly() {
+    let accepted =
+        |name: &str| Projection::new(Some(&[name.to_owned()]), None, Policy { lenient: false }).is_ok();
+    for name in [
+        "userName",
+        "members.$ref",
+        "cost-center",
+        ENTERPRISE,
+        "urn:a:b:1.0:User:manager.value",
+        "noSuchThing",
+    ] {
+        assert!(accepted(name), "{name}");
+    }
+    for name in [
+        "emails[type eq \"work\"]",
+        "a b",
+        "1x",
+        "a.b.c",
+        "a.",
+        ".a",
+        "é",
+        "a/b",
+        "urn:a b:c",
+    ] {
+        assert!(!accepted(name), "{name}");
+    }
+}
+
+#[test]
+fn storage_learns_what_it_need_not_read() {
+    let registry = registry();
+    let group = registry.resource_type("Group").unwrap();
+    let wants = |attributes: Option<&str>, excluded: Option<&str>| {
+        let policy = Policy { lenient: true };
+        let projection =
+            Projection::new(names(attributes).as_deref(), names(excluded).as_deref(), policy).unwrap();
+        projection.wants(group, "members")
+    };
+    assert!(wants(None, None));
+    assert!(!wants(None, Some("members")));
+    assert!(!wants(
+        None,
+        Some("urn:ietf:params:scim:schemas:core:2.0:Group:MEMBERS")
+    ));
+    assert!(wants(None, Some("members.display")));
+    assert!(!wants(Some("displayName"), None));
+    assert!(wants(Some("members.value"), None));
+}

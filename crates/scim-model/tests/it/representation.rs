@@ -1,0 +1,235 @@
+//! The JSON of a resource: `id`, `meta`, `members`, `groups` and references around what is stored.
+
+use chrono::{TimeZone, Utc};
+use scim_model::store::{Reference, Stored};
+use scim_model::{Policy, Presenter, Projection, SchemaRegistry, represent};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const BASE: &str = "https://example.com/scim/v2";
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const ID: &str = "0190f7a0-0000-7000-8000-00000000000a";
+const GROUP_ID: &str = "0190f7a0-0000-7000-8000-0000000000aa";
+const BOSS: &str = "0190f7a0-0000-7000-8000-0000000000bb";
+const META: &str = r#""meta":{"resourceType":"User","created":"2024-03-10T12:00:00.007Z","lastModified":"2024-03-11T00:00:00.000Z","location":"https://example.com/scim/v2/Users/0190f7a0-0000-7000-8000-00000000000a","version":"W/\"3\""}"#;
+
+fn stored(type_name: &str, document: &str) -> Stored {
+    Stored {
+        resource_type: type_name.into(),
+        id: ID.parse().unwrap(),
+        version: 3,
+        created: Utc.timestamp_millis_opt(1_710_072_000_007).unwrap(),
+        last_modified: Utc.with_ymd_and_hms(2024, 3, 11, 0, 0, 0).unwrap(),
+        document: document.to_owned(),
+        members: None,
+        groups: None,
+    }
+}
+
+fn reference(id: &str, type_name: &str, display: Option<&str>) -> Reference {
+    Reference {
+        id: id.parse().unwrap(),
+        resource_type: type_name.into(),
+        display: display.map(str::to_owned),
+    }
+}
+
+fn body(stored: &Stored, projection: &Projection, references: &[Reference]) -> String {
+    let representation = represent(&SchemaRegistry::builtin(), BASE, projection, stored, references).unwrap();
+    let parsed: Value = serde_json::from_str(&representation.body).unwrap();
+    if let Some(version) = parsed["meta"].get("version") {
+        // 7643-3.1-21
+        assert_eq!(version.as_str(), Some(&*representation.etag));
+    }
+    representation.body
+}
+
+fn attributes(names: &[&str]) -> Projection {
+    let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
+    Projection::new(Some(&names), None, Policy { lenient: true }).unwrap()
+}
+
+fn excluded(names: &[&str]) -> Projection {
+    let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
+    Projection::new(None, Some(&names), Policy { lenient: true }).unwrap()
+}
+
+#[test]
+fn a_stored_text_is_copied() {
+    let bjensen = stored(
+        "User",
+        &format!(r#"{{"schemas":["{USER}"],"userName":"bj","emails":[{{"value":"]}}"}}]}}"#),
+    );
+    let expected = format!(
+        r#"{{"schemas":["{USER}"],"id":"{ID}","userName":"bj","emails":[{{"value":"]}}"}}],{META}}}"#
+    );
+    assert_eq!(body(&bjensen, &Projection::default(), &[]), expected);
+    // Read attribute by attribute it is the same text.
+    assert_eq!(body(&bjensen, &excluded(&["title"]), &[]), expected);
+    let empty = stored("User", &format!(r#"{{"schemas":["{USER}"]}}"#));
+    assert_eq!(
+        body(&empty, &Projection::default(), &[]),
+        format!(r#"{{"schemas":["{USER}"],"id":"{ID}",{META}}}"#)
+    );
+}
+
+#[test]
+fn what_is_not_known_any_more_is_not_shown() {
+    let gone = "urn:example:params:scim:schemas:extension:gone:1.0:User";
+    let text = format!(r#"{{"schemas":["{USER}","{gone}"],"userName":"bj","{gone}":{{"a":1}}}}"#);
+    let expected = format!(r#"{{"schemas":["{USER}"],"id":"{ID}","userName":"bj",{META}}}"#);
+    assert_eq!(
+        body(&stored("User", &text), &Projection::default(), &[]),
+        expected
+    );
+    assert_eq!(
+        body(&stored("User", &text), &excluded(&["groups"]), &[]),
+        expected
+    );
+}
+
+#[test]
+fn members_are_written_from_their_rows() {
+    let group = "urn:ietf:params:scim:schemas:core:2.0:Group";
+    let mut staff = stored(
+        "Group",
+        &format!(r#"{{"schemas":["{group}"],"displayName":"g"}}"#),
+    );
+    let start = format!(r#"{{"schemas":["{group}"],"id":"{ID}","displayName":"g","#);
+    // Not asked for
+    assert!(body(&staff, &Projection::default(), &[]).starts_with(&format!("{start}\"meta\"")));
+    // Quirk: an empty group has them too.
+    staff.members = Some(vec![]);
+    assert!(
+        body(&staff, &Projection::default(), &[]).starts_with(&format!("{start}\"members\":[],\"meta\""))
+    );
+    staff.members = Some(vec![
+        reference(BOSS, "User", Some("B \"oss\"")),
+        reference(GROUP_ID, "Group", None),
+    ]);
+    let members = format!(
+        r#""members":[{{"value":"{BOSS}","$ref":"{BASE}/Users/{BOSS}","type":"User","display":"B \"oss\""}},{{"value":"{GROUP_ID}","$ref":"{BASE}/Groups/{GROUP_ID}","type":"Group"}}],"meta""#
+    );
+    assert!(body(&staff, &Projection::default(), &[]).starts_with(&format!("{start}{members}")));
+    // Projected
+    assert!(!body(&staff, &excluded(&["members"]), &[]).contains("members"));
+    let expected = format!(
+        r#"{{"schemas":["{group}"],"id":"{ID}","members":[{{"value":"{BOSS}"}},{{"value":"{GROUP_ID}"}}]}}"#
+    );
+    assert_eq!(body(&staff, &attributes(&["members.value"]), &[]), expected);
+    assert!(!body(&staff, &excluded(&["members.display"]), &[]).contains("oss"));
+    assert!(!body(&staff, &excluded(&["meta"]), &[]).contains("meta"));
+}
+
+#[test]
+fn groups_are_shown_and_are_part_of_the_entity_tag() {
+    let mut bjensen = stored("User", &format!(r#"{{"schemas":["{USER}"],"userName":"bj"}}"#));
+    let registry = SchemaRegistry::builtin();
+    let tag = |stored: &Stored, projection: &Projection| {
+        let representation = represent(&registry, BASE, projection, stored, &[]).unwrap();
+        assert_eq!(
+            Presenter::new(&registry, BASE, projection).etag(stored),
+            representation.etag
+        );
+        representation.etag
+    };
+    let default = Projection::default();
+    bjensen.groups = Some(vec![]);
+    assert_eq!(tag(&bjensen, &default), "W/\"3\"");
+    assert!(!body(&bjensen, &default, &[]).contains("groups"));
+
+    bjensen.groups = Some(vec![reference(GROUP_ID, "Group", Some("Staff"))]);
+    let groups = format!(
+        r#""groups":[{{"value":"{GROUP_ID}","$ref":"{BASE}/Groups/{GROUP_ID}","type":"direct","display":"Staff"}}],"meta""#
+    );
+    assert!(body(&bjensen, &default, &[]).contains(&groups));
+    let staff = tag(&bjensen, &default);
+    assert!(
+        staff.starts_with("W/\"3.") && staff.len() == "W/\"3.\"".len() + 16,
+        "{staff}"
+    );
+    assert_eq!(tag(&bjensen, &excluded(&["groups"])), "W/\"3\"");
+    assert_eq!(tag(&bjensen, &attributes(&["userName"])), "W/\"3\"");
+    bjensen.groups = Some(vec![reference(GROUP_ID, "Group", Some("Stuff"))]);
+    assert_ne!(tag(&bjensen, &default), staff);
+    bjensen.groups = Some(vec![reference(BOSS, "Group", Some("Staff"))]);
+    assert_ne!(tag(&bjensen, &default), staff);
+}
+
+/// A-26, 7643-4.3-03
+#[test]
+fn a_manager_is_shown_with_uri_and_name_when_it_exists() {
+    let document = format!(
+        r#"{{"schemas":["{USER}","{ENTERPRISE}"],"userName":"bj","title":"\"manager\":{{\"value\":\"","{ENTERPRISE}":{{"department":"d","manager":{{"value":"{BOSS}"}}}}}}"#
+    );
+    let bjensen = stored("User", &document);
+    let registry = SchemaRegistry::builtin();
+    let default = Projection::default();
+    let ids = |projection: &Projection| Presenter::new(&registry, BASE, projection).reference_ids(&bjensen);
+    assert_eq!(ids(&default), [BOSS.parse::<Uuid>().unwrap()]);
+    assert!(ids(&attributes(&["userName"])).is_empty());
+    assert_eq!(ids(&attributes(&[ENTERPRISE])).len(), 1);
+
+    let plain = format!(r#""manager":{{"value":"{BOSS}"}}"#);
+    let shown =
+        format!(r#""manager":{{"value":"{BOSS}","$ref":"{BASE}/Users/{BOSS}","displayName":"Boss"}}"#);
+    let nameless = format!(r#""manager":{{"value":"{BOSS}","$ref":"{BASE}/Users/{BOSS}"}}"#);
+    for projection in [default, excluded(&["title"])] {
+        let manager = |references: &[Reference], expected: &str| {
+            let body = body(&bjensen, &projection, references);
+            assert!(body.contains(expected), "{body}");
+        };
+        manager(&[], &plain);
+        manager(&[reference(BOSS, "User", Some("Boss"))], &shown);
+        manager(&[reference(BOSS, "User", None)], &nameless);
+        // Not a User, not this one
+        manager(&[reference(BOSS, "Group", Some("Boss"))], &plain);
+        manager(&[reference(ID, "User", Some("Boss"))], &plain);
+    }
+    let name = attributes(&[&format!("{ENTERPRISE}:manager.displayName")]);
+    let body = body(&bjensen, &name, &[reference(BOSS, "User", Some("Boss"))]);
+    assert!(body.contains(r#""manager":{"displayName":"Boss"}"#), "{body}");
+    // Any text is no id.
+    let other = stored("User", &document.replace(BOSS, "the boss é"));
+    assert!(
+        Presenter::new(&registry, BASE, &name)
+            .reference_ids(&other)
+            .is_empty()
+    );
+}
+
+#[test]
+fn types_of_ones_own_are_read_attribute_by_attribute() {
+    let device = "urn:example:params:scim:schemas:core:1.0:Device";
+    let schema = json!({"id": device, "attributes": [{"name": "serial"}, {"name": "asked", "returned": "request"},
+        {"name": "owner", "type": "complex", "subAttributes": [{"name": "value"},
+            {"name": "$ref", "type": "reference", "referenceTypes": ["User"]}, {"name": "displayName", "mutability": "readOnly"}]}]});
+    let device_type = json!({"name": "Device", "endpoint": "/Devices", "schema": device});
+    let files = [
+        ("a".to_owned(), schema.to_string()),
+        ("b".to_owned(), device_type.to_string()),
+    ];
+    let registry = SchemaRegistry::load(&files).unwrap();
+    let document = format!(
+        r#"{{"schemas":["{device}"],"serial":"s","asked":"a","owner":{{"value":"{BOSS}"}},"gone":"g"}}"#
+    );
+    let projection = Projection::default();
+    let representation = represent(
+        &registry,
+        BASE,
+        &projection,
+        &stored("Device", &document),
+        &[reference(BOSS, "User", Some("Boss"))],
+    )
+    .unwrap();
+    let expected = format!(
+        r#"{{"schemas":["{device}"],"id":"{ID}","serial":"s","owner":{{"value":"{BOSS}","$ref":"{BASE}/Users/{BOSS}","displayName":"Boss"}},"meta""#
+    );
+    assert!(
+        representation.body.starts_with(&expected),
+        "{}",
+        representation.body
+    );
+    assert!(representation.body.contains("/Devices/"));
+}
