@@ -353,7 +353,7 @@ impl<'t> Reader<'t> {
         let word = self.word();
         let name = match word.rfind(':') {
             Some(colon) => {
-                if let Some(inner) = not_of_a_uri(&word[..=colon]) {
+                if let Some(inner) = not_of_a_uri(&word[..colon]) {
                     self.at += inner;
                     return self.fail(NAME, None);
                 }
@@ -464,8 +464,8 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// Where `uri`, up to and with its last colon, is none by the grammar.
-fn not_of_a_uri(uri: &str) -> Option<usize> {
+/// Where `uri` is none of RFC 3986, or has a sign that delimits in filters.
+pub(crate) fn not_of_a_uri(uri: &str) -> Option<usize> {
     if !uri.starts_with(|it: char| it.is_ascii_alphabetic()) {
         return Some(0);
     }

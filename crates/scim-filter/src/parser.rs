@@ -114,6 +114,7 @@ fn parse<'t, T>(
     let mut state = Walk {
         text,
         options,
+        start: rule.into(),
         end: 0,
         terms: 0,
         leniencies: Vec::new(),
@@ -177,6 +178,7 @@ fn end_of_string(bytes: &[u8], mut at: usize, quote: u8) -> usize {
 struct Walk<'t> {
     text: &'t str,
     options: &'t Options,
+    start: explain::Start,
     /// How far the text has been read.
     end: usize,
     terms: usize,
@@ -310,9 +312,16 @@ impl<'t> Walk<'t> {
 
     /// `and` or `or` with the blanks around it; answers its first letter.
     fn log_op(&mut self) -> Result<u8, ParseError> {
+        let before = self.text.as_bytes()[self.end - 1];
+        if !is_blank(self.byte()) && !matches!(before, b'"' | b'\'' | b')' | b']') {
+            return self.refuse();
+        }
         self.blanks(" ")?;
         let letter = self.byte().to_ascii_lowercase();
         self.end += if letter == b'a' { "and".len() } else { "or".len() };
+        if !is_blank(self.byte()) && self.byte() != b'(' {
+            return self.refuse();
+        }
         self.blanks(" ")?;
         Ok(letter)
     }
@@ -329,8 +338,11 @@ impl<'t> Walk<'t> {
         let mut filter = self.brackets(inner.next().expect("a value path has brackets"))?;
         if self.end < end {
             self.lenient(LeniencyKind::SubAttributeOfValuePath, self.end)?;
-            self.end += 1; // the dot
-            let sub = self.attr_path(end)?;
+            let sub = AttrPath {
+                urn: None,
+                name: self.sub_attr(end)?,
+                sub: None,
+            };
             let test = self.attr_exp(sub, end, || inner.next())?;
             filter = ValFilter::and(vec![filter, ValFilter::Attr(test)]);
         }
@@ -361,6 +373,9 @@ impl<'t> Walk<'t> {
         let Some(op) = CompareOp::from_word(self.take(self.end + 2)) else {
             return Ok(AttrExp::Present(path));
         };
+        if !is_blank(self.byte()) && !matches!(self.byte(), b'"' | b'\'') {
+            return self.refuse();
+        }
         self.blanks(" ")?;
         let at = self.end;
         let text = self.take(end);
@@ -406,27 +421,50 @@ impl<'t> Walk<'t> {
 
     /// The attribute path that starts here and lies before `limit`.
     fn attr_path(&mut self, limit: usize) -> Result<AttrPath, ParseError> {
-        let rest = &self.text[self.end..limit];
-        let length = rest
-            .bytes()
-            .position(|it| it <= b' ' || it == b'[')
-            .unwrap_or(rest.len());
-        let text = self.take(self.end + length);
+        let start = self.end;
+        let text = self.take_word(limit);
         // The URN is everything left of the last colon; dots before it belong to a version.
-        let (urn, text) = match text.bytes().rposition(|it| it == b':') {
-            Some(colon) => (Some(text[..colon].to_owned()), &text[colon + 1..]),
+        let (urn, local) = match text.bytes().rposition(|it| it == b':') {
+            Some(colon) => (Some(&text[..colon]), &text[colon + 1..]),
             None => (None, text),
         };
-        self.dollar(text)?;
-        let (name, sub) = match text.bytes().position(|it| it == b'.') {
-            Some(dot) => (&text[..dot], Some(text[dot + 1..].to_owned())),
-            None => (text, None),
+        let is_uri = |it| explain::not_of_a_uri(it).is_none();
+        let (name, sub) = match local.bytes().position(|it| it == b'.') {
+            Some(dot) => (&local[..dot], Some(&local[dot + 1..])),
+            None => (local, None),
         };
+        if !urn.is_none_or(is_uri) || !is_attr_name(name) || !sub.is_none_or(is_attr_name) {
+            self.end = start;
+            return self.refuse();
+        }
+        self.dollar(local)?;
         Ok(AttrPath {
-            urn,
+            urn: urn.map(str::to_owned),
             name: name.to_owned(),
-            sub,
+            sub: sub.map(str::to_owned),
         })
+    }
+
+    /// The name behind the dot that stands here.
+    fn sub_attr(&mut self, limit: usize) -> Result<String, ParseError> {
+        self.end += 1;
+        let start = self.end;
+        let name = self.take_word(limit);
+        if !is_attr_name(name) {
+            self.end = start;
+            return self.refuse();
+        }
+        self.dollar(name)?;
+        Ok(name.to_owned())
+    }
+
+    fn take_word(&mut self, limit: usize) -> &'t str {
+        let rest = &self.text.as_bytes()[self.end..limit];
+        let length = rest
+            .iter()
+            .position(|it| *it <= b' ' || *it == b'[')
+            .unwrap_or(rest.len());
+        self.take(self.end + length)
     }
 
     /// `name` has just been read.
@@ -444,11 +482,7 @@ impl<'t> Walk<'t> {
         };
         let filter = self.brackets(brackets)?;
         let sub = match pairs.next() {
-            Some(sub) => {
-                let text = &self.take(sub.as_span().end())[1..];
-                self.dollar(text)?;
-                Some(text.to_owned())
-            }
+            Some(sub) => Some(self.sub_attr(sub.as_span().end())?),
             None => None,
         };
         Ok(PatchPath::Value {
@@ -499,6 +533,11 @@ impl<'t> Walk<'t> {
         self.lenient(LeniencyKind::Whitespace, start + same)
     }
 
+    /// Fails with what the grammar has left to the walk.
+    fn refuse<T>(&self) -> Result<T, ParseError> {
+        Err(explain::explain(self.text, self.options, self.start, self.end))
+    }
+
     fn lenient(&mut self, kind: LeniencyKind, offset: usize) -> Result<(), ParseError> {
         let leniency = Leniency { kind, offset };
         if self.options.mode == Mode::Strict {
@@ -507,6 +546,15 @@ impl<'t> Walk<'t> {
         self.leniencies.push(leniency);
         Ok(())
     }
+}
+
+/// ATTRNAME, with a `$` for the lenient mode.
+fn is_attr_name(text: &str) -> bool {
+    let first = text.strip_prefix('$').unwrap_or(text);
+    first.starts_with(|it: char| it.is_ascii_alphabetic())
+        && first
+            .bytes()
+            .all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'$'))
 }
 
 /// The grammar's `ws`.
