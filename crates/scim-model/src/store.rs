@@ -1,5 +1,8 @@
 //! The port: what the server asks of a store of SCIM resources, and of the directory of tenants.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};

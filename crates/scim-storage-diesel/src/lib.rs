@@ -185,6 +185,15 @@ impl DieselStore {
         })
     }
 
+    /// The statements that a list request becomes, and how the database would run them: for whoever
+    /// wonders why a filter is slow.
+    ///
+    /// # Errors
+    /// As for [`ResourceStore::list`].
+    pub fn explain(&self, tenant: TenantId, query: &Query) -> Result<Vec<Explained>, StoreError> {
+        self.read(|conn| read::explain(conn, &self.layouts, tenant, query))
+    }
+
     fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.read(work),
@@ -201,6 +210,15 @@ impl DieselStore {
             Database::Postgres(postgres) => postgres.write(work),
         }
     }
+}
+
+/// A statement and its plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// The text with the bound values written in, for people only.
+    pub sql: String,
+    /// The database's own words, line by line.
+    pub plan: Vec<String>,
 }
 
 impl ResourceStore for DieselStore {

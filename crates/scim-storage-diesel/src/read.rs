@@ -4,19 +4,21 @@
 //! sorting nor skipping ever touches a document.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use scim_model::Condition;
 use scim_model::store::{
     Include, Page, PageRequest, Position, Query, Reference, StoreError, Stored, TenantId,
 };
+use scim_model::{Condition, ResourceType};
 use uuid::Uuid;
 
+use crate::Explained;
 use crate::condition_sql::{Compiler, SortKey, SortKind};
 use crate::error::{Failure, unavailable};
 use crate::layout::Layout;
 use crate::layouts::Layouts;
-use crate::sql::{Conn, Sql};
+use crate::sql::{Conn, Dialect, Sql};
 use crate::write::time;
 
 type ResourceTypes = (BigInt, Binary, BigInt, BigInt, BigInt, Text);
@@ -82,31 +84,7 @@ pub(crate) fn list(
     query: &Query,
 ) -> Result<Page, Failure> {
     conn.snapshot(|conn| {
-        let mut targets = Vec::with_capacity(query.targets.len());
-        for (index, (resource_type, condition)) in query.targets.iter().enumerate() {
-            let layout = layouts.of(resource_type)?;
-            let path = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
-            let compiler = Compiler::new(conn.dialect(), tenant, layout, &query.base_url);
-            let sort = path.and_then(|it| compiler.sort_key(it));
-            let sort_needs_normal = compiler.needs_normal();
-            let sql = compiler.condition(condition);
-            targets.push(Target {
-                tenant,
-                layout,
-                condition,
-                sort_needs_normal,
-                needs_normal: compiler.needs_normal(),
-                count_needs_normal: {
-                    let compiler = Compiler::new(conn.dialect(), tenant, layout, &query.base_url);
-                    compiler.condition(condition);
-                    compiler.needs_normal()
-                },
-                sql,
-                sort,
-                descending: query.sort.as_ref().is_some_and(|it| it.descending),
-                include: narrowed(layout, query.include),
-            });
-        }
+        let targets = targets(conn.dialect(), layouts, tenant, query)?;
         match &query.page {
             PageRequest::Index { start_index, count } => {
                 index_page(conn, layouts, &targets, *start_index, *count)
@@ -118,6 +96,83 @@ pub(crate) fn list(
     })
 }
 
+/// The statements of a list request and the database's plan of each.
+pub(crate) fn explain(
+    conn: &mut Conn,
+    layouts: &Layouts,
+    tenant: TenantId,
+    query: &Query,
+) -> Result<Vec<Explained>, Failure> {
+    let (PageRequest::Index { count, .. } | PageRequest::Cursor { count, .. }) = query.page;
+    let mut statements = Vec::new();
+    for (index, target) in targets(conn.dialect(), layouts, tenant, query)?
+        .iter()
+        .enumerate()
+    {
+        match &query.page {
+            PageRequest::Index { start_index, .. } => {
+                let offset = start_index.saturating_sub(1);
+                statements.push(target.select(None, Direction::Forward, count.into(), offset));
+            }
+            PageRequest::Cursor { from, .. } => {
+                let backwards = from.as_ref().is_some_and(|it| it.backwards);
+                let direction = if backwards {
+                    Direction::Backward
+                } else {
+                    Direction::Forward
+                };
+                let from = from.as_ref().filter(|it| usize::from(it.target) == index);
+                let segments = target.segments(from, direction).into_iter();
+                statements.extend(segments.map(|it| target.select(Some(it), direction, count.into(), 0)));
+            }
+        }
+        statements.push(target.count_statement());
+    }
+    statements
+        .into_iter()
+        .map(|sql| {
+            let plan = match conn.dialect() {
+                Dialect::Sqlite => {
+                    let explain = Sql::new("EXPLAIN QUERY PLAN ").sql(sql.clone());
+                    let rows =
+                        conn.rows::<(BigInt, BigInt, BigInt, Text), (i64, i64, i64, String)>(&explain)?;
+                    rows.into_iter().map(|(.., detail)| detail).collect()
+                }
+                Dialect::Postgres => conn.rows::<Text, String>(&Sql::new("EXPLAIN ").sql(sql.clone()))?,
+            };
+            let sql = sql.readable();
+            Ok(Explained { sql, plan })
+        })
+        .collect()
+}
+
+/// What a query asks for, type by type.
+fn targets<'a>(
+    dialect: Dialect,
+    layouts: &'a Layouts,
+    tenant: TenantId,
+    query: &'a Query,
+) -> Result<Vec<Target<'a>>, Failure> {
+    let target = |(index, (resource_type, condition)): (usize, &'a (Arc<ResourceType>, Condition))| {
+        let layout = layouts.of(resource_type)?;
+        let compiler = || Compiler::new(dialect, tenant, layout, &query.base_url);
+        let (filtering, sorting) = (compiler(), compiler());
+        let path = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
+        Ok(Target {
+            tenant,
+            layout,
+            condition,
+            sql: filtering.condition(condition),
+            filter_needs_normal: filtering.needs_normal(),
+            sort: path.and_then(|it| sorting.sort_key(it)),
+            sort_needs_normal: sorting.needs_normal(),
+            descending: query.sort.as_ref().is_some_and(|it| it.descending),
+            include: narrowed(layout, query.include),
+        })
+    };
+    query.targets.iter().enumerate().map(target).collect()
+}
+
 /// The resources of one type that a query asks for.
 struct Target<'a> {
     tenant: TenantId,
@@ -127,8 +182,7 @@ struct Target<'a> {
     sort: Option<SortKey>,
     descending: bool,
     include: Include,
-    needs_normal: bool,
-    count_needs_normal: bool,
+    filter_needs_normal: bool,
     sort_needs_normal: bool,
 }
 
@@ -414,7 +468,7 @@ impl Target<'_> {
             Some(sort) => keys.sql(sort.sql.clone()).text(" AS sort_key"),
             None => keys.text("NULL AS sort_key"),
         };
-        keys = self.from(keys, self.needs_normal);
+        keys = self.from(keys, self.filter_needs_normal || self.sort_needs_normal);
         if let Some(segment) = segment {
             keys = keys.text(" AND ").sql(segment.sql);
         }
@@ -431,6 +485,8 @@ impl Target<'_> {
         .int(self.tenant.0)
         .text(" AND d.pk = k.pk");
         let select = order("k.sort_key", "k.pk", select);
+        // Whatever a client can vary would fill the cache of statements, and on PostgreSQL be planned
+        // without a look at the values.
         if self.is_unfiltered() && !self.sort_needs_normal {
             return select;
         }
@@ -441,17 +497,20 @@ impl Target<'_> {
         if *self.condition == Condition::Always(false) {
             return Ok(0);
         }
-        let sql = if self.is_unfiltered() {
-            Sql::new("SELECT CAST(coalesce(sum(number), 0) AS BIGINT) FROM resource_count WHERE tenant_id = ")
-                .int(self.tenant.0)
-                .text(" AND kind = ")
-                .int(self.layout.kind)
-        } else {
-            self.from(Sql::new("SELECT count(*)"), self.count_needs_normal)
-                .one_off()
-        };
-        let number = conn.row::<BigInt, i64>(&sql)?.unwrap_or(0);
+        let number = conn.row::<BigInt, i64>(&self.count_statement())?.unwrap_or(0);
         Ok(u64::try_from(number).unwrap_or(0))
+    }
+
+    fn count_statement(&self) -> Sql {
+        if !self.is_unfiltered() {
+            return self
+                .from(Sql::new("SELECT count(*)"), self.filter_needs_normal)
+                .one_off();
+        }
+        Sql::new("SELECT CAST(coalesce(sum(number), 0) AS BIGINT) FROM resource_count WHERE tenant_id = ")
+            .int(self.tenant.0)
+            .text(" AND kind = ")
+            .int(self.layout.kind)
     }
 
     fn is_unfiltered(&self) -> bool {

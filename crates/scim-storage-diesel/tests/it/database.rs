@@ -1,213 +1,103 @@
-//! A database for one test.
+//! A database for one test: a SQLite file, and on PostgreSQL a database of its own.
 
-use std::ops::Deref;
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use chrono::{DateTime, Utc};
-use scim_model::store::{
-    Include, MembersChange, MembersStep, NewResource, Page, PageRequest, Query, ResourceStore, Sort,
-    StoreError, Stored, TenantDirectory, TenantId, Update, Updated,
-};
-use scim_model::{Condition, Document, Policy, ResourceType, SchemaRegistry};
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+use scim_model::store::conformance::Fixture;
 use scim_storage_diesel::{DieselStore, StoreOptions};
-use serde_json::Value;
-use uuid::Uuid;
 
-/// A store of its own with one tenant.
+/// A database that is deleted when the test ends.
 pub(crate) struct Database {
-    pub(crate) store: DieselStore,
-    pub(crate) tenant: TenantId,
     pub(crate) url: String,
-    _files: tempfile::TempDir,
+    files: Option<tempfile::TempDir>,
+    dropped: Option<(String, String)>,
 }
 
-impl Deref for Database {
-    type Target = DieselStore;
-
-    fn deref(&self) -> &DieselStore {
-        &self.store
+/// Runs a test on a database of each kind.
+pub(crate) fn on_each(test: impl Fn(&Database)) {
+    test(&Database::sqlite());
+    if let Some(database) = Database::postgres() {
+        test(&database);
     }
 }
 
-pub(crate) const BASE: &str = "https://scim.example.com/scim/v2";
-
-pub(crate) fn user_type() -> Arc<ResourceType> {
-    SchemaRegistry::builtin()
-        .resource_type("User")
-        .expect("built in")
-        .clone()
-}
-
-pub(crate) fn group_type() -> Arc<ResourceType> {
-    SchemaRegistry::builtin()
-        .resource_type("Group")
-        .expect("built in")
-        .clone()
-}
-
-/// A time, in seconds after the tests' beginning.
-pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_700_000_000 + seconds, 0).expect("it is a time")
-}
-
-pub(crate) fn document(value: Value) -> Document {
-    let Value::Object(members) = value else {
-        panic!("{value} is no document");
-    };
-    Document(members)
+/// Runs a test with a store on each kind of database.
+pub(crate) fn with_each(test: impl Fn(&Fixture)) {
+    on_each(|database| test(&Fixture::new(&database.store(), "acme")));
 }
 
 impl Database {
     pub(crate) fn sqlite() -> Database {
-        Database::sqlite_with(&StoreOptions::default())
-    }
-
-    pub(crate) fn sqlite_with(options: &StoreOptions) -> Database {
-        let files = tempfile::tempdir().expect("a folder");
-        let url = format!("sqlite:{}", files.path().join("scim.db").display());
-        Database::open(url, files, options)
-    }
-
-    fn open(url: String, files: tempfile::TempDir, options: &StoreOptions) -> Database {
-        let store = DieselStore::open(&url, options).expect("it opens");
-        let tenant = store.create_tenant("acme", at(0)).expect("a tenant");
+        let files = tempfile::tempdir().expect("there is a folder for temporary files");
         Database {
-            store,
-            tenant,
-            url,
-            _files: files,
+            url: format!("sqlite:{}", files.path().join("scim.db").display()),
+            files: Some(files),
+            dropped: None,
         }
     }
 
-    pub(crate) fn add(&self, resource_type: &Arc<ResourceType>, value: Value) -> Result<Uuid, StoreError> {
-        self.add_with(resource_type, value, Vec::new())
-    }
-
-    pub(crate) fn add_with(
-        &self,
-        resource_type: &Arc<ResourceType>,
-        value: Value,
-        members: Vec<Uuid>,
-    ) -> Result<Uuid, StoreError> {
-        let id = Uuid::now_v7();
-        self.create(
-            self.tenant,
-            &NewResource {
-                resource_type: resource_type.clone(),
-                id,
-                now: at(1),
-                document: document(value),
-                members,
-            },
-        )?;
-        Ok(id)
-    }
-
-    pub(crate) fn read(&self, resource_type: &ResourceType, id: Uuid) -> Option<Stored> {
-        let include = Include {
-            members: true,
-            groups: true,
-        };
-        self.get(self.tenant, resource_type, id, include)
-            .expect("it reads")
-    }
-
-    pub(crate) fn replace(
-        &self,
-        resource_type: &Arc<ResourceType>,
-        id: Uuid,
-        expected_version: Option<i64>,
-        value: Value,
-    ) -> Result<Option<Updated>, StoreError> {
-        self.update(
-            self.tenant,
-            &Update {
-                resource_type: resource_type.clone(),
-                id,
-                expected_version,
-                now: at(2),
-                document: Some(document(value)),
-                members: MembersChange::None,
-                change: "{}".to_owned(),
-            },
-        )
-    }
-
-    pub(crate) fn change_members(
-        &self,
-        id: Uuid,
-        steps: Vec<MembersStep>,
-    ) -> Result<Option<Updated>, StoreError> {
-        self.update(
-            self.tenant,
-            &Update {
-                resource_type: group_type(),
-                id,
-                expected_version: None,
-                now: at(3),
-                document: None,
-                members: MembersChange::Steps(steps),
-                change: "{}".to_owned(),
-            },
-        )
-    }
-
-    pub(crate) fn search(
-        &self,
-        resource_type: &Arc<ResourceType>,
-        filter: &str,
-        sort_by: Option<(&str, bool)>,
-    ) -> Page {
-        self.page(
-            resource_type,
-            filter,
-            sort_by,
-            PageRequest::Index {
-                start_index: 1,
-                count: 1_000,
-            },
-        )
-    }
-
-    pub(crate) fn page(
-        &self,
-        resource_type: &Arc<ResourceType>,
-        filter: &str,
-        sort_by: Option<(&str, bool)>,
-        page: PageRequest,
-    ) -> Page {
-        let query = query(resource_type, filter, sort_by, page);
-        self.list(self.tenant, &query).expect("it lists")
-    }
-}
-
-pub(crate) fn query(
-    resource_type: &Arc<ResourceType>,
-    filter: &str,
-    sort_by: Option<(&str, bool)>,
-    page: PageRequest,
-) -> Query {
-    let sort = sort_by.map(|(path, descending)| {
-        let path = scim_filter::AttrPath::parse(path).expect("a path");
-        let path = resource_type.resolve(&path).expect("an attribute");
-        Sort {
-            paths: vec![Some(path)],
-            descending,
+    /// `None`, and a word about it, when no server is named.
+    pub(crate) fn postgres() -> Option<Database> {
+        static NAMED: OnceLock<Option<String>> = OnceLock::new();
+        let named = NAMED.get_or_init(|| {
+            let url = std::env::var("SCIM_TEST_POSTGRES_URL").ok();
+            if url.is_none() {
+                // Past the test harness, which would keep it to itself.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "left out: everything on PostgreSQL, for SCIM_TEST_POSTGRES_URL is not set"
+                );
+            }
+            url
+        });
+        let server = named.clone()?;
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("scim_test_{}_{number}", std::process::id());
+        let mut conn = PgConnection::establish(&server).expect("the PostgreSQL of the tests is there");
+        // The database's own collation must not matter: this one sorts `a` before `B`.
+        let icu = format!(
+            "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        );
+        if conn.batch_execute(&icu).is_err() {
+            conn.batch_execute(&format!(
+                "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"
+            ))
+            .expect("the user may create databases");
         }
-    });
-    Query {
-        targets: vec![(resource_type.clone(), condition(resource_type, filter))],
-        sort,
-        page,
-        include: Include::default(),
-        base_url: BASE.into(),
+        let (before, _) = server.rsplit_once('/').expect("the URL names a database");
+        Some(Database {
+            url: format!("{before}/{name}"),
+            files: None,
+            dropped: Some((server.clone(), name)),
+        })
+    }
+
+    pub(crate) fn store(&self) -> DieselStore {
+        self.store_with(&StoreOptions::default())
+    }
+
+    pub(crate) fn store_with(&self, options: &StoreOptions) -> DieselStore {
+        DieselStore::open(&self.url, options).expect("it opens")
+    }
+
+    /// The SQLite file.
+    pub(crate) fn file(&self) -> std::path::PathBuf {
+        self.files.as_ref().expect("it is SQLite").path().join("scim.db")
     }
 }
 
-pub(crate) fn condition(resource_type: &ResourceType, filter: &str) -> Condition {
-    if filter.is_empty() {
-        return Condition::Always(true);
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Some((server, name)) = &self.dropped {
+            let conn = PgConnection::establish(server);
+            if let Ok(mut conn) = conn {
+                // A test that failed may have left connections.
+                let _ = conn.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
+            }
+        }
     }
-    let filter = scim_filter::Filter::parse(filter).expect("a filter");
-    Condition::resolve(&filter, resource_type, Policy { lenient: true }).expect("a condition")
 }

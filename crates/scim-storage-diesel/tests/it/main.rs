@@ -1,4 +1,11 @@
-//! The store on SQLite, and on PostgreSQL when `SCIM_TEST_POSTGRES_URL` names one.
+//! The store on SQLite, and on PostgreSQL when `SCIM_TEST_POSTGRES_URL` names a server.
 
 mod database;
-mod resources;
+
+use database::on_each;
+use scim_model::store::conformance;
+
+#[test]
+fn the_rules_of_every_store() {
+    on_each(|database| conformance::check(&database.store()));
+}

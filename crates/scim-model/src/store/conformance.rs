@@ -1,0 +1,1292 @@
+//! What every store must do, as tests that an adapter runs on each of its databases.
+//!
+//! [`check`] panics with the name of the first case that does not hold.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use scim_filter::{AttrPath, Filter};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::condition::resolve_sort_by;
+use crate::document::Policy;
+use crate::schema::SchemaRegistry;
+
+/// A store with its directory of tenants.
+pub trait Store: ResourceStore + TenantDirectory {}
+
+impl<T: ResourceStore + TenantDirectory> Store for T {}
+
+/// One tenant of a store, and short ways to use it.
+pub struct Fixture<'a> {
+    /// The store.
+    pub store: &'a dyn Store,
+    /// A tenant that nothing else uses.
+    pub tenant: TenantId,
+    /// `User` of the built-in schemas.
+    pub user: Arc<ResourceType>,
+    /// `Group` of the built-in schemas.
+    pub group: Arc<ResourceType>,
+}
+
+/// Runs every case, each with a tenant of its own. The store must know the built-in resource types
+/// and hold `Group.displayName` unique.
+pub fn check(store: &dyn Store) {
+    for (name, case) in CASES {
+        let result =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&Fixture::new(store, name))));
+        if let Err(panic) = result {
+            let message = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            panic!("{name}: {}", message.unwrap_or("panicked"));
+        }
+    }
+}
+
+type Case = (&'static str, fn(&Fixture));
+
+const CASES: &[Case] = &[
+    ("what was created is read back", what_was_created_is_read_back),
+    ("a name is taken in any case", a_name_is_taken_in_any_case),
+    ("long names are told apart", long_names_are_told_apart),
+    ("an update moves the version on", an_update_moves_the_version_on),
+    (
+        "what does not change is not written",
+        what_does_not_change_is_not_written,
+    ),
+    (
+        "members come in order of joining",
+        members_come_in_order_of_joining,
+    ),
+    ("members are changed in steps", members_are_changed_in_steps),
+    ("members must exist", members_must_exist),
+    (
+        "a deleted member leaves its groups",
+        a_deleted_member_leaves_its_groups,
+    ),
+    (
+        "a deleted group leaves its members",
+        a_deleted_group_leaves_its_members,
+    ),
+    (
+        "a renamed member moves its groups on",
+        a_renamed_member_moves_its_groups_on,
+    ),
+    ("references are those that exist", references_are_those_that_exist),
+    ("totals are exact", totals_are_exact),
+    ("filters find what they mean", filters_find_what_they_mean),
+    ("filters find memberships", filters_find_memberships),
+    ("filters find id and meta", filters_find_id_and_meta),
+    (
+        "sorting puts missing values last",
+        sorting_puts_missing_values_last,
+    ),
+    ("sorting takes the primary value", sorting_takes_the_primary_value),
+    ("cursors walk forward and back", cursors_walk_forward_and_back),
+    ("cursors survive deletions", cursors_survive_deletions),
+    (
+        "a query over types lists type by type",
+        a_query_over_types_lists_type_by_type,
+    ),
+    ("tenants do not see each other", tenants_do_not_see_each_other),
+    (
+        "derived attributes come when asked for",
+        derived_attributes_come_when_asked_for,
+    ),
+    ("tokens belong to tenants", tokens_belong_to_tenants),
+    ("a deleted tenant leaves nothing", a_deleted_tenant_leaves_nothing),
+];
+
+/// What stands before the endpoint in locations.
+pub const BASE_URL: &str = "https://scim.example.com/scim/v2";
+
+/// A time, in seconds after an arbitrary beginning.
+pub fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000 + seconds, 123_000_000).expect("it is a time")
+}
+
+/// A document from JSON.
+pub fn document(value: Value) -> Document {
+    match value {
+        Value::Object(members) => Document(members),
+        other => panic!("{other} is no document"),
+    }
+}
+
+impl<'a> Fixture<'a> {
+    /// With a new tenant whose name starts with `name`.
+    pub fn new(store: &'a dyn Store, name: &str) -> Fixture<'a> {
+        let name = format!("{name} {}", Uuid::now_v7());
+        let tenant = store.create_tenant(&name, at(0)).expect("the tenant is new");
+        let registry = SchemaRegistry::builtin();
+        let of = |name| registry.resource_type(name).expect("it is built in").clone();
+        Fixture {
+            store,
+            tenant,
+            user: of("User"),
+            group: of("Group"),
+        }
+    }
+
+    /// Creates a resource.
+    pub fn add(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        value: Value,
+        members: &[Uuid],
+    ) -> Result<Uuid, StoreError> {
+        let id = Uuid::now_v7();
+        let new = NewResource {
+            resource_type: resource_type.clone(),
+            id,
+            now: at(1),
+            document: document(value),
+            members: members.to_vec(),
+        };
+        self.store.create(self.tenant, &new).map(|()| id)
+    }
+
+    /// Creates a user.
+    pub fn add_user(&self, user_name: &str) -> Uuid {
+        self.add(&self.user, json!({ "userName": user_name }), &[])
+            .expect("the name is free")
+    }
+
+    /// Creates a group.
+    pub fn add_group(&self, display_name: &str, members: &[Uuid]) -> Uuid {
+        self.add(&self.group, json!({ "displayName": display_name }), members)
+            .expect("the name is free")
+    }
+
+    /// Reads a resource with everything.
+    pub fn read(&self, resource_type: &ResourceType, id: Uuid) -> Option<Stored> {
+        let include = Include {
+            members: true,
+            groups: true,
+        };
+        self.store
+            .get(self.tenant, resource_type, id, include)
+            .expect("the store is there")
+    }
+
+    /// The version of a resource that exists.
+    pub fn version(&self, resource_type: &ResourceType, id: Uuid) -> i64 {
+        self.read(resource_type, id).expect("it exists").version
+    }
+
+    /// Replaces a document.
+    pub fn replace(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        id: Uuid,
+        expected_version: Option<i64>,
+        value: Value,
+    ) -> Result<Option<Updated>, StoreError> {
+        let update = Update {
+            resource_type: resource_type.clone(),
+            id,
+            expected_version,
+            now: at(2),
+            document: Some(document(value)),
+            members: MembersChange::None,
+            change: "{}".to_owned(),
+        };
+        self.store.update(self.tenant, &update)
+    }
+
+    /// Changes members.
+    pub fn change_members(&self, id: Uuid, steps: Vec<MembersStep>) -> Result<Option<Updated>, StoreError> {
+        let update = Update {
+            resource_type: self.group.clone(),
+            id,
+            expected_version: None,
+            now: at(3),
+            document: None,
+            members: MembersChange::Steps(steps),
+            change: "{}".to_owned(),
+        };
+        self.store.update(self.tenant, &update)
+    }
+
+    /// Deletes whatever version there is.
+    pub fn delete(&self, resource_type: &ResourceType, id: Uuid) -> bool {
+        self.store
+            .delete(self.tenant, resource_type, id, None, at(4))
+            .expect("the store is there")
+    }
+
+    /// The ids of a group's members, in order.
+    pub fn members(&self, id: Uuid) -> Vec<Uuid> {
+        let group = self.read(&self.group, id).expect("it exists");
+        ids(&group.members.expect("members were asked for"))
+    }
+
+    /// A query for one type; an empty filter is none, `-` before the sort path means descending.
+    pub fn query(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        filter: &str,
+        sort_by: &str,
+        page: PageRequest,
+    ) -> Query {
+        self.query_over(std::slice::from_ref(resource_type), filter, sort_by, page)
+    }
+
+    /// A query over several types.
+    pub fn query_over(
+        &self,
+        resource_types: &[Arc<ResourceType>],
+        filter: &str,
+        sort_by: &str,
+        page: PageRequest,
+    ) -> Query {
+        let conditions = if filter.is_empty() {
+            vec![Condition::Always(true); resource_types.len()]
+        } else {
+            let parsed = Filter::parse(filter).expect("it is a filter");
+            let lenient = Policy { lenient: true };
+            Condition::resolve_for_all(&parsed, resource_types, lenient).expect("it fits the schemas")
+        };
+        let (path, descending) = match sort_by.strip_prefix('-') {
+            Some(path) => (path, true),
+            None => (sort_by, false),
+        };
+        let sort = (!path.is_empty()).then(|| {
+            let path = AttrPath::parse(path).expect("it is a path");
+            Sort {
+                paths: resolve_sort_by(&path, resource_types).expect("it fits the schemas"),
+                descending,
+            }
+        });
+        Query {
+            targets: resource_types.iter().cloned().zip(conditions).collect(),
+            sort,
+            page,
+            include: Include::default(),
+            base_url: BASE_URL.into(),
+        }
+    }
+
+    /// Everything that matches.
+    pub fn search(&self, resource_type: &Arc<ResourceType>, filter: &str, sort_by: &str) -> Page {
+        let query = self.query(resource_type, filter, sort_by, EVERYTHING);
+        self.store.list(self.tenant, &query).expect("the store is there")
+    }
+
+    /// The `userName`s, or `displayName`s of groups, of what matches.
+    pub fn names(&self, resource_type: &Arc<ResourceType>, filter: &str, sort_by: &str) -> Vec<String> {
+        names(&self.search(resource_type, filter, sort_by))
+    }
+}
+
+const EVERYTHING: PageRequest = PageRequest::Index {
+    start_index: 1,
+    count: 1_000,
+};
+
+fn ids(references: &[Reference]) -> Vec<Uuid> {
+    references.iter().map(|it| it.id).collect()
+}
+
+fn names(page: &Page) -> Vec<String> {
+    page.resources.iter().map(name).collect()
+}
+
+fn name(stored: &Stored) -> String {
+    let document: Value = serde_json::from_str(&stored.document).expect("documents are JSON");
+    let name = document.get("userName").or(document.get("displayName"));
+    name.and_then(Value::as_str).expect("it has a name").to_owned()
+}
+
+fn what_was_created_is_read_back(it: &Fixture) {
+    let id = Uuid::now_v7();
+    let new = NewResource {
+        resource_type: it.user.clone(),
+        id,
+        now: DateTime::from_timestamp(1_700_000_000, 123_999_999).expect("it is a time"),
+        document: document(json!({"userName": "Ünal", "active": true, "title": "\"%_\\ \u{1F600}"})),
+        members: Vec::new(),
+    };
+    it.store.create(it.tenant, &new).expect("nothing is in the way");
+    let stored = it.read(&it.user, id).expect("it was created");
+    assert_eq!(
+        (stored.id, stored.version, &*stored.resource_type),
+        (id, 1, "User")
+    );
+    assert_eq!(
+        stored.created,
+        DateTime::from_timestamp(1_700_000_000, 123_000_000).expect("a time")
+    );
+    assert_eq!(stored.last_modified, stored.created);
+    assert_eq!(stored.document, new.document.to_stored_json(&it.user));
+    assert_eq!(stored.groups, Some(Vec::new()));
+    assert_eq!(stored.members, None);
+    assert!(it.read(&it.group, id).is_none(), "a user is no group");
+    assert!(it.read(&it.user, Uuid::now_v7()).is_none());
+}
+
+fn expect_taken<T: std::fmt::Debug>(attribute: &str, result: Result<T, StoreError>) {
+    match result {
+        Err(StoreError::Conflict { attribute: found }) => assert_eq!(found, attribute),
+        other => panic!("expected `{attribute}` to be taken, not {other:?}"),
+    }
+}
+
+fn a_name_is_taken_in_any_case(it: &Fixture) {
+    let jensen = it.add_user("Bjensen");
+    expect_taken("userName", it.add(&it.user, json!({"userName": "BJENSEN"}), &[]));
+    it.add_user("straße");
+    expect_taken("userName", it.add(&it.user, json!({"userName": "STRASSE"}), &[]));
+    let smith = it.add_user("smith");
+    expect_taken(
+        "userName",
+        it.replace(&it.user, smith, None, json!({"userName": "bJensen"})),
+    );
+    assert_eq!(it.version(&it.user, smith), 1, "a failed update changes nothing");
+    let own = it.replace(&it.user, jensen, Some(1), json!({"userName": "bjensen"}));
+    assert!(own.expect("its own name is free").expect("it exists").changed);
+    assert!(it.delete(&it.user, jensen));
+    it.add_user("bjensen");
+
+    it.add_group("Tour Guides", &[]);
+    expect_taken(
+        "displayName",
+        it.add(&it.group, json!({"displayName": "tour guides"}), &[]),
+    );
+    it.add_user("Tour Guides");
+    assert_eq!(it.search(&it.user, "", "").total, 4);
+}
+
+fn long_names_are_told_apart(it: &Fixture) {
+    let long = "ß".repeat(1_500);
+    let names = [&long[..], &format!("{long}a"), &format!("{long}b"), "b"];
+    for name in names {
+        it.add_user(name);
+    }
+    expect_taken(
+        "userName",
+        it.add(&it.user, json!({"userName": "SS".repeat(1_500)}), &[]),
+    );
+    for name in names {
+        assert_eq!(it.names(&it.user, &format!("userName eq \"{name}\""), ""), [name]);
+    }
+    let find = |filter: &str| it.search(&it.user, filter, "").total;
+    assert_eq!(find(&format!("userName sw \"{}\"", &long[..200])), 3);
+    assert_eq!(find(&format!("userName sw \"{long}\"")), 3);
+    assert_eq!(find(&format!("userName ge \"{long}\"")), 3);
+    assert_eq!(find("userName ew \"sb\""), 1);
+    assert_eq!(find("userName co \"sb\""), 1);
+    assert_eq!(
+        find("userName co \"0\" or userName co \"1\" or userName co \"2\""),
+        0
+    );
+    assert_eq!(find("not (userName co \"ss\")"), 1);
+}
+
+fn an_update_moves_the_version_on(it: &Fixture) {
+    let id = it.add_user("bjensen");
+    let updated = it
+        .replace(
+            &it.user,
+            id,
+            Some(1),
+            json!({"userName": "bjensen", "title": "Guide"}),
+        )
+        .expect("nothing is in the way")
+        .expect("it exists");
+    assert_eq!(
+        updated,
+        Updated {
+            version: 2,
+            last_modified: at(2),
+            changed: true
+        }
+    );
+    let stored = it.read(&it.user, id).expect("it exists");
+    assert_eq!(
+        (stored.version, stored.last_modified, stored.created),
+        (2, at(2), at(1))
+    );
+    assert!(stored.document.contains("Guide"));
+    let stale = it.replace(&it.user, id, Some(1), json!({"userName": "other"}));
+    assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
+    assert_eq!(it.names(&it.user, "title eq \"guide\"", ""), ["bjensen"]);
+    assert_eq!(it.names(&it.user, "userName eq \"other\"", ""), [""; 0]);
+    let missing = it.replace(&it.user, Uuid::now_v7(), None, json!({"userName": "x"}));
+    assert!(matches!(missing, Ok(None)), "{missing:?}");
+    let stale = it.store.delete(it.tenant, &it.user, id, Some(1), at(4));
+    assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
+    assert!(matches!(
+        it.store.delete(it.tenant, &it.user, id, Some(2), at(4)),
+        Ok(true)
+    ));
+    assert!(!it.delete(&it.user, id));
+}
+
+fn what_does_not_change_is_not_written(it: &Fixture) {
+    let id = it
+        .add(&it.user, json!({"userName": "bjensen", "title": "Guide"}), &[])
+        .expect("it is new");
+    let same = it
+        .replace(
+            &it.user,
+            id,
+            Some(1),
+            json!({"title": "Guide", "userName": "bjensen"}),
+        )
+        .expect("nothing is in the way")
+        .expect("it exists");
+    assert_eq!(
+        same,
+        Updated {
+            version: 1,
+            last_modified: at(1),
+            changed: false
+        }
+    );
+    let group = it.add_group("Guides", &[id]);
+    for steps in [
+        vec![],
+        vec![MembersStep::Add(vec![id])],
+        vec![MembersStep::Remove(vec![Uuid::now_v7()])],
+        vec![MembersStep::ReplaceAll(vec![id])],
+    ] {
+        let same = it
+            .change_members(group, steps.clone())
+            .expect("nothing is in the way")
+            .expect("it exists");
+        assert_eq!((same.version, same.changed), (1, false), "{steps:?}");
+    }
+    assert_eq!(it.version(&it.group, group), 1);
+}
+
+fn members_come_in_order_of_joining(it: &Fixture) {
+    let users: Vec<Uuid> = (0..6)
+        .map(|number| it.add_user(&format!("user{number}")))
+        .collect();
+    let group = it.add_group("Guides", &[users[4], users[1], users[4]]);
+    assert_eq!(it.members(group), [users[4], users[1]]);
+    let updated = it.change_members(group, vec![MembersStep::Add(vec![users[3], users[1], users[0]])]);
+    assert_eq!(updated.expect("they exist").expect("it exists").version, 2);
+    assert_eq!(it.members(group), [users[4], users[1], users[3], users[0]]);
+    let other = it.add_group("Others", &[group, users[0]]);
+    let member = it
+        .read(&it.group, other)
+        .expect("it exists")
+        .members
+        .expect("asked for")
+        .remove(0);
+    let expected = Reference {
+        id: group,
+        resource_type: "Group".into(),
+        display: Some("Guides".to_owned()),
+    };
+    assert_eq!(member, expected);
+    let groups = it
+        .read(&it.user, users[0])
+        .expect("it exists")
+        .groups
+        .expect("asked for");
+    assert_eq!(
+        ids(&groups).into_iter().collect::<BTreeSet<_>>(),
+        BTreeSet::from([group, other])
+    );
+    let before = it.version(&it.user, users[0]);
+    it.change_members(other, vec![MembersStep::Remove(vec![users[0]])])
+        .expect("it exists");
+    assert_eq!(
+        it.version(&it.user, users[0]),
+        before,
+        "a membership is no part of the user"
+    );
+    assert_eq!(it.members(other), [group]);
+}
+
+fn members_are_changed_in_steps(it: &Fixture) {
+    let users: Vec<Uuid> = (0..4)
+        .map(|number| it.add_user(&format!("user{number}")))
+        .collect();
+    let group = it.add_group("Guides", &[users[0], users[1]]);
+    let change = |steps| {
+        let updated = it
+            .change_members(group, steps)
+            .expect("they exist")
+            .expect("it exists");
+        assert!(updated.changed);
+        it.members(group)
+    };
+    let remove_all_add = vec![MembersStep::RemoveAll, MembersStep::Add(vec![users[2]])];
+    assert_eq!(change(remove_all_add), [users[2]]);
+    let add_remove = vec![
+        MembersStep::Add(vec![users[3], users[0]]),
+        MembersStep::Remove(vec![users[2]]),
+    ];
+    assert_eq!(change(add_remove), [users[3], users[0]]);
+    let replace = vec![MembersStep::ReplaceAll(vec![users[1], users[0]])];
+    assert_eq!(change(replace), [users[0], users[1]], "who stays keeps the place");
+    assert_eq!(
+        change(vec![MembersStep::ReplaceAll(Vec::new())]),
+        Vec::<Uuid>::new()
+    );
+    assert_eq!(it.version(&it.group, group), 5);
+    assert_eq!(it.read(&it.group, group).expect("it exists").last_modified, at(3));
+}
+
+fn members_must_exist(it: &Fixture) {
+    let (known, unknown) = (it.add_user("bjensen"), Uuid::now_v7());
+    let refused = |result: Result<Option<Updated>, StoreError>| match result {
+        Err(StoreError::UnknownMembers(ids)) => assert_eq!(ids, [unknown]),
+        other => panic!("expected unknown members, not {other:?}"),
+    };
+    refused(
+        it.add(&it.group, json!({"displayName": "a"}), &[known, unknown])
+            .map(|_| None),
+    );
+    let group = it.add_group("a", &[]);
+    refused(it.change_members(group, vec![MembersStep::Add(vec![unknown, known])]));
+    refused(it.change_members(group, vec![MembersStep::ReplaceAll(vec![known, unknown])]));
+    assert_eq!((it.members(group), it.version(&it.group, group)), (Vec::new(), 1));
+    let missing = it.change_members(unknown, vec![MembersStep::Add(vec![known])]);
+    assert!(matches!(missing, Ok(None)), "{missing:?}");
+}
+
+fn a_deleted_member_leaves_its_groups(it: &Fixture) {
+    let (one, two) = (it.add_user("one"), it.add_user("two"));
+    let groups = [it.add_group("a", &[one, two]), it.add_group("b", &[one])];
+    let other = it.add_group("c", &[two]);
+    assert!(it.delete(&it.user, one));
+    assert_eq!(it.members(groups[0]), [two]);
+    assert!(it.members(groups[1]).is_empty());
+    for group in groups {
+        let stored = it.read(&it.group, group).expect("it exists");
+        assert_eq!((stored.version, stored.last_modified), (2, at(4)));
+    }
+    assert_eq!(it.version(&it.group, other), 1);
+}
+
+fn a_deleted_group_leaves_its_members(it: &Fixture) {
+    let user = it.add_user("one");
+    let inner = it.add_group("inner", &[user]);
+    let outer = it.add_group("outer", &[inner]);
+    assert!(it.delete(&it.group, inner));
+    assert_eq!(
+        it.read(&it.user, user).expect("it exists").groups,
+        Some(Vec::new())
+    );
+    assert_eq!((it.members(outer), it.version(&it.group, outer)), (Vec::new(), 2));
+    assert_eq!(it.search(&it.group, "", "").total, 1);
+}
+
+fn a_renamed_member_moves_its_groups_on(it: &Fixture) {
+    let user = it.add_user("bjensen");
+    let group = it.add_group("Guides", &[user]);
+    let display = || {
+        let stored = it.read(&it.group, group).expect("it exists");
+        (
+            stored.version,
+            stored
+                .members
+                .expect("asked for")
+                .remove(0)
+                .display
+                .expect("it has one"),
+        )
+    };
+    let replace = |value| {
+        it.replace(&it.user, user, None, value)
+            .expect("nothing is in the way")
+    };
+    replace(json!({"userName": "bjensen", "title": "Guide"}));
+    assert_eq!(
+        display(),
+        (1, "bjensen".to_owned()),
+        "nothing that the group shows has changed"
+    );
+    replace(json!({"userName": "babs", "title": "Guide"}));
+    assert_eq!(display(), (2, "babs".to_owned()));
+    replace(json!({"userName": "babs", "displayName": "Babs Jensen"}));
+    assert_eq!(display(), (3, "Babs Jensen".to_owned()));
+    replace(json!({"userName": "bjensen", "displayName": "Babs Jensen"}));
+    assert_eq!(display(), (3, "Babs Jensen".to_owned()));
+}
+
+fn references_are_those_that_exist(it: &Fixture) {
+    let user = it
+        .add(
+            &it.user,
+            json!({"userName": "bjensen", "displayName": "Babs"}),
+            &[],
+        )
+        .expect("it is new");
+    let group = it.add_group("Guides", &[]);
+    let mut found = it
+        .store
+        .references(it.tenant, &[user, Uuid::now_v7(), group])
+        .expect("the store is there");
+    found.sort_by_key(|it| it.id);
+    let shown: Vec<_> = found
+        .iter()
+        .map(|it| (it.id, &*it.resource_type, it.display.as_deref()))
+        .collect();
+    assert_eq!(
+        shown,
+        [(user, "User", Some("Babs")), (group, "Group", Some("Guides"))]
+    );
+    assert_eq!(
+        it.store.references(it.tenant, &[]).expect("the store is there"),
+        []
+    );
+}
+
+fn totals_are_exact(it: &Fixture) {
+    let users: Vec<Uuid> = (0..25)
+        .map(|number| it.add_user(&format!("user{number:02}")))
+        .collect();
+    let page = |filter: &str, start_index, count| {
+        let query = it.query(&it.user, filter, "", PageRequest::Index { start_index, count });
+        let page = it.store.list(it.tenant, &query).expect("the store is there");
+        assert!(
+            page.next.is_none() && page.previous.is_none(),
+            "there are no cursors here"
+        );
+        (
+            page.total,
+            page.resources.iter().map(|it| it.id).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(page("", 1, 10), (25, users[..10].to_vec()));
+    assert_eq!(page("", 21, 10), (25, users[20..].to_vec()));
+    assert_eq!(page("", 26, 10), (25, Vec::new()));
+    assert_eq!(page("", u64::MAX, 10), (25, Vec::new()));
+    assert_eq!(page("", 0, 3), (25, users[..3].to_vec()), "less than 1 is 1");
+    assert_eq!(page("", 1, 0), (25, Vec::new()));
+    assert_eq!(page("userName sw \"user0\"", 1, 4), (10, users[..4].to_vec()));
+    assert_eq!(page("userName sw \"user0\"", 9, 4), (10, users[8..10].to_vec()));
+    assert_eq!(page("userName sw \"user0\"", 11, 4), (10, Vec::new()));
+    assert_eq!(page("userName sw \"user0\"", 1, 0), (10, Vec::new()));
+    assert_eq!(page("userName eq \"nobody\"", 1, 10), (0, Vec::new()));
+    assert!(it.delete(&it.user, users[0]));
+    assert_eq!(page("", 1, 1), (24, vec![users[1]]));
+    expect_taken("userName", it.add(&it.user, json!({"userName": "user01"}), &[]));
+    assert_eq!(page("", 1, 0), (24, Vec::new()), "a failed create counts nothing");
+}
+
+fn filters_find_what_they_mean(it: &Fixture) {
+    let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    let users = [
+        json!({"userName": "A", "active": true, "externalId": "Ext1", "displayName": "100%",
+            "name": {"familyName": "Jensen", "givenName": "Barbara"},
+            "emails": [{"value": "a@example.com", "type": "work", "primary": true}, {"value": "a@home.org", "type": "home"}],
+            enterprise: {"employeeNumber": "0042", "manager": {"value": "26118915-6090-4610-87e4-49d8ca9f808d"}}}),
+        json!({"userName": "b", "active": false, "title": "", "displayName": "10_%",
+            "emails": [{"value": "b@example.com", "type": "home"}], "nickName": "Émile"}),
+        json!({"userName": "C'); DROP TABLE resource; --", "title": "it's \"quoted\" \\ 100%",
+            "addresses": [{"type": "work", "locality": "Berlin"}, {"type": "home", "locality": "Bonn"}]}),
+    ];
+    for user in users {
+        it.add(&it.user, user, &[]).expect("it is new");
+    }
+    let all = "abc";
+    for (filter, expected) in [
+        ("userName eq \"a\"", "a"),
+        ("userName ne \"a\"", "bc"),
+        ("userName co \"'); drop\"", "c"),
+        ("userName gt \"a\"", "bc"),
+        ("userName le \"b\"", "ab"),
+        ("externalId eq \"Ext1\"", "a"),
+        ("externalId eq \"ext1\"", ""),
+        ("externalId eq null", "bc"),
+        ("active eq true", "a"),
+        ("active eq false", "b"),
+        ("active ne true", "bc"),
+        ("not (active pr)", "c"),
+        ("displayName co \"%\"", "ab"),
+        ("displayName sw \"10_\"", "b"),
+        ("displayName ew \"_%\"", "b"),
+        ("title co \"\\\\ 100%\"", "c"),
+        ("title co \"it's \\\"quoted\\\"\"", "c"),
+        ("title pr", "c"),
+        ("title eq \"\"", "b"),
+        ("title eq null", "a"),
+        ("nickName eq \"éMILE\"", "b"),
+        ("nickName eq \"e\u{301}mile\"", "b"),
+        ("name.familyName eq \"jensen\"", "a"),
+        ("name.givenName sw \"barb\"", "a"),
+        ("name pr", "a"),
+        ("not (name pr)", "bc"),
+        ("emails co \"EXAMPLE\"", "ab"),
+        ("emails.value eq \"a@home.org\"", "a"),
+        ("emails.type eq \"home\"", "ab"),
+        ("emails pr", "ab"),
+        ("emails[type eq \"work\" and value co \"example\"]", "a"),
+        ("emails[type eq \"home\" and value co \"example\"]", "b"),
+        ("emails[type eq \"work\" or value sw \"b\"]", "ab"),
+        ("emails[not (type eq \"work\")]", "ab"),
+        ("not (emails[type eq \"work\"])", "bc"),
+        ("emails[primary eq false]", "ab"),
+        ("emails[primary eq true]", "a"),
+        ("emails.value ne \"a@home.org\"", "bc"),
+        ("addresses[type eq \"home\" and locality eq \"berlin\"]", ""),
+        ("addresses[type eq \"work\" and locality eq \"berlin\"]", "c"),
+        ("addresses.locality sw \"b\"", "c"),
+        ("schemas eq \"urn:ietf:params:scim:schemas:core:2.0:User\"", all),
+        (
+            "schemas eq \"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User\"",
+            "a",
+        ),
+        (
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber eq \"0042\"",
+            "a",
+        ),
+        (
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager eq \"26118915-6090-4610-87e4-49d8ca9f808d\"",
+            "a",
+        ),
+        (
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value sw \"26\" and active eq true",
+            "a",
+        ),
+        (
+            "(userName eq \"a\" or userName eq \"b\") and not (active eq true)",
+            "b",
+        ),
+        ("userName eq \"a\" and userName eq \"b\"", ""),
+    ] {
+        let page = it.search(&it.user, filter, "");
+        let found: String = names(&page).iter().map(|it| it[..1].to_lowercase()).collect();
+        assert_eq!(found, expected, "{filter}");
+        assert_eq!(page.total, expected.len() as u64, "{filter}");
+        let query = it.query(
+            &it.user,
+            filter,
+            "",
+            PageRequest::Index {
+                start_index: 1,
+                count: 0,
+            },
+        );
+        let counted = it
+            .store
+            .list(it.tenant, &query)
+            .expect("the store is there")
+            .total;
+        assert_eq!(counted, expected.len() as u64, "{filter}");
+    }
+}
+
+fn filters_find_memberships(it: &Fixture) {
+    let one = it
+        .add(
+            &it.user,
+            json!({"userName": "one", "displayName": "The One"}),
+            &[],
+        )
+        .expect("it is new");
+    let two = it.add_user("two");
+    let inner = it.add_group("inner", &[one]);
+    it.add_group("outer", &[inner, two]);
+    it.add_group("none", &[]);
+    for (filter, expected) in [
+        (format!("members.value eq \"{one}\""), "inner"),
+        (format!("members eq \"{one}\""), "inner"),
+        (format!("members ne \"{one}\""), "none outer"),
+        (
+            format!("members[value eq \"{two}\" and type eq \"User\"]"),
+            "outer",
+        ),
+        (format!("members[value eq \"{two}\" and type eq \"group\"]"), ""),
+        (
+            format!("members[value eq \"{one}\" or value eq \"{two}\"]"),
+            "inner outer",
+        ),
+        (format!("members.$ref eq \"{BASE_URL}/Users/{one}\""), "inner"),
+        (format!("members.$ref eq \"{BASE_URL}/Groups/{one}\""), ""),
+        (format!("members.$ref sw \"{BASE_URL}/Groups/\""), "outer"),
+        ("members.type eq \"Group\"".to_owned(), "outer"),
+        ("members.display co \"ONE\"".to_owned(), "inner"),
+        ("members.display eq \"one\"".to_owned(), ""),
+        ("members.display eq \"two\"".to_owned(), "outer"),
+        ("members.display sw \"inn\"".to_owned(), "outer"),
+        ("members pr".to_owned(), "inner outer"),
+        ("not (members pr)".to_owned(), "none"),
+        ("members eq null".to_owned(), "none"),
+        ("members[not (type eq \"User\")]".to_owned(), "outer"),
+        (
+            format!("not (members[value eq \"{one}\"]) and members pr"),
+            "outer",
+        ),
+    ] {
+        let mut found = it.names(&it.group, &filter, "");
+        found.sort();
+        assert_eq!(found.join(" "), expected, "{filter}");
+    }
+    let outer = it
+        .search(&it.group, "displayName eq \"outer\"", "")
+        .resources
+        .remove(0)
+        .id;
+    for (filter, expected) in [
+        (format!("groups.value eq \"{inner}\""), "one"),
+        (format!("groups eq \"{outer}\""), "two"),
+        (format!("groups.$ref eq \"{BASE_URL}/Groups/{outer}\""), "two"),
+        ("groups.display eq \"INNER\"".to_owned(), "one"),
+        (
+            "groups[display sw \"out\" and type eq \"direct\"]".to_owned(),
+            "two",
+        ),
+        ("groups pr".to_owned(), "one two"),
+        (format!("groups ne \"{inner}\""), "two"),
+    ] {
+        assert_eq!(it.names(&it.user, &filter, "").join(" "), expected, "{filter}");
+    }
+}
+
+fn filters_find_id_and_meta(it: &Fixture) {
+    let (one, two) = (it.add_user("one"), it.add_user("two"));
+    it.replace(&it.user, two, None, json!({"userName": "two", "title": "x"}))
+        .expect("it exists");
+    let id = one.to_string();
+    for (filter, expected) in [
+        (format!("id eq \"{id}\""), "one"),
+        (format!("id eq \"{}\"", id.to_uppercase()), ""),
+        (format!("id ne \"{id}\""), "two"),
+        (
+            format!("id sw \"{}\"", &id[..30]),
+            if two.to_string()[..30] == id[..30] {
+                "one two"
+            } else {
+                "one"
+            },
+        ),
+        (format!("id ew \"{}\"", &id[25..]), "one"),
+        (format!("id co \"{}\"", &id[20..]), "one"),
+        (format!("id ge \"{two}\""), "two"),
+        ("id eq \"no uuid\"".to_owned(), ""),
+        ("id pr".to_owned(), "one two"),
+        (
+            "meta.created eq \"2023-11-14T22:13:21.123Z\"".to_owned(),
+            "one two",
+        ),
+        (
+            "meta.created eq \"2023-11-14T23:13:21.1239+01:00\"".to_owned(),
+            "one two",
+        ),
+        ("meta.created gt \"2023-11-14T22:13:21.123Z\"".to_owned(), ""),
+        (
+            "meta.lastModified gt \"2023-11-14T22:13:21.123Z\"".to_owned(),
+            "two",
+        ),
+        ("meta.lastModified lt \"2023-11-14T22:13:22Z\"".to_owned(), "one"),
+        ("meta.version eq \"W/\\\"2\\\"\"".to_owned(), "two"),
+        ("meta.version eq \"2\"".to_owned(), ""),
+        ("meta.version co \"1\"".to_owned(), "one"),
+        ("meta.resourceType eq \"User\"".to_owned(), "one two"),
+        (format!("meta.location eq \"{BASE_URL}/Users/{two}\""), "two"),
+        (format!("meta.location ew \"{id}\""), "one"),
+        ("meta.location co \"/Groups/\"".to_owned(), ""),
+    ] {
+        assert_eq!(it.names(&it.user, &filter, "").join(" "), expected, "{filter}");
+    }
+}
+
+fn sorting_puts_missing_values_last(it: &Fixture) {
+    for (user_name, family_name, title) in [
+        ("a", Some("b"), None),
+        ("b", None, Some("ä")),
+        ("c", Some("B"), Some("Z")),
+        ("d", Some("A"), None),
+        ("e", None, Some("z")),
+    ] {
+        let mut user = json!({"userName": user_name, "active": user_name < "c"});
+        if let Some(name) = family_name {
+            user["name"] = json!({"familyName": name});
+        }
+        if let Some(title) = title {
+            user["title"] = json!(title);
+        }
+        it.add(&it.user, user, &[]).expect("it is new");
+    }
+    for (sort_by, expected) in [
+        ("", "abcde"),
+        ("userName", "abcde"),
+        ("-userName", "edcba"),
+        ("name.familyName", "dacbe"),
+        ("-name.familyName", "beacd"),
+        ("title", "cebad"),
+        ("-title", "adbce"),
+        ("active", "cdeab"),
+        ("-active", "abcde"),
+        ("id", "abcde"),
+        ("-id", "edcba"),
+        ("-meta.location", "edcba"),
+        ("meta.created", "abcde"),
+        ("-meta.lastModified", "abcde"),
+        ("externalId", "abcde"),
+    ] {
+        assert_eq!(it.names(&it.user, "", sort_by).concat(), expected, "{sort_by}");
+        let filtered = it.names(&it.user, "userName ne \"c\"", sort_by).concat();
+        assert_eq!(filtered, expected.replace('c', ""), "{sort_by}");
+    }
+}
+
+fn sorting_takes_the_primary_value(it: &Fixture) {
+    for (user_name, emails) in [
+        ("a", json!([{"value": "1"}, {"value": "9", "primary": true}])),
+        ("b", json!([{"value": "5"}, {"value": "0"}])),
+        ("c", json!([{"value": "2", "primary": false}])),
+        ("d", json!([{"type": "work"}, {"value": "3"}])),
+    ] {
+        it.add(&it.user, json!({"userName": user_name, "emails": emails}), &[])
+            .expect("it is new");
+    }
+    assert_eq!(it.names(&it.user, "", "emails").concat(), "cbad");
+    assert_eq!(it.names(&it.user, "", "-emails.value").concat(), "dabc");
+    assert_eq!(it.names(&it.user, "", "emails.primary").concat(), "cabd");
+}
+
+/// Every page from the beginning to the end, and the positions after each.
+fn pages(it: &Fixture, query: impl Fn(PageRequest) -> Query, count: u32) -> Vec<Page> {
+    let mut pages = Vec::new();
+    let mut from = None;
+    loop {
+        let page = it
+            .store
+            .list(it.tenant, &query(PageRequest::Cursor { from, count }))
+            .expect("the store is there");
+        from = page.next.clone();
+        pages.push(page);
+        if from.is_none() {
+            return pages;
+        }
+    }
+}
+
+fn cursors_walk_forward_and_back(it: &Fixture) {
+    for number in 0..11 {
+        let mut user = json!({"userName": format!("{number:02}")});
+        if number % 3 > 0 {
+            user["displayName"] = json!(format!("Name {}", number % 3));
+            user["title"] = json!(format!("Title {}", number % 2));
+        }
+        it.add(&it.user, user, &[]).expect("it is new");
+    }
+    for sort_by in [
+        "",
+        "displayName",
+        "-displayName",
+        "title",
+        "-title",
+        "-userName",
+        "meta.created",
+        "-meta.created",
+        "-id",
+    ] {
+        for filter in ["", "userName ne \"05\"", "title pr"] {
+            let expected = it.names(&it.user, filter, sort_by);
+            for count in [1, 2, 4, 11, 20] {
+                let query = |page| it.query(&it.user, filter, sort_by, page);
+                let forward = pages(it, query, count);
+                let found: Vec<String> = forward.iter().flat_map(names).collect();
+                assert_eq!(found, expected, "{sort_by} {filter} {count}");
+                assert!(forward.iter().all(|it| it.total == expected.len() as u64));
+                assert!(
+                    forward.iter().all(|it| !it.resources.is_empty()),
+                    "no page is empty"
+                );
+                assert!(forward[0].previous.is_none());
+                let mut backward = vec![names(&forward[forward.len() - 1])];
+                let mut from = forward[forward.len() - 1].previous.clone();
+                while let Some(position) = from {
+                    let page = PageRequest::Cursor {
+                        from: Some(position),
+                        count,
+                    };
+                    let page = it
+                        .store
+                        .list(it.tenant, &query(page))
+                        .expect("the store is there");
+                    assert!(page.next.is_some(), "one came from there");
+                    backward.push(names(&page));
+                    from = page.previous;
+                }
+                backward.reverse();
+                assert_eq!(backward.concat(), expected, "{sort_by} {filter} {count}");
+            }
+        }
+    }
+    let nothing = it
+        .store
+        .list(
+            it.tenant,
+            &it.query(&it.user, "", "", PageRequest::Cursor { from: None, count: 0 }),
+        )
+        .expect("the store is there");
+    assert_eq!((nothing.total, nothing.resources.len()), (11, 0));
+}
+
+fn cursors_survive_deletions(it: &Fixture) {
+    let users: Vec<Uuid> = (0..6)
+        .map(|number| it.add_user(&format!("user{number}")))
+        .collect();
+    let page = |from, count| {
+        let query = it.query(&it.user, "", "userName", PageRequest::Cursor { from, count });
+        it.store.list(it.tenant, &query).expect("the store is there")
+    };
+    let first = page(None, 2);
+    // The resource at the position itself, and the next one.
+    assert!(it.delete(&it.user, users[1]) && it.delete(&it.user, users[2]));
+    it.add_user("user0a");
+    let second = page(first.next.clone(), 2);
+    assert_eq!(names(&second), ["user3", "user4"], "nothing twice, nothing lost");
+    assert_eq!(names(&page(second.previous.clone(), 2)), ["user0", "user0a"]);
+    for user in &users[3..] {
+        it.delete(&it.user, *user);
+    }
+    let end = page(second.next, 2);
+    assert!(end.resources.is_empty() && end.next.is_none());
+    assert_eq!(names(&page(end.previous, 2)), ["user0", "user0a"]);
+}
+
+fn a_query_over_types_lists_type_by_type(it: &Fixture) {
+    for number in 0..3 {
+        it.add(
+            &it.user,
+            json!({"userName": format!("u{number}"), "displayName": format!("name {}", 3 - number)}),
+            &[],
+        )
+        .expect("it is new");
+        it.add_group(&format!("g{number}"), &[]);
+    }
+    let both = [it.user.clone(), it.group.clone()];
+    let list = |filter: &str, sort_by: &str, page| {
+        let query = it.query_over(&both, filter, sort_by, page);
+        let page = it.store.list(it.tenant, &query).expect("the store is there");
+        (page.total, names(&page).concat())
+    };
+    let index = |start_index, count| PageRequest::Index { start_index, count };
+    assert_eq!(list("", "", index(1, 10)), (6, "u0u1u2g0g1g2".to_owned()));
+    assert_eq!(list("", "", index(3, 2)), (6, "u2g0".to_owned()));
+    assert_eq!(list("", "", index(5, 9)), (6, "g1g2".to_owned()));
+    assert_eq!(list("", "", index(7, 9)), (6, String::new()));
+    assert_eq!(list("", "", index(1, 3)), (6, "u0u1u2".to_owned()));
+    assert_eq!(
+        list("", "displayName", index(1, 9)),
+        (6, "u2u1u0g0g1g2".to_owned())
+    );
+    assert_eq!(
+        list("displayName sw \"g\"", "", index(1, 2)),
+        (3, "g0g1".to_owned())
+    );
+    assert_eq!(
+        list("meta.resourceType eq \"Group\"", "", index(1, 2)),
+        (3, "g0g1".to_owned())
+    );
+    assert_eq!(
+        list("userName eq \"u1\" or displayName eq \"g1\"", "", index(1, 9)),
+        (2, "u1g1".to_owned())
+    );
+    for count in 1..7 {
+        let query = |page| it.query_over(&both, "", "-displayName", page);
+        let forward = pages(it, query, count);
+        assert_eq!(forward.iter().flat_map(names).collect::<String>(), "u0u1u2g2g1g0");
+        let last = forward.last().expect("there is one");
+        let mut back = names(last);
+        let mut from = last.previous.clone();
+        while let Some(position) = from {
+            let page = query(PageRequest::Cursor {
+                from: Some(position),
+                count,
+            });
+            let page = it.store.list(it.tenant, &page).expect("the store is there");
+            back.splice(0..0, names(&page));
+            from = page.previous;
+        }
+        assert_eq!(back.concat(), "u0u1u2g2g1g0");
+    }
+}
+
+fn tenants_do_not_see_each_other(it: &Fixture) {
+    let other = Fixture::new(it.store, "other");
+    let (mine, theirs) = (it.add_user("bjensen"), other.add_user("bjensen"));
+    let group = it.add_group("Guides", &[mine]);
+    other.add_group("Guides", &[theirs]);
+    assert!(it.read(&it.user, theirs).is_none());
+    assert!(!it.delete(&it.user, theirs));
+    let update = it.replace(&it.user, theirs, None, json!({"userName": "x"}));
+    assert!(matches!(update, Ok(None)), "{update:?}");
+    let join = it.change_members(group, vec![MembersStep::Add(vec![theirs])]);
+    assert!(matches!(join, Err(StoreError::UnknownMembers(_))), "{join:?}");
+    it.change_members(group, vec![MembersStep::Remove(vec![theirs])])
+        .expect("nothing happens");
+    assert_eq!(
+        it.store
+            .references(it.tenant, &[theirs])
+            .expect("the store is there"),
+        []
+    );
+    for filter in [
+        "",
+        "userName eq \"bjensen\"",
+        "userName sw \"b\"",
+        "not (title pr)",
+        "groups.display eq \"guides\"",
+    ] {
+        let found = it.search(&it.user, filter, "");
+        assert_eq!((found.total, found.resources[0].id), (1, mine), "{filter}");
+    }
+    for filter in [format!("members eq \"{theirs}\""), format!("id eq \"{theirs}\"")] {
+        assert_eq!(it.search(&it.group, &filter, "").total, 0, "{filter}");
+    }
+    assert_eq!(
+        it.search(&it.group, "members.display eq \"bjensen\"", "").total,
+        1
+    );
+    assert!(other.read(&other.user, theirs).is_some());
+}
+
+fn derived_attributes_come_when_asked_for(it: &Fixture) {
+    let users = [it.add_user("one"), it.add_user("two"), it.add_user("three")];
+    let groups = [it.add_group("a", &users[..2]), it.add_group("b", &[users[0]])];
+    let list = |resource_type, members, groups| {
+        let mut query = it.query(resource_type, "", "", EVERYTHING);
+        query.include = Include { members, groups };
+        it.store
+            .list(it.tenant, &query)
+            .expect("the store is there")
+            .resources
+    };
+    let found = list(&it.group, true, true);
+    let members: Vec<_> = found
+        .iter()
+        .map(|it| ids(it.members.as_deref().expect("asked for")))
+        .collect();
+    assert_eq!(members, [vec![users[0], users[1]], vec![users[0]]]);
+    assert!(
+        found.iter().all(|it| it.groups.is_none()),
+        "a group has no groups"
+    );
+    let found = list(&it.user, true, true);
+    let of: Vec<_> = found
+        .iter()
+        .map(|it| ids(it.groups.as_deref().expect("asked for")))
+        .collect();
+    assert_eq!(of, [vec![groups[0], groups[1]], vec![groups[0]], vec![]]);
+    assert!(found.iter().all(|it| it.members.is_none()));
+    for found in list(&it.group, false, true)
+        .iter()
+        .chain(&list(&it.user, true, false))
+    {
+        assert!(found.members.is_none() && found.groups.is_none());
+    }
+}
+
+fn tokens_belong_to_tenants(it: &Fixture) {
+    let other = Fixture::new(it.store, "other");
+    let hash = |id: Uuid| {
+        let mut hash = [7; 32];
+        hash[..16].copy_from_slice(id.as_bytes());
+        hash
+    };
+    let new = |tenant, read_only: bool| {
+        let id = Uuid::now_v7();
+        let token = NewToken {
+            id,
+            tenant,
+            sha256: hash(id),
+            created: at(5),
+            expires: read_only.then(|| at(50)),
+            read_only,
+            note: "for Okta's \"job\"".to_owned(),
+        };
+        it.store.create_token(&token).expect("it is new");
+        id
+    };
+    let (mine, theirs) = (new(it.tenant, true), new(other.tenant, false));
+    let found = it
+        .store
+        .token_by_hash(&hash(mine))
+        .expect("the store is there")
+        .expect("it exists");
+    assert_eq!((found.id, found.tenant, found.read_only), (mine, it.tenant, true));
+    assert_eq!(
+        (found.created, found.expires, found.revoked),
+        (at(5), Some(at(50)), None)
+    );
+    assert!(found.tenant_name.starts_with("tokens belong to tenants") && found.note.contains("Okta"));
+    assert!(
+        it.store
+            .token_by_hash(&[0; 32])
+            .expect("the store is there")
+            .is_none()
+    );
+    let of_tenant = it.store.tokens(Some(other.tenant)).expect("the store is there");
+    assert_eq!(of_tenant.iter().map(|it| it.id).collect::<Vec<_>>(), [theirs]);
+    let all: Vec<Uuid> = it
+        .store
+        .tokens(None)
+        .expect("the store is there")
+        .iter()
+        .map(|it| it.id)
+        .collect();
+    assert!(all.contains(&mine) && all.contains(&theirs));
+    assert!(it.store.revoke_token(mine, at(6)).expect("the store is there"));
+    assert!(it.store.revoke_token(mine, at(7)).expect("the store is there"));
+    assert!(
+        !it.store
+            .revoke_token(Uuid::now_v7(), at(6))
+            .expect("the store is there")
+    );
+    let revoked = it
+        .store
+        .token_by_hash(&hash(mine))
+        .expect("the store is there")
+        .expect("it exists");
+    assert_eq!(revoked.revoked, Some(at(6)), "it was revoked then");
+}
+
+fn a_deleted_tenant_leaves_nothing(it: &Fixture) {
+    let user = it.add_user("bjensen");
+    it.add_group("Guides", &[user]);
+    let tenants = it.store.tenants().expect("the store is there");
+    let tenant = tenants
+        .iter()
+        .find(|tenant| tenant.id == it.tenant)
+        .expect("it exists");
+    assert_eq!(tenant.created, at(0));
+    expect_taken("name", it.store.create_tenant(&tenant.name, at(0)));
+    let mut names: Vec<&str> = tenants.iter().map(|it| it.name.as_str()).collect();
+    let sorted = names.clone();
+    names.sort_unstable();
+    assert_eq!(names, sorted, "tenants come by name");
+    let id = Uuid::now_v7();
+    let token = NewToken {
+        id,
+        tenant: it.tenant,
+        sha256: [9; 32],
+        created: at(5),
+        expires: None,
+        read_only: false,
+        note: String::new(),
+    };
+    it.store.create_token(&token).expect("it is new");
+    assert!(it.store.delete_tenant(&tenant.name).expect("the store is there"));
+    assert!(!it.store.delete_tenant(&tenant.name).expect("the store is there"));
+    assert!(it.read(&it.user, user).is_none());
+    assert_eq!(it.search(&it.user, "", "").total, 0);
+    assert!(
+        it.store
+            .token_by_hash(&[9; 32])
+            .expect("the store is there")
+            .is_none()
+    );
+    let again = it
+        .store
+        .create_tenant(&tenant.name, at(8))
+        .expect("the name is free again");
+    assert_ne!(again, it.tenant, "no id comes twice");
+}
