@@ -1,0 +1,84 @@
+//! Applies patches that stand in one JSON document on standard input and writes the results to
+//! standard output: `patch_vectors patch`.
+//!
+//! In: `{"schemas": […], "vectors": [{"id", "mode", "resourceType", "before", "operations" | "body"}]}`;
+//! the schemas are extensions of User. Out: `{id: {"after": resource} | {"error": {"status", "scimType"}}}`.
+#![allow(clippy::print_stdout)] // It is a command line program.
+
+use std::io::Read;
+
+use scim_model::{Document, Policy, ResourceType, SchemaRegistry, ScimError, json};
+use scim_patch::{Operation, apply};
+use serde_json::{Map, Value, json};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text)?;
+    let input = json::parse(text.as_bytes())?;
+    let registry = registry(&input)?;
+    let mut output = Map::new();
+    for vector in input["vectors"].as_array().into_iter().flatten() {
+        let name = vector["resourceType"].as_str().unwrap_or_default();
+        let resource_type = registry.resource_type(name).ok_or("an unknown resource type")?;
+        let answer = match patched(resource_type, vector) {
+            Ok(after) => json!({"after": after}),
+            Err(error) => json!({"error": {
+                "status": error.status,
+                "scimType": error.scim_type.map(scim_model::ScimType::as_str),
+            }}),
+        };
+        output.insert(vector["id"].as_str().unwrap_or_default().to_owned(), answer);
+    }
+    println!("{}", Value::Object(output));
+    Ok(())
+}
+
+fn registry(input: &Value) -> Result<SchemaRegistry, Box<dyn std::error::Error>> {
+    let mut files = Vec::new();
+    let mut extensions = vec![json!({"schema": scim_model::schema::ENTERPRISE_USER_URN, "required": false})];
+    for (index, schema) in input["schemas"].as_array().into_iter().flatten().enumerate() {
+        files.push((format!("schema-{index}.json"), schema.to_string()));
+        extensions.push(json!({"schema": schema["id"], "required": false}));
+    }
+    if !files.is_empty() {
+        let user = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
+            "name": "User", "endpoint": "/Users", "schema": scim_model::schema::USER_URN,
+            "schemaExtensions": extensions,
+        });
+        files.push(("user.json".to_owned(), user.to_string()));
+    }
+    Ok(SchemaRegistry::load(&files)?)
+}
+
+fn patched(resource_type: &ResourceType, vector: &Value) -> Result<Value, ScimError> {
+    let policy = Policy {
+        lenient: vector["mode"] != "strict",
+    };
+    let body = match vector.get("body") {
+        Some(body) => body.clone(),
+        None => json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": vector["operations"],
+        }),
+    };
+    let before = vector["before"].as_object().cloned().unwrap_or_default();
+    let server_assigned = ["schemas", "id", "meta", "groups"];
+    let document = before
+        .clone()
+        .into_iter()
+        .filter(|(name, _)| !server_assigned.contains(&name.as_str()));
+    let operations = Operation::parse_all(body, policy)?;
+    let outcome = apply(resource_type, &Document(document.collect()), &operations, policy)?;
+    let mut after = Map::from_iter([(
+        "schemas".to_owned(),
+        json!(outcome.document.schemas(resource_type)),
+    )]);
+    after.extend(outcome.document.0);
+    after.extend(
+        before
+            .into_iter()
+            .filter(|(name, _)| name != "schemas" && server_assigned.contains(&name.as_str())),
+    );
+    Ok(Value::Object(after))
+}
