@@ -66,6 +66,8 @@ pub struct Attribute {
     /// Whether stores keep an index for filters and sorting on it. Ours, not the RFC's: it is read
     /// from an operator's schema document and not published.
     pub indexed: bool,
+    /// Whether values are dropped instead of stored. Ours, not published.
+    pub secret: bool,
     /// The value of a boolean that was never set, for example true for `active`. An attribute
     /// with a default always has a value: at creation the default, and a replacement that leaves it
     /// out keeps the stored one. Ours, not published.
@@ -79,10 +81,10 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    /// Whether it is a secret, as `password` is: it can be written and is never returned. Secrets
-    /// are validated and then dropped, so that no clear text is ever stored.
+    /// Whether it is a secret, as `password` is: validated and then dropped, so that no clear text
+    /// is ever stored.
     pub fn is_secret(&self) -> bool {
-        self.mutability == Mutability::WriteOnly
+        self.secret
     }
 
     /// The sub-attribute of a name in any case.

@@ -13,7 +13,8 @@
 //! * Any other resource type is served at its endpoint beside them.
 //! * Characteristics left out have the defaults of RFC 7643 section 2.2. `"indexed": true` on an
 //!   attribute asks the store for an index; it is not published.
-//! * A `writeOnly` attribute is a secret: validated, then dropped, never returned.
+//! * A `writeOnly` attribute is stored and never returned, filtered or sorted by. With
+//!   `"secret": true` its values are dropped instead of stored, as `password`'s are.
 //! * `schemas`, `id`, `externalId` and `meta` are what RFC 7643 section 3.1 says: a core schema that
 //!   lists them changes nothing, an extension that lists them is refused.
 //!
@@ -276,6 +277,7 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
         "referenceTypes",
         "subAttributes",
         "indexed",
+        "secret",
     ];
     if nesting == Nesting::Allowed {
         known.extend(["default", "format"]);
@@ -346,6 +348,14 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
             "an attribute that is never returned cannot be `indexed`",
         ));
     }
+    let secret = flag(file, &path, document, "secret")?;
+    if secret && mutability != Mutability::WriteOnly {
+        return Err(wrong_attribute(
+            file,
+            &path,
+            "only a `writeOnly` attribute can be `secret`",
+        ));
+    }
     let sub_attributes = match member(document, "subAttributes") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(values)) => attributes(file, &format!("{path}."), values, nesting)?,
@@ -384,6 +394,7 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
         reference_types,
         sub_attributes,
         indexed,
+        secret,
         default: member(document, "default").and_then(Value::as_bool),
         format: keyword(file, &path, document, "format")?,
     })

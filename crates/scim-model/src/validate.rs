@@ -33,7 +33,7 @@ pub const MAX_DOCUMENT: usize = 1024 * 1024;
 ///
 /// For a multi-valued attribute `value` is the whole array. `path` stands in messages, for example
 /// an [`crate::AttributePath`]. readOnly sub-attributes are left out, names get the schema's
-/// spelling, dateTimes become UTC with milliseconds; everything else is kept as it came.
+/// spelling, a dateTime without a zone becomes UTC; everything else is kept as it came.
 ///
 /// # Errors
 /// `invalidValue` for a value of another type or size, or two primary values; `invalidSyntax` for an
@@ -97,9 +97,13 @@ pub fn canonical_element(
             }
         }
         (AttributeType::DateTime, Value::String(text)) => {
-            let canonical = key::date_time(text)
+            let instant = key::date_time(text)
                 .ok_or_else(|| invalid(path, "must be a date and time such as `2024-03-10T12:00:00Z`"))?;
-            return Ok(Some(Value::String(canonical)));
+            // What names its zone comes back as it was sent: clients compare. Without one it is UTC,
+            // which readers that insist on a zone must be told.
+            if !has_zone(text) {
+                return Ok(Some(Value::String(instant)));
+            }
         }
         (AttributeType::String | AttributeType::Reference | AttributeType::Binary, Value::String(text)) => {
             check_text(attribute, path, text, policy)?;
@@ -107,6 +111,11 @@ pub fn canonical_element(
         _ => return Err(wrong_type(path, expected(attribute.type_), &value)),
     }
     Ok(Some(value))
+}
+
+fn has_zone(date_time: &str) -> bool {
+    let time = date_time.split_once(['T', 't']).map_or("", |(_, time)| time);
+    time.contains(['Z', 'z', '+', '-'])
 }
 
 /// The boolean in a string of any case: Entra sends `"False"`.

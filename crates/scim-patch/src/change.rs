@@ -283,7 +283,7 @@ fn same_elements(old: &[Value], new: &[Value]) -> bool {
         return false;
     }
     let sorted = |values: &[Value]| {
-        let mut texts: Vec<String> = values.iter().map(|it| sorted_text(it)).collect();
+        let mut texts: Vec<String> = values.iter().map(sorted_text).collect();
         texts.sort_unstable();
         texts
     };

@@ -462,7 +462,7 @@ fn an_extension_is_attached_by_a_resource_type_document() {
     };
     // 7643-6-09, 7643-2.3.3-01, 7643-2.3.4-01, 7643-2.3.5-01, A-59
     let sent = create(json!({"number": 7, "weight": 1.50, "issued": "2020-01-01T01:00:00+01:00"})).unwrap();
-    let expected = r#"{"number":7,"weight":1.5,"issued":"2020-01-01T00:00:00.000Z"}"#;
+    let expected = r#"{"number":7,"weight":1.5,"issued":"2020-01-01T01:00:00+01:00"}"#;
     assert_eq!(sent.document.0[BADGE].to_string(), expected);
     for (extension, path) in [
         (json!({"weight": 1}), format!("`{BADGE}:number` is required")),
