@@ -25,7 +25,7 @@ impl Filter {
     /// # Errors
     /// Where the text is no filter in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<Filter>, ParseError> {
-        parse(text, options, Rule::filter, Walk::expression)
+        parse(text, options, Rule::FILTER, Walk::expression)
     }
 }
 
@@ -44,7 +44,7 @@ impl PatchPath {
     /// # Errors
     /// Where the text is no path in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<PatchPath>, ParseError> {
-        parse(text, options, Rule::path, Walk::patch_path).map_err(|mut error| {
+        parse(text, options, Rule::PATH, Walk::patch_path).map_err(|mut error| {
             error.in_value_filter = explain::within_closed_brackets(text, error.offset);
             error
         })
@@ -120,6 +120,9 @@ fn parse<'t, T>(
         leniencies: Vec::new(),
     };
     let value = walk(&mut state, pairs)?;
+    if !text[state.end..].bytes().all(is_blank) {
+        return state.refuse();
+    }
     state.blanks("")?;
     Ok(Parsed {
         value,
@@ -136,7 +139,7 @@ fn offset_of(error: &pest::error::Error<Rule>) -> usize {
 impl From<Rule> for explain::Start {
     fn from(rule: Rule) -> explain::Start {
         match rule {
-            Rule::path => explain::Start::Path,
+            Rule::PATH => explain::Start::Path,
             Rule::attribute => explain::Start::Attribute,
             _ => explain::Start::Filter,
         }
@@ -147,6 +150,10 @@ impl From<Rule> for explain::Start {
 /// start a string the grammar stops, so that counting the rest wrongly does no harm.
 fn check_depth(text: &str, max: usize) -> Result<(), ParseError> {
     let bytes = text.as_bytes();
+    // Nearly always there are too few of them to nest too deep.
+    if bytes.iter().filter(|it| matches!(it, b'(' | b'[')).count() <= max {
+        return Ok(());
+    }
     let mut depth = 0;
     let mut at = 0;
     while at < bytes.len() {
@@ -265,6 +272,14 @@ impl<'t> Walk<'t> {
     /// `term ((and | or) term)*`, up to the end of `pairs`. Groups wait on a stack of
     /// their own, not on the thread's.
     fn expression<T: Tree>(&mut self, pairs: Pairs<'t, Rule>) -> Result<T, ParseError> {
+        // The usual filter, and the usual value filter, is a single test.
+        if pairs.len() == 1
+            && let Some(pair) = pairs.peek()
+            && matches!(pair.as_rule(), Rule::test | Rule::valTest)
+        {
+            self.blanks("")?;
+            return self.test(pair);
+        }
         let mut outer = Vec::new();
         let mut group = Group::new(pairs, false);
         loop {
