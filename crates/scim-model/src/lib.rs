@@ -1,7 +1,6 @@
-//! What SCIM means: schemas, resources, conditions, and the port to their storage
-//! (RFC 7643, RFC 7644).
+//! What SCIM means (RFC 7643, RFC 7644).
 //!
-//! This crate does no I/O and reads no clock.
+#![doc = include_str!("../README.md")]
 
 pub mod condition;
 pub mod discovery;

@@ -239,6 +239,23 @@ enum Named {
 }
 
 impl Selection {
+    /// Whether a member of a stored resource is shown as it is, without looking into it; `None` when
+    /// only its parts can tell.
+    pub(crate) fn shows_whole(&self, name: &str) -> Option<bool> {
+        let Some((attribute, choice)) = self.core.iter().find(|(it, _)| it.name == name) else {
+            return if self.extensions.iter().any(|(urn, _)| **urn == *name) {
+                None
+            } else {
+                Some(false)
+            };
+        };
+        match choice {
+            Choice::Drop => Some(false),
+            Choice::Keep(_) if attribute.sub_attributes.is_empty() => Some(true),
+            Choice::Keep(_) => None,
+        }
+    }
+
     /// What is shown of one member of a resource; `None` for nothing.
     pub(crate) fn take(&self, name: &str, value: Value) -> Option<Value> {
         if let Some((attribute, choice)) = self.core.iter().find(|(it, _)| it.name == name) {

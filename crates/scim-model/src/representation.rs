@@ -8,12 +8,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
-use crate::document::Document;
 use crate::error::ScimError;
-use crate::json::{write_string, write_value};
+use crate::json::{self, raw_members, write_string, write_value};
 use crate::project::{Projection, Selection};
 use crate::schema::{
     AttributePath, ENTERPRISE_USER_URN, GROUP_URN, ResourceType, Returned, SchemaRegistry, USER_URN,
@@ -220,7 +219,8 @@ impl<'a> Presenter<'a> {
         text.push_str(rest);
     }
 
-    /// `schemas`, `id` and the attributes that are shown, from a parsed document.
+    /// `schemas`, `id` and the attributes that are shown. What is shown or left out as a whole is
+    /// not parsed.
     fn write_selected(
         &self,
         text: &mut String,
@@ -228,57 +228,59 @@ impl<'a> Presenter<'a> {
         stored: &Stored,
         references: &[Reference],
     ) -> Result<(), ScimError> {
-        let mut document = Document::from_stored_json(&stored.document)?;
-        text.push_str("{\"schemas\":[");
-        for (index, urn) in document.schemas(&view.resource_type).into_iter().enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            write_string(text, urn);
-        }
-        text.push(']');
-        write_id(text, stored.id);
-        for path in &view.shown_references {
-            self.show_reference(&mut document.0, path, references);
-        }
+        let not_json = || ScimError::status(500, "a stored document is not JSON");
         let selection = match &view.selection {
             Some(selection) => Cow::Borrowed(selection),
             None => Cow::Owned(self.projection.selection(&view.resource_type)),
         };
-        for (name, value) in document.0 {
-            if let Some(value) = selection.take(&name, value) {
-                text.push(',');
-                write_string(text, &name);
-                text.push(':');
-                write_value(text, &value);
+        let mut has_schemas = false;
+        for member in raw_members(&stored.document) {
+            let (name, value) = member.ok_or_else(not_json)?;
+            if name == "schemas" {
+                has_schemas = true;
+                write_schemas(text, &view.resource_type, value);
+                write_id(text, stored.id);
+                continue;
+            }
+            match selection.shows_whole(name) {
+                Some(false) => {}
+                Some(true) => {
+                    let _ = write!(text, ",\"{name}\":{value}");
+                }
+                None => {
+                    let mut value = json::parse(value.as_bytes())?;
+                    self.show_references(&mut value, name, view, references);
+                    if let Some(value) = selection.take(name, value) {
+                        let _ = write!(text, ",\"{name}\":");
+                        write_value(text, &value);
+                    }
+                }
             }
         }
-        Ok(())
+        if has_schemas { Ok(()) } else { Err(not_json()) }
     }
 
-    fn show_reference(
-        &self,
-        document: &mut Map<String, Value>,
-        path: &AttributePath,
-        references: &[Reference],
-    ) {
-        let holder = match &path.extension {
-            None => Some(document),
-            Some(urn) => document.get_mut(&**urn).and_then(Value::as_object_mut),
-        };
-        let value = holder
-            .and_then(|it| it.get_mut(&path.attribute.name))
-            .and_then(Value::as_object_mut);
-        let Some(value) = value else { return };
-        let id = value.get("value").and_then(Value::as_str);
-        let Some(reference) = id.and_then(|id| find_reference(path, id, references)) else {
-            return;
-        };
-        if let Some(uri) = self.uri(reference) {
-            value.insert("$ref".to_owned(), uri.into());
-        }
-        if let Some(display) = &reference.display {
-            value.insert("displayName".to_owned(), display.as_str().into());
+    /// Adds URI and name to the ids in one member of a resource that name others.
+    fn show_references(&self, member: &mut Value, name: &str, view: &View, references: &[Reference]) {
+        for path in &view.shown_references {
+            let value = match &path.extension {
+                None if path.attribute.name == name => Some(&mut *member),
+                Some(urn) if **urn == *name => member.get_mut(&path.attribute.name),
+                _ => None,
+            };
+            let Some(value) = value.and_then(Value::as_object_mut) else {
+                continue;
+            };
+            let id = value.get("value").and_then(Value::as_str);
+            let Some(reference) = id.and_then(|id| find_reference(path, id, references)) else {
+                continue;
+            };
+            if let Some(uri) = self.uri(reference) {
+                value.insert("$ref".to_owned(), uri.into());
+            }
+            if let Some(display) = &reference.display {
+                value.insert("displayName".to_owned(), display.as_str().into());
+            }
         }
     }
 
@@ -452,6 +454,20 @@ fn returns_all(resource_type: &ResourceType) -> bool {
 fn stored_parts(document: &str) -> Option<(&str, &str)> {
     let (schemas, rest) = document.strip_prefix("{\"schemas\":[")?.split_once(']')?;
     Some((schemas, rest.strip_suffix('}')?))
+}
+
+/// The start of a resource: those of the stored schemas that its type still has.
+fn write_schemas(text: &mut String, resource_type: &ResourceType, stored: &str) {
+    text.push_str("{\"schemas\":[");
+    let mut separator = "";
+    for quoted in stored.trim_matches(['[', ']']).split(',') {
+        if resource_type.schema_of(quoted.trim_matches('"')).is_some() {
+            text.push_str(separator);
+            text.push_str(quoted);
+            separator = ",";
+        }
+    }
+    text.push(']');
 }
 
 /// Whether only schemas that are compiled in and that the type still has are among these.

@@ -110,7 +110,7 @@ impl Attribute {
     }
 }
 
-/// What RFC 7643 section 4.1.2 says of the text of single attributes; a strict policy insists on it.
+/// What RFC 7643 section 4.1 says of the text of single attributes; a strict policy insists on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Format {
@@ -118,6 +118,9 @@ pub enum Format {
     Country,
     /// One DER certificate.
     Certificate,
+    /// No character that cannot be seen: white space, control and format characters (RFC 8265
+    /// section 3.3, A-49).
+    UserName,
 }
 
 /// Data types of RFC 7643 section 2.3.

@@ -466,6 +466,10 @@ fn check_text(
         Some(Format::Certificate) if !policy.lenient && !is_der_sequence(text) => {
             Err(invalid(path, "must be one DER certificate in base64"))
         }
+        Some(Format::UserName) if !policy.lenient && text.chars().any(is_unseen) => Err(invalid(
+            path,
+            "must not hold white space, control or invisible characters",
+        )),
         _ => Ok(()),
     }
 }
@@ -498,6 +502,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// White space, control characters, and what Unicode ignores when it shows text.
+fn is_unseen(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
 
 fn is_country_code(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic())

@@ -352,6 +352,17 @@ fn formats_are_checked() {
     stored(json!({"addresses": [{"country": "US"}]}), STRICT);
     stored(certificate("MIEBAA=="), LENIENT);
     stored(certificate("MAMCAQE="), STRICT);
+    //
+    for user_name in ["b jensen", "b\u{200b}jensen", "b\njensen"] {
+        let body = json!({"schemas": [USER], "userName": user_name});
+        assert!(create("User", body.clone(), LENIENT).is_ok(), "{user_name:?}");
+        assert_eq!(
+            error(create("User", body, STRICT)).1,
+            "invalidValue",
+            "{user_name:?}"
+        );
+    }
+    stored(json!({"userName": "bjensen"}), STRICT);
 }
 
 #[test]

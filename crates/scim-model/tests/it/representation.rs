@@ -75,6 +75,43 @@ fn a_stored_text_is_copied() {
 }
 
 #[test]
+fn text_that_looks_like_json_is_text() {
+    let title = r#""title":"\\\",}]{[:\"schemas\":[\"x\"]","#;
+    let text = format!(
+        r#"{{"schemas":["{USER}"],"userName":"\\",{title}"name":{{"formatted":"}},"}},"active":true}}"#
+    );
+    let tricky = stored("User", &text);
+    let expected = body(&tricky, &Projection::default(), &[]);
+    assert!(expected.contains(title));
+    assert_eq!(body(&tricky, &excluded(&["nickName"]), &[]), expected);
+    let active = body(&tricky, &attributes(&["active", "name.formatted"]), &[]);
+    let name = r#""name":{"formatted":"},"}"#;
+    assert_eq!(
+        active,
+        format!(r#"{{"schemas":["{USER}"],"id":"{ID}",{name},"active":true}}"#)
+    );
+}
+
+#[test]
+fn a_damaged_document_is_an_error() {
+    let registry = SchemaRegistry::builtin();
+    for text in [
+        "",
+        "[]",
+        "{",
+        r#"{"userName":"x"}"#,
+        r#"{"schemas":["x"],"userName":"#,
+        r#"{"schemas":["x"] "a":1}"#,
+    ] {
+        let projection = excluded(&["title"]);
+        let error = represent(&registry, BASE, &projection, &stored("User", text), &[]).unwrap_err();
+        assert_eq!(error.status, 500, "{text}");
+    }
+    let projection = Projection::default();
+    assert!(represent(&registry, BASE, &projection, &stored("Gone", "{}"), &[]).is_err());
+}
+
+#[test]
 fn what_is_not_known_any_more_is_not_shown() {
     let gone = "urn:example:params:scim:schemas:extension:gone:1.0:User";
     let text = format!(r#"{{"schemas":["{USER}","{gone}"],"userName":"bj","{gone}":{{"a":1}}}}"#);
@@ -202,7 +239,7 @@ fn a_manager_is_shown_with_uri_and_name_when_it_exists() {
 #[test]
 fn types_of_ones_own_are_read_attribute_by_attribute() {
     let device = "urn:example:params:scim:schemas:core:1.0:Device";
-    let schema = json!({"id": device, "attributes": [{"name": "serial"}, {"name": "asked", "returned": "request"},
+    let schema = json!({"id": device, "attributes": [{"name": "serial"}, {"name": "load", "type": "decimal"}, {"name": "asked", "returned": "request"},
         {"name": "owner", "type": "complex", "subAttributes": [{"name": "value"},
             {"name": "$ref", "type": "reference", "referenceTypes": ["User"]}, {"name": "displayName", "mutability": "readOnly"}]}]});
     let device_type = json!({"name": "Device", "endpoint": "/Devices", "schema": device});
@@ -212,7 +249,7 @@ fn types_of_ones_own_are_read_attribute_by_attribute() {
     ];
     let registry = SchemaRegistry::load(&files).unwrap();
     let document = format!(
-        r#"{{"schemas":["{device}"],"serial":"s","asked":"a","owner":{{"value":"{BOSS}"}},"gone":"g"}}"#
+        r#"{{"schemas":["{device}"],"serial":"s","load":1.50,"asked":"a","owner":{{"value":"{BOSS}"}},"gone":"g"}}"#
     );
     let projection = Projection::default();
     let representation = represent(
@@ -224,7 +261,7 @@ fn types_of_ones_own_are_read_attribute_by_attribute() {
     )
     .unwrap();
     let expected = format!(
-        r#"{{"schemas":["{device}"],"id":"{ID}","serial":"s","owner":{{"value":"{BOSS}","$ref":"{BASE}/Users/{BOSS}","displayName":"Boss"}},"meta""#
+        r#"{{"schemas":["{device}"],"id":"{ID}","serial":"s","load":1.50,"owner":{{"value":"{BOSS}","$ref":"{BASE}/Users/{BOSS}","displayName":"Boss"}},"meta""#
     );
     assert!(
         representation.body.starts_with(&expected),

@@ -460,6 +460,17 @@ fn an_extension_is_attached_by_a_resource_type_document() {
         let body = json!({"schemas": [USER, BADGE], "userName": "a", BADGE: extension});
         Document::for_create(own, body, Policy { lenient: true })
     };
+    // Digits are kept as they came.
+    let body = format!(
+        r#"{{"schemas":["{USER}"],"userName":"a","{BADGE}":{{"number":123456789012345678901,"weight":1.50}}}}"#
+    );
+    let body = scim_model::json::parse(body.as_bytes()).unwrap();
+    let sent = Document::for_create(own, body, Policy { lenient: false }).unwrap();
+    let text = sent.document.to_stored_json(own);
+    assert!(
+        text.contains(r#"{"number":123456789012345678901,"weight":1.50}"#),
+        "{text}"
+    );
     // 7643-6-09, 7643-2.3.3-01, 7643-2.3.4-01, 7643-2.3.5-01, A-59
     let sent = create(json!({"number": 7, "weight": 1.50, "issued": "2020-01-01T01:00:00+01:00"})).unwrap();
     let expected = r#"{"number":7,"weight":1.5,"issued":"2020-01-01T01:00:00+01:00"}"#;
