@@ -1,6 +1,7 @@
 //! The HTTP service: the route table, one line an endpoint, and the way that every request takes.
 
 pub mod auth;
+pub mod blocking;
 pub mod body;
 pub mod discovery;
 pub mod error;
@@ -11,8 +12,7 @@ pub mod resources;
 pub mod server;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
@@ -25,6 +25,7 @@ use scim_model::store::TenantDirectory;
 use scim_model::{ResourceType, SchemaRegistry, ScimError, ScimType};
 
 use self::auth::{Authenticator, Caller};
+use self::blocking::{Blocking, MAX_WAIT};
 use self::error::Failure;
 use self::log::Line;
 use crate::service::{self, Service};
@@ -224,8 +225,7 @@ pub struct Http {
     endpoints: Vec<Endpoint>,
     discovery: discovery::Documents,
     max_body_bytes: usize,
-    /// Requests that wait for the store or are being worked on there.
-    busy: AtomicUsize,
+    blocking: Blocking,
     shutting_down: AtomicBool,
 }
 
@@ -264,23 +264,18 @@ impl<'a> Call<'a> {
     }
 }
 
-/// More requests than this at the store are turned away instead of waiting in line.
-const MAX_BUSY: usize = 1024;
-
-/// Who waited that long for a thread is turned away: the client may have given up by then.
-const MAX_WAIT: Duration = Duration::from_secs(3);
-
 impl Http {
     /// Serves a service; tokens are looked up in the directory.
     pub fn new(service: Arc<Service>, directory: Arc<dyn TenantDirectory>, max_body_bytes: usize) -> Http {
+        let blocking = Blocking::default();
         Http {
-            authenticator: Authenticator::new(directory.clone()),
+            authenticator: Authenticator::new(directory.clone(), blocking.clone()),
             endpoints: endpoints(service.registry()),
             discovery: discovery::Documents::new(&service),
             directory,
             service,
             max_body_bytes,
-            busy: AtomicUsize::new(0),
+            blocking,
             shutting_down: AtomicBool::new(false),
         }
     }
@@ -295,34 +290,16 @@ impl Http {
         self.shutting_down.store(true, Ordering::Relaxed);
     }
 
-    /// Runs a piece of work where it may block.
+    /// Asks the service, where it may block.
     ///
     /// # Errors
-    /// `Overloaded` when too many are waiting, or waited for too long.
-    pub async fn block<T: Send + 'static>(
+    /// See [`Blocking::run`].
+    pub async fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Service) -> Result<T, service::Error> + Send + 'static,
     ) -> Result<T, Failure> {
-        struct Place<'a>(&'a AtomicUsize);
-        impl Drop for Place<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let already = self.busy.fetch_add(1, Ordering::Relaxed);
-        let _place = Place(&self.busy);
-        if already >= MAX_BUSY {
-            return Err(service::Error::Overloaded.into());
-        }
         let service = self.service.clone();
-        let arrived = Instant::now();
-        let done = web::block(move || {
-            if arrived.elapsed() > MAX_WAIT {
-                return Err(service::Error::Overloaded);
-            }
-            work(&service)
-        });
-        Ok(done.await.map_err(Failure::panicked)??)
+        self.blocking.run(move || work(&service)).await
     }
 
     /// Finds the endpoint and the `{id}` of a path. One trailing slash is no other path.
@@ -468,9 +445,9 @@ async fn readiness(http: &Http) -> HttpResponse {
     }
     let directory = http.directory.clone();
     // The cheapest question there is; no token has this hash.
-    let asked = web::block(move || directory.token_by_hash(&[0; 32]).is_ok());
+    let asked = http.blocking.run(move || Ok(directory.token_by_hash(&[0; 32])?));
     match actix_web::rt::time::timeout(MAX_WAIT, asked).await {
-        Ok(Ok(true)) => probe(StatusCode::OK, "ready"),
+        Ok(Ok(_)) => probe(StatusCode::OK, "ready"),
         _ => probe(StatusCode::SERVICE_UNAVAILABLE, "the storage does not answer"),
     }
 }

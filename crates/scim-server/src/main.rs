@@ -1,2 +1,129 @@
-//! x
-fn main() {}
+//! The composition root: configuration, store, service, routes.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrono::Utc;
+use clap::{CommandFactory, FromArgMatches};
+use scim_model::Policy;
+use scim_server::commands::{self, Terminal};
+use scim_server::config::{Cli, Command, GroupNames, GroupPatch, Leniency, ServeArgs};
+use scim_server::http::{Http, server};
+use scim_server::service::{Service, Settings};
+use scim_storage_diesel::{DieselStore, StoreOptions};
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    // The usual message of a panic may quote what a client sent.
+    std::panic::set_hook(Box::new(|info| match info.location() {
+        Some(place) => log::error!("panic in {place}"),
+        None => log::error!("panic"),
+    }));
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    if let Err(text) = Cli::check_order(&matches) {
+        Cli::command()
+            .error(clap::error::ErrorKind::ArgumentConflict, text)
+            .exit();
+    }
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "scim-server: {}", with_sources(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
+    let url = cli.database_url;
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(arguments) => serve(&url, &arguments),
+        Command::Migrate => {
+            DieselStore::open_directory(&url)?;
+            writeln!(io::stdout(), "The database has this version's schema.")?;
+            Ok(())
+        }
+        Command::Tenant(command) => {
+            let store = DieselStore::open_directory(&url)?;
+            with_terminal(|terminal| Ok(commands::tenant(&*store, &command, terminal)?))
+        }
+        Command::Token(command) => {
+            let store = DieselStore::open_directory(&url)?;
+            with_terminal(|terminal| Ok(commands::token(&*store, &command, terminal)?))
+        }
+    }
+}
+
+/// Serves until a signal comes and what had begun is done.
+fn serve(url: &str, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
+    let registry = scim_server::registry(&arguments.schema_files()?)?;
+    let address = arguments.listen_address()?;
+    let listener =
+        TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let base_url = arguments.base_url(listener.local_addr()?)?;
+    let options = StoreOptions {
+        resource_types: registry.resource_types.clone(),
+        unique_group_names: arguments.group_names == GroupNames::Unique,
+        ..StoreOptions::default()
+    };
+    let store = Arc::new(DieselStore::open(url, &options)?);
+    let settings = Settings {
+        base_url: base_url.as_str().into(),
+        policy: Policy {
+            lenient: arguments.leniency == Leniency::Clients,
+        },
+        default_page_size: arguments.default_page_size.min(arguments.max_page_size),
+        max_page_size: arguments.max_page_size,
+        patch_shows_groups: arguments.group_patch == GroupPatch::Resource,
+        cursor_key: match arguments.cursor_key {
+            Some(key) => key,
+            None => random_key()?,
+        },
+    };
+    let service = Arc::new(Service::new(registry, store.clone(), settings));
+    let http = Arc::new(Http::new(
+        service,
+        store.clone(),
+        usize::try_from(arguments.max_body_bytes)?,
+    ));
+    commands::welcome(&*store, &base_url, &mut io::stdout(), Utc::now())?;
+    actix_web::rt::System::new().block_on(async {
+        // Caught from here on: a signal before this ends the process, which has begun nothing yet.
+        let stop = server::termination()?;
+        server::listen(http, listener, stop)?.await
+    })?;
+    Ok(())
+}
+
+fn with_terminal<T>(work: impl FnOnce(&mut Terminal) -> T) -> T {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    work(&mut Terminal {
+        input: &mut input,
+        output: &mut output,
+        now: Utc::now(),
+    })
+}
+
+fn random_key() -> Result<[u8; 32], String> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| format!("no random bytes: {error}"))?;
+    Ok(key)
+}
+
+/// An error and what led to it, in one line.
+fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

@@ -7,11 +7,10 @@ pub mod cursor;
 mod members;
 mod patch;
 pub mod precondition;
+mod retry;
 mod search;
 
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use scim_model::representation::location;
@@ -20,11 +19,13 @@ use scim_model::store::{
     Updated,
 };
 use scim_model::{Document, Policy, Presenter, Projection, ResourceType, SchemaRegistry, ScimError, json};
+use scim_patch::{Change, PatchError, steps_to_json};
 use uuid::Uuid;
 
 use cursor::CursorKey;
 use members::check_not_itself;
 use precondition::{Preconditions, Unmet};
+use retry::Turns;
 
 /// The operations, on a store.
 pub struct Service {
@@ -32,6 +33,7 @@ pub struct Service {
     store: Arc<dyn ResourceStore>,
     settings: Settings,
     cursor_key: CursorKey,
+    turns: Turns,
 }
 
 /// What an operator can choose.
@@ -106,6 +108,12 @@ pub enum Error {
     Store(#[from] StoreError),
 }
 
+impl From<PatchError> for Error {
+    fn from(error: PatchError) -> Error {
+        Error::Scim(error.into())
+    }
+}
+
 impl Service {
     /// Operations on the resource types of a registry.
     pub fn new(registry: Arc<SchemaRegistry>, store: Arc<dyn ResourceStore>, settings: Settings) -> Service {
@@ -113,6 +121,7 @@ impl Service {
             registry,
             store,
             cursor_key: CursorKey::new(&settings.cursor_key),
+            turns: Turns::new(),
             settings,
         }
     }
@@ -209,7 +218,7 @@ impl Service {
     ) -> Result<Shown, Error> {
         let body = json::parse(body)?;
         let id = parse_id(id)?;
-        with_retries(preconditions, || {
+        self.turns.retry(id, preconditions, || {
             let current = self.read(tenant, resource_type, id, Include::default())?;
             let document = Document::from_stored_json(&current.document)?;
             let sent = Document::for_replace(resource_type, &document, body.clone(), self.settings.policy)?;
@@ -218,7 +227,7 @@ impl Service {
                 .map_err(|_| Error::PreconditionFailed)?;
             let members = match sent.members {
                 Some(members) => {
-                    check_not_itself(id, &members)?;
+                    check_not_itself(id, members.iter())?;
                     self.check_member_types(tenant, &sent.member_types)?;
                     MembersChange::Steps(vec![MembersStep::ReplaceAll(members)])
                 }
@@ -229,7 +238,10 @@ impl Service {
                 id,
                 expected_version: Some(current.version),
                 now: now(),
-                change: String::new(),
+                change: journal(
+                    &Change::between(resource_type, &document, &sent.document),
+                    &members,
+                ),
                 document: Some(sent.document),
                 members,
             };
@@ -256,7 +268,7 @@ impl Service {
         preconditions: &Preconditions,
     ) -> Result<(), Error> {
         let id = parse_id(id)?;
-        with_retries(preconditions, || {
+        self.turns.retry(id, preconditions, || {
             let expected = self.expected_version(tenant, resource_type, id, preconditions)?;
             if self.store.delete(tenant, resource_type, id, expected, now())? {
                 Ok(())
@@ -334,6 +346,16 @@ fn include(resource_type: &ResourceType, projection: &Projection) -> Include {
     }
 }
 
+/// A change in the words of the journal. Row operations say what was asked for where nobody read who
+/// was a member.
+fn journal(change: &Change, members: &MembersChange) -> String {
+    let mut text = change.to_json();
+    if let (MembersChange::Steps(steps), None) = (members, text.get("members")) {
+        text["members"] = steps_to_json(steps)["members"].take();
+    }
+    text.to_string()
+}
+
 /// Ids are UUIDs in their usual spelling; anything else is the id of nothing (A-74, 7643-3.1-09).
 fn parse_id(text: &str) -> Result<Uuid, Error> {
     let id = Uuid::try_parse(text).map_err(|_| Error::NotFound)?;
@@ -348,31 +370,4 @@ fn parse_id(text: &str) -> Result<Uuid, Error> {
 /// Milliseconds are what is stored and shown.
 fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(3)
-}
-
-/// A write that lost a race is computed again from the newer version, so often at most.
-const ATTEMPTS: u32 = 12;
-
-/// Does it again while others were faster, unless the client named the version to change.
-fn with_retries<T>(
-    preconditions: &Preconditions,
-    mut attempt: impl FnMut() -> Result<T, Error>,
-) -> Result<T, Error> {
-    for failed in 1..=ATTEMPTS {
-        match attempt() {
-            Err(Error::Store(StoreError::Stale)) if preconditions.names_version() => {
-                return Err(Error::PreconditionFailed);
-            }
-            Err(Error::Store(StoreError::Stale)) => thread::sleep(pause(failed)),
-            result => return result,
-        }
-    }
-    Err(Error::Contended)
-}
-
-/// Longer from time to time, and different for each of those who race.
-fn pause(failed: u32) -> Duration {
-    let mut random = [0; 1];
-    let _ = getrandom::fill(&mut random);
-    Duration::from_micros(u64::from(failed) * 500 + u64::from(random[0]) * 8)
 }

@@ -8,10 +8,10 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use actix_web::web;
 use chrono::{DateTime, Utc};
-use scim_model::store::{StoreError, TenantDirectory, TenantId};
+use scim_model::store::{TenantDirectory, TenantId};
 
+use super::blocking::Blocking;
 use super::error::Failure;
 use crate::token;
 
@@ -38,6 +38,7 @@ const CACHE_CAPACITY: usize = 10_000;
 /// Turns tokens into callers.
 pub struct Authenticator {
     directory: Arc<dyn TenantDirectory>,
+    blocking: Blocking,
     known: RwLock<HashMap<[u8; 32], Known>>,
 }
 
@@ -51,9 +52,10 @@ struct Known {
 
 impl Authenticator {
     /// Tokens are looked up in this directory.
-    pub fn new(directory: Arc<dyn TenantDirectory>) -> Authenticator {
+    pub fn new(directory: Arc<dyn TenantDirectory>, blocking: Blocking) -> Authenticator {
         Authenticator {
             directory,
+            blocking,
             known: RwLock::default(),
         }
     }
@@ -92,10 +94,11 @@ impl Authenticator {
     async fn look_up(&self, hash: [u8; 32]) -> Result<Option<Known>, Failure> {
         let directory = self.directory.clone();
         let asked = Instant::now();
-        let found = web::block(move || directory.token_by_hash(&hash))
-            .await
-            .map_err(Failure::panicked)?;
-        let Some(token) = found.map_err(|error: StoreError| Failure::Service(error.into()))? else {
+        let found = self
+            .blocking
+            .run(move || Ok(directory.token_by_hash(&hash)?))
+            .await?;
+        let Some(token) = found else {
             return Ok(None);
         };
         let ended = token.expires.is_some_and(|it| it <= Utc::now());

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use actix_web::HttpResponse;
-use actix_web::error::BlockingError;
 use actix_web::http::header::{
     ACCEPT, ALLOW, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -56,11 +55,6 @@ impl From<service::Error> for Failure {
 }
 
 impl Failure {
-    /// A blocking call panicked.
-    pub fn panicked(_: BlockingError) -> Failure {
-        Failure::Internal("a request panicked".to_owned())
-    }
-
     /// What only the log may know, with its level.
     pub fn for_the_log(&self) -> Option<(log::Level, String)> {
         match self {

@@ -23,7 +23,7 @@ pub async fn get(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
     let preconditions = etag::preconditions(call.request.headers());
     let (tenant, id) = (call.caller.tenant, call.id);
     let shown = http
-        .block(move |service| service.get(tenant, &resource_type, &id, &projection, &preconditions))
+        .ask(move |service| service.get(tenant, &resource_type, &id, &projection, &preconditions))
         .await?;
     Ok(resource(StatusCode::OK, shown))
 }
@@ -34,7 +34,7 @@ pub async fn query(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
     let search = Params::parse(call.request.query_string())?.search()?;
     let tenant = call.caller.tenant;
     let list = http
-        .block(move |service| service.search(tenant, Some(&resource_type), &search))
+        .ask(move |service| service.search(tenant, Some(&resource_type), &search))
         .await?;
     Ok(scim_json(StatusCode::OK, list))
 }
@@ -44,7 +44,7 @@ pub async fn search(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) 
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let (tenant, resource_type) = (call.caller.tenant, call.resource_type);
     let list = http
-        .block(move |service| {
+        .ask(move |service| {
             let search = SearchRequest::parse(&json::parse(&body)?)?;
             service.search(tenant, resource_type.as_ref(), &search)
         })
@@ -59,7 +59,7 @@ pub async fn create(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) 
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let tenant = call.caller.tenant;
     let shown = http
-        .block(move |service| service.create(tenant, &resource_type, &body, &projection))
+        .ask(move |service| service.create(tenant, &resource_type, &body, &projection))
         .await?;
     Ok(resource(StatusCode::CREATED, shown))
 }
@@ -72,9 +72,7 @@ pub async fn replace(http: &Http, call: AuthenticatedCall<'_>, payload: Payload)
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let (tenant, id) = (call.caller.tenant, call.id);
     let shown = http
-        .block(move |service| {
-            service.replace(tenant, &resource_type, &id, &body, &projection, &preconditions)
-        })
+        .ask(move |service| service.replace(tenant, &resource_type, &id, &body, &projection, &preconditions))
         .await?;
     Ok(resource(StatusCode::OK, shown))
 }
@@ -87,7 +85,7 @@ pub async fn patch(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let (tenant, id) = (call.caller.tenant, call.id);
     let shown = http
-        .block(move |service| service.patch(tenant, &resource_type, &id, &body, &projection, &preconditions))
+        .ask(move |service| service.patch(tenant, &resource_type, &id, &body, &projection, &preconditions))
         .await?;
     Ok(resource(StatusCode::OK, shown))
 }
@@ -97,7 +95,7 @@ pub async fn delete(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
     let resource_type = call.resource_type()?;
     let preconditions = etag::preconditions(call.request.headers());
     let (tenant, id) = (call.caller.tenant, call.id);
-    http.block(move |service| service.delete(tenant, &resource_type, &id, &preconditions))
+    http.ask(move |service| service.delete(tenant, &resource_type, &id, &preconditions))
         .await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -42,8 +42,11 @@ impl Service {
 ///
 /// # Errors
 /// `invalidValue`
-pub(super) fn check_not_itself(group: Uuid, members: &[Uuid]) -> Result<(), ScimError> {
-    if members.contains(&group) {
+pub(super) fn check_not_itself<'a>(
+    group: Uuid,
+    mut members: impl Iterator<Item = &'a Uuid>,
+) -> Result<(), ScimError> {
+    if members.any(|it| *it == group) {
         return Err(ScimError::new(
             ScimType::InvalidValue,
             "`members` must not hold the group itself",

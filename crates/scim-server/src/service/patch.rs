@@ -1,19 +1,172 @@
-use super::precondition::Preconditions;
-use super::{Error, Service, Shown};
-use scim_model::store::TenantId;
-use scim_model::{Projection, ResourceType, ScimError};
+//! PATCH (RFC 7644 section 3.5.2): as row operations where only members change, else by reading,
+//! computing and writing over the version that was read.
+
 use std::sync::Arc;
+
+use scim_model::representation::{etag, location};
+use scim_model::store::{Include, MembersChange, MembersStep, Stored, TenantId, Update, Updated};
+use scim_model::{Document, Projection, ResourceType, json};
+use scim_patch::{MembersPlan, Operation, Plan, apply, plan, steps_to_json};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::members::check_not_itself;
+use super::precondition::Preconditions;
+use super::{Error, Service, Shown, include, journal, now, parse_id};
+
 impl Service {
-    /// x
+    /// Changes a resource by the operations of a PatchOp message.
+    ///
+    /// # Errors
+    /// See [`Error`].
     pub fn patch(
         &self,
-        _: TenantId,
-        _: &Arc<ResourceType>,
-        _: &str,
-        _: &[u8],
-        _: &Projection,
-        _: &Preconditions,
+        tenant: TenantId,
+        resource_type: &Arc<ResourceType>,
+        id: &str,
+        body: &[u8],
+        projection: &Projection,
+        preconditions: &Preconditions,
     ) -> Result<Shown, Error> {
-        Err(ScimError::status(501, "x").into())
+        let operations = Operation::parse_all(json::parse(body)?, self.settings.policy)?;
+        let id = parse_id(id)?;
+        let plan = plan(resource_type, &operations, self.settings.policy)?;
+        let patch = Patch {
+            service: self,
+            tenant,
+            resource_type,
+            id,
+            plan: &plan,
+            preconditions,
+        };
+        let updated = self.turns.retry(id, preconditions, || match &plan.members {
+            MembersPlan::Steps(steps) if plan.rest.is_empty() => patch.members_only(steps),
+            _ => patch.whole(),
+        })?;
+        // a group may have very many members, so it is not shown unless that is asked for.
+        if resource_type.has_members() && projection.is_default() && !self.settings.patch_shows_groups {
+            let location = location(&self.settings.base_url, resource_type, id);
+            return Ok(Shown {
+                etag: etag(updated.version, &[]),
+                location,
+                body: None,
+            });
+        }
+        let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
+        self.show(tenant, resource_type, &stored, projection)
     }
+}
+
+/// A PATCH on its way.
+struct Patch<'a> {
+    service: &'a Service,
+    tenant: TenantId,
+    resource_type: &'a Arc<ResourceType>,
+    id: Uuid,
+    plan: &'a Plan,
+    preconditions: &'a Preconditions,
+}
+
+impl Patch<'_> {
+    /// Row operations that hold for any version: nothing is read, however large the group is.
+    fn members_only(&self, steps: &[MembersStep]) -> Result<Updated, Error> {
+        let Patch {
+            service,
+            tenant,
+            resource_type,
+            id,
+            preconditions,
+            ..
+        } = *self;
+        check_not_itself(id, added(steps))?;
+        let expected_version = service.expected_version(tenant, resource_type, id, preconditions)?;
+        let update = Update {
+            resource_type: resource_type.clone(),
+            id,
+            expected_version,
+            now: now(),
+            document: None,
+            members: MembersChange::Steps(steps.to_vec()),
+            change: steps_to_json(steps).to_string(),
+        };
+        service.write(tenant, &update)
+    }
+
+    /// Read, compute, write over what was read.
+    fn whole(&self) -> Result<Updated, Error> {
+        let Patch {
+            service,
+            tenant,
+            resource_type,
+            id,
+            plan,
+            preconditions,
+        } = *self;
+        let needs_list = plan.members == MembersPlan::NeedsList;
+        let current = service.read(
+            tenant,
+            resource_type,
+            id,
+            Include {
+                members: needs_list,
+                groups: false,
+            },
+        )?;
+        let document = self.document(&current)?;
+        let outcome = apply(resource_type, &document, &plan.rest, service.settings.policy)?;
+        preconditions
+            .check_write(current.version)
+            .map_err(|_| Error::PreconditionFailed)?;
+        let members = match &plan.members {
+            MembersPlan::Untouched => MembersChange::None,
+            MembersPlan::NeedsList => outcome.change.members()?,
+            MembersPlan::Steps(steps) => MembersChange::Steps(steps.clone()),
+        };
+        if let MembersChange::Steps(steps) = &members {
+            check_not_itself(id, added(steps))?;
+        }
+        let mut changed = outcome.document;
+        changed.0.shift_remove("members");
+        let update = Update {
+            resource_type: resource_type.clone(),
+            id,
+            expected_version: Some(current.version),
+            now: now(),
+            document: Some(changed),
+            change: journal(&outcome.change, &members),
+            members,
+        };
+        service.write(tenant, &update)
+    }
+
+    /// The stored document, with the members in it if they were read.
+    fn document(&self, current: &Stored) -> Result<Document, Error> {
+        let mut document = Document::from_stored_json(&current.document)?;
+        let Some(members) = current.members.as_ref().filter(|it| !it.is_empty()) else {
+            return Ok(document);
+        };
+        let registry = &self.service.registry;
+        let members = members.iter().map(|it| {
+            let mut member = json!({ "value": it.id.to_string(), "type": &*it.resource_type });
+            if let Some(display) = &it.display {
+                member["display"] = display.as_str().into();
+            }
+            if let Some(resource_type) = registry.resource_type(&it.resource_type) {
+                member["$ref"] = location(&self.service.settings.base_url, resource_type, it.id).into();
+            }
+            member
+        });
+        document
+            .0
+            .insert("members".to_owned(), Value::Array(members.collect()));
+        Ok(document)
+    }
+}
+
+/// The ids that become members.
+fn added(steps: &[MembersStep]) -> impl Iterator<Item = &Uuid> {
+    steps.iter().flat_map(|it| match it {
+        MembersStep::Add(ids) | MembersStep::ReplaceAll(ids) => ids.as_slice(),
+        MembersStep::Remove(_) | MembersStep::RemoveAll => &[],
+    })
 }

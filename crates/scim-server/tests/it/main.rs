@@ -1,3 +1,16 @@
-//! The server's tests: through HTTP, as its clients meet it.
+//! The server as its clients see it. The comment of a test names the requirements it shows.
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // A panic is how a test fails.
+#![allow(unreachable_pub)] // Nobody reaches a test.
 
+mod auth;
+mod cli;
+mod discovery;
+mod errors;
+mod etag;
 mod exchanges;
+mod groups;
+mod harness;
+mod list;
+mod patch;
+mod restart;
+mod users;

@@ -1,0 +1,81 @@
+//! Work that may block, on threads of its own, and how much of it may wait for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::web;
+
+use super::error::Failure;
+use crate::service::Error;
+
+/// More requests than this are turned away instead of waiting in line.
+const MAX_BUSY: usize = 1024;
+
+/// Who waited that long for a thread is turned away: the client may have given up by then.
+pub const MAX_WAIT: Duration = Duration::from_secs(3);
+
+/// The line of those who wait, and those who are being served.
+#[derive(Clone, Default)]
+pub struct Blocking {
+    busy: Arc<AtomicUsize>,
+}
+
+/// A place in the line; it is kept until the work is done, even if nobody waits for it any more.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Blocking {
+    /// Runs a piece of work where it may block.
+    ///
+    /// # Errors
+    /// `Overloaded` when too many are waiting, or this one waited for too long; `Internal` when the
+    /// work panicked; else its own.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let before = self.busy.fetch_add(1, Ordering::Relaxed);
+        let place = Place(self.busy.clone());
+        if before >= MAX_BUSY {
+            return Err(Error::Overloaded.into());
+        }
+        let arrived = Instant::now();
+        let done = web::block(move || {
+            let _place = place;
+            if arrived.elapsed() > MAX_WAIT {
+                return Err(Error::Overloaded);
+            }
+            work()
+        });
+        let panicked = |_| Failure::Internal("a request panicked".to_owned());
+        Ok(done.await.map_err(panicked)??)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_line_turns_away_and_a_place_is_given_back() {
+        actix_web::rt::System::new().block_on(async {
+            let blocking = Blocking::default();
+            blocking.busy.store(MAX_BUSY, Ordering::Relaxed);
+            let refused = blocking.run(|| Ok(())).await;
+            assert!(matches!(refused, Err(Failure::Service(Error::Overloaded))));
+            blocking.busy.store(0, Ordering::Relaxed);
+            assert_eq!(blocking.run(|| Ok(7)).await.ok(), Some(7));
+            let panicked = blocking
+                .run(|| -> Result<(), Error> { panic!("on purpose") })
+                .await;
+            assert!(matches!(panicked, Err(Failure::Internal(_))));
+            assert_eq!(blocking.busy.load(Ordering::Relaxed), 0);
+        });
+    }
+}

@@ -1,0 +1,398 @@
+//! Errors of every kind are SCIM's.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Choice, GROUP, Server, USER};
+
+/// 7644-3.12-01, 7644-3.12-02, 7644-3.2-04, A-47, A-67
+#[test]
+fn unknown_paths_are_scim_errors() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let paths = [
+        "/Nothing",
+        "/users",
+        "/ServiceProviderConfigs",
+        "/Users/a/b",
+        "/Users/a.scim/b",
+        "//",
+        "//favicon.ico",
+        "//scim",
+        "//scimv2/Users",
+        "/%ff",
+    ];
+    for path in paths {
+        let status = if path == "//scim" { 501 } else { 404 };
+        for method in ["GET", "POST", "DELETE"] {
+            let expected = if method == "GET" || status == 404 {
+                status
+            } else {
+                405
+            };
+            acme.request(method, path).send().expect_error(expected, None);
+        }
+    }
+    let user = acme.create_user("bjensen");
+    acme.get(&format!("{}.scim", user.path)).expect_error(404, None);
+}
+
+/// 7644-3.2-02, 9110-15.5.6-01, 9110-9.1-01, A-70
+#[test]
+fn other_methods_are_told_what_is_possible() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let cases = [
+        ("/Users", "GET, HEAD, POST, OPTIONS"),
+        ("/Users/x", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
+        ("/Users/.search", "POST, OPTIONS"),
+        ("/.search", "POST, OPTIONS"),
+        ("/ServiceProviderConfig", "GET, HEAD, OPTIONS"),
+        ("/Schemas", "GET, HEAD, OPTIONS"),
+        ("/Schemas/x", "GET, HEAD, OPTIONS"),
+        ("/ResourceTypes", "GET, HEAD, OPTIONS"),
+        ("/ResourceTypes/x", "GET, HEAD, OPTIONS"),
+        ("/Bulk", "POST, OPTIONS"),
+    ];
+    for (path, allow) in cases {
+        let options = acme.request("OPTIONS", path).send().expect(204);
+        assert_eq!(options.header("allow"), Some(allow), "{path}");
+        assert_eq!(
+            options.header("accept-patch").is_some(),
+            allow.contains("PATCH"),
+            "{path}"
+        );
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"] {
+            if !allow.contains(method) {
+                let reply = acme.request(method, path).send().expect_error(405, None);
+                assert_eq!(reply.header("allow"), Some(allow), "{method} {path}");
+            }
+        }
+        acme.request("FOO", path).send().expect_error(501, None);
+    }
+}
+
+/// 7644-3.7-01, 7644-3.11-01, 7644-3.12-14
+#[test]
+fn what_is_not_supported_says_so() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+        acme.request(method, "/Me").send().expect_error(501, None);
+    }
+    acme.post("/Bulk", json!({})).expect_error(501, None);
+}
+
+/// 7644-3.12-17, 7644-3.13-02, 7644-3.13-03, 7644-3.13-04, A-46
+#[test]
+fn other_versions_are_refused() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    for path in [
+        "//scim/v1/Users",
+        "//scim/v3/Users",
+        "//scim/v3",
+        "//scim/v22/Users",
+    ] {
+        acme.get(path).expect_error(400, Some("invalidVers"));
+    }
+    acme.get("//scim/Users").expect(200);
+}
+
+/// 7644-3.3-08, 7644-3.12-07, 7643-2.3.1-01, 8259-9-01, A-58
+#[test]
+fn bodies_that_cannot_be_read_are_invalid_syntax() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let deep = format!(
+        "{{\"schemas\":[\"{USER}\"],\"userName\":\"a\",\"x\":{}1{}}}",
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    );
+    let twice = format!(r#"{{"schemas":["{USER}"],"userName":"a","userName":"b"}}"#);
+    let twice_in_other_case = format!(r#"{{"schemas":["{USER}"],"userName":"a","USERNAME":"b"}}"#);
+    let bodies: [&[u8]; 13] = [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\"x\"",
+        b"{\"userName\":\"\xff\"}",
+        b"{\"userName\":\"\\ud800\"}",
+        b"{\"userName\":\"\\u0000\"}",
+        b"{\"userName\":\"a\"} trailing",
+        b"{'userName':'a'}",
+        deep.as_bytes(),
+        twice.as_bytes(),
+        twice_in_other_case.as_bytes(),
+    ];
+    for body in bodies {
+        for (method, path) in [
+            ("POST", "/Users"),
+            ("PUT", user.path.as_str()),
+            ("PATCH", &user.path),
+            ("POST", "/Users/.search"),
+        ] {
+            let reply = acme
+                .request(method, path)
+                .header("content-type", "application/scim+json")
+                .bytes(body)
+                .send();
+            reply.expect_error(400, Some("invalidSyntax"));
+        }
+    }
+}
+
+/// 8259-8.1-01
+#[test]
+fn a_byte_order_mark_is_no_server_error() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let body = format!("\u{feff}{}", json!({ "schemas": [USER], "userName": "a" }));
+    let reply = acme
+        .request("POST", "/Users")
+        .header("content-type", "application/json")
+        .text(&body)
+        .send();
+    assert!([201, 400].contains(&reply.status));
+    assert!(!reply.text.starts_with('\u{feff}'));
+}
+
+/// 7643-2.3-02, 7643-2.1-02, 7643-4.1.1-01: each names the attribute
+#[test]
+fn values_that_do_not_fit_are_invalid() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let cases = [
+        (json!({ "userName": 5 }), "userName"),
+        (json!({ "userName": "" }), "userName"),
+        (json!({ "userName": null }), "userName"),
+        (json!({ "userName": "a", "active": "yes" }), "active"),
+        (json!({ "userName": "a", "title": { "x": 1 } }), "title"),
+        (
+            json!({ "userName": "a", "emails": [{ "value": "a", "primary": true }, { "value": "b", "primary": true }] }),
+            "emails",
+        ),
+        (json!({ "userName": "a", "title": "x".repeat(9000) }), "title"),
+        (json!({ "userName": "x".repeat(1100) }), "userName"),
+    ];
+    for (mut body, attribute) in cases {
+        body["schemas"] = json!([USER]);
+        let reply = acme.post("/Users", body).expect_error(400, Some("invalidValue"));
+        assert!(reply.text.contains(&format!("`{attribute}")), "{}", reply.text);
+    }
+}
+
+/// 7644-3.8-02, 7644-3.8-03, 7644-3.8-04, 7644-3.8-05, 7644-8.1-01, 9110-15.5.16-01, 5789-2.2-01, A-21
+#[test]
+fn media_types_of_both_ways() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let body = json!({ "schemas": [USER], "userName": "bjensen" }).to_string();
+    for media_type in [
+        "application/scim+json",
+        "application/json",
+        "application/json; charset=utf-8",
+    ] {
+        let put = acme
+            .request("PUT", &user.path)
+            .header("content-type", media_type)
+            .text(&body)
+            .send();
+        put.expect(200);
+    }
+    acme.request("PUT", &user.path).text(&body).send().expect(200);
+    for media_type in [
+        "text/plain",
+        "text/xml",
+        "application/json; charset=iso-8859-1",
+        "application/json-patch+json",
+    ] {
+        let put = acme
+            .request("PUT", &user.path)
+            .header("content-type", media_type)
+            .text(&body)
+            .send();
+        assert!(put.expect_error(415, None).header("accept").is_some());
+        let patch = acme
+            .request("PATCH", &user.path)
+            .header("content-type", media_type)
+            .text(&body)
+            .send();
+        let reply = patch.expect_error(415, None);
+        assert_eq!(
+            reply.header("accept-patch"),
+            Some("application/scim+json, application/json")
+        );
+    }
+    for accept in [
+        "application/scim+json",
+        "application/json",
+        "*/*",
+        "text/html",
+        "application/*;q=0.5",
+    ] {
+        let reply = acme
+            .request("GET", &user.path)
+            .header("accept", accept)
+            .send()
+            .expect(200);
+        assert_eq!(
+            reply.header("content-type"),
+            Some("application/scim+json"),
+            "{accept}"
+        );
+    }
+    let refusal = acme
+        .request("GET", &user.path)
+        .header("accept", "text/html, application/scim+json;q=0");
+    refusal.send().expect_error(406, None);
+}
+
+/// 7644-3.12-12, 7644-3.7.4-01, 9110-15.5.14-01, quirk 44
+#[test]
+fn bodies_that_are_too_large_are_413() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let body = json!({ "schemas": [USER], "userName": "a", "x": "x".repeat(1024 * 1024) });
+    let reply = acme.post("/Users", body).expect_error(413, None);
+    assert!(reply.text.contains("1048576"), "{}", reply.text);
+    let operations = vec![json!({ "op": "add", "path": "title", "value": "x" }); 1001];
+    let user = acme.create_user("bjensen");
+    acme.patch(&user.path, json!(operations)).expect_error(413, None);
+    let small = Server::start_with(Choice {
+        max_body_bytes: 100,
+        ..Choice::default()
+    });
+    let acme = small.tenant("acme");
+    acme.post(
+        "/Users",
+        json!({ "schemas": [USER], "userName": "x".repeat(100) }),
+    )
+    .expect_error(413, None);
+}
+
+/// 7644-3.12-15: one of each keyword that this server uses
+#[test]
+fn every_keyword_is_used_where_it_belongs() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let patch = |operation: Value| acme.patch(&user.path, json!([operation]));
+    let replies = [
+        ("invalidFilter", acme.get("/Users?filter=x")),
+        (
+            "uniqueness",
+            acme.post("/Users", json!({ "schemas": [USER], "userName": "bjensen" })),
+        ),
+        (
+            "mutability",
+            patch(json!({ "op": "replace", "path": "id", "value": "x" })),
+        ),
+        ("invalidSyntax", acme.post("/Users", json!([]))),
+        (
+            "invalidPath",
+            patch(json!({ "op": "replace", "path": "nosuch", "value": "x" })),
+        ),
+        ("noTarget", patch(json!({ "op": "remove" }))),
+        (
+            "invalidValue",
+            acme.post("/Groups", json!({ "schemas": [GROUP] })),
+        ),
+        ("invalidVers", acme.get("//scim/v3/Users")),
+        ("invalidCursor", acme.get("/Users?cursor=x")),
+        ("invalidCount", acme.get("/Users?cursor&count=x")),
+    ];
+    for (keyword, reply) in replies {
+        let status = if keyword == "uniqueness" { 409 } else { 400 };
+        reply.expect_error(status, Some(keyword));
+    }
+}
+
+/// security: answers are never kept, never sniffed, and say nothing of the software
+#[test]
+fn every_answer_has_the_same_guards() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let replies = [
+        acme.get(&user.path),
+        acme.get("/Users"),
+        acme.get("/Schemas"),
+        acme.get("/nothing"),
+        acme.delete(&user.path),
+        server.stranger(None).get("/Users"),
+        acme.request("GET", "/Users")
+            .header("origin", "https://evil.example")
+            .send(),
+        acme.request("OPTIONS", "/Users")
+            .header("origin", "https://evil.example")
+            .send(),
+    ];
+    let mut ids = HashSet::new();
+    for reply in replies {
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        for absent in [
+            "server",
+            "x-powered-by",
+            "set-cookie",
+            "access-control-allow-origin",
+        ] {
+            assert_eq!(reply.header(absent), None, "{absent}");
+        }
+        assert!(ids.insert(reply.header("x-request-id").unwrap().to_owned()));
+    }
+}
+
+/// 9110-9.3.2-01
+#[test]
+fn head_has_the_headers_of_get() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    for path in [user.path.as_str(), "/Users", "/Schemas", "/Users/nobody"] {
+        let (get, head) = (acme.get(path), acme.request("HEAD", path).send());
+        assert_eq!(get.status, head.status, "{path}");
+        for name in ["etag", "content-type", "content-location"] {
+            assert_eq!(get.header(name), head.header(name), "{path} {name}");
+        }
+    }
+}
+
+/// A-25, 7644-7.2-01: URIs come from the configuration, whatever the request says
+#[test]
+fn locations_never_come_from_the_request() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let post = acme
+        .request("POST", "/Users")
+        .header("host", "evil.example")
+        .header("x-forwarded-host", "evil.example");
+    let reply = post
+        .json(&json!({ "schemas": [USER], "userName": "a" }))
+        .send()
+        .expect(201);
+    assert!(
+        reply
+            .header("location")
+            .unwrap()
+            .starts_with(crate::harness::BASE)
+    );
+    assert!(!reply.text.contains("evil"), "{}", reply.text);
+}
+
+/// Probes need no token and do not depend on each other.
+#[test]
+fn probes_answer() {
+    let server = Server::start();
+    let stranger = server.stranger(None);
+    stranger.get("//livez").expect(200);
+    stranger.get("//readyz").expect(200);
+    server.http.begin_shutdown();
+    stranger.get("//livez").expect(200);
+    stranger.get("//readyz").expect(503);
+}

@@ -1,0 +1,202 @@
+//! Groups and who belongs to them.
+
+use serde_json::{Value, json};
+
+use crate::harness::{BASE, Choice, GROUP, Server};
+
+/// A-24, 7643-2.3.7-06, 7644-3.3.1-01
+#[test]
+fn a_group_shows_its_members() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create(
+        "/Users",
+        json!({ "userName": "bjensen", "displayName": "Babs Jensen" }),
+    );
+    let nested = acme.create_group("Nested", &[]);
+    assert_eq!(nested.json["members"], json!([]));
+    let group = acme.create_group("Tour Guides", &[&user, &nested]);
+    let members = json!([
+        { "value": user.id, "$ref": format!("{BASE}/Users/{}", user.id), "type": "User", "display": "Babs Jensen" },
+        { "value": nested.id, "$ref": format!("{BASE}/Groups/{}", nested.id), "type": "Group", "display": "Nested" },
+    ]);
+    assert_eq!(group.json["members"], members);
+    assert_eq!(group.json["meta"]["resourceType"], json!("Group"));
+    assert_eq!(acme.get(&group.path).json()["members"], members);
+    let without = acme
+        .get(&format!("{}?excludedAttributes=members", group.path))
+        .json();
+    assert_eq!(without.get("members"), None);
+}
+
+/// 7643-4.1.2 groups: derived, readOnly, following at once
+#[test]
+fn a_user_shows_its_groups() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let group = acme.create_group("Tour Guides", &[&user]);
+    let groups = |name: &str| {
+        json!([{
+            "value": group.id,
+            "$ref": format!("{BASE}/Groups/{}", group.id),
+            "display": name,
+            "type": "direct",
+        }])
+    };
+    assert_eq!(acme.get(&user.path).json()["groups"], groups("Tour Guides"));
+    acme.patch(
+        &group.path,
+        json!([{ "op": "replace", "path": "displayName", "value": "Guides" }]),
+    )
+    .expect(204);
+    assert_eq!(acme.get(&user.path).json()["groups"], groups("Guides"));
+    let replaced = acme.put(&user.path, user.json.clone()).expect(200).json();
+    assert_eq!(replaced["groups"], groups("Guides"));
+    acme.delete(&group.path).expect(204);
+    assert_eq!(acme.get(&user.path).json().get("groups"), None);
+}
+
+/// 7643-2.3.7-05, 7644-3.6-02, A-26
+#[test]
+fn a_deleted_user_leaves_its_groups() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let (a, b) = (acme.create_user("a"), acme.create_user("b"));
+    let group = acme.create_group("Tour Guides", &[&a, &b]);
+    acme.delete(&a.path).expect(204);
+    let after = acme.get(&group.path).json();
+    assert_eq!(ids(&after["members"]), [b.id.as_str()]);
+    assert_ne!(after["meta"]["version"], group.json["meta"]["version"]);
+}
+
+fn ids(members: &Value) -> Vec<&str> {
+    members
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["value"].as_str().unwrap())
+        .collect()
+}
+
+/// A-17, quirk 46
+#[test]
+fn a_put_without_members_empties_the_group() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let (a, b) = (acme.create_user("a"), acme.create_user("b"));
+    let group = acme.create_group("Tour Guides", &[&a]);
+    let body = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": [{ "value": b.id }] });
+    let replaced = acme.put(&group.path, body).expect(200).json();
+    assert_eq!(ids(&replaced["members"]), [b.id.as_str()]);
+    let replaced = acme
+        .put(&group.path, json!({ "schemas": [GROUP], "displayName": "x" }))
+        .expect(200)
+        .json();
+    assert_eq!(replaced["members"], json!([]));
+}
+
+/// A-23, A-26, A-29
+#[test]
+fn members_must_exist_in_the_tenant_and_be_what_they_are_called() {
+    let server = Server::start();
+    let (acme, other) = (server.tenant("acme"), server.tenant("other"));
+    let foreign = other.create_user("bjensen");
+    let user = acme.create_user("bjensen");
+    let group = acme.create_group("Tour Guides", &[&user]);
+    let unknown = "0190a0a0-0000-7000-8000-000000000000";
+    let wrong = [
+        json!({ "value": unknown }),
+        json!({ "value": foreign.id }),
+        json!({ "value": "bjensen" }),
+        json!({ "value": user.id, "type": "Group" }),
+    ];
+    for member in wrong {
+        let body = json!({ "schemas": [GROUP], "displayName": "New", "members": [member] });
+        acme.post("/Groups", body.clone())
+            .expect_error(400, Some("invalidValue"));
+        acme.put(&group.path, body)
+            .expect_error(400, Some("invalidValue"));
+    }
+    for member in [unknown, foreign.id.as_str(), group.id.as_str()] {
+        let add = json!([{ "op": "add", "path": "members", "value": [{ "value": member }] }]);
+        let reply = acme
+            .patch(&group.path, add)
+            .expect_error(400, Some("invalidValue"));
+        assert!(reply.text.contains("members"), "{}", reply.text);
+    }
+    assert_eq!(acme.get(&group.path).json(), group.json);
+}
+
+/// 7643-2.4-06: `$ref` alone names the member, and so does the same one of another API version
+#[test]
+fn a_member_may_be_named_by_its_ref() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let group = acme.create_group("Tour Guides", &[]);
+    for reference in [
+        format!("{BASE}/Users/{}", user.id),
+        format!("https://scim.example.com/Users/{}", user.id),
+    ] {
+        let add = json!([{ "op": "add", "path": "members", "value": [{ "$ref": reference }] }]);
+        acme.patch(&group.path, add).expect(204);
+    }
+    assert_eq!(ids(&acme.get(&group.path).json()["members"]), [user.id.as_str()]);
+}
+
+/// A-28, quirk 48
+#[test]
+fn group_names_differ_unless_they_may_not() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    acme.create_group("Tour Guides", &[]);
+    let again = json!({ "schemas": [GROUP], "displayName": "tour guides" });
+    acme.post("/Groups", again.clone())
+        .expect_error(409, Some("uniqueness"));
+    server.tenant("other").create_group("Tour Guides", &[]);
+    let relaxed = Server::start_with(Choice {
+        unique_group_names: false,
+        ..Choice::default()
+    });
+    let acme = relaxed.tenant("acme");
+    acme.create_group("Tour Guides", &[]);
+    acme.post("/Groups", again).expect(201);
+}
+
+/// 7643-1.1-01, 7643-4.2
+#[test]
+fn a_group_needs_a_name_and_nothing_else() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    acme.create_group("Tour Guides", &[]);
+    for body in [
+        json!({ "schemas": [GROUP] }),
+        json!({ "schemas": [GROUP], "displayName": "" }),
+    ] {
+        acme.post("/Groups", body).expect_error(400, Some("invalidValue"));
+    }
+}
+
+/// 7643-4.2: members are found by filter
+#[test]
+fn groups_are_found_by_their_members() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let (a, b) = (acme.create_user("a"), acme.create_user("b"));
+    acme.create_group("A", &[&a]);
+    acme.create_group("AB", &[&a, &b]);
+    let found = |filter: String| {
+        acme.list(
+            &format!("/Groups?filter={}", crate::harness::encode(&filter)),
+            "displayName",
+        )
+    };
+    assert_eq!(found(format!("members.value eq \"{}\"", b.id)), ["AB"]);
+    assert_eq!(found(format!("members eq \"{}\"", a.id)), ["A", "AB"]);
+    assert_eq!(
+        found(format!("members[value eq \"{}\" and type eq \"Group\"]", a.id)),
+        Vec::<Value>::new()
+    );
+    assert_eq!(acme.user_names(r#"groups.display eq "ab""#), ["a", "b"]);
+}

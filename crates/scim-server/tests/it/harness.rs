@@ -1,0 +1,477 @@
+//! A server in process, on a real SQLite file, and the requests that a client sends to it.
+//!
+//! ```ignore
+//! let server = Server::start();
+//! let acme = server.tenant("acme");
+//! let bjensen = acme.create("/Users", json!({ "userName": "bjensen" }));
+//! acme.get(&bjensen.path).expect(200);
+//! ```
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use actix_web::App;
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
+use actix_web::test as actix;
+use chrono::{DateTime, Utc};
+use scim_model::store::{NewToken, TenantDirectory, TenantId};
+use scim_server::http::{Http, routes};
+use scim_server::service::{Service, Settings};
+use scim_server::token;
+use scim_storage_diesel::{DieselStore, StoreOptions};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+pub const BASE: &str = "https://scim.example.com/scim/v2";
+
+/// A server without sockets.
+pub struct Server {
+    system: actix_web::rt::SystemRunner,
+    pub http: Arc<Http>,
+    pub store: Arc<DieselStore>,
+    folder: TempDir,
+}
+
+/// What can be chosen at the start.
+pub struct Choice {
+    pub settings: Settings,
+    pub max_body_bytes: usize,
+    pub unique_group_names: bool,
+    /// Name and text of schema files.
+    pub schemas: Vec<(String, String)>,
+}
+
+impl Default for Choice {
+    fn default() -> Choice {
+        Choice {
+            settings: Settings {
+                base_url: BASE.into(),
+                ..Settings::default()
+            },
+            max_body_bytes: 1024 * 1024,
+            unique_group_names: true,
+            schemas: Vec::new(),
+        }
+    }
+}
+
+impl Server {
+    /// With the settings of a server that was told nothing.
+    pub fn start() -> Server {
+        Server::start_with(Choice::default())
+    }
+
+    pub fn start_with(choice: Choice) -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        let (http, store) = open(&folder, choice);
+        Server {
+            system: actix_web::rt::System::new(),
+            http,
+            store,
+            folder,
+        }
+    }
+
+    /// Everything that stands in the database's files.
+    pub fn stored_bytes(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        files
+            .flat_map(|it| std::fs::read(it.unwrap().path()).unwrap())
+            .collect()
+    }
+
+    /// A new tenant, seen by a client that has a token of it.
+    pub fn tenant(&self, name: &str) -> Client<'_> {
+        let id = self.store.create_tenant(name, Utc::now()).unwrap();
+        self.client(id, Token::default())
+    }
+
+    /// A client with another token of a tenant.
+    pub fn client(&self, tenant: TenantId, wanted: Token) -> Client<'_> {
+        let (secret, _) = create_token(&*self.store, tenant, wanted);
+        Client {
+            server: self,
+            tenant: Some(tenant),
+            authorization: Some(format!("Bearer {secret}")),
+        }
+    }
+
+    /// A client that says this, or nothing, in the `Authorization` header.
+    pub fn stranger(&self, authorization: Option<&str>) -> Client<'_> {
+        Client {
+            server: self,
+            tenant: None,
+            authorization: authorization.map(str::to_owned),
+        }
+    }
+
+    fn send(&self, request: actix::TestRequest) -> Reply {
+        let http = self.http.clone();
+        self.system.block_on(async move {
+            let app = actix::init_service(App::new().configure(routes(http))).await;
+            let response = actix::call_service(&app, request.to_request()).await;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let text = String::from_utf8(actix::read_body(response).await.to_vec()).unwrap();
+            Reply {
+                status,
+                headers,
+                text,
+            }
+        })
+    }
+}
+
+fn open(folder: &TempDir, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
+    let url = format!("sqlite:{}", folder.path().join("scim.db").display());
+    let registry = scim_server::registry(&choice.schemas).unwrap();
+    let options = StoreOptions {
+        resource_types: registry.resource_types.clone(),
+        unique_group_names: choice.unique_group_names,
+        ..StoreOptions::default()
+    };
+    let store = Arc::new(DieselStore::open(&url, &options).unwrap());
+    let service = Arc::new(Service::new(registry, store.clone(), choice.settings));
+    (
+        Arc::new(Http::new(service, store.clone(), choice.max_body_bytes)),
+        store,
+    )
+}
+
+/// What a token is to be like.
+#[derive(Default)]
+pub struct Token {
+    pub read_only: bool,
+    pub expires: Option<DateTime<Utc>>,
+}
+
+fn create_token(directory: &dyn TenantDirectory, tenant: TenantId, wanted: Token) -> (String, uuid::Uuid) {
+    let secret = token::new_secret().unwrap();
+    let token = NewToken {
+        id: uuid::Uuid::now_v7(),
+        tenant,
+        sha256: token::digest(&secret),
+        created: Utc::now(),
+        expires: wanted.expires,
+        read_only: wanted.read_only,
+        note: String::new(),
+    };
+    directory.create_token(&token).unwrap();
+    (secret, token.id)
+}
+
+/// Somebody who sends requests.
+pub struct Client<'a> {
+    server: &'a Server,
+    pub tenant: Option<TenantId>,
+    authorization: Option<String>,
+}
+
+/// A resource that a client has created.
+pub struct Created {
+    pub id: String,
+    /// For example `/Users/0190…`.
+    pub path: String,
+    pub etag: String,
+    pub json: Value,
+}
+
+impl Client<'_> {
+    /// The secret of its token.
+    pub fn secret(&self) -> String {
+        self.authorization
+            .as_deref()
+            .unwrap()
+            .trim_start_matches("Bearer ")
+            .to_owned()
+    }
+
+    /// A request to a path below the base URL, or to an absolute one that begins with `//`.
+    pub fn request(&self, method: &str, path: &str) -> Request<'_> {
+        let path = path
+            .strip_prefix('/')
+            .filter(|it| it.starts_with('/'))
+            .map_or_else(|| format!("/scim/v2{path}"), str::to_owned);
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = actix::TestRequest::default().method(method).uri(&path);
+        if let Some(authorization) = &self.authorization {
+            request = request.insert_header(("authorization", authorization.as_str()));
+        }
+        Request {
+            server: self.server,
+            request,
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        self.request("GET", path).send()
+    }
+
+    pub fn post(&self, path: &str, body: Value) -> Reply {
+        self.request("POST", path).json(&body).send()
+    }
+
+    pub fn put(&self, path: &str, body: Value) -> Reply {
+        self.request("PUT", path).json(&body).send()
+    }
+
+    /// A PATCH with these operations.
+    pub fn patch(&self, path: &str, operations: Value) -> Reply {
+        self.request("PATCH", path).json(&patch_op(operations)).send()
+    }
+
+    pub fn delete(&self, path: &str) -> Reply {
+        self.request("DELETE", path).send()
+    }
+
+    /// Creates a resource; `schemas` is added when it is missing.
+    pub fn create(&self, endpoint: &str, mut body: Value) -> Created {
+        if body.get("schemas").is_none() {
+            body["schemas"] = json!([if endpoint == "/Groups" { GROUP } else { USER }]);
+        }
+        let reply = self.post(endpoint, body).expect(201);
+        let json = reply.json();
+        let id = json["id"].as_str().unwrap().to_owned();
+        Created {
+            path: format!("{endpoint}/{id}"),
+            id,
+            etag: reply.header("etag").unwrap().to_owned(),
+            json,
+        }
+    }
+
+    pub fn create_user(&self, user_name: &str) -> Created {
+        self.create("/Users", json!({ "userName": user_name }))
+    }
+
+    pub fn create_group(&self, name: &str, members: &[&Created]) -> Created {
+        let members: Vec<Value> = members.iter().map(|it| json!({ "value": it.id })).collect();
+        self.create("/Groups", json!({ "displayName": name, "members": members }))
+    }
+
+    /// The values of an attribute in the resources that a query returns, in their order.
+    pub fn list(&self, path: &str, attribute: &str) -> Vec<Value> {
+        self.get(path)
+            .expect(200)
+            .resources()
+            .iter()
+            .map(|it| it[attribute].clone())
+            .collect()
+    }
+
+    /// The userNames that a filter finds.
+    pub fn user_names(&self, filter: &str) -> Vec<Value> {
+        self.list(&format!("/Users?filter={}", encode(filter)), "userName")
+    }
+}
+
+/// The message of a PATCH.
+pub fn patch_op(operations: Value) -> Value {
+    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations })
+}
+
+/// Percent-encodes a query value.
+pub fn encode(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A request that is being written.
+pub struct Request<'a> {
+    server: &'a Server,
+    request: actix::TestRequest,
+}
+
+impl Request<'_> {
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.append_header((name, value));
+        self
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/scim+json")
+            .text(&body.to_string())
+    }
+
+    pub fn text(self, body: &str) -> Self {
+        self.bytes(body.as_bytes())
+    }
+
+    pub fn bytes(mut self, body: &[u8]) -> Self {
+        self.request = self.request.set_payload(body.to_vec());
+        self
+    }
+
+    pub fn send(self) -> Reply {
+        self.server.send(self.request)
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    headers: HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Reply {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    /// An error with that status and `scimType`, in a body as RFC 7644 section 3.12 wants it.
+    #[track_caller]
+    pub fn expect_error(self, status: u16, scim_type: Option<&str>) -> Reply {
+        let reply = self.expect(status);
+        let json = reply.json();
+        assert_eq!(reply.header("content-type"), Some("application/scim+json"));
+        assert_eq!(
+            json["schemas"],
+            json!(["urn:ietf:params:scim:api:messages:2.0:Error"]),
+            "{json}"
+        );
+        assert_eq!(json["status"], json!(status.to_string()), "{json}");
+        assert_eq!(json.get("scimType").and_then(Value::as_str), scim_type, "{json}");
+        assert!(json["detail"].as_str().is_some_and(|it| !it.is_empty()), "{json}");
+        reply
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|it| it.to_str().unwrap())
+    }
+
+    /// `Resources` of a ListResponse.
+    #[track_caller]
+    pub fn resources(&self) -> Vec<Value> {
+        self.json()["Resources"]
+            .as_array()
+            .expect("a ListResponse")
+            .clone()
+    }
+}
+
+/// The same server behind a socket, with a tenant and a token, for clients that speak HTTP.
+pub struct HttpServer {
+    /// Where clients begin, for example `http://127.0.0.1:40123/scim/v2`.
+    pub base_url: String,
+    /// A token of its only tenant.
+    pub token: String,
+    handle: actix_web::dev::ServerHandle,
+    thread: Option<JoinHandle<()>>,
+    _folder: TempDir,
+}
+
+impl HttpServer {
+    /// With the settings of a server that was told nothing.
+    pub fn start() -> HttpServer {
+        HttpServer::start_with(Choice::default())
+    }
+
+    pub fn start_with(mut choice: Choice) -> HttpServer {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base_url = format!("http://{}/scim/v2", listener.local_addr().unwrap());
+        choice.settings.base_url = base_url.as_str().into();
+        let (http, store) = open(&folder, choice);
+        let tenant = store.create_tenant("acme", Utc::now()).unwrap();
+        let (token, _) = create_token(&*store, tenant, Token::default());
+        let (send, started) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server =
+                    scim_server::http::server::listen(http, listener, std::future::pending()).unwrap();
+                send.send(server.handle()).unwrap();
+                server.await.unwrap();
+            });
+        });
+        let handle = started.recv().unwrap();
+        HttpServer {
+            base_url,
+            token,
+            handle,
+            thread: Some(thread),
+            _folder: folder,
+        }
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        // The command is on its way when the call returns; awaiting it would only tell of the end.
+        drop(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl HttpServer {
+    pub fn client(&self) -> HttpClient {
+        HttpClient::new(&self.base_url, &self.token)
+    }
+}
+
+/// A client that speaks HTTP.
+pub struct HttpClient {
+    agent: ureq::Agent,
+    base_url: String,
+    authorization: String,
+}
+
+impl HttpClient {
+    pub fn new(base_url: &str, token: &str) -> HttpClient {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true);
+        HttpClient {
+            agent: config.build().new_agent(),
+            base_url: base_url.to_owned(),
+            authorization: format!("Bearer {token}"),
+        }
+    }
+
+    /// Status and body, `null` without one.
+    pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        self.try_send(method, path, body).unwrap()
+    }
+
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, Value), ureq::Error> {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base_url))
+            .header("authorization", &self.authorization)
+            .header("content-type", "application/scim+json")
+            .body(body.map(Value::to_string).unwrap_or_default())
+            .unwrap();
+        let mut response = self.agent.run(request)?;
+        let text = response.body_mut().read_to_string()?;
+        Ok((
+            response.status().as_u16(),
+            serde_json::from_str(&text).unwrap_or(Value::Null),
+        ))
+    }
+
+    /// Creates a resource and gives its id.
+    pub fn create(&self, endpoint: &str, body: &Value) -> String {
+        let (status, created) = self.send("POST", endpoint, Some(body));
+        assert_eq!(status, 201, "{created}");
+        created["id"].as_str().unwrap().to_owned()
+    }
+}

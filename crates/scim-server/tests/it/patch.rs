@@ -1,0 +1,300 @@
+//! PATCH as clients send it: what it answers, and what it leaves behind.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Choice, Created, ENTERPRISE, HttpServer, Server, USER, patch_op};
+
+fn member(user: &Created) -> Value {
+    json!({ "value": user.id })
+}
+
+/// 7644-3.5.2-18, 7644-3.5.2-19, A-22, quirk 47
+#[test]
+fn users_come_back_and_groups_do_not_unless_asked() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let group = acme.create_group("Tour Guides", &[]);
+    let reply = acme
+        .patch(
+            &user.path,
+            json!([{ "op": "replace", "value": { "title": "Guide" } }]),
+        )
+        .expect(200);
+    assert_eq!(reply.json(), acme.get(&user.path).json());
+    let add = json!([{ "op": "add", "path": "members", "value": [member(&user)] }]);
+    let reply = acme.patch(&group.path, add.clone()).expect(204);
+    assert_eq!(
+        (reply.text.as_str(), reply.header("etag")),
+        ("", Some(r#"W/"2""#))
+    );
+    assert_eq!(reply.header("content-type"), None);
+    let reply = acme
+        .patch(&format!("{}?attributes=displayName", group.path), add.clone())
+        .expect(200);
+    assert_eq!(reply.json()["displayName"], json!("Tour Guides"));
+    assert_eq!(reply.json().get("members"), None);
+    let reply = acme
+        .patch(&format!("{}?excludedAttributes=meta", group.path), add.clone())
+        .expect(200);
+    assert_eq!(reply.json()["members"][0]["value"], json!(user.id));
+    let mut choice = Choice::default();
+    choice.settings.patch_shows_groups = true;
+    let server = Server::start_with(choice);
+    let acme = server.tenant("acme");
+    let group = acme.create_group("Tour Guides", &[]);
+    let rename = json!([{ "op": "replace", "path": "displayName", "value": "Guides" }]);
+    assert_eq!(
+        acme.patch(&group.path, rename).expect(200).json()["members"],
+        json!([])
+    );
+}
+
+/// 7644-3.5.2-16, 7644-3.5.2-17, 5789-2-01
+#[test]
+fn a_patch_that_fails_changes_nothing() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let group = acme.create_group("Tour Guides", &[&user]);
+    let operations = json!([
+        { "op": "replace", "path": "displayName", "value": "Guides" },
+        { "op": "remove", "path": "members" },
+        { "op": "add", "path": "nosuch", "value": "x" },
+    ]);
+    acme.patch(&group.path, operations)
+        .expect_error(400, Some("invalidPath"));
+    let operations = json!([
+        { "op": "remove", "path": "members" },
+        { "op": "add", "path": "members", "value": [{ "value": "0190a0a0-0000-7000-8000-000000000000" }] },
+    ]);
+    acme.patch(&group.path, operations)
+        .expect_error(400, Some("invalidValue"));
+    assert_eq!(acme.get(&group.path).json(), group.json);
+}
+
+/// 7644-3.5.2.1-07, 7644-3.5.2.1-08, 7644-3.5.2.2-07, A-39, A-65
+#[test]
+fn what_changes_nothing_keeps_the_version() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let (user, stranger) = (acme.create_user("a"), acme.create_user("b"));
+    let group = acme.create_group("Tour Guides", &[&user]);
+    let operations = [
+        json!({ "op": "add", "path": "members", "value": [member(&user)] }),
+        json!({ "op": "remove", "path": format!("members[value eq \"{}\"]", stranger.id) }),
+        json!({ "op": "Remove", "path": "members", "value": [member(&stranger)] }),
+        json!({ "op": "replace", "path": "members", "value": [member(&user)] }),
+        json!({ "op": "replace", "path": "displayName", "value": "Tour Guides" }),
+    ];
+    for operation in operations {
+        let reply = acme.patch(&group.path, json!([operation])).expect(204);
+        assert_eq!(reply.header("etag"), Some(group.etag.as_str()), "{operation}");
+    }
+    assert_eq!(acme.get(&group.path).json(), group.json);
+}
+
+/// 7644-3.5.2-14, 7644-3.5.2.2-03, 7644-3.5.2.2-04, 7644-3.5.2.3-03, quirks 11 to 15
+#[test]
+fn members_come_and_go_in_every_way() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let (a, b, c) = (
+        acme.create_user("a"),
+        acme.create_user("b"),
+        acme.create_user("c"),
+    );
+    let group = acme.create_group("Tour Guides", &[]);
+    let names = |users: &[&Created]| users.iter().map(|it| it.id.clone()).collect::<Vec<_>>();
+    let steps = [
+        (
+            json!([{ "op": "Add", "path": "members", "value": [member(&a), member(&b)] }]),
+            names(&[&a, &b]),
+        ),
+        (
+            json!([{ "op": "add", "value": { "members": [member(&c)] } }]),
+            names(&[&a, &b, &c]),
+        ),
+        (
+            json!([{ "op": "remove", "path": format!("members[value eq \"{}\"]", b.id) }]),
+            names(&[&a, &c]),
+        ),
+        (
+            json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": a.id }] }]),
+            names(&[&c]),
+        ),
+        (
+            json!([{ "op": "replace", "path": "members", "value": [member(&b), member(&a)] }]),
+            names(&[&b, &a]),
+        ),
+        (
+            json!([
+                { "op": "remove", "path": "members" },
+                { "op": "add", "path": "members", "value": [member(&c)] },
+                { "op": "replace", "path": "displayName", "value": "Guides" },
+            ]),
+            names(&[&c]),
+        ),
+        (
+            json!([{ "op": "remove", "path": format!("members[value eq \"{}\" or value eq \"{}\"]", a.id, c.id) }]),
+            names(&[]),
+        ),
+        (
+            json!([{ "op": "add", "path": "members", "value": [member(&a)] }]),
+            names(&[&a]),
+        ),
+        (
+            json!([{ "op": "replace", "value": { "id": group.id, "displayName": "Renamed" } }]),
+            names(&[&a]),
+        ),
+        (
+            json!([{ "op": "remove", "path": "members[display eq \"a\"]" }]),
+            names(&[]),
+        ),
+    ];
+    for (operations, expected) in steps {
+        acme.patch(&group.path, operations.clone()).expect(204);
+        let mut found: Vec<String> = acme.get(&group.path).json()["members"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["value"].as_str().unwrap().to_owned())
+            .collect();
+        let mut expected = expected;
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{operations}");
+    }
+    assert_eq!(acme.get(&group.path).json()["displayName"], json!("Renamed"));
+}
+
+/// 7644-3.5.2-13, A-02, quirk 66
+#[test]
+fn an_extension_is_named_while_it_has_data() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let path = format!("{ENTERPRISE}:employeeNumber");
+    let with = acme
+        .patch(
+            &user.path,
+            json!([{ "op": "add", "path": path, "value": "701984" }]),
+        )
+        .expect(200);
+    assert_eq!(with.json()["schemas"], json!([USER, ENTERPRISE]));
+    assert_eq!(
+        acme.user_names(&format!("schemas eq \"{ENTERPRISE}\"")),
+        ["bjensen"]
+    );
+    let without = acme
+        .patch(&user.path, json!([{ "op": "remove", "path": path }]))
+        .expect(200);
+    assert_eq!(without.json()["schemas"], json!([USER]));
+}
+
+/// 7644-3.5.2-03, 7644-3.5.2-04, 7644-3.5.2-05, 7644-3.1-04, 5789-2-02, A-77
+#[test]
+fn a_patch_must_be_one() {
+    let mut choice = Choice::default();
+    choice.settings.policy.lenient = false;
+    let server = Server::start_with(choice);
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let one = json!([{ "op": "replace", "path": "title", "value": "x" }]);
+    let wrong = [
+        json!({ "schemas": [USER], "userName": "x" }),
+        json!({ "Operations": one }),
+        json!({ "schemas": [USER], "Operations": one }),
+        patch_op(json!([])),
+        patch_op(json!({})),
+        patch_op(json!([{ "path": "title", "value": "x" }])),
+        patch_op(json!([{ "op": "move", "path": "title", "value": "x" }])),
+    ];
+    for body in wrong {
+        acme.request("PATCH", &user.path)
+            .json(&body)
+            .send()
+            .expect_error(400, Some("invalidSyntax"));
+    }
+    let lower = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "operations": one });
+    acme.request("PATCH", &user.path).json(&lower).send().expect(200);
+}
+
+/// 7644-3.5.2-21
+#[test]
+fn a_patch_of_nobody_is_not_found() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let operations = json!([{ "op": "replace", "path": "title", "value": "x" }]);
+    acme.patch("/Users/0190a0a0-0000-7000-8000-000000000000", operations.clone())
+        .expect_error(404, None);
+    let add = json!([{ "op": "add", "path": "members", "value": [] }]);
+    acme.patch("/Groups/0190a0a0-0000-7000-8000-000000000000", add)
+        .expect_error(404, None);
+    let group = acme.create_group("Tour Guides", &[]);
+    acme.patch(&group.path.replace("Groups", "Users"), operations)
+        .expect_error(404, None);
+}
+
+/// Parallel additions to one group, which others have lost: every one of them stays.
+#[test]
+fn parallel_additions_all_stay() {
+    let server = HttpServer::start();
+    let client = server.client();
+    let group = client.create(
+        "/Groups",
+        &json!({ "schemas": [crate::harness::GROUP], "displayName": "All" }),
+    );
+    let users: Vec<String> = (0..40)
+        .map(|i| {
+            client.create(
+                "/Users",
+                &json!({ "schemas": [USER], "userName": format!("user{i}") }),
+            )
+        })
+        .collect();
+    thread::scope(|scope| {
+        for some in users.chunks(5) {
+            let (client, group) = (server.client(), &group);
+            scope.spawn(move || {
+                for user in some {
+                    let add = json!([{ "op": "add", "path": "members", "value": [{ "value": user }] }]);
+                    assert_eq!(
+                        client
+                            .send("PATCH", &format!("/Groups/{group}"), Some(&patch_op(add)))
+                            .0,
+                        204
+                    );
+                }
+            });
+        }
+    });
+    let (_, body) = client.send("GET", &format!("/Groups/{group}"), None);
+    assert_eq!(body["members"].as_array().unwrap().len(), 40);
+    assert_eq!(body["meta"]["version"], json!(r#"W/"41""#));
+}
+
+/// 7644-3.5.2-16 under contention: of many writers of one user, every success moves the version by one.
+#[test]
+fn parallel_changes_of_one_user_do_not_lose_each_other() {
+    let server = HttpServer::start();
+    let client = server.client();
+    let user = client.create("/Users", &json!({ "schemas": [USER], "userName": "bjensen" }));
+    thread::scope(|scope| {
+        for writer in 0..4 {
+            let (client, path) = (server.client(), format!("/Users/{user}"));
+            scope.spawn(move || {
+                for i in 0..10 {
+                    let email = json!({ "value": format!("{writer}.{i}@example.com"), "type": "work" });
+                    let add = patch_op(json!([{ "op": "add", "path": "emails", "value": [email] }]));
+                    assert_eq!(client.send("PATCH", &path, Some(&add)).0, 200);
+                }
+            });
+        }
+    });
+    let (_, body) = client.send("GET", &format!("/Users/{user}"), None);
+    assert_eq!(body["emails"].as_array().unwrap().len(), 40);
+    assert_eq!(body["meta"]["version"], json!(r#"W/"41""#));
+}

@@ -1,0 +1,329 @@
+//! The binary itself: first start, kill -9, signals, log.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{HttpClient, USER};
+
+/// A running scim-server in a folder of its own.
+pub struct Binary {
+    child: Child,
+    /// What it printed at its start.
+    pub printed: String,
+    pub base_url: String,
+    log: Arc<Mutex<String>>,
+    log_reader: Option<JoinHandle<()>>,
+    folder: Arc<TempDir>,
+}
+
+impl Binary {
+    /// At its first start, on a free port.
+    pub fn start(arguments: &[&str]) -> Binary {
+        Binary::start_in(Arc::new(tempfile::tempdir().unwrap()), arguments)
+    }
+
+    fn start_in(folder: Arc<TempDir>, arguments: &[&str]) -> Binary {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_scim-server"))
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_remove("SCIM_DATABASE_URL")
+            .env_remove("RUST_LOG")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (log, log_reader) = follow(child.stderr.take().unwrap());
+        let mut printed = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        // The last line of either greeting.
+        while !printed.contains("bjensen\"}'") && !printed.contains("Tenants: ") {
+            assert_ne!(
+                output.read_line(&mut printed).unwrap(),
+                0,
+                "{printed}{}",
+                log.lock().unwrap()
+            );
+        }
+        let base_url = printed
+            .lines()
+            .next()
+            .unwrap()
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .to_owned();
+        Binary {
+            child,
+            printed,
+            base_url,
+            log,
+            log_reader: Some(log_reader),
+            folder,
+        }
+    }
+
+    pub fn database_url(&self) -> String {
+        format!("sqlite:{}", self.folder.path().join("scim.db").display())
+    }
+
+    /// The token that the first start shows.
+    fn token(&self) -> String {
+        let line = self.printed.lines().find(|it| it.contains("Token ")).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    }
+
+    fn client(&self) -> HttpClient {
+        HttpClient::new(&self.base_url, &self.token())
+    }
+
+    pub fn get(&self, path: &str, token: &str) -> (u16, Value) {
+        HttpClient::new(&self.base_url, token).send("GET", path, None)
+    }
+
+    fn connect(&self) -> TcpStream {
+        let address = self
+            .base_url
+            .trim_start_matches("http://")
+            .split('/')
+            .next()
+            .unwrap();
+        TcpStream::connect(address).unwrap()
+    }
+
+    /// Nobody is asked: the process is gone.
+    fn kill(mut self) -> Arc<TempDir> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.folder.clone()
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// The whole log, once the process has ended.
+    fn log(&mut self) -> String {
+        if let Some(reader) = self.log_reader.take() {
+            reader.join().unwrap();
+        }
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(stderr: ChildStderr) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+    let log = Arc::new(Mutex::new(String::new()));
+    let copy = log.clone();
+    let reader = thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            copy.lock().unwrap().push_str(&format!("{line}\n"));
+        }
+    });
+    (log, reader)
+}
+
+#[test]
+fn the_first_start_shows_a_token_once_and_lines_that_work() {
+    let server = Binary::start(&[]);
+    let token = server.token();
+    assert!(token.starts_with("scim_"), "{}", server.printed);
+    assert_eq!(server.printed.matches("curl ").count(), 2);
+    for line in server.printed.lines().filter(|it| it.trim().starts_with("curl ")) {
+        let output = Command::new("sh")
+            .args(["-c", &format!("{line} --silent --fail")])
+            .output();
+        // A machine without curl cannot show it.
+        if let Ok(output) = output
+            .map(|it| it.stdout)
+            .map(|it| String::from_utf8(it).unwrap())
+        {
+            assert!(output.contains("\"schemas\""), "{line}: {output}");
+        }
+    }
+    let folder = server.kill();
+    let again = Binary::start_in(folder.clone(), &[]);
+    assert!(again.printed.contains("Tenants: default"), "{}", again.printed);
+    assert!(!again.printed.contains("scim_"), "{}", again.printed);
+    assert_eq!(again.get("/Users", &token).0, 200);
+    let database = std::fs::read(folder.path().join("scim.db")).unwrap();
+    assert!(!database.windows(token.len()).any(|it| it == token.as_bytes()));
+}
+
+/// Acknowledged is durable: each create that was answered is there after kill -9, and the server is
+/// ready again at once.
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let server = Binary::start(&[]);
+    let token = server.token();
+    let client = server.client();
+    let writer = thread::spawn(move || {
+        let mut created = Vec::new();
+        for i in 0.. {
+            let body = json!({ "schemas": [USER], "userName": format!("user{i}") });
+            match client.try_send("POST", "/Users", Some(&body)) {
+                Ok((201, user)) => created.push(user),
+                Ok(other) => panic!("{other:?}"),
+                Err(_) => break,
+            }
+        }
+        created
+    });
+    thread::sleep(Duration::from_millis(500));
+    let folder = server.kill();
+    let created = writer.join().unwrap();
+    assert!(!created.is_empty());
+    let began = Instant::now();
+    let again = Binary::start_in(folder, &[]);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let again_client = HttpClient::new(&again.base_url, &token);
+    for user in &created {
+        let (status, found) =
+            again_client.send("GET", &format!("/Users/{}", user["id"].as_str().unwrap()), None);
+        assert_eq!(status, 200);
+        assert_eq!(
+            (&found["userName"], &found["meta"]["created"]),
+            (&user["userName"], &user["meta"]["created"])
+        );
+    }
+}
+
+/// A request whose body is still on its way when the signal comes is answered, and the process ends well.
+#[test]
+fn signals_let_requests_finish() {
+    for signal in ["-TERM", "-INT"] {
+        let mut server = Binary::start(&[]);
+        let body = json!({ "schemas": [USER], "userName": "late" }).to_string();
+        let mut connection = server.connect();
+        let (first, second) = body.split_at(10);
+        write!(
+            connection,
+            "POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/scim+json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{first}",
+            server.token(),
+            body.len()
+        )
+        .unwrap();
+        connection.flush().unwrap();
+        thread::sleep(Duration::from_millis(200));
+        server.signal(signal);
+        thread::sleep(Duration::from_millis(200));
+        connection.write_all(second.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201"), "{signal}: {answer}");
+        let began = Instant::now();
+        assert!(server.wait().success(), "{signal}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{signal}");
+    }
+}
+
+/// 7643-9.3-01, 6750-5.3-01: the log has one line a request, and nothing that a client wrote
+#[test]
+fn the_log_tells_routes_and_no_data() {
+    let mut server = Binary::start(&[]);
+    let client = server.client();
+    let marker = "Zaphod";
+    let user = client.create(
+        "/Users",
+        &json!({ "schemas": [USER], "userName": marker, "password": marker }),
+    );
+    client.send("GET", &format!("/Users/{user}?attributes={marker}"), None);
+    client.send(
+        "GET",
+        &format!("/Users?filter=userName%20eq%20%22{marker}%22"),
+        None,
+    );
+    client.send("GET", &format!("/{marker}"), None);
+    client.send(
+        "POST",
+        "/Users",
+        Some(&json!({ "schemas": [USER], "userName": marker })),
+    );
+    server.get("/Users", marker);
+    server.signal("-TERM");
+    server.wait();
+    let token = server.token();
+    let log = server.log();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|it| it.contains("/scim/v2") || it.contains(" - "))
+        .collect();
+    for expected in [
+        "default POST /scim/v2/Users 201",
+        "default GET /scim/v2/Users/{id} 200",
+        "default GET /scim/v2/Users 200",
+        "default GET - 404",
+        "default POST /scim/v2/Users 409",
+        "- GET /scim/v2/Users 401",
+    ] {
+        assert_eq!(
+            lines.iter().filter(|it| it.contains(expected)).count(),
+            1,
+            "{expected}: {log}"
+        );
+    }
+    for secret in [marker, &token, "filter", &user] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
+}
+
+/// Bodies that trickle in are given up after ten seconds, with an answer.
+#[test]
+fn a_slow_body_is_given_up() {
+    let server = Binary::start(&[]);
+    let mut connection = server.connect();
+    write!(
+        connection,
+        "POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: 100\r\n\r\n{{",
+        server.token()
+    )
+    .unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let began = Instant::now();
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert!(began.elapsed() < Duration::from_secs(15));
+}
+
+/// 9110-15.5.14-01: also without a length told beforehand
+#[test]
+fn a_chunked_body_has_the_same_limit() {
+    let server = Binary::start(&["--max-body-bytes", "2000"]);
+    let mut connection = server.connect();
+    write!(
+        connection,
+        "POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n1000\r\n{}\r\n0\r\n\r\n",
+        server.token(),
+        "x".repeat(4096)
+    )
+    .unwrap();
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
