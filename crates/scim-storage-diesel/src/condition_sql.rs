@@ -27,6 +27,7 @@ pub(crate) struct Compiler<'a> {
     /// What stands before the endpoint in `meta.location` and `$ref`.
     pub(crate) base_url: &'a str,
     needs_normal: Cell<bool>,
+    scans_column: Cell<bool>,
 }
 
 /// What resources are sorted by.
@@ -56,12 +57,18 @@ impl<'a> Compiler<'a> {
             layout,
             base_url,
             needs_normal: Cell::new(false),
+            scans_column: Cell::new(false),
         }
     }
 
     /// Whether something that was compiled reads `n.normal`.
     pub(crate) fn needs_normal(&self) -> bool {
         self.needs_normal.get()
+    }
+
+    /// Whether a condition that was compiled looks at every key of a column.
+    pub(crate) fn scans_column(&self) -> bool {
+        self.scans_column.get()
     }
 
     /// The condition on `r`.
@@ -179,6 +186,9 @@ impl<'a> Compiler<'a> {
             Column::Display => "r.display_key",
             Column::Family => "r.family_key",
         };
+        if matches!(test, Test::Co(_) | Test::Ew(_)) {
+            self.scans_column.set(true);
+        }
         self.index_key_test(name, test, || self.whole("r.pk", path, test))
     }
 
@@ -666,7 +676,9 @@ impl Membership<'_> {
             "value" => self.compiler.id("x", test),
             "$ref" => self.reference(test),
             "type" if self.is_group => always(holds(&key::text(sub, "direct"), test)),
-            "type" => by_kind(["User", "Group"].map(|it| always(holds(&key::text(sub, it), test)))),
+            "type" => {
+                by_kind(["User", "Group"].map(|it| holds(&key::text(sub, it), test).then(|| always(true))))
+            }
             "display" => self.display(test),
             _ => always(false),
         }
@@ -681,28 +693,26 @@ impl Membership<'_> {
         } else {
             &["Users", "Groups"]
         };
-        let tests = endpoints.iter().map(|endpoint| {
+        let mut tests = endpoints.iter().map(|endpoint| {
             let prefix = key::exact(&format!("{}/{endpoint}/", self.compiler.base_url)).into_owned();
             match test {
-                Test::Eq(Operand::Key(text)) => match text.strip_prefix(&prefix).and_then(canonical_id) {
-                    Some(id) => Sql::new("x.id = ").id(id),
-                    None => always(false),
-                },
+                Test::Eq(Operand::Key(text)) => {
+                    let id = text.strip_prefix(&prefix).and_then(canonical_id)?;
+                    Some(Sql::new("x.id = ").id(id))
+                }
                 test => {
                     let text = Sql::new("(")
                         .string(prefix)
                         .text(" || ")
                         .sql(self.compiler.id_text("x"))
                         .text(")");
-                    self.compiler.text_test(text, test)
+                    Some(self.compiler.text_test(text, test))
                 }
             }
         });
-        let mut tests: Vec<Sql> = tests.collect();
-        match (tests.pop(), tests.pop()) {
-            (Some(group), Some(user)) => by_kind([user, group]),
-            (Some(group), None) => group,
-            _ => always(false),
+        match (tests.next().flatten(), tests.next()) {
+            (user, Some(group)) => by_kind([user, group]),
+            (group, None) => group.unwrap_or_else(|| always(false)),
         }
     }
 
@@ -744,13 +754,51 @@ fn names_one(condition: &ElementCondition) -> bool {
     }
 }
 
-/// One test for users, one for groups.
-fn by_kind([user, group]: [Sql; 2]) -> Sql {
-    Sql::new("(x.kind = 1 AND ")
-        .sql(user)
-        .text(" OR x.kind = 2 AND ")
-        .sql(group)
-        .text(")")
+/// One test for users, one for groups; `None` where no resource of the type passes.
+fn by_kind(tests: [Option<Sql>; 2]) -> Sql {
+    let kinds = ["(x.kind = 1 AND ", "(x.kind = 2 AND "].into_iter().zip(tests);
+    let tests = kinds.filter_map(|(kind, test)| Some(Sql::new(kind).sql(test?).text(")")));
+    match tests.collect::<Vec<_>>() {
+        none if none.is_empty() => always(false),
+        tests => balanced(tests, " OR "),
+    }
+}
+
+/// Whether an index leads to the few resources that can fulfil the condition: then it is cheaper to
+/// sort those than to walk all in order. SQLite cannot know.
+pub(crate) fn is_selective(condition: &Condition, layout: &Layout) -> bool {
+    match condition {
+        Condition::Attribute(path, Test::Eq(Operand::Key(_))) => {
+            let is_id = path.extension.is_none() && ["id", "meta"].contains(&path.attribute.name.as_str());
+            is_id
+                || layout.column(path).is_some()
+                || layout.indexed_path(path).is_some()
+                || is_member_id(path)
+        }
+        Condition::Element(_, condition) => element_is_selective(condition, layout),
+        Condition::And(operands) => operands.iter().any(|it| is_selective(it, layout)),
+        Condition::Or(operands) => operands.iter().all(|it| is_selective(it, layout)),
+        _ => false,
+    }
+}
+
+fn element_is_selective(condition: &ElementCondition, layout: &Layout) -> bool {
+    match condition {
+        ElementCondition::Attribute(path, Test::Eq(Operand::Key(_))) => {
+            layout.indexed_path(path).is_some() || is_member_id(path)
+        }
+        ElementCondition::And(operands) => operands.iter().any(|it| element_is_selective(it, layout)),
+        _ => false,
+    }
+}
+
+fn is_member_id(path: &AttributePath) -> bool {
+    path.extension.is_none()
+        && ["members", "groups"].contains(&path.attribute.name.as_str())
+        && path
+            .sub
+            .as_ref()
+            .is_some_and(|it| ["value", "$ref"].contains(&it.name.as_str()))
 }
 
 /// A value inside a JSON value that SQL can name.

@@ -14,7 +14,7 @@ use scim_model::{Condition, ResourceType};
 use uuid::Uuid;
 
 use crate::Explained;
-use crate::condition_sql::{Compiler, SortKey, SortKind};
+use crate::condition_sql::{Compiler, SortKey, SortKind, is_selective};
 use crate::error::{Failure, unavailable};
 use crate::layout::Layout;
 use crate::layouts::Layouts;
@@ -158,11 +158,15 @@ fn targets<'a>(
         let compiler = || Compiler::new(dialect, tenant, layout, &query.base_url);
         let (filtering, sorting) = (compiler(), compiler());
         let path = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
+        let sql = filtering.condition(condition);
         Ok(Target {
+            dialect,
             tenant,
             layout,
             condition,
-            sql: filtering.condition(condition),
+            sql,
+            order_by_sorting: dialect == Dialect::Sqlite
+                && (is_selective(condition, layout) || (path.is_none() && filtering.scans_column())),
             filter_needs_normal: filtering.needs_normal(),
             sort: path.and_then(|it| sorting.sort_key(it)),
             sort_needs_normal: sorting.needs_normal(),
@@ -175,6 +179,7 @@ fn targets<'a>(
 
 /// The resources of one type that a query asks for.
 struct Target<'a> {
+    dialect: Dialect,
     tenant: TenantId,
     layout: &'a Layout,
     condition: &'a Condition,
@@ -182,6 +187,9 @@ struct Target<'a> {
     sort: Option<SortKey>,
     descending: bool,
     include: Include,
+    /// Keeps SQLite from walking an index in the order of the result, where another one finds the
+    /// resources, or holds all that the condition looks at.
+    order_by_sorting: bool,
     filter_needs_normal: bool,
     sort_needs_normal: bool,
 }
@@ -465,6 +473,7 @@ impl Target<'_> {
         };
         let mut keys = Sql::new("SELECT r.pk AS pk, ");
         keys = match &self.sort {
+            Some(sort) if self.order_by_sorting => keys.text("+").sql(sort.sql.clone()).text(" AS sort_key"),
             Some(sort) => keys.sql(sort.sql.clone()).text(" AS sort_key"),
             None => keys.text("NULL AS sort_key"),
         };
@@ -472,7 +481,8 @@ impl Target<'_> {
         if let Some(segment) = segment {
             keys = keys.text(" AND ").sql(segment.sql);
         }
-        keys = order("sort_key", "r.pk", keys)
+        let pk = if self.order_by_sorting { "+r.pk" } else { "r.pk" };
+        keys = order("sort_key", pk, keys)
             .text(" LIMIT ")
             .int(i64::try_from(limit).unwrap_or(i64::MAX))
             .text(" OFFSET ")
@@ -485,9 +495,9 @@ impl Target<'_> {
         .int(self.tenant.0)
         .text(" AND d.pk = k.pk");
         let select = order("k.sort_key", "k.pk", select);
-        // Whatever a client can vary would fill the cache of statements, and on PostgreSQL be planned
-        // without a look at the values.
-        if self.is_unfiltered() && !self.sort_needs_normal {
+        // Whatever a client can vary would fill the cache of statements, and on PostgreSQL a kept plan
+        // of a join may stem from a time when the table was empty.
+        if self.is_unfiltered() && !self.sort_needs_normal && self.dialect == Dialect::Sqlite {
             return select;
         }
         select.one_off()
@@ -622,6 +632,9 @@ fn ends(
     select = select.text(" ORDER BY ").text(this).text(", m.joined");
     if this == "m.member_pk" {
         select = select.text(", m.group_pk");
+    }
+    if conn.dialect() == Dialect::Postgres {
+        select = select.one_off();
     }
     type Types = (BigInt, Binary, BigInt, Nullable<Text>);
     type Row = (i64, Vec<u8>, i64, Option<String>);

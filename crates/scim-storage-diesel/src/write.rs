@@ -1,7 +1,7 @@
 //! Create, update and delete, each inside one transaction.
 //!
-//! Locks are always taken in the order members, resource, groups; PostgreSQL then has few deadlocks
-//! to find. A member is locked against renaming while it joins, so that every change of its display
+//! Locks are always taken in the order users, groups, and among each in the order of their keys;
+//! PostgreSQL then has few deadlocks to find. A member is locked against renaming while it joins, so that every change of its display
 //! name moves on the version of every group it is in.
 
 use std::collections::{BTreeSet, HashMap};
@@ -25,7 +25,7 @@ pub(crate) struct Creation {
 }
 
 pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Result<(), Failure> {
-    let members = Members::find(conn, tenant, new.members.iter().copied())?;
+    let members = Members::find(conn, tenant, new.members.iter().copied(), None)?;
     members.check()?;
     let at = new.now.timestamp_millis();
     let derived = &new.derived;
@@ -114,7 +114,8 @@ pub(crate) fn update(
         MembersStep::Add(ids) | MembersStep::ReplaceAll(ids) => ids.as_slice(),
         MembersStep::Remove(_) | MembersStep::RemoveAll => &[],
     });
-    let members = Members::find(conn, tenant, joining.copied())?;
+    let circle = update.layout.resource_type.has_members() && update.derived.is_some();
+    let members = Members::find(conn, tenant, joining.copied(), circle.then_some(update.id))?;
     let document = update.derived.as_ref().map(|it| it.document.as_str());
     let Some(row) = lock(conn, tenant, &update.layout, update.id, document, "NO KEY UPDATE")? else {
         return Ok(None);
@@ -185,6 +186,8 @@ pub(crate) fn delete(
     expected_version: Option<i64>,
     now: DateTime<Utc>,
 ) -> Result<bool, Failure> {
+    let circle = layout.resource_type.has_members().then_some(id);
+    Members::find(conn, tenant, std::iter::empty(), circle)?;
     let Some(row) = lock(conn, tenant, layout, id, None, "UPDATE")? else {
         return Ok(false);
     };
@@ -282,29 +285,67 @@ struct Members {
 }
 
 impl Members {
-    fn find(conn: &mut Conn, tenant: TenantId, ids: impl Iterator<Item = Uuid>) -> Result<Members, Failure> {
-        let ids: Vec<Uuid> = ids.collect::<BTreeSet<_>>().into_iter().collect();
-        if ids.is_empty() {
-            return Ok(Members {
-                found: HashMap::new(),
-                unknown: Vec::new(),
-            });
-        }
+    /// Finds those that exist, and on PostgreSQL keeps them as they are until the transaction ends.
+    /// With `circle`, which is a group that may be renamed or go, the groups that it is in are locked
+    /// as well: groups can be in each other, and who locks them in any other order than that of their
+    /// keys waits in a circle.
+    fn find(
+        conn: &mut Conn,
+        tenant: TenantId,
+        ids: impl Iterator<Item = Uuid>,
+        circle: Option<Uuid>,
+    ) -> Result<Members, Failure> {
+        let ids: BTreeSet<Uuid> = ids.collect();
+        let ids: Vec<Uuid> = ids.into_iter().collect();
+        let mut members = Members {
+            found: HashMap::new(),
+            unknown: ids,
+        };
+        let select = || Sql::new("SELECT id, pk FROM resource WHERE tenant_id = ").int(tenant.0);
         // Members are Users and Groups (RFC 7643 section 4.2).
-        let mut select = Sql::new("SELECT id, pk FROM resource WHERE tenant_id = ")
-            .int(tenant.0)
-            .text(" AND kind IN (1, 2) AND id")
-            .in_ids(conn.dialect(), &ids);
-        if conn.dialect() == Dialect::Postgres {
-            select = select.text(" ORDER BY pk FOR SHARE");
+        match conn.dialect() {
+            Dialect::Sqlite if members.unknown.is_empty() => {}
+            Dialect::Sqlite => {
+                let select = select().text(" AND kind IN (1, 2) AND id");
+                members.note(conn, &select.in_ids(Dialect::Sqlite, &members.unknown))?;
+            }
+            Dialect::Postgres => {
+                if !members.unknown.is_empty() {
+                    let select = select().text(" AND kind = 1 AND id");
+                    let select = select.in_ids(Dialect::Postgres, &members.unknown);
+                    members.note(conn, &select.text(" ORDER BY pk FOR SHARE"))?;
+                }
+                if !members.unknown.is_empty() || circle.is_some() {
+                    let mut select = select()
+                        .text(" AND kind = 2 AND (id")
+                        .in_ids(Dialect::Postgres, &members.unknown);
+                    if let Some(id) = circle {
+                        select = select
+                            .text(" OR id = ")
+                            .id(id)
+                            .text(
+                                " OR pk IN (SELECT m.group_pk FROM membership m JOIN resource x \
+                                 ON x.tenant_id = m.tenant_id AND x.pk = m.member_pk WHERE m.tenant_id = ",
+                            )
+                            .int(tenant.0)
+                            .text(" AND x.id = ")
+                            .id(id)
+                            .text(")");
+                    }
+                    members.note(conn, &select.text(") ORDER BY pk FOR NO KEY UPDATE"))?;
+                }
+            }
         }
-        let rows = conn.rows::<(Binary, BigInt), (Vec<u8>, i64)>(&select)?;
-        let found: HashMap<Uuid, i64> = rows
-            .into_iter()
-            .filter_map(|(id, pk)| Some((Uuid::from_slice(&id).ok()?, pk)))
-            .collect();
-        let unknown = ids.into_iter().filter(|it| !found.contains_key(it)).collect();
-        Ok(Members { found, unknown })
+        Ok(members)
+    }
+
+    fn note(&mut self, conn: &mut Conn, select: &Sql) -> Result<(), Failure> {
+        let rows = conn.rows::<(Binary, BigInt), (Vec<u8>, i64)>(select)?;
+        let rows = rows.into_iter();
+        self.found
+            .extend(rows.filter_map(|(id, pk)| Some((Uuid::from_slice(&id).ok()?, pk))));
+        self.unknown.retain(|it| !self.found.contains_key(it));
+        Ok(())
     }
 
     fn check(&self) -> Result<(), Failure> {

@@ -84,6 +84,10 @@ impl Database {
         DieselStore::open(&self.url, options).expect("it opens")
     }
 
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.files.is_some()
+    }
+
     /// The SQLite file.
     pub(crate) fn file(&self) -> std::path::PathBuf {
         self.files.as_ref().expect("it is SQLite").path().join("scim.db")

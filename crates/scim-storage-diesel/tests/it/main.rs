@@ -1,6 +1,9 @@
 //! The store on SQLite, and on PostgreSQL when `SCIM_TEST_POSTGRES_URL` names a server.
 
 mod database;
+mod opening;
+mod races;
+mod sql;
 
 use database::on_each;
 use scim_model::store::conformance;

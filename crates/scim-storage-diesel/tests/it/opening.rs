@@ -1,0 +1,353 @@
+//! Opening, locking, migrating, and what a changed schema means for what is stored.
+
+use std::sync::Arc;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use scim_model::store::conformance::{Fixture, at, document};
+use scim_model::store::{NewResource, PageRequest, ResourceStore, StoreError, TenantDirectory};
+use scim_model::{ResourceType, SchemaRegistry};
+use scim_storage_diesel::{DieselStore, OpenError, StoreOptions};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::database::{Database, on_each};
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let database = Database::sqlite();
+    let store = database.store();
+    Fixture::new(&store, "acme").add_user("bjensen");
+    let folder = database.file().parent().expect("a folder").to_owned();
+    let files: Vec<_> = std::fs::read_dir(folder)
+        .expect("it is there")
+        .map(|it| it.expect("a file"))
+        .collect();
+    assert!(files.len() >= 3, "database, log and lock");
+    for file in files {
+        let mode = file.metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", file.path());
+    }
+}
+
+#[test]
+fn a_second_server_on_the_same_file_is_refused() {
+    let database = Database::sqlite();
+    let store = database.store();
+    let refused = DieselStore::open(&database.url, &StoreOptions::default());
+    match refused.err() {
+        Some(OpenError::InUse(path)) => assert_eq!(path, database.file()),
+        other => panic!("expected that the file is in use, not {other:?}"),
+    }
+    drop(store);
+    database.store();
+}
+
+#[test]
+fn what_is_no_database_is_refused() {
+    for url in [
+        "",
+        "mysql://localhost/x",
+        "sqlite:",
+        "sqlite::memory:",
+        "/var/lib/scim.db",
+    ] {
+        let refused = DieselStore::open(url, &StoreOptions::default()).err();
+        assert!(matches!(refused, Some(OpenError::Url(_))), "{url}: {refused:?}");
+    }
+    let missing = DieselStore::open("sqlite:/no/such/folder/scim.db", &StoreOptions::default()).err();
+    assert!(matches!(missing, Some(OpenError::File { .. })), "{missing:?}");
+    let database = Database::sqlite();
+    std::fs::write(database.file(), "this is no database, however long it may be")
+        .expect("it can be written");
+    let other = DieselStore::open(&database.url, &StoreOptions::default()).err();
+    assert!(other.is_some_and(|it| it.to_string().contains("not a database")));
+}
+
+#[test]
+fn the_command_line_works_beside_a_server() {
+    on_each(|database| {
+        let before = DieselStore::open_directory(&database.url).expect("it opens before the first server");
+        before.create_tenant("before", at(0)).expect("it is new");
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        it.add_user("bjensen");
+        let beside = DieselStore::open_directory(&database.url).expect("it opens beside a server");
+        beside.create_tenant("beside", at(0)).expect("it is new");
+        it.add_user("smith");
+        let tenants = store.tenants().expect("the store is there");
+        let names: Vec<&str> = tenants.iter().map(|it| it.name.as_str()).collect();
+        assert!(
+            names.contains(&"before") && names.contains(&"beside"),
+            "{names:?}"
+        );
+        assert_eq!(it.search(&it.user, "", "").total, 2);
+    });
+}
+
+#[test]
+fn what_was_written_is_there_after_opening_again() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let (tenant, user) = (it.tenant, it.add_user("bjensen"));
+        drop(store);
+        let store = database.store();
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "other")
+        };
+        assert_eq!(it.version(&it.user, user), 1);
+        assert_eq!(it.names(&it.user, "userName eq \"BJENSEN\"", ""), ["bjensen"]);
+    });
+}
+
+#[test]
+fn many_servers_start_at_once() {
+    on_each(|database| {
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    DieselStore::open_directory(&database.url)
+                        .map(drop)
+                        .expect("it opens")
+                });
+            }
+        });
+    });
+}
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+#[test]
+fn migrations_go_up_and_down_and_up() {
+    on_each(|database| {
+        let left_sqlite = "SELECT CASE WHEN count(*) = 1 THEN 1 ELSE abs(-9223372036854775807 - 1) END FROM sqlite_master \
+                           WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        let left_postgres =
+            "DO $$ BEGIN ASSERT (SELECT count(*) FROM pg_tables WHERE schemaname = 'public') = 1; END $$";
+        for _ in 0..2 {
+            let store = database.store();
+            Fixture::new(&store, "acme").add_user("bjensen");
+            drop(store);
+            // The table of the migrations themselves is what is left.
+            if database.is_sqlite() {
+                let file = database.file();
+                let mut conn =
+                    SqliteConnection::establish(file.to_str().expect("it is UTF-8")).expect("it opens");
+                conn.batch_execute("PRAGMA foreign_keys = ON").expect("it runs");
+                conn.revert_all_migrations(SQLITE).expect("they go down");
+                conn.batch_execute(left_sqlite).expect("one table is left");
+            } else {
+                let mut conn = PgConnection::establish(&database.url).expect("it opens");
+                conn.revert_all_migrations(POSTGRES).expect("they go down");
+                conn.batch_execute(left_postgres).expect("one table is left");
+            }
+        }
+    });
+}
+
+#[test]
+fn group_names_become_unique_when_they_are() {
+    on_each(|database| {
+        let any = StoreOptions {
+            unique_group_names: false,
+            ..StoreOptions::default()
+        };
+        let store = database.store_with(&any);
+        let it = Fixture::new(&store, "acme");
+        let tenant = it.tenant;
+        it.add_group("Guides", &[]);
+        let second = it.add_group("guides", &[]);
+        assert_eq!(
+            it.names(&it.group, "displayName eq \"GUIDES\"", ""),
+            ["Guides", "guides"]
+        );
+        drop(store);
+
+        match DieselStore::open(&database.url, &StoreOptions::default()).err() {
+            Some(OpenError::NotUnique(attribute)) => assert_eq!(attribute, "displayName"),
+            other => panic!("expected that the names collide, not {other:?}"),
+        }
+        let store = database.store_with(&any);
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "other")
+        };
+        assert_eq!(
+            it.search(&it.group, "displayName eq \"guides\"", "").total,
+            2,
+            "nothing has changed"
+        );
+        assert!(it.delete(&it.group, second));
+        drop(store);
+
+        let store = database.store();
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "another")
+        };
+        let taken = it.add(&it.group, json!({"displayName": "GUIDES"}), &[]);
+        assert!(matches!(taken, Err(StoreError::Conflict { attribute }) if attribute == "displayName"));
+        assert_eq!(
+            it.version(&it.group, it.search(&it.group, "", "").resources[0].id),
+            1
+        );
+    });
+}
+
+/// A resource type `Device` whose `serial` is as the test wants it.
+fn with_devices(serial: &str) -> (StoreOptions, Arc<ResourceType>) {
+    let schema = format!(
+        r#"{{"id": "urn:example:Device", "name": "Device", "attributes": [
+            {{"name": "name", "required": true}},
+            {{"name": "serial" {serial}}},
+            {{"name": "tags", "multiValued": true}},
+            {{"name": "weight", "type": "decimal"}}]}}"#
+    );
+    let resource_type = r#"{"name": "Device", "endpoint": "/Devices", "schema": "urn:example:Device"}"#;
+    let files = [
+        ("device.json".to_owned(), schema),
+        ("type.json".to_owned(), resource_type.to_owned()),
+    ];
+    let registry = SchemaRegistry::load(&files).expect("the documents are right");
+    let device = registry.resource_type("Device").expect("it is loaded").clone();
+    let options = StoreOptions {
+        resource_types: registry.resource_types,
+        ..StoreOptions::default()
+    };
+    (options, device)
+}
+
+#[test]
+fn an_attribute_becomes_indexed_and_unique() {
+    on_each(|database| {
+        let (options, device) = with_devices("");
+        let store = database.store_with(&options);
+        let tenant = store.create_tenant("acme", at(0)).expect("it is new");
+        let add = |store: &DieselStore, device: &Arc<ResourceType>, value| {
+            let new = NewResource {
+                resource_type: device.clone(),
+                id: Uuid::now_v7(),
+                now: at(1),
+                document: document(value),
+                members: Vec::new(),
+            };
+            store.create(tenant, &new)
+        };
+        for number in ["1", "2", "3"] {
+            let value = json!({"name": number, "serial": format!("S{number}"), "tags": ["a", number], "weight": number.parse::<f64>().expect("a number")});
+            add(&store, &device, value).expect("it is new");
+        }
+        let check = |store: &DieselStore, device: &Arc<ResourceType>, index: Option<&str>| {
+            let it = Fixture {
+                tenant,
+                ..Fixture::new(store, &Uuid::now_v7().to_string())
+            };
+            for (filter, expected) in [
+                ("serial eq \"s2\"", 1),
+                ("serial sw \"S\"", 3),
+                ("tags eq \"A\"", 3),
+                ("weight gt 1.50", 2),
+            ] {
+                assert_eq!(it.search(device, filter, "").total, expected, "{filter}");
+            }
+            let query = it.query(
+                device,
+                "serial eq \"s2\"",
+                "",
+                PageRequest::Index {
+                    start_index: 1,
+                    count: 9,
+                },
+            );
+            let sql = store.explain(tenant, &query).expect("it explains").remove(0).sql;
+            match index {
+                Some(index) => assert!(sql.contains(index), "{sql}"),
+                None => assert!(sql.contains("n.normal"), "{sql}"),
+            }
+        };
+        check(&store, &device, None);
+        drop(store);
+
+        let (options, device) = with_devices(r#", "indexed": true"#);
+        let store = database.store_with(&options);
+        check(&store, &device, Some("attribute_value"));
+        drop(store);
+
+        let (options, device) = with_devices(r#", "uniqueness": "server""#);
+        let store = database.store_with(&options);
+        check(&store, &device, Some("unique_key"));
+        let taken = add(&store, &device, json!({"name": "4", "serial": "s3"}));
+        assert!(matches!(taken, Err(StoreError::Conflict { attribute }) if attribute == "serial"));
+        add(&store, &device, json!({"name": "4"})).expect("nothing is in the way");
+        add(&store, &device, json!({"name": "5"})).expect("no value is not the same value");
+    });
+}
+
+#[test]
+fn several_attributes_of_one_type_are_unique() {
+    on_each(|database| {
+        let schema = r#"{"id": "urn:example:Badge", "name": "Badge", "attributes": [
+            {"name": "number", "type": "integer", "uniqueness": "server"},
+            {"name": "code", "caseExact": true, "uniqueness": "server"}]}"#;
+        let extension = r#"{"id": "urn:example:Owner", "name": "Owner", "attributes": [
+            {"name": "mail", "uniqueness": "global"}]}"#;
+        let resource_type = r#"{"name": "Badge", "endpoint": "/Badges", "schema": "urn:example:Badge",
+            "schemaExtensions": [{"schema": "urn:example:Owner", "required": false}]}"#;
+        let files = [("a", schema), ("b", extension), ("c", resource_type)];
+        let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let registry = SchemaRegistry::load(&files).expect("the documents are right");
+        let badge = registry.resource_type("Badge").expect("it is loaded").clone();
+        let store = database.store_with(&StoreOptions {
+            resource_types: registry.resource_types,
+            ..StoreOptions::default()
+        });
+        let it = Fixture::new(&store, "acme");
+        let first = it
+            .add(
+                &badge,
+                json!({"number": 1, "code": "a", "urn:example:Owner": {"mail": "x@y.z"}}),
+                &[],
+            )
+            .expect("it is new");
+        let second = it
+            .add(&badge, json!({"number": 2, "code": "c"}), &[])
+            .expect("it is new");
+        for (value, attribute) in [
+            (json!({"number": 1.0}), "number"),
+            (json!({"number": 3, "code": "a"}), "code"),
+            (
+                json!({"number": 3, "code": "A", "urn:example:Owner": {"mail": "X@Y.Z"}}),
+                "urn:example:Owner:mail",
+            ),
+        ] {
+            for result in [
+                it.add(&badge, value.clone(), &[]).map(drop),
+                it.replace(&badge, second, None, value).map(drop),
+            ] {
+                match result {
+                    Err(StoreError::Conflict { attribute: found }) => assert_eq!(found, attribute),
+                    other => panic!("expected `{attribute}` to be taken, not {other:?}"),
+                }
+            }
+        }
+        assert_eq!(it.version(&badge, second), 1);
+        it.replace(&badge, first, None, json!({"number": 1}))
+            .expect("nothing is in the way");
+        it.replace(
+            &badge,
+            second,
+            None,
+            json!({"number": 2, "code": "a", "urn:example:Owner": {"mail": "x@y.z"}}),
+        )
+        .expect("they are free again");
+        assert!(it.delete(&badge, second));
+        it.add(&badge, json!({"number": 2, "code": "c"}), &[])
+            .expect("they are free again");
+    });
+}

@@ -1,0 +1,218 @@
+//! Many writers at once.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use scim_model::store::conformance::Fixture;
+use scim_model::store::{MembersStep, StoreError};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::database::with_each;
+
+const THREADS: usize = 8;
+
+/// Runs the work on several threads, each with its number.
+fn at_once(work: impl Fn(usize) + Sync) {
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let work = &work;
+            scope.spawn(move || work(number));
+        }
+    });
+}
+
+#[test]
+fn every_success_moves_the_version_on_by_one() {
+    with_each(|it| {
+        let id = it.add_user("bjensen");
+        let stale = AtomicUsize::new(0);
+        at_once(|thread| {
+            for round in 0..10 {
+                loop {
+                    let version = it.version(&it.user, id);
+                    let value = json!({"userName": "bjensen", "title": format!("{thread} {round}")});
+                    match it.replace(&it.user, id, Some(version), value) {
+                        Ok(Some(updated)) => {
+                            assert_eq!(updated.version, version + 1);
+                            break;
+                        }
+                        Err(StoreError::Stale) => stale.fetch_add(1, Ordering::Relaxed),
+                        other => panic!("{other:?}"),
+                    };
+                }
+            }
+        });
+        assert_eq!(it.version(&it.user, id), 1 + 10 * THREADS as i64);
+    });
+}
+
+#[test]
+fn different_members_join_one_group_at_once() {
+    with_each(|it| {
+        let users: Vec<Vec<Uuid>> = (0..THREADS)
+            .map(|thread| {
+                (0..5)
+                    .map(|number| it.add_user(&format!("{thread}-{number}")))
+                    .collect()
+            })
+            .collect();
+        let group = it.add_group("everybody", &[]);
+        at_once(|thread| {
+            for user in &users[thread] {
+                let updated = it.change_members(group, vec![MembersStep::Add(vec![*user])]);
+                assert!(updated.expect("nobody is in the way").expect("it exists").changed);
+            }
+        });
+        let members = it.members(group);
+        assert_eq!(members.len(), 5 * THREADS);
+        assert_eq!(
+            BTreeSet::from_iter(members),
+            BTreeSet::from_iter(users.into_iter().flatten())
+        );
+        assert_eq!(it.version(&it.group, group), 1 + 5 * THREADS as i64);
+    });
+}
+
+#[test]
+fn one_of_many_gets_the_name() {
+    with_each(|it| {
+        for name in ["one", "two", "three"] {
+            let won = AtomicUsize::new(0);
+            at_once(|_| match it.add(&it.user, json!({ "userName": name }), &[]) {
+                Ok(_) => {
+                    won.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(StoreError::Conflict { attribute }) => assert_eq!(attribute, "userName"),
+                Err(other) => panic!("{other:?}"),
+            });
+            assert_eq!(won.into_inner(), 1, "{name}");
+        }
+        assert_eq!(it.search(&it.user, "", "").total, 3);
+    });
+}
+
+#[test]
+fn a_member_that_is_deleted_while_it_joins_is_in_no_group() {
+    with_each(|it| {
+        let groups: Vec<Uuid> = (0..THREADS - 1)
+            .map(|number| it.add_group(&format!("g{number}"), &[]))
+            .collect();
+        for round in 0..5 {
+            let user = it.add_user(&format!("user{round}"));
+            at_once(|thread| {
+                if thread == 0 {
+                    assert!(it.delete(&it.user, user));
+                    return;
+                }
+                match it.change_members(groups[thread - 1], vec![MembersStep::Add(vec![user])]) {
+                    Ok(Some(_)) => {}
+                    Err(StoreError::UnknownMembers(ids)) => assert_eq!(ids, [user]),
+                    other => panic!("{other:?}"),
+                }
+            });
+            for group in &groups {
+                assert!(it.members(*group).is_empty());
+            }
+        }
+    });
+}
+
+/// What a group shows never changes under one version, whoever renames and joins meanwhile.
+#[test]
+fn a_version_of_a_group_shows_one_state() {
+    with_each(|it| {
+        let users: Vec<Uuid> = (0..THREADS)
+            .map(|number| it.add_user(&format!("user{number}")))
+            .collect();
+        let group = it.add_group("everybody", &[]);
+        let seen = std::sync::Mutex::new(std::collections::HashMap::new());
+        at_once(|thread| {
+            for round in 0..8 {
+                match (thread + round) % 3 {
+                    0 => drop(
+                        it.change_members(group, vec![MembersStep::Add(vec![users[thread]])])
+                            .expect("it exists"),
+                    ),
+                    1 => drop(
+                        it.change_members(group, vec![MembersStep::Remove(vec![users[thread]])])
+                            .expect("it exists"),
+                    ),
+                    _ => {
+                        let value = json!({"userName": format!("user{thread}"), "displayName": format!("{thread} {round}")});
+                        it.replace(&it.user, users[thread], None, value)
+                            .expect("nobody is in the way");
+                    }
+                }
+                let stored = it.read(&it.group, group).expect("it exists");
+                let members = stored.members.expect("asked for");
+                let mut seen = seen.lock().expect("no thread has panicked");
+                let first = seen.entry(stored.version).or_insert_with(|| members.clone());
+                assert_eq!(*first, members, "version {}", stored.version);
+            }
+        });
+    });
+}
+
+#[test]
+fn totals_stay_exact() {
+    with_each(|it| {
+        at_once(|thread| {
+            for number in 0..6 {
+                let id = it.add_user(&format!("{thread}-{number}"));
+                if number % 3 == 0 {
+                    assert!(it.delete(&it.user, id));
+                }
+            }
+        });
+        let page = it.search(&it.user, "", "");
+        assert_eq!(
+            (page.total, page.resources.len()),
+            (4 * THREADS as u64, 4 * THREADS)
+        );
+        assert_eq!(it.search(&it.user, "userName pr", "").total, 4 * THREADS as u64);
+    });
+}
+
+/// Groups that contain each other, renamed and deleted at once: whoever has to wait in a circle is
+/// tried again.
+#[test]
+fn groups_in_each_other_change_at_once() {
+    with_each(|it: &Fixture| {
+        let groups: Vec<Uuid> = (0..4)
+            .map(|number| it.add_group(&format!("g{number}"), &[]))
+            .collect();
+        for group in &groups {
+            let others = groups.iter().copied().filter(|it| it != group).collect();
+            it.change_members(*group, vec![MembersStep::Add(others)])
+                .expect("they exist");
+        }
+        at_once(|thread| {
+            for round in 0..4 {
+                let value = json!({"displayName": format!("g{thread} {round}")});
+                let id = groups[thread % groups.len()];
+                let updated = it
+                    .replace(&it.group, id, None, value)
+                    .expect("nobody is in the way");
+                assert!(updated.is_some_and(|it| it.changed));
+            }
+        });
+        at_once(|thread| {
+            if let Some(id) = groups.get(thread) {
+                assert!(
+                    it.store
+                        .delete(
+                            it.tenant,
+                            &it.group,
+                            *id,
+                            None,
+                            scim_model::store::conformance::at(9)
+                        )
+                        .expect("it is there")
+                );
+            }
+        });
+        assert_eq!(it.search(&it.group, "", "").total, 0);
+    });
+}

@@ -1,0 +1,325 @@
+//! The SQL of representative queries, and that the databases use the indexes that are promised.
+//!
+//! The texts stand in `sql/sqlite.txt` and `sql/postgres.txt`. After a change that is meant, run the
+//! test with `SCIM_UPDATE_SQL=1` and read the difference.
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, SqliteConnection};
+use scim_model::store::conformance::Fixture;
+use scim_model::store::{PageRequest, Position};
+
+use crate::database::{Database, on_each};
+
+/// Resource type, filter, `sortBy` (`-` is descending).
+const QUERIES: &[(char, &str, &str)] = &[
+    ('U', "", ""),
+    ('U', "", "name.familyName"),
+    ('U', "", "-name.familyName"),
+    ('U', "", "emails"),
+    ('U', "", "title"),
+    ('U', "userName eq \"BJensen\"", ""),
+    ('U', "userName eq \"BJensen\"", "title"),
+    ('U', "userName sw \"bj\" and active eq true", ""),
+    ('U', "name.familyName co \"ens\"", ""),
+    (
+        'U',
+        "not (externalId pr) or meta.lastModified gt \"2024-01-01T00:00:00Z\"",
+        "",
+    ),
+    ('U', "title ew \"100%\" and nickName ne \"a'b\"", ""),
+    ('U', "emails.value eq \"b@example.com\"", ""),
+    ('U', "emails[type eq \"work\" and value ew \"@example.com\"]", ""),
+    ('U', "emails[not (primary eq true)]", ""),
+    ('U', "addresses pr", ""),
+    (
+        'U',
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value eq \"x\"",
+        "",
+    ),
+    ('U', "groups eq \"019283a0-0000-7000-8000-000000000001\"", ""),
+    ('U', "groups.display sw \"tour\"", ""),
+    (
+        'G',
+        "members[value eq \"019283a0-0000-7000-8000-000000000001\" and type eq \"User\"]",
+        "",
+    ),
+    (
+        'G',
+        "members.$ref eq \"https://scim.example.com/scim/v2/Users/019283a0-0000-7000-8000-000000000001\"",
+        "",
+    ),
+    ('G', "members[display eq \"babs\"]", ""),
+    ('G', "not (members pr)", ""),
+    ('U', "id sw \"0192\" or meta.version eq \"W/\\\"5\\\"\"", ""),
+    (
+        'U',
+        "meta.location eq \"https://scim.example.com/scim/v2/Users/019283a0-0000-7000-8000-000000000001\"",
+        "",
+    ),
+];
+
+#[test]
+fn the_text_of_representative_queries() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let mut text = String::new();
+        for (resource_type, filter, sort_by) in QUERIES {
+            let resource_type = if *resource_type == 'U' {
+                &it.user
+            } else {
+                &it.group
+            };
+            let page = PageRequest::Index {
+                start_index: 1,
+                count: 100,
+            };
+            let query = it.query(resource_type, filter, sort_by, page);
+            text.push_str(&format!("## {} {filter} {sort_by}\n", resource_type.name));
+            for explained in store.explain(it.tenant, &query).expect("it explains") {
+                text.push_str(&format!("{}\n", explained.sql));
+            }
+            text.push('\n');
+        }
+        let name = if database.is_sqlite() {
+            "sqlite"
+        } else {
+            "postgres"
+        };
+        let path = format!("{}/tests/it/sql/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("SCIM_UPDATE_SQL").is_some() {
+            std::fs::write(&path, &text).expect("the file can be written");
+        }
+        let expected = std::fs::read_to_string(&path).expect("the file is there");
+        for (found, expected) in text.lines().zip(expected.lines()) {
+            assert_eq!(found, expected, "in {path}");
+        }
+        assert_eq!(text.lines().count(), expected.lines().count(), "in {path}");
+    });
+}
+
+#[test]
+fn promised_indexes_are_used() {
+    on_each(|database| {
+        let store = database.store();
+        let tenant = Fixture::new(&store, "acme").tenant;
+        database.fill(tenant.0);
+        drop(store);
+        let store = database.store();
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "neighbour")
+        };
+        for (resource_type, filter, sort_by, index) in [
+            ('U', "", "", "resource_list"),
+            ('U', "", "userName", "resource_unique"),
+            ('U', "", "name.familyName", "resource_family"),
+            ('U', "", "-name.familyName", "resource_family"),
+            ('U', "", "meta.lastModified", "resource_modified"),
+            ('U', "userName eq \"user7\"", "", "resource_unique"),
+            ('U', "userName eq \"user7\"", "title", "resource_unique"),
+            ('U', "userName sw \"user77\"", "", "resource_unique"),
+            (
+                'U',
+                "id eq \"00000000-0000-0000-0000-000000000007\"",
+                "",
+                "resource_id",
+            ),
+            ('U', "externalId eq \"7\"", "", "resource_external"),
+            ('U', "displayName eq \"name7\"", "", "resource_display"),
+            ('U', "name.familyName eq \"family7\"", "", "resource_family"),
+            ('U', "name.familyName sw \"family77\"", "", "resource_family"),
+            (
+                'U',
+                "meta.created lt \"1970-01-01T00:00:00.007Z\"",
+                "",
+                "resource_created",
+            ),
+            (
+                'U',
+                "meta.lastModified lt \"1970-01-01T00:00:00.007Z\"",
+                "",
+                "resource_modified",
+            ),
+            ('U', "active eq false", "", "resource_active"),
+            ('U', "emails.value eq \"7@example.com\"", "", "attribute_value"),
+            (
+                'U',
+                "emails.value eq \"7@example.com\"",
+                "userName",
+                "attribute_value",
+            ),
+            (
+                'U',
+                "emails[value eq \"7@example.com\" and type eq \"work\"]",
+                "",
+                "attribute_value",
+            ),
+            ('U', "phoneNumbers.value sw \"555-77\"", "", "attribute_value"),
+            (
+                'U',
+                "groups.value eq \"00000000-0000-0000-0000-00000000138a\"",
+                "",
+                "membership",
+            ),
+            (
+                'G',
+                "members.value eq \"00000000-0000-0000-0000-000000000007\"",
+                "",
+                "membership",
+            ),
+            (
+                'G',
+                "members[value eq \"00000000-0000-0000-0000-000000000007\" and type eq \"User\"]",
+                "",
+                "membership",
+            ),
+        ] {
+            let resource_type = if resource_type == 'U' { &it.user } else { &it.group };
+            let page = PageRequest::Index {
+                start_index: 1,
+                count: 100,
+            };
+            let query = it.query(resource_type, filter, sort_by, page);
+            let statements = store.explain(it.tenant, &query).expect("it explains");
+            let plan = statements[0].plan.join("\n");
+            let index = match index {
+                // SQLite calls a table by its alias.
+                "attribute_value" if database.is_sqlite() => "SEARCH v USING PRIMARY KEY",
+                "membership" if database.is_sqlite() => "SEARCH m USING",
+                other => other,
+            };
+            assert!(
+                plan.contains(index),
+                "{filter} {sort_by} should use {index}:\n{plan}"
+            );
+            for scan in ["Seq Scan", "SCAN r", "SCAN m", "SCAN v", "SCAN x"] {
+                assert!(
+                    !plan.contains(scan),
+                    "{filter} {sort_by} should not scan:\n{plan}"
+                );
+            }
+            // Walking an index in the order of the result makes sorting needless.
+            if filter.is_empty() && !sort_by.starts_with('-') {
+                let sorts =
+                    plan.contains("USE TEMP B-TREE") || plan.lines().skip(1).any(|it| it.contains("Sort  ("));
+                assert!(
+                    !sorts || !database.is_sqlite(),
+                    "{sort_by} should not sort:\n{plan}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn a_page_far_from_the_beginning_starts_in_the_index() {
+    on_each(|database| {
+        let store = database.store();
+        let tenant = Fixture::new(&store, "acme").tenant;
+        database.fill(tenant.0);
+        drop(store);
+        let store = database.store();
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "neighbour")
+        };
+        for (sort_by, key, index) in [
+            ("", None, "resource_list"),
+            ("name.familyName", Some("family4"), "resource_family"),
+            ("-name.familyName", Some("family4"), "resource_family"),
+            ("meta.created", Some("4000"), "resource_created"),
+        ] {
+            for backwards in [false, true] {
+                let from = Position {
+                    target: 0,
+                    key: key.map(str::to_owned),
+                    row: 4_000,
+                    backwards,
+                };
+                let page = PageRequest::Cursor {
+                    from: Some(from),
+                    count: 100,
+                };
+                let query = it.query(&it.user, "", sort_by, page);
+                let statements = store.explain(it.tenant, &query).expect("it explains");
+                let plan = statements[0].plan.join("\n");
+                assert!(plan.contains(index), "{sort_by} should use {index}:\n{plan}");
+                let starts_there = if database.is_sqlite() {
+                    plan.contains('>') || plan.contains('<')
+                } else {
+                    plan.lines()
+                        .any(|it| it.contains("Index Cond") && (it.contains(">") || it.contains("<")))
+                };
+                assert!(starts_there, "{sort_by} should start at the position:\n{plan}");
+            }
+        }
+    });
+}
+
+impl Database {
+    /// 5,000 users with emails and phone numbers, and a group of each ten, in a tenant with an empty
+    /// neighbour.
+    fn fill(&self, tenant: i64) {
+        let (id, group_id) = if self.is_sqlite() {
+            ("unhex(printf('%032x', i))", "unhex(printf('%032x', i + 5000))")
+        } else {
+            (
+                "decode(lpad(to_hex(i), 32, '0'), 'hex')",
+                "decode(lpad(to_hex(i + 5000), 32, '0'), 'hex')",
+            )
+        };
+        let json = if self.is_sqlite() {
+            "jsonb('{}')"
+        } else {
+            "'{}'::jsonb"
+        };
+        let numbers =
+            |to| format!("WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {to})");
+        let resources = "INSERT INTO resource (pk, tenant_id, kind, id, version, created, modified, active, unique_key, external_key, \
+                         display_key, family_key, label, document)";
+        let statements = [
+            format!(
+                "{} {resources} SELECT i, {tenant}, 1, {id}, 1, i, i, i % 500 <> 0, 'user' || i, CAST(i AS TEXT), 'name' || i, \
+                 'family' || i % 1000, 'name' || i, '{{}}' FROM s",
+                numbers(5_000)
+            ),
+            format!(
+                "{} {resources} SELECT i + 5000, {tenant}, 2, {}, 1, i, i, NULL, 'group' || i, NULL, 'group' || i, NULL, 'group' || i, \
+                 '{{}}' FROM s",
+                numbers(500),
+                group_id
+            ),
+            format!("INSERT INTO resource_normal (tenant_id, pk, normal) SELECT tenant_id, pk, {json} FROM resource"),
+            "INSERT INTO attribute_value (tenant_id, path, key, pk) SELECT r.tenant_id, p.id, r.pk || '@example.com', r.pk FROM resource r \
+             JOIN attribute_path p ON p.path = 'emails.value' WHERE r.kind = 1"
+                .to_owned(),
+            "INSERT INTO attribute_value (tenant_id, path, key, pk) SELECT r.tenant_id, p.id, '555-' || r.pk, r.pk FROM resource r \
+             JOIN attribute_path p ON p.path = 'phoneNumbers.value' WHERE r.kind = 1"
+                .to_owned(),
+            format!(
+                "INSERT INTO membership (tenant_id, group_pk, joined, member_pk) SELECT {tenant}, 5001 + pk % 500, pk, pk FROM resource \
+                 WHERE kind = 1"
+            ),
+        ];
+        let run = |conn: &mut dyn FnMut(&str)| {
+            for statement in &statements {
+                conn(statement);
+            }
+        };
+        if self.is_sqlite() {
+            let file = self.file();
+            let mut conn =
+                SqliteConnection::establish(file.to_str().expect("it is UTF-8")).expect("it opens");
+            run(&mut |it| conn.batch_execute(it).expect("it runs"));
+        } else {
+            let mut conn = PgConnection::establish(&self.url).expect("it opens");
+            run(&mut |it| conn.batch_execute(it).expect("it runs"));
+            conn.batch_execute("VACUUM ANALYZE").expect("it runs");
+            // Small tables are scanned whatever indexes they have.
+            let (_, name) = self.url.rsplit_once('/').expect("the URL names a database");
+            conn.batch_execute(&format!("ALTER DATABASE {name} SET enable_seqscan = off"))
+                .expect("it runs");
+        }
+    }
+}
