@@ -6,6 +6,7 @@ mod condition;
 mod condition_laws;
 mod discovery;
 mod document;
+mod document_laws;
 mod filter_eval;
 mod json;
 mod key;
