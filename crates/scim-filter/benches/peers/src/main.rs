@@ -45,8 +45,8 @@ fn one_pass(text: &str) -> bool {
 }
 
 fn main() {
-    let rounds = 7;
-    println!("thousands of parses a second, one core, median of {rounds} rounds; - refuses it\n");
+    let rounds = 25;
+    println!("thousands of parses a second, one core, best of {rounds} rounds; - refuses it\n");
     print!("{:26}", "");
     for (name, _) in FILTERS {
         print!("{name:>21}");
@@ -63,13 +63,13 @@ fn main() {
             }
         }
     }
-    let medians: Vec<Vec<Option<f64>>> =
-        rates.into_iter().map(|row| row.into_iter().map(median).collect()).collect();
+    let bests: Vec<Vec<Option<f64>>> =
+        rates.into_iter().map(|row| row.into_iter().map(best).collect()).collect();
     let ours = 1;
     for (row, (name, _)) in PARSERS.iter().enumerate() {
         print!("{name:26}");
-        for (column, rate) in medians[row].iter().enumerate() {
-            let cell = match (rate, medians[ours][column]) {
+        for (column, rate) in bests[row].iter().enumerate() {
+            let cell = match (rate, bests[ours][column]) {
                 (None, _) => "-".to_owned(),
                 (Some(rate), Some(own)) if row != ours => {
                     format!("{:.0} ({:.2}x)", rate / 1e3, own / rate)
@@ -91,7 +91,7 @@ fn main() {
 
 /// Parses a second.
 fn rate(parse: fn(&str) -> bool, text: &str) -> f64 {
-    let window = Duration::from_millis(30);
+    let window = Duration::from_millis(6);
     let mut batch = 16;
     loop {
         let start = Instant::now();
@@ -106,7 +106,7 @@ fn rate(parse: fn(&str) -> bool, text: &str) -> f64 {
     }
 }
 
-fn median(mut rates: Vec<f64>) -> Option<f64> {
-    rates.sort_by(f64::total_cmp);
-    rates.get(rates.len() / 2).copied()
+/// Others on the machine only ever make it slower.
+fn best(rates: Vec<f64>) -> Option<f64> {
+    rates.into_iter().max_by(f64::total_cmp)
 }
