@@ -113,7 +113,7 @@ fn many_servers_start_at_once() {
                 scope.spawn(|| {
                     DieselStore::open_directory(&database.url)
                         .map(drop)
-                        .expect("it opens")
+                        .expect("it opens");
                 });
             }
         });
