@@ -16,7 +16,50 @@ mod trace;
 
 use std::path::{Path, PathBuf};
 
+use runner::replay;
 use trace::Trace;
+
+use crate::harness::HttpServer;
+
+/// Traces that do not pass yet, with the reason. The list may only shrink: one that passes has to leave it.
+const STILL_FAILING: &[(&str, &str)] = &[];
+
+/// Which to play, as a part of their names; all when it is not set.
+const CHOICE: &str = "SCIM_TEST_EXCHANGE";
+
+#[test]
+fn every_exchange_goes_as_its_client_needs() {
+    let choice = std::env::var(CHOICE).unwrap_or_default();
+    let traces = traces();
+    for (listed, _) in STILL_FAILING {
+        assert!(
+            traces.iter().any(|(name, _)| name == listed),
+            "STILL_FAILING lists `{listed}`, which is not there"
+        );
+    }
+    let chosen: Vec<_> = traces
+        .into_iter()
+        .filter(|(name, _)| name.contains(&choice))
+        .collect();
+    assert!(!chosen.is_empty(), "no trace has `{choice}` in its name");
+
+    let server = HttpServer::start();
+    let mut wrong = Vec::new();
+    for (name, trace) in chosen {
+        let failures = replay(&server.base_url, &server.token, &trace);
+        let is_listed = STILL_FAILING.iter().any(|(listed, _)| *listed == name);
+        if !is_listed {
+            wrong.extend(
+                failures
+                    .iter()
+                    .map(|failure| format!("{name} ({}): {failure}", trace.title)),
+            );
+        } else if failures.is_empty() {
+            wrong.push(format!("{name} passes: remove it from STILL_FAILING"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} failures\n{}", wrong.len(), wrong.join("\n"));
+}
 
 /// Every trace below the folder, with its name, such as `okta/create-flow`, in the order of the names.
 fn traces() -> Vec<(String, Trace)> {
