@@ -71,6 +71,10 @@ pub struct ServeArgs {
     #[arg(long, env = "SCIM_LENIENCY", value_enum, default_value_t = Leniency::Clients)]
     pub leniency: Leniency,
 
+    /// Store and show `active: true` of new users of whom the client does not say whether they are
+    #[arg(long, env = "SCIM_ACTIVE_BY_DEFAULT")]
+    pub active_by_default: bool,
+
     /// Whether the display names of a tenant's groups must differ
     #[arg(long, env = "SCIM_GROUP_NAMES", value_enum, default_value_t = GroupNames::Unique)]
     pub group_names: GroupNames,

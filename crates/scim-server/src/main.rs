@@ -81,6 +81,7 @@ fn serve(url: &str, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
         },
         default_page_size: arguments.default_page_size.min(arguments.max_page_size),
         max_page_size: arguments.max_page_size,
+        active_by_default: arguments.active_by_default,
         patch_shows_groups: arguments.group_patch == GroupPatch::Resource,
         cursor_key: match arguments.cursor_key {
             Some(key) => key,

@@ -22,7 +22,7 @@ fn a_created_user_comes_back_whole_with_its_location() {
     assert_eq!(meta["resourceType"], json!("User"));
     assert_eq!(meta["created"], meta["lastModified"]);
     let names: Vec<&String> = user.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["schemas", "id", "userName", "name", "active", "meta"]);
+    assert_eq!(names, ["schemas", "id", "userName", "name", "meta"]);
 }
 
 /// 7644-3.3-01, 7643-3.1-07, 7643-3.1-15, 7644-3.1-07
@@ -291,10 +291,7 @@ fn the_client_chooses_attributes_in_every_operation() {
         ))
         .expect(200)
         .json();
-    assert_eq!(
-        names(less.clone()),
-        ["schemas", "id", "userName", "name", "active"]
-    );
+    assert_eq!(names(less.clone()), ["schemas", "id", "userName", "name"]);
     assert_eq!(less["name"], json!({ "givenName": "Barbara" }));
     let replaced = acme
         .put(&format!("{path}?attributes=userName"), body)
@@ -309,6 +306,43 @@ fn the_client_chooses_attributes_in_every_operation() {
     assert_eq!(names(patched), ["schemas", "id", "title"]);
     let both = acme.get(&format!("{path}?attributes=title&excludedAttributes=name"));
     both.expect_error(400, Some("invalidValue"));
+}
+
+/// 7644-3.3-02, 7644-3.3-03, 7644-3.4.2.2-25, A-08
+#[test]
+fn users_are_active_unless_told_otherwise_if_the_operator_wants_it() {
+    let active = |server: &Server| {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("a");
+        let replaced = acme
+            .put(&user.path, json!({ "schemas": [USER], "userName": "a" }))
+            .expect(200)
+            .json();
+        assert_eq!(replaced.get("active"), user.json.get("active"));
+        let null = acme.create("/Users", json!({ "userName": "b", "active": null }));
+        assert_eq!(null.json["active"], json!(true));
+        acme.put(
+            &null.path,
+            json!({ "schemas": [USER], "userName": "b", "active": false }),
+        )
+        .expect(200);
+        let kept = acme
+            .put(&null.path, json!({ "schemas": [USER], "userName": "b" }))
+            .expect(200)
+            .json();
+        assert_eq!(kept["active"], json!(false));
+        (
+            user.json.get("active").cloned(),
+            acme.user_names("active eq true"),
+        )
+    };
+    assert_eq!(active(&Server::start()), (None, vec![]));
+    let mut choice = Choice::default();
+    choice.settings.active_by_default = true;
+    assert_eq!(
+        active(&Server::start_with(choice)),
+        (Some(json!(true)), vec![json!("a")])
+    );
 }
 
 /// A-26, 7643-2.3.7-02
