@@ -17,6 +17,8 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::test as actix;
 use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
 use scim_model::store::{NewToken, TenantDirectory, TenantId};
 use scim_server::http::{Http, routes};
 use scim_server::service::{Service, Settings};
@@ -69,7 +71,7 @@ impl Server {
 
     pub fn start_with(choice: Choice) -> Server {
         let folder = tempfile::tempdir().unwrap();
-        let (http, store) = open(&folder, choice);
+        let (http, store) = open(&sqlite(&folder), choice);
         Server {
             system: actix_web::rt::System::new(),
             http,
@@ -127,15 +129,18 @@ impl Server {
     }
 }
 
-fn open(folder: &TempDir, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
-    let url = format!("sqlite:{}", folder.path().join("scim.db").display());
+fn sqlite(folder: &TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("scim.db").display())
+}
+
+fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
     let registry = scim_server::registry(&choice.schemas).unwrap();
     let options = StoreOptions {
         resource_types: registry.resource_types.clone(),
         unique_group_names: choice.unique_group_names,
         ..StoreOptions::default()
     };
-    let store = Arc::new(DieselStore::open(&url, &options).unwrap());
+    let store = Arc::new(DieselStore::open(url, &options).unwrap());
     let service = Arc::new(Service::new(registry, store.clone(), choice.settings));
     (
         Arc::new(Http::new(service, store.clone(), choice.max_body_bytes)),
@@ -370,7 +375,13 @@ pub struct HttpServer {
     pub token: String,
     handle: actix_web::dev::ServerHandle,
     thread: Option<JoinHandle<()>>,
-    _folder: TempDir,
+    /// Deleted when the server has stopped.
+    _data: Data,
+}
+
+enum Data {
+    Sqlite { _folder: TempDir },
+    Postgres { _database: PostgresDatabase },
 }
 
 impl HttpServer {
@@ -379,12 +390,27 @@ impl HttpServer {
         HttpServer::start_with(Choice::default())
     }
 
-    pub fn start_with(mut choice: Choice) -> HttpServer {
+    pub fn start_with(choice: Choice) -> HttpServer {
         let folder = tempfile::tempdir().unwrap();
+        HttpServer::listen(&sqlite(&folder), Data::Sqlite { _folder: folder }, choice)
+    }
+
+    /// The same on PostgreSQL; `None`, when `SCIM_TEST_POSTGRES_URL` names none.
+    pub fn start_on_postgres() -> Option<HttpServer> {
+        let database = PostgresDatabase::create()?;
+        let url = database.url.clone();
+        Some(HttpServer::listen(
+            &url,
+            Data::Postgres { _database: database },
+            Choice::default(),
+        ))
+    }
+
+    fn listen(url: &str, data: Data, mut choice: Choice) -> HttpServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url = format!("http://{}/scim/v2", listener.local_addr().unwrap());
         choice.settings.base_url = base_url.as_str().into();
-        let (http, store) = open(&folder, choice);
+        let (http, store) = open(url, choice);
         let tenant = store.create_tenant("acme", Utc::now()).unwrap();
         let (token, _) = create_token(&*store, tenant, Token::default());
         let (send, started) = mpsc::channel();
@@ -402,7 +428,41 @@ impl HttpServer {
             token,
             handle,
             thread: Some(thread),
-            _folder: folder,
+            _data: data,
+        }
+    }
+}
+
+/// A database of its own on the PostgreSQL of the tests.
+struct PostgresDatabase {
+    url: String,
+    /// The URL that was given, to drop the database by.
+    server: String,
+    name: String,
+}
+
+impl PostgresDatabase {
+    fn create() -> Option<PostgresDatabase> {
+        let server = std::env::var("SCIM_TEST_POSTGRES_URL").ok()?;
+        let name = format!("scim_server_test_{}", uuid::Uuid::now_v7().simple());
+        let mut connection = PgConnection::establish(&server).unwrap();
+        connection
+            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .unwrap();
+        let (before, _) = server.rsplit_once('/').expect("the URL names a database");
+        Some(PostgresDatabase {
+            url: format!("{before}/{name}"),
+            server,
+            name,
+        })
+    }
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        if let Ok(mut connection) = PgConnection::establish(&self.server) {
+            // Connections of the server may still be closing.
+            let _ = connection.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
         }
     }
 }
