@@ -50,14 +50,13 @@ pub struct Sent {
 
 impl Document {
     /// The body of a POST in canonical form (RFC 7644 section 3.3): readOnly attributes ignored,
-    /// defaults filled in, everything checked.
+    /// everything checked.
     ///
     /// # Errors
     /// `invalidSyntax` for a body that is no resource of this type, `invalidValue` for a value that
     /// does not fit its attribute or is missing; the detail names the attribute by its full path.
     pub fn for_create(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
-        let mut sent = read(resource_type, body, policy)?;
-        sent.document.fill_defaults(resource_type);
+        let sent = read(resource_type, body, policy)?;
         check_secrets(resource_type, &sent)?;
         sent.document.check(resource_type)?;
         Ok(sent)
@@ -91,23 +90,11 @@ impl Document {
         }
         keep_immutable(resource_type, current, &mut sent.document)?;
         keep_undescribed(resource_type, current, &mut sent.document);
-        sent.document.fill_defaults(resource_type);
         if resource_type.has_members() {
             sent.members.get_or_insert_default();
         }
         sent.document.check(resource_type)?;
         Ok(sent)
-    }
-
-    /// Gives attributes with a default that have no value their default: `active` is true.
-    pub fn fill_defaults(&mut self, resource_type: &ResourceType) {
-        for attribute in with_default(resource_type) {
-            if let Some(default) = attribute.default {
-                self.0
-                    .entry(attribute.name.clone())
-                    .or_insert(Value::Bool(default));
-            }
-        }
     }
 
     /// The URNs of the schemas that have values in it, the core schema first.

@@ -15,9 +15,10 @@ use crate::store::{Reference, Stored};
 impl Document {
     /// The document with every value replaced by its comparison key ([`key::of`]) and with its
     /// `schemas`: strings folded or exact, dateTimes in UTC, numbers as ordered text, booleans as
-    /// they are. Values that are never returned are left out: nobody may search for them.
+    /// they are; an unassigned boolean that counts as something (`active`, A-08) is that. Values that are never returned are left out: nobody may search for them.
     pub fn normal_form(&self, resource_type: &ResourceType) -> Map<String, Value> {
         let mut normal = normal_resource(&self.0, resource_type);
+        count_defaults(&mut normal, resource_type);
         if let Some(attribute) = resource_type.core_attribute("schemas") {
             let urns = self.schemas(resource_type);
             let keys = urns
@@ -84,7 +85,9 @@ impl Subject {
                 groups.iter().map(|it| group(it, base_url)).collect(),
             );
         }
-        Ok(Subject::of_resource(&resource, resource_type))
+        let mut subject = Subject::of_resource(&resource, resource_type);
+        count_defaults(&mut subject.0, resource_type);
+        Ok(subject)
     }
 }
 
@@ -147,6 +150,17 @@ fn normal_resource(resource: &Map<String, Value>, resource_type: &ResourceType) 
         }
     }
     normal
+}
+
+/// An unassigned boolean may count as something: a user of whom nobody said so is active.
+fn count_defaults(normal: &mut Map<String, Value>, resource_type: &ResourceType) {
+    for attribute in &resource_type.schema.attributes {
+        if let Some(default) = attribute.default {
+            normal
+                .entry(attribute.name.as_str())
+                .or_insert(Value::Bool(default));
+        }
+    }
 }
 
 fn normal_object(attributes: &[Arc<Attribute>], members: &Map<String, Value>) -> Option<Value> {

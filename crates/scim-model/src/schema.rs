@@ -68,9 +68,10 @@ pub struct Attribute {
     pub indexed: bool,
     /// Whether values are dropped instead of stored. Ours, not published.
     pub secret: bool,
-    /// The value of a boolean that was never set, for example true for `active`. An attribute
-    /// with a default always has a value: at creation the default, and a replacement that leaves it
-    /// out keeps the stored one. Ours, not published.
+    /// What a boolean counts as in filters and sorting while it is unassigned: true for `active`
+    /// . Answers show what clients have set, and nothing else. A replacement that leaves the
+    /// attribute out keeps its value: it must neither disable nor enable an account. Ours,
+    /// not published.
     pub default: Option<bool>,
     /// A format that the RFC demands of the text beyond its type. Ours, not published.
     pub format: Option<Format>,

@@ -59,7 +59,7 @@ pub fn canonical_value(
     for element in elements {
         canonical.extend(canonical_element(attribute, path, element, policy)?);
     }
-    merge_repeated(&mut canonical);
+    merge_repeated(attribute, &mut canonical);
     check_primary(attribute, path, &canonical)?;
     Ok((!canonical.is_empty()).then_some(Value::Array(canonical)))
 }
@@ -401,7 +401,7 @@ pub(crate) fn check_unknown(policy: Policy, path: &dyn fmt::Display) -> Result<(
 
 /// RFC 7643 section 2.4: no two values of one attribute have the same `type` and `value`. A
 /// repetition adds what the first did not say.
-fn merge_repeated(elements: &mut Vec<Value>) {
+fn merge_repeated(attribute: &Attribute, elements: &mut Vec<Value>) {
     let mut seen: HashMap<(String, String), usize> = HashMap::new();
     let mut kept: Vec<Value> = Vec::with_capacity(elements.len());
     for element in elements.drain(..) {
@@ -423,6 +423,10 @@ fn merge_repeated(elements: &mut Vec<Value>) {
                 for (name, value) in again {
                     first.entry(name).or_insert(value);
                 }
+                let position = |name: &str| attribute.sub_attributes.iter().position(|it| it.name == name);
+                let mut ordered: Vec<(String, Value)> = std::mem::take(first).into_iter().collect();
+                ordered.sort_by_key(|(name, _)| position(name));
+                first.extend(ordered);
             }
             _ => {
                 seen.insert(pair, kept.len());

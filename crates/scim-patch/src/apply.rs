@@ -825,19 +825,11 @@ impl Working<'_> {
         Ok(())
     }
 
-    /// An attribute with a default never is without a value.
     fn unassign(&mut self, found: &AttributePath) {
-        let default = found.attribute.default;
         match &found.extension {
-            None => match default {
-                Some(default) if self.values.contains_key(&found.attribute.name) => {
-                    self.values
-                        .insert(found.attribute.name.clone(), Value::Bool(default));
-                }
-                _ => {
-                    self.values.shift_remove(&found.attribute.name);
-                }
-            },
+            None => {
+                self.values.shift_remove(&found.attribute.name);
+            }
             Some(urn) => {
                 if let Some(Value::Object(holder)) = self.values.get_mut(&**urn) {
                     holder.shift_remove(&found.attribute.name);

@@ -85,6 +85,7 @@ proptest! {
         resource.remove("id");
         resource.remove("schemas");
         let normal = Document(resource.clone()).normal_form(&user());
+        resource.entry("active").or_insert(Value::Bool(true));
         let subject = Subject::of_resource(&resource, &user());
         if let Some(condition) = condition(&format!("{path} eq {operand}")) {
             let subject_of_normal = Subject::of_normal_form(normal);

@@ -606,8 +606,6 @@ fn data_of_an_extension_that_was_taken_away_stays() {
     assert_eq!(current.schemas(user), [USER]);
     let body = json!({"schemas": [USER], "userName": "b"});
     let sent = Document::for_replace(user, &current, body, Policy { lenient: false }).unwrap();
-    let expected = format!(
-        r#"{{"schemas":["{USER}","{BADGE}"],"userName":"b","active":true,"{BADGE}":{{"number":7}}}}"#
-    );
+    let expected = format!(r#"{{"schemas":["{USER}","{BADGE}"],"userName":"b","{BADGE}":{{"number":7}}}}"#);
     assert_eq!(sent.document.to_stored_json(user), expected);
 }
