@@ -218,3 +218,74 @@ fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn told(error: StoreError) -> (ScimError, Vec<(HeaderName, HeaderValue)>) {
+        let failure = Failure::Service(error.into());
+        (
+            failure.to_scim_error(&Method::GET, "4711"),
+            failure.headers(&Method::GET),
+        )
+    }
+
+    /// 7644-3.12-04, 7644-3.12-13: the client gets a number, the log the reason
+    #[test]
+    fn a_failing_store_is_for_the_log() {
+        let failure = || StoreError::Unavailable("disk of host-7 is full".into());
+        let (error, headers) = told(failure());
+        assert_eq!(error.status, 503);
+        assert!(
+            error.detail.contains("4711") && !error.detail.contains("host-7"),
+            "{error}"
+        );
+        assert_eq!(headers[0].0, RETRY_AFTER);
+        let (level, text) = Failure::Service(failure().into()).for_the_log().unwrap();
+        assert_eq!(
+            (level, text.as_str()),
+            (log::Level::Error, "disk of host-7 is full")
+        );
+        let broken = Failure::Internal("a request panicked".to_owned());
+        let error = broken.to_scim_error(&Method::GET, "4711");
+        assert_eq!((error.status, error.scim_type), (500, None));
+        assert!(
+            error.detail.contains("4711") && !error.detail.contains("panicked"),
+            "{error}"
+        );
+    }
+
+    /// 7644-3.4.2.1-02, 7644-3.12-10, 7644-3.12-15
+    #[test]
+    fn what_the_store_refuses_has_its_keyword() {
+        let conflict = StoreError::Conflict {
+            attribute: "userName".to_owned(),
+        };
+        assert_eq!(
+            told(conflict).0,
+            ScimError::new(ScimType::Uniqueness, "`userName` is already taken")
+        );
+        let expensive = StoreError::TooExpensive {
+            attribute: "title".to_owned(),
+        };
+        let (error, _) = told(expensive);
+        assert_eq!((error.status, error.scim_type), (400, Some(ScimType::TooMany)));
+        let (error, headers) = told(StoreError::Busy);
+        assert_eq!((error.status, &headers[0].0), (503, &RETRY_AFTER));
+    }
+
+    #[test]
+    fn of_many_unknown_members_some_are_named() {
+        let ids: Vec<Uuid> = (0..7).map(Uuid::from_u128).collect();
+        let (error, _) = told(StoreError::UnknownMembers(ids));
+        assert_eq!(error.scim_type, Some(ScimType::InvalidValue));
+        assert!(
+            error.detail.contains(&format!("`{}`", Uuid::from_u128(4))),
+            "{error}"
+        );
+        assert!(error.detail.ends_with("and 2 more"), "{error}");
+    }
+}

@@ -110,6 +110,7 @@ fn filters_find_what_they_say() {
         "/Users",
         json!({
             "userName": "Alice",
+            "active": true,
             "title": "100% sure_",
             "externalId": "A",
             "name": { "familyName": "Smith" },
