@@ -97,6 +97,18 @@ impl Document {
         Ok(sent)
     }
 
+    /// Gives attributes that count as something while they are unassigned that value: `active` becomes
+    /// true. For servers that want to store and show it.
+    pub fn fill_defaults(&mut self, resource_type: &ResourceType) {
+        for attribute in with_default(resource_type) {
+            if let Some(default) = attribute.default {
+                self.0
+                    .entry(attribute.name.as_str())
+                    .or_insert(Value::Bool(default));
+            }
+        }
+    }
+
     /// The URNs of the schemas that have values in it, the core schema first.
     pub fn schemas<'a>(&self, resource_type: &'a ResourceType) -> Vec<&'a str> {
         let extensions = resource_type.extensions.iter().map(|(schema, _)| &*schema.id);

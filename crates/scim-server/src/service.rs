@@ -20,7 +20,6 @@ use scim_model::store::{
 };
 use scim_model::{Document, Policy, Presenter, Projection, ResourceType, SchemaRegistry, ScimError, json};
 use scim_patch::{Change, PatchError, steps_to_json};
-use serde_json::Value;
 use uuid::Uuid;
 
 use cursor::CursorKey;
@@ -48,8 +47,8 @@ pub struct Settings {
     pub default_page_size: u32,
     /// Most resources on a page.
     pub max_page_size: u32,
-    /// Whether a new user is `active` when the client does not say; otherwise `active` then has no
-    /// value, like everything else that the client does not say.
+    /// Whether a user of whom nobody said so is stored and shown as `active`; filters count him as
+    /// active in any case.
     pub active_by_default: bool,
     /// Whether a PATCH of a group shows the group, with all its members.
     pub patch_shows_groups: bool,
@@ -177,12 +176,10 @@ impl Service {
         body: &[u8],
         projection: &Projection,
     ) -> Result<Shown, Error> {
-        let body = json::parse(body)?;
-        let defaults = self.unwanted_defaults(&body, &Document::default());
-        let mut sent = Document::for_create(resource_type, body, self.settings.policy)?;
-        sent.document
-            .0
-            .retain(|name, _| !defaults.contains(&name.as_str()));
+        let mut sent = Document::for_create(resource_type, json::parse(body)?, self.settings.policy)?;
+        if self.settings.active_by_default {
+            sent.document.fill_defaults(resource_type);
+        }
         let members = sent.members.unwrap_or_default();
         self.check_member_types(tenant, &sent.member_types)?;
         let references = self.members(tenant, &members)?;
@@ -231,12 +228,11 @@ impl Service {
         self.turns.retry(id, preconditions, || {
             let current = self.read(tenant, resource_type, id, Include::default())?;
             let document = Document::from_stored_json(&current.document)?;
-            let defaults = self.unwanted_defaults(&body, &document);
             let mut sent =
                 Document::for_replace(resource_type, &document, body.clone(), self.settings.policy)?;
-            sent.document
-                .0
-                .retain(|name, _| !defaults.contains(&name.as_str()));
+            if self.settings.active_by_default {
+                sent.document.fill_defaults(resource_type);
+            }
             preconditions
                 .check_write(current.version)
                 .map_err(|_| Error::PreconditionFailed)?;
@@ -269,19 +265,6 @@ impl Service {
                 &projection.clone().with_sent(sent.requested),
             )
         })
-    }
-
-    /// Attributes that get a default which nobody asked for: neither the body nor what is stored speaks
-    /// of them.
-    fn unwanted_defaults(&self, body: &Value, current: &Document) -> &'static [&'static str] {
-        let body_speaks =
-            |it: &serde_json::Map<String, Value>| it.keys().any(|name| name.eq_ignore_ascii_case("active"));
-        let spoken_of = body.as_object().is_some_and(body_speaks) || current.0.contains_key("active");
-        if self.settings.active_by_default || spoken_of {
-            &[]
-        } else {
-            &["active"]
-        }
     }
 
     /// Deletes a resource (RFC 7644 section 3.6).
