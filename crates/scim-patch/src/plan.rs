@@ -5,6 +5,8 @@
 //! anything else (`members[type eq "Group"]`, `not`, a sub-attribute behind the bracket) needs the
 //! list: then the whole request is applied to a document that holds the members.
 
+use std::collections::HashMap;
+
 use scim_filter::{AttrExp, CompValue, CompareOp, ValFilter};
 use scim_model::message::Op;
 use scim_model::store::MembersStep;
@@ -35,7 +37,7 @@ pub struct Plan {
 pub enum MembersPlan {
     /// Nothing.
     Untouched,
-    /// Row operations, in order.
+    /// Row operations, in order: what is left of all that were asked for.
     Steps(Vec<MembersStep>),
     /// The document must hold the members; see [`crate::Change::members`] for what comes out.
     NeedsList,
@@ -78,9 +80,55 @@ pub fn plan(
         }
     }
     if !steps.is_empty() {
-        plan.members = MembersPlan::Steps(steps);
+        plan.members = MembersPlan::Steps(net(&steps));
     }
     Ok(plan)
+}
+
+/// What steps come to in the end, in two at most: who was added and removed again is no change, not
+/// even of the version.
+fn net(steps: &[MembersStep]) -> Vec<MembersStep> {
+    // With `cleared`, exactly those in `last` with true are members; else the others stay.
+    let mut cleared = false;
+    let mut order: Vec<Uuid> = Vec::new();
+    let mut last: HashMap<Uuid, bool> = HashMap::new();
+    let set = |order: &mut Vec<Uuid>, last: &mut HashMap<Uuid, bool>, ids: &[Uuid], is_member: bool| {
+        for id in ids {
+            if last.insert(*id, is_member).is_none() {
+                order.push(*id);
+            }
+        }
+    };
+    for step in steps {
+        match step {
+            MembersStep::Add(ids) => set(&mut order, &mut last, ids, true),
+            MembersStep::Remove(ids) => set(&mut order, &mut last, ids, false),
+            MembersStep::RemoveAll | MembersStep::ReplaceAll(_) => {
+                cleared = true;
+                order.clear();
+                last.clear();
+                if let MembersStep::ReplaceAll(ids) = step {
+                    set(&mut order, &mut last, ids, true);
+                }
+            }
+        }
+    }
+    let (members, others): (Vec<Uuid>, Vec<Uuid>) = order.into_iter().partition(|id| last[id]);
+    match (cleared, members.is_empty()) {
+        (true, true) => vec![MembersStep::RemoveAll],
+        (true, false) => vec![MembersStep::ReplaceAll(members)],
+        (false, _) => {
+            let steps = [
+                (MembersStep::Remove as fn(_) -> _, others),
+                (MembersStep::Add, members),
+            ];
+            steps
+                .into_iter()
+                .filter(|(_, ids)| !ids.is_empty())
+                .map(|(step, ids)| step(ids))
+                .collect()
+        }
+    }
 }
 
 enum Part {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use runner::replay;
 use trace::Trace;
 
-use crate::harness::HttpServer;
+use crate::harness::{Choice, HttpServer};
 
 /// Traces that do not pass yet, with the reason. The list may only shrink: one that passes has to leave it.
 const STILL_FAILING: &[(&str, &str)] = &[];
@@ -35,7 +35,7 @@ fn every_exchange_goes_as_its_client_needs() {
 #[test]
 fn every_exchange_goes_as_its_client_needs_on_postgresql() {
     // The storage's tests say when they are left out.
-    if let Some(server) = HttpServer::start_on_postgres() {
+    if let Some(server) = HttpServer::start_on_postgres(Choice::default()) {
         play(&server);
     }
 }

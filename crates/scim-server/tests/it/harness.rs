@@ -396,13 +396,13 @@ impl HttpServer {
     }
 
     /// The same on PostgreSQL; `None`, when `SCIM_TEST_POSTGRES_URL` names none.
-    pub fn start_on_postgres() -> Option<HttpServer> {
+    pub fn start_on_postgres(choice: Choice) -> Option<HttpServer> {
         let database = PostgresDatabase::create()?;
         let url = database.url.clone();
         Some(HttpServer::listen(
             &url,
             Data::Postgres { _database: database },
-            Choice::default(),
+            choice,
         ))
     }
 

@@ -14,3 +14,4 @@ mod list;
 mod patch;
 mod restart;
 mod users;
+mod vectors;
