@@ -1,3 +1,5 @@
+//! PATCH of SCIM resources as a pure function (RFC 7644 section 3.5.2).
+//!
 #![doc = include_str!("../README.md")]
 
 mod apply;
