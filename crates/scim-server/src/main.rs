@@ -16,7 +16,8 @@ use scim_server::service::{Service, Settings};
 use scim_storage_diesel::{DieselStore, StoreOptions};
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
+        .init();
     // The usual message of a panic may quote what a client sent.
     std::panic::set_hook(Box::new(|info| match info.location() {
         Some(place) => log::error!("panic in {place}"),
