@@ -16,7 +16,7 @@ use crate::write::{self, Rewritten};
 /// The layouts of the types that the server knows, and the names of all that were ever stored.
 #[derive(Debug)]
 pub(crate) struct Layouts {
-    layouts: Vec<Layout>,
+    layouts: Vec<Arc<Layout>>,
     names: HashMap<i64, Arc<str>>,
 }
 
@@ -46,7 +46,7 @@ impl Layouts {
                     .int(kind);
                 conn.execute(&update)?;
             }
-            layouts.push(layout);
+            layouts.push(Arc::new(layout));
         }
         let names = Sql::new("SELECT id, name FROM resource_type");
         let names = conn.rows::<(BigInt, Text), (i64, String)>(&names)?;
@@ -60,7 +60,7 @@ impl Layouts {
     ///
     /// # Errors
     /// `Unavailable` when the store was opened without the type.
-    pub(crate) fn of(&self, resource_type: &ResourceType) -> Result<&Layout, StoreError> {
+    pub(crate) fn of(&self, resource_type: &ResourceType) -> Result<&Arc<Layout>, StoreError> {
         let found = self
             .layouts
             .iter()

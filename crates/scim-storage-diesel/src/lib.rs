@@ -11,6 +11,7 @@ mod condition_sql;
 mod directory;
 mod error;
 mod index_key;
+mod journal;
 mod layout;
 mod layouts;
 mod migrations;
@@ -30,6 +31,8 @@ use scim_model::store::{
 };
 use scim_model::{ResourceType, SchemaRegistry};
 use uuid::Uuid;
+
+pub use journal::{Change, ChangePosition};
 
 use error::Failure;
 use layouts::Layouts;
@@ -92,6 +95,12 @@ pub enum OpenError {
     /// The server cannot be reached, or refuses.
     #[error("the database cannot be reached: {0}")]
     Connection(Box<dyn std::error::Error + Send + Sync>),
+    /// The connection would leave this machine unencrypted, and nobody has said that it may.
+    #[error(
+        "the connection to the database would not be encrypted: this build has no TLS to PostgreSQL; \
+         add `sslmode=disable` to the URL if the network between is trusted"
+    )]
+    Plaintext,
     /// An attribute has become unique, by its schema or by a setting, and two resources of one tenant
     /// have the same value.
     #[error("`{0}` cannot become unique: two resources of one tenant have the same value")]
@@ -192,6 +201,21 @@ impl DieselStore {
     /// As for [`ResourceStore::list`].
     pub fn explain(&self, tenant: TenantId, query: &Query) -> Result<Vec<Explained>, StoreError> {
         self.read(|conn| read::explain(conn, &self.layouts, tenant, query))
+    }
+
+    /// The changes of a tenant's resources behind a position, oldest first; [`ChangePosition::default`]
+    /// is the beginning. Whoever goes on from the last position seen misses none and sees none twice.
+    /// On PostgreSQL a change is shown once every transaction that began before it has ended.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn changes(
+        &self,
+        tenant: TenantId,
+        after: ChangePosition,
+        limit: u32,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.read(|conn| journal::read(conn, &self.layouts, tenant, after, limit))
     }
 
     fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {

@@ -1,9 +1,11 @@
 //! PostgreSQL: a pool of connections; transactions that met others are tried again.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
+use diesel::result::Error;
 use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
@@ -25,6 +27,7 @@ impl Postgres {
         options: &StoreOptions,
         prepare: impl FnOnce(&mut Conn) -> Result<T, Failure>,
     ) -> Result<(Postgres, T), OpenError> {
+        refuse_silent_plaintext(url)?;
         let manager = Manager { url: url.to_owned() };
         let mut conn = manager.connect_now(false).map_err(OpenError::connection)?;
         let prepared = prepare(&mut Conn::Postgres(&mut conn)).map_err(OpenError::from)?;
@@ -39,35 +42,50 @@ impl Postgres {
         Ok((Postgres { pool }, prepared))
     }
 
-    /// A read whose connection turns out to be gone is done once more on another one.
+    /// A read whose connection turns out to be gone is done again on another one.
     pub(crate) fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let mut is_first = true;
-        loop {
-            match self.attempt(&work) {
-                Err(Failure::Database(error)) if is_first && is_broken_connection(&error) => is_first = false,
-                result => return Ok(result?),
-            }
-        }
+        self.with_retries(work, is_broken_connection)
     }
 
-    /// One transaction, at READ COMMITTED.
+    /// One transaction, at READ COMMITTED. What certainly was not committed is done again when it met
+    /// another transaction, or its connection turns out to be gone.
     pub(crate) fn write<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let may_be_committed = Cell::new(false);
         let in_transaction = |conn: &mut Conn| match conn {
-            Conn::Postgres(conn) => conn.transaction(|conn| work(&mut Conn::Postgres(conn))),
+            Conn::Postgres(conn) => conn.transaction(|conn| {
+                may_be_committed.set(false);
+                let result = work(&mut Conn::Postgres(conn))?;
+                may_be_committed.set(true);
+                Ok(result)
+            }),
             Conn::Sqlite(_) => unreachable!("the pool has PostgreSQL connections only"),
         };
-        for attempt in 1.. {
-            match self.attempt(in_transaction) {
-                Err(Failure::Database(error)) if is_worth_a_retry(&error) => {
-                    if attempt == ATTEMPTS {
-                        return Err(StoreError::Busy);
-                    }
-                    std::thread::sleep(pause(attempt));
-                }
+        self.with_retries(in_transaction, |error| {
+            is_worth_a_retry(error) || is_broken_connection(error) && !may_be_committed.get()
+        })
+    }
+
+    fn with_retries<T>(
+        &self,
+        work: impl Fn(&mut Conn) -> Result<T, Failure>,
+        is_worth_it: impl Fn(&Error) -> bool,
+    ) -> Result<T, StoreError> {
+        let mut attempt = 0;
+        loop {
+            let error = match self.attempt(&work) {
+                Err(Failure::Database(error)) if is_worth_it(&error) => error,
                 result => return Ok(result?),
+            };
+            attempt += 1;
+            // After a restart of the server each connection of the pool is found broken, one by one.
+            if is_broken_connection(&error) && attempt <= self.pool.max_size() {
+                continue;
             }
+            if is_broken_connection(&error) || attempt >= ATTEMPTS {
+                return Err(StoreError::Busy);
+            }
+            std::thread::sleep(pause(attempt));
         }
-        Err(StoreError::Busy)
     }
 
     fn attempt<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, Failure> {
@@ -78,6 +96,35 @@ impl Postgres {
         }
         result
     }
+}
+
+/// This build's libpq has no TLS, and without `sslmode` it would not say so.
+fn refuse_silent_plaintext(url: &str) -> Result<(), OpenError> {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let (authority, rest) = rest.split_once(['/', '?']).unwrap_or((rest, ""));
+    if rest.contains("sslmode=") {
+        return Ok(());
+    }
+    let (_, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    // `host=` in the query wins over the authority.
+    let queried = rest
+        .split(['?', '&'])
+        .find_map(|it| it.strip_prefix("host=").or(it.strip_prefix("hostaddr=")));
+    let is_local = |host: &str| {
+        let name = match host.strip_prefix('[') {
+            Some(v6) => v6.split(']').next().unwrap_or(v6),
+            None => host.split(':').next().unwrap_or(host),
+        };
+        // A path is a socket of this machine.
+        let is_path =
+            name.is_empty() || name.starts_with('/') || name.to_ascii_lowercase().starts_with("%2f");
+        let is_loopback = name.parse().is_ok_and(|it: std::net::IpAddr| it.is_loopback());
+        is_path || is_loopback || name == "localhost"
+    };
+    if queried.unwrap_or(hosts).split(',').all(is_local) {
+        return Ok(());
+    }
+    Err(OpenError::Plaintext)
 }
 
 /// Grows with each attempt, and differs between those that met.
@@ -130,5 +177,30 @@ impl r2d2::ManageConnection for Manager {
         std::thread::panicking()
             || conn.is_broken
             || AnsiTransactionManager::is_broken_transaction_manager(&mut conn.conn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plaintext_to_another_machine_is_a_choice() {
+        for (url, is_fine) in [
+            ("postgres://scim@localhost/scim", true),
+            ("postgres://scim:p%40ss@127.0.0.1:5432/scim", true),
+            ("postgres://scim@[::1]:5432/scim", true),
+            ("postgres:///scim", true),
+            ("postgres://%2Fvar%2Frun%2Fpostgresql/scim", true),
+            ("postgres:///scim?host=/var/run/postgresql", true),
+            ("postgres://db.example.com/scim", false),
+            ("postgres://localhost@db.example.com/scim", false),
+            ("postgres://localhost,db.example.com/scim", false),
+            ("postgres://localhost/scim?host=db.example.com", false),
+            ("postgres://db.example.com/scim?sslmode=disable", true),
+            ("postgres://10.0.0.1", false),
+        ] {
+            assert_eq!(refuse_silent_plaintext(url).is_ok(), is_fine, "{url}");
+        }
     }
 }

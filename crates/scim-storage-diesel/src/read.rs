@@ -44,10 +44,7 @@ pub(crate) fn get(
         row.map(|row| stored(layout, row)).transpose()
     };
     let include = narrowed(layout, include);
-    if !include.members && !include.groups {
-        return Ok(one(conn)?.map(|(_, it)| it));
-    }
-    conn.snapshot(|conn| {
+    let with_references = |conn: &mut Conn| {
         let Some(found) = one(conn)? else {
             return Ok(None);
         };
@@ -55,7 +52,13 @@ pub(crate) fn get(
         add_references(conn, layouts, tenant, include, &mut found)?;
         let [(_, found)] = found;
         Ok(Some(found))
-    })
+    };
+    // A group's version tells its members, so both must be of one moment. A user's tells nothing of its
+    // groups; there, on PostgreSQL, the way to the server twice more is spared.
+    if include.members || conn.dialect() == Dialect::Sqlite && include.groups {
+        return conn.snapshot(with_references);
+    }
+    with_references(conn)
 }
 
 pub(crate) fn references(
@@ -83,17 +86,49 @@ pub(crate) fn list(
     tenant: TenantId,
     query: &Query,
 ) -> Result<Page, Failure> {
-    conn.snapshot(|conn| {
-        let targets = targets(conn.dialect(), layouts, tenant, query)?;
-        match &query.page {
-            PageRequest::Index { start_index, count } => {
-                index_page(conn, layouts, &targets, *start_index, *count)
-            }
-            PageRequest::Cursor { from, count } => {
-                cursor_page(conn, layouts, &targets, from.as_ref(), *count)
-            }
+    let targets = targets(conn.dialect(), layouts, tenant, query)?;
+    if let Some(page) = at_a_glance(conn, &targets, &query.page)? {
+        return Ok(page);
+    }
+    conn.snapshot(|conn| match &query.page {
+        PageRequest::Index { start_index, count } => {
+            index_page(conn, layouts, &targets, *start_index, *count)
         }
+        PageRequest::Cursor { from, count } => cursor_page(conn, layouts, &targets, from.as_ref(), *count),
     })
+}
+
+/// A look-up by a key on PostgreSQL, which mostly finds one resource or none: one statement, and no
+/// transaction around it. `None` when that did not suffice.
+fn at_a_glance(conn: &mut Conn, targets: &[Target], page: &PageRequest) -> Result<Option<Page>, Failure> {
+    let (
+        [target],
+        PageRequest::Index {
+            start_index: 0..=1,
+            count,
+        },
+    ) = (targets, page)
+    else {
+        return Ok(None);
+    };
+    let has_references = target.include.members || target.include.groups;
+    if conn.dialect() == Dialect::Sqlite
+        || *count == 0
+        || has_references
+        || !is_selective(target.condition, target.layout)
+    {
+        return Ok(None);
+    }
+    let found = target.rows(conn, None, Direction::Forward, u64::from(*count), 0)?;
+    if found.len() >= *count as usize {
+        return Ok(None);
+    }
+    Ok(Some(Page {
+        total: found.len() as u64,
+        resources: found.into_iter().map(|it| it.stored).collect(),
+        next: None,
+        previous: None,
+    }))
 }
 
 /// The statements of a list request and the database's plan of each.

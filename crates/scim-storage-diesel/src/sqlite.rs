@@ -259,3 +259,153 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+
+    use diesel::sql_types::BigInt;
+
+    use super::*;
+    use crate::sql::Sql;
+
+    fn open(options: &StoreOptions) -> (Sqlite, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+        let (sqlite, ()) = Sqlite::open(&folder.path().join("scim.db"), options, true, |conn| {
+            conn.execute(&Sql::new("CREATE TABLE t (number BIGINT NOT NULL UNIQUE)"))?;
+            Ok(())
+        })
+        .expect("it opens");
+        (sqlite, folder)
+    }
+
+    fn insert(conn: &mut Conn, number: i64) -> Result<(), Failure> {
+        conn.execute(&Sql::new("INSERT INTO t (number) VALUES (").int(number).text(")"))?;
+        Ok(())
+    }
+
+    fn numbers(sqlite: &Sqlite) -> Vec<i64> {
+        let select = Sql::new("SELECT number FROM t ORDER BY number");
+        sqlite
+            .read(|conn| Ok(conn.rows::<BigInt, i64>(&select)?))
+            .expect("it reads")
+    }
+
+    /// Holds the writer meanwhile, so that what is written waits together.
+    fn hold(sqlite: &Sqlite, meanwhile: impl FnOnce()) {
+        std::thread::scope(|threads| {
+            let (holding, held) = channel();
+            let (release, released) = channel::<()>();
+            let released = std::sync::Mutex::new(released);
+            threads.spawn(move || {
+                sqlite
+                    .write(move |_| {
+                        holding.send(()).expect("the test waits");
+                        let _ = released.lock().expect("nobody has panicked").recv();
+                        Ok(())
+                    })
+                    .expect("nothing is in the way");
+            });
+            held.recv().expect("the writer works");
+            meanwhile();
+            drop(release);
+        });
+    }
+
+    #[test]
+    fn what_waits_together_succeeds_and_fails_alone() {
+        let (sqlite, _folder) = open(&StoreOptions::default());
+        let results = std::sync::Mutex::new(std::collections::BTreeMap::new());
+        let sqlite = &sqlite;
+        std::thread::scope(|threads| {
+            hold(sqlite, || {
+                for number in 0..20 {
+                    let results = &results;
+                    threads.spawn(move || {
+                        let result = sqlite.write(move |conn| {
+                            insert(conn, number)?;
+                            match number % 4 {
+                                0 => Ok(number),
+                                1 => Err(StoreError::Stale.into()),
+                                // A statement that fails.
+                                2 => insert(conn, number).map(|()| number),
+                                _ => panic!("as a test"),
+                            }
+                        });
+                        results
+                            .lock()
+                            .expect("nobody has panicked")
+                            .insert(number, result);
+                    });
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            });
+        });
+        let results = results.into_inner().expect("nobody has panicked");
+        assert_eq!(results.len(), 20);
+        for (number, result) in &results {
+            match number % 4 {
+                0 => assert!(matches!(result, Ok(it) if it == number), "{number}: {result:?}"),
+                1 => assert!(matches!(result, Err(StoreError::Stale)), "{number}: {result:?}"),
+                _ => assert!(
+                    matches!(result, Err(StoreError::Unavailable(_))),
+                    "{number}: {result:?}"
+                ),
+            }
+        }
+        assert_eq!(numbers(sqlite), [0, 4, 8, 12, 16]);
+    }
+
+    #[test]
+    fn a_full_queue_says_so() {
+        let (sqlite, _folder) = open(&StoreOptions::default());
+        let sqlite = &sqlite;
+        let refused = AtomicUsize::new(0);
+        std::thread::scope(|threads| {
+            hold(sqlite, || {
+                for number in 0..QUEUE + 10 {
+                    let refused = &refused;
+                    threads.spawn(move || {
+                        let number = i64::try_from(number).expect("it is small");
+                        match sqlite.write(move |conn| insert(conn, number)) {
+                            Ok(()) => {}
+                            Err(StoreError::Busy) => drop(refused.fetch_add(1, Ordering::Relaxed)),
+                            other => panic!("{other:?}"),
+                        }
+                    });
+                }
+                let all_wait = (0..1_000).any(|_| {
+                    std::thread::sleep(Duration::from_millis(10));
+                    refused.load(Ordering::Relaxed) == 10
+                });
+                assert!(all_wait);
+            });
+        });
+        assert_eq!(numbers(sqlite).len(), QUEUE);
+        sqlite
+            .write(|conn| insert(conn, -1))
+            .expect("there is room again");
+    }
+
+    #[test]
+    fn a_lock_that_is_not_let_go_is_busy() {
+        let (sqlite, folder) = open(&StoreOptions::default());
+        let path = folder.path().join("scim.db");
+        let mut other = SqliteConnection::establish(path.to_str().expect("it is UTF-8")).expect("it opens");
+        other.batch_execute("BEGIN IMMEDIATE").expect("it is free");
+        let refused = sqlite.write(|conn| insert(conn, 1));
+        assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+        assert_eq!(numbers(&sqlite), [0; 0], "readers do not wait");
+        other.batch_execute("COMMIT").expect("it was begun");
+        sqlite.write(|conn| insert(conn, 1)).expect("it is free again");
+        assert_eq!(numbers(&sqlite), [1]);
+    }
+
+    #[test]
+    fn readers_cannot_write() {
+        let (sqlite, _folder) = open(&StoreOptions::default());
+        let refused = sqlite.read(|conn| insert(conn, 1));
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+}

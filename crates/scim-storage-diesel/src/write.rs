@@ -5,6 +5,7 @@
 //! name moves on the version of every group it is in.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
@@ -12,12 +13,13 @@ use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Update
 use uuid::Uuid;
 
 use crate::error::{Failure, is_unique_violation};
+use crate::journal::{self, Line};
 use crate::layout::{Derived, Layout};
 use crate::sql::{Conn, Dialect, Sql};
 
 /// A resource to create, ready for its rows.
 pub(crate) struct Creation {
-    pub(crate) layout: Layout,
+    pub(crate) layout: Arc<Layout>,
     pub(crate) id: Uuid,
     pub(crate) now: DateTime<Utc>,
     pub(crate) derived: Derived,
@@ -75,7 +77,7 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
         change_members(conn, tenant, pk, new.now, &members, &steps)?;
     }
     count(conn, tenant, new.layout.kind, 1)?;
-    journal(
+    journal::write(
         conn,
         tenant,
         &Line {
@@ -92,7 +94,7 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
 
 /// A change, ready for its rows.
 pub(crate) struct Replacement {
-    pub(crate) layout: Layout,
+    pub(crate) layout: Arc<Layout>,
     pub(crate) id: Uuid,
     pub(crate) expected_version: Option<i64>,
     pub(crate) now: DateTime<Utc>,
@@ -159,7 +161,7 @@ pub(crate) fn update(
         }
     }
     let version = row.version + 1;
-    journal(
+    journal::write(
         conn,
         tenant,
         &Line {
@@ -208,7 +210,7 @@ pub(crate) fn delete(
         .int(row.pk);
     conn.execute(&resource)?;
     count(conn, tenant, layout.kind, -1)?;
-    journal(
+    journal::write(
         conn,
         tenant,
         &Line {
@@ -687,36 +689,6 @@ fn count(conn: &mut Conn, tenant: TenantId, kind: i64, by: i64) -> Result<(), Fa
             ") ON CONFLICT (tenant_id, kind, shard) DO UPDATE SET number = resource_count.number + excluded.number",
         );
     conn.execute(&count)?;
-    Ok(())
-}
-
-/// A line of the change journal.
-struct Line<'a> {
-    at: i64,
-    kind: i64,
-    id: Uuid,
-    version: i64,
-    action: &'static str,
-    change: &'a str,
-}
-
-fn journal(conn: &mut Conn, tenant: TenantId, line: &Line) -> Result<(), Failure> {
-    let insert = Sql::new("INSERT INTO changes (tenant_id, at, kind, id, version, action, change) VALUES (")
-        .int(tenant.0)
-        .text(", ")
-        .int(line.at)
-        .text(", ")
-        .int(line.kind)
-        .text(", ")
-        .id(line.id)
-        .text(", ")
-        .int(line.version)
-        .text(", ")
-        .string(line.action)
-        .text(", ")
-        .string(line.change)
-        .text(")");
-    conn.execute(&insert)?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection};
+use diesel::{Connection, PgConnection, SqliteConnection};
 use scim_model::store::conformance::Fixture;
 use scim_storage_diesel::{DieselStore, StoreOptions};
 
@@ -102,6 +102,81 @@ impl Drop for Database {
                 // A test that failed may have left connections.
                 let _ = conn.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
             }
+        }
+    }
+}
+
+impl Database {
+    /// Users with emails and phone numbers, and a tenth as many groups of ten.
+    pub(crate) fn fill(&self, tenant: i64, users: i64) {
+        let groups = users / 10;
+        let (id, group_id) = if self.is_sqlite() {
+            (
+                "unhex(printf('%032x', i))",
+                format!("unhex(printf('%032x', i + {users}))"),
+            )
+        } else {
+            (
+                "decode(lpad(to_hex(i), 32, '0'), 'hex')",
+                format!("decode(lpad(to_hex(i + {users}), 32, '0'), 'hex')"),
+            )
+        };
+        let json = if self.is_sqlite() {
+            "jsonb('{}')"
+        } else {
+            "'{}'::jsonb"
+        };
+        let numbers = |to: i64| {
+            format!("WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {to})")
+        };
+        let resources = "INSERT INTO resource (pk, tenant_id, kind, id, version, created, modified, active, unique_key, external_key, \
+                         display_key, family_key, label, document)";
+        let statements = [
+            format!(
+                "{} {resources} SELECT i, {tenant}, 1, {id}, 1, i, i, i % 500 <> 0, 'user' || i, CAST(i AS TEXT), 'name' || i, \
+                 'family' || i % 1000, 'name' || i, '{{}}' FROM s",
+                numbers(users)
+            ),
+            format!(
+                "{} {resources} SELECT i + {users}, {tenant}, 2, {}, 1, i, i, NULL, 'group' || i, NULL, 'group' || i, NULL, 'group' || i, \
+                 '{{}}' FROM s",
+                numbers(groups),
+                group_id
+            ),
+            format!("INSERT INTO resource_normal (tenant_id, pk, normal) SELECT tenant_id, pk, {json} FROM resource"),
+            "INSERT INTO attribute_value (tenant_id, path, key, pk) SELECT r.tenant_id, p.id, r.pk || '@example.com', r.pk FROM resource r \
+             JOIN attribute_path p ON p.path = 'emails.value' WHERE r.kind = 1"
+                .to_owned(),
+            "INSERT INTO attribute_value (tenant_id, path, key, pk) SELECT r.tenant_id, p.id, '555-' || r.pk, r.pk FROM resource r \
+             JOIN attribute_path p ON p.path = 'phoneNumbers.value' WHERE r.kind = 1"
+                .to_owned(),
+            format!(
+                "INSERT INTO membership (tenant_id, group_pk, joined, member_pk) SELECT {tenant}, {users} + 1 + pk % {groups}, pk, pk FROM resource \
+                 WHERE kind = 1"
+            ),
+        ];
+        let run = |conn: &mut dyn FnMut(&str)| {
+            for statement in &statements {
+                conn(statement);
+            }
+        };
+        if self.is_sqlite() {
+            let file = self.file();
+            let mut conn =
+                SqliteConnection::establish(file.to_str().expect("it is UTF-8")).expect("it opens");
+            run(&mut |it| conn.batch_execute(it).expect("it runs"));
+        } else {
+            let mut conn = PgConnection::establish(&self.url).expect("it opens");
+            run(&mut |it| conn.batch_execute(it).expect("it runs"));
+            conn.batch_execute(
+                "SELECT setval(pg_get_serial_sequence('resource', 'pk'), max(pk)) FROM resource",
+            )
+            .expect("it runs");
+            conn.batch_execute("VACUUM ANALYZE").expect("it runs");
+            // Small tables are scanned whatever indexes they have.
+            let (_, name) = self.url.rsplit_once('/').expect("the URL names a database");
+            conn.batch_execute(&format!("ALTER DATABASE {name} SET enable_seqscan = off"))
+                .expect("it runs");
         }
     }
 }

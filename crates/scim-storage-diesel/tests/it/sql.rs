@@ -3,12 +3,10 @@
 //! The texts stand in `sql/sqlite.txt` and `sql/postgres.txt`. After a change that is meant, run the
 //! test with `SCIM_UPDATE_SQL=1` and read the difference.
 
-use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection, SqliteConnection};
 use scim_model::store::conformance::Fixture;
 use scim_model::store::{PageRequest, Position};
 
-use crate::database::{Database, on_each};
+use crate::database::on_each;
 
 /// Resource type, filter, `sortBy` (`-` is descending).
 const QUERIES: &[(char, &str, &str)] = &[
@@ -103,7 +101,7 @@ fn promised_indexes_are_used() {
     on_each(|database| {
         let store = database.store();
         let tenant = Fixture::new(&store, "acme").tenant;
-        database.fill(tenant.0);
+        database.fill(tenant.0, 5_000);
         drop(store);
         let store = database.store();
         let it = Fixture {
@@ -217,7 +215,7 @@ fn a_page_far_from_the_beginning_starts_in_the_index() {
     on_each(|database| {
         let store = database.store();
         let tenant = Fixture::new(&store, "acme").tenant;
-        database.fill(tenant.0);
+        database.fill(tenant.0, 5_000);
         drop(store);
         let store = database.store();
         let it = Fixture {
@@ -255,71 +253,4 @@ fn a_page_far_from_the_beginning_starts_in_the_index() {
             }
         }
     });
-}
-
-impl Database {
-    /// 5,000 users with emails and phone numbers, and a group of each ten, in a tenant with an empty
-    /// neighbour.
-    fn fill(&self, tenant: i64) {
-        let (id, group_id) = if self.is_sqlite() {
-            ("unhex(printf('%032x', i))", "unhex(printf('%032x', i + 5000))")
-        } else {
-            (
-                "decode(lpad(to_hex(i), 32, '0'), 'hex')",
-                "decode(lpad(to_hex(i + 5000), 32, '0'), 'hex')",
-            )
-        };
-        let json = if self.is_sqlite() {
-            "jsonb('{}')"
-        } else {
-            "'{}'::jsonb"
-        };
-        let numbers =
-            |to| format!("WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {to})");
-        let resources = "INSERT INTO resource (pk, tenant_id, kind, id, version, created, modified, active, unique_key, external_key, \
-                         display_key, family_key, label, document)";
-        let statements = [
-            format!(
-                "{} {resources} SELECT i, {tenant}, 1, {id}, 1, i, i, i % 500 <> 0, 'user' || i, CAST(i AS TEXT), 'name' || i, \
-                 'family' || i % 1000, 'name' || i, '{{}}' FROM s",
-                numbers(5_000)
-            ),
-            format!(
-                "{} {resources} SELECT i + 5000, {tenant}, 2, {}, 1, i, i, NULL, 'group' || i, NULL, 'group' || i, NULL, 'group' || i, \
-                 '{{}}' FROM s",
-                numbers(500),
-                group_id
-            ),
-            format!("INSERT INTO resource_normal (tenant_id, pk, normal) SELECT tenant_id, pk, {json} FROM resource"),
-            "INSERT INTO attribute_value (tenant_id, path, key, pk) SELECT r.tenant_id, p.id, r.pk || '@example.com', r.pk FROM resource r \
-             JOIN attribute_path p ON p.path = 'emails.value' WHERE r.kind = 1"
-                .to_owned(),
-            "INSERT INTO attribute_value (tenant_id, path, key, pk) SELECT r.tenant_id, p.id, '555-' || r.pk, r.pk FROM resource r \
-             JOIN attribute_path p ON p.path = 'phoneNumbers.value' WHERE r.kind = 1"
-                .to_owned(),
-            format!(
-                "INSERT INTO membership (tenant_id, group_pk, joined, member_pk) SELECT {tenant}, 5001 + pk % 500, pk, pk FROM resource \
-                 WHERE kind = 1"
-            ),
-        ];
-        let run = |conn: &mut dyn FnMut(&str)| {
-            for statement in &statements {
-                conn(statement);
-            }
-        };
-        if self.is_sqlite() {
-            let file = self.file();
-            let mut conn =
-                SqliteConnection::establish(file.to_str().expect("it is UTF-8")).expect("it opens");
-            run(&mut |it| conn.batch_execute(it).expect("it runs"));
-        } else {
-            let mut conn = PgConnection::establish(&self.url).expect("it opens");
-            run(&mut |it| conn.batch_execute(it).expect("it runs"));
-            conn.batch_execute("VACUUM ANALYZE").expect("it runs");
-            // Small tables are scanned whatever indexes they have.
-            let (_, name) = self.url.rsplit_once('/').expect("the URL names a database");
-            conn.batch_execute(&format!("ALTER DATABASE {name} SET enable_seqscan = off"))
-                .expect("it runs");
-        }
-    }
 }
