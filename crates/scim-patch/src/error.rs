@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use scim_model::{ScimError, ScimType};
+use scim_model::schema::Mutability;
+use scim_model::{Attribute, AttributePath, ScimError, ScimType};
+use serde_json::Value;
 
 /// A PATCH that cannot be applied; nothing of it was.
 ///
@@ -61,5 +63,55 @@ pub(crate) fn mutability(detail: impl Into<String>) -> ScimError {
 }
 
 pub(crate) fn no_target(path: &str) -> ScimError {
-    ScimError::new(ScimType::NoTarget, format!("path {path:?} matches nothing"))
+    ScimError::new(
+        ScimType::NoTarget,
+        format!("path {} matches nothing", quoted(path)),
+    )
+}
+
+/// Input in a message: one line in quotes, not long.
+pub(crate) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 200;
+    match text.char_indices().nth(LONGEST) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
+
+pub(crate) fn is_read_only(found: &AttributePath) -> bool {
+    found.attribute.mutability == Mutability::ReadOnly || found.leaf().mutability == Mutability::ReadOnly
+}
+
+pub(crate) fn refuse_read_only(found: &AttributePath) -> Result<(), ScimError> {
+    if is_read_only(found) {
+        return Err(mutability(format!("`{found}` is readOnly")));
+    }
+    Ok(())
+}
+
+/// RFC 7644 section 3.5.2.2: removing a required attribute is an error of mutability.
+pub(crate) fn refuse_required(path: &dyn fmt::Display, attribute: &Attribute) -> Result<(), ScimError> {
+    if attribute.required {
+        return Err(mutability(format!("`{path}` is required and cannot be removed")));
+    }
+    Ok(())
+}
+
+/// A required attribute that is given nothing for a value.
+pub(crate) fn missing(path: &dyn fmt::Display) -> ScimError {
+    invalid_value(format!("`{path}` is required and must have a value"))
+}
+
+/// RFC 7644 section 3.5.2: an immutable attribute may get its first value, and be given the same
+/// again.
+pub(crate) fn refuse_immutable(
+    path: &dyn fmt::Display,
+    attribute: &Attribute,
+    old: Option<&Value>,
+    new: Option<&Value>,
+) -> Result<(), ScimError> {
+    if attribute.mutability == Mutability::Immutable && old.is_some() && old != new {
+        return Err(mutability(format!("`{path}` is immutable and has a value")));
+    }
+    Ok(())
 }

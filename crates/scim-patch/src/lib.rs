@@ -1,4 +1,7 @@
-//! PATCH of SCIM resources as a pure function (RFC 7644 section 3.5.2).
+//! PATCH of SCIM resources (RFC 7644 section 3.5.2) as a pure function.
+//!
+//! This crate knows no clock, no database and no HTTP: a document and operations go in, a new
+//! document and a description of the change come out.
 //!
 #![doc = include_str!("../README.md")]
 
@@ -8,7 +11,11 @@ mod error;
 mod operation;
 mod plan;
 mod quirks;
+mod remove;
 mod target;
+mod values;
+mod working;
+mod write;
 
 pub use apply::{Outcome, apply};
 pub use change::{AttributeChange, Change, ChangeKind, steps_to_json};

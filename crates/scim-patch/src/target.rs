@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use scim_filter::{AttrPath, Options, PatchPath, ValFilter};
 use scim_model::condition::ElementCondition;
-use scim_model::{Attribute, AttributePath, Policy, ResourceType, Schema, ScimError, ScimType};
+use scim_model::{Attribute, AttributePath, ResourceType, Schema, ScimError, ScimType};
 
-use crate::error::invalid_path;
-use crate::quirks;
+use crate::error::{invalid_path, quoted};
+use crate::quirks::Tolerances;
 
 /// What an operation works on.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Target {
     pub(crate) fn find(
         resource_type: &ResourceType,
         path: &str,
-        policy: Policy,
+        tolerances: &mut Tolerances,
     ) -> Result<Target, ScimError> {
         if path.trim().is_empty() {
             return Err(invalid_path("the path is empty"));
@@ -47,36 +47,47 @@ impl Target {
         if let Some(schema) = resource_type.extension_of(path) {
             return Ok(Target::Extension(schema.clone()));
         }
-        let options = if policy.lenient {
+        let options = if tolerances.is_lenient() {
             Options::default()
         } else {
             Options::strict()
         };
         let parsed = PatchPath::parse_with(path, &options).map_err(|error| {
-            let scim_type = if is_inside_brackets(path, error.offset()) {
+            let scim_type = if error.is_in_value_filter() {
                 ScimType::InvalidFilter
             } else {
                 ScimType::InvalidPath
             };
-            ScimError::new(scim_type, format!("path {path:?}: {error}"))
+            ScimError::new(scim_type, format!("path {}: {error}", quoted(path)))
         })?;
+        tolerances.path_syntax(&parsed.leniencies);
         match parsed.value {
             PatchPath::Attr(attr_path) => {
-                let found = find_attribute(resource_type, &attr_path, path, policy)?;
+                let found = find_attribute(resource_type, &attr_path, path, tolerances)?;
                 if found.extension.is_none() && found.attribute.name == "schemas" {
                     return Ok(Target::Schemas);
                 }
                 Ok(Target::Attribute(found))
             }
             PatchPath::Value { value_path, sub } => {
-                let attribute = find_attribute(resource_type, &value_path.path, path, policy)?;
+                let attribute = find_attribute(resource_type, &value_path.path, path, tolerances)?;
                 let condition = ElementCondition::resolve(&value_path.filter, &attribute)?;
+                if !tolerances.boolean_text_in_filter(&value_path.filter, &attribute.attribute) {
+                    return Err(ScimError::new(
+                        ScimType::InvalidFilter,
+                        format!(
+                            "path {}: a boolean is `true` or `false`, without quotes",
+                            quoted(path)
+                        ),
+                    ));
+                }
                 let sub = match sub {
                     None => None,
                     Some(name) => {
                         Some(attribute.attribute.sub_attribute(&name).cloned().ok_or_else(|| {
                             invalid_path(format!(
-                                "path {path:?}: `{attribute}` has no sub-attribute `{name}`"
+                                "path {}: `{attribute}` has no sub-attribute `{name}`",
+                                quoted(path)
                             ))
                         })?)
                     }
@@ -90,32 +101,31 @@ impl Target {
             }
         }
     }
+
+    /// Whether the path says more than which attribute.
+    pub(crate) fn is_more_than_a_name(&self) -> bool {
+        match self {
+            Target::Attribute(found) => found.sub.is_some(),
+            Target::Values { .. } => true,
+            Target::Extension(_) | Target::Schemas => false,
+        }
+    }
 }
 
 fn find_attribute(
     resource_type: &ResourceType,
     attr_path: &AttrPath,
     path: &str,
-    policy: Policy,
+    tolerances: &mut Tolerances,
 ) -> Result<AttributePath, ScimError> {
-    let lenient = || {
-        policy
-            .lenient
-            .then(|| quirks::unqualified_reference(resource_type, attr_path))
-            .flatten()
-    };
-    resource_type.resolve(attr_path).or_else(lenient).ok_or_else(|| {
-        invalid_path(format!(
-            "path {path:?} names no attribute of {}",
-            resource_type.name
-        ))
-    })
-}
-
-/// Whether an error stands between brackets that are both there.
-fn is_inside_brackets(path: &str, offset: usize) -> bool {
-    match (path.find('['), path.rfind(']')) {
-        (Some(open), Some(close)) => open < offset && offset <= close && close > open + 1,
-        _ => false,
-    }
+    resource_type
+        .resolve(attr_path)
+        .or_else(|| tolerances.unqualified_reference(resource_type, attr_path))
+        .ok_or_else(|| {
+            invalid_path(format!(
+                "path {} names no attribute of {}",
+                quoted(path),
+                resource_type.name
+            ))
+        })
 }
