@@ -57,7 +57,17 @@ pub fn canonical_value(
     };
     let mut canonical = Vec::with_capacity(elements.len());
     for element in elements {
-        canonical.extend(canonical_element(attribute, path, element, policy)?);
+        let says_something = element
+            .as_object()
+            .is_some_and(|it| it.values().any(|value| !value.is_null()));
+        let element = canonical_element(attribute, path, element, policy)?;
+        if let (None, true) = (&element, says_something) {
+            // A member with nothing but a `display`: what counts is missing (7643-4.2-05).
+            if let Some(missing) = attribute.sub_attributes.iter().find(|it| it.required) {
+                return Err(invalid(&Sub(path, &missing.name), "is required"));
+            }
+        }
+        canonical.extend(element);
     }
     merge_repeated(attribute, &mut canonical);
     check_primary(attribute, path, &canonical)?;
