@@ -82,10 +82,7 @@ impl Server {
 
     /// Everything that stands in the database's files.
     pub fn stored_bytes(&self) -> Vec<u8> {
-        let files = std::fs::read_dir(self.folder.path()).unwrap();
-        files
-            .flat_map(|it| std::fs::read(it.unwrap().path()).unwrap())
-            .collect()
+        stored_bytes(&self.folder)
     }
 
     /// A new tenant, seen by a client that has a token of it.
@@ -133,6 +130,13 @@ fn sqlite(folder: &TempDir) -> String {
     format!("sqlite:{}", folder.path().join("scim.db").display())
 }
 
+fn stored_bytes(folder: &TempDir) -> Vec<u8> {
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    files
+        .flat_map(|it| std::fs::read(it.unwrap().path()).unwrap())
+        .collect()
+}
+
 fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
     let registry = scim_server::registry(&choice.schemas).unwrap();
     let options = StoreOptions {
@@ -155,7 +159,11 @@ pub struct Token {
     pub expires: Option<DateTime<Utc>>,
 }
 
-fn create_token(directory: &dyn TenantDirectory, tenant: TenantId, wanted: Token) -> (String, uuid::Uuid) {
+pub fn create_token(
+    directory: &dyn TenantDirectory,
+    tenant: TenantId,
+    wanted: Token,
+) -> (String, uuid::Uuid) {
     let secret = token::new_secret().unwrap();
     let token = NewToken {
         id: uuid::Uuid::now_v7(),
@@ -373,14 +381,15 @@ pub struct HttpServer {
     pub base_url: String,
     /// A token of its only tenant.
     pub token: String,
+    pub store: Arc<DieselStore>,
     handle: actix_web::dev::ServerHandle,
     thread: Option<JoinHandle<()>>,
     /// Deleted when the server has stopped.
-    _data: Data,
+    data: Data,
 }
 
 enum Data {
-    Sqlite { _folder: TempDir },
+    Sqlite { folder: TempDir },
     Postgres { _database: PostgresDatabase },
 }
 
@@ -392,7 +401,7 @@ impl HttpServer {
 
     pub fn start_with(choice: Choice) -> HttpServer {
         let folder = tempfile::tempdir().unwrap();
-        HttpServer::listen(&sqlite(&folder), Data::Sqlite { _folder: folder }, choice)
+        HttpServer::listen(&sqlite(&folder), Data::Sqlite { folder }, choice)
     }
 
     /// The same on PostgreSQL; `None`, when `SCIM_TEST_POSTGRES_URL` names none.
@@ -426,9 +435,10 @@ impl HttpServer {
         HttpServer {
             base_url,
             token,
+            store,
             handle,
             thread: Some(thread),
-            _data: data,
+            data,
         }
     }
 }
@@ -480,6 +490,14 @@ impl Drop for HttpServer {
 impl HttpServer {
     pub fn client(&self) -> HttpClient {
         HttpClient::new(&self.base_url, &self.token)
+    }
+
+    /// Everything that stands in the database's files.
+    pub fn stored_bytes(&self) -> Vec<u8> {
+        match &self.data {
+            Data::Sqlite { folder } => stored_bytes(folder),
+            Data::Postgres { .. } => panic!("PostgreSQL keeps its files to itself"),
+        }
     }
 }
 

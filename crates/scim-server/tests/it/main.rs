@@ -13,5 +13,6 @@ mod harness;
 mod list;
 mod patch;
 mod restart;
+mod rfc;
 mod users;
 mod vectors;

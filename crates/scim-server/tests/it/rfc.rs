@@ -1,0 +1,20 @@
+//! The RFCs rule by rule, as a client meets them through a socket. The ids above the tests are those
+//! of docs/conformance/requirements.tsv; `cargo xtask conformance` makes docs/CONFORMANCE.md of them.
+
+mod client;
+mod rfc6750;
+mod rfc7643;
+mod rfc7644_create;
+mod rfc7644_delete;
+mod rfc7644_discovery;
+mod rfc7644_errors;
+mod rfc7644_etag;
+mod rfc7644_filter;
+mod rfc7644_list;
+mod rfc7644_patch;
+mod rfc7644_put;
+mod rfc7644_read;
+mod rfc7644_search;
+mod rfc9865;
+mod secrets;
+mod tenants;

@@ -1,0 +1,343 @@
+//! RFC 7644 sections 3.2 and 3.3: creating resources.
+
+use serde_json::{Value, json};
+
+use super::client::*;
+use super::tenants::{staff_tenant, strict_tenant, tenant, tenant_active_by_default};
+
+/// 7644-3.3-02, 7644-3.3-03, 7644-3.4.2.2-25
+#[test]
+fn nothing_has_a_default_that_is_shown() {
+    let client = tenant();
+    for (name, active) in [("absent", None), ("null", Some(Value::Null))] {
+        let mut body = user(name);
+        if let Some(active) = active {
+            body["active"] = active;
+        }
+        let made = client.create("/Users", &body);
+        assert_eq!(keys(&made.body), ["id", "meta", "schemas", "userName"], "{name}");
+    }
+    let made = client.create("/Users", &user_with("off", &json!({"active": false})));
+    assert_eq!(made.body["active"], false);
+    // An account of which nobody said that it is inactive is active (A-08).
+    assert_eq!(client.users("active eq true"), ["absent", "null"]);
+    assert_eq!(client.users("active eq false"), ["off"]);
+}
+
+/// 7644-3.3-02, 7644-3.4.2.2-25
+#[test]
+fn a_default_that_is_chosen_is_shown_and_found() {
+    let client = tenant_active_by_default();
+    let made = client.create("/Users", &user("absent"));
+    assert_eq!(made.body["active"], true);
+    client.create("/Users", &user_with("off", &json!({"active": false})));
+    assert_eq!(client.users("active eq true"), ["absent"]);
+}
+
+/// 7644-3.3-04, 7644-3.3-05, 7644-3.3-06, 9110-10.2.2-01, 7644-3.1-07
+#[test]
+fn a_create_answers_with_the_whole_resource_and_its_place() {
+    let client = tenant();
+    let made = client
+        .post(
+            "/Users",
+            &user_with("a", &json!({"nothingKnown": 1, "title": "t"})),
+        )
+        .expect(201);
+    assert_eq!(made.body["schemas"], json!([USER]));
+    assert_eq!(
+        (&made.body["userName"], &made.body["title"]),
+        (&json!("a"), &json!("t"))
+    );
+    assert!(made.body.get("nothingKnown").is_none());
+    let location = made.header("Location").expect("Location");
+    assert_eq!(made.body["meta"]["location"], location);
+    let read = client
+        .get(
+            location
+                .strip_prefix(&client.base_url)
+                .expect("below the base URL"),
+        )
+        .expect(200);
+    assert_eq!(read.body, made.body);
+    assert_eq!(read.etag(), made.etag());
+}
+
+/// 7644-3.3-07, 7644-3.12-10
+#[test]
+fn a_taken_user_name_is_a_conflict() {
+    let client = tenant();
+    client.user("a");
+    let answer = client.post("/Users", &user("A")).expect_error(409, "uniqueness");
+    assert!(
+        answer.body["detail"]
+            .as_str()
+            .is_some_and(|it| it.contains("userName")),
+        "{}",
+        answer.body
+    );
+    assert_eq!(client.get("/Users").expect(200).body["totalResults"], 1);
+}
+
+/// 7644-3.3-08, 7644-3.12-07
+#[test]
+fn bodies_that_are_no_resources_are_refused() {
+    let client = tenant();
+    for text in ["{", "[]", "", "5", "null", "\"x\"", "{\"userName\":}", "{} {}"] {
+        client
+            .send("POST", "/Users", &[], Some(text.as_bytes()))
+            .expect_error(400, "invalidSyntax");
+    }
+    client
+        .post("/Users", &json!({"schemas": [USER]}))
+        .expect_error(400, "invalidValue");
+    client
+        .post("/Users", &user_with("a", &json!({"active": {}})))
+        .expect_error(400, "invalidValue");
+    assert_eq!(client.get("/Users").expect(200).body["totalResults"], 0);
+}
+
+/// 7644-3.3.1-01
+#[test]
+fn the_endpoint_decides_the_type() {
+    let client = tenant();
+    let mut body = group("g", &[]);
+    body["meta"] = json!({"resourceType": "User"});
+    assert_eq!(
+        client.create("/Groups", &body).body["meta"]["resourceType"],
+        "Group"
+    );
+}
+
+/// 7644-3.2-02, 9110-15.5.6-01, 7644-3.2-03, 7644-3.5.1-01
+#[test]
+fn each_endpoint_has_its_methods() {
+    let client = tenant();
+    let id = client.user("a");
+    let group = client.group("g", &[]);
+    for (method, path, allowed) in [
+        ("PUT", "/Users".to_owned(), vec!["GET", "HEAD", "POST"]),
+        ("PATCH", "/Users".into(), vec!["GET", "HEAD", "POST"]),
+        ("DELETE", "/Users".into(), vec!["GET", "HEAD", "POST"]),
+        ("DELETE", "/Groups".into(), vec!["GET", "HEAD", "POST"]),
+        (
+            "POST",
+            format!("/Users/{id}"),
+            vec!["GET", "HEAD", "PUT", "PATCH", "DELETE"],
+        ),
+        (
+            "POST",
+            format!("/Groups/{group}"),
+            vec!["GET", "HEAD", "PUT", "PATCH", "DELETE"],
+        ),
+        ("PUT", "/.search".into(), vec!["POST"]),
+    ] {
+        let answer = client.send(method, &path, &[], Some(b"{}")).expect_error(405, "");
+        let allow: Vec<&str> = answer
+            .header("Allow")
+            .expect("Allow")
+            .split(',')
+            .map(str::trim)
+            .collect();
+        assert!(
+            allowed.iter().all(|it| allow.contains(it)) && !allow.contains(&method),
+            "{method} {path}: {allow:?}"
+        );
+    }
+    let unknown = "/Users/0190b3a2-0000-7000-8000-000000000000";
+    client.put(unknown, &user("b")).expect_error(404, "");
+    client.put("/Users/b", &user("b")).expect_error(404, "");
+    assert_eq!(client.get("/Users").expect(200).body["totalResults"], 1);
+}
+
+/// 7644-3.9-01, 7644-3.1-06, 7644-3.5.1-02
+#[test]
+fn every_operation_answers_with_the_same_representation() {
+    let client = tenant();
+    let made = client.create(
+        "/Users",
+        &user_with("a", &json!({"name": {"givenName": "x"}, "title": "t"})),
+    );
+    let path = format!("/Users/{}", made.id());
+    client.group("g", &[&made.id()]);
+    let read = client.get(&path).expect(200);
+    // The whole answer sent back, id, meta and groups included.
+    let put = client.put(&path, &read.body).expect(200);
+    let patched = client
+        .patch(&path, &json!([{"op": "replace", "path": "title", "value": "t"}]))
+        .expect(200);
+    assert_eq!(put.body, read.body);
+    assert_eq!(patched.body, read.body);
+    assert_eq!(&client.get("/Users").expect(200).resources()[0], &read.body);
+}
+
+/// 7644-3.9-02
+#[test]
+fn projections_work_on_every_operation() {
+    let client = tenant();
+    let body = user_with("a", &json!({"title": "t"}));
+    let made = client.post("/Users?attributes=userName", &body).expect(201);
+    assert_eq!(keys(&made.body), ["id", "schemas", "userName"]);
+    let path = format!("/Users/{}", made.id());
+    assert_eq!(
+        keys(
+            &client
+                .put(&format!("{path}?attributes=title"), &body)
+                .expect(200)
+                .body
+        ),
+        ["id", "schemas", "title"]
+    );
+    let operation = json!([{"op": "replace", "path": "title", "value": "u"}]);
+    let patched = client
+        .patch(&format!("{path}?excludedAttributes=title,meta"), &operation)
+        .expect(200);
+    assert_eq!(keys(&patched.body), ["id", "schemas", "userName"]);
+    // The two are exclusive (A-43).
+    let both = "attributes=userName&excludedAttributes=title";
+    client
+        .get(&format!("{path}?{both}"))
+        .expect_error(400, "invalidValue");
+    client
+        .get(&format!("/Users?{both}"))
+        .expect_error(400, "invalidValue");
+    client
+        .post(&format!("/Users?{both}"), &user("b"))
+        .expect_error(400, "invalidValue");
+    client
+        .put(&format!("{path}?{both}"), &user("b"))
+        .expect_error(400, "invalidValue");
+    client
+        .patch(&format!("{path}?{both}"), &operation)
+        .expect_error(400, "invalidValue");
+    assert_eq!(client.get("/Users").expect(200).names(), ["a"]);
+}
+
+/// 8259-4-01
+#[test]
+fn names_in_an_object_are_unique() {
+    let client = tenant();
+    for text in [
+        format!(r#"{{"schemas":["{USER}"],"userName":"a","userName":"b"}}"#),
+        format!(r#"{{"schemas":["{USER}"],"userName":"a","USERNAME":"b"}}"#),
+        format!(r#"{{"schemas":["{USER}"],"userName":"a","name":{{"givenName":"x","GivenName":"y"}}}}"#),
+    ] {
+        client
+            .send("POST", "/Users", &[], Some(text.as_bytes()))
+            .expect_error(400, "invalidSyntax");
+    }
+}
+
+/// 8259-8.1-01
+#[test]
+fn a_byte_order_mark_harms_nobody() {
+    let client = tenant();
+    let body = [b"\xef\xbb\xbf".as_slice(), user("a").to_string().as_bytes()].concat();
+    let answer = client.send("POST", "/Users", &[], Some(&body));
+    assert!(matches!(answer.status, 201 | 400), "{}", answer.status);
+    assert!(!answer.bytes.starts_with(b"\xef\xbb\xbf"));
+    assert!(
+        !client
+            .get("/Users")
+            .expect(200)
+            .bytes
+            .starts_with(b"\xef\xbb\xbf")
+    );
+}
+
+/// 8259-9-01
+#[test]
+fn deep_nesting_is_refused() {
+    let client = tenant();
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    client
+        .send("POST", "/Users", &[], Some(deep.as_bytes()))
+        .expect_error(400, "invalidSyntax");
+    let deep = format!(
+        r#"{{"schemas":["{USER}"],"userName":"a","x":{}1{}}}"#,
+        r#"{"a":"#.repeat(100),
+        "}".repeat(100)
+    );
+    client
+        .send("POST", "/Users", &[], Some(deep.as_bytes()))
+        .expect_error(400, "invalidSyntax");
+    client.user("a");
+}
+
+/// 7644-3.7.4-01, 7644-3.12-12, 9110-15.5.14-01
+#[test]
+fn large_bodies_are_refused() {
+    let client = tenant();
+    let large = user_with("a", &json!({"title": "x".repeat(2 << 20)})).to_string();
+    let answer = client
+        .send("POST", "/Users", &[], Some(large.as_bytes()))
+        .expect_error(413, "");
+    assert!(
+        answer.body["detail"]
+            .as_str()
+            .is_some_and(|it| it.contains("1048576")),
+        "{}",
+        answer.body
+    );
+    let mut chunks = Vec::new();
+    for part in large.as_bytes().chunks(64 << 10) {
+        chunks.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+        chunks.extend_from_slice(part);
+        chunks.extend_from_slice(b"\r\n");
+    }
+    chunks.extend_from_slice(b"0\r\n\r\n");
+    client
+        .send(
+            "POST",
+            "/Users",
+            &[("Transfer-Encoding", "chunked")],
+            Some(&chunks),
+        )
+        .expect_error(413, "");
+}
+
+/// 7643-2.1-02, 7643-3.3-01, 7643-3-04
+#[test]
+fn strictly_schemas_must_be_right() {
+    let client = strict_tenant();
+    for schemas in [
+        json!(null),
+        json!([]),
+        json!(USER),
+        json!([GROUP]),
+        json!([5]),
+        json!(["urn:nothing"]),
+    ] {
+        client
+            .post("/Users", &json!({"schemas": schemas, "userName": "x"}))
+            .expect_error(400, "invalidSyntax");
+    }
+}
+
+/// 7643-4.2-05, 7643-7-16
+#[test]
+fn a_custom_type_obeys_its_schema() {
+    let client = staff_tenant();
+    let device = |serial: &str| json!({"schemas": ["urn:example:params:scim:schemas:staff:2.0:Device"], "serial": serial});
+    client
+        .post(
+            "/Devices",
+            &json!({"schemas": ["urn:example:params:scim:schemas:staff:2.0:Device"]}),
+        )
+        .expect_error(400, "invalidValue");
+    let made = client.create("/Devices", &device("S1"));
+    let path = format!("/Devices/{}", made.id());
+    assert_eq!(
+        made.body["meta"]["location"],
+        format!("{}{path}", client.base_url)
+    );
+    client
+        .post("/Devices", &device("S1"))
+        .expect_error(409, "uniqueness");
+    client.create("/Devices", &device("s1"));
+    client.put(&path, &device("S2")).expect_error(400, "mutability");
+    assert_eq!(client.found("/Devices", "serial eq \"S1\"").len(), 1);
+    client.get(&format!("/Users/{}", made.id())).expect_error(404, "");
+    client.delete(&path).expect(204);
+    client.get(&path).expect_error(404, "");
+}

@@ -1,0 +1,264 @@
+//! RFC 7644 sections 3.7, 3.11 and 3.12: what is not there, and how the server says so.
+
+use serde_json::json;
+
+use super::client::*;
+use super::tenants::{read_only_token, tenant};
+
+/// 7644-3.12-01, 7644-3.12-02, 7644-3.2-04, 7644-3.12-05, 7644-8.2-01
+#[test]
+fn every_error_is_a_scim_error() {
+    let client = tenant();
+    let path = format!("/Users/{}", client.user("a"));
+    let stale = [("If-Match", "W/\"999\"")];
+    let text = [("Content-Type", "text/plain")];
+    let large = "x".repeat(2 << 20);
+    for (status, answer) in [
+        (400, client.send("POST", "/Users", &[], Some(b"{"))),
+        (401, client.anonymous().get("/Users")),
+        (403, client.get("/Schemas?filter=id%20pr")),
+        (404, client.get("/Users/x")),
+        (404, client.get("/nothing/here")),
+        (404, client.send_to("GET", "/", &[], None)),
+        (405, client.send("DELETE", "/Users", &[], None)),
+        (409, client.post("/Users", &user("a"))),
+        (412, client.send("DELETE", &path, &stale, None)),
+        (413, client.send("POST", "/Users", &[], Some(large.as_bytes()))),
+        (415, client.send("POST", "/Users", &text, Some(b"{}"))),
+        (501, client.send("POST", "/Bulk", &[], Some(b"{}"))),
+    ] {
+        assert_eq!(answer.status, status, "{}", answer.body);
+        let scim_type = answer.body["scimType"].as_str().unwrap_or_default().to_owned();
+        answer.expect_error(status, &scim_type);
+    }
+}
+
+/// 7644-3.12-03, 7644-3.12-15
+#[test]
+fn each_keyword_names_its_situation() {
+    let client = tenant();
+    let path = format!("/Users/{}", client.user("a"));
+    let patch = |operation: serde_json::Value| client.patch(&path, &json!([operation]));
+    for (keyword, answer) in [
+        ("invalidFilter", client.get("/Users?filter=x")),
+        ("uniqueness", client.post("/Users", &user("a"))),
+        (
+            "mutability",
+            patch(json!({"op": "replace", "path": "id", "value": "x"})),
+        ),
+        ("invalidSyntax", client.send("POST", "/Users", &[], Some(b"{"))),
+        (
+            "invalidPath",
+            patch(json!({"op": "replace", "path": "emails[", "value": "x"})),
+        ),
+        ("noTarget", patch(json!({"op": "remove"}))),
+        ("invalidValue", client.post("/Users", &user(""))),
+        ("invalidVers", client.send_to("GET", "/scim/v9/Users", &[], None)),
+        ("invalidCursor", client.get("/Users?cursor=x")),
+    ] {
+        let status = if keyword == "uniqueness" { 409 } else { 400 };
+        answer.expect_error(status, keyword);
+    }
+    // Statuses with no keyword of their own have none.
+    client.get("/Users/x").expect_error(404, "");
+    client.anonymous().get("/Users").expect_error(401, "");
+}
+
+/// 7644-3.12-04
+#[test]
+fn details_are_for_people_and_give_nothing_away() {
+    let client = tenant();
+    let path = format!("/Users/{}", client.user("a"));
+    for answer in [
+        client.post("/Users", &user("a")),
+        client.get("/Users?filter=nosuch+eq+%22x%22"),
+        client.patch(
+            &path,
+            &json!([{"op": "replace", "path": "active", "value": "perhaps"}]),
+        ),
+        client.send("POST", "/Users", &[], Some(b"{\"userName\":")),
+    ] {
+        let detail = answer.body["detail"].as_str().expect("a detail").to_owned();
+        for word in [
+            "SELECT", "sqlite", "diesel", "UNIQUE", "panicked", ".rs", "serde", "Err(", "None",
+        ] {
+            assert!(!detail.contains(word), "{detail}");
+        }
+        assert!(!detail.contains('\n'), "{detail}");
+    }
+}
+
+/// 7644-3.12-08, 9110-11.6.1-01
+#[test]
+fn a_missing_or_wrong_token_is_401() {
+    let client = tenant();
+    for who in [
+        client.anonymous(),
+        client.with_token("wrong"),
+        client.with_token("scim_0000000000000000000000000000000000000000000"),
+    ] {
+        for (method, path) in [
+            ("GET", "/Users"),
+            ("POST", "/Groups"),
+            ("GET", "/Users/x"),
+            ("PATCH", "/Users/x"),
+            ("GET", "/nothing"),
+            ("POST", "/.search"),
+        ] {
+            let body = (method != "GET").then_some(b"{}".as_slice());
+            let answer = who.send(method, path, &[], body).expect_error(401, "");
+            assert!(
+                answer
+                    .header("WWW-Authenticate")
+                    .is_some_and(|it| it.starts_with("Bearer ")),
+                "{method} {path}"
+            );
+        }
+    }
+}
+
+/// 7644-3.12-09, 7644-2-07, 7644-2.1-01, 7644-7.7-02
+#[test]
+fn a_read_only_token_may_not_write() {
+    let client = tenant();
+    let path = format!("/Users/{}", client.user("a"));
+    let reader = read_only_token(&client);
+    assert_eq!(reader.get("/Users").expect(200).names(), ["a"]);
+    reader.get(&path).expect(200);
+    reader
+        .post("/Users/.search", &json!({"schemas": [SEARCH_REQUEST]}))
+        .expect(200);
+    for answer in [
+        reader.post("/Users", &user("b")),
+        reader.put(&path, &user("b")),
+        reader.patch(&path, &json!([{"op": "replace", "path": "title", "value": "t"}])),
+        reader.delete(&path),
+    ] {
+        let answer = answer.expect_error(403, "");
+        let challenge = answer.header("WWW-Authenticate").unwrap_or_default();
+        assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+    }
+    assert_eq!(client.now(&path)["userName"], "a");
+}
+
+/// 7644-3.7-01, 7644-3.11-01, 7644-3.12-14
+#[test]
+fn optional_parts_that_are_missing_are_501() {
+    let client = tenant();
+    client
+        .send("POST", "/Bulk", &[], Some(b"{}"))
+        .expect_error(501, "");
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+        client
+            .send(method, "/Me", &[], (method != "GET").then_some(b"{}".as_slice()))
+            .expect_error(501, "");
+    }
+    client.anonymous().get("/Me").expect_error(401, "");
+}
+
+/// 9110-9.1-01, 9110-9.3.2-01
+#[test]
+fn get_and_head_are_twins_and_unknown_methods_501() {
+    let client = tenant();
+    let path = format!("/Users/{}", client.user("a"));
+    for path in [path.as_str(), "/Users", "/ServiceProviderConfig", "/Schemas"] {
+        let get = client.get(path).expect(200);
+        let head = client.send("HEAD", path, &[], None).expect(200);
+        for name in ["ETag", "Content-Type", "Location", "Content-Location"] {
+            assert_eq!(head.header(name), get.header(name), "{path} {name}");
+        }
+    }
+    client.send("HEAD", "/Users/x", &[], None).expect(404);
+    client.send("FOO", "/Users", &[], None).expect_error(501, "");
+    client
+        .send("PUT", "/Users", &[], Some(b"{}"))
+        .expect_error(405, "");
+}
+
+/// 9110-9.3.7-01, 5789-3.1-01
+#[test]
+fn options_tell_what_is_possible() {
+    let client = tenant();
+    let answer = client.send("OPTIONS", &format!("/Users/{}", client.user("a")), &[], None);
+    assert!(matches!(answer.status, 200 | 204), "{}", answer.status);
+    let allow: Vec<&str> = answer
+        .header("Allow")
+        .expect("Allow")
+        .split(',')
+        .map(str::trim)
+        .collect();
+    for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        assert!(allow.contains(&method), "{allow:?}");
+    }
+    assert!(
+        answer
+            .header("Accept-Patch")
+            .is_some_and(|it| it.contains("application/scim+json"))
+    );
+}
+
+/// 9110-15.5.15-01
+#[test]
+fn a_query_too_long_for_a_uri_can_be_posted() {
+    let client = tenant();
+    let id = client.user("a");
+    let filter = format!(r#"userName eq "{}""#, "x".repeat(64 << 10));
+    let answer = client.get(&format!("/Users{}", query(&[("filter", &filter)])));
+    assert!(matches!(answer.status, 400 | 414 | 431), "{}", answer.status);
+    let filter = vec![format!(r#"id eq "{id}""#); 100].join(" or ");
+    let body = json!({"schemas": [SEARCH_REQUEST], "filter": filter});
+    assert_eq!(client.post("/Users/.search", &body).expect(200).names(), ["a"]);
+}
+
+/// 7644-3.4.2.1-02
+#[test]
+fn filters_beyond_the_limits_are_refused() {
+    let client = tenant();
+    for filter in [
+        vec!["title pr"; 300].join(" or "),
+        format!("{}title pr{}", "(".repeat(200), ")".repeat(200)),
+        format!(r#"title eq "{}""#, "x".repeat(9 << 10)),
+    ] {
+        let body = json!({"schemas": [SEARCH_REQUEST], "filter": filter});
+        let answer = client.post("/Users/.search", &body).expect(400);
+        assert!(
+            matches!(
+                answer.body["scimType"].as_str(),
+                Some("tooMany" | "invalidFilter")
+            ),
+            "{}",
+            answer.body
+        );
+    }
+}
+
+/// 6585-3-01
+#[test]
+fn no_request_has_to_be_conditional() {
+    let client = tenant();
+    let path = format!("/Users/{}", client.user("a"));
+    client.put(&path, &user("b")).expect(200);
+    client.delete(&path).expect(204);
+}
+
+/// 7643-9.2-01, 7643-4.1.1-16
+#[test]
+fn errors_do_not_repeat_secrets() {
+    let client = tenant();
+    let secret = "Pa55-in-an-error";
+    for answer in [
+        client.post("/Users", &json!({"schemas": [USER], "password": secret})),
+        client.post("/Users", &user_with("a", &json!({"password": {"x": secret}}))),
+        client.get(&format!(
+            "/Users{}",
+            query(&[("filter", &format!("password eq \"{secret}\""))])
+        )),
+    ] {
+        assert_eq!(answer.status, 400);
+        assert!(
+            !String::from_utf8_lossy(&answer.bytes).contains(secret),
+            "{}",
+            answer.body
+        );
+    }
+}

@@ -1,0 +1,836 @@
+//! RFC 7644 section 3.5.2 and RFC 5789: PATCH.
+
+use serde_json::{Value, json};
+
+use super::client::*;
+use super::tenants::{strict_tenant, tenant};
+
+/// A user to be changed.
+struct Subject {
+    client: Client,
+    path: String,
+}
+
+impl Subject {
+    fn new(attributes: &Value) -> Subject {
+        Subject::of(tenant(), attributes)
+    }
+
+    fn of(client: Client, attributes: &Value) -> Subject {
+        // A tenant may have a subject already.
+        let name = format!("u{}", client.get("/Users?count=0").body["totalResults"]);
+        let path = format!("/Users/{}", client.user_with(&name, attributes));
+        Subject { client, path }
+    }
+
+    /// The resource after operations that have to succeed.
+    #[track_caller]
+    fn after(&self, operations: &Value) -> Value {
+        let answer = self.client.patch(&self.path, operations).expect(200);
+        assert_eq!(answer.body, self.client.now(&self.path));
+        answer.body
+    }
+
+    /// Operations that have to fail, and change nothing.
+    #[track_caller]
+    fn refuses(&self, operations: &Value, scim_type: &str) {
+        let before = self.client.get(&self.path).expect(200);
+        let answer = self.client.patch(&self.path, operations);
+        assert_eq!(answer.status, 400, "{operations}: {}", answer.body);
+        assert_eq!(
+            answer.body["scimType"], scim_type,
+            "{operations}: {}",
+            answer.body
+        );
+        answer.expect_error(400, scim_type);
+        let after = self.client.get(&self.path).expect(200);
+        assert_eq!(after.body, before.body, "{operations}");
+        assert_eq!(after.etag(), before.etag(), "{operations}");
+    }
+}
+
+/// A group to be changed, and three users.
+struct Team {
+    client: Client,
+    path: String,
+    users: [String; 3],
+}
+
+impl Team {
+    /// The first so many users are members.
+    fn with_members(count: usize) -> Team {
+        let client = tenant();
+        let users = ["a", "b", "c"].map(|name| client.user(name));
+        let members: Vec<&str> = users[..count].iter().map(String::as_str).collect();
+        let path = format!("/Groups/{}", client.group("g", &members));
+        Team { client, path, users }
+    }
+
+    /// Whether these are the members after operations that have to succeed.
+    #[track_caller]
+    fn after(&self, operations: &Value, members: &[&String]) {
+        self.client.patch(&self.path, operations).expect_success();
+        assert_eq!(
+            self.members(),
+            members.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
+            "{operations}"
+        );
+    }
+
+    fn members(&self) -> Vec<String> {
+        let group = self.client.now(&self.path);
+        group["members"]
+            .as_array()
+            .expect("members")
+            .iter()
+            .filter_map(|it| it["value"].as_str())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn version(&self) -> String {
+        self.client.get(&self.path).expect(200).etag()
+    }
+}
+
+/// 7644-3.5.2-02
+#[test]
+fn it_is_not_json_patch() {
+    let user = Subject::new(&json!({"emails": [{"value": "a"}]}));
+    for op in ["move", "copy", "test"] {
+        user.refuses(
+            &json!([{"op": op, "path": "title", "value": "x"}]),
+            "invalidSyntax",
+        );
+    }
+    for path in ["emails[0]", "/emails/0", "/title", "emails/0/value", "emails.0"] {
+        user.refuses(
+            &json!([{"op": "replace", "path": path, "value": "x"}]),
+            "invalidPath",
+        );
+    }
+}
+
+/// 7644-3.5.2-03, 7644-3.1-04, 5789-2-02
+#[test]
+fn the_body_is_a_patch_message() {
+    let client = strict_tenant();
+    let path = format!("/Users/{}", client.user("patch-message"));
+    let operations = json!([{"op": "replace", "path": "title", "value": "t"}]);
+    let send = |body: Value| client.send("PATCH", &path, &[], Some(body.to_string().as_bytes()));
+    for schemas in [Value::Null, json!([]), json!([USER]), json!([SEARCH_REQUEST])] {
+        send(json!({"schemas": schemas, "Operations": operations})).expect_error(400, "invalidSyntax");
+    }
+    send(json!({"Operations": operations})).expect_error(400, "invalidSyntax");
+    send(user_with("patch-message", &json!({"title": "t"}))).expect_error(400, "invalidSyntax");
+    send(json!({"schemas": [PATCH_OP], "Operations": operations})).expect(200);
+    // By default a missing `schemas` is JumpCloud's, another one is still wrong (A-01).
+    let client = tenant();
+    let path = format!("/Users/{}", client.user("a"));
+    let send = |body: Value| client.send("PATCH", &path, &[], Some(body.to_string().as_bytes()));
+    send(json!({"Operations": operations})).expect(200);
+    send(json!({"schemas": [USER], "Operations": operations})).expect_error(400, "invalidSyntax");
+    send(user_with("a", &json!({"title": "t"}))).expect_error(400, "invalidSyntax");
+}
+
+/// 7644-3.5.2-04, 7644-3.5.2-17
+#[test]
+fn it_has_operations() {
+    let client = tenant();
+    let path = format!("/Users/{}", client.user("a"));
+    for operations in [
+        json!(null),
+        json!([]),
+        json!({"op": "add"}),
+        json!("x"),
+        json!([5]),
+        json!([[]]),
+    ] {
+        client
+            .patch(&path, &operations)
+            .expect_error(400, "invalidSyntax");
+    }
+    let send = |body: Value| client.send("PATCH", &path, &[], Some(body.to_string().as_bytes()));
+    send(json!({"schemas": [PATCH_OP]})).expect_error(400, "invalidSyntax");
+    let lower = json!({"schemas": [PATCH_OP], "operations": [{"op": "add", "path": "title", "value": "t"}]});
+    assert_eq!(send(lower).expect(200).body["title"], "t");
+}
+
+/// 7644-3.5.2-05
+#[test]
+fn each_operation_has_one_op_in_any_case() {
+    let user = Subject::new(&json!({}));
+    user.refuses(&json!([{"path": "title", "value": "t"}]), "invalidSyntax");
+    for op in [json!("x"), json!(""), json!(null), json!(5), json!(["add"])] {
+        user.refuses(
+            &json!([{"op": op, "path": "title", "value": "t"}]),
+            "invalidSyntax",
+        );
+    }
+    assert_eq!(
+        user.after(&json!([{"op": "Add", "path": "title", "value": "1"}]))["title"],
+        "1"
+    );
+    assert_eq!(
+        user.after(&json!([{"op": "REPLACE", "path": "title", "value": "2"}]))["title"],
+        "2"
+    );
+    assert!(
+        user.after(&json!([{"op": "Remove", "path": "title"}]))
+            .get("title")
+            .is_none()
+    );
+}
+
+/// 7644-3.5.2-06, 7644-3.5.2.2-01
+#[test]
+fn remove_needs_a_path() {
+    let user = Subject::new(&json!({"title": "t"}));
+    user.refuses(&json!([{"op": "remove"}]), "noTarget");
+    user.refuses(&json!([{"op": "remove", "value": {"title": "t"}}]), "noTarget");
+}
+
+/// 7644-3.5.2-07
+#[test]
+fn paths_follow_the_grammar() {
+    let user = Subject::new(
+        &json!({"emails": [{"type": "work", "value": "a"}], "addresses": [{"type": "work", "locality": "l"}]}),
+    );
+    for (path, value) in [
+        ("name.familyName".to_owned(), json!("f")),
+        ("addresses[type eq \"work\"]".into(), json!({"locality": "m"})),
+        (
+            "emails[type eq \"work\" and value sw \"a\"].display".into(),
+            json!("d"),
+        ),
+        (format!("{USER}:emails[type eq \"work\"].display"), json!("e")),
+        (format!("{ENTERPRISE}:department"), json!("d")),
+        (format!("{USER}:name.givenName"), json!("g")),
+    ] {
+        user.after(&json!([{"op": "replace", "path": path, "value": value}]));
+    }
+    for path in [
+        "emails[type eq \"work\"",
+        "emails[type eq \"work\"]value",
+        "emails[].value",
+        "emails]",
+        "",
+        " ",
+        "title.",
+        ".title",
+        "name..givenName",
+        "title x",
+        "emails[type eq \"work\"].value.x",
+    ] {
+        user.refuses(
+            &json!([{"op": "replace", "path": path, "value": "x"}]),
+            "invalidPath",
+        );
+    }
+    user.refuses(
+        &json!([{"op": "replace", "path": 5, "value": "x"}]),
+        "invalidPath",
+    );
+}
+
+/// 7644-3.5.2-08
+#[test]
+fn paths_are_no_filters() {
+    let user = Subject::new(&json!({}));
+    user.refuses(
+        &json!([{"op": "remove", "path": "schemas eq \"urn:x\""}]),
+        "invalidPath",
+    );
+    user.refuses(
+        &json!([{"op": "remove", "path": "title eq \"x\""}]),
+        "invalidPath",
+    );
+}
+
+/// 7644-3.5.2-09, 7644-3.5.2-10, 7644-3.5.2-11
+#[test]
+fn operations_fit_mutability_and_type() {
+    let user = Subject::new(&json!({"title": "t"}));
+    for (path, value) in [
+        ("title", json!(5)),
+        ("title", json!({})),
+        ("active", json!("perhaps")),
+        ("name", json!("x")),
+        ("emails", json!([5])),
+        ("userName", json!(["a", "b"])),
+    ] {
+        user.refuses(
+            &json!([{"op": "add", "path": path, "value": value}]),
+            "invalidValue",
+        );
+    }
+    for (path, value) in [
+        ("meta.created", json!("2020-01-01T00:00:00Z")),
+        ("meta", json!({})),
+        ("id", json!("x")),
+        ("groups", json!([])),
+    ] {
+        for op in ["add", "replace", "remove"] {
+            user.refuses(&json!([{"op": op, "path": path, "value": value}]), "mutability");
+        }
+    }
+    for path in [
+        "nosuch",
+        "name.nosuch",
+        "emails[type eq \"work\"].nosuch",
+        "urn:nothing:title",
+    ] {
+        user.refuses(&json!([{"op": "add", "path": path, "value": "x"}]), "invalidPath");
+    }
+}
+
+/// 7644-3.5.2-12
+#[test]
+fn extension_attributes_need_their_urn() {
+    let user = Subject::new(&json!({}));
+    user.refuses(
+        &json!([{"op": "add", "path": "employeeNumber", "value": "1"}]),
+        "invalidPath",
+    );
+    let changed =
+        user.after(&json!([{"op": "add", "path": format!("{ENTERPRISE}:employeeNumber"), "value": "1"}]));
+    assert_eq!(changed[ENTERPRISE], json!({"employeeNumber": "1"}));
+    // One operation sees what the one before made.
+    let changed = user.after(&json!([
+        {"op": "add", "value": {ENTERPRISE: {"department": "d"}}},
+        {"op": "replace", "path": format!("{ENTERPRISE}:department"), "value": "e"},
+    ]));
+    assert_eq!(
+        changed[ENTERPRISE],
+        json!({"employeeNumber": "1", "department": "e"})
+    );
+}
+
+/// 7644-3.5.2-13
+#[test]
+fn schemas_follows_the_extensions_in_use() {
+    let user = Subject::new(&json!({}));
+    let path = format!("{ENTERPRISE}:employeeNumber");
+    assert_eq!(
+        user.after(&json!([{"op": "add", "path": path, "value": "1"}]))["schemas"],
+        json!([USER, ENTERPRISE])
+    );
+    let removed = user.after(&json!([{"op": "remove", "path": path}]));
+    assert_eq!(removed["schemas"], json!([USER]));
+    assert!(removed.get(ENTERPRISE).is_none());
+}
+
+/// 7644-3.5.2-14
+#[test]
+fn operations_run_in_order() {
+    let team = Team::with_members(2);
+    let [_, _, c] = &team.users;
+    team.after(&json!([{"op": "remove", "path": "members"}, {"op": "add", "path": "members", "value": [{"value": c}]}]), &[c]);
+    team.after(&json!([{"op": "add", "path": "members", "value": [{"value": c}]}, {"op": "remove", "path": "members"}]), &[]);
+    let user = Subject::new(&json!({}));
+    let changed = user.after(&json!([{"op": "add", "path": "title", "value": "a"}, {"op": "replace", "path": "title", "value": "b"}]));
+    assert_eq!(changed["title"], "b");
+    let changed = user.after(&json!([{"op": "add", "path": "emails", "value": [{"type": "x", "value": "1"}]}, {"op": "replace", "path": "emails[type eq \"x\"].value", "value": "2"}]));
+    assert_eq!(changed["emails"], json!([{"type": "x", "value": "2"}]));
+}
+
+/// 7644-3.5.2-15
+#[test]
+fn a_new_primary_value_ends_the_old_one() {
+    let emails = json!({"emails": [{"value": "a", "primary": true}, {"value": "b"}]});
+    let primaries = |user: &Value| -> Vec<String> {
+        let emails = user["emails"].as_array().expect("emails").iter();
+        emails
+            .filter(|it| it["primary"] == true)
+            .filter_map(|it| it["value"].as_str())
+            .map(str::to_owned)
+            .collect()
+    };
+    let user = Subject::new(&emails);
+    let changed =
+        user.after(&json!([{"op": "replace", "path": "emails[value eq \"b\"].primary", "value": true}]));
+    assert_eq!(primaries(&changed), ["b"]);
+    let changed =
+        user.after(&json!([{"op": "add", "path": "emails", "value": [{"value": "c", "primary": true}]}]));
+    assert_eq!(primaries(&changed), ["c"]);
+    user.refuses(&json!([{"op": "add", "path": "emails", "value": [{"value": "d", "primary": true}, {"value": "e", "primary": true}]}]), "invalidValue");
+}
+
+/// 7644-3.5.2-16
+#[test]
+fn all_operations_or_none() {
+    let user = Subject::new(&json!({"title": "t", "emails": [{"value": "a"}]}));
+    user.refuses(&json!([{"op": "replace", "path": "title", "value": "u"}, {"op": "replace", "path": "bad[", "value": 1}]), "invalidPath");
+    user.refuses(
+        &json!([{"op": "remove", "path": "emails"}, {"op": "add", "path": "title", "value": 5}]),
+        "invalidValue",
+    );
+    let team = Team::with_members(1);
+    let [a, b, _] = &team.users;
+    let version = team.version();
+    let operations = json!([{"op": "add", "path": "members", "value": [{"value": b}]}, {"op": "remove", "path": "displayName"}]);
+    team.client
+        .patch(&team.path, &operations)
+        .expect_error(400, "mutability");
+    let operations = json!([{"op": "add", "path": "members", "value": [{"value": b}]}, {"op": "add", "path": "members", "value": [{"value": "nobody"}]}]);
+    team.client
+        .patch(&team.path, &operations)
+        .expect_error(400, "invalidValue");
+    assert_eq!(team.members(), [a.as_str()]);
+    assert_eq!(team.version(), version);
+}
+
+/// 7644-3.5.2-18, 7644-3.5.2.1-09, 9110-15.3.5-01
+#[test]
+fn users_come_back_whole_and_groups_not_at_all() {
+    let user = Subject::new(&json!({}));
+    let answer = user
+        .client
+        .patch(&user.path, &json!([{"op": "add", "path": "title", "value": "t"}]))
+        .expect(200);
+    assert_eq!(answer.body, user.client.now(&user.path));
+    assert_eq!(answer.header("ETag"), answer.body["meta"]["version"].as_str());
+    let team = Team::with_members(0);
+    let operations = json!([{"op": "add", "path": "members", "value": [{"value": team.users[0]}]}]);
+    let answer = team.client.patch(&team.path, &operations).expect(204);
+    assert!(answer.bytes.is_empty() && answer.header("Content-Type").is_none());
+    assert_eq!(answer.etag(), team.version());
+    assert!(answer.header("Authorization").is_none());
+}
+
+/// 7644-3.5.2-19
+#[test]
+fn asked_for_attributes_come_back() {
+    let team = Team::with_members(1);
+    let operations = json!([{"op": "replace", "path": "displayName", "value": "h"}]);
+    let answer = team
+        .client
+        .patch(&format!("{}?attributes=displayName", team.path), &operations)
+        .expect(200);
+    assert_eq!(keys(&answer.body), ["displayName", "id", "schemas"]);
+    assert_eq!(answer.body["displayName"], "h");
+}
+
+/// 7644-3.5.2.1-01
+#[test]
+fn add_needs_a_value() {
+    let user = Subject::new(&json!({}));
+    for operation in [
+        json!({"op": "add", "path": "title"}),
+        json!({"op": "add"}),
+        json!({"op": "replace", "path": "title"}),
+    ] {
+        let answer = user.client.patch(&user.path, &json!([operation])).expect(400);
+        assert!(
+            matches!(
+                answer.body["scimType"].as_str(),
+                Some("invalidValue" | "invalidSyntax")
+            ),
+            "{operation}: {}",
+            answer.body
+        );
+    }
+    user.refuses(
+        &json!([{"op": "add", "path": "title", "value": ["a", "b"]}]),
+        "invalidValue",
+    );
+}
+
+/// 7644-3.5.2.1-02
+#[test]
+fn add_without_a_path_takes_an_object() {
+    let user = Subject::new(&json!({"emails": [{"value": "a"}], "title": "t"}));
+    let changed = user.after(&json!([{"op": "add", "value": {"nickName": "B", "emails": [{"value": "b"}]}}]));
+    assert_eq!(
+        (&changed["nickName"], &changed["title"]),
+        (&json!("B"), &json!("t"))
+    );
+    assert_eq!(changed["emails"], json!([{"value": "a"}, {"value": "b"}]));
+    for value in [json!("x"), json!(5), json!([])] {
+        user.refuses(&json!([{"op": "add", "value": value}]), "invalidValue");
+    }
+}
+
+/// 7644-3.5.2.1-03, 7644-3.5.2.1-06
+#[test]
+fn add_creates_or_replaces_a_single_value() {
+    let user = Subject::new(&json!({}));
+    assert_eq!(
+        user.after(&json!([{"op": "add", "path": "nickName", "value": "1"}]))["nickName"],
+        "1"
+    );
+    assert_eq!(
+        user.after(&json!([{"op": "add", "path": "nickName", "value": "2"}]))["nickName"],
+        "2"
+    );
+    assert_eq!(
+        user.after(&json!([{"op": "add", "path": "name.givenName", "value": "g"}]))["name"],
+        json!({"givenName": "g"})
+    );
+}
+
+/// 7644-3.5.2.1-04
+#[test]
+fn add_merges_into_a_complex_value() {
+    let user = Subject::new(&json!({"name": {"givenName": "g", "familyName": "f"}}));
+    let changed =
+        user.after(&json!([{"op": "add", "path": "name", "value": {"middleName": "J", "givenName": "h"}}]));
+    assert_eq!(
+        changed["name"],
+        json!({"givenName": "h", "familyName": "f", "middleName": "J"})
+    );
+    user.refuses(
+        &json!([{"op": "add", "path": "name", "value": "x"}]),
+        "invalidValue",
+    );
+    // A manager may be its id (A-37).
+    let changed = user.after(&json!([{"op": "add", "path": format!("{ENTERPRISE}:manager"), "value": "m"}]));
+    assert_eq!(changed[ENTERPRISE]["manager"], json!({"value": "m"}));
+}
+
+/// 7644-3.5.2.1-05
+#[test]
+fn add_appends_to_several_values() {
+    let user = Subject::new(&json!({"emails": [{"value": "a"}]}));
+    user.after(&json!([{"op": "add", "path": "emails", "value": [{"value": "b"}]}]));
+    let changed = user.after(&json!([{"op": "add", "path": "emails", "value": {"value": "c"}}]));
+    assert_eq!(
+        changed["emails"],
+        json!([{"value": "a"}, {"value": "b"}, {"value": "c"}])
+    );
+}
+
+/// 7644-3.5.2.1-07, 7644-3.5.2.1-08
+#[test]
+fn adding_what_is_there_changes_nothing() {
+    let team = Team::with_members(1);
+    let a = &team.users[0];
+    let before = team.client.now(&team.path);
+    team.after(
+        &json!([{"op": "add", "path": "members", "value": [{"value": a}]}]),
+        &[a],
+    );
+    assert_eq!(team.client.now(&team.path), before);
+    let user = Subject::new(&json!({"emails": [{"value": "a", "type": "work"}]}));
+    let before = user.client.now(&user.path);
+    assert_eq!(
+        user.after(&json!([{"op": "add", "path": "emails", "value": [{"type": "work", "value": "a"}]}])),
+        before
+    );
+    assert_eq!(
+        user.after(&json!([{"op": "add", "path": "userName", "value": before["userName"]}])),
+        before
+    );
+}
+
+/// 7644-3.5.2.1-10
+#[test]
+fn add_with_a_filter_creates_what_it_describes() {
+    let user = Subject::new(&json!({"emails": [{"type": "home", "value": "h"}]}));
+    let changed =
+        user.after(&json!([{"op": "add", "path": "emails[type eq \"work\"].value", "value": "a@b"}]));
+    assert_eq!(
+        changed["emails"],
+        json!([{"type": "home", "value": "h"}, {"type": "work", "value": "a@b"}])
+    );
+    user.refuses(
+        &json!([{"op": "add", "path": "emails[value sw \"zz\"].display", "value": "d"}]),
+        "noTarget",
+    );
+}
+
+/// 7644-3.5.2.2-02, 7644-3.5.2.2-03
+#[test]
+fn remove_unassigns() {
+    let user = Subject::new(&json!({"title": "t"}));
+    assert!(
+        user.after(&json!([{"op": "remove", "path": "title"}]))
+            .get("title")
+            .is_none()
+    );
+    assert!(user.client.users("title pr").is_empty());
+    let team = Team::with_members(3);
+    team.after(&json!([{"op": "remove", "path": "members"}]), &[]);
+    assert!(team.client.found("/Groups", "members pr").is_empty());
+}
+
+/// 7644-3.5.2.2-04, 7644-3.5.2.2-07
+#[test]
+fn remove_takes_what_matches() {
+    let team = Team::with_members(2);
+    let [a, b, c] = &team.users;
+    team.after(
+        &json!([{"op": "remove", "path": format!("members[value eq \"{a}\"]")}]),
+        &[b],
+    );
+    let version = team.version();
+    // Strangers are no error, and no change.
+    team.after(
+        &json!([{"op": "remove", "path": format!("members[value eq \"{c}\"]")}]),
+        &[b],
+    );
+    team.after(
+        &json!([{"op": "remove", "path": "members[value eq \"nobody\"]"}]),
+        &[b],
+    );
+    assert_eq!(team.version(), version);
+    team.after(
+        &json!([{"op": "remove", "path": format!("members[value eq \"{b}\"]")}]),
+        &[],
+    );
+    let user =
+        Subject::new(&json!({"emails": [{"type": "work", "value": "a"}, {"type": "home", "value": "b"}]}));
+    let changed = user.after(&json!([{"op": "remove", "path": "emails[type eq \"work\"]"}]));
+    assert_eq!(changed["emails"], json!([{"type": "home", "value": "b"}]));
+    assert!(
+        user.after(&json!([{"op": "remove", "path": "emails[value eq \"b\"]"}]))
+            .get("emails")
+            .is_none()
+    );
+}
+
+/// 7644-3.5.2.2-05
+#[test]
+fn remove_can_take_a_sub_attribute_alone() {
+    let user = Subject::new(
+        &json!({"emails": [{"type": "work", "value": "a", "display": "d"}, {"type": "home", "display": "e", "value": "b"}]}),
+    );
+    let changed = user.after(&json!([{"op": "remove", "path": "emails[type eq \"work\"].display"}]));
+    assert_eq!(
+        changed["emails"],
+        json!([{"type": "work", "value": "a"}, {"type": "home", "display": "e", "value": "b"}])
+    );
+}
+
+/// 7644-3.5.2.2-06
+#[test]
+fn required_and_read_only_attributes_cannot_be_removed() {
+    let user = Subject::new(&json!({}));
+    for path in ["userName", "meta", "id", "meta.created", "groups"] {
+        user.refuses(&json!([{"op": "remove", "path": path}]), "mutability");
+    }
+    let team = Team::with_members(0);
+    team.client
+        .patch(&team.path, &json!([{"op": "remove", "path": "displayName"}]))
+        .expect_error(400, "mutability");
+    // To empty one by replace is to leave out a required value (A-78).
+    team.client
+        .patch(
+            &team.path,
+            &json!([{"op": "replace", "path": "displayName", "value": ""}]),
+        )
+        .expect_error(400, "invalidValue");
+}
+
+/// 7644-3.5.2.2-08
+#[test]
+fn the_blank_before_a_quote_may_be_missing() {
+    let team = Team::with_members(2);
+    let [a, b, _] = &team.users;
+    team.after(
+        &json!([{"op": "remove", "path": format!("members[value eq\"{a}\"]")}]),
+        &[b],
+    );
+}
+
+/// 7644-3.5.2.3-01
+#[test]
+fn replace_without_a_path_takes_an_object() {
+    let user = Subject::new(&json!({"title": "t", "emails": [{"value": "a"}]}));
+    let changed = user.after(&json!([{"op": "replace", "value": {"active": false}}]));
+    assert_eq!(
+        (&changed["active"], &changed["title"]),
+        (&json!(false), &json!("t"))
+    );
+    let changed =
+        user.after(&json!([{"op": "replace", "value": {"emails": [{"value": "b"}], "nickName": "n"}}]));
+    assert_eq!(changed["emails"], json!([{"value": "b"}]));
+    // Okta renames groups with the id beside the name (A-13); Entra writes paths as keys (A-57).
+    let team = Team::with_members(0);
+    let id = team.path.trim_start_matches("/Groups/");
+    team.client
+        .patch(
+            &team.path,
+            &json!([{"op": "replace", "value": {"id": id, "displayName": "h"}}]),
+        )
+        .expect_success();
+    assert_eq!(team.client.now(&team.path)["displayName"], "h");
+    let changed = user.after(&json!([{"op": "replace", "value": {"name.givenName": "g", (format!("{ENTERPRISE}:department")): "d"}}]));
+    assert_eq!(
+        (&changed["name"], &changed[ENTERPRISE]),
+        (&json!({"givenName": "g"}), &json!({"department": "d"}))
+    );
+}
+
+/// 7644-3.5.2.3-02, 7644-3.5.2.3-04
+#[test]
+fn replace_sets_what_is_there_or_not() {
+    let user = Subject::new(&json!({"title": "t"}));
+    assert_eq!(
+        user.after(&json!([{"op": "replace", "path": "title", "value": "u"}]))["title"],
+        "u"
+    );
+    assert_eq!(
+        user.after(&json!([{"op": "replace", "path": "nickName", "value": "n"}]))["nickName"],
+        "n"
+    );
+    let path = format!("{ENTERPRISE}:division");
+    assert_eq!(
+        user.after(&json!([{"op": "replace", "path": path, "value": "d"}]))[ENTERPRISE],
+        json!({"division": "d"})
+    );
+    assert_eq!(
+        user.after(&json!([{"op": "replace", "path": "emails", "value": [{"value": "a"}]}]))["emails"],
+        json!([{"value": "a"}])
+    );
+}
+
+/// 7644-3.5.2.3-03
+#[test]
+fn replace_swaps_all_values() {
+    let team = Team::with_members(1);
+    let [_, b, c] = &team.users;
+    team.after(
+        &json!([{"op": "replace", "path": "members", "value": [{"value": b}, {"value": c}]}]),
+        &[b, c],
+    );
+    let user = Subject::new(&json!({"emails": [{"value": "a"}, {"value": "b"}]}));
+    let changed = user.after(&json!([{"op": "replace", "path": "emails", "value": [{"value": "c"}]}]));
+    assert_eq!(changed["emails"], json!([{"value": "c"}]));
+}
+
+/// 7644-3.5.2.3-05
+#[test]
+fn replace_leaves_unnamed_sub_attributes_alone() {
+    let user = Subject::new(&json!({"name": {"givenName": "A", "familyName": "B"}}));
+    let changed = user.after(&json!([{"op": "replace", "path": "name", "value": {"givenName": "C"}}]));
+    assert_eq!(changed["name"], json!({"givenName": "C", "familyName": "B"}));
+    let changed = user.after(&json!([{"op": "replace", "path": "name", "value": {"givenName": null}}]));
+    assert_eq!(changed["name"], json!({"familyName": "B"}));
+}
+
+/// 7644-3.5.2.3-06, 7644-3.5.2.3-07
+#[test]
+fn replace_changes_every_match_and_only_those() {
+    let addresses = json!([{"type": "work", "locality": "a"}, {"type": "home", "locality": "b"}, {"type": "work", "locality": "c"}]);
+    let user = Subject::new(&json!({"addresses": addresses}));
+    let changed = user
+        .after(&json!([{"op": "replace", "path": "addresses[type eq \"work\"]", "value": {"region": "r"}}]));
+    let expected = json!([{"type": "work", "locality": "a", "region": "r"}, {"type": "home", "locality": "b"}, {"type": "work", "locality": "c", "region": "r"}]);
+    assert_eq!(changed["addresses"], expected);
+    let changed =
+        user.after(&json!([{"op": "replace", "path": "addresses[type eq \"work\"].locality", "value": "x"}]));
+    let localities: Vec<&Value> = changed["addresses"]
+        .as_array()
+        .expect("addresses")
+        .iter()
+        .map(|it| &it["locality"])
+        .collect();
+    assert_eq!(localities, ["x", "b", "x"]);
+}
+
+/// 7644-3.5.2.3-08
+#[test]
+fn replace_without_a_match_has_no_target() {
+    let operation = json!([{"op": "replace", "path": "emails[type eq \"nosuch\"].value", "value": "x"}]);
+    let user = Subject::of(
+        strict_tenant(),
+        &json!({"emails": [{"type": "work", "value": "a"}]}),
+    );
+    user.refuses(&operation, "noTarget");
+    // By default it creates the value, because Entra counts on that (A-38).
+    let user = Subject::new(&json!({"emails": [{"type": "work", "value": "a"}]}));
+    let changed = user.after(&operation);
+    assert_eq!(
+        changed["emails"],
+        json!([{"type": "work", "value": "a"}, {"type": "nosuch", "value": "x"}])
+    );
+    user.refuses(
+        &json!([{"op": "replace", "path": "emails[value co \"zz\"].display", "value": "x"}]),
+        "noTarget",
+    );
+}
+
+/// 7644-3.5.2-20
+#[test]
+fn bad_filters_in_paths_are_told_from_bad_paths() {
+    let user = Subject::new(&json!({"emails": [{"type": "work"}]}));
+    for path in [
+        "emails[type xx \"w\"]",
+        "emails[nosuch eq \"w\"]",
+        "emails[primary gt true]",
+    ] {
+        let answer = user
+            .client
+            .patch(&user.path, &json!([{"op": "remove", "path": path}]))
+            .expect(400);
+        assert!(
+            matches!(
+                answer.body["scimType"].as_str(),
+                Some("invalidFilter" | "invalidPath")
+            ),
+            "{path}: {}",
+            answer.body
+        );
+    }
+    user.refuses(&json!([{"op": "remove", "path": "emails["}]), "invalidPath");
+}
+
+/// 7644-3.5.2-21
+#[test]
+fn what_is_not_there_cannot_be_patched() {
+    let client = tenant();
+    let operations = json!([{"op": "add", "path": "title", "value": "t"}]);
+    client
+        .patch("/Users/0190b3a2-0000-7000-8000-000000000000", &operations)
+        .expect_error(404, "");
+    client.patch("/Users/nothing", &operations).expect_error(404, "");
+}
+
+/// 5789-2.2-01
+#[test]
+fn other_kinds_of_patches_are_refused() {
+    let client = tenant();
+    let path = format!("/Users/{}", client.user("a"));
+    let json_patch = br#"[{"op":"add","path":"/title","value":"x"}]"#;
+    let headers = [("Content-Type", "application/json-patch+json")];
+    let answer = client
+        .send("PATCH", &path, &headers, Some(json_patch))
+        .expect_error(415, "");
+    let accepted = answer.header("Accept-Patch").expect("Accept-Patch");
+    assert!(
+        accepted.contains("application/scim+json") && accepted.contains("application/json"),
+        "{accepted}"
+    );
+    client
+        .send("PATCH", &path, &[], Some(b"{"))
+        .expect_error(400, "invalidSyntax");
+}
+
+/// 5789-2-01
+#[test]
+fn a_patch_is_never_seen_half_done() {
+    let client = tenant();
+    let path = format!(
+        "/Users/{}",
+        client.user_with("a", &json!({"title": "0", "nickName": "0"}))
+    );
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let user = client.now(&path);
+                assert_eq!(user["title"], user["nickName"]);
+                seen += 1;
+            }
+            seen
+        });
+        for round in 1..30 {
+            let value = round.to_string();
+            client.patch(&path, &json!([{"op": "replace", "path": "title", "value": value}, {"op": "replace", "path": "nickName", "value": value}])).expect(200);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(reader.join().expect("no torn read") > 0);
+    });
+}

@@ -1,0 +1,204 @@
+//! RFC 7644 section 3.4.3: queries in a POST.
+
+use serde_json::{Value, json};
+
+use super::client::*;
+use super::tenants::tenant;
+
+fn some_users() -> Client {
+    let client = tenant();
+    for (name, title) in [("c", "1"), ("a", "2"), ("b", "2")] {
+        client.user_with(name, &json!({"title": title}));
+    }
+    client
+}
+
+fn search(client: &Client, parameters: &Value) -> Answer {
+    let mut body = parameters.clone();
+    body["schemas"] = json!([SEARCH_REQUEST]);
+    client.post("/Users/.search", &body)
+}
+
+/// 7644-3.4.3-01
+#[test]
+fn every_list_can_be_searched_with_post() {
+    let client = some_users();
+    client.group("g", &[]);
+    for (path, total) in [("/.search", 4), ("/Users/.search", 3), ("/Groups/.search", 1)] {
+        let answer = client
+            .post(path, &json!({"schemas": [SEARCH_REQUEST]}))
+            .expect(200);
+        assert_eq!(answer.body["schemas"], json!([LIST_RESPONSE]));
+        assert_eq!(answer.body["totalResults"], total, "{path}");
+        let get = client.get(path);
+        assert!(matches!(get.status, 404 | 405), "{path}: {}", get.status);
+    }
+    client
+        .post("/Nothing/.search", &json!({"schemas": [SEARCH_REQUEST]}))
+        .expect_error(404, "");
+}
+
+/// 7644-3.4.3-02
+#[test]
+fn the_body_is_a_search_request() {
+    let client = some_users();
+    for body in [
+        json!({}),
+        json!({"schemas": []}),
+        json!({"schemas": [USER]}),
+        json!({"schemas": [PATCH_OP]}),
+        json!([]),
+        json!({"schemas": SEARCH_REQUEST}),
+    ] {
+        client
+            .post("/Users/.search", &body)
+            .expect_error(400, "invalidSyntax");
+    }
+    // Parameters stand in the body, those of the URL say nothing.
+    let answer = client
+        .post(
+            "/Users/.search?count=1&filter=x",
+            &json!({"schemas": [SEARCH_REQUEST]}),
+        )
+        .expect(200);
+    assert_eq!(answer.resources().len(), 3);
+}
+
+/// 7644-3.4.3-03
+#[test]
+fn names_of_attributes_come_as_an_array() {
+    let client = some_users();
+    let answer = search(&client, &json!({"attributes": ["title", "userName"]})).expect(200);
+    assert_eq!(
+        keys(&answer.resources()[0]),
+        ["id", "schemas", "title", "userName"]
+    );
+    let answer = search(&client, &json!({"excludedAttributes": ["title", "meta"]})).expect(200);
+    assert_eq!(keys(&answer.resources()[0]), ["id", "schemas", "userName"]);
+    search(&client, &json!({"attributes": "title,userName"})).expect_error(400, "invalidSyntax");
+    search(
+        &client,
+        &json!({"attributes": ["title"], "excludedAttributes": ["userName"]}),
+    )
+    .expect_error(400, "invalidValue");
+}
+
+/// 7644-3.4.3-04
+#[test]
+fn filters_in_a_search_are_checked() {
+    let client = some_users();
+    assert_eq!(
+        search(&client, &json!({"filter": r#"title eq "1""#}))
+            .expect(200)
+            .names(),
+        ["c"]
+    );
+    for filter in ["x", "", r#"nosuch eq "a""#] {
+        search(&client, &json!({"filter": filter})).expect_error(400, "invalidFilter");
+    }
+}
+
+/// 7644-3.4.3-05
+#[test]
+fn sorting_and_paging_work_as_in_a_url() {
+    let client = some_users();
+    let answer = search(
+        &client,
+        &json!({"sortBy": "userName", "sortOrder": "descending", "startIndex": 2, "count": 1}),
+    )
+    .expect(200);
+    assert_eq!(answer.names(), ["b"]);
+    assert_eq!(
+        (
+            &answer.body["startIndex"],
+            &answer.body["itemsPerPage"],
+            &answer.body["totalResults"]
+        ),
+        (&json!(2), &json!(1), &json!(3))
+    );
+    assert!(
+        search(&client, &json!({"count": 0}))
+            .expect(200)
+            .resources()
+            .is_empty()
+    );
+    assert_eq!(
+        search(&client, &json!({"startIndex": -3})).expect(200).body["startIndex"],
+        1
+    );
+    for parameters in [
+        json!({"count": "10"}),
+        json!({"startIndex": "1"}),
+        json!({"count": 1.5}),
+    ] {
+        let answer = search(&client, &parameters).expect(400);
+        assert!(
+            matches!(
+                answer.body["scimType"].as_str(),
+                Some("invalidValue" | "invalidSyntax")
+            ),
+            "{}",
+            answer.body
+        );
+    }
+    search(&client, &json!({"sortBy": "nosuch"})).expect_error(400, "invalidValue");
+    search(&client, &json!({"sortBy": "title", "sortOrder": "x"})).expect_error(400, "invalidValue");
+}
+
+/// 7644-3.4.3-06, 7644-7.5.2-02
+#[test]
+fn a_search_answers_as_a_get_does() {
+    let client = some_users();
+    for (in_url, in_body) in [
+        (String::new(), json!({})),
+        (
+            query(&[
+                ("filter", r#"title eq "2""#),
+                ("sortBy", "userName"),
+                ("count", "1"),
+            ]),
+            json!({"filter": r#"title eq "2""#, "sortBy": "userName", "count": 1}),
+        ),
+        (
+            query(&[("attributes", "title"), ("startIndex", "2")]),
+            json!({"attributes": ["title"], "startIndex": 2}),
+        ),
+        (
+            query(&[("excludedAttributes", "meta.created")]),
+            json!({"excludedAttributes": ["meta.created"]}),
+        ),
+    ] {
+        assert_eq!(
+            search(&client, &in_body).expect(200).body,
+            client.get(&format!("/Users{in_url}")).expect(200).body
+        );
+    }
+}
+
+/// 7644-3.4.3-07
+#[test]
+fn found_resources_name_their_schemas() {
+    let client = some_users();
+    for resource in search(&client, &json!({"attributes": ["userName"]}))
+        .expect(200)
+        .resources()
+    {
+        assert_eq!(resource["schemas"], json!([USER]));
+    }
+}
+
+/// 9865-3-01
+#[test]
+fn cursors_work_in_a_search() {
+    let client = some_users();
+    let first = search(&client, &json!({"cursor": "", "count": 2, "sortBy": "userName"})).expect(200);
+    assert_eq!(first.names(), ["a", "b"]);
+    let next = first.body["nextCursor"].clone();
+    let last = search(
+        &client,
+        &json!({"cursor": next, "count": 2, "sortBy": "userName"}),
+    )
+    .expect(200);
+    assert_eq!(last.names(), ["c"]);
+    assert!(last.body.get("nextCursor").is_none());
+}

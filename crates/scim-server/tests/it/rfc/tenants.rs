@@ -1,0 +1,131 @@
+//! A tenant of its own for each test, on servers that the tests share: a server takes longer to
+//! start than most tests to run.
+
+use std::sync::{Arc, Mutex, Weak};
+
+use chrono::{Duration, Utc};
+use scim_model::store::{TenantDirectory, TenantId};
+use uuid::Uuid;
+
+use super::client::Client;
+use crate::harness::{Choice, HttpServer, Token, create_token};
+
+/// A server that lives as long as a test needs it; the next test after that starts another one.
+struct Shared(Mutex<Weak<HttpServer>>);
+
+impl Shared {
+    const fn new() -> Shared {
+        Shared(Mutex::new(Weak::new()))
+    }
+
+    fn server(&self, choice: impl FnOnce() -> Choice) -> Arc<HttpServer> {
+        // A test that failed while it held the lock has not changed anything.
+        let mut server = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        server.upgrade().unwrap_or_else(|| {
+            let new = Arc::new(HttpServer::start_with(choice()));
+            *server = Arc::downgrade(&new);
+            new
+        })
+    }
+}
+
+static DEFAULT: Shared = Shared::new();
+static STRICT: Shared = Shared::new();
+static ACTIVE: Shared = Shared::new();
+static STAFF: Shared = Shared::new();
+
+/// A new tenant of a server with default settings.
+pub(crate) fn tenant() -> Client {
+    new_tenant(&DEFAULT.server(Choice::default))
+}
+
+/// Two tenants of one server.
+pub(crate) fn two_tenants() -> (Client, Client) {
+    let server = DEFAULT.server(Choice::default);
+    (new_tenant(&server), new_tenant(&server))
+}
+
+/// A new tenant of a server that takes the RFCs by the letter (`--leniency strict`).
+pub(crate) fn strict_tenant() -> Client {
+    new_tenant(&STRICT.server(|| {
+        let mut choice = Choice::default();
+        choice.settings.policy.lenient = false;
+        choice
+    }))
+}
+
+/// A new tenant of a server that says of new users that they are active (`--active-by-default`).
+pub(crate) fn tenant_active_by_default() -> Client {
+    new_tenant(&ACTIVE.server(|| {
+        let mut choice = Choice::default();
+        choice.settings.active_by_default = true;
+        choice
+    }))
+}
+
+/// A new tenant of a server with the schemas of tests/fixtures/conformance/extension.json.
+pub(crate) fn staff_tenant() -> Client {
+    let text = include_str!("../../fixtures/conformance/extension.json");
+    let schemas = vec![("extension.json".to_owned(), text.to_owned())];
+    new_tenant(&STAFF.server(|| Choice {
+        schemas,
+        ..Choice::default()
+    }))
+}
+
+/// Another token of the same tenant.
+pub(crate) fn token_for(client: &Client) -> Client {
+    another_token(client, Token::default())
+}
+
+/// A token that may only read.
+pub(crate) fn read_only_token(client: &Client) -> Client {
+    another_token(
+        client,
+        Token {
+            read_only: true,
+            ..Token::default()
+        },
+    )
+}
+
+/// A token that ended a second ago.
+pub(crate) fn expired_token(client: &Client) -> Client {
+    another_token(
+        client,
+        Token {
+            expires: Some(Utc::now() - Duration::seconds(1)),
+            ..Token::default()
+        },
+    )
+}
+
+/// Ends a client's token, as `scim-server token revoke` does: with a pause after which no server
+/// remembers it.
+pub(crate) fn revoke(client: &Client) {
+    let revoked = client
+        .server
+        .store
+        .revoke_token(client.token_id, Utc::now())
+        .expect("a working store");
+    assert!(revoked, "the token existed");
+    std::thread::sleep(scim_server::http::auth::CACHE_LIFETIME);
+}
+
+fn new_tenant(server: &Arc<HttpServer>) -> Client {
+    let name = format!("tenant-{}", Uuid::now_v7());
+    let id = server
+        .store
+        .create_tenant(&name, Utc::now())
+        .expect("a working store");
+    client(server, id, Token::default())
+}
+
+fn another_token(other: &Client, wanted: Token) -> Client {
+    client(&other.server, other.tenant, wanted)
+}
+
+fn client(server: &Arc<HttpServer>, tenant: TenantId, wanted: Token) -> Client {
+    let (secret, token_id) = create_token(&*server.store, tenant, wanted);
+    Client::new(server, tenant, token_id, &secret)
+}
