@@ -28,7 +28,13 @@ pub(crate) struct Compiler<'a> {
     pub(crate) base_url: &'a str,
     needs_normal: Cell<bool>,
     scans_column: Cell<bool>,
+    /// Subqueries stay subqueries: PostgreSQL would make joins of them, and with a hundred of those
+    /// plan for minutes.
+    many_subqueries: Cell<bool>,
 }
+
+/// A condition of more tests than this may have many subqueries.
+const FEW_TESTS: usize = 8;
 
 /// What resources are sorted by.
 #[derive(Clone, Debug)]
@@ -58,6 +64,7 @@ impl<'a> Compiler<'a> {
             base_url,
             needs_normal: Cell::new(false),
             scans_column: Cell::new(false),
+            many_subqueries: Cell::new(false),
         }
     }
 
@@ -71,8 +78,22 @@ impl<'a> Compiler<'a> {
         self.scans_column.get()
     }
 
-    /// The condition on `r`.
-    pub(crate) fn condition(&self, condition: &Condition) -> Sql {
+    /// The whole condition on `r`.
+    pub(crate) fn compile(&self, condition: &Condition) -> Sql {
+        let has_many_tests = condition.attributes().len() > FEW_TESTS;
+        self.many_subqueries
+            .set(has_many_tests && self.dialect == Dialect::Postgres);
+        self.condition(condition)
+    }
+
+    fn subquery(&self, sql: Sql) -> Sql {
+        if self.many_subqueries.get() {
+            return Sql::new("(").sql(sql).text(") IS TRUE");
+        }
+        sql
+    }
+
+    fn condition(&self, condition: &Condition) -> Sql {
         match condition {
             Condition::Always(answer) => always(*answer),
             Condition::Attribute(path, test) => self.attribute(path, test),
@@ -103,7 +124,7 @@ impl<'a> Compiler<'a> {
                     None => ElementCondition::Always(*test == Test::Present),
                     Some(_) => ElementCondition::Attribute(path.clone(), test.clone()),
                 };
-                return membership.any(&condition);
+                return self.subquery(membership.any(&condition));
             }
         }
         if let Some(column) = self.layout.column(path) {
@@ -117,7 +138,7 @@ impl<'a> Compiler<'a> {
 
     fn element(&self, path: &AttributePath, condition: &ElementCondition) -> Sql {
         if let Some(membership) = self.membership(path) {
-            return membership.any(condition);
+            return self.subquery(membership.any(condition));
         }
         self.needs_normal.set(true);
         let each = self.each(
@@ -197,13 +218,14 @@ impl<'a> Compiler<'a> {
             Test::Eq(Operand::Bool(operand)) => Sql::new("v.key = ").string(operand.to_string()),
             test => self.index_key_test("v.key", test, || self.whole("v.pk", path, test)),
         };
-        Sql::new("r.pk IN (SELECT v.pk FROM attribute_value v WHERE v.tenant_id = ")
+        let sql = Sql::new("r.pk IN (SELECT v.pk FROM attribute_value v WHERE v.tenant_id = ")
             .int(self.tenant.0)
             .text(" AND v.path = ")
             .int(number)
             .text(" AND ")
             .sql(test_of_key)
-            .text(")")
+            .text(")");
+        self.subquery(sql)
     }
 
     /// A test of an index key; `whole` tests the whole key where the index key does not suffice.
@@ -433,7 +455,7 @@ impl<'a> Compiler<'a> {
                 array.text(") AS ").text(alias).text(" (value)")
             }
         };
-        values.text(" WHERE ").sql(test(&item)).text(")")
+        self.subquery(values.text(" WHERE ").sql(test(&item)).text(")"))
     }
 
     /// A value inside a JSON value, as text; booleans are numbers on SQLite.

@@ -1,7 +1,9 @@
 //! Comparison keys as databases index them: whole when short, else a beginning and a hash.
 //!
 //! PostgreSQL refuses index entries beyond 2,704 bytes. Among index keys, equality is that of the
-//! whole keys; order and beginnings are told right for operands up to [`EXACT`] bytes.
+//! whole keys; order and beginnings are told right for operands up to [`EXACT`] bytes. Filters look at
+//! the whole key where that does not suffice. Sorting does not: keys that are equal for that long come
+//! in the order of their hashes, the same on both databases.
 
 use std::borrow::Cow;
 

@@ -169,14 +169,15 @@ impl Layout {
         for path in paths(&self.resource_type) {
             let leaf = path.leaf();
             text.push_str(&format!(
-                "\n{path} {:?} {} {} {:?} {:?} {:?} {}",
+                "\n{path} {:?} {} {} {:?} {:?} {:?} {} {:?}",
                 leaf.type_,
                 leaf.multi_valued,
                 leaf.case_exact,
                 leaf.mutability,
                 leaf.returned,
                 leaf.uniqueness,
-                leaf.indexed
+                leaf.indexed,
+                leaf.default
             ));
         }
         let digest = Sha256::digest(text.as_bytes());

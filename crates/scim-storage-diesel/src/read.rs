@@ -193,7 +193,7 @@ fn targets<'a>(
         let compiler = || Compiler::new(dialect, tenant, layout, &query.base_url);
         let (filtering, sorting) = (compiler(), compiler());
         let path = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
-        let sql = filtering.condition(condition);
+        let sql = filtering.compile(condition);
         Ok(Target {
             dialect,
             tenant,

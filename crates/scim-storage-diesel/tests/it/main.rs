@@ -9,9 +9,45 @@ mod races;
 mod sql;
 
 use database::on_each;
-use scim_model::store::conformance;
+use scim_model::store::conformance::{self, Fixture};
 
 #[test]
 fn the_rules_of_every_store() {
     on_each(|database| conformance::check(&database.store()));
+}
+
+/// 8 KiB, 200 terms and 40 levels are what a client may send; databases have limits of their own.
+#[test]
+fn the_largest_filters_are_answered() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let user = it.add_user("bjensen");
+        it.add_group("Guides", &[user]);
+        let many = |term: &str, operator: &str, count| vec![term; count].join(operator);
+        let nested = |term: &str| format!("{}{term}{}", "not (".repeat(38), ")".repeat(38));
+        for (filter, expected) in [
+            (many("name pr", " or ", 200), 0),
+            (many("addresses pr", " or ", 200), 0),
+            (many("not (emails pr)", " and ", 200), 1),
+            (many("emails[type pr and not (value co \"x\")]", " or ", 100), 0),
+            (many("title ne \"x\"", " and ", 200), 1),
+            (many("userName co \"b\"", " and ", 200), 1),
+            (many("groups.display co \"g\"", " and ", 200), 1),
+            (many("groups.$ref co \"v2\"", " and ", 200), 1),
+            (nested("userName co \"b\""), 1),
+            (nested("groups.display sw \"guide\""), 1),
+            (nested("emails[not (primary eq true)]"), 0),
+            (format!("title eq \"{}\"", "ä".repeat(4_000)), 0),
+        ] {
+            assert_eq!(
+                it.search(&it.user, &filter, "title").total,
+                expected,
+                "{}",
+                &filter[..60]
+            );
+        }
+        let members = many("members[display co \"b\" and type eq \"User\"]", " and ", 100);
+        assert_eq!(it.search(&it.group, &members, "").total, 1);
+    });
 }
