@@ -47,9 +47,7 @@ impl Sqlite {
             is_writer,
             synchronous: options.synchronous,
         };
-        let mut conn = manager(true)
-            .connect_now()
-            .map_err(|it| OpenError::file(path, it))?;
+        let mut conn = connect_patiently(&manager(true)).map_err(|it| OpenError::file(path, it))?;
         let prepared = prepare(&mut Conn::Sqlite(&mut conn)).map_err(OpenError::from)?;
         let readers = r2d2::Pool::builder()
             .max_size(options.readers)
@@ -207,6 +205,23 @@ impl Manager {
             conn.batch_execute("PRAGMA cache_size = -16384; PRAGMA query_only = ON;")?;
         }
         Ok(conn)
+    }
+}
+
+/// Changing the kind of journal, when a file is new or its last user has just gone, does not wait for
+/// others, whatever `busy_timeout` says.
+fn connect_patiently(
+    manager: &Manager,
+) -> Result<SqliteConnection, Box<dyn std::error::Error + Send + Sync>> {
+    let mut attempts = 0;
+    loop {
+        match manager.connect_now() {
+            Err(error) if attempts < 250 && error.to_string().contains("database is locked") => {
+                attempts += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            result => return result,
+        }
     }
 }
 
