@@ -56,21 +56,24 @@ pub(crate) fn bad_character(text: &str, offset: usize) -> ParseError {
     }
 }
 
-/// Whether `offset` lies within brackets that are closed behind it.
+/// Whether `offset` lies within brackets that are closed behind it, behind the beginning of a
+/// filter: `emails[0]` and `emails[]` hold none, so there the path itself is wrong.
 pub(crate) fn within_closed_brackets(text: &str, offset: usize) -> bool {
     let mut quote = None;
-    let mut open = false;
+    let mut open = None;
     let mut bytes = text.bytes().enumerate();
     while let Some((at, byte)) = bytes.next() {
         match (quote, byte) {
-            _ if at == offset && !open => return false,
+            _ if at == offset && open.is_none() => return false,
             (Some(_), b'\\') => _ = bytes.next(),
             (Some(closing), _) if byte == closing => quote = None,
             (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(byte),
-            (None, b'[') => open = true,
-            (None, b']') if at >= offset => return open,
-            (None, b']') => open = false,
+            (None, b'[') => open = Some(at),
+            (None, b']') if at >= offset => {
+                return open.is_some_and(|open| !text[open + 1..offset].trim().is_empty());
+            }
+            (None, b']') => open = None,
             _ => {}
         }
     }

@@ -104,6 +104,8 @@ fn a_path_tells_a_bad_filter_from_a_bad_path() {
         "a.b.c",
         r#"emails[type eq "w""#,
         r#"emails[type eq "w"]x"#,
+        "emails[0]",
+        "emails[].value",
         "",
     ] {
         assert!(
