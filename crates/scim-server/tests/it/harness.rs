@@ -8,6 +8,7 @@
 //! ```
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -131,10 +132,13 @@ fn sqlite(folder: &TempDir) -> String {
 }
 
 fn stored_bytes(folder: &TempDir) -> Vec<u8> {
+    let files = stored_files(folder).into_iter();
+    files.flat_map(|it| std::fs::read(it).unwrap()).collect()
+}
+
+fn stored_files(folder: &TempDir) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder.path()).unwrap();
-    files
-        .flat_map(|it| std::fs::read(it.unwrap().path()).unwrap())
-        .collect()
+    files.map(|it| it.unwrap().path()).collect()
 }
 
 fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
@@ -494,8 +498,17 @@ impl HttpServer {
 
     /// Everything that stands in the database's files.
     pub fn stored_bytes(&self) -> Vec<u8> {
+        stored_bytes(self.folder())
+    }
+
+    /// The database's files.
+    pub fn stored_files(&self) -> Vec<PathBuf> {
+        stored_files(self.folder())
+    }
+
+    fn folder(&self) -> &TempDir {
         match &self.data {
-            Data::Sqlite { folder } => stored_bytes(folder),
+            Data::Sqlite { folder } => folder,
             Data::Postgres { .. } => panic!("PostgreSQL keeps its files to itself"),
         }
     }

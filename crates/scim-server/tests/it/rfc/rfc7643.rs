@@ -559,7 +559,7 @@ fn complex_attributes_have_neither_uniqueness_nor_case() {
     }
 }
 
-/// 7643-2.3.8-03
+/// 7643-2.3.8-03, 7643-7-05
 #[test]
 fn complex_values_do_not_nest() {
     let client = tenant();

@@ -175,6 +175,24 @@ fn a_search_answers_as_a_get_does() {
     }
 }
 
+/// 7644-3.12-16, 7644-7.5.2-01
+#[test]
+fn personal_data_in_a_url_is_no_reason_to_refuse() {
+    // All identity providers look users up like that (A-45); who minds can send the same in a body.
+    let client = tenant();
+    client.user_with("a@example.com", &json!({"emails": [{"value": "a@example.com"}]}));
+    for filter in [
+        r#"userName eq "a@example.com""#,
+        r#"emails.value eq "a@example.com""#,
+    ] {
+        assert_eq!(client.users(filter), ["a@example.com"], "{filter}");
+        assert_eq!(
+            search(&client, &json!({"filter": filter})).expect(200).names(),
+            ["a@example.com"]
+        );
+    }
+}
+
 /// 7644-3.4.3-07
 #[test]
 fn found_resources_name_their_schemas() {

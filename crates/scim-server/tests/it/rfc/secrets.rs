@@ -67,3 +67,18 @@ fn tokens_are_stored_as_hashes() {
     let random = token.rsplit('_').next().expect("something").as_bytes();
     assert!(!stored.windows(random.len()).any(|it| it == random));
 }
+
+/// 7643-9.3-04
+#[cfg(unix)]
+#[test]
+fn only_the_servers_account_can_read_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let client = tenant();
+    client.user("a");
+    let files = client.server.stored_files();
+    assert!(files.iter().any(|it| it.ends_with("scim.db")), "{files:?}");
+    for file in files {
+        let mode = file.metadata().expect("a file").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", file.display());
+    }
+}
