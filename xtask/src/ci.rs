@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use crate::{postgres, process, tidy};
+use crate::{conformance, postgres, process, tidy};
 
 /// What the tests of the storage run on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,9 @@ pub(crate) fn run(databases: Databases) -> Result<(), String> {
     // Clippy checks benches and examples too; `cargo test` without `--all-targets` is what also runs the
     // examples in the documentation. Clippy and doc need the dependencies' metadata, the tests their
     // code: each is compiled once, since all steps build the same packages with the same features.
-    let steps: [(&str, Step); 5] = [
+    let steps: [(&str, Step); 6] = [
         ("tidy", &tidy::run),
+        ("conformance", &|| conformance::run(conformance::Table::Check)),
         ("fmt", &|| cargo(&["fmt", "--all", "--check"], &[])),
         ("clippy", &|| {
             cargo(

@@ -10,6 +10,7 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod fuzz;
 mod layers;
 mod postgres;
@@ -23,6 +24,9 @@ cargo xtask <command>
 
   ci [--no-postgres]         tidy, formatting, lints, tests on SQLite and PostgreSQL, documentation
   tidy                       the checks that need no compiling
+  conformance [--write]      every requirement of the RFCs has a test or a reason; --write writes
+                             docs/CONFORMANCE.md
+  conformance --suites       two public test suites against the server
   postgres -- <command> ...  runs a command with a throwaway PostgreSQL, whose URL is in
                              SCIM_TEST_POSTGRES_URL
   fuzz [<seconds>]           fuzzes the filter parser, 60 seconds a target if not told otherwise
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(ci::Databases::SqliteAndPostgres),
         ["ci", "--no-postgres"] => ci::run(ci::Databases::SqliteOnly),
         ["tidy"] => tidy::run(),
+        ["conformance"] => conformance::run(conformance::Table::Check),
+        ["conformance", "--write"] => conformance::run(conformance::Table::Write),
+        ["conformance", "--suites"] => conformance::run_suites(),
         ["postgres", "--", command @ ..] if !command.is_empty() => postgres::run(command),
         ["fuzz"] => fuzz::run(60),
         ["fuzz", seconds] => match seconds.parse() {

@@ -1,0 +1,352 @@
+//! `cargo xtask conformance`: is every requirement of the RFCs shown by a test?
+//!
+//! docs/conformance/requirements.tsv lists the requirements. A test shows those whose ids stand in
+//! its documentation (`/// 7644-3.5.2-14`) or begin its name (`r7644_3_5_2_14_…`);
+//! docs/conformance/bindings.tsv adds tests that bear no id, and reasons for requirements that do not
+//! bind this server. docs/CONFORMANCE.md shows all of it as a table.
+
+mod suites;
+mod tests_found;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+pub(crate) use suites::run as run_suites;
+use tests_found::TestFn;
+
+use crate::process;
+
+const REQUIREMENTS: &str = "docs/conformance/requirements.tsv";
+const BINDINGS: &str = "docs/conformance/bindings.tsv";
+const TABLE: &str = "docs/CONFORMANCE.md";
+
+/// What to do with docs/CONFORMANCE.md.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// It has to be right.
+    Check,
+    /// It is written.
+    Write,
+}
+
+/// Checks that every requirement has a test or a reason, and the table.
+///
+/// # Errors
+/// The findings, one a line.
+pub(crate) fn run(table: Table) -> Result<(), String> {
+    println!("$ cargo xtask conformance");
+    let root = process::root();
+    let read = |path: &str| {
+        std::fs::read_to_string(root.join(path)).map_err(|error| format!("`{path}` cannot be read: {error}"))
+    };
+    let requirements = Requirement::parse(&read(REQUIREMENTS)?)?;
+    let tests = tests_found::in_workspace(&root)?;
+    let (bound, findings) = bind(&requirements, &tests, &read(BINDINGS)?);
+    if !findings.is_empty() {
+        return Err(lines("conformance", &findings));
+    }
+    let text = render(&requirements, &bound);
+    match table {
+        Table::Write => std::fs::write(root.join(TABLE), text)
+            .map_err(|error| format!("`{TABLE}` cannot be written: {error}"))?,
+        Table::Check if read(TABLE).ok().as_deref() != Some(&text) => {
+            return Err(format!(
+                "conformance: `{TABLE}` is not up to date: `cargo xtask conformance --write`"
+            ));
+        }
+        Table::Check => {}
+    }
+    let excused = bound.values().filter(|it| matches!(it, Shown::Reason(_))).count();
+    println!(
+        "conformance: {} requirements, {} shown by tests, {excused} do not bind this server",
+        requirements.len(),
+        requirements.len() - excused
+    );
+    Ok(())
+}
+
+fn lines(prefix: &str, findings: &[String]) -> String {
+    findings
+        .iter()
+        .map(|finding| format!("{prefix}: {finding}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// A line of requirements.tsv.
+#[derive(Debug)]
+struct Requirement {
+    /// `7644-3.5.2-14`
+    id: String,
+    /// The RFC's keyword; `def` is binding text without one, `note` a question the RFC leaves open.
+    level: String,
+    /// In our own words, with the choice we took.
+    text: String,
+}
+
+impl Requirement {
+    fn parse(table: &str) -> Result<Vec<Requirement>, String> {
+        let rows = rows(table).map(|(number, cells)| match cells.as_slice() {
+            [id, level, text] => {
+                let [id, level, text] = [id, level, text].map(|it| (*it).to_owned());
+                Ok(Requirement { id, level, text })
+            }
+            _ => Err(format!(
+                "`{REQUIREMENTS}` line {number}: not id, level and requirement"
+            )),
+        });
+        let requirements = rows.collect::<Result<Vec<_>, _>>()?;
+        let ids: BTreeSet<&str> = requirements.iter().map(|it| it.id.as_str()).collect();
+        if ids.len() == requirements.len() && !ids.is_empty() {
+            return Ok(requirements);
+        }
+        Err(format!("`{REQUIREMENTS}` is empty or has an id twice"))
+    }
+
+    /// `RFC 7644 section 3.5.2`
+    fn section(&self) -> String {
+        let (rfc, rest) = self.id.split_once('-').unwrap_or((&self.id, ""));
+        let section = rest.rsplit_once('-').map_or(rest, |(section, _)| section);
+        format!("RFC {rfc} section {section}")
+    }
+}
+
+/// The lines of a table below its heading, with their numbers.
+fn rows(table: &str) -> impl Iterator<Item = (usize, Vec<&str>)> {
+    let numbered = table.lines().enumerate().skip(1);
+    numbered.map(|(index, line)| (index + 1, line.split('\t').collect()))
+}
+
+/// How a requirement is met.
+#[derive(Debug, PartialEq, Eq)]
+enum Shown {
+    /// Paths of tests, such as `scim-server::rfc7644_patch::operations_run_in_order`.
+    Tests(BTreeSet<String>),
+    /// Why it does not bind this server.
+    Reason(String),
+}
+
+/// Requirements by what shows them, and what is wrong.
+fn bind(
+    requirements: &[Requirement],
+    tests: &[TestFn],
+    table: &str,
+) -> (BTreeMap<String, Shown>, Vec<String>) {
+    let mut findings = Vec::new();
+    let known: BTreeSet<&str> = requirements.iter().map(|it| it.id.as_str()).collect();
+    let mut shown: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for test in tests {
+        for id in test.ids.iter().filter(|id| !known.contains(id.as_str())) {
+            findings.push(format!("{}: there is no requirement `{id}`", test.path));
+        }
+    }
+    for id in &known {
+        let names = test_name_prefixes(id);
+        let theirs = tests
+            .iter()
+            .filter(|it| it.ids.contains(*id) || names.iter().any(|name| it.name().starts_with(name)));
+        let paths: BTreeSet<String> = theirs.map(|it| it.path.clone()).collect();
+        if !paths.is_empty() {
+            shown.insert(id, paths);
+        }
+    }
+
+    let mut reasons: BTreeMap<&str, String> = BTreeMap::new();
+    for (number, cells) in rows(table) {
+        let &[id, what] = cells.as_slice() else {
+            findings.push(format!(
+                "`{BINDINGS}` line {number}: not an id and a test or reason"
+            ));
+            continue;
+        };
+        let Some(id) = known.get(id) else {
+            findings.push(format!(
+                "`{BINDINGS}` line {number}: there is no requirement `{id}`"
+            ));
+            continue;
+        };
+        if let Some(reason) = what.strip_prefix("reason: ") {
+            reasons.insert(id, reason.to_owned());
+        } else if tests.iter().any(|it| it.path == what) {
+            shown.entry(id).or_default().insert(what.to_owned());
+        } else {
+            findings.push(format!("`{BINDINGS}` line {number}: there is no test `{what}`"));
+        }
+    }
+
+    let mut bound = BTreeMap::new();
+    for id in known {
+        match (shown.remove(id), reasons.remove(id)) {
+            (Some(tests), None) => bound.insert(id.to_owned(), Shown::Tests(tests)),
+            (None, Some(reason)) => bound.insert(id.to_owned(), Shown::Reason(reason)),
+            (None, None) => {
+                findings.push(format!(
+                    "`{id}` is shown by no test, and `{BINDINGS}` has no reason"
+                ));
+                None
+            }
+            (Some(_), Some(_)) => {
+                findings.push(format!(
+                    "`{id}` is shown by a test: its reason in `{BINDINGS}` is out of date"
+                ));
+                None
+            }
+        };
+    }
+    (bound, findings)
+}
+
+/// `7644-3.5.2-14` as names of tests begin: `r7644_3_5_2_14_` or `rfc7644_3_5_2_14_`.
+fn test_name_prefixes(id: &str) -> [String; 2] {
+    let id = id.replace(['-', '.'], "_");
+    [format!("r{id}_"), format!("rfc{id}_")]
+}
+
+const HEAD: &str = "\
+# Conformance
+
+What the RFCs ask of a SCIM service provider, rule by rule, and the tests that show it. Written by
+`cargo xtask conformance --write`, checked by `cargo xtask ci`; do not edit it by hand.
+
+The rules are those of RFC 7643 and 7644 (SCIM), 9865 (cursors), 6750 (bearer tokens), 9110 (HTTP),
+8259 (JSON), 5789 (PATCH), 6585 (status codes) and 9967 (events), in our words, with what is verified of
+their errata. `def` is binding text without a keyword, `note` a question that an RFC leaves open; \"Here\" is
+the choice taken. Two public test suites run against the server too: `cargo xtask conformance --suites`.
+
+";
+
+fn render(requirements: &[Requirement], bound: &BTreeMap<String, Shown>) -> String {
+    let mut text = HEAD.to_owned();
+    let excused = bound.values().filter(|it| matches!(it, Shown::Reason(_))).count();
+    let _ = writeln!(
+        text,
+        "{} rules: {} shown by tests, {excused} do not bind this server.",
+        requirements.len(),
+        requirements.len() - excused
+    );
+    let mut section = String::new();
+    for requirement in requirements {
+        if requirement.section() != section {
+            section = requirement.section();
+            let _ = writeln!(
+                text,
+                "\n## {section}\n\n| id | level | rule | shown by |\n| --- | --- | --- | --- |"
+            );
+        }
+        let shown = match bound.get(&requirement.id) {
+            Some(Shown::Tests(tests)) => tests
+                .iter()
+                .map(|it| format!("`{it}`"))
+                .collect::<Vec<_>>()
+                .join("<br>"),
+            Some(Shown::Reason(reason)) => format!("— {}", cell(reason)),
+            None => String::new(),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {shown} |",
+            requirement.id,
+            requirement.level,
+            cell(&requirement.text)
+        );
+    }
+    text
+}
+
+/// Text for a table of Markdown.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requirements() -> Vec<Requirement> {
+        let table = "id\tlevel\trequirement\n7644-3.5.2-14\tdef\tIn order.\n7644-3.7.1-01\tMUST\tBulk.\n";
+        Requirement::parse(table).expect("a table")
+    }
+
+    fn test(path: &str, ids: &[&str]) -> TestFn {
+        TestFn {
+            path: path.to_owned(),
+            ids: ids.iter().map(|it| (*it).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_requirement_is_shown_by_documentation_name_or_table() {
+        let reason = "id\tshown by\n7644-3.7.1-01\treason: no bulk\n";
+        for (test, table) in [
+            (test("c::m::any", &["7644-3.5.2-14"]), reason.to_owned()),
+            (test("c::m::r7644_3_5_2_14_in_order", &[]), reason.to_owned()),
+            (test("c::m::rfc7644_3_5_2_14_in_order", &[]), reason.to_owned()),
+            (
+                test("c::m::any", &[]),
+                format!("{reason}7644-3.5.2-14\tc::m::any\n"),
+            ),
+        ] {
+            let path = test.path.clone();
+            let (bound, findings) = bind(&requirements(), &[test], &table);
+            assert!(findings.is_empty(), "{findings:?}");
+            assert_eq!(bound["7644-3.5.2-14"], Shown::Tests(BTreeSet::from([path])));
+            assert_eq!(bound["7644-3.7.1-01"], Shown::Reason("no bulk".to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_wrong_or_stale_is_found() {
+        let order = || test("c::m::any", &["7644-3.5.2-14"]);
+        for (tests, table, expected) in [
+            (
+                vec![order()],
+                "id\tshown by\n",
+                "`7644-3.7.1-01` is shown by no test",
+            ),
+            (
+                vec![],
+                "id\tshown by\n7644-3.7.1-01\treason: no bulk\n",
+                "`7644-3.5.2-14` is shown by no test",
+            ),
+            (
+                vec![order()],
+                "h\n7644-3.7.1-01\tc::m::gone\n",
+                "there is no test `c::m::gone`",
+            ),
+            (
+                vec![order()],
+                "h\n7644-9-99\treason: x\n",
+                "there is no requirement `7644-9-99`",
+            ),
+            (
+                vec![test("c::m::any", &["7644-9-99"])],
+                "h\n",
+                "c::m::any: there is no requirement",
+            ),
+            (vec![order()], "h\n7644-3.5.2-14\treason: x\n", "its reason in"),
+            (
+                vec![test("c::m::r7644_3_5_2_1_x", &[])],
+                "h\n",
+                "`7644-3.5.2-14` is shown by no test",
+            ),
+            (vec![order()], "h\n7644-3.7.1-01\n", "line 2"),
+        ] {
+            let (_, findings) = bind(&requirements(), &tests, table);
+            assert!(
+                findings.iter().any(|it| it.contains(expected)),
+                "{expected}: {findings:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_table_is_ordered_by_section() {
+        let tests = [test("c::m::any", &["7644-3.5.2-14"])];
+        let (bound, _) = bind(&requirements(), &tests, "h\n7644-3.7.1-01\treason: a|b\n");
+        let text = render(&requirements(), &bound);
+        assert!(text.contains("## RFC 7644 section 3.5.2\n"));
+        assert!(text.contains("| 7644-3.5.2-14 | def | In order. | `c::m::any` |\n"));
+        assert!(text.contains("| 7644-3.7.1-01 | MUST | Bulk. | — a\\|b |\n"));
+        assert!(text.contains("2 rules: 1 shown by tests, 1 do not bind this server."));
+    }
+}
