@@ -9,7 +9,8 @@ use crate::process;
 pub(crate) fn run(name: &str) -> Result<(), String> {
     match name {
         "filter" => filter(),
-        _ => Err(format!("no such bench: `{name}`; there is `filter`")),
+        "patch" => patch(),
+        _ => Err(format!("no such bench: `{name}`; there are `filter` and `patch`")),
     }
 }
 
@@ -21,4 +22,17 @@ fn filter() -> Result<(), String> {
     let mut command = process::cargo(&["run", "--release", "--locked", "--ignore-rust-version"]);
     command.env("CARGO_TARGET_DIR", process::root().join("target/peers"));
     process::run(command.current_dir(folder))
+}
+
+/// What a PATCH costs, by the size of the group and by whether its members have to be read.
+fn patch() -> Result<(), String> {
+    process::run(&mut process::cargo(&[
+        "run",
+        "--release",
+        "--locked",
+        "--package",
+        "scim-patch",
+        "--example",
+        "patch_bench",
+    ]))
 }

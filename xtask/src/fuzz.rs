@@ -1,14 +1,20 @@
-//! `cargo xtask fuzz`: fuzzes scim-filter, each target for a while.
+//! `cargo xtask fuzz`: fuzzes scim-filter and scim-patch, each target for a while.
 //!
 //! What a run found that was new stays in `target/fuzz` and is where the next run goes on. The corpus in
-//! `crates/scim-filter/fuzz/corpus` is small and written by hand: it seeds the runs, and the tests replay it.
+//! `fuzz/corpus` of a crate is small and written by hand: it seeds the runs, and the tests replay it.
 
 use crate::process;
 
 /// The fuzzer of this version runs on stable when no sanitizer is asked for.
 const CARGO_FUZZ: &str = "0.13.2";
 
-const TARGETS: [&str; 3] = ["filter_text", "path_text", "print_parse"];
+/// Crates and their targets.
+const TARGETS: [(&str, &str); 4] = [
+    ("scim-filter", "filter_text"),
+    ("scim-filter", "path_text"),
+    ("scim-filter", "print_parse"),
+    ("scim-patch", "patch"),
+];
 
 /// Runs each target for so many seconds; installs cargo-fuzz where it is missing.
 ///
@@ -24,9 +30,9 @@ pub(crate) fn run(seconds: u32) -> Result<(), String> {
             CARGO_FUZZ,
         ]))?;
     }
-    let folder = process::root().join("crates/scim-filter/fuzz");
     let mut failed = Vec::new();
-    for target in TARGETS {
+    for (package, target) in TARGETS {
+        let folder = process::root().join("crates").join(package).join("fuzz");
         let found = process::root().join("target/fuzz").join(target);
         std::fs::create_dir_all(&found).map_err(|error| format!("`{}`: {error}", found.display()))?;
         let mut command = process::cargo(&["fuzz", "run", "--sanitizer", "none", target]);

@@ -29,8 +29,9 @@ cargo xtask <command>
   conformance --suites       two public test suites against the server
   postgres -- <command> ...  runs a command with a throwaway PostgreSQL, whose URL is in
                              SCIM_TEST_POSTGRES_URL
-  fuzz [<seconds>]           fuzzes the filter parser, 60 seconds a target if not told otherwise
+  fuzz [<seconds>]           fuzzes the filter parser and PATCH, 60 seconds a target if not told otherwise
   bench filter               the filter parser beside the other ones for Rust
+  bench patch                what a PATCH costs, on small groups and on large ones
 ";
 
 fn main() -> ExitCode {

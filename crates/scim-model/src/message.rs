@@ -200,7 +200,14 @@ pub fn patch_operations(body: Value, policy: Policy) -> Result<Vec<RawOperation>
             format!("`Operations` may hold {MAX_OPERATIONS} operations at most"),
         ));
     }
-    operations.into_iter().map(operation).collect()
+    let mut read = Vec::with_capacity(operations.len());
+    for (given, number) in operations.into_iter().zip(1..) {
+        read.push(operation(given).map_err(|mut error| {
+            error.detail = format!("operation {number}: {}", error.detail);
+            error
+        })?);
+    }
+    Ok(read)
 }
 
 fn operation(operation: Value) -> Result<RawOperation, ScimError> {

@@ -199,7 +199,10 @@ impl Document {
                 None => {}
             }
         }
-        let size: usize = self.0.iter().map(|(name, value)| name.len() + size(value)).sum();
+        // Members of groups are rows of their own, even while they stand in the document.
+        let counted = |name: &str| name != "members" || !resource_type.has_members();
+        let counted = self.0.iter().filter(|(name, _)| counted(name));
+        let size: usize = counted.map(|(name, value)| name.len() + size(value)).sum();
         if size > MAX_DOCUMENT {
             return Err(ScimError::status(
                 413,

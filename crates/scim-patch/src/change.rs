@@ -1,8 +1,9 @@
 //! What a write changed: the content of the change journal, and the rows a store has to touch.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use scim_model::schema::Returned;
 use scim_model::store::{MembersChange, MembersStep};
 use scim_model::validate::member_id;
 use scim_model::{Attribute, Document, ResourceType, ScimError};
@@ -20,6 +21,8 @@ pub struct AttributeChange {
     pub extension: Option<Arc<str>>,
     /// Name of the attribute.
     pub attribute: String,
+    /// It is never returned (`returned` = `never`): the journal says that it changed, not to what.
+    pub hidden: bool,
     /// How it changed.
     pub kind: ChangeKind,
 }
@@ -159,7 +162,7 @@ impl Change {
 
     /// For the change journal: an object with a member for each changed attribute, by its full path,
     /// `{"title":{"old":"A","new":"B"}}` or `{"members":{"added":[…],"removed":[…]}}`; what is
-    /// unassigned is left out.
+    /// unassigned is left out, and all that is never returned.
     pub fn to_json(&self) -> Value {
         let entries = self.0.iter().map(|change| {
             let path = match &change.extension {
@@ -168,6 +171,7 @@ impl Change {
             };
             let mut entry = Map::new();
             match &change.kind {
+                ChangeKind::Value { .. } if change.hidden => {}
                 ChangeKind::Value { old, new } => {
                     entry.extend(old.iter().map(|it| ("old".to_owned(), it.clone())));
                     entry.extend(new.iter().map(|it| ("new".to_owned(), it.clone())));
@@ -223,12 +227,17 @@ fn attribute_change(
         return None;
     }
     let kind = match (old, new) {
-        _ if attribute.is_some_and(|it| is_reference_set(it)) => {
+        _ if attribute.is_some_and(|it| is_reference_set(it)) && is_set(old) && is_set(new) => {
             let (added, removed) = (missing_in(new, old), missing_in(old, new));
-            if added.is_empty() && removed.is_empty() {
-                return None;
+            match (added.is_empty() && removed.is_empty(), says_more(name, old, new)) {
+                (true, false) => return None,
+                (false, false) => ChangeKind::References { added, removed },
+                // One of them is described in another way now.
+                (_, true) => ChangeKind::Value {
+                    old: old.cloned(),
+                    new: new.cloned(),
+                },
             }
-            ChangeKind::References { added, removed }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) if same_elements(old, new) => return None,
         _ => ChangeKind::Value {
@@ -239,6 +248,7 @@ fn attribute_change(
     Some(AttributeChange {
         extension: extension.cloned(),
         attribute: name.to_owned(),
+        hidden: attribute.is_some_and(|it| it.returned == Returned::Never),
         kind,
     })
 }
@@ -254,6 +264,31 @@ pub(crate) fn is_reference_set(attribute: &Attribute) -> bool {
     attribute.multi_valued
         && attribute.sub_attribute("value").is_some()
         && attribute.sub_attribute("$ref").is_some_and(points_at_resources)
+}
+
+/// Whether every element names another resource.
+fn is_set(value: Option<&Value>) -> bool {
+    let Some(elements) = value.and_then(Value::as_array) else {
+        return true;
+    };
+    let mut seen = HashSet::with_capacity(elements.len());
+    elements
+        .iter()
+        .all(|it| reference(it).is_some_and(|it| seen.insert(it)))
+}
+
+/// Whether an element that stays says something else besides its `value`. Members of groups say what the
+/// store knows of them, not what a client wrote.
+fn says_more(name: &str, old: Option<&Value>, new: Option<&Value>) -> bool {
+    let (Some(Value::Array(old)), Some(Value::Array(new))) = (old, new) else {
+        return false;
+    };
+    if name == "members" {
+        return false;
+    }
+    let old: HashMap<Option<&str>, &Value> = old.iter().map(|it| (reference(it), it)).collect();
+    new.iter()
+        .any(|it| old.get(&reference(it)).is_some_and(|old| *old != it))
 }
 
 fn reference(value: &Value) -> Option<&str> {

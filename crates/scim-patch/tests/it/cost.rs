@@ -1,0 +1,51 @@
+//! Large requests on large lists: what an index serves is quick, what needs a look at everything is bounded.
+
+use std::time::{Duration, Instant};
+
+use scim_model::{Policy, SchemaRegistry};
+use scim_patch::{Operation, PatchError, apply};
+use serde_json::{Value, json};
+
+use crate::{LENIENT, body, document};
+
+/// Far above what it takes, far below what a copy of the list for each operation would.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn id(number: usize) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
+}
+
+fn on_large_group(operations: impl Iterator<Item = Value>, policy: Policy) -> Result<usize, PatchError> {
+    let registry = SchemaRegistry::builtin();
+    let group = registry.resource_type("Group").unwrap();
+    let members: Vec<Value> = (0..100_000).map(|it| json!({"value": id(it)})).collect();
+    let before = document(&json!({"displayName": "g", "members": members}));
+    let operations = Operation::parse_all(body(&operations.collect()), policy).unwrap();
+    let outcome = apply(group, &before, &operations, policy);
+    outcome.map(|it| it.document.0["members"].as_array().map_or(0, Vec::len))
+}
+
+#[test]
+fn a_thousand_operations_on_a_hundred_thousand_members() {
+    let start = Instant::now();
+    let add =
+        (0..1000).map(|it| json!({"op": "add", "path": "members", "value": [{"value": id(99_500 + it)}]}));
+    assert_eq!(on_large_group(add, LENIENT).unwrap(), 100_500);
+    let remove =
+        (0..1000).map(|it| json!({"op": "remove", "path": format!("members[value eq \"{}\"]", id(it * 7))}));
+    assert_eq!(on_large_group(remove, LENIENT).unwrap(), 99_000);
+    let both = (0..1000).map(|it| match it % 2 {
+        0 => json!({"op": "remove", "path": "members", "value": [{"value": id(it)}]}),
+        _ => json!({"op": "add", "path": "members", "value": [{"value": id(it - 1)}]}),
+    });
+    assert_eq!(on_large_group(both, LENIENT).unwrap(), 100_000);
+    assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+}
+
+#[test]
+fn what_has_to_look_at_everything_is_bounded() {
+    let remove = (0..1000).map(|it| json!({"op": "remove", "path": format!("members[value ew \"x{it}\"]")}));
+    let error = on_large_group(remove, LENIENT).unwrap_err();
+    assert_eq!(error.error.status, 413, "{error}");
+    assert!(error.operation.unwrap() > 40, "{error}");
+}

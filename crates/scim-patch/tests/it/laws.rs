@@ -1,0 +1,211 @@
+//! What holds for every document and every request; the properties and the fuzz target call it.
+#![allow(dead_code)] // The fuzz target needs one of them.
+
+use scim_model::store::{MembersChange, MembersStep};
+use scim_model::{Document, Policy, ResourceType, SchemaRegistry, json as scim_json};
+use scim_patch::{Change, MembersPlan, Op, Operation, apply, plan};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+/// Any bytes: a line with a resource, and a PatchOp message after it.
+pub(crate) fn bytes(bytes: &[u8]) {
+    let Some(end) = bytes.iter().position(|it| *it == b'\n') else {
+        return;
+    };
+    let (Ok(resource), Ok(message)) = (scim_json::parse(&bytes[..end]), scim_json::parse(&bytes[end..]))
+    else {
+        return;
+    };
+    let registry = SchemaRegistry::builtin();
+    for resource_type in &registry.resource_types {
+        request(resource_type, resource.clone(), &message);
+    }
+}
+
+/// A resource as a client creates it, and a message.
+pub(crate) fn request(resource_type: &ResourceType, resource: Value, message: &Value) {
+    let Ok(sent) = Document::for_create(resource_type, resource, Policy { lenient: true }) else {
+        return;
+    };
+    let mut document = sent.document;
+    if let Some(members) = sent.members.filter(|it| !it.is_empty()) {
+        document.0.insert("members".to_owned(), as_members(&members));
+    }
+    for lenient in [true, false] {
+        let policy = Policy { lenient };
+        if let Ok(operations) = Operation::parse_all(message.clone(), policy) {
+            patch(resource_type, &document, &operations, policy);
+        }
+    }
+}
+
+pub(crate) fn patch(
+    resource_type: &ResourceType,
+    document: &Document,
+    operations: &[Operation],
+    policy: Policy,
+) {
+    let before = Value::Object(document.0.clone()).to_string();
+    let outcome = apply(resource_type, document, operations, policy);
+    assert_eq!(Value::Object(document.0.clone()).to_string(), before);
+    let context = || format!("{operations:?} on {before}");
+    if let Err(error) = &outcome {
+        let text = error.to_string();
+        assert!(!text.is_empty() && !text.contains('\n'), "{text}");
+        assert!([400, 413].contains(&error.error.status), "{text}");
+    }
+    if let Ok(outcome) = &outcome {
+        let after = &outcome.document;
+        assert_eq!(after.check(resource_type), Ok(()), "{}", context());
+        assert!(policy.lenient || outcome.leniencies.is_empty(), "{}", context());
+        // The change is the whole difference, and leads there.
+        assert_eq!(
+            outcome.change,
+            Change::between(resource_type, document, after),
+            "{}",
+            context()
+        );
+        let replayed = outcome.change.replay(document);
+        assert!(
+            Change::between(resource_type, after, &replayed).is_empty(),
+            "{}",
+            context()
+        );
+        if outcome.change.is_empty() {
+            assert_eq!(after, document, "{}", context());
+        }
+        // What is stored reads back as what it was.
+        let text = after.to_stored_json(resource_type);
+        let mut stored = after.clone();
+        if resource_type.has_members() {
+            stored.0.shift_remove("members");
+        }
+        assert_eq!(Document::from_stored_json(&text), Ok(stored), "{}", context());
+        // RFC 7644 section 3.5.2.1: to add what is there is no change.
+        if let [
+            Operation {
+                op: Op::Add,
+                path: Some(path),
+                ..
+            },
+        ] = operations
+            && !path.contains('[')
+        {
+            let again = apply(resource_type, after, operations, policy);
+            assert!(again.is_ok_and(|it| it.change.is_empty()), "{}", context());
+        }
+    }
+    if resource_type.has_members() {
+        planned(resource_type, document, operations, policy);
+    }
+}
+
+/// The plan of a group's members leads where the whole list would.
+fn planned(resource_type: &ResourceType, document: &Document, operations: &[Operation], policy: Policy) {
+    let whole = apply(resource_type, document, operations, policy);
+    let context = || format!("{operations:?} on {document:?}");
+    let planned = match plan(resource_type, operations, policy) {
+        Ok(planned) => planned,
+        Err(error) => {
+            // What no store could carry out may be refused earlier, never something else.
+            let refused_later = match whole {
+                Err(_) => true,
+                Ok(whole) => {
+                    whole.change.members().is_err() || error.to_string().contains("names no resource")
+                }
+            };
+            assert!(refused_later, "{error}: {}", context());
+            return;
+        }
+    };
+    let steps = match planned.members {
+        MembersPlan::NeedsList => {
+            assert_eq!(planned.rest, operations);
+            return;
+        }
+        MembersPlan::Untouched => Vec::new(),
+        MembersPlan::Steps(steps) => steps,
+    };
+    let mut without_members = document.clone();
+    let members = without_members.0.shift_remove("members");
+    let rest = apply(resource_type, &without_members, &planned.rest, policy);
+    match (whole, rest) {
+        (Ok(whole), Ok(rest)) => {
+            assert!(!rest.document.0.contains_key("members"), "{}", context());
+            let mut expected = whole.document.clone();
+            let expected_members = ids(expected.0.shift_remove("members").as_ref());
+            assert_eq!(rest.document, expected, "{}", context());
+            let before = ids(members.as_ref());
+            assert_eq!(
+                sorted(carried_out(&steps, before.clone())),
+                sorted(expected_members.clone()),
+                "{}",
+                context()
+            );
+            // And so do the rows of the change that was computed from the list.
+            if let Ok(MembersChange::Steps(steps)) = whole.change.members() {
+                assert_eq!(
+                    sorted(carried_out(&steps, before)),
+                    sorted(expected_members),
+                    "{}",
+                    context()
+                );
+            }
+        }
+        (Err(_), Err(_)) => {}
+        (whole, rest) => panic!("{whole:?} but {rest:?}: {}", context()),
+    }
+}
+
+pub(crate) fn as_members(ids: &[Uuid]) -> Value {
+    ids.iter()
+        .map(|id| json!({"value": id.to_string(), "type": "User"}))
+        .collect()
+}
+
+fn ids(members: Option<&Value>) -> Vec<Uuid> {
+    let members = members.and_then(Value::as_array).into_iter().flatten();
+    members
+        .map(|it| {
+            it["value"]
+                .as_str()
+                .unwrap_or_default()
+                .parse()
+                .unwrap_or_default()
+        })
+        .collect()
+}
+
+fn sorted(mut ids: Vec<Uuid>) -> Vec<Uuid> {
+    ids.sort_unstable();
+    ids
+}
+
+fn carried_out(steps: &[MembersStep], mut members: Vec<Uuid>) -> Vec<Uuid> {
+    for step in steps {
+        let (removed, added): (Vec<Uuid>, &[Uuid]) = match step {
+            MembersStep::Add(ids) => (Vec::new(), ids),
+            MembersStep::Remove(ids) => (ids.clone(), &[]),
+            MembersStep::RemoveAll => (members.clone(), &[]),
+            MembersStep::ReplaceAll(ids) => (members.clone(), ids),
+        };
+        members.retain(|it| !removed.contains(it));
+        for id in added {
+            if !members.contains(id) {
+                members.push(*id);
+            }
+        }
+    }
+    members
+}
+
+/// A message of operations.
+pub(crate) fn message(operations: Vec<Value>) -> Value {
+    Value::Object(Map::from_iter([
+        (
+            "schemas".to_owned(),
+            json!(["urn:ietf:params:scim:api:messages:2.0:PatchOp"]),
+        ),
+        ("Operations".to_owned(), Value::Array(operations)),
+    ]))
+}

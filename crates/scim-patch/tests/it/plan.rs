@@ -1,0 +1,223 @@
+//! Which operations on members are row operations, and which need the list.
+
+use scim_model::store::MembersStep;
+use scim_model::{Policy, SchemaRegistry};
+use scim_patch::{Leniency, MembersPlan, Operation, PatchError, Plan, plan};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{LENIENT, STRICT, body};
+
+fn id(number: u8) -> Uuid {
+    Uuid::from_bytes([number; 16])
+}
+
+fn text(number: u8) -> String {
+    id(number).to_string()
+}
+
+fn planned(operations: &Value, policy: Policy) -> Result<Plan, PatchError> {
+    let registry = SchemaRegistry::builtin();
+    let operations = Operation::parse_all(body(operations), policy)?;
+    plan(registry.resource_type("Group").unwrap(), &operations, policy)
+}
+
+#[track_caller]
+fn steps(policy: Policy, operations: &Value, expected: &[MembersStep]) {
+    let plan = planned(operations, policy).unwrap();
+    assert_eq!(plan.members, MembersPlan::Steps(expected.to_vec()));
+    assert_eq!(plan.rest, []);
+}
+
+#[track_caller]
+fn both(operations: &Value, expected: &[MembersStep]) {
+    steps(STRICT, operations, expected);
+    steps(LENIENT, operations, expected);
+}
+
+#[test]
+fn members_named_by_their_ids_are_rows() {
+    let one = json!({"value": text(1), "display": "Babs"});
+    let two = json!([{"value": text(1)}, {"value": text(2)}, {"value": text(1)}]);
+    let by_id = format!("members[value eq \"{}\"]", id(1));
+    let by_ids = format!("members[value eq \"{}\" or value eq \"{}\"]", id(1), id(2));
+    both(
+        &json!([{"op": "add", "path": "members", "value": one}]),
+        &[MembersStep::Add(vec![id(1)])],
+    );
+    both(
+        &json!([{"op": "add", "path": "members", "value": two}]),
+        &[MembersStep::Add(vec![id(1), id(2)])],
+    );
+    both(
+        &json!([{"op": "add", "value": {"members": two}}]),
+        &[MembersStep::Add(vec![id(1), id(2)])],
+    );
+    both(
+        &json!([{"op": "remove", "path": by_id}]),
+        &[MembersStep::Remove(vec![id(1)])],
+    );
+    both(
+        &json!([{"op": "remove", "path": by_ids}]),
+        &[MembersStep::Remove(vec![id(1), id(2)])],
+    );
+    both(
+        &json!([{"op": "remove", "path": "members"}]),
+        &[MembersStep::RemoveAll],
+    );
+    both(
+        &json!([{"op": "replace", "path": "members", "value": two}]),
+        &[MembersStep::ReplaceAll(vec![id(1), id(2)])],
+    );
+    both(
+        &json!([{"op": "replace", "path": "members", "value": []}]),
+        &[MembersStep::RemoveAll],
+    );
+    both(
+        &json!([{"op": "replace", "path": "members", "value": null}]),
+        &[MembersStep::RemoveAll],
+    );
+}
+
+#[test]
+fn what_remains_of_several_operations() {
+    let add = |number| json!({"op": "add", "path": "members", "value": [{"value": text(number)}]});
+    let remove = |number| json!({"op": "remove", "path": format!("members[value eq \"{}\"]", id(number))});
+    let replace =
+        json!({"op": "replace", "path": "members", "value": [{"value": text(7)}, {"value": text(8)}]});
+    both(&json!([add(1), add(2)]), &[MembersStep::Add(vec![id(1), id(2)])]);
+    both(
+        &json!([add(1), remove(2), add(3)]),
+        &[
+            MembersStep::Remove(vec![id(2)]),
+            MembersStep::Add(vec![id(1), id(3)]),
+        ],
+    );
+    // Added and removed again: only not there; removed and added again: only there.
+    both(&json!([add(1), remove(1)]), &[MembersStep::Remove(vec![id(1)])]);
+    both(&json!([remove(1), add(1)]), &[MembersStep::Add(vec![id(1)])]);
+    both(
+        &json!([add(1), replace, remove(7), add(9)]),
+        &[MembersStep::ReplaceAll(vec![id(8), id(9)])],
+    );
+    both(
+        &json!([{"op": "remove", "path": "members"}, add(1)]),
+        &[MembersStep::ReplaceAll(vec![id(1)])],
+    );
+    both(
+        &json!([replace, {"op": "remove", "path": "members"}]),
+        &[MembersStep::RemoveAll],
+    );
+}
+
+#[test]
+fn the_rest_is_for_the_document() {
+    let operations = json!([
+        {"op": "replace", "path": "displayName", "value": "New"},
+        {"op": "replace", "value": {"members": [{"value": text(1)}], "externalId": "x"}},
+    ]);
+    let plan = planned(&operations, STRICT).unwrap();
+    assert_eq!(
+        plan.members,
+        MembersPlan::Steps(vec![MembersStep::ReplaceAll(vec![id(1)])])
+    );
+    assert_eq!(plan.rest.len(), 2);
+    assert_eq!(plan.rest[1].value, Some(json!({"externalId": "x"})));
+    assert_eq!(plan.rest[1].number, 2);
+    let plan = planned(&json!([{"op": "replace", "value": {"displayName": "N"}}]), STRICT).unwrap();
+    assert_eq!((plan.members, plan.rest.len()), (MembersPlan::Untouched, 1));
+    // To add nobody is nothing.
+    let plan = planned(&json!([{"op": "add", "path": "members", "value": []}]), STRICT).unwrap();
+    assert_eq!((plan.members, plan.rest.len()), (MembersPlan::Untouched, 0));
+}
+
+#[test]
+fn what_depends_on_the_members_needs_the_list() {
+    let by_id = format!("members[value eq \"{}\"]", id(1));
+    for path in [
+        "members[type eq \"Group\"]".to_owned(),
+        "members[value pr]".to_owned(),
+        "members[not (value eq \"x\")]".to_owned(),
+        format!("members[value eq \"{}\" and type eq \"User\"]", id(1)),
+        format!("members[value sw \"{}\"]", id(1)),
+        format!("{by_id}.type"),
+        "members.type".to_owned(),
+    ] {
+        let operations = json!([{"op": "add", "path": "members", "value": {"value": text(2)}}, {"op": "remove", "path": path}]);
+        let plan = planned(&operations, LENIENT).unwrap();
+        assert_eq!(plan.members, MembersPlan::NeedsList, "{path}");
+        assert_eq!(plan.rest.len(), 2, "{path}");
+    }
+    for policy in [STRICT, LENIENT] {
+        let replace = json!([{"op": "replace", "path": by_id, "value": {"value": text(2)}}]);
+        assert_eq!(planned(&replace, policy).unwrap().members, MembersPlan::NeedsList);
+    }
+    let listed = json!([{"op": "remove", "path": "members", "value": [{"type": "Group"}]}]);
+    assert_eq!(planned(&listed, LENIENT).unwrap().members, MembersPlan::NeedsList);
+}
+
+#[test]
+fn tolerances_are_counted_here_too() {
+    let remove = json!([{"op": "Remove", "path": "members", "value": [{"$ref": null, "value": text(1)}]}]);
+    let plan = planned(&remove, LENIENT).unwrap();
+    assert_eq!(
+        plan.members,
+        MembersPlan::Steps(vec![MembersStep::Remove(vec![id(1)])])
+    );
+    assert_eq!(plan.leniencies, [Leniency::RemoveByValue]);
+    assert!(planned(&remove, STRICT).is_err());
+    let by_filter = json!([{"op": "add", "path": format!("members[value eq \"{}\"]", id(1)), "value": {}}]);
+    let plan = planned(&by_filter, LENIENT).unwrap();
+    assert_eq!(
+        plan.members,
+        MembersPlan::Steps(vec![MembersStep::Add(vec![id(1)])])
+    );
+    assert_eq!(plan.leniencies, [Leniency::CreatedFromFilter]);
+}
+
+#[test]
+fn members_that_no_resource_can_be() {
+    for value in [
+        json!([{"display": "x"}]),
+        json!([{"value": "nobody"}]),
+        json!([5]),
+        json!([{"value": ""}]),
+    ] {
+        let error = planned(
+            &json!([{"op": "add", "path": "members", "value": value}]),
+            LENIENT,
+        )
+        .unwrap_err();
+        assert_eq!(error.error.scim_type.unwrap().as_str(), "invalidValue", "{error}");
+        assert_eq!(error.operation, Some(1));
+    }
+    // Nobody is removed by a name that nobody has.
+    for operation in [
+        json!({"op": "remove", "path": "members[value eq \"nobody\"]"}),
+        json!({"op": "remove", "path": "members", "value": ["nobody"]}),
+        json!({"op": "remove", "path": "members", "value": []}),
+    ] {
+        assert_eq!(
+            planned(&json!([operation]), LENIENT).unwrap().members,
+            MembersPlan::Untouched
+        );
+    }
+}
+
+#[test]
+fn types_that_were_named_are_for_the_store_to_check() {
+    let operations = json!([{"op": "add", "path": "members", "value": [{"value": text(1), "type": "Group"}, {"value": text(2)}]}]);
+    assert_eq!(
+        planned(&operations, STRICT).unwrap().member_types,
+        [(id(1), "Group".to_owned())]
+    );
+}
+
+#[test]
+fn a_user_has_no_members_to_plan() {
+    let registry = SchemaRegistry::builtin();
+    let operations =
+        Operation::parse_all(body(&json!([{"op": "remove", "path": "members"}])), STRICT).unwrap();
+    let plan = plan(registry.resource_type("User").unwrap(), &operations, STRICT).unwrap();
+    assert_eq!((plan.members, plan.rest), (MembersPlan::Untouched, operations));
+}

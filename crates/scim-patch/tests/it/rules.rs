@@ -1,0 +1,636 @@
+//! RFC 7644 sections 3.5.2 to 3.5.2.3, rule by rule.
+
+use scim_model::Policy;
+use serde_json::{Value, json};
+
+use crate::{LENIENT, STRICT, patch, registry};
+
+const BADGE: &str = "urn:example:params:scim:schemas:extension:badge:2.0:User";
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+fn user() -> Value {
+    json!({
+        "userName": "bjensen",
+        "name": {"givenName": "Barbara", "familyName": "Jensen"},
+        "active": true,
+        "emails": [
+            {"value": "b@example.com", "type": "work", "primary": true},
+            {"value": "b@jensen.org", "type": "home"},
+        ],
+        ENTERPRISE: {"department": "Tours"},
+        BADGE: {
+            "level": 3, "code": "AbC", "tags": ["red", "blue"], "serial": "S-1", "issuer": "HQ",
+            "vehicle": {"plate": "XY-1", "seats": 4, "vin": "V1"},
+        },
+    })
+}
+
+/// The attributes that differ afterwards, `null` where one is gone.
+#[track_caller]
+fn changes(policy: Policy, operations: &Value, expected: &Value) {
+    let registry = registry();
+    let user_type = registry.resource_type("User").unwrap();
+    let before = user();
+    let outcome = patch(user_type, &before, operations, policy).unwrap();
+    let mut after = before;
+    for (name, value) in expected.as_object().unwrap() {
+        match value {
+            Value::Null => drop(after.as_object_mut().unwrap().shift_remove(name)),
+            value => after[name] = value.clone(),
+        }
+    }
+    assert_eq!(Value::Object(outcome.document.0), after);
+    assert_eq!(
+        outcome.change.is_empty(),
+        expected.as_object().unwrap().is_empty()
+    );
+}
+
+#[track_caller]
+fn both(operations: &Value, expected: &Value) {
+    changes(STRICT, operations, expected);
+    changes(LENIENT, operations, expected);
+}
+
+/// Keyword and message under a strict policy.
+#[track_caller]
+fn refused(policy: Policy, operations: &Value, keyword: &str, message: &str) {
+    let registry = registry();
+    let user_type = registry.resource_type("User").unwrap();
+    let error = patch(user_type, &user(), operations, policy).unwrap_err();
+    assert_eq!(error.error.scim_type.unwrap().as_str(), keyword, "{error}");
+    assert_eq!(error.to_string(), message);
+}
+
+fn badge(name: &str) -> String {
+    format!("{BADGE}:{name}")
+}
+
+#[test]
+fn operations_see_what_those_before_did() {
+    both(
+        &json!([
+            {"op": "add", "path": "title", "value": "A"},
+            {"op": "replace", "path": "title", "value": "B"},
+            {"op": "remove", "path": "emails"},
+            {"op": "add", "path": "emails", "value": [{"value": "n@example.com"}]},
+            {"op": "replace", "path": "emails[value eq \"n@example.com\"].type", "value": "work"},
+        ]),
+        &json!({"title": "B", "emails": [{"value": "n@example.com", "type": "work"}]}),
+    );
+}
+
+#[test]
+fn add_keeps_what_is_there() {
+    let add = |path: &str, value: Value| json!([{"op": "add", "path": path, "value": value}]);
+    both(
+        &add("name", json!({"middleName": "J"})),
+        &json!({
+            "name": {"givenName": "Barbara", "familyName": "Jensen", "middleName": "J"},
+        }),
+    );
+    both(
+        &add(
+            "emails",
+            json!({"value": "n@example.com", "type": "other", "primary": true}),
+        ),
+        &json!({
+            "emails": [
+                {"value": "b@example.com", "type": "work", "primary": false},
+                {"value": "b@jensen.org", "type": "home"},
+                {"value": "n@example.com", "type": "other", "primary": true},
+            ],
+        }),
+    );
+    // The same value again, with something new to say.
+    both(
+        &add(
+            "emails",
+            json!([{"type": "home", "value": "b@jensen.org", "display": "Babs"}]),
+        ),
+        &json!({
+            "emails": [
+                {"value": "b@example.com", "type": "work", "primary": true},
+                {"value": "b@jensen.org", "type": "home", "display": "Babs"},
+            ],
+        }),
+    );
+    both(
+        &add("emails", json!([{"type": "home", "value": "b@jensen.org"}])),
+        &json!({}),
+    );
+    both(&add("title", json!("T")), &json!({"title": "T"}));
+    both(
+        &add(&format!("{ENTERPRISE}:costCenter"), json!("7")),
+        &json!({
+            ENTERPRISE: {"department": "Tours", "costCenter": "7"},
+        }),
+    );
+}
+
+#[test]
+fn replace_of_many_values_leaves_none_of_the_old() {
+    let replace = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
+    both(
+        &replace("emails", json!([{"value": "n@example.com"}])),
+        &json!({"emails": [{"value": "n@example.com"}]}),
+    );
+    both(&replace("emails", json!([])), &json!({"emails": null}));
+    both(&replace("emails", Value::Null), &json!({"emails": null}));
+    // Another order is no change (RFC 7643 section 2.4).
+    both(
+        &replace(
+            "emails",
+            json!([
+                {"value": "b@jensen.org", "type": "home"},
+                {"primary": true, "value": "b@example.com", "type": "work"},
+            ]),
+        ),
+        &json!({}),
+    );
+    both(
+        &replace("name", json!({"givenName": "Barb", "familyName": null})),
+        &json!({"name": {"givenName": "Barb"}}),
+    );
+    // What does not exist is added.
+    both(
+        &replace("addresses.country", json!("US")),
+        &json!({"addresses": [{"country": "US"}]}),
+    );
+}
+
+#[test]
+fn a_filter_selects_the_values_that_are_written() {
+    let replace = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
+    both(
+        &replace("emails[type eq \"home\"].primary", json!(true)),
+        &json!({
+            "emails": [
+                {"value": "b@example.com", "type": "work", "primary": false},
+                {"value": "b@jensen.org", "type": "home", "primary": true},
+            ],
+        }),
+    );
+    both(
+        &replace("emails[value co \"@\"].display", json!("x")),
+        &json!({
+            "emails": [
+                {"value": "b@example.com", "display": "x", "type": "work", "primary": true},
+                {"value": "b@jensen.org", "display": "x", "type": "home"},
+            ],
+        }),
+    );
+    // The record that was selected keeps what is not named (A-41).
+    both(
+        &replace("emails[type eq \"home\"]", json!({"value": "n@jensen.org"})),
+        &json!({
+            "emails": [
+                {"value": "b@example.com", "type": "work", "primary": true},
+                {"value": "n@jensen.org", "type": "home"},
+            ],
+        }),
+    );
+    both(
+        &replace(&badge("tags[value eq \"blue\"]"), json!("green")),
+        &json!({
+            BADGE: {
+                "level": 3, "code": "AbC", "tags": ["red", "green"], "serial": "S-1", "issuer": "HQ",
+                "vehicle": {"plate": "XY-1", "seats": 4, "vin": "V1"},
+            },
+        }),
+    );
+    both(
+        &replace("name[familyName eq \"Jensen\"].givenName", json!("Barb")),
+        &json!({
+            "name": {"givenName": "Barb", "familyName": "Jensen"},
+        }),
+    );
+}
+
+#[test]
+fn a_filter_that_matches_nothing() {
+    let path = r#"emails[type eq "fax"].value"#;
+    let write = |op: &str| json!([{"op": op, "path": path, "value": "f@example.com"}]);
+    for op in ["add", "replace"] {
+        refused(
+            STRICT,
+            &write(op),
+            "noTarget",
+            r#"operation 1: path "emails[type eq \"fax\"].value" matches nothing"#,
+        );
+        changes(
+            LENIENT,
+            &write(op),
+            &json!({
+                "emails": [
+                    {"value": "b@example.com", "type": "work", "primary": true},
+                    {"value": "b@jensen.org", "type": "home"},
+                    {"value": "f@example.com", "type": "fax"},
+                ],
+            }),
+        );
+    }
+    // A value cannot be made of anything but equalities.
+    for path in [
+        "emails[type sw \"fax\"].value",
+        "emails[type eq \"fax\" or type eq \"x\"].value",
+        "emails[not (type pr)].value",
+        "emails[type eq \"x\" and type eq \"y\"].value",
+    ] {
+        let operations = json!([{"op": "add", "path": path, "value": "f"}]);
+        refused(
+            LENIENT,
+            &operations,
+            "noTarget",
+            &format!("operation 1: path {path:?} matches nothing"),
+        );
+    }
+    both(&json!([{"op": "remove", "path": path}]), &json!({}));
+}
+
+#[test]
+fn remove_takes_away_what_the_path_names() {
+    let remove = |path: &str| json!([{"op": "remove", "path": path}]);
+    both(&remove("emails"), &json!({"emails": null}));
+    both(
+        &remove("emails[type eq \"work\"]"),
+        &json!({"emails": [{"value": "b@jensen.org", "type": "home"}]}),
+    );
+    both(&remove("emails[value pr]"), &json!({"emails": null}));
+    both(
+        &remove("emails[type eq \"work\"].primary"),
+        &json!({
+            "emails": [{"value": "b@example.com", "type": "work"}, {"value": "b@jensen.org", "type": "home"}],
+        }),
+    );
+    both(
+        &remove("emails.type"),
+        &json!({
+            "emails": [{"value": "b@example.com", "primary": true}, {"value": "b@jensen.org"}],
+        }),
+    );
+    both(
+        &remove("name.givenName"),
+        &json!({"name": {"familyName": "Jensen"}}),
+    );
+    both(&remove("name"), &json!({"name": null}));
+    both(&remove("title"), &json!({}));
+    both(&remove("active"), &json!({"active": null}));
+    both(
+        &remove(&format!("{ENTERPRISE}:department")),
+        &json!({ENTERPRISE: null}),
+    );
+    both(&remove(ENTERPRISE), &json!({ENTERPRISE: null}));
+}
+
+#[test]
+fn remove_with_a_list_removes_what_it_lists() {
+    let remove = |value: Value| json!([{"op": "remove", "path": "emails", "value": value}]);
+    let home = json!({"emails": [{"value": "b@jensen.org", "type": "home"}]});
+    changes(LENIENT, &remove(json!([{"value": "B@example.com"}])), &home);
+    changes(
+        LENIENT,
+        &remove(json!({"value": "b@example.com", "type": "work"})),
+        &home,
+    );
+    changes(
+        LENIENT,
+        &remove(json!([{"type": "work", "display": null}])),
+        &home,
+    );
+    changes(LENIENT, &remove(json!({"emails": [{"primary": true}]})), &home);
+    changes(LENIENT, &remove(json!("b@example.com")), &home);
+    for nothing in [
+        json!([]),
+        json!([{}]),
+        json!([null]),
+        json!([{"value": "b@example.com", "type": "home"}]),
+        json!(5),
+    ] {
+        changes(LENIENT, &remove(nothing), &json!({}));
+    }
+    refused(
+        STRICT,
+        &remove(json!([{"value": "b@example.com"}])),
+        "invalidValue",
+        "operation 1: a remove of `emails` has no `value`: name the values in the path's filter",
+    );
+}
+
+#[test]
+fn without_path_the_value_names_the_attributes() {
+    let operations = |op: &str| {
+        json!([{"op": op, "value": {
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+            "NickName": "Babs",
+            ENTERPRISE: {"costCenter": "7"},
+            format!("{ENTERPRISE}:division"): "D",
+            "emails": [{"value": "n@example.com"}],
+        }}])
+    };
+    let enterprise = json!({"costCenter": "7", "division": "D", "department": "Tours"});
+    let mut emails = user()["emails"].as_array().unwrap().clone();
+    emails.push(json!({"value": "n@example.com"}));
+    both(
+        &operations("add"),
+        &json!({"nickName": "Babs", ENTERPRISE: enterprise, "emails": emails}),
+    );
+    both(
+        &operations("replace"),
+        &json!({
+            "nickName": "Babs", ENTERPRISE: enterprise, "emails": [{"value": "n@example.com"}],
+        }),
+    );
+}
+
+#[test]
+fn what_clients_cannot_write() {
+    let replace = |path: &str, value: Value| {
+        json!([
+            {"op": "replace", "path": "title", "value": "T"},
+            {"op": "replace", "path": path, "value": value},
+        ])
+    };
+    for policy in [STRICT, LENIENT] {
+        let mutability = |path: &str, value: Value, message: &str| {
+            refused(
+                policy,
+                &replace(path, value),
+                "mutability",
+                &format!("operation 2: {message}"),
+            );
+        };
+        mutability("id", json!("x"), "`id` is readOnly");
+        mutability(
+            "meta.created",
+            json!("2020-01-01T00:00:00Z"),
+            "`meta.created` is readOnly",
+        );
+        mutability("groups", json!([]), "`groups` is readOnly");
+        mutability(
+            &badge("issuer"),
+            json!("x"),
+            &format!("`{}` is readOnly", badge("issuer")),
+        );
+        mutability(
+            &badge("serial"),
+            json!("S-2"),
+            &format!("`{}` is immutable and has a value", badge("serial")),
+        );
+        mutability(
+            &badge("vehicle.vin"),
+            json!("V2"),
+            &format!("`{}` is immutable and has a value", badge("vehicle.vin")),
+        );
+        for path in ["id", "userName", "groups", "schemas"] {
+            let what = if path == "id" || path == "groups" {
+                "is readOnly"
+            } else {
+                "is required and cannot be removed"
+            };
+            refused(
+                policy,
+                &json!([{"op": "remove", "path": path}]),
+                "mutability",
+                &format!("operation 1: `{path}` {what}"),
+            );
+        }
+        refused(
+            policy,
+            &json!([{"op": "remove", "path": badge("vehicle.plate")}]),
+            "mutability",
+            &format!(
+                "operation 1: `{}` is required and cannot be removed",
+                badge("vehicle.plate")
+            ),
+        );
+        // An extension with an immutable value stays.
+        refused(
+            policy,
+            &json!([{"op": "remove", "path": BADGE}]),
+            "mutability",
+            &format!("operation 1: `{}` is immutable and has a value", badge("serial")),
+        );
+    }
+    both(
+        &json!([{"op": "replace", "path": badge("serial"), "value": "S-1"}]),
+        &json!({}),
+    );
+    // Without path what is stored may be repeated, the rest is left out or refused (A-13).
+    both(
+        &json!([{"op": "replace", "value": {badge("issuer"): "HQ"}}]),
+        &json!({}),
+    );
+    let other = json!([{"op": "replace", "value": {badge("issuer"): "X", "id": "x", "title": "T"}}]);
+    changes(LENIENT, &other, &json!({"title": "T"}));
+    refused(
+        STRICT,
+        &other,
+        "mutability",
+        &format!("operation 1: `{}` is readOnly", badge("issuer")),
+    );
+}
+
+#[test]
+fn required_attributes_keep_a_value() {
+    for value in [json!(null), json!("")] {
+        for op in ["add", "replace"] {
+            refused(
+                LENIENT,
+                &json!([{"op": op, "path": "userName", "value": value}]),
+                "invalidValue",
+                "operation 1: `userName` is required and must have a value",
+            );
+        }
+    }
+    // What is missing in the end is the fault of the operation that wrote it.
+    refused(
+        STRICT,
+        &json!([
+            {"op": "remove", "path": badge("vehicle")},
+            {"op": "add", "path": badge("vehicle.seats"), "value": 2},
+            {"op": "replace", "path": "title", "value": "T"},
+        ]),
+        "invalidValue",
+        &format!(
+            "operation 2: `{}` is required and must not be empty",
+            badge("vehicle.plate")
+        ),
+    );
+}
+
+#[test]
+fn paths_that_name_nothing() {
+    let replace = |path: &str| json!([{"op": "replace", "path": path, "value": "x"}]);
+    for policy in [STRICT, LENIENT] {
+        for path in [
+            "nope",
+            "name.nope",
+            "employeeNumber",
+            "urn:example:no:2.0:User:x",
+            "emails[type eq \"work\"].nope",
+        ] {
+            let registry = registry();
+            let error = patch(
+                registry.resource_type("User").unwrap(),
+                &user(),
+                &replace(path),
+                policy,
+            )
+            .unwrap_err();
+            assert_eq!(error.error.scim_type.unwrap().as_str(), "invalidPath", "{path}");
+            assert_eq!((error.operation, error.path.as_deref()), (Some(1), Some(path)));
+        }
+        for path in [
+            "emails[nope eq \"x\"]",
+            "emails[type xx \"w\"]",
+            "emails[primary gt true]",
+            "title[value eq \"x\"]",
+        ] {
+            let registry = registry();
+            let error = patch(
+                registry.resource_type("User").unwrap(),
+                &user(),
+                &replace(path),
+                policy,
+            )
+            .unwrap_err();
+            assert_eq!(error.error.scim_type.unwrap().as_str(), "invalidFilter", "{path}");
+        }
+        for path in [
+            "",
+            " ",
+            "emails[",
+            "emails[0]",
+            "/emails/0",
+            "a b",
+            "emails[type eq \"work\"",
+            "emails[]",
+        ] {
+            let registry = registry();
+            let error = patch(
+                registry.resource_type("User").unwrap(),
+                &user(),
+                &replace(path),
+                policy,
+            )
+            .unwrap_err();
+            let keyword = error.error.scim_type.unwrap().as_str();
+            assert!(["invalidPath", "invalidFilter"].contains(&keyword), "{path}");
+        }
+        refused(
+            policy,
+            &json!([{"op": "remove"}]),
+            "noTarget",
+            "operation 1: a remove needs a `path` that says what to remove",
+        );
+    }
+}
+
+#[test]
+fn two_primaries_in_one_operation() {
+    let message = "operation 1: `emails.primary` must be true for one value at most";
+    let two = json!([{"value": "1", "primary": true}, {"value": "2", "primary": true}]);
+    for operation in [
+        json!({"op": "add", "path": "emails", "value": two}),
+        json!({"op": "replace", "path": "emails", "value": two}),
+        json!({"op": "replace", "path": "emails[value pr].primary", "value": true}),
+    ] {
+        refused(LENIENT, &json!([operation]), "invalidValue", message);
+    }
+}
+
+#[test]
+fn schemas_follow_the_data() {
+    let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+    both(
+        &json!([{"op": "add", "path": "schemas", "value": [ENTERPRISE]}]),
+        &json!({}),
+    );
+    refused(
+        LENIENT,
+        &json!([{"op": "add", "path": "schemas", "value": ["urn:x:y"]}]),
+        "invalidValue",
+        "operation 1: `schemas`: \"urn:x:y\" is no schema of this resource type",
+    );
+    both(
+        &json!([{"op": "replace", "path": "schemas", "value": [core, BADGE]}]),
+        &json!({ENTERPRISE: null}),
+    );
+    both(
+        &json!([{"op": "remove", "path": format!("schemas[value eq \"{ENTERPRISE}\"]")}]),
+        &json!({ENTERPRISE: null}),
+    );
+    refused(
+        STRICT,
+        &json!([{"op": "replace", "path": "schemas", "value": [BADGE]}]),
+        "mutability",
+        &format!("operation 1: `schemas` must name `{core}`"),
+    );
+}
+
+#[test]
+fn secrets_are_checked_and_forgotten() {
+    both(
+        &json!([{"op": "replace", "path": "password", "value": "geheim"}]),
+        &json!({}),
+    );
+    both(&json!([{"op": "remove", "path": "password"}]), &json!({}));
+    refused(
+        STRICT,
+        &json!([{"op": "add", "path": "password", "value": 5}]),
+        "invalidValue",
+        "operation 1: `password` must be a string, not a number",
+    );
+}
+
+#[test]
+fn values_come_in_canonical_form() {
+    changes(
+        LENIENT,
+        &json!([{"op": "replace", "path": "active", "value": "FALSE"}]),
+        &json!({"active": false}),
+    );
+    for (path, value) in [
+        ("active", json!("maybe")),
+        ("title", json!(5)),
+        ("title", json!(["a", "b"])),
+        ("emails", json!([5])),
+        ("name", json!("x")),
+        ("name", json!([1])),
+    ] {
+        let registry = registry();
+        let operations = json!([{"op": "replace", "path": path, "value": value}]);
+        let error = patch(
+            registry.resource_type("User").unwrap(),
+            &user(),
+            &operations,
+            LENIENT,
+        )
+        .unwrap_err();
+        assert_eq!(error.error.scim_type.unwrap().as_str(), "invalidValue", "{error}");
+    }
+    refused(
+        STRICT,
+        &json!([{"op": "replace", "path": badge("level"), "value": "7"}]),
+        "invalidValue",
+        &format!(
+            "operation 1: `{}` must be an integer, not a string",
+            badge("level")
+        ),
+    );
+}
+
+#[test]
+fn long_paths_are_cut_in_messages() {
+    let registry = registry();
+    let operations = json!([{"op": "replace", "path": "x".repeat(5000), "value": 1}]);
+    let error = patch(
+        registry.resource_type("User").unwrap(),
+        &user(),
+        &operations,
+        STRICT,
+    )
+    .unwrap_err();
+    assert!(error.to_string().len() < 400, "{error}");
+}
