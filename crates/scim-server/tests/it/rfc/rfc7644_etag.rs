@@ -169,6 +169,20 @@ fn if_none_match_guards_changes() {
         client
             .send("PUT", &path, &[("If-None-Match", known)], Some(body.as_bytes()))
             .expect_error(412, "");
+        let patch =
+            json!({"schemas": [PATCH_OP], "Operations": [{"op": "add", "path": "title", "value": "t"}]});
+        let patch = patch.to_string();
+        client
+            .send(
+                "PATCH",
+                &path,
+                &[("If-None-Match", known)],
+                Some(patch.as_bytes()),
+            )
+            .expect_error(412, "");
+        client
+            .send("DELETE", &path, &[("If-None-Match", known)], None)
+            .expect_error(412, "");
     }
     assert_eq!(client.now(&path)["userName"], "a");
 }
