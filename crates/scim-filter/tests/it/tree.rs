@@ -69,6 +69,10 @@ fn bare_words_are_strings_only_when_asked_for() {
         bare_words: true,
         ..Options::default()
     };
+    for json in ["{}", r#"{"a":1}"#, "[]", "true}"] {
+        let text = format!("userName eq {json}");
+        assert!(Filter::parse_with(&text, &options).is_err(), "{text}");
+    }
     let parsed = Filter::parse_with(
         "userName Eq user2@example.com and id eq 2819c223 and a eq 1",
         &options,
