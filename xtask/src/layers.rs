@@ -54,6 +54,7 @@ const OWNED: &[(&str, &str)] = &[
     ("libsqlite3-sys", "scim-storage-diesel"),
     ("pq-sys", "scim-storage-diesel"),
     ("actix-web", "scim-server"),
+    ("argon2", "scim-server"),
     ("clap", "scim-server"),
 ];
 

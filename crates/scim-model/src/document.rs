@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::error::{ScimError, ScimType};
 use crate::json;
 use crate::schema::{Attribute, AttributePath, Mutability, ResourceType, Returned, Schema};
+use crate::secret::{ClearText, SentSecrets};
 use crate::validate::{Place, canonical_value, check_unknown, invalid, member_id, wrong_type};
 
 /// What a client may change of a resource, in canonical form: names spelled as in the schema, no
@@ -41,8 +42,9 @@ pub struct Sent {
     /// The `type` of those members for which the client named one. One that contradicts the member
     /// is an error, which needs the store to tell.
     pub member_types: Vec<(Uuid, String)>,
-    /// Whether a password, or another secret, was sent. It is valid, and not in the document.
-    pub password_sent: bool,
+    /// The password, and other secrets: valid, and not in the document. What a replacement
+    /// does not speak of stays.
+    pub secrets: SentSecrets,
     /// The attributes with `returned` = `request` that the client sent: they are part of the answer
     /// ([`crate::Projection::with_sent`]).
     pub requested: Vec<AttributePath>,
@@ -57,7 +59,7 @@ impl Document {
     /// does not fit its attribute or is missing; the detail names the attribute by its full path.
     pub fn for_create(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
         let sent = read(resource_type, body, policy)?;
-        check_secrets(resource_type, &sent)?;
+        check_secrets(resource_type, &sent, true)?;
         sent.document.check(resource_type)?;
         Ok(sent)
     }
@@ -93,6 +95,7 @@ impl Document {
         if resource_type.has_members() {
             sent.members.get_or_insert_default();
         }
+        check_secrets(resource_type, &sent, false)?;
         sent.document.check(resource_type)?;
         Ok(sent)
     }
@@ -202,7 +205,7 @@ fn read(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sen
         document: Document::default(),
         members: None,
         member_types: Vec::new(),
-        password_sent: false,
+        secrets: SentSecrets::new(),
         requested: Vec::new(),
     };
     let mut core = Found::default();
@@ -299,13 +302,14 @@ impl Found {
         if attribute.mutability == Mutability::ReadOnly {
             return Ok(());
         }
-        let Some(value) = canonical_value(attribute, &place, value, policy)? else {
-            return Ok(());
-        };
+        let value = canonical_value(attribute, &place, value, policy)?;
         if attribute.is_secret() {
-            sent.password_sent = true;
+            sent.secrets.insert(place.to_string(), clear_text(value));
             return Ok(());
         }
+        let Some(value) = value else {
+            return Ok(());
+        };
         note_requested(&mut sent.requested, place.extension, attribute, &value);
         self.0.push((index, attribute.name.clone(), value));
         Ok(())
@@ -430,15 +434,37 @@ fn take_members(sent: &mut Sent) -> Result<(), ScimError> {
     Ok(())
 }
 
-/// A required secret cannot be asked for later: it is not kept.
-fn check_secrets(resource_type: &ResourceType, sent: &Sent) -> Result<(), ScimError> {
-    let mut attributes = resource_type.schema.attributes.iter();
-    match attributes.find(|it| it.required && it.is_secret()) {
-        Some(missing) if !sent.password_sent => {
-            Err(invalid(&missing.name, "is required and must not be empty"))
-        }
-        _ => Ok(()),
+/// The value of a secret attribute, which is a string, on its way to a hash.
+fn clear_text(value: Option<Value>) -> Option<ClearText> {
+    match value {
+        Some(Value::String(text)) => Some(ClearText::new(text)),
+        _ => None,
     }
+}
+
+/// A required secret is asked for here, once: it is in no document that could be checked later.
+fn check_secrets(resource_type: &ResourceType, sent: &Sent, is_new: bool) -> Result<(), ScimError> {
+    for (extension, schema) in resource_type.parts() {
+        let asked = is_new && extension.is_none_or(|urn| sent.document.0.contains_key(&**urn));
+        let required = schema
+            .attributes
+            .iter()
+            .filter(|it| it.required && it.is_secret());
+        for attribute in required {
+            let place = Place {
+                extension: extension.map(|it| &**it),
+                attribute: &attribute.name,
+            };
+            let is_missing = match sent.secrets.get(&place.to_string()) {
+                Some(value) => value.as_ref().is_none_or(ClearText::is_empty),
+                None => asked,
+            };
+            if is_missing {
+                return Err(invalid(&place, "is required and must not be empty"));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn with_default(resource_type: &ResourceType) -> impl Iterator<Item = &Arc<Attribute>> {

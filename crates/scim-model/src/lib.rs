@@ -14,6 +14,7 @@ pub mod project;
 pub mod representation;
 pub mod schema;
 pub mod schema_load;
+pub mod secret;
 pub mod store;
 pub mod validate;
 
@@ -25,4 +26,5 @@ pub use project::Projection;
 pub use representation::{Presenter, Representation, represent};
 pub use schema::{Attribute, AttributePath, AttributeType, ResourceType, Schema, SchemaRegistry};
 pub use schema_load::SchemaError;
+pub use secret::{ClearText, SecretHash, SecretHashes, SentSecrets};
 pub use validate::{canonical_element, canonical_value};

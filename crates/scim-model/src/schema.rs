@@ -66,7 +66,7 @@ pub struct Attribute {
     /// Whether stores keep an index for filters and sorting on it. Ours, not the RFC's: it is read
     /// from an operator's schema document and not published.
     pub indexed: bool,
-    /// Whether values are dropped instead of stored. Ours, not published.
+    /// Whether values are in no document: they are hashed or dropped. Ours, not published.
     pub secret: bool,
     /// What a boolean counts as in filters and sorting while it is unassigned: true for `active`
     /// . Answers show what clients have set, and nothing else. A replacement that leaves the
@@ -82,8 +82,8 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    /// Whether it is a secret, as `password` is: validated and then dropped, so that no clear text
-    /// is ever stored.
+    /// Whether it is a secret, as `password` is: validated and kept out of the document, so that no
+    /// clear text is ever stored.
     pub fn is_secret(&self) -> bool {
         self.secret
     }

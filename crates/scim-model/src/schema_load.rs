@@ -14,7 +14,8 @@
 //! * Characteristics left out have the defaults of RFC 7643 section 2.2. `"indexed": true` on an
 //!   attribute asks the store for an index; it is not published.
 //! * A `writeOnly` attribute is stored and never returned, filtered or sorted by. With
-//!   `"secret": true` its values are dropped instead of stored, as `password`'s are.
+//!   `"secret": true`, which takes a single string, it is treated as `password`: its values are
+//!   hashed or dropped, and never stored as they are.
 //! * `schemas`, `id`, `externalId` and `meta` are what RFC 7643 section 3.1 says: a core schema that
 //!   lists them changes nothing, an extension that lists them is refused.
 //!
@@ -349,12 +350,14 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
         ));
     }
     let secret = flag(file, &path, document, "secret")?;
-    if secret && mutability != Mutability::WriteOnly {
-        return Err(wrong_attribute(
-            file,
-            &path,
-            "only a `writeOnly` attribute can be `secret`",
-        ));
+    // What else there may be would be stored with the document around it.
+    let can_be_secret = type_ == AttributeType::String
+        && mutability == Mutability::WriteOnly
+        && !multi_valued
+        && parent.is_empty();
+    if secret && !can_be_secret {
+        let reason = "only a single `writeOnly` string that is no sub-attribute can be `secret`";
+        return Err(wrong_attribute(file, &path, reason));
     }
     let sub_attributes = match member(document, "subAttributes") {
         None | Some(Value::Null) => Vec::new(),

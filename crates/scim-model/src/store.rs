@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::condition::Condition;
 use crate::document::Document;
 use crate::schema::{AttributePath, ResourceType};
+use crate::secret::{SecretHash, SecretHashes};
 
 /// A tenant, as the directory knows it. Every call on resources names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,7 +48,7 @@ pub trait ResourceStore: Send + Sync {
     fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError>;
 
     /// Changes a resource. Nothing is written, and version and modification time stay, when
-    /// neither document nor members really change.
+    /// neither document nor members nor secrets really change.
     ///
     /// `None` when the tenant has no such resource of this type.
     ///
@@ -55,7 +56,8 @@ pub trait ResourceStore: Send + Sync {
     /// `Stale` when `expected_version` is not the stored one, `Conflict`, `UnknownMembers`.
     fn update(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError>;
 
-    /// Deletes a resource, its memberships in groups (their versions move on), and its own members.
+    /// Deletes a resource, its memberships in groups (their versions move on), its own members and
+    /// its secrets.
     /// `false` when there was none.
     ///
     /// # Errors
@@ -75,6 +77,20 @@ pub trait ResourceStore: Send + Sync {
     /// # Errors
     /// `Unavailable`.
     fn references(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, StoreError>;
+
+    /// The hash of a secret, a PHC string; `path` is its attribute's, for example `password`. For
+    /// whoever verifies logins; no SCIM operation reads it. `None` when the tenant has no such
+    /// resource of this type, or that has no such secret.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn secret(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        id: Uuid,
+        path: &str,
+    ) -> Result<Option<SecretHash>, StoreError>;
 }
 
 /// A resource to create.
@@ -90,6 +106,8 @@ pub struct NewResource {
     pub document: Document,
     /// Ids of its members, for types with a `members` attribute.
     pub members: Vec<Uuid>,
+    /// Its secrets.
+    pub secrets: SecretHashes,
 }
 
 /// A change of a resource that was read before, or of its members alone.
@@ -108,6 +126,8 @@ pub struct Update {
     pub document: Option<Document>,
     /// The change of members.
     pub members: MembersChange,
+    /// The secrets that change; others stay.
+    pub secrets: SecretHashes,
     /// JSON text for the change journal: which attributes changed, from what to what.
     pub change: String,
 }

@@ -258,7 +258,7 @@ fn check_sub_attributes(
 }
 
 /// RFC 7643 section 7, errata 8280 and 8281: a required attribute has a value after each write.
-/// What clients cannot write, and secrets, which are not kept, cannot be asked for here.
+/// What clients cannot write, and secrets, which are in no document, cannot be asked for here.
 fn check_required(
     attribute: &Attribute,
     path: &dyn fmt::Display,

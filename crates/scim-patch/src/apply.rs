@@ -1,7 +1,7 @@
 //! Operations in order, each on the result of the one before (RFC 7644 section 3.5.2).
 
 use scim_model::message::Op;
-use scim_model::{AttributePath, Document, Policy, ResourceType, ScimError, ScimType};
+use scim_model::{AttributePath, Document, Policy, ResourceType, ScimError, ScimType, SentSecrets};
 use serde_json::{Map, Value};
 
 use crate::change::Change;
@@ -19,6 +19,9 @@ pub struct Outcome {
     pub document: Document,
     /// The difference; empty if nothing changed.
     pub change: Change,
+    /// The password, and other secrets, that were set or removed; they are in no document. The
+    /// last operation on one counts, and it follows from the operations alone.
+    pub secrets: SentSecrets,
     /// Tolerances that were needed, each once for an operation.
     pub leniencies: Vec<Leniency>,
     /// The attributes with `returned` = `request` that the client wrote: they are part of the answer
@@ -52,6 +55,7 @@ pub fn apply(
     }
     let leniencies = working.tolerances.take();
     let requested = std::mem::take(&mut working.requested);
+    let secrets = std::mem::take(&mut working.secrets);
     let written = std::mem::take(&mut working.written);
     let after = working.into_document();
     after
@@ -66,6 +70,7 @@ pub fn apply(
     Ok(Outcome {
         document,
         change,
+        secrets,
         leniencies,
         requested,
     })

@@ -164,6 +164,13 @@ impl Working<'_> {
                 schema.id
             )));
         }
+        for secret in schema.attributes.iter().filter(|it| it.is_secret()) {
+            self.unassign(&AttributePath {
+                extension: Some(schema.id.clone()),
+                attribute: secret.clone(),
+                sub: None,
+            })?;
+        }
         let Some(members) = self.extension(&schema.id) else {
             return Ok(());
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use scim_model::schema::{Mutability, Returned};
-use scim_model::{Attribute, AttributePath, Document, Policy, ResourceType, ScimError};
+use scim_model::{Attribute, AttributePath, Document, Policy, ResourceType, ScimError, SentSecrets};
 use serde_json::{Map, Value};
 
 use crate::error::{missing, refuse_immutable, refuse_required};
@@ -18,6 +18,8 @@ pub(crate) struct Working<'a> {
     pub(crate) work: Work,
     /// Attributes with `returned` = `request` that were written.
     pub(crate) requested: Vec<AttributePath>,
+    /// Secrets that were set, or with `None` removed.
+    pub(crate) secrets: SentSecrets,
     /// Attributes that were written, each with the number of the last operation that did.
     pub(crate) written: Vec<(AttributePath, usize)>,
     /// Number of the operation at work.
@@ -35,6 +37,7 @@ impl<'a> Working<'a> {
             tolerances: Tolerances::new(policy),
             work: Work::default(),
             requested: Vec::new(),
+            secrets: SentSecrets::new(),
             written: Vec::new(),
             number: 0,
             values: document.0.clone(),
@@ -81,6 +84,10 @@ impl<'a> Working<'a> {
     /// `mutability` when it is required or immutable.
     pub(crate) fn unassign(&mut self, found: &AttributePath) -> Result<(), ScimError> {
         refuse_required(found, &found.attribute)?;
+        if found.attribute.is_secret() {
+            self.secrets.insert(found.to_string(), None);
+            return Ok(());
+        }
         if found.attribute.multi_valued {
             let list = self.list(found);
             let before = self.before(list);

@@ -9,7 +9,8 @@ use scim_model::condition::ElementCondition;
 use scim_model::schema::Mutability;
 use scim_model::validate::{member_id, reference_id};
 use scim_model::{
-    Attribute, AttributePath, AttributeType, Policy, Schema, ScimError, canonical_element, canonical_value,
+    Attribute, AttributePath, AttributeType, ClearText, Policy, Schema, ScimError, canonical_element,
+    canonical_value,
 };
 use serde_json::{Map, Value, json};
 
@@ -116,13 +117,17 @@ impl Working<'_> {
         Ok(())
     }
 
-    /// A secret is checked and forgotten.
+    /// A secret is checked and kept out of the document.
     fn write_secret(&mut self, found: &AttributePath, value: Value) -> Result<(), ScimError> {
         let value = self.tolerances.array_for_single(&found.attribute, value);
-        let value = canonical_value(&found.attribute, found, value, self.policy)?;
-        if value.is_none() && found.attribute.required {
+        let text = match canonical_value(&found.attribute, found, value, self.policy)? {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        if found.attribute.required && text.as_deref().is_none_or(str::is_empty) {
             return Err(missing(found));
         }
+        self.secrets.insert(found.to_string(), text.map(ClearText::new));
         Ok(())
     }
 

@@ -83,6 +83,11 @@ pub struct ServeArgs {
     #[arg(long, env = "SCIM_GROUP_PATCH", value_enum, default_value_t = GroupPatch::NoContent)]
     pub group_patch: GroupPatch,
 
+    /// What becomes of passwords, and of other attributes that a schema calls secret: no SCIM
+    /// operation shows them in any case
+    #[arg(long, env = "SCIM_PASSWORDS", value_enum, default_value_t = Passwords::Drop)]
+    pub passwords: Passwords,
+
     /// Folder with the JSON documents of your own schemas and resource types
     #[arg(long, env = "SCIM_SCHEMAS", value_name = "DIR")]
     pub schemas: Option<PathBuf>,
@@ -133,6 +138,15 @@ pub enum GroupPatch {
     NoContent,
     /// 200 with the group
     Resource,
+}
+
+/// See [`ServeArgs::passwords`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Passwords {
+    /// They are accepted and not stored
+    Drop,
+    /// Their argon2id hash is stored, for a product that verifies logins against it
+    Argon2id,
 }
 
 /// `tenant …`

@@ -10,7 +10,7 @@ use chrono::Utc;
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::Policy;
 use scim_server::commands::{self, Terminal};
-use scim_server::config::{Cli, Command, GroupNames, GroupPatch, Leniency, ServeArgs};
+use scim_server::config::{Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, ServeArgs};
 use scim_server::http::{Http, server};
 use scim_server::service::{Service, Settings};
 use scim_storage_diesel::{DieselStore, StoreOptions};
@@ -84,6 +84,7 @@ fn serve(url: &str, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
         max_page_size: arguments.max_page_size,
         active_by_default: arguments.active_by_default,
         patch_shows_groups: arguments.group_patch == GroupPatch::Resource,
+        hash_secrets: arguments.passwords == Passwords::Argon2id,
         cursor_key: match arguments.cursor_key {
             Some(key) => key,
             None => random_key()?,

@@ -9,6 +9,7 @@ mod patch;
 pub mod precondition;
 mod retry;
 mod search;
+mod secrets;
 
 use std::sync::Arc;
 
@@ -18,14 +19,18 @@ use scim_model::store::{
     Include, MembersChange, MembersStep, NewResource, ResourceStore, StoreError, Stored, TenantId, Update,
     Updated,
 };
-use scim_model::{Document, Policy, Presenter, Projection, ResourceType, SchemaRegistry, ScimError, json};
+use scim_model::{
+    Document, Policy, Presenter, Projection, ResourceType, SchemaRegistry, ScimError, SecretHashes, json,
+};
 use scim_patch::{Change, PatchError, steps_to_json};
+use serde_json::json;
 use uuid::Uuid;
 
 use cursor::CursorKey;
 use members::check_not_itself;
 use precondition::{Preconditions, Unmet};
 use retry::Turns;
+use secrets::{Hashed, Hasher};
 
 /// The operations, on a store.
 pub struct Service {
@@ -34,6 +39,8 @@ pub struct Service {
     settings: Settings,
     cursor_key: CursorKey,
     turns: Turns,
+    /// `None` when secrets are dropped.
+    hasher: Option<Hasher>,
 }
 
 /// What an operator can choose.
@@ -52,6 +59,8 @@ pub struct Settings {
     pub active_by_default: bool,
     /// Whether a PATCH of a group shows the group, with all its members.
     pub patch_shows_groups: bool,
+    /// Whether secrets such as `password` are stored, as argon2id; else they are dropped.
+    pub hash_secrets: bool,
     /// Seals paging cursors.
     pub cursor_key: [u8; 32],
 }
@@ -65,6 +74,7 @@ impl Default for Settings {
             max_page_size: 200,
             active_by_default: false,
             patch_shows_groups: false,
+            hash_secrets: false,
             cursor_key: [0; 32],
         }
     }
@@ -104,7 +114,7 @@ pub enum Error {
     /// Others changed the resource each time that it was tried.
     #[error("contended")]
     Contended,
-    /// Too many wait for the store.
+    /// Too many wait, for the store or to have a secret hashed.
     #[error("overloaded")]
     Overloaded,
     /// The store's answer.
@@ -126,6 +136,7 @@ impl Service {
             store,
             cursor_key: CursorKey::new(&settings.cursor_key),
             turns: Turns::new(),
+            hasher: settings.hash_secrets.then(Hasher::new),
             settings,
         }
     }
@@ -183,12 +194,14 @@ impl Service {
         let members = sent.members.unwrap_or_default();
         self.check_member_types(tenant, &sent.member_types)?;
         let references = self.members(tenant, &members)?;
+        let secrets = Hashed::default().of(self, &sent.secrets)?;
         let new = NewResource {
             resource_type: resource_type.clone(),
             id: Uuid::now_v7(),
             now: now(),
             document: sent.document,
             members,
+            secrets,
         };
         self.store.create(tenant, &new)?;
         let stored = Stored {
@@ -225,6 +238,7 @@ impl Service {
     ) -> Result<Shown, Error> {
         let body = json::parse(body)?;
         let id = parse_id(id)?;
+        let mut hashed = Hashed::default();
         self.turns.retry(id, preconditions, || {
             let current = self.read(tenant, resource_type, id, Include::default())?;
             let document = Document::from_stored_json(&current.document)?;
@@ -244,6 +258,8 @@ impl Service {
                 }
                 None => MembersChange::None,
             };
+            let secrets = hashed.of(self, &sent.secrets)?;
+            let secrets = self.without_idle(tenant, resource_type, id, secrets)?;
             let update = Update {
                 resource_type: resource_type.clone(),
                 id,
@@ -252,9 +268,11 @@ impl Service {
                 change: journal(
                     &Change::between(resource_type, &document, &sent.document),
                     &members,
+                    &secrets,
                 ),
                 document: Some(sent.document),
                 members,
+                secrets,
             };
             self.write(tenant, &update)?;
             let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
@@ -358,9 +376,12 @@ fn include(resource_type: &ResourceType, projection: &Projection) -> Include {
 }
 
 /// A change in the words of the journal. Row operations say what was asked for where nobody read who
-/// was a member.
-fn journal(change: &Change, members: &MembersChange) -> String {
+/// was a member; of a secret it says that it changed, and no more.
+fn journal(change: &Change, members: &MembersChange, secrets: &SecretHashes) -> String {
     let mut text = change.to_json();
+    for path in secrets.keys() {
+        text[path.as_str()] = json!({ "changed": true });
+    }
     if let (MembersChange::Steps(steps), None) = (members, text.get("members")) {
         text["members"] = steps_to_json(steps)["members"].take();
     }

@@ -47,6 +47,7 @@ pub(crate) fn delete_tenant(conn: &mut Conn, name: &str) -> Result<bool, Failure
         "DELETE FROM membership WHERE tenant_id = ",
         "DELETE FROM attribute_value WHERE tenant_id = ",
         "DELETE FROM unique_value WHERE tenant_id = ",
+        "DELETE FROM secret WHERE tenant_id = ",
         "DELETE FROM resource_normal WHERE tenant_id = ",
         "DELETE FROM changes WHERE tenant_id = ",
         "DELETE FROM resource_count WHERE tenant_id = ",

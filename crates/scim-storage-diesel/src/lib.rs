@@ -29,7 +29,7 @@ use scim_model::store::{
     Include, NewResource, NewToken, Page, Query, Reference, ResourceStore, StoreError, Stored, Tenant,
     TenantDirectory, TenantId, Token, Update, Updated,
 };
-use scim_model::{ResourceType, SchemaRegistry};
+use scim_model::{ResourceType, SchemaRegistry, SecretHash};
 use uuid::Uuid;
 
 pub use journal::{Change, ChangePosition};
@@ -254,6 +254,7 @@ impl ResourceStore for DieselStore {
             id: new.id,
             now: new.now,
             members: new.members.clone(),
+            secrets: new.secrets.clone(),
         };
         self.write(move |conn| write::create(conn, tenant, &creation))
     }
@@ -282,6 +283,7 @@ impl ResourceStore for DieselStore {
             expected_version: update.expected_version,
             now: update.now,
             members: update.members.clone(),
+            secrets: update.secrets.clone(),
             change: update.change.clone(),
         };
         self.write(move |conn| write::update(conn, tenant, &replacement))
@@ -301,6 +303,17 @@ impl ResourceStore for DieselStore {
 
     fn references(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, StoreError> {
         self.read(|conn| read::references(conn, &self.layouts, tenant, ids))
+    }
+
+    fn secret(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        id: Uuid,
+        path: &str,
+    ) -> Result<Option<SecretHash>, StoreError> {
+        let layout = self.layouts.of(resource_type)?;
+        self.read(|conn| read::secret(conn, tenant, layout, id, path))
     }
 }
 

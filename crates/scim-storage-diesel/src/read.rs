@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use scim_model::store::{
     Include, Page, PageRequest, Position, Query, Reference, StoreError, Stored, TenantId,
 };
-use scim_model::{Condition, ResourceType};
+use scim_model::{Condition, ResourceType, SecretHash};
 use uuid::Uuid;
 
 use crate::Explained;
@@ -78,6 +78,27 @@ pub(crate) fn references(
     rows.into_iter()
         .map(|(id, kind, display)| reference(layouts, &id, kind, display))
         .collect()
+}
+
+pub(crate) fn secret(
+    conn: &mut Conn,
+    tenant: TenantId,
+    layout: &Layout,
+    id: Uuid,
+    path: &str,
+) -> Result<Option<SecretHash>, Failure> {
+    let select = Sql::new(
+        "SELECT s.hash FROM resource r JOIN secret s ON s.tenant_id = r.tenant_id AND s.pk = r.pk \
+         WHERE r.tenant_id = ",
+    )
+    .int(tenant.0)
+    .text(" AND r.id = ")
+    .id(id)
+    .text(" AND r.kind = ")
+    .int(layout.kind)
+    .text(" AND s.path = ")
+    .string(path);
+    Ok(conn.row::<Text, String>(&select)?.map(SecretHash))
 }
 
 pub(crate) fn list(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+use scim_model::SecretHashes;
 use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Updated};
 use uuid::Uuid;
 
@@ -24,6 +25,7 @@ pub(crate) struct Creation {
     pub(crate) now: DateTime<Utc>,
     pub(crate) derived: Derived,
     pub(crate) members: Vec<Uuid>,
+    pub(crate) secrets: SecretHashes,
 }
 
 pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Result<(), Failure> {
@@ -76,6 +78,7 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
         let steps = [MembersStep::Add(new.members.clone())];
         change_members(conn, tenant, pk, new.now, &members, &steps)?;
     }
+    change_secrets(conn, tenant, pk, &new.secrets)?;
     count(conn, tenant, new.layout.kind, 1)?;
     journal::write(
         conn,
@@ -100,6 +103,7 @@ pub(crate) struct Replacement {
     pub(crate) now: DateTime<Utc>,
     pub(crate) derived: Option<Derived>,
     pub(crate) members: MembersChange,
+    pub(crate) secrets: SecretHashes,
     pub(crate) change: String,
 }
 
@@ -126,8 +130,9 @@ pub(crate) fn update(
     members.check()?;
 
     let members_changed = change_members(conn, tenant, row.pk, update.now, &members, steps)?;
+    let secrets_changed = change_secrets(conn, tenant, row.pk, &update.secrets)?;
     let derived = update.derived.as_ref().filter(|_| !row.same_document);
-    if derived.is_none() && !members_changed {
+    if derived.is_none() && !members_changed && !secrets_changed {
         return Ok(Some(Updated {
             version: row.version,
             last_modified: time(row.modified)?,
@@ -436,6 +441,40 @@ fn add_members(
         .table_of_pks(conn.dialect(), pks)
         .text(" AS a WHERE TRUE ON CONFLICT DO NOTHING");
     Ok(conn.execute(&insert)?)
+}
+
+/// Whether any secret changed.
+fn change_secrets(
+    conn: &mut Conn,
+    tenant: TenantId,
+    pk: i64,
+    secrets: &SecretHashes,
+) -> Result<bool, Failure> {
+    let mut changed = 0;
+    for (path, hash) in secrets {
+        let change = match hash {
+            Some(hash) => Sql::new("INSERT INTO secret (tenant_id, pk, path, hash) VALUES (")
+                .int(tenant.0)
+                .text(", ")
+                .int(pk)
+                .text(", ")
+                .string(path)
+                .text(", ")
+                .string(&hash.0)
+                .text(
+                    ") ON CONFLICT (tenant_id, pk, path) DO UPDATE SET hash = excluded.hash \
+                     WHERE secret.hash <> excluded.hash",
+                ),
+            None => Sql::new("DELETE FROM secret WHERE tenant_id = ")
+                .int(tenant.0)
+                .text(" AND pk = ")
+                .int(pk)
+                .text(" AND path = ")
+                .string(path),
+        };
+        changed += conn.execute(&change)?;
+    }
+    Ok(changed > 0)
 }
 
 /// A group's version covers its members' display names: it moves on with them, and when they go.

@@ -1,6 +1,6 @@
 //! Bodies of POST and PUT against their schema: requirements 7643-2.*, 3.*, 4.*, 7644-3.3 and 3.5.1.
 
-use scim_model::{Document, Policy, SchemaRegistry, ScimError, Sent};
+use scim_model::{ClearText, Document, Policy, SchemaRegistry, ScimError, Sent, SentSecrets};
 use serde_json::{Value, json};
 
 const LENIENT: Policy = Policy { lenient: true };
@@ -284,12 +284,12 @@ fn read_only_attributes_and_passwords_are_not_stored() {
     let sent = create("User", user(more), STRICT).unwrap();
     let expected = json!({"userName": "bjensen", ENTERPRISE: {"manager": {"value": "m"}}});
     assert_eq!(sent.document, document(expected));
-    assert!(sent.password_sent);
-    assert!(
-        !create("User", user(json!({"password": null})), STRICT)
-            .unwrap()
-            .password_sent
-    );
+    let secrets = |value| [("password".to_owned(), value)].into();
+    assert_eq!(sent.secrets, secrets(Some(ClearText::new("s3cret"))));
+    let cleared = create("User", user(json!({"PassWord": null})), STRICT).unwrap();
+    assert_eq!(cleared.secrets, secrets(None));
+    let silent = create("User", user(json!({})), STRICT).unwrap();
+    assert_eq!(silent.secrets, SentSecrets::new());
 }
 
 #[test]

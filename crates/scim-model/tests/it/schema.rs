@@ -267,6 +267,20 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
             attribute(json!({"name": "a", "mutability": "writeOnly", "returned": "default"})),
             "`returned` must be `never`",
         ),
+        (attribute(json!({"name": "a", "secret": true})), "can be `secret`"),
+        (
+            attribute(json!({"name": "a", "secret": true, "mutability": "writeOnly", "multiValued": true})),
+            "can be `secret`",
+        ),
+        (
+            attribute(json!({"name": "a", "secret": true, "mutability": "writeOnly", "type": "integer"})),
+            "can be `secret`",
+        ),
+        (
+            attribute(json!({"name": "a", "type": "complex", "subAttributes": [
+                {"name": "b", "secret": true, "mutability": "writeOnly"}]})),
+            "can be `secret`",
+        ),
         (
             attribute(json!({"name": "a", "multiValued": true, "uniqueness": "server"})),
             "`uniqueness` must be `none`",

@@ -73,7 +73,8 @@ impl Documents {
             cursor_timeout: None,
         };
         let features = Features {
-            change_password: false,
+            // A password that is dropped is not changed.
+            change_password: settings.hash_secrets,
             documentation_uri: None,
         };
         let text = |document: &Value| Bytes::from(document.to_string());

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use scim_model::representation::{etag, location};
 use scim_model::store::{Include, MembersChange, MembersStep, Stored, TenantId, Update, Updated};
-use scim_model::{Document, Projection, ResourceType, json};
+use scim_model::{Document, Projection, ResourceType, SecretHashes, json};
 use scim_patch::{MembersPlan, Operation, Plan, apply, plan, steps_to_json};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::members::check_not_itself;
 use super::precondition::Preconditions;
+use super::secrets::Hashed;
 use super::{Error, Service, Shown, include, journal, now, parse_id};
 
 impl Service {
@@ -39,9 +40,10 @@ impl Service {
             plan: &plan,
             preconditions,
         };
+        let mut hashed = Hashed::default();
         let updated = self.turns.retry(id, preconditions, || match &plan.members {
             MembersPlan::Steps(steps) if plan.rest.is_empty() => patch.members_only(steps),
-            _ => patch.whole(),
+            _ => patch.whole(&mut hashed),
         })?;
         // a group may have very many members, so it is not shown unless that is asked for.
         if resource_type.has_members() && projection.is_default() && !self.settings.patch_shows_groups {
@@ -87,13 +89,14 @@ impl Patch<'_> {
             now: now(),
             document: None,
             members: MembersChange::Steps(steps.to_vec()),
+            secrets: SecretHashes::new(),
             change: steps_to_json(steps).to_string(),
         };
         service.write(tenant, &update)
     }
 
     /// Read, compute, write over what was read.
-    fn whole(&self) -> Result<Updated, Error> {
+    fn whole(&self, hashed: &mut Hashed) -> Result<Updated, Error> {
         let Patch {
             service,
             tenant,
@@ -125,6 +128,8 @@ impl Patch<'_> {
         if let MembersChange::Steps(steps) = &members {
             check_not_itself(id, added(steps))?;
         }
+        let secrets = hashed.of(service, &outcome.secrets)?;
+        let secrets = service.without_idle(tenant, resource_type, id, secrets)?;
         let mut changed = outcome.document;
         changed.0.shift_remove("members");
         let update = Update {
@@ -133,8 +138,9 @@ impl Patch<'_> {
             expected_version: Some(current.version),
             now: now(),
             document: Some(changed),
-            change: journal(&outcome.change, &members),
+            change: journal(&outcome.change, &members, &secrets),
             members,
+            secrets,
         };
         service.write(tenant, &update)
     }

@@ -17,6 +17,7 @@ mod trace;
 use std::path::{Path, PathBuf};
 
 use runner::replay;
+use scim_server::service::Settings;
 use trace::Trace;
 
 use crate::harness::{Choice, HttpServer};
@@ -30,6 +31,19 @@ const CHOICE: &str = "SCIM_TEST_EXCHANGE";
 #[test]
 fn every_exchange_goes_as_its_client_needs() {
     play(&HttpServer::start());
+}
+
+/// what brings a password is answered alike when it is kept.
+#[test]
+fn every_exchange_goes_as_its_client_needs_with_passwords() {
+    let settings = Settings {
+        hash_secrets: true,
+        ..Settings::default()
+    };
+    play(&HttpServer::start_with(Choice {
+        settings,
+        ..Choice::default()
+    }));
 }
 
 #[test]

@@ -184,7 +184,7 @@ pub fn create_token(
 
 /// Somebody who sends requests.
 pub struct Client<'a> {
-    server: &'a Server,
+    pub server: &'a Server,
     pub tenant: Option<TenantId>,
     authorization: Option<String>,
 }

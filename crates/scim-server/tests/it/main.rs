@@ -11,6 +11,7 @@ mod exchanges;
 mod groups;
 mod harness;
 mod list;
+mod passwords;
 mod patch;
 mod restart;
 mod rfc;

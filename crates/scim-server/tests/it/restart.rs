@@ -242,7 +242,12 @@ fn signals_let_requests_finish() {
 /// 7643-9.3-01, 6750-5.3-01: the log has one line a request, and nothing that a client wrote
 #[test]
 fn the_log_tells_routes_and_no_data() {
-    let mut server = Binary::start(&[]);
+    for passwords in ["drop", "argon2id"] {
+        check_log(Binary::start(&["--passwords", passwords]));
+    }
+}
+
+fn check_log(mut server: Binary) {
     let client = server.client();
     let marker = "Zaphod";
     let user = client.create(

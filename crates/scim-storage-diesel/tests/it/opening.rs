@@ -7,7 +7,7 @@ use diesel::{Connection, PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use scim_model::store::conformance::{Fixture, at, document};
 use scim_model::store::{NewResource, PageRequest, ResourceStore, StoreError, TenantDirectory};
-use scim_model::{ResourceType, SchemaRegistry};
+use scim_model::{ResourceType, SchemaRegistry, SecretHashes};
 use scim_storage_diesel::{DieselStore, OpenError, StoreOptions};
 use serde_json::json;
 use uuid::Uuid;
@@ -236,6 +236,7 @@ fn an_attribute_becomes_indexed_and_unique() {
                 now: at(1),
                 document: document(value),
                 members: Vec::new(),
+                secrets: SecretHashes::new(),
             };
             store.create(tenant, &new)
         };
