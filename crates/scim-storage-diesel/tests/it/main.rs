@@ -1,7 +1,6 @@
 //! The store on SQLite, and on PostgreSQL when `SCIM_TEST_POSTGRES_URL` names a server.
 
 mod agreement;
-mod costs;
 mod database;
 mod journal;
 mod opening;
