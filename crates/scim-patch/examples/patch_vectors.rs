@@ -63,11 +63,8 @@ fn patched(resource_type: &ResourceType, vector: &Value) -> Result<Value, ScimEr
         }),
     };
     let before = vector["before"].as_object().cloned().unwrap_or_default();
-    let server_assigned = ["schemas", "id", "meta", "groups"];
-    let document = before
-        .clone()
-        .into_iter()
-        .filter(|(name, _)| !server_assigned.contains(&name.as_str()));
+    // What the server assigned is there to be repeated.
+    let document = before.into_iter().filter(|(name, _)| name != "schemas");
     let operations = Operation::parse_all(body, policy)?;
     let outcome = apply(resource_type, &Document(document.collect()), &operations, policy)?;
     let mut after = Map::from_iter([(
@@ -75,10 +72,5 @@ fn patched(resource_type: &ResourceType, vector: &Value) -> Result<Value, ScimEr
         json!(outcome.document.schemas(resource_type)),
     )]);
     after.extend(outcome.document.0);
-    after.extend(
-        before
-            .into_iter()
-            .filter(|(name, _)| name != "schemas" && server_assigned.contains(&name.as_str())),
-    );
     Ok(Value::Object(after))
 }

@@ -229,6 +229,12 @@ impl Working<'_> {
             Value::Object(members) if attribute.attribute.type_ == AttributeType::Complex => {
                 self.merge_into(list, &selected, &members)
             }
+            // `type` stays here, too, when a plain string stands for the value.
+            Value::String(text) if policy.lenient && attribute.attribute.sub_attribute("value").is_some() => {
+                let value = Value::String(text);
+                tolerances.text_for_complex(&attribute.attribute, &value);
+                self.merge_into(list, &selected, &Map::from_iter([("value".to_owned(), value)]))
+            }
             // Nothing in place of the values.
             Value::Null => self.remove_selected(list, &selected, None),
             Value::Array(elements) if elements.is_empty() => self.remove_selected(list, &selected, None),

@@ -315,3 +315,14 @@ proptest! {
         laws::bytes(&bytes);
     }
 }
+
+#[test]
+fn the_corpus_of_the_fuzzer_keeps_the_laws() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/patch");
+    let mut files = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        laws::bytes(&std::fs::read(file.unwrap().path()).unwrap());
+        files += 1;
+    }
+    assert!(files >= 8);
+}

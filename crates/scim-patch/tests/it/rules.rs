@@ -208,6 +208,25 @@ fn a_filter_selects_the_values_that_are_written() {
 }
 
 #[test]
+fn a_plain_string_for_a_selected_value() {
+    let operations = json!([{"op": "replace", "path": "emails[type eq \"home\"]", "value": "n@jensen.org"}]);
+    changes(
+        LENIENT,
+        &operations,
+        &json!({"emails": [
+            {"value": "b@example.com", "type": "work", "primary": true},
+            {"value": "n@jensen.org", "type": "home"},
+        ]}),
+    );
+    refused(
+        STRICT,
+        &operations,
+        "invalidValue",
+        "operation 1: `emails` must be an object, not a string",
+    );
+}
+
+#[test]
 fn a_filter_that_matches_nothing() {
     let path = r#"emails[type eq "fax"].value"#;
     let write = |op: &str| json!([{"op": op, "path": path, "value": "f@example.com"}]);
