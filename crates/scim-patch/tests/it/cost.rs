@@ -13,7 +13,7 @@ fn id(number: usize) -> String {
 fn on_large_group(operations: impl Iterator<Item = Value>, policy: Policy) -> Result<usize, PatchError> {
     let registry = SchemaRegistry::builtin();
     let group = registry.resource_type("Group").unwrap();
-    let members: Vec<Value> = (0..100_000).map(|it| json!({"value": id(it)})).collect();
+    let members: Vec<Value> = (0..20_000).map(|it| json!({"value": id(it)})).collect();
     let before = document(&json!({"displayName": "g", "members": members}));
     let operations = Operation::parse_all(body(&operations.collect()), policy).unwrap();
     let outcome = apply(group, &before, &operations, policy);
@@ -21,18 +21,18 @@ fn on_large_group(operations: impl Iterator<Item = Value>, policy: Policy) -> Re
 }
 
 #[test]
-fn a_thousand_operations_on_a_hundred_thousand_members() {
+fn a_thousand_operations_on_twenty_thousand_members() {
     let add =
-        (0..1000).map(|it| json!({"op": "add", "path": "members", "value": [{"value": id(99_500 + it)}]}));
-    assert_eq!(on_large_group(add, LENIENT).unwrap(), 100_500);
+        (0..1000).map(|it| json!({"op": "add", "path": "members", "value": [{"value": id(19_500 + it)}]}));
+    assert_eq!(on_large_group(add, LENIENT).unwrap(), 20_500);
     let remove =
         (0..1000).map(|it| json!({"op": "remove", "path": format!("members[value eq \"{}\"]", id(it * 7))}));
-    assert_eq!(on_large_group(remove, LENIENT).unwrap(), 99_000);
+    assert_eq!(on_large_group(remove, LENIENT).unwrap(), 19_000);
     let both = (0..1000).map(|it| match it % 2 {
         0 => json!({"op": "remove", "path": "members", "value": [{"value": id(it)}]}),
         _ => json!({"op": "add", "path": "members", "value": [{"value": id(it - 1)}]}),
     });
-    assert_eq!(on_large_group(both, LENIENT).unwrap(), 100_000);
+    assert_eq!(on_large_group(both, LENIENT).unwrap(), 20_000);
 }
 
 #[test]
