@@ -1,6 +1,6 @@
 //! RFC 7644 sections 3.5.2 to 3.5.2.3, rule by rule.
 
-use scim_model::Policy;
+use scim_model::{ClearText, Policy, SentSecrets};
 use serde_json::{Value, json};
 
 use crate::{LENIENT, STRICT, patch, registry};
@@ -589,7 +589,7 @@ fn schemas_follow_the_data() {
 }
 
 #[test]
-fn secrets_are_checked_and_forgotten() {
+fn secrets_come_beside_the_document() {
     both(
         &json!([{"op": "replace", "path": "password", "value": "geheim"}]),
         &json!({}),
@@ -600,6 +600,30 @@ fn secrets_are_checked_and_forgotten() {
         &json!([{"op": "add", "path": "password", "value": 5}]),
         "invalidValue",
         "operation 1: `password` must be a string, not a number",
+    );
+    let registry = registry();
+    let user_type = registry.resource_type("User").unwrap();
+    let secrets = |operations: Value| patch(user_type, &user(), &operations, LENIENT).unwrap().secrets;
+    let password = |text: Option<&str>| [("password".to_owned(), text.map(ClearText::new))].into();
+    let set = |text: &str| json!({"op": "replace", "path": "password", "value": text});
+    assert_eq!(secrets(json!([set("a")])), password(Some("a")));
+    assert_eq!(
+        secrets(json!([{"op": "add", "value": {"PASSWORD": ["a"]}}])),
+        password(Some("a"))
+    );
+    // The last one counts.
+    assert_eq!(secrets(json!([set("a"), set("b")])), password(Some("b")));
+    assert_eq!(
+        secrets(json!([set("a"), {"op": "remove", "path": "password"}])),
+        password(None)
+    );
+    assert_eq!(
+        secrets(json!([{"op": "replace", "path": "password", "value": null}])),
+        password(None)
+    );
+    assert_eq!(
+        secrets(json!([{"op": "replace", "path": "title", "value": "t"}])),
+        SentSecrets::new()
     );
 }
 
