@@ -73,8 +73,8 @@ impl Documents {
             cursor_timeout: None,
         };
         let features = Features {
-            // A password that is dropped is not changed.
-            change_password: settings.hash_secrets,
+            // Passwords are taken over at most; this server knows no login that they would be for.
+            change_password: false,
             documentation_uri: None,
         };
         let text = |document: &Value| Bytes::from(document.to_string());
