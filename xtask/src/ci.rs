@@ -35,6 +35,7 @@ pub(crate) fn run(databases: Databases) -> Result<(), String> {
                     "clippy",
                     "--locked",
                     "--workspace",
+                    "--all-features",
                     "--all-targets",
                     "--",
                     "-D",
@@ -46,7 +47,7 @@ pub(crate) fn run(databases: Databases) -> Result<(), String> {
         ("test", &|| test(databases)),
         ("doc", &|| {
             cargo(
-                &["doc", "--locked", "--workspace", "--no-deps"],
+                &["doc", "--locked", "--workspace", "--all-features", "--no-deps"],
                 &[("RUSTDOCFLAGS", "-D warnings")],
             )
         }),
@@ -78,7 +79,13 @@ pub(crate) fn run(databases: Databases) -> Result<(), String> {
     Ok(())
 }
 
-const TEST: [&str; 4] = ["test", "--locked", "--workspace", "--no-fail-fast"];
+const TEST: [&str; 5] = [
+    "test",
+    "--locked",
+    "--workspace",
+    "--all-features",
+    "--no-fail-fast",
+];
 
 fn test(databases: Databases) -> Result<(), String> {
     if databases == Databases::SqliteOnly {

@@ -50,9 +50,10 @@ impl Sql {
             Filter::And(operands) => self.joined(operands, " AND "),
             Filter::Or(operands) => self.joined(operands, " OR "),
             Filter::Not(inner) => {
-                self.text.push_str("NOT (");
+                // A column without a value makes a comparison neither true nor false.
+                self.text.push('(');
                 self.filter(inner)?;
-                self.text.push(')');
+                self.text.push_str(") IS NOT TRUE");
                 Ok(())
             }
         }
@@ -94,9 +95,9 @@ impl Sql {
             ValFilter::And(operands) => (operands, " AND "),
             ValFilter::Or(operands) => (operands, " OR "),
             ValFilter::Not(inner) => {
-                self.text.push_str("NOT (");
+                self.text.push('(');
                 self.email_filter(inner)?;
-                self.text.push(')');
+                self.text.push_str(") IS NOT TRUE");
                 return Ok(());
             }
         };
@@ -124,7 +125,7 @@ impl Sql {
         };
         let (sign, parameter) = match op {
             CompareOp::Eq => ("=", text),
-            CompareOp::Ne => ("<>", text),
+            CompareOp::Ne => ("IS DISTINCT FROM", text),
             CompareOp::Gt => (">", text),
             CompareOp::Ge => (">=", text),
             CompareOp::Lt => ("<", text),

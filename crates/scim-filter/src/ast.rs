@@ -210,7 +210,7 @@ impl Filter {
     /// Without operands.
     pub fn and(operands: Vec<Filter>) -> Filter {
         flatten(operands, Filter::And, |it, flat| match it {
-            Filter::And(inner) => flat.extend(inner.0),
+            Filter::And(inner) => append(flat, inner.0),
             other => flat.push(other),
         })
     }
@@ -221,7 +221,7 @@ impl Filter {
     /// Without operands.
     pub fn or(operands: Vec<Filter>) -> Filter {
         flatten(operands, Filter::Or, |it, flat| match it {
-            Filter::Or(inner) => flat.extend(inner.0),
+            Filter::Or(inner) => append(flat, inner.0),
             other => flat.push(other),
         })
     }
@@ -281,7 +281,7 @@ impl ValFilter {
     /// Without operands.
     pub fn and(operands: Vec<ValFilter>) -> ValFilter {
         flatten(operands, ValFilter::And, |it, flat| match it {
-            ValFilter::And(inner) => flat.extend(inner.0),
+            ValFilter::And(inner) => append(flat, inner.0),
             other => flat.push(other),
         })
     }
@@ -292,14 +292,25 @@ impl ValFilter {
     /// Without operands.
     pub fn or(operands: Vec<ValFilter>) -> ValFilter {
         flatten(operands, ValFilter::Or, |it, flat| match it {
-            ValFilter::Or(inner) => flat.extend(inner.0),
+            ValFilter::Or(inner) => append(flat, inner.0),
             other => flat.push(other),
         })
     }
 }
 
+/// The longer list keeps its place in memory: a long chain in many parentheses is not copied again at
+/// each level.
+fn append<T>(flat: &mut Vec<T>, mut inner: Vec<T>) {
+    if flat.len() < inner.len() {
+        inner.splice(0..0, flat.drain(..));
+        *flat = inner;
+    } else {
+        flat.append(&mut inner);
+    }
+}
+
 fn flatten<T>(operands: Vec<T>, join: fn(Operands<T>) -> T, open: fn(T, &mut Vec<T>)) -> T {
-    let mut flat = Vec::with_capacity(operands.len());
+    let mut flat = Vec::new();
     for operand in operands {
         open(operand, &mut flat);
     }

@@ -69,7 +69,7 @@ pub(crate) fn within_closed_brackets(text: &str, offset: usize) -> bool {
             (Some(closing), _) if byte == closing => quote = None,
             (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(byte),
-            (None, b'[') => open = Some(at),
+            (None, b'[') if at < offset => open = Some(at),
             (None, b']') if at >= offset => {
                 return open.is_some_and(|open| !text[open + 1..offset].trim().is_empty());
             }
@@ -472,8 +472,17 @@ pub(crate) fn not_of_a_uri(uri: &str) -> Option<usize> {
     if !uri.starts_with(|it: char| it.is_ascii_alphabetic()) {
         return Some(0);
     }
-    let scheme = uri.find(':').unwrap_or(uri.len());
+    let Some(scheme) = uri.find(':') else {
+        return Some(0);
+    };
+    let fragment = uri.find('#').unwrap_or(uri.len());
     uri.bytes().enumerate().position(|(at, it)| {
+        if it == b'%' && !is_hex(uri.as_bytes().get(at + 1..at + 3)) {
+            return true;
+        }
+        if it == b'#' && at > fragment {
+            return true;
+        }
         let of_scheme = it.is_ascii_alphanumeric() || matches!(it, b'+' | b'-' | b'.');
         let of_rest =
             matches!(it, b'*'..=b';' | b'?'..=b'Z' | b'_' | b'#'..=b'&' | b'!' | b'=' | b'~' | b'a'..=b'z');

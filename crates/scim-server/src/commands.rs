@@ -34,6 +34,8 @@ pub enum CommandError {
 pub struct Terminal<'a> {
     /// Answers to questions.
     pub input: &'a mut dyn BufRead,
+    /// The questions; not among the results, which may be read by a program.
+    pub questions: &'a mut dyn Write,
     /// Results.
     pub output: &'a mut dyn Write,
     /// Time of creation and revocation.
@@ -280,10 +282,10 @@ fn find_tenant(directory: &dyn TenantDirectory, name: &str) -> Result<Tenant, Co
 
 fn confirm(name: &str, terminal: &mut Terminal) -> Result<bool, CommandError> {
     write!(
-        terminal.output,
+        terminal.questions,
         "This deletes all users, groups and tokens of the tenant {name} for good.\nType its name to go on: "
     )?;
-    terminal.output.flush()?;
+    terminal.questions.flush()?;
     let mut answer = String::new();
     terminal.input.read_line(&mut answer)?;
     Ok(answer.trim() == name)

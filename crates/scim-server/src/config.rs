@@ -36,7 +36,11 @@ pub enum Command {
     /// Serve SCIM over HTTP (the default)
     Serve(ServeArgs),
     /// Bring the database to this version's schema and end
-    Migrate,
+    Migrate {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Manage tenants
     #[command(subcommand)]
     Tenant(TenantCommand),

@@ -359,11 +359,10 @@ async fn enter(request: HttpRequest, payload: Payload, http: web::Data<Http>) ->
         "/readyz" => return readiness(&http).await,
         _ => {}
     }
-    let line = Line::begin();
     let found = http.find(request.path());
     let route = found.as_ref().map_or("-", |(endpoint, _)| &endpoint.template);
-    let mut tenant = None;
-    let answer = answer(&http, &request, payload, &found, &mut tenant).await;
+    let mut line = Line::begin(request.method(), route);
+    let answer = answer(&http, &request, payload, &found, &mut line.tenant).await;
     let mut response = answer.unwrap_or_else(|failure| {
         if let Some((level, text)) = failure.for_the_log() {
             ::log::log!(level, "{} {text}", line.request_id);
@@ -371,7 +370,7 @@ async fn enter(request: HttpRequest, payload: Payload, http: web::Data<Http>) ->
         failure.to_response(request.method(), &line.request_id)
     });
     add_common_headers(&mut response, &line.request_id);
-    line.end(request.method(), route, tenant.as_deref(), response.status());
+    line.status = Some(response.status());
     response
 }
 

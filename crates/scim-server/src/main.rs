@@ -46,9 +46,14 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     let url = cli.database_url;
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(arguments) => serve(&url, &arguments),
-        Command::Migrate => {
+        Command::Migrate { json } => {
             DieselStore::open_directory(&url)?;
-            writeln!(io::stdout(), "The database has this version's schema.")?;
+            let text = "The database has this version's schema.";
+            writeln!(
+                io::stdout(),
+                "{}",
+                if json { r#"{"migrated":true}"# } else { text }
+            )?;
             Ok(())
         }
         Command::Tenant(command) => {
@@ -107,8 +112,10 @@ fn serve(url: &str, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
 
 fn with_terminal<T>(work: impl FnOnce(&mut Terminal) -> T) -> T {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut questions = io::stderr();
     work(&mut Terminal {
         input: &mut input,
+        questions: &mut questions,
         output: &mut output,
         now: Utc::now(),
     })

@@ -40,8 +40,12 @@ impl Sqlite {
         as_server: bool,
         prepare: impl FnOnce(&mut Conn) -> Result<T, Failure>,
     ) -> Result<(Sqlite, T), OpenError> {
-        let server = as_server.then(|| lock_file(path)).transpose()?;
         create_private(path).map_err(|error| OpenError::file(path, error))?;
+        // By whatever name: a link to the file is the same database.
+        let path = &path
+            .canonicalize()
+            .map_err(|error| OpenError::file(path, error))?;
+        let server = as_server.then(|| lock_file(path)).transpose()?;
         let manager = |is_writer| Manager {
             path: path.to_owned(),
             is_writer,
@@ -401,6 +405,37 @@ mod tests {
         sqlite
             .write(|conn| insert(conn, -1))
             .expect("there is room again");
+    }
+
+    /// `kill -9` cannot show it: the system's cache survives that.
+    #[test]
+    fn what_was_acknowledged_is_on_disk() {
+        #[derive(diesel::QueryableByName)]
+        struct Setting {
+            #[diesel(sql_type = BigInt)]
+            synchronous: i64,
+        }
+        let (sqlite, _folder) = open(&StoreOptions::default());
+        let setting = sqlite.write(|conn| {
+            let Conn::Sqlite(conn) = conn else {
+                panic!("it is SQLite")
+            };
+            Ok(
+                diesel::RunQueryDsl::get_result::<Setting>(diesel::sql_query("PRAGMA synchronous"), *conn)?
+                    .synchronous,
+            )
+        });
+        const FULL: i64 = 2;
+        assert_eq!(setting.expect("it can be read"), FULL);
+    }
+
+    #[test]
+    fn a_link_to_the_file_is_the_same_database() {
+        let (_sqlite, folder) = open(&StoreOptions::default());
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(folder.path().join("scim.db"), &link).expect("links can be made");
+        let second = Sqlite::open(&link, &StoreOptions::default(), true, |_| Ok(()));
+        assert!(matches!(second, Err(OpenError::InUse(_))));
     }
 
     #[test]

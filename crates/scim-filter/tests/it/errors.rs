@@ -95,6 +95,10 @@ fn a_path_tells_a_bad_filter_from_a_bad_path() {
         r#"emails[type xx "w"]"#,
         "emails[type eq work].value",
         r#"emails[a eq "]" xx]"#,
+        "emails[emails[value pr]]",
+        "not[a[b eq 1]",
+        "emails[ a[b eq 1]",
+        "true[a[b eq 1]",
     ] {
         assert!(PatchPath::parse(text).unwrap_err().is_in_value_filter(), "{text}");
     }

@@ -154,3 +154,13 @@ fn a_tree_can_be_built_by_hand() {
     assert_eq!(Filter::parse(&built.to_string()).unwrap(), built);
     assert_eq!(Filter::or(vec![work.clone()]), work);
 }
+
+#[test]
+fn a_prefix_is_a_uri() {
+    for text in ["a:b pr", "User:userName pr", "urn:a:%zz:x pr", "urn:a#b#c:x pr"] {
+        assert!(Filter::parse_with(text, &Options::strict()).is_err(), "{text}");
+    }
+    for text in ["urn:a:%20:x pr", "urn:a?b#c:x pr", "https://example.com/a:x pr"] {
+        assert!(Filter::parse_with(text, &Options::strict()).is_ok(), "{text}");
+    }
+}

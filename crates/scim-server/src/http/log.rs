@@ -4,43 +4,59 @@
 //! (RFC 7643 section 9.3, RFC 6750 section 5.3). The route's template says what was asked for.
 
 use std::fmt::Write as _;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use actix_web::http::{Method, StatusCode};
 
-/// A request in the log, from its arrival on.
-pub struct Line {
+/// A request in the log, from its arrival on. The line is written when it is dropped, and so also for a
+/// client that went away before the answer: what it asked for may have been done.
+pub struct Line<'a> {
     /// Names the request towards client and operator.
     pub request_id: String,
+    /// Whose token it came with.
+    pub tenant: Option<Arc<str>>,
+    /// What was answered; without an answer 499 stands in the log.
+    pub status: Option<StatusCode>,
+    method: Method,
+    route: &'a str,
     started: Instant,
 }
 
-impl Line {
+impl<'a> Line<'a> {
     /// Starts the clock.
-    pub fn begin() -> Line {
+    pub fn begin(method: &Method, route: &'a str) -> Line<'a> {
         Line {
             request_id: next_request_id(),
+            tenant: None,
+            status: None,
+            method: method.clone(),
+            route,
             started: Instant::now(),
         }
     }
+}
 
-    /// Writes the line.
-    pub fn end(&self, method: &Method, route: &str, tenant: Option<&str>, status: StatusCode) {
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
         let micros = self.started.elapsed().as_micros();
         log::info!(
             target: "scim_server::access",
             "{id} {tenant} {method} {route} {status} {millis}.{rest:03}ms",
             id = self.request_id,
-            tenant = tenant.unwrap_or("-"),
-            method = standard_name(method),
-            status = status.as_u16(),
+            tenant = self.tenant.as_deref().unwrap_or("-"),
+            method = standard_name(&self.method),
+            route = self.route,
+            status = self.status.map_or(CLIENT_WENT_AWAY, |it| it.as_u16()),
             millis = micros / 1000,
             rest = micros % 1000,
         );
     }
 }
+
+/// What stands for the status of an answer that nobody waited for, as in other servers' logs.
+const CLIENT_WENT_AWAY: u16 = 499;
 
 /// Methods that are not HTTP's are the client's own words.
 fn standard_name(method: &Method) -> &str {

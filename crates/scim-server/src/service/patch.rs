@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use scim_model::representation::{etag, location};
 use scim_model::store::{Include, MembersChange, MembersStep, Stored, TenantId, Update, Updated};
-use scim_model::{Document, Projection, ResourceType, SecretHashes, json};
+use scim_model::{AttributePath, Document, Projection, ResourceType, SecretHashes, json};
 use scim_patch::{MembersPlan, Operation, Plan, apply, plan, steps_to_json};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -32,6 +32,7 @@ impl Service {
         let operations = Operation::parse_all(json::parse(body)?, self.settings.policy)?;
         let id = parse_id(id)?;
         let plan = plan(resource_type, &operations, self.settings.policy)?;
+        self.check_member_types(tenant, &plan.member_types)?;
         let patch = Patch {
             service: self,
             tenant,
@@ -40,10 +41,10 @@ impl Service {
             plan: &plan,
             preconditions,
         };
-        let mut hashed = Hashed::default();
+        let (mut hashed, mut requested) = (Hashed::default(), Vec::new());
         let updated = self.turns.retry(id, preconditions, || match &plan.members {
             MembersPlan::Steps(steps) if plan.rest.is_empty() => patch.members_only(steps),
-            _ => patch.whole(&mut hashed),
+            _ => patch.whole(&mut hashed, &mut requested),
         })?;
         // a group may have very many members, so it is not shown unless that is asked for.
         if resource_type.has_members() && projection.is_default() && !self.settings.patch_shows_groups {
@@ -55,7 +56,12 @@ impl Service {
             });
         }
         let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
-        self.show(tenant, resource_type, &stored, projection)
+        self.show(
+            tenant,
+            resource_type,
+            &stored,
+            &projection.clone().with_sent(requested),
+        )
     }
 }
 
@@ -96,7 +102,7 @@ impl Patch<'_> {
     }
 
     /// Read, compute, write over what was read.
-    fn whole(&self, hashed: &mut Hashed) -> Result<Updated, Error> {
+    fn whole(&self, hashed: &mut Hashed, requested: &mut Vec<AttributePath>) -> Result<Updated, Error> {
         let Patch {
             service,
             tenant,
@@ -117,6 +123,7 @@ impl Patch<'_> {
         )?;
         let document = self.document(&current)?;
         let outcome = apply(resource_type, &document, &plan.rest, service.settings.policy)?;
+        *requested = outcome.requested;
         preconditions
             .check_write(current.version)
             .map_err(|_| Error::PreconditionFailed)?;

@@ -105,13 +105,16 @@ fn deleting_a_tenant_asks_for_its_name() {
             .spawn()
             .unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        child.wait_with_output().unwrap().status.success()
+        let output = child.wait_with_output().unwrap();
+        assert!(!output.stdout.starts_with(b"This"), "the question is no result");
+        output.status.success()
     };
     assert!(!answer("yes\n"));
     assert!(!answer(""));
     assert!(shell.ok(&["tenant", "list"]).contains("acme"));
     assert!(answer("acme\n"));
     assert_eq!(shell.json(&["tenant", "list", "--json"]), json!([]));
+    assert_eq!(shell.json(&["migrate", "--json"]), json!({ "migrated": true }));
 }
 
 #[test]

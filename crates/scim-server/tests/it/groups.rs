@@ -29,6 +29,29 @@ fn a_group_shows_its_members() {
     assert_eq!(without.get("members"), None);
 }
 
+/// A-29, by POST, PUT and PATCH alike
+#[test]
+fn a_member_is_of_the_type_it_is() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let group = acme.create_group("Tour Guides", &[]);
+    let wrong = json!([{ "value": user.id, "type": "Group" }]);
+    let body = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": wrong });
+    acme.put(&group.path, body)
+        .expect_error(400, Some("invalidValue"));
+    for operation in [
+        json!({ "op": "add", "path": "members", "value": wrong }),
+        json!({ "op": "replace", "value": { "members": wrong } }),
+    ] {
+        acme.patch(&group.path, json!([operation]))
+            .expect_error(400, Some("invalidValue"));
+    }
+    let right = json!([{ "value": user.id, "type": "User" }]);
+    let add = json!([{ "op": "add", "path": "members", "value": right }]);
+    acme.patch(&group.path, add).expect(204);
+}
+
 /// 7643-4.1.2 groups: derived, readOnly, following at once
 #[test]
 fn a_user_shows_its_groups() {
