@@ -165,7 +165,7 @@ mod tests {
 ///
 /// In order (see 9865-2-01), as in 9865-3-01.
 #[test]
-#[allow(unused)]
+#[allow(unused)] // Attributes may stand between.
 fn one() {
     let nothing = 1;
 }

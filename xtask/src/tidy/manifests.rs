@@ -14,6 +14,13 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
 
 fn check_manifest(manifest: &File) -> Vec<String> {
     let mut findings = Vec::new();
+    let lints = manifest.text.split("[lints]").nth(1).unwrap_or_default();
+    if !lints.trim_start().starts_with("workspace = true") {
+        findings.push(format!(
+            "`{}` does not use the workspace's lint table: add `[lints]` with `workspace = true`",
+            manifest.path
+        ));
+    }
     let mut section = "";
     for line in manifest.text.lines().map(str::trim) {
         if line.starts_with('[') {
@@ -63,7 +70,8 @@ mod tests {
     use super::*;
 
     fn findings(manifest: &str) -> usize {
-        check(&[File::new("crates/a/Cargo.toml", manifest)]).len()
+        let manifest = format!("{manifest}\n[lints]\nworkspace = true\n");
+        check(&[File::new("crates/a/Cargo.toml", &manifest)]).len()
     }
 
     #[test]
@@ -88,6 +96,12 @@ mod tests {
     }
 
     #[test]
+    fn every_crate_uses_the_lint_table() {
+        let found = check(&[File::new("crates/a/Cargo.toml", "[package]\nname = \"a\"")]);
+        assert!(found.len() == 1 && found[0].contains("lint table"), "{found:?}");
+    }
+
+    #[test]
     fn a_workspace_of_its_own_has_versions_of_its_own() {
         assert_eq!(findings("[workspace]\n[dependencies]\npest = \"2\""), 0);
     }
@@ -96,7 +110,7 @@ mod tests {
     fn the_finding_says_what_to_do() {
         let found = check(&[File::new(
             "crates/a/Cargo.toml",
-            "[dependencies.pest]\nversion = \"2\"",
+            "[lints]\nworkspace = true\n[dependencies.pest]\nversion = \"2\"",
         )]);
         assert!(
             found[0].ends_with("write `pest.workspace = true`"),

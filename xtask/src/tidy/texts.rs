@@ -9,6 +9,7 @@ pub(crate) fn check(files: &[File], checkout: &str) -> Vec<String> {
     for file in files {
         findings.extend(module_documentation(file));
         findings.extend(service_without_http(file));
+        findings.extend(lint_exceptions(file));
         findings.extend(machine(file, checkout));
     }
     findings
@@ -41,6 +42,33 @@ fn service_without_http(file: &File) -> Option<String> {
             file.path
         )
     })
+}
+
+/// An exception from a lint says why: behind it, in the line above it, or as its `reason`.
+fn lint_exceptions(file: &File) -> Vec<String> {
+    if !file.path.ends_with(".rs") {
+        return Vec::new();
+    }
+    let lines: Vec<&str> = file.text.lines().map(str::trim).collect();
+    let is_exception = |line: &str| {
+        let attribute = line.strip_prefix("#!").or_else(|| line.strip_prefix('#'));
+        attribute.is_some_and(|it| it.starts_with("[allow(") || it.starts_with("[expect("))
+    };
+    let unexplained = lines.iter().enumerate().filter(|(at, line)| {
+        let above = at.checked_sub(1).map_or("", |above| lines[above]);
+        let end = lines[*at..].iter().position(|it| it.contains(")]")).unwrap_or(0);
+        let text = lines[*at..=*at + end].join(" ");
+        is_exception(line) && !above.starts_with("//") && !text.contains("//") && !text.contains("reason =")
+    });
+    unexplained
+        .map(|(at, _)| {
+            format!(
+                "`{}` makes an exception from a lint in line {}: say why in a comment behind it",
+                file.path,
+                at + 1
+            )
+        })
+        .collect()
 }
 
 fn machine(file: &File, checkout: &str) -> Vec<String> {
@@ -134,6 +162,20 @@ mod tests {
             assert_eq!(findings("crates/a/src/lib.rs", text), 1, "{text:?}");
         }
         assert_eq!(findings("docs/A.md", ""), 0);
+    }
+
+    #[test]
+    fn a_lint_exception_has_its_reason() {
+        for (exception, number) in [
+            ("#[allow(dead_code)]", 1),
+            ("#![expect(\n    unused,\n    dead_code\n)]", 1),
+            ("#[allow(dead_code)] // Why.", 0),
+            ("// Why.\n#[allow(dead_code)]", 0),
+            ("#![allow(\n    unused,\n    reason = \"why\"\n)]", 0),
+        ] {
+            let text = format!("//! Filters of SCIM.\n\n{exception}\nfn one() {{}}\n");
+            assert_eq!(findings("crates/a/src/lib.rs", &text), number, "{exception}");
+        }
     }
 
     #[test]
