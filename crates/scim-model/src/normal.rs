@@ -7,8 +7,10 @@ use serde_json::{Map, Value, json};
 
 use crate::document::Document;
 use crate::key;
+use crate::representation::show_reference;
 use crate::schema::{
-    Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, attribute_named,
+    Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, SchemaRegistry,
+    attribute_named,
 };
 use crate::store::{Reference, Stored};
 
@@ -53,16 +55,31 @@ impl Subject {
     }
 
     /// From a resource as it is stored; `base_url` is what stands before the endpoint in
-    /// `meta.location` and `$ref`, without a trailing slash.
+    /// `meta.location` and `$ref`, without a trailing slash. `references` are those of the resources
+    /// that it points at, as by `manager`, that exist
+    /// ([`ResourceStore::references`](crate::store::ResourceStore::references)); what else is among
+    /// them changes nothing.
     ///
     /// # Errors
     /// The stored document is no JSON object.
     pub fn of_stored(
         stored: &Stored,
         resource_type: &ResourceType,
+        registry: &SchemaRegistry,
         base_url: &str,
+        references: &[Reference],
     ) -> Result<Subject, serde_json::Error> {
         let mut resource: Map<String, Value> = serde_json::from_str(&stored.document)?;
+        for path in resource_type.shown_references() {
+            let holder = match &path.extension {
+                Some(urn) => resource.get_mut(&**urn).and_then(Value::as_object_mut),
+                None => Some(&mut resource),
+            };
+            let value = holder.and_then(|it| it.get_mut(&path.attribute.name)?.as_object_mut());
+            if let Some(value) = value {
+                show_reference(value, &path, registry, base_url, references);
+            }
+        }
         let id = stored.id.to_string();
         let meta = json!({
             "resourceType": &*stored.resource_type,

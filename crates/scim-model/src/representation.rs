@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::error::ScimError;
@@ -271,16 +271,7 @@ impl<'a> Presenter<'a> {
             let Some(value) = value.and_then(Value::as_object_mut) else {
                 continue;
             };
-            let id = value.get("value").and_then(Value::as_str);
-            let Some(reference) = id.and_then(|id| find_reference(path, id, references)) else {
-                continue;
-            };
-            if let Some(uri) = self.uri(reference) {
-                value.insert("$ref".to_owned(), uri.into());
-            }
-            if let Some(display) = &reference.display {
-                value.insert("displayName".to_owned(), display.as_str().into());
-            }
+            show_reference(value, path, self.registry, self.base_url, references);
         }
     }
 
@@ -389,11 +380,6 @@ impl<'a> Presenter<'a> {
         write_location(text, self.base_url, endpoint, reference.id);
         text.push('"');
     }
-
-    fn uri(&self, reference: &Reference) -> Option<String> {
-        let resource_type = self.registry.resource_type(&reference.resource_type)?;
-        Some(location(self.base_url, resource_type, reference.id))
-    }
 }
 
 impl View {
@@ -479,9 +465,32 @@ fn are_built_in(resource_type: &ResourceType, schemas: &str) -> bool {
     })
 }
 
-/// The resource that an attribute's value names, if it is of a type that the attribute points at.
+/// Adds URI and name to the id in a value of a reference such as `manager`, if it is one of
+/// `references`.
+pub(crate) fn show_reference(
+    value: &mut Map<String, Value>,
+    path: &AttributePath,
+    registry: &SchemaRegistry,
+    base_url: &str,
+    references: &[Reference],
+) {
+    let id = value.get("value").and_then(Value::as_str);
+    let Some(reference) = id.and_then(|id| find_reference(path, id, references)) else {
+        return;
+    };
+    if let Some(resource_type) = registry.resource_type(&reference.resource_type) {
+        let uri = location(base_url, resource_type, reference.id);
+        value.insert("$ref".to_owned(), uri.into());
+    }
+    if let Some(display) = &reference.display {
+        value.insert("displayName".to_owned(), display.as_str().into());
+    }
+}
+
+/// The resource that an attribute's value names, if it is of a type that the attribute points at. Only
+/// the spelling with hyphens names one.
 fn find_reference<'a>(path: &AttributePath, id: &str, references: &'a [Reference]) -> Option<&'a Reference> {
-    let id = Uuid::try_parse(id).ok()?;
+    let id = Uuid::try_parse(id).ok().filter(|_| id.len() == 36)?;
     let types = &path.attribute.sub_attribute("$ref")?.reference_types;
     references
         .iter()

@@ -1,8 +1,9 @@
 //! Conditions and sort keys as SQL, with the result that [`Condition::matches`] has.
 //!
 //! An attribute is read, in this order, from its column, from its rows in `attribute_value` or
-//! `membership`, or from the normal form in `resource_normal`. `r` is the resource, `n` its normal
-//! form.
+//! `membership`, or from the normal form in `resource_normal`. What a reference shows, as
+//! `manager.displayName`, is read from the resource that it points at. `r` is the resource, `n` its
+//! normal form, `x` a resource that it points at.
 //!
 //! A missing value makes a test `NULL`. `AND`, `OR` and `WHERE` treat that as false; the one place
 //! where it would show is a negation, hence `IS NOT TRUE`.
@@ -17,12 +18,15 @@ use uuid::Uuid;
 
 use crate::index_key::{EXACT, SHORTENED_ABOVE, after_prefix, index_key};
 use crate::layout::{Column, Layout, is_secret_attribute, milliseconds};
+use crate::layouts::Layouts;
 use crate::sql::{Dialect, Sql};
 
 /// Turns the conditions of one query on one resource type into SQL.
 pub(crate) struct Compiler<'a> {
     pub(crate) dialect: Dialect,
     pub(crate) tenant: TenantId,
+    /// Those of all types, for what references point at.
+    layouts: &'a Layouts,
     pub(crate) layout: &'a Layout,
     /// What stands before the endpoint in `meta.location` and `$ref`.
     pub(crate) base_url: &'a str,
@@ -54,12 +58,14 @@ impl<'a> Compiler<'a> {
     pub(crate) fn new(
         dialect: Dialect,
         tenant: TenantId,
+        layouts: &'a Layouts,
         layout: &'a Layout,
         base_url: &'a str,
     ) -> Compiler<'a> {
         Compiler {
             dialect,
             tenant,
+            layouts,
             layout,
             base_url,
             needs_normal: Cell::new(false),
@@ -126,6 +132,9 @@ impl<'a> Compiler<'a> {
                 };
                 return self.subquery(membership.any(&condition));
             }
+        }
+        if let Some(shown) = shown_by_reference(path) {
+            return self.shown_reference(path, shown, test);
         }
         if let Some(column) = self.layout.column(path) {
             return self.column(column, path, test);
@@ -350,6 +359,112 @@ impl<'a> Compiler<'a> {
             .text(" || ")
             .sql(self.id_text("r"))
             .text(")")
+    }
+
+    // What other resources show of a resource
+
+    /// A test of what an answer adds to the id in a reference such as `manager`: the resource with that
+    /// id is looked up.
+    fn shown_reference(&self, path: &AttributePath, shown: Shown, test: &Test) -> Sql {
+        let reference_types = path.attribute.sub_attribute("$ref");
+        let pointed_at: Vec<&Layout> = reference_types
+            .iter()
+            .flat_map(|it| &it.reference_types)
+            .filter_map(|name| self.layouts.named(name))
+            .collect();
+        let Some(value) = path.attribute.sub_attribute("value") else {
+            return always(false);
+        };
+        let of_type = |layout: &&Layout| Sql::new("x.kind = ").int(layout.kind);
+        let is_of_a_type = balanced(pointed_at.iter().map(of_type).collect(), " OR ");
+        let endpoints = pointed_at.iter().map(|it| (it.kind, &*it.resource_type.endpoint));
+        let test = match shown {
+            Shown::Uri => self.uri(&endpoints.collect::<Vec<_>>(), test),
+            Shown::Name => self.label(test),
+        };
+        self.needs_normal.set(true);
+        let id = self.json_text(&Json::at("n.normal", path_members(path)).member(&value.name));
+        let sql = Sql::new("EXISTS (SELECT 1 FROM resource x WHERE x.tenant_id = ")
+            .int(self.tenant.0)
+            .text(" AND x.id = ")
+            .sql(self.id_in(id))
+            .text(" AND ")
+            .sql(is_of_a_type)
+            .text(" AND ")
+            .sql(test)
+            .text(")");
+        self.subquery(sql)
+    }
+
+    /// The id that a text spells with hyphens, as bytes; `NULL` for any other text.
+    fn id_in(&self, text: Sql) -> Sql {
+        let (is_id, bytes, end) = match self.dialect {
+            // What has other characters than hexadecimal digits is `NULL` to `unhex`, and what has more
+            // hyphens is shorter than any id.
+            Dialect::Sqlite => (
+                " GLOB '????????-????-????-????-????????????' THEN unhex(replace(",
+                text.clone(),
+                ", '-', '')) END",
+            ),
+            // A hyphenated UUID and nothing else: of other texts `decode` makes an error.
+            Dialect::Postgres => (
+                " ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN decode(replace(",
+                text.clone(),
+                ", '-', ''), 'hex') END",
+            ),
+        };
+        Sql::new("CASE WHEN ").sql(text).text(is_id).sql(bytes).text(end)
+    }
+
+    /// A test of the URI of `x`, which is of one of the types: number and endpoint of each.
+    fn uri(&self, types: &[(i64, &str)], test: &Test) -> Sql {
+        if *test == Test::Present {
+            return always(true);
+        }
+        let test_at = |endpoint: &str| {
+            let prefix = key::exact(&format!("{}{endpoint}/", self.base_url)).into_owned();
+            match test {
+                Test::Eq(Operand::Key(text)) => {
+                    let id = text.strip_prefix(&prefix).and_then(canonical_id)?;
+                    Some(Sql::new("x.id = ").id(id))
+                }
+                test => {
+                    let text = Sql::new("(")
+                        .string(prefix)
+                        .text(" || ")
+                        .sql(self.id_text("x"))
+                        .text(")");
+                    Some(self.text_test(text, test))
+                }
+            }
+        };
+        match types {
+            [(_, endpoint)] => test_at(endpoint).unwrap_or_else(|| always(false)),
+            types => by_kind(types.iter().map(|(kind, endpoint)| (*kind, test_at(endpoint)))),
+        }
+    }
+
+    /// A test of the name of `x`: of its `displayName`, else its `userName`, as their keys.
+    fn label(&self, test: &Test) -> Sql {
+        let whole = || {
+            let named = |name: &str| self.json_text(&Json::at("w.normal", vec![name.to_owned()]));
+            let text = Sql::new("coalesce(nullif(")
+                .sql(named("displayName"))
+                .text(", ''), ")
+                .sql(named("userName"))
+                .text(")");
+            Sql::new("EXISTS (SELECT 1 FROM resource_normal w WHERE w.tenant_id = ")
+                .int(self.tenant.0)
+                .text(" AND w.pk = x.pk AND ")
+                .sql(self.text_test(text, test))
+                .text(")")
+        };
+        let test_of = |name| self.index_key_test(name, test, whole);
+        Sql::new("CASE WHEN x.display_key <> '' THEN ")
+            .sql(test_of("x.display_key"))
+            .text(" WHEN x.kind = 1 THEN ")
+            .sql(test_of("x.unique_key"))
+            .text(" END")
     }
 
     // members and groups
@@ -696,70 +811,16 @@ impl Membership<'_> {
     fn sub_attribute(&self, sub: &Attribute, test: &Test) -> Sql {
         match sub.name.as_str() {
             "value" => self.compiler.id("x", test),
-            "$ref" => self.reference(test),
+            "$ref" if self.is_group => self.compiler.uri(&[GROUPS], test),
+            "$ref" => self.compiler.uri(&[USERS, GROUPS], test),
             "type" if self.is_group => always(holds(&key::text(sub, "direct"), test)),
-            "type" => {
-                by_kind(["User", "Group"].map(|it| holds(&key::text(sub, it), test).then(|| always(true))))
-            }
-            "display" => self.display(test),
+            "type" => by_kind([(USERS.0, "User"), (GROUPS.0, "Group")].map(|(kind, name)| {
+                let passes = holds(&key::text(sub, name), test);
+                (kind, passes.then(|| always(true)))
+            })),
+            "display" => self.compiler.label(test),
             _ => always(false),
         }
-    }
-
-    fn reference(&self, test: &Test) -> Sql {
-        if *test == Test::Present {
-            return always(true);
-        }
-        let endpoints: &[&str] = if self.is_group {
-            &["Groups"]
-        } else {
-            &["Users", "Groups"]
-        };
-        let mut tests = endpoints.iter().map(|endpoint| {
-            let prefix = key::exact(&format!("{}/{endpoint}/", self.compiler.base_url)).into_owned();
-            match test {
-                Test::Eq(Operand::Key(text)) => {
-                    let id = text.strip_prefix(&prefix).and_then(canonical_id)?;
-                    Some(Sql::new("x.id = ").id(id))
-                }
-                test => {
-                    let text = Sql::new("(")
-                        .string(prefix)
-                        .text(" || ")
-                        .sql(self.compiler.id_text("x"))
-                        .text(")");
-                    Some(self.compiler.text_test(text, test))
-                }
-            }
-        });
-        match (tests.next().flatten(), tests.next()) {
-            (user, Some(group)) => by_kind([user, group]),
-            (group, None) => group.unwrap_or_else(|| always(false)),
-        }
-    }
-
-    /// `displayName`, else `userName`, as its key.
-    fn display(&self, test: &Test) -> Sql {
-        let whole = || {
-            let compiler = self.compiler;
-            let named = |name: &str| compiler.json_text(&Json::at("w.normal", vec![name.to_owned()]));
-            let text = Sql::new("coalesce(nullif(")
-                .sql(named("displayName"))
-                .text(", ''), ")
-                .sql(named("userName"))
-                .text(")");
-            Sql::new("EXISTS (SELECT 1 FROM resource_normal w WHERE w.tenant_id = ")
-                .int(compiler.tenant.0)
-                .text(" AND w.pk = x.pk AND ")
-                .sql(compiler.text_test(text, test))
-                .text(")")
-        };
-        let test_of = |name| self.compiler.index_key_test(name, test, whole);
-        Sql::new("CASE WHEN x.display_key <> '' THEN ")
-            .sql(test_of("x.display_key"))
-            .text(" WHEN x.kind = 1 THEN ")
-            .sql(test_of("x.unique_key"))
-            .text(" END")
     }
 }
 
@@ -776,13 +837,36 @@ fn names_one(condition: &ElementCondition) -> bool {
     }
 }
 
-/// One test for users, one for groups; `None` where no resource of the type passes.
-fn by_kind(tests: [Option<Sql>; 2]) -> Sql {
-    let kinds = ["(x.kind = 1 AND ", "(x.kind = 2 AND "].into_iter().zip(tests);
-    let tests = kinds.filter_map(|(kind, test)| Some(Sql::new(kind).sql(test?).text(")")));
-    match tests.collect::<Vec<_>>() {
-        none if none.is_empty() => always(false),
-        tests => balanced(tests, " OR "),
+/// Number and endpoint of the built-in types.
+const USERS: (i64, &str) = (1, "/Users");
+const GROUPS: (i64, &str) = (2, "/Groups");
+
+/// One test for each type of `x`; `None` where no resource of the type passes.
+fn by_kind(tests: impl IntoIterator<Item = (i64, Option<Sql>)>) -> Sql {
+    let tests = tests.into_iter().filter_map(|(kind, test)| {
+        let of_kind = Sql::new("(x.kind = ").int(kind);
+        Some(of_kind.text(" AND ").sql(test?).text(")"))
+    });
+    balanced(tests.collect(), " OR ")
+}
+
+/// What an answer adds to the id in a reference.
+#[derive(Clone, Copy)]
+enum Shown {
+    Uri,
+    Name,
+}
+
+/// What the path names of that, if it does.
+fn shown_by_reference(path: &AttributePath) -> Option<Shown> {
+    let sub = path
+        .sub
+        .as_ref()
+        .filter(|_| path.attribute.is_shown_reference())?;
+    match sub.name.as_str() {
+        "$ref" => Some(Shown::Uri),
+        "displayName" => Some(Shown::Name),
+        _ => None,
     }
 }
 

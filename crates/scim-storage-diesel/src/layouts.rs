@@ -68,6 +68,12 @@ impl Layouts {
         found.ok_or_else(|| unavailable(format!("the store was opened without `{}`", resource_type.name)))
     }
 
+    /// The layout of the type of a name, if the store was opened with it.
+    pub(crate) fn named(&self, name: &str) -> Option<&Layout> {
+        let found = self.layouts.iter().find(|it| &*it.resource_type.name == name);
+        found.map(|it| &**it)
+    }
+
     /// The name of a type by its number.
     pub(crate) fn name(&self, kind: i64) -> Arc<str> {
         self.names.get(&kind).cloned().unwrap_or_else(|| "".into())

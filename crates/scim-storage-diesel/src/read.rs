@@ -211,7 +211,7 @@ fn targets<'a>(
 ) -> Result<Vec<Target<'a>>, Failure> {
     let target = |(index, (resource_type, condition)): (usize, &'a (Arc<ResourceType>, Condition))| {
         let layout = layouts.of(resource_type)?;
-        let compiler = || Compiler::new(dialect, tenant, layout, &query.base_url);
+        let compiler = || Compiler::new(dialect, tenant, layouts, layout, &query.base_url);
         let (filtering, sorting) = (compiler(), compiler());
         let path = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
         let sql = filtering.compile(condition);

@@ -81,6 +81,10 @@ const CASES: &[Case] = &[
     ("totals are exact", totals_are_exact),
     ("filters find what they mean", filters_find_what_they_mean),
     ("filters find memberships", filters_find_memberships),
+    (
+        "filters find what references show",
+        filters_find_what_references_show,
+    ),
     ("filters find id and meta", filters_find_id_and_meta),
     (
         "sorting puts missing values last",
@@ -849,6 +853,106 @@ fn filters_find_memberships(it: &Fixture) {
         (format!("groups ne \"{inner}\""), "two"),
     ] {
         assert_eq!(it.names(&it.user, &filter, "").join(" "), expected, "{filter}");
+    }
+}
+
+/// RFC 7644 section 3.4.2.2: comparisons use the value that a client was last shown.
+fn filters_find_what_references_show(it: &Fixture) {
+    const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager";
+    let (enterprise, _) = MANAGER.rsplit_once(':').expect("it is a path");
+    let boss = it
+        .add(
+            &it.user,
+            json!({"userName": "boss", "displayName": "The Boss"}),
+            &[],
+        )
+        .expect("it is new");
+    let chief = it.add_user("Chief");
+    let long_name = format!("{}z", "y".repeat(1_500));
+    let long = it
+        .add(
+            &it.user,
+            json!({"userName": "long", "displayName": long_name}),
+            &[],
+        )
+        .expect("it is new");
+    let group = it.add_group("Guides", &[]);
+    let elsewhere = Fixture::new(it.store, "a tenant with another manager").add_user("Chief");
+    let gone = it.add_user("gone");
+    it.delete(&it.user, gone);
+    for (user_name, manager) in [
+        ("ann", boss.to_string()),
+        ("ben", chief.to_string()),
+        ("cid", chief.to_string().to_uppercase()),
+        ("deb", long.to_string()),
+        // Of these, none is the id of a user.
+        ("eve", "26118915".to_owned()),
+        ("fay", "not-an-id-but-of-the-same-form-12345".to_owned()),
+        ("gus", "zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz".to_owned()),
+        ("hal", chief.simple().to_string()),
+        ("ina", format!("{chief}0")),
+        ("joe", group.to_string()),
+        ("kim", elsewhere.to_string()),
+        ("leo", gone.to_string()),
+    ] {
+        let user = json!({"userName": user_name, enterprise: {"manager": {"value": manager}}});
+        it.add(&it.user, user, &[]).expect("it is new");
+    }
+    for (filter, expected) in [
+        ("M.displayName eq \"the boss\"".to_owned(), "ann"),
+        ("M.displayName eq \"chief\"".to_owned(), "ben cid"),
+        ("M.displayName eq \"boss\"".to_owned(), ""),
+        ("M.displayName co \"e\" and M pr".to_owned(), "ann ben cid"),
+        ("M.displayName sw \"CH\"".to_owned(), "ben cid"),
+        ("M.displayName ew \"yz\"".to_owned(), "deb"),
+        ("M.displayName ew \"ss\"".to_owned(), "ann"),
+        (format!("M.displayName eq \"{long_name}\""), "deb"),
+        (format!("M.displayName eq \"{}\"", &long_name[1..]), ""),
+        ("M.displayName gt \"chief\"".to_owned(), "ann deb"),
+        ("M.displayName ge \"chief\"".to_owned(), "ann ben cid deb"),
+        ("M.displayName lt \"the boss\"".to_owned(), "ben cid"),
+        ("M.displayName le \"the boss\"".to_owned(), "ann ben cid"),
+        ("M.displayName pr".to_owned(), "ann ben cid deb"),
+        ("M[displayName pr]".to_owned(), "ann ben cid deb"),
+        (
+            format!("M[value eq \"{chief}\" and displayName eq \"Chief\"]"),
+            "ben",
+        ),
+        (
+            "M[not (displayName pr)]".to_owned(),
+            "eve fay gus hal ina joe kim leo",
+        ),
+        (
+            "M.displayName ne \"chief\" and M pr".to_owned(),
+            "ann deb eve fay gus hal ina joe kim leo",
+        ),
+        (
+            "M.displayName eq null and not (userName sw \"b\" or M.displayName pr)".to_owned(),
+            "Chief eve fay gus hal ina joe kim leo long",
+        ),
+        (format!("M.$ref eq \"{BASE_URL}/Users/{chief}\""), "ben cid"),
+        (format!("M.$ref eq \"{BASE_URL}/Groups/{group}\""), ""),
+        (format!("M.$ref eq \"{BASE_URL}/Users/{gone}\""), ""),
+        (format!("M.$ref sw \"{BASE_URL}/Users/\""), "ann ben cid deb"),
+        (format!("M.$ref ew \"/{boss}\""), "ann"),
+        ("M.$ref co \"Groups\"".to_owned(), ""),
+        ("M.$ref pr".to_owned(), "ann ben cid deb"),
+        (
+            format!("M.$ref ne \"{BASE_URL}/Users/{boss}\" and M.displayName pr"),
+            "ben cid deb",
+        ),
+    ] {
+        let mut found = it.names(&it.user, &filter.replace('M', MANAGER), "");
+        found.sort();
+        assert_eq!(found.join(" "), expected, "{filter}");
+    }
+
+    // A name that changes is found at once.
+    it.replace(&it.user, boss, None, json!({"userName": "boss"}))
+        .expect("it exists");
+    for (name, expected) in [("The Boss", ""), ("Boss", "ann")] {
+        let filter = format!("{MANAGER}.displayName eq \"{name}\"");
+        assert_eq!(it.names(&it.user, &filter, "").join(" "), expected, "{name}");
     }
 }
 

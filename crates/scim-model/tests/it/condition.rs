@@ -537,21 +537,12 @@ fn r7643_3_1_22_the_version_of_a_user_is_found_with_and_without_the_hash() {
 
 #[test]
 fn members_and_groups_are_compared_as_a_client_sees_them() {
+    let registry = SchemaRegistry::builtin();
     let [user, group]: [Arc<ResourceType>; 2] = all_types().try_into().unwrap();
     let reference = |id: u128, resource_type: &str, display: Option<&str>| Reference {
         id: Uuid::from_u128(id),
         resource_type: resource_type.into(),
         display: display.map(Into::into),
-    };
-    let stored = |resource_type: &ResourceType, document: &str| Stored {
-        resource_type: resource_type.name.clone(),
-        id: Uuid::from_u128(1),
-        version: 3,
-        created: DateTime::UNIX_EPOCH,
-        last_modified: DateTime::UNIX_EPOCH,
-        document: document.to_owned(),
-        members: None,
-        groups: None,
     };
     let core = "urn:ietf:params:scim:schemas:core:2.0:Group";
     let staff = Stored {
@@ -629,8 +620,48 @@ fn members_and_groups_are_compared_as_a_client_sees_them() {
         (&babs, &user, r#"groups.type eq "indirect""#.to_owned(), false),
     ] {
         let condition = Condition::resolve(&parse(&filter), resource_type, LENIENT).unwrap();
-        let subject = Subject::of_stored(stored, resource_type, "https://h/v2").unwrap();
+        let subject = Subject::of_stored(stored, resource_type, &registry, "https://h/v2", &[]).unwrap();
         assert_eq!(condition.matches(&subject), expected, "{filter}");
+    }
+}
+
+/// RFC 7644 section 3.4.2.2: comparisons use the value that a client was last shown.
+#[test]
+fn a_reference_is_compared_with_what_it_shows() {
+    const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager";
+    let registry = SchemaRegistry::builtin();
+    let user = registry.resource_type("User").unwrap();
+    let [boss, group] = [1, 2].map(Uuid::from_u128);
+    let references = [(boss, "User"), (group, "Group")].map(|(id, resource_type)| Reference {
+        id,
+        resource_type: resource_type.into(),
+        display: Some("The Boss".to_owned()),
+    });
+    for (manager, is_shown) in [
+        (boss.to_string(), true),
+        (Uuid::from_u128(3).to_string(), false),
+        // No user.
+        (group.to_string(), false),
+        // Not as ids are spelled.
+        (boss.simple().to_string(), false),
+        ("26118915".to_owned(), false),
+    ] {
+        let document = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+            "userName": "babs",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": manager}},
+        });
+        let stored = stored(user, &document.to_string());
+        let subject = Subject::of_stored(&stored, user, &registry, "https://h/v2", &references).unwrap();
+        for filter in [
+            "M.displayName eq \"the boss\"".to_owned(),
+            "M[displayName sw \"THE\"]".to_owned(),
+            "M.displayName pr".to_owned(),
+            format!("M.$ref eq \"https://h/v2/Users/{boss}\""),
+        ] {
+            let condition = Condition::resolve(&parse(&filter.replace('M', MANAGER)), user, LENIENT).unwrap();
+            assert_eq!(condition.matches(&subject), is_shown, "{filter} of {manager}");
+        }
     }
 }
 
@@ -827,6 +858,19 @@ fn user_condition(filter: &str) -> Condition {
 
 fn parse(filter: &str) -> Filter {
     Filter::parse(filter).unwrap_or_else(|error| panic!("{filter}: {error}"))
+}
+
+fn stored(resource_type: &ResourceType, document: &str) -> Stored {
+    Stored {
+        resource_type: resource_type.name.clone(),
+        id: Uuid::from_u128(1),
+        version: 3,
+        created: DateTime::UNIX_EPOCH,
+        last_modified: DateTime::UNIX_EPOCH,
+        document: document.to_owned(),
+        members: None,
+        groups: None,
+    }
 }
 
 fn all_types() -> Vec<Arc<ResourceType>> {

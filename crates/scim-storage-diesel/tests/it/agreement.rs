@@ -8,7 +8,7 @@ use proptest::sample::{select, subsequence};
 use scim_filter::{AttrPath, Filter};
 use scim_model::normal::sort_key;
 use scim_model::store::conformance::{BASE_URL, Fixture};
-use scim_model::store::{MembersStep, PageRequest, Stored};
+use scim_model::store::{MembersStep, PageRequest, Reference, ResourceStore, Stored};
 use scim_model::{AttributePath, Condition, Document, Policy, ResourceType, SchemaRegistry, Subject};
 use scim_storage_diesel::{DieselStore, StoreOptions, Synchronous};
 use serde_json::{Map, Value, json};
@@ -48,11 +48,13 @@ fn every_filter_finds_the_same_everywhere() {
             fill(&it, &users, &memberships);
             let stored = [all(&it, &it.user), all(&it, &it.group)];
             let ids: Vec<Uuid> = stored.iter().flatten().map(|it| it.id).collect();
+            let references = store.references(it.tenant, &ids).expect("the store is there");
+            let shown = Shown { registry: &registry, references: &references };
             for (resource_type, stored, filters) in
                 [(&it.user, &stored[0], &of_users), (&it.group, &stored[1], &of_groups)]
             {
                 for filter in filters {
-                    check(&it, resource_type, stored, &ids, filter)?;
+                    check(&it, resource_type, stored, &ids, &shown, filter)?;
                 }
             }
             let of_groups = &["displayName", "externalId", "id"][..];
@@ -65,6 +67,12 @@ fn every_filter_finds_the_same_everywhere() {
             }
         }
     });
+}
+
+/// What references to the resources at hand show.
+struct Shown<'a> {
+    registry: &'a SchemaRegistry,
+    references: &'a [Reference],
 }
 
 struct Stores {
@@ -142,6 +150,26 @@ fn fill(it: &Fixture, users: &[Value], memberships: &[Vec<usize>]) {
         it.change_members(*group, vec![MembersStep::Add(members)])
             .expect("they exist");
     }
+    for id in &ids[..users.len()] {
+        let stored = it.read(&it.user, *id).expect("it exists");
+        let document = with_ids(&stored.document, &ids);
+        if document != stored.document {
+            let document = serde_json::from_str(&document).expect("documents are JSON");
+            it.replace(&it.user, *id, None, document).expect("it exists");
+        }
+    }
+}
+
+/// Some operands and managers are the ids of the resources at hand, as they are spelled or otherwise.
+fn with_ids(text: &str, ids: &[Uuid]) -> String {
+    let mut text = text.to_owned();
+    for (index, id) in ids.iter().enumerate() {
+        text = text
+            .replace(&format!("<id{index}>"), &id.to_string())
+            .replace(&format!("<ID{index}>"), &id.to_string().to_uppercase())
+            .replace(&format!("<digits{index}>"), &id.simple().to_string());
+    }
+    text
 }
 
 /// Everything of a type, in order of creation.
@@ -159,13 +187,10 @@ fn check(
     resource_type: &Arc<ResourceType>,
     stored: &[Stored],
     ids: &[Uuid],
+    shown: &Shown,
     filter: &str,
 ) -> Result<(), TestCaseError> {
-    // Some operands are the ids of the resources at hand.
-    let mut filter = filter.to_owned();
-    for (index, id) in ids.iter().enumerate() {
-        filter = filter.replace(&format!("<id{index}>"), &id.to_string());
-    }
+    let filter = with_ids(filter, ids);
     let parsed = Filter::parse(&filter).map_err(|error| TestCaseError::fail(format!("{filter}: {error}")))?;
     let Ok(condition) = Condition::resolve(&parsed, resource_type, Policy { lenient: true }) else {
         return Ok(());
@@ -173,7 +198,9 @@ fn check(
     let expected: Vec<Uuid> = stored
         .iter()
         .filter(|stored| {
-            let subject = Subject::of_stored(stored, resource_type, BASE_URL).expect("documents are JSON");
+            let Shown { registry, references } = shown;
+            let subject = Subject::of_stored(stored, resource_type, registry, BASE_URL, references)
+                .expect("documents are JSON");
             condition.matches(&subject)
         })
         .map(|it| it.id)
@@ -469,7 +496,13 @@ fn user() -> BoxedStrategy<Value> {
             ])),
         ),
     ]);
-    let manager = object(vec![("value", text_value())]);
+    let id = prop_oneof![
+        2 => text_value(),
+        6 => (0..12usize, select(&["id", "id", "ID", "digits"][..])).prop_map(|(it, spelling)| format!("<{spelling}{it}>").into()),
+        1 => select(&["26118915-6090-4610-87e4-49d8ca9f808d", "--------------------", "gggggggg-gggg-gggg-gggg-gggggggggggg"][..])
+            .prop_map(Value::from),
+    ];
+    let manager = object(vec![("value", id.boxed())]);
     let all = object(vec![
         ("displayName", text_value()),
         ("title", text_value()),
@@ -567,6 +600,9 @@ const USER: Attributes = (
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber",
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager",
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.$ref",
         "urn:example:Lab:count",
         "urn:example:Lab:weight",
         "urn:example:Lab:since",
@@ -595,7 +631,7 @@ const USER: Attributes = (
         ("urn:example:Lab:scores", &["value", "at", "by"]),
         (
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager",
-            &["value"],
+            &["value", "displayName", "$ref"],
         ),
     ],
 );

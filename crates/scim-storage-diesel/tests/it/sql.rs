@@ -34,6 +34,16 @@ const QUERIES: &[(char, &str, &str)] = &[
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value eq \"x\"",
         "",
     ),
+    (
+        'U',
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName sw \"b\"",
+        "",
+    ),
+    (
+        'U',
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.$ref eq \"https://scim.example.com/scim/v2/Users/019283a0-0000-7000-8000-000000000001\"",
+        "",
+    ),
     ('U', "groups eq \"019283a0-0000-7000-8000-000000000001\"", ""),
     ('U', "groups.display sw \"tour\"", ""),
     (
