@@ -25,7 +25,7 @@ impl Filter {
     /// # Errors
     /// Where the text is no filter in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<Filter>, ParseError> {
-        parse(text, options, Rule::FILTER, Walk::expression)
+        parse(text, options, Rule::FILTER, Walk::filter)
     }
 }
 
@@ -269,6 +269,11 @@ impl<'t, T: Tree> Group<'t, T> {
 }
 
 impl<'t> Walk<'t> {
+    fn filter(&mut self, mut pairs: Pairs<'t, Rule>) -> Result<Filter, ParseError> {
+        let filter = pairs.next().expect("a text that is a filter has one pair");
+        self.expression(filter.into_inner())
+    }
+
     /// `term ((and | or) term)*`, up to the end of `pairs`. Groups wait on a stack of
     /// their own, not on the thread's.
     fn expression<T: Tree>(&mut self, pairs: Pairs<'t, Rule>) -> Result<T, ParseError> {
@@ -527,19 +532,30 @@ impl<'t> Walk<'t> {
     }
 
     /// Reads the blanks that stand here, where strictly `expected` stands.
+    #[inline]
     fn blanks(&mut self, expected: &str) -> Result<(), ParseError> {
+        let rest = &self.text.as_bytes()[self.end..];
+        // Nearly always just the expected stands here.
+        if rest.starts_with(expected.as_bytes())
+            && !rest.get(expected.len()).is_some_and(|it| is_blank(*it))
+        {
+            self.end += expected.len();
+            return Ok(());
+        }
+        self.unexpected_blanks(expected)
+    }
+
+    #[cold]
+    fn unexpected_blanks(&mut self, expected: &str) -> Result<(), ParseError> {
         let start = self.end;
         let bytes = self.text.as_bytes();
         while bytes
             .get(self.end)
-            .is_some_and(|it| matches!(it, b' ' | b'\t'..=b'\r'))
+            .is_some_and(|it| is_blank(*it))
         {
             self.end += 1;
         }
         let found = &bytes[start..self.end];
-        if found == expected.as_bytes() {
-            return Ok(());
-        }
         let same = found
             .iter()
             .zip(expected.bytes())
