@@ -25,7 +25,7 @@ impl Filter {
     /// # Errors
     /// Where the text is no filter in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<Filter>, ParseError> {
-        parse(text, options, Rule::FILTER, Walk::filter)
+        parse(text, options, Rule::FILTER, Walk::expression)
     }
 }
 
@@ -269,11 +269,6 @@ impl<'t, T: Tree> Group<'t, T> {
 }
 
 impl<'t> Walk<'t> {
-    fn filter(&mut self, mut pairs: Pairs<'t, Rule>) -> Result<Filter, ParseError> {
-        let filter = pairs.next().expect("a text that is a filter has one pair");
-        self.expression(filter.into_inner())
-    }
-
     /// `term ((and | or) term)*`, up to the end of `pairs`. Groups wait on a stack of
     /// their own, not on the thread's.
     fn expression<T: Tree>(&mut self, pairs: Pairs<'t, Rule>) -> Result<T, ParseError> {
@@ -348,7 +343,7 @@ impl<'t> Walk<'t> {
 
     /// What starts with an attribute path: a test of it, or a value path.
     fn test<T: Tree>(&mut self, pair: Pair<'t, Rule>) -> Result<T, ParseError> {
-        let end = pair.as_span().end();
+        let end = self.before_blanks(pair.as_span().end());
         let path = self.attr_path(end)?;
         let next = self.text[self.end..].bytes().find(|it| !is_blank(*it));
         if next != Some(b'[') {
@@ -519,6 +514,15 @@ impl<'t> Walk<'t> {
         let path = pairs.next().expect("the grammar starts a path with an attrPath");
         self.blanks("")?;
         self.attr_path(path.as_span().end())
+    }
+
+    /// Where a term ends whose pair, with the blanks behind it, ends at `end`.
+    fn before_blanks(&self, mut end: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        while is_blank(bytes[end - 1]) {
+            end -= 1;
+        }
+        end
     }
 
     fn byte(&self) -> u8 {
