@@ -540,8 +540,7 @@ impl<'t> Walk<'t> {
     fn blanks(&mut self, expected: &str) -> Result<(), ParseError> {
         let rest = &self.text.as_bytes()[self.end..];
         // Nearly always just the expected stands here.
-        if rest.starts_with(expected.as_bytes())
-            && !rest.get(expected.len()).is_some_and(|it| is_blank(*it))
+        if rest.starts_with(expected.as_bytes()) && !rest.get(expected.len()).is_some_and(|it| is_blank(*it))
         {
             self.end += expected.len();
             return Ok(());
@@ -553,10 +552,7 @@ impl<'t> Walk<'t> {
     fn unexpected_blanks(&mut self, expected: &str) -> Result<(), ParseError> {
         let start = self.end;
         let bytes = self.text.as_bytes();
-        while bytes
-            .get(self.end)
-            .is_some_and(|it| is_blank(*it))
-        {
+        while bytes.get(self.end).is_some_and(|it| is_blank(*it)) {
             self.end += 1;
         }
         let found = &bytes[start..self.end];
