@@ -39,7 +39,8 @@ impl Document {
 pub struct Subject(Map<String, Value>);
 
 impl Subject {
-    pub(crate) fn normal_form(&self) -> &Map<String, Value> {
+    /// Every value as its comparison key, as [`sort_key`] reads them.
+    pub fn normal_form(&self) -> &Map<String, Value> {
         &self.0
     }
 

@@ -346,11 +346,12 @@ impl<'a> Compiler<'a> {
     }
 
     fn location_prefix(&self) -> String {
-        key::exact(&format!(
-            "{}{}/",
-            self.base_url, self.layout.resource_type.endpoint
-        ))
-        .into_owned()
+        self.prefix_at(&self.layout.resource_type.endpoint)
+    }
+
+    /// What stands before the id in the URIs of a type.
+    fn prefix_at(&self, endpoint: &str) -> String {
+        key::exact(&format!("{}{endpoint}/", self.base_url)).into_owned()
     }
 
     fn location_text(&self) -> Sql {
@@ -363,37 +364,61 @@ impl<'a> Compiler<'a> {
 
     // What other resources show of a resource
 
-    /// A test of what an answer adds to the id in a reference such as `manager`: the resource with that
-    /// id is looked up.
+    /// A test of what an answer adds to the id in a reference such as `manager`.
     fn shown_reference(&self, path: &AttributePath, shown: Shown, test: &Test) -> Sql {
-        let reference_types = path.attribute.sub_attribute("$ref");
-        let pointed_at: Vec<&Layout> = reference_types
-            .iter()
-            .flat_map(|it| &it.reference_types)
-            .filter_map(|name| self.layouts.named(name))
-            .collect();
-        let Some(value) = path.attribute.sub_attribute("value") else {
-            return always(false);
-        };
-        let of_type = |layout: &&Layout| Sql::new("x.kind = ").int(layout.kind);
-        let is_of_a_type = balanced(pointed_at.iter().map(of_type).collect(), " OR ");
-        let endpoints = pointed_at.iter().map(|it| (it.kind, &*it.resource_type.endpoint));
+        let types = self.pointed_at(path);
         let test = match shown {
-            Shown::Uri => self.uri(&endpoints.collect::<Vec<_>>(), test),
+            Shown::Uri => self.uri(&types, test),
             Shown::Name => self.label(test),
         };
+        let sql = Sql::new("EXISTS (SELECT 1").sql(self.resource_pointed_at(path, &types));
+        self.subquery(sql.text(" AND ").sql(test).text(")"))
+    }
+
+    /// What is sorted by, of that; `None` when there is no type that it could point at.
+    fn shown_sort_key(&self, path: &AttributePath, shown: Shown) -> Option<Sql> {
+        let types = self.pointed_at(path);
+        if types.is_empty() {
+            return None;
+        }
+        let key = match shown {
+            Shown::Uri => {
+                let mut prefix = Sql::new("CASE x.kind");
+                for (kind, endpoint) in &types {
+                    prefix = prefix.text(" WHEN ").int(*kind).text(" THEN ");
+                    prefix = prefix.string(self.prefix_at(endpoint));
+                }
+                prefix.text(" END || ").sql(self.id_text("x"))
+            }
+            Shown::Name => Sql::new(
+                "CASE WHEN x.display_key <> '' THEN x.display_key WHEN x.kind = 1 THEN x.unique_key END",
+            ),
+        };
+        let sql = Sql::new("(SELECT ").sql(key);
+        Some(sql.sql(self.resource_pointed_at(path, &types)).text(")"))
+    }
+
+    /// Number and endpoint of the types that a reference can point at.
+    fn pointed_at(&self, path: &AttributePath) -> Vec<(i64, &str)> {
+        let names = path.attribute.sub_attribute("$ref").into_iter();
+        names
+            .flat_map(|it| &it.reference_types)
+            .filter_map(|name| self.layouts.named(name))
+            .map(|it| (it.kind, &*it.resource_type.endpoint))
+            .collect()
+    }
+
+    /// From the resource `x` that a reference points at, if it exists and is of one of the types.
+    fn resource_pointed_at(&self, path: &AttributePath, types: &[(i64, &str)]) -> Sql {
         self.needs_normal.set(true);
-        let id = self.json_text(&Json::at("n.normal", path_members(path)).member(&value.name));
-        let sql = Sql::new("EXISTS (SELECT 1 FROM resource x WHERE x.tenant_id = ")
+        let id = Json::at("n.normal", path_members(path)).member("value");
+        let of_type = types.iter().map(|(kind, _)| Sql::new("x.kind = ").int(*kind));
+        Sql::new(" FROM resource x WHERE x.tenant_id = ")
             .int(self.tenant.0)
             .text(" AND x.id = ")
-            .sql(self.id_in(id))
+            .sql(self.id_in(self.json_text(&id)))
             .text(" AND ")
-            .sql(is_of_a_type)
-            .text(" AND ")
-            .sql(test)
-            .text(")");
-        self.subquery(sql)
+            .sql(balanced(of_type.collect(), " OR "))
     }
 
     /// The id that a text spells with hyphens, as bytes; `NULL` for any other text.
@@ -422,7 +447,7 @@ impl<'a> Compiler<'a> {
             return always(true);
         }
         let test_at = |endpoint: &str| {
-            let prefix = key::exact(&format!("{}{endpoint}/", self.base_url)).into_owned();
+            let prefix = self.prefix_at(endpoint);
             match test {
                 Test::Eq(Operand::Key(text)) => {
                     let id = text.strip_prefix(&prefix).and_then(canonical_id)?;
@@ -676,6 +701,9 @@ impl<'a> Compiler<'a> {
                 ("meta", _) => return None,
                 _ => {}
             }
+        }
+        if let Some(shown) = shown_by_reference(path) {
+            return self.shown_sort_key(path, shown).and_then(text);
         }
         text(match self.layout.column(path) {
             Some(Column::Unique) => Sql::new("r.unique_key"),

@@ -947,6 +947,18 @@ fn filters_find_what_references_show(it: &Fixture) {
         assert_eq!(found.join(" "), expected, "{filter}");
     }
 
+    let mut by_id = [(boss, "ann"), (chief, "ben cid"), (long, "deb")];
+    by_id.sort();
+    for (order, sub, expected) in [
+        ("", "displayName", "ben cid ann deb".to_owned()),
+        ("-", "displayName", "deb ann ben cid".to_owned()),
+        ("", "$ref", by_id.map(|(_, names)| names).join(" ")),
+    ] {
+        let filter = format!("{MANAGER}.displayName pr");
+        let found = it.names(&it.user, &filter, &format!("{order}{MANAGER}.{sub}"));
+        assert_eq!(found.join(" "), expected, "sorted by {order}{sub}");
+    }
+
     // A name that changes is found at once.
     it.replace(&it.user, boss, None, json!({"userName": "boss"}))
         .expect("it exists");

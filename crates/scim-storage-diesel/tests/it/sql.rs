@@ -41,6 +41,11 @@ const QUERIES: &[(char, &str, &str)] = &[
     ),
     (
         'U',
+        "",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName",
+    ),
+    (
+        'U',
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.$ref eq \"https://scim.example.com/scim/v2/Users/019283a0-0000-7000-8000-000000000001\"",
         "",
     ),
