@@ -155,7 +155,8 @@ impl Document {
         }
         if written < self.0.len() {
             for (name, value) in &self.0 {
-                if !is_described(resource_type, name) {
+                let is_derived = ["schemas", "id", "meta"].contains(&name.as_str());
+                if !is_derived && !is_described(resource_type, name) {
                     write_member(&mut text, name, value);
                 }
             }

@@ -58,6 +58,14 @@ impl Working<'_> {
                     }
                 }
             }
+            // What follows from the data cannot be written value by value.
+            Target::Values { attribute, .. }
+                if attribute.extension.is_none() && attribute.attribute.name == "schemas" =>
+            {
+                Err(mutability(
+                    "`schemas` follows from the attributes that have values",
+                ))
+            }
             Target::Values {
                 attribute,
                 filter,
@@ -273,7 +281,8 @@ impl Working<'_> {
         let Some(mut element) = self.tolerances.value_from_filter(selection.filter) else {
             return Err(no_target(selection.path));
         };
-        let value = self.tolerances.array_for_single(&attribute.attribute, value);
+        let written = selection.sub.unwrap_or(&attribute.attribute);
+        let value = self.tolerances.array_for_single(written, value);
         if value.is_null() {
             return Ok(());
         }
@@ -414,6 +423,14 @@ fn merge(
         if let Some(id) = id {
             existing.insert("value".to_owned(), Value::String(id));
         }
+        let merged = Value::Object(existing);
+        if tolerances.empty_reference(attribute, &merged) {
+            return Ok(Map::new());
+        }
+        if let Value::Object(merged) = merged {
+            return Ok(in_schema_order(attribute, merged));
+        }
+        return Ok(Map::new());
     }
     Ok(in_schema_order(attribute, existing))
 }

@@ -677,3 +677,40 @@ fn long_paths_are_cut_in_messages() {
     .unwrap_err();
     assert!(error.to_string().len() < 400, "{error}");
 }
+
+/// A-79
+#[test]
+fn single_values_of_schemas_cannot_be_written() {
+    let message = "operation 1: `schemas` follows from the attributes that have values";
+    for op in ["add", "replace"] {
+        for path in [
+            r#"schemas[value eq "urn:x"]"#,
+            r#"urn:ietf:params:scim:schemas:core:2.0:User:schemas[value eq "urn:x"]"#,
+        ] {
+            let operations = json!([{"op": op, "path": path, "value": "urn:x"}]);
+            refused(LENIENT, &operations, "mutability", message);
+            refused(STRICT, &operations, "mutability", message);
+        }
+        let pathless = json!([{"op": op, "value": {r#"schemas[value eq "a"]"#: "b"}}]);
+        refused(LENIENT, &pathless, "mutability", message);
+    }
+}
+
+/// A-34, A-37
+#[test]
+fn what_clients_send_for_sub_attributes() {
+    let path = format!("{ENTERPRISE}:manager.value");
+    let registry = registry();
+    let resource_type = registry.resource_type("User").unwrap();
+    let before = json!({"userName": "a", ENTERPRISE: {"manager": {"value": "1"}}});
+    let operations = json!([{"op": "replace", "path": path, "value": ""}]);
+    let outcome = crate::patch(resource_type, &before, &operations, LENIENT).unwrap();
+    assert_eq!(outcome.document.0.get(ENTERPRISE), None);
+    let operations =
+        json!([{"op": "replace", "path": "emails[type eq \"work\"].value", "value": [{"value": "x@y"}]}]);
+    let outcome = crate::patch(resource_type, &json!({"userName": "a"}), &operations, LENIENT).unwrap();
+    assert_eq!(
+        outcome.document.0["emails"],
+        json!([{"value": "x@y", "type": "work"}])
+    );
+}

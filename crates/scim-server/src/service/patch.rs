@@ -138,7 +138,9 @@ impl Patch<'_> {
         let secrets = hashed.of(service, &outcome.secrets)?;
         let secrets = service.without_idle(tenant, resource_type, id, secrets)?;
         let mut changed = outcome.document;
-        changed.0.shift_remove("members");
+        for read_along in ["members", "id"] {
+            changed.0.shift_remove(read_along);
+        }
         let update = Update {
             resource_type: resource_type.clone(),
             id,
@@ -155,6 +157,10 @@ impl Patch<'_> {
     /// The stored document, with the members in it if they were read.
     fn document(&self, current: &Stored) -> Result<Document, Error> {
         let mut document = Document::from_stored_json(&current.document)?;
+        if !self.service.settings.policy.lenient {
+            // By the RFC alone a client may repeat a readOnly value, and no other (7644-3.5.2-10).
+            document.0.insert("id".to_owned(), current.id.to_string().into());
+        }
         let Some(members) = current.members.as_ref().filter(|it| !it.is_empty()) else {
             return Ok(document);
         };
