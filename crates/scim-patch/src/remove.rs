@@ -100,11 +100,13 @@ impl Working<'_> {
             return Err(remove_with_value(found));
         };
         let policy = self.policy;
+        let is_group = self.resource_type.has_members();
         let list = self.list(found);
         let (values, work, _) = self.parts(list);
         let mut selected = Vec::new();
         for mut listed in listed {
-            if is_members(found)
+            if is_group
+                && is_members(found)
                 && let Some(id) = named_id(&listed, policy)
             {
                 listed = json!({ "value": id });

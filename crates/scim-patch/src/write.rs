@@ -178,7 +178,14 @@ impl Working<'_> {
         };
         let mut elements = Vec::with_capacity(given.len());
         for element in given {
-            elements.extend(element_of(found, element, self.policy, &mut self.tolerances)?);
+            let is_member = self.resource_type.has_members() && is_members(found);
+            elements.extend(element_of(
+                found,
+                element,
+                is_member,
+                self.policy,
+                &mut self.tolerances,
+            )?);
         }
         if elements.is_empty() && found.attribute.required {
             return Err(missing(found));
@@ -221,6 +228,7 @@ impl Working<'_> {
 
     /// Values of a multi-valued attribute that fulfil a filter, or a sub-attribute of each.
     fn write_selected(&mut self, selection: &Selection<'_>, value: Value) -> Result<(), ScimError> {
+        let is_member = self.resource_type.has_members() && is_members(selection.attribute);
         let attribute = selection.attribute;
         let policy = self.policy;
         let list = self.list(attribute);
@@ -247,7 +255,7 @@ impl Working<'_> {
             Value::Null => self.remove_selected(list, &selected, None),
             Value::Array(elements) if elements.is_empty() => self.remove_selected(list, &selected, None),
             value => {
-                let Some(element) = element_of(attribute, value, policy, tolerances)? else {
+                let Some(element) = element_of(attribute, value, is_member, policy, tolerances)? else {
                     return self.remove_selected(list, &selected, None);
                 };
                 let before = self.before(list);
@@ -448,13 +456,14 @@ fn names_reference_by_uri(members: &Map<String, Value>) -> bool {
 fn element_of(
     found: &AttributePath,
     element: Value,
+    is_member: bool,
     policy: Policy,
     tolerances: &mut Tolerances,
 ) -> Result<Option<Value>, ScimError> {
     let attribute = &*found.attribute;
     tolerances.text_for_complex(attribute, &element);
     tolerances.boolean_text(attribute, &element);
-    if !is_members(found) || element.is_null() {
+    if !is_member || element.is_null() {
         return canonical_element(attribute, found, element, policy);
     }
     // A member is its id; `type`, `$ref` and `display` are the server's.

@@ -138,8 +138,9 @@ impl Patch<'_> {
         let secrets = hashed.of(service, &outcome.secrets)?;
         let secrets = service.without_idle(tenant, resource_type, id, secrets)?;
         let mut changed = outcome.document;
-        for read_along in ["members", "id"] {
-            changed.0.shift_remove(read_along);
+        changed.0.shift_remove("id");
+        if resource_type.has_members() {
+            changed.0.shift_remove("members");
         }
         let update = Update {
             resource_type: resource_type.clone(),

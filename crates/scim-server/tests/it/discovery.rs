@@ -133,6 +133,11 @@ fn an_operators_own_type_has_its_endpoint() {
             { "name": "serial", "type": "string", "required": true, "uniqueness": "server", "caseExact": true },
             { "name": "weight", "type": "decimal" },
             { "name": "tags", "type": "string", "multiValued": true },
+            // Only a group's members are more than values.
+            { "name": "members", "type": "complex", "multiValued": true, "subAttributes": [
+                { "name": "value" }, { "name": "type" }, { "name": "display" },
+                { "name": "$ref", "type": "reference", "referenceTypes": ["User"] },
+            ] },
         ],
     });
     let resource_type = json!({
@@ -157,7 +162,8 @@ fn an_operators_own_type_has_its_endpoint() {
     );
     let urn = "urn:example:params:scim:schemas:2.0:Device";
     acme.get(&format!("/Schemas/{urn}")).expect(200);
-    let device = json!({ "schemas": [urn], "serial": "A1", "weight": 1.50, "tags": ["a", "b"] });
+    let device = json!({ "schemas": [urn], "serial": "A1", "weight": 1.50, "tags": ["a", "b"],
+        "members": [{ "value": "m1", "display": "One" }] });
     let reply = acme.post("/Devices", device.clone()).expect(201);
     let created = reply.json();
     let path = format!("/Devices/{}", created["id"].as_str().unwrap());
@@ -174,6 +180,16 @@ fn an_operators_own_type_has_its_endpoint() {
         .patch(&path, json!([{ "op": "replace", "path": "weight", "value": 2 }]))
         .expect(200);
     assert_eq!(patched.json()["weight"], json!(2));
+    assert_eq!(
+        patched.json()["members"],
+        json!([{ "value": "m1", "display": "One" }])
+    );
+    let more = json!({ "op": "add", "path": "members", "value": [{ "value": "m2", "display": "Two" }] });
+    let members = json!([{ "value": "m1", "display": "One" }, { "value": "m2", "display": "Two" }]);
+    assert_eq!(
+        acme.patch(&path, json!([more])).expect(200).json()["members"],
+        members
+    );
     acme.delete(&path).expect(204);
     server.stranger(None).get("/Devices").expect_error(401, None);
 }
