@@ -1,0 +1,44 @@
+//! Which conditions an index serves.
+
+use scim_model::Condition;
+use scim_model::condition::{ElementCondition, Operand, Test};
+use scim_model::schema::AttributePath;
+
+use crate::layout::Layout;
+
+/// Whether an index leads to the few resources that can fulfil the condition: then it is cheaper to
+/// sort those than to walk all in order. SQLite cannot know.
+pub(crate) fn is_selective(condition: &Condition, layout: &Layout) -> bool {
+    match condition {
+        Condition::Attribute(path, Test::Eq(Operand::Key(_))) => {
+            let is_id = path.extension.is_none() && ["id", "meta"].contains(&path.attribute.name.as_str());
+            is_id
+                || layout.column(path).is_some()
+                || layout.indexed_path(path).is_some()
+                || is_member_id(path)
+        }
+        Condition::Element(_, condition) => element_is_selective(condition, layout),
+        Condition::And(operands) => operands.iter().any(|it| is_selective(it, layout)),
+        Condition::Or(operands) => operands.iter().all(|it| is_selective(it, layout)),
+        _ => false,
+    }
+}
+
+fn element_is_selective(condition: &ElementCondition, layout: &Layout) -> bool {
+    match condition {
+        ElementCondition::Attribute(path, Test::Eq(Operand::Key(_))) => {
+            layout.indexed_path(path).is_some() || is_member_id(path)
+        }
+        ElementCondition::And(operands) => operands.iter().any(|it| element_is_selective(it, layout)),
+        _ => false,
+    }
+}
+
+fn is_member_id(path: &AttributePath) -> bool {
+    path.extension.is_none()
+        && ["members", "groups"].contains(&path.attribute.name.as_str())
+        && path
+            .sub
+            .as_ref()
+            .is_some_and(|it| ["value", "$ref"].contains(&it.name.as_str()))
+}
