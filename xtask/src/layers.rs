@@ -53,6 +53,7 @@ const OWNED: &[(&str, &str)] = &[
     ("r2d2", "scim-storage-diesel"),
     ("libsqlite3-sys", "scim-storage-diesel"),
     ("pq-sys", "scim-storage-diesel"),
+    ("openssl-sys", "scim-storage-diesel"),
     ("actix-web", "scim-server"),
     ("argon2", "scim-server"),
     ("clap", "scim-server"),

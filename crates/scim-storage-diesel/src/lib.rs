@@ -51,6 +51,8 @@ pub struct StoreOptions {
     pub synchronous: Synchronous,
     /// PostgreSQL: connections.
     pub connections: u32,
+    /// PostgreSQL: what stands between.
+    pub pooler: Pooler,
 }
 
 impl Default for StoreOptions {
@@ -62,6 +64,7 @@ impl Default for StoreOptions {
             readers: (2 * cores).clamp(4, 16),
             synchronous: Synchronous::Full,
             connections: (2 * cores + 4).min(16),
+            pooler: Pooler::None,
         }
     }
 }
@@ -73,6 +76,16 @@ pub enum Synchronous {
     Full,
     /// A crash of the process; the last writes may be lost with the power.
     Normal,
+}
+
+/// What stands between this store and PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing, or a pooler that gives each client a connection for as long as it stays.
+    None,
+    /// A pooler that gives each transaction another connection, such as PgBouncer with
+    /// `pool_mode = transaction`.
+    Transaction,
 }
 
 /// Why a store cannot be opened.
@@ -95,12 +108,9 @@ pub enum OpenError {
     /// The server cannot be reached, or refuses.
     #[error("the database cannot be reached: {0}")]
     Connection(Box<dyn std::error::Error + Send + Sync>),
-    /// The connection would leave this machine unencrypted, and nobody has said that it may.
-    #[error(
-        "the connection to the database would not be encrypted: this build has no TLS to PostgreSQL; \
-         add `sslmode=disable` to the URL if the network between is trusted"
-    )]
-    Plaintext,
+    /// The connection could leave this machine unencrypted, and nobody has said that it may; what to do.
+    #[error("the connection to the database might not be encrypted: {0}")]
+    Plaintext(String),
     /// An attribute has become unique, by its schema or by a setting, and two resources of one tenant
     /// have the same value.
     #[error("`{0}` cannot become unique: two resources of one tenant have the same value")]

@@ -1,12 +1,12 @@
 //! The migrations, compiled in, and the lock around them.
 
-use diesel::Connection;
 use diesel::migration::MigrationSource;
 use diesel::pg::{Pg, PgConnection};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::{Failure, unavailable};
+use crate::postgres;
 use crate::sql::{Conn, Sql};
 
 pub(crate) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -27,7 +27,7 @@ pub(crate) fn run<T>(
             pending::<Sqlite, SqliteConnection>(conn, SQLITE)?;
             work(&mut Conn::Sqlite(conn))
         }),
-        Conn::Postgres(conn) => conn.transaction(|conn| {
+        Conn::Postgres(conn) => postgres::transaction(conn, postgres::BEGIN_MIGRATION, |conn| {
             let lock = Sql::new("SELECT pg_advisory_xact_lock(").int(LOCK).text(")");
             Conn::Postgres(conn).execute(&lock)?;
             pending::<Pg, PgConnection>(conn, POSTGRES)?;

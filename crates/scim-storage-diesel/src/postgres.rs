@@ -1,9 +1,15 @@
 //! PostgreSQL: a pool of connections; transactions that met others are tried again.
+//!
+//! Nothing that a transaction relies on outlives it on the connection: what limits it is set inside it.
+//! With a pooler between ([`Pooler::Transaction`]), which gives each transaction another connection,
+//! no statement is kept prepared either.
+
+mod plaintext;
 
 use std::cell::Cell;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{AnsiTransactionManager, CacheSize, SimpleConnection, TransactionManager};
 use diesel::pg::PgConnection;
 use diesel::result::Error;
 use diesel::{Connection, ConnectionError};
@@ -11,10 +17,60 @@ use scim_model::store::StoreError;
 
 use crate::error::{Failure, is_broken_connection, is_worth_a_retry};
 use crate::sql::Conn;
-use crate::{OpenError, StoreOptions};
+use crate::{OpenError, Pooler, StoreOptions};
 
 /// A transaction that always meets another one fails in the end.
 const ATTEMPTS: u32 = 8;
+
+/// What a statement may take, and wait for others, before its client is told to come again. It is for
+/// one transaction, and costs no way to the server of its own.
+macro_rules! limits {
+    ($set:literal) => {
+        concat!(
+            $set,
+            " statement_timeout = '30s'; ",
+            $set,
+            " lock_timeout = '3s'; ",
+            $set,
+            " idle_in_transaction_session_timeout = '30s'; ",
+            $set,
+            " jit = off"
+        )
+    };
+}
+
+/// READ COMMITTED, also where the database's default is another.
+const BEGIN_WRITE: &str = concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", limits!("SET LOCAL"));
+
+pub(crate) const BEGIN_SNAPSHOT: &str = concat!(
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ",
+    limits!("SET LOCAL")
+);
+
+/// Bringing the schema up to date takes as long as it takes.
+pub(crate) const BEGIN_MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+     SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+     SET LOCAL idle_in_transaction_session_timeout = 0";
+
+/// One transaction, whose first words are `begin`.
+pub(crate) fn transaction<T>(
+    conn: &mut PgConnection,
+    begin: &str,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    AnsiTransactionManager::begin_transaction_sql(conn, begin)?;
+    match work(conn) {
+        Ok(result) => {
+            AnsiTransactionManager::commit_transaction(conn)?;
+            Ok(result)
+        }
+        Err(failure) => match AnsiTransactionManager::rollback_transaction(conn) {
+            // The failure tells more than that.
+            Ok(()) | Err(Error::BrokenTransactionManager) => Err(failure),
+            Err(error) => Err(error.into()),
+        },
+    }
+}
 
 pub(crate) struct Postgres {
     pool: r2d2::Pool<Manager>,
@@ -27,9 +83,12 @@ impl Postgres {
         options: &StoreOptions,
         prepare: impl FnOnce(&mut Conn) -> Result<T, Failure>,
     ) -> Result<(Postgres, T), OpenError> {
-        refuse_silent_plaintext(url)?;
-        let manager = Manager { url: url.to_owned() };
-        let mut conn = manager.connect_now(false).map_err(OpenError::connection)?;
+        plaintext::refuse_silent_plaintext(url, plaintext::HAS_TLS, |name| std::env::var(name).ok())?;
+        let manager = Manager {
+            url: url.to_owned(),
+            pooler: options.pooler,
+        };
+        let mut conn = manager.connect_now().map_err(OpenError::connection)?;
         let prepared = prepare(&mut Conn::Postgres(&mut conn)).map_err(OpenError::from)?;
         drop(conn);
         let pool = r2d2::Pool::builder()
@@ -52,12 +111,14 @@ impl Postgres {
     pub(crate) fn write<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
         let may_be_committed = Cell::new(false);
         let in_transaction = |conn: &mut Conn| match conn {
-            Conn::Postgres(conn) => conn.transaction(|conn| {
+            Conn::Postgres(conn) => {
                 may_be_committed.set(false);
-                let result = work(&mut Conn::Postgres(conn))?;
-                may_be_committed.set(true);
-                Ok(result)
-            }),
+                transaction(conn, BEGIN_WRITE, |conn| {
+                    let result = work(&mut Conn::Postgres(conn))?;
+                    may_be_committed.set(true);
+                    Ok(result)
+                })
+            }
             Conn::Sqlite(_) => unreachable!("the pool has PostgreSQL connections only"),
         };
         self.with_retries(in_transaction, |error| {
@@ -98,35 +159,6 @@ impl Postgres {
     }
 }
 
-/// This build's libpq has no TLS, and without `sslmode` it would not say so.
-fn refuse_silent_plaintext(url: &str) -> Result<(), OpenError> {
-    let (_, rest) = url.split_once("://").unwrap_or_default();
-    let (authority, rest) = rest.split_once(['/', '?']).unwrap_or((rest, ""));
-    if rest.contains("sslmode=") {
-        return Ok(());
-    }
-    let (_, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-    // `host=` in the query wins over the authority.
-    let queried = rest
-        .split(['?', '&'])
-        .find_map(|it| it.strip_prefix("host=").or(it.strip_prefix("hostaddr=")));
-    let is_local = |host: &str| {
-        let name = match host.strip_prefix('[') {
-            Some(v6) => v6.split(']').next().unwrap_or(v6),
-            None => host.split(':').next().unwrap_or(host),
-        };
-        // A path is a socket of this machine.
-        let is_path =
-            name.is_empty() || name.starts_with('/') || name.to_ascii_lowercase().starts_with("%2f");
-        let is_loopback = name.parse().is_ok_and(|it: std::net::IpAddr| it.is_loopback());
-        is_path || is_loopback || name == "localhost"
-    };
-    if queried.unwrap_or(hosts).split(',').all(is_local) {
-        return Ok(());
-    }
-    Err(OpenError::Plaintext)
-}
-
 /// Grows with each attempt, and differs between those that met.
 fn pause(attempt: u32) -> Duration {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -136,6 +168,7 @@ fn pause(attempt: u32) -> Duration {
 
 struct Manager {
     url: String,
+    pooler: Pooler,
 }
 
 /// A connection that knows whether it is of any more use: there is no test query before each use.
@@ -145,13 +178,14 @@ struct Pooled {
 }
 
 impl Manager {
-    fn connect_now(&self, with_limits: bool) -> Result<PgConnection, ConnectionError> {
+    fn connect_now(&self) -> Result<PgConnection, ConnectionError> {
         let mut conn = PgConnection::establish(&self.url)?;
-        let limits = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
-             SET idle_in_transaction_session_timeout = '30s'; SET jit = off;";
-        if with_limits {
-            conn.batch_execute(limits)
-                .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        match self.pooler {
+            // For single statements, which no transaction is around.
+            Pooler::None => conn
+                .batch_execute(limits!("SET"))
+                .map_err(ConnectionError::CouldntSetupConfiguration)?,
+            Pooler::Transaction => conn.set_prepared_statement_cache_size(CacheSize::Disabled),
         }
         Ok(conn)
     }
@@ -163,7 +197,7 @@ impl r2d2::ManageConnection for Manager {
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
         Ok(Pooled {
-            conn: self.connect_now(true)?,
+            conn: self.connect_now()?,
             is_broken: false,
         })
     }
@@ -173,34 +207,8 @@ impl r2d2::ManageConnection for Manager {
     }
 
     fn has_broken(&self, conn: &mut Pooled) -> bool {
-        use diesel::connection::{AnsiTransactionManager, TransactionManager};
         std::thread::panicking()
             || conn.is_broken
             || AnsiTransactionManager::is_broken_transaction_manager(&mut conn.conn)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plaintext_to_another_machine_is_a_choice() {
-        for (url, is_fine) in [
-            ("postgres://scim@localhost/scim", true),
-            ("postgres://scim:p%40ss@127.0.0.1:5432/scim", true),
-            ("postgres://scim@[::1]:5432/scim", true),
-            ("postgres:///scim", true),
-            ("postgres://%2Fvar%2Frun%2Fpostgresql/scim", true),
-            ("postgres:///scim?host=/var/run/postgresql", true),
-            ("postgres://db.example.com/scim", false),
-            ("postgres://localhost@db.example.com/scim", false),
-            ("postgres://localhost,db.example.com/scim", false),
-            ("postgres://localhost/scim?host=db.example.com", false),
-            ("postgres://db.example.com/scim?sslmode=disable", true),
-            ("postgres://10.0.0.1", false),
-        ] {
-            assert_eq!(refuse_silent_plaintext(url).is_ok(), is_fine, "{url}");
-        }
     }
 }

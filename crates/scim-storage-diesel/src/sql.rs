@@ -15,6 +15,7 @@ use diesel::{Connection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::error::Failure;
+use crate::postgres;
 
 /// Whose SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,7 @@ enum Piece {
     Bytes(Vec<u8>),
     IntArray(Vec<i64>),
     BytesArray(Vec<Vec<u8>>),
+    StringArray(Vec<String>),
 }
 
 impl Sql {
@@ -152,6 +154,31 @@ impl Sql {
         }
     }
 
+    /// Appends a table `(path, key)` of the pairs.
+    pub(crate) fn table_of_values<'a>(
+        self,
+        dialect: Dialect,
+        values: impl Iterator<Item = &'a (i64, String)>,
+    ) -> Sql {
+        match dialect {
+            Dialect::Sqlite => {
+                let pairs: Vec<&(i64, String)> = values.collect();
+                let json = serde_json::to_string(&pairs).expect("numbers and strings are JSON");
+                self.text("(SELECT value ->> 0 AS path, value ->> 1 AS key FROM json_each(")
+                    .string(json)
+                    .text("))")
+            }
+            Dialect::Postgres => {
+                let (paths, keys) = values.cloned().unzip();
+                self.text("(SELECT path, key COLLATE \"C\" AS key FROM unnest(")
+                    .push(Piece::IntArray(paths))
+                    .text(", ")
+                    .push(Piece::StringArray(keys))
+                    .text(") AS a (path, key))")
+            }
+        }
+    }
+
     /// Marks a text that a client's filter shaped.
     pub(crate) fn one_off(mut self) -> Sql {
         self.one_off = true;
@@ -176,6 +203,7 @@ impl Sql {
                 },
                 Piece::IntArray(it) => text.push_str(&format!("{it:?}")),
                 Piece::BytesArray(it) => text.push_str(&format!("[{} ids]", it.len())),
+                Piece::StringArray(it) => text.push_str(&format!("{it:?}")),
             }
         }
         text
@@ -232,7 +260,7 @@ impl<ST> QueryFragment<Sqlite> for Statement<'_, ST> {
                 Piece::Bool(it) => out.push_bind_param::<Bool, _>(it)?,
                 Piece::OptionalBool(it) => out.push_bind_param::<Nullable<Bool>, _>(it)?,
                 Piece::Bytes(it) => out.push_bind_param::<Binary, _>(it)?,
-                Piece::IntArray(_) | Piece::BytesArray(_) => {
+                Piece::IntArray(_) | Piece::BytesArray(_) | Piece::StringArray(_) => {
                     return Err(diesel::result::Error::QueryBuilderError(
                         "arrays exist on PostgreSQL only".into(),
                     ));
@@ -260,6 +288,7 @@ impl<ST> QueryFragment<Pg> for Statement<'_, ST> {
                 Piece::Bytes(it) => out.push_bind_param::<Binary, _>(it)?,
                 Piece::IntArray(it) => out.push_bind_param::<Array<BigInt>, _>(it)?,
                 Piece::BytesArray(it) => out.push_bind_param::<Array<Binary>, _>(it)?,
+                Piece::StringArray(it) => out.push_bind_param::<Array<Text>, _>(it)?,
             }
         }
         Ok(())
@@ -308,11 +337,40 @@ impl Conn<'_> {
     ) -> Result<T, Failure> {
         match self {
             Conn::Sqlite(conn) => conn.transaction(|conn| work(&mut Conn::Sqlite(conn))),
-            Conn::Postgres(conn) => conn
-                .build_transaction()
-                .read_only()
-                .repeatable_read()
-                .run(|conn| work(&mut Conn::Postgres(conn))),
+            Conn::Postgres(conn) => postgres::transaction(conn, postgres::BEGIN_SNAPSHOT, |conn| {
+                work(&mut Conn::Postgres(conn))
+            }),
+        }
+    }
+
+    /// Runs `first`, whose result is one row with the column `pk` or none, and for such a row the other
+    /// statements; they read it as the table `found`. Gives `pk`.
+    ///
+    /// On PostgreSQL all are one statement, one way to the server and back: none of them sees what
+    /// another one wrote, and foreign keys are checked at the end.
+    pub(crate) fn together(&mut self, first: Sql, others: Vec<Sql>) -> QueryResult<Option<i64>> {
+        match self.dialect() {
+            Dialect::Sqlite => {
+                let pk = self.row::<BigInt, i64>(&first)?;
+                if let Some(pk) = pk {
+                    for other in others {
+                        self.execute(
+                            &Sql::new("WITH found (pk) AS (VALUES (")
+                                .int(pk)
+                                .text(")) ")
+                                .sql(other),
+                        )?;
+                    }
+                }
+                Ok(pk)
+            }
+            Dialect::Postgres => {
+                let mut all = Sql::new("WITH found AS (").sql(first);
+                for (number, other) in others.into_iter().enumerate() {
+                    all = all.built(format!("), other{number} AS (")).sql(other);
+                }
+                self.row::<BigInt, i64>(&all.text(") SELECT pk FROM found"))
+            }
         }
     }
 
