@@ -47,8 +47,9 @@ pub(crate) struct Line<'a> {
     pub(crate) change: &'a str,
 }
 
-pub(crate) fn write(conn: &mut Conn, tenant: TenantId, line: &Line) -> Result<(), Failure> {
-    let insert = Sql::new("INSERT INTO changes (tenant_id, at, kind, id, version, action, change) VALUES (")
+/// The statement that writes a line, for each row of what is appended as `FROM`.
+pub(crate) fn insert(tenant: TenantId, line: &Line) -> Sql {
+    Sql::new("INSERT INTO changes (tenant_id, at, kind, id, version, action, change) SELECT ")
         .int(tenant.0)
         .text(", ")
         .int(line.at)
@@ -62,9 +63,6 @@ pub(crate) fn write(conn: &mut Conn, tenant: TenantId, line: &Line) -> Result<()
         .string(line.action)
         .text(", ")
         .string(line.change)
-        .text(")");
-    conn.execute(&insert)?;
-    Ok(())
 }
 
 /// The changes behind a position, in an order in which nothing ever appears in front of what was read.

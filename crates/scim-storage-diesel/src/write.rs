@@ -61,37 +61,35 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
     .text(", ")
     .string(derived.document.clone())
     .text(") ON CONFLICT (tenant_id, kind, unique_key) DO NOTHING RETURNING pk");
-    let Some(pk) = conn.row::<BigInt, i64>(&insert)? else {
+    let dialect = conn.dialect();
+    let normal = Sql::new("INSERT INTO resource_normal (tenant_id, pk, normal) SELECT ")
+        .int(tenant.0)
+        .text(", pk, ")
+        .json(dialect, derived.normal.clone())
+        .text(" FROM found");
+    let mut others = vec![normal];
+    if !new.layout.indexed.is_empty() {
+        others.push(insert_values(dialect, tenant, &derived.values));
+    }
+    let members = members.pks(&new.members);
+    if new.layout.resource_type.has_members() && !members.is_empty() {
+        others.push(insert_members(dialect, tenant, None, new.now, &members));
+    }
+    others.push(count(dialect, tenant, new.layout.kind, 1));
+    let line = Line {
+        at,
+        kind: new.layout.kind,
+        id: new.id,
+        version: 1,
+        action: "create",
+        change: "{}",
+    };
+    others.push(journal::insert(tenant, &line).text(" FROM found"));
+    let Some(pk) = conn.together(insert, others)? else {
         return Err(conflict(&new.layout));
     };
-    let normal = Sql::new("INSERT INTO resource_normal (tenant_id, pk, normal) VALUES (")
-        .int(tenant.0)
-        .text(", ")
-        .int(pk)
-        .text(", ")
-        .json(conn.dialect(), derived.normal.clone())
-        .text(")");
-    conn.execute(&normal)?;
-    insert_values(conn, "attribute_value", tenant, pk, &derived.values)?;
     insert_unique_values(conn, &new.layout, tenant, pk, &derived.unique_values)?;
-    if new.layout.resource_type.has_members() && !new.members.is_empty() {
-        let steps = [MembersStep::Add(new.members.clone())];
-        change_members(conn, tenant, pk, new.now, &members, &steps)?;
-    }
     change_secrets(conn, tenant, pk, &new.secrets)?;
-    count(conn, tenant, new.layout.kind, 1)?;
-    journal::write(
-        conn,
-        tenant,
-        &Line {
-            at,
-            kind: new.layout.kind,
-            id: new.id,
-            version: 1,
-            action: "create",
-            change: "{}",
-        },
-    )?;
     Ok(())
 }
 
@@ -151,33 +149,35 @@ pub(crate) fn update(
         .text(" AND pk = ")
         .int(row.pk)
         .text(" AND version = ")
-        .int(row.version);
-    match conn.execute(&guarded) {
-        Ok(1) => {}
-        Ok(_) => return Err(StoreError::Stale.into()),
+        .int(row.version)
+        .text(" RETURNING pk");
+    let mut others = Vec::new();
+    if let Some(derived) = derived {
+        others = replace_derived(conn.dialect(), &update.layout, tenant, row.pk, derived);
+    }
+    let version = row.version + 1;
+    let line = Line {
+        at: update.now.timestamp_millis(),
+        kind: update.layout.kind,
+        id: update.id,
+        version,
+        action: "update",
+        change: &update.change,
+    };
+    others.push(journal::insert(tenant, &line).text(" FROM found"));
+    match conn.together(guarded, others) {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(StoreError::Stale.into()),
         Err(error) if is_unique_violation(&error) => return Err(conflict(&update.layout)),
         Err(error) => return Err(error.into()),
     }
     if let Some(derived) = derived {
-        replace_derived(conn, &update.layout, tenant, row.pk, derived)?;
+        replace_unique_values(conn, &update.layout, tenant, row.pk, derived)?;
         if derived.label != row.label {
             let change = format!("{{\"member\":\"{}\"}}", update.id);
             move_groups_on(conn, tenant, row.pk, update.now, "memberRenamed", &change)?;
         }
     }
-    let version = row.version + 1;
-    journal::write(
-        conn,
-        tenant,
-        &Line {
-            at: update.now.timestamp_millis(),
-            kind: update.layout.kind,
-            id: update.id,
-            version,
-            action: "update",
-            change: &update.change,
-        },
-    )?;
     Ok(Some(Updated {
         version,
         last_modified: time(modified)?,
@@ -201,32 +201,28 @@ pub(crate) fn delete(
     row.check(expected_version)?;
     let change = format!("{{\"member\":\"{id}\"}}");
     move_groups_on(conn, tenant, row.pk, now, "memberDeleted", &change)?;
-    for column in [" AND member_pk = ", " AND group_pk = "] {
-        let memberships = Sql::new("DELETE FROM membership WHERE tenant_id = ")
-            .int(tenant.0)
-            .text(column)
-            .int(row.pk);
-        conn.execute(&memberships)?;
-    }
-    // Its rows in the other tables go with it.
-    let resource = Sql::new("DELETE FROM resource WHERE tenant_id = ")
-        .int(tenant.0)
+    let of_tenant = |statement: &'static str| Sql::new(statement).int(tenant.0);
+    let found = of_tenant("SELECT pk FROM resource WHERE tenant_id = ")
         .text(" AND pk = ")
         .int(row.pk);
-    conn.execute(&resource)?;
-    count(conn, tenant, layout.kind, -1)?;
-    journal::write(
-        conn,
-        tenant,
-        &Line {
-            at: now.timestamp_millis(),
-            kind: layout.kind,
-            id,
-            version: row.version,
-            action: "delete",
-            change: "{}",
-        },
-    )?;
+    let line = Line {
+        at: now.timestamp_millis(),
+        kind: layout.kind,
+        id,
+        version: row.version,
+        action: "delete",
+        change: "{}",
+    };
+    let others = vec![
+        of_tenant("DELETE FROM membership WHERE tenant_id = ")
+            .text(" AND member_pk = (SELECT pk FROM found)"),
+        of_tenant("DELETE FROM membership WHERE tenant_id = ").text(" AND group_pk = (SELECT pk FROM found)"),
+        // Its rows in the other tables go with it.
+        of_tenant("DELETE FROM resource WHERE tenant_id = ").text(" AND pk = (SELECT pk FROM found)"),
+        count(conn.dialect(), tenant, layout.kind, -1),
+        journal::insert(tenant, &line).text(" FROM found"),
+    ];
+    conn.together(found, others)?;
     Ok(true)
 }
 
@@ -424,23 +420,43 @@ fn add_members(
     if pks.is_empty() {
         return Ok(0);
     }
-    let last = Sql::new("SELECT max(joined) FROM membership WHERE tenant_id = ")
-        .int(tenant.0)
-        .text(" AND group_pk = ")
-        .int(group_pk);
-    let last = conn.row::<Nullable<BigInt>, Option<i64>>(&last)?.flatten();
-    let first = (last.unwrap_or(0) + 1).max(now.timestamp_micros());
-    // `WHERE TRUE` tells SQLite that `ON` does not belong to a join.
+    let insert = insert_members(conn.dialect(), tenant, Some(group_pk), now, pks);
+    Ok(conn.execute(&insert)?)
+}
+
+/// Without `group_pk`, of a group that is new: the one in `found`.
+fn insert_members(
+    dialect: Dialect,
+    tenant: TenantId,
+    group_pk: Option<i64>,
+    now: DateTime<Utc>,
+    pks: &[i64],
+) -> Sql {
     let insert = Sql::new("INSERT INTO membership (tenant_id, group_pk, joined, member_pk) SELECT ")
         .int(tenant.0)
-        .text(", ")
-        .int(group_pk)
-        .text(", a.position + ")
-        .int(first)
-        .text(", a.pk FROM ")
-        .table_of_pks(conn.dialect(), pks)
-        .text(" AS a WHERE TRUE ON CONFLICT DO NOTHING");
-    Ok(conn.execute(&insert)?)
+        .text(", ");
+    let now = now.timestamp_micros();
+    let insert = match group_pk {
+        None => insert
+            .text("found.pk, a.position + ")
+            .int(now)
+            .text(", a.pk FROM found, "),
+        Some(pk) => insert
+            .int(pk)
+            .text(", a.position + b.first, a.pk FROM (SELECT CASE WHEN max(joined) >= ")
+            .int(now)
+            .text(" THEN max(joined) + 1 ELSE ")
+            .int(now)
+            .text(" END AS first FROM membership WHERE tenant_id = ")
+            .int(tenant.0)
+            .text(" AND group_pk = ")
+            .int(pk)
+            .text(") AS b, "),
+    };
+    // `WHERE TRUE` tells SQLite that `ON` does not belong to a join.
+    insert
+        .table_of_pks(dialect, pks)
+        .text(" AS a WHERE TRUE ON CONFLICT DO NOTHING")
 }
 
 /// Whether any secret changed.
@@ -541,9 +557,11 @@ pub(crate) fn rewrite(conn: &mut Conn, layout: &Layout, it: &Rewritten) -> Resul
         .text(" WHERE tenant_id = ")
         .int(it.tenant.0)
         .text(" AND pk = ")
-        .int(it.pk);
-    match conn.execute(&update) {
-        Ok(_) => replace_derived(conn, layout, it.tenant, it.pk, &it.derived),
+        .int(it.pk)
+        .text(" RETURNING pk");
+    let others = replace_derived(conn.dialect(), layout, it.tenant, it.pk, &it.derived);
+    match conn.together(update, others) {
+        Ok(_) => replace_unique_values(conn, layout, it.tenant, it.pk, &it.derived),
         Err(error) if is_unique_violation(&error) => Err(conflict(layout)),
         Err(error) => Err(error.into()),
     }
@@ -568,112 +586,72 @@ fn set_derived(update: Sql, derived: &Derived) -> Sql {
         .string(derived.document.clone())
 }
 
-/// Brings the rows beside `resource` in line with a changed document; those that stay are not touched.
+type Values = BTreeSet<(i64, String)>;
+
+/// What brings the rows beside `resource` in line with a changed document; those that stay are not
+/// touched.
 fn replace_derived(
+    dialect: Dialect,
+    layout: &Layout,
+    tenant: TenantId,
+    pk: i64,
+    derived: &Derived,
+) -> Vec<Sql> {
+    let normal = Sql::new("UPDATE resource_normal SET normal = ")
+        .json(dialect, derived.normal.clone())
+        .text(" WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND pk = ")
+        .int(pk);
+    if layout.indexed.is_empty() {
+        return vec![normal];
+    }
+    let outdated = Sql::new("DELETE FROM attribute_value WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND pk = ")
+        .int(pk)
+        .text(" AND (path, key) NOT IN (SELECT path, key FROM ")
+        .table_of_values(dialect, derived.values.iter())
+        .text(" AS a)");
+    vec![normal, outdated, insert_values(dialect, tenant, &derived.values)]
+}
+
+/// What gives the resource in `found` its values; those that are there already stay.
+fn insert_values(dialect: Dialect, tenant: TenantId, values: &Values) -> Sql {
+    Sql::new("INSERT INTO attribute_value (tenant_id, path, key, pk) SELECT ")
+        .int(tenant.0)
+        .text(", a.path, a.key, found.pk FROM found, ")
+        .table_of_values(dialect, values.iter())
+        .text(" AS a WHERE TRUE ON CONFLICT DO NOTHING")
+}
+
+/// Few schemas have a second unique attribute: no statement for the others.
+fn replace_unique_values(
     conn: &mut Conn,
     layout: &Layout,
     tenant: TenantId,
     pk: i64,
     derived: &Derived,
 ) -> Result<(), Failure> {
-    let normal = Sql::new("UPDATE resource_normal SET normal = ")
-        .json(conn.dialect(), derived.normal.clone())
-        .text(" WHERE tenant_id = ")
-        .int(tenant.0)
-        .text(" AND pk = ")
-        .int(pk);
-    conn.execute(&normal)?;
-    let stored = stored_values(conn, "attribute_value", tenant, pk)?;
-    delete_values(
-        conn,
-        "attribute_value",
-        tenant,
-        pk,
-        stored.difference(&derived.values),
-    )?;
-    let new = derived.values.difference(&stored).cloned().collect();
-    insert_values(conn, "attribute_value", tenant, pk, &new)?;
     if layout.more_unique.is_empty() {
         return Ok(());
     }
-    let stored = stored_values(conn, "unique_value", tenant, pk)?;
-    delete_values(
-        conn,
-        "unique_value",
-        tenant,
-        pk,
-        stored.difference(&derived.unique_values),
-    )?;
-    let new = derived.unique_values.difference(&stored).cloned().collect();
-    insert_unique_values(conn, layout, tenant, pk, &new)
-}
-
-type Values = BTreeSet<(i64, String)>;
-
-fn stored_values(conn: &mut Conn, table: &'static str, tenant: TenantId, pk: i64) -> Result<Values, Failure> {
-    let select = Sql::new("SELECT path, key FROM ")
-        .text(table)
-        .text(" WHERE tenant_id = ")
+    let outdated = Sql::new("DELETE FROM unique_value WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND pk = ")
+        .int(pk)
+        .text(" AND (path, key) NOT IN (SELECT path, key FROM ")
+        .table_of_values(conn.dialect(), derived.unique_values.iter())
+        .text(" AS a)");
+    conn.execute(&outdated)?;
+    let stored = Sql::new("SELECT path, key FROM unique_value WHERE tenant_id = ")
         .int(tenant.0)
         .text(" AND pk = ")
         .int(pk);
-    let rows = conn.rows::<(BigInt, Text), (i64, String)>(&select)?;
-    Ok(rows.into_iter().collect())
-}
-
-fn delete_values<'a>(
-    conn: &mut Conn,
-    table: &'static str,
-    tenant: TenantId,
-    pk: i64,
-    values: impl Iterator<Item = &'a (i64, String)>,
-) -> Result<(), Failure> {
-    for (path, key) in values {
-        let delete = Sql::new("DELETE FROM ")
-            .text(table)
-            .text(" WHERE tenant_id = ")
-            .int(tenant.0)
-            .text(" AND path = ")
-            .int(*path)
-            .text(" AND key = ")
-            .string(key)
-            .text(" AND pk = ")
-            .int(pk);
-        conn.execute(&delete)?;
-    }
-    Ok(())
-}
-
-/// Rows of one `INSERT`: far from the databases' limits on bound values.
-const ROWS_AT_ONCE: usize = 100;
-
-fn insert_values(
-    conn: &mut Conn,
-    table: &'static str,
-    tenant: TenantId,
-    pk: i64,
-    values: &Values,
-) -> Result<(), Failure> {
-    let values: Vec<&(i64, String)> = values.iter().collect();
-    for chunk in values.chunks(ROWS_AT_ONCE) {
-        let mut insert = Sql::new("INSERT INTO ")
-            .text(table)
-            .text(" (tenant_id, path, key, pk) VALUES ");
-        for (index, (path, key)) in chunk.iter().enumerate() {
-            insert = insert
-                .text(if index == 0 { "(" } else { ", (" })
-                .int(tenant.0)
-                .text(", ")
-                .int(*path)
-                .text(", ")
-                .string(key)
-                .text(", ")
-                .int(pk)
-                .text(")");
-        }
-        conn.execute(&insert)?;
-    }
-    Ok(())
+    let stored = conn.rows::<(BigInt, Text), (i64, String)>(&stored)?;
+    let stored: Values = stored.into_iter().collect();
+    let new = derived.unique_values.difference(&stored).cloned().collect();
+    insert_unique_values(conn, layout, tenant, pk, &new)
 }
 
 fn insert_unique_values(
@@ -710,13 +688,13 @@ fn conflict(layout: &Layout) -> Failure {
     StoreError::Conflict { attribute }.into()
 }
 
-/// Keeps the number of a tenant's resources.
-fn count(conn: &mut Conn, tenant: TenantId, kind: i64, by: i64) -> Result<(), Failure> {
-    let shard = match conn.dialect() {
+/// Keeps the number of a tenant's resources, if one is `found`.
+fn count(dialect: Dialect, tenant: TenantId, kind: i64, by: i64) -> Sql {
+    let shard = match dialect {
         Dialect::Sqlite => "0",
         Dialect::Postgres => "pg_backend_pid() % 16",
     };
-    let count = Sql::new("INSERT INTO resource_count (tenant_id, kind, shard, number) VALUES (")
+    Sql::new("INSERT INTO resource_count (tenant_id, kind, shard, number) SELECT ")
         .int(tenant.0)
         .text(", ")
         .int(kind)
@@ -725,10 +703,9 @@ fn count(conn: &mut Conn, tenant: TenantId, kind: i64, by: i64) -> Result<(), Fa
         .text(", ")
         .int(by)
         .text(
-            ") ON CONFLICT (tenant_id, kind, shard) DO UPDATE SET number = resource_count.number + excluded.number",
-        );
-    conn.execute(&count)?;
-    Ok(())
+            " FROM found WHERE TRUE ON CONFLICT (tenant_id, kind, shard) \
+             DO UPDATE SET number = resource_count.number + excluded.number",
+        )
 }
 
 /// A stored time.

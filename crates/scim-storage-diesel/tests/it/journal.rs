@@ -73,8 +73,8 @@ fn every_change_leaves_a_line() {
             [
                 ("User", user, 1, "create"),
                 ("Group", group, 1, "create"),
-                ("Group", group, 2, "memberRenamed"),
                 ("User", user, 2, "update"),
+                ("Group", group, 2, "memberRenamed"),
                 ("Group", group, 3, "update"),
                 ("Group", group, 4, "update"),
                 ("Group", group, 5, "memberDeleted"),
@@ -82,7 +82,7 @@ fn every_change_leaves_a_line() {
             ]
         );
         assert_eq!(
-            changes[2].change,
+            changes[3].change,
             json!({ "member": user.to_string() }).to_string()
         );
         assert_eq!(wait_for(&store, other.tenant, 1).len(), 1);
