@@ -673,8 +673,8 @@ fn ends(
     }
     let mut select = Sql::new("SELECT ")
         .text(this)
-        .text(", x.id, x.kind, x.label FROM membership m JOIN resource x ON x.tenant_id = ")
-        .int(tenant.0)
+        .text(", x.id, x.kind, x.label FROM membership m JOIN resource x ON ")
+        .found_by_pk(conn.dialect(), "x.tenant_id", tenant)
         .text(" AND x.pk = ")
         .text(other)
         .text(" WHERE m.tenant_id = ")

@@ -12,6 +12,7 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{Connection, RunQueryDsl};
+use scim_model::store::TenantId;
 use uuid::Uuid;
 
 use crate::error::Failure;
@@ -138,6 +139,14 @@ impl Sql {
                 .text("))"),
             Dialect::Postgres => self.text(" = ANY(").push(Piece::IntArray(pks.to_vec())).text(")"),
         }
+    }
+
+    /// Appends the test that the rows of a table, which the statement finds by their `pk`, are the
+    /// tenant's. SQLite takes a list for long, and would rather walk all rows of the tenant: the sign keeps
+    /// its indexes on `tenant_id` out of it.
+    pub(crate) fn found_by_pk(self, dialect: Dialect, tenant_id: &'static str, tenant: TenantId) -> Sql {
+        let sign = if dialect == Dialect::Sqlite { "+" } else { "" };
+        self.text(sign).text(tenant_id).text(" = ").int(tenant.0)
     }
 
     /// Appends a table `(pk, position)` of the numbers, positions from 0.

@@ -309,7 +309,8 @@ impl Members {
         match conn.dialect() {
             Dialect::Sqlite if members.unknown.is_empty() => {}
             Dialect::Sqlite => {
-                let select = select().text(" AND kind IN (1, 2) AND id");
+                // The sign keeps SQLite from walking all of the tenant's users.
+                let select = select().text(" AND +kind IN (1, 2) AND id");
                 members.note(conn, &select.in_ids(Dialect::Sqlite, &members.unknown))?;
             }
             Dialect::Postgres => {
@@ -508,8 +509,8 @@ fn move_groups_on(
     .int(tenant.0)
     .text(" AND m.member_pk = ")
     .int(member_pk)
-    .text(") AND g.tenant_id = ")
-    .int(tenant.0)
+    .text(") AND ")
+    .found_by_pk(conn.dialect(), "g.tenant_id", tenant)
     .text(" ORDER BY g.pk");
     if conn.dialect() == Dialect::Postgres {
         select = select.text(" FOR NO KEY UPDATE");
@@ -523,8 +524,8 @@ fn move_groups_on(
         .int(at)
         .text(" THEN ")
         .int(at)
-        .text(" ELSE modified END WHERE tenant_id = ")
-        .int(tenant.0)
+        .text(" ELSE modified END WHERE ")
+        .found_by_pk(conn.dialect(), "tenant_id", tenant)
         .text(" AND pk")
         .in_pks(conn.dialect(), &pks);
     conn.execute(&bump)?;
@@ -535,8 +536,8 @@ fn move_groups_on(
             .string(action)
             .text(", ")
             .string(change)
-            .text(" FROM resource WHERE tenant_id = ")
-            .int(tenant.0)
+            .text(" FROM resource WHERE ")
+            .found_by_pk(conn.dialect(), "tenant_id", tenant)
             .text(" AND pk")
             .in_pks(conn.dialect(), &pks)
             .text(" ORDER BY pk");

@@ -1,0 +1,170 @@
+//! Every statement that an operation runs finds its rows by an index, whatever it is asked for: what the
+//! store does was watched on its connections, so no statement can be forgotten. The program is one of its
+//! own, since it watches every connection that it opens.
+
+#[path = "../it/database.rs"]
+#[allow(dead_code)] // The other tests use all of it.
+mod database;
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
+use diesel::sql_types::Text;
+use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
+use scim_model::store::conformance::Fixture;
+use scim_model::store::{Include, MembersStep, PageRequest};
+use serde_json::json;
+use uuid::Uuid;
+
+use database::Database;
+
+/// The texts of all statements that ran.
+static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+struct Watch;
+
+impl Instrumentation for Watch {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let text = query.to_string();
+            let statement = text.split(" -- binds:").next().unwrap_or_default();
+            SEEN.lock()
+                .expect("nobody has panicked")
+                .insert(statement.to_owned());
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+#[test]
+fn every_statement_finds_its_rows_by_an_index() {
+    let database = Database::sqlite();
+    let store = database.store();
+    let tenant = Fixture::new(&store, "acme").tenant;
+    database.fill(tenant.0, 1_000);
+    drop(store);
+
+    set_default_instrumentation(|| Some(Box::new(Watch))).expect("nobody holds it");
+    let store = database.store();
+    let it = Fixture {
+        tenant,
+        ..Fixture::new(&store, "neighbour")
+    };
+    SEEN.lock().expect("nobody has panicked").clear();
+    run_everything(&it);
+
+    let statements = SEEN.lock().expect("nobody has panicked").clone();
+    assert!(statements.len() > 20, "few statements were seen: {statements:#?}");
+    let file = database.file();
+    let mut conn = SqliteConnection::establish(file.to_str().expect("it is UTF-8")).expect("it opens");
+    let mut wrong = Vec::new();
+    for statement in statements {
+        if !["SELECT", "INSERT", "UPDATE", "DELETE"]
+            .iter()
+            .any(|it| statement.starts_with(it))
+        {
+            continue;
+        }
+        let plan: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}"))
+            .load(&mut conn)
+            .unwrap_or_else(|error| panic!("{error}: {statement}"));
+        let plan: Vec<String> = plan.into_iter().map(|it| it.detail).collect();
+        if plan.iter().any(|it| reads_too_much(it, &plan)) {
+            wrong.push(format!("{statement}\n    {}", plan.join("\n    ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// Whether a step reads more than a few rows of a tenant: a scan of a table, or of all of a tenant's rows.
+fn reads_too_much(step: &str, plan: &[String]) -> bool {
+    let words: Vec<&str> = step.split(' ').collect();
+    // What the statement has made itself, or was given, is no table.
+    let is_made =
+        |it: &String| *it == format!("CO-ROUTINE {}", words[1]) || *it == format!("MATERIALIZE {}", words[1]);
+    let is_given = ["json_each", "CONSTANT"].iter().any(|it| step.contains(it));
+    let scans = words[0] == "SCAN" && !is_given && !plan.iter().any(is_made);
+    let keys = step
+        .rsplit_once('(')
+        .map_or("", |(_, keys)| keys.trim_end_matches(')'));
+    let of_a_tenant = words[0] == "SEARCH"
+        && keys
+            .split(" AND ")
+            .all(|key| ["tenant_id=?", "kind=?"].contains(&key));
+    // A page is walked in its order: that is `r`, of which no more is read than is asked for. A tenant has
+    // few counters.
+    scans || of_a_tenant && words[1] != "r" && words[1] != "resource_count"
+}
+
+fn run_everything(it: &Fixture) {
+    let everything = Include {
+        members: true,
+        groups: true,
+    };
+    let user = it.add_user("bjensen");
+    let other = it.add_user("kmiller");
+    let group = it.add_group("Guides", &[user]);
+    it.change_members(group, vec![MembersStep::Add(vec![other])])
+        .expect("it exists");
+    it.change_members(group, vec![MembersStep::Remove(vec![other])])
+        .expect("it exists");
+    it.change_members(group, vec![MembersStep::ReplaceAll(vec![user, other])])
+        .expect("they exist");
+    it.replace(
+        &it.user,
+        user,
+        Some(1),
+        json!({"userName": "bjensen", "displayName": "Babs", "emails": [{"value": "b@example.com"}]}),
+    )
+    .expect("it exists");
+    it.replace(&it.group, group, None, json!({"displayName": "Tour Guides"}))
+        .expect("it exists");
+    for include in [Include::default(), everything] {
+        for (resource_type, id) in [(&it.user, user), (&it.group, group)] {
+            let found = it
+                .store
+                .get(it.tenant, resource_type, id, include)
+                .expect("the store is there");
+            assert!(found.is_some());
+        }
+    }
+    let both = [user, other, Uuid::from_u128(77)];
+    assert_eq!(
+        it.store
+            .references(it.tenant, &both)
+            .expect("the store is there")
+            .len(),
+        3
+    );
+    for (filter, sort_by) in [
+        ("", ""),
+        ("", "name.familyName"),
+        ("userName eq \"user7\"", ""),
+        ("emails.value eq \"7@example.com\"", ""),
+        ("id eq \"00000000-0000-0000-0000-000000000007\"", ""),
+    ] {
+        let pages = [
+            PageRequest::Index {
+                start_index: 1,
+                count: 10,
+            },
+            PageRequest::Cursor {
+                from: None,
+                count: 10,
+            },
+        ];
+        for page in pages {
+            let mut query = it.query(&it.user, filter, sort_by, page);
+            query.include = everything;
+            it.store.list(it.tenant, &query).expect("the store is there");
+        }
+    }
+    assert!(it.delete(&it.user, user));
+    assert!(it.delete(&it.group, group));
+}
