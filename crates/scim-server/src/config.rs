@@ -21,6 +21,17 @@ pub struct Cli {
     )]
     pub database_url: String,
 
+    /// What stands between here and PostgreSQL
+    #[arg(
+        long,
+        global = true,
+        env = "SCIM_POSTGRES_POOLER",
+        value_enum,
+        default_value_t = PostgresPooler::None,
+        value_name = "MODE"
+    )]
+    pub postgres_pooler: PostgresPooler,
+
     /// Settings of `serve`.
     #[command(flatten)]
     pub serve: ServeArgs,
@@ -28,6 +39,15 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+/// See [`Cli::postgres_pooler`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PostgresPooler {
+    /// Nothing, or a pooler whose clients keep their connections
+    None,
+    /// A pooler that gives each transaction another connection, as PgBouncer with `pool_mode = transaction`
+    Transaction,
 }
 
 /// The commands.
@@ -241,7 +261,7 @@ impl Cli {
             return Ok(());
         };
         let given = |id: &&clap::Id| {
-            id.as_str() != "database_url"
+            !["database_url", "postgres_pooler"].contains(&id.as_str())
                 && matches.value_source(id.as_str()) == Some(clap::parser::ValueSource::CommandLine)
                 && matches.try_get_raw(id.as_str()).is_ok()
         };

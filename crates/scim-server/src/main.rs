@@ -10,10 +10,12 @@ use chrono::Utc;
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::Policy;
 use scim_server::commands::{self, Terminal};
-use scim_server::config::{Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, ServeArgs};
+use scim_server::config::{
+    Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, PostgresPooler, ServeArgs,
+};
 use scim_server::http::{Http, server};
 use scim_server::service::{Service, Settings};
-use scim_storage_diesel::{DieselStore, StoreOptions};
+use scim_storage_diesel::{DieselStore, Pooler, StoreOptions};
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
@@ -44,10 +46,14 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     let url = cli.database_url;
+    let pooler = match cli.postgres_pooler {
+        PostgresPooler::None => Pooler::None,
+        PostgresPooler::Transaction => Pooler::Transaction,
+    };
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(arguments) => serve(&url, &arguments),
+        Command::Serve(arguments) => serve(&url, pooler, &arguments),
         Command::Migrate { json } => {
-            DieselStore::open_directory(&url)?;
+            DieselStore::open_directory(&url, pooler)?;
             let text = "The database has this version's schema.";
             writeln!(
                 io::stdout(),
@@ -57,18 +63,18 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             Ok(())
         }
         Command::Tenant(command) => {
-            let store = DieselStore::open_directory(&url)?;
+            let store = DieselStore::open_directory(&url, pooler)?;
             with_terminal(|terminal| Ok(commands::tenant(&*store, &command, terminal)?))
         }
         Command::Token(command) => {
-            let store = DieselStore::open_directory(&url)?;
+            let store = DieselStore::open_directory(&url, pooler)?;
             with_terminal(|terminal| Ok(commands::token(&*store, &command, terminal)?))
         }
     }
 }
 
 /// Serves until a signal comes and what had begun is done.
-fn serve(url: &str, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
+fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
     let registry = scim_server::registry(&arguments.schema_files()?)?;
     let address = arguments.listen_address()?;
     let listener =
@@ -77,6 +83,7 @@ fn serve(url: &str, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
     let options = StoreOptions {
         resource_types: registry.resource_types.clone(),
         unique_group_names: arguments.group_names == GroupNames::Unique,
+        pooler,
         ..StoreOptions::default()
     };
     let store = Arc::new(DieselStore::open(url, &options)?);

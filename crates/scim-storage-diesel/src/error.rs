@@ -62,8 +62,11 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
 /// The connection is gone; another one may do.
 pub(crate) fn is_broken_connection(error: &Error) -> bool {
     match error {
+        // A server that has become a standby only reads: its connections are of no more use.
         Error::DatabaseError(
-            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+            DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::UnableToSendCommand
+            | DatabaseErrorKind::ReadOnlyTransaction,
             _,
         ) => true,
         Error::DatabaseError(_, information) => {

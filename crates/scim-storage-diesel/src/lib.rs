@@ -169,11 +169,12 @@ impl DieselStore {
     ///
     /// # Errors
     /// The database cannot be reached or prepared.
-    pub fn open_directory(url: &str) -> Result<DieselDirectory, OpenError> {
+    pub fn open_directory(url: &str, pooler: Pooler) -> Result<DieselDirectory, OpenError> {
         let options = StoreOptions {
             resource_types: Vec::new(),
             readers: 1,
             connections: 1,
+            pooler,
             ..StoreOptions::default()
         };
         DieselStore::open_as(url, &options, false).map(DieselDirectory)

@@ -4,7 +4,10 @@ mod agreement;
 mod database;
 mod journal;
 mod opening;
+mod pooler;
+mod postgres;
 mod races;
+mod round_trips;
 mod sql;
 
 use database::on_each;

@@ -8,7 +8,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use scim_model::store::conformance::{Fixture, at, document};
 use scim_model::store::{NewResource, PageRequest, ResourceStore, StoreError, TenantDirectory};
 use scim_model::{ResourceType, SchemaRegistry, SecretHashes};
-use scim_storage_diesel::{DieselStore, OpenError, StoreOptions};
+use scim_storage_diesel::{DieselStore, OpenError, Pooler, StoreOptions};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -70,12 +70,14 @@ fn what_is_no_database_is_refused() {
 #[test]
 fn the_command_line_works_beside_a_server() {
     on_each(|database| {
-        let before = DieselStore::open_directory(&database.url).expect("it opens before the first server");
+        let before = DieselStore::open_directory(&database.url, Pooler::None)
+            .expect("it opens before the first server");
         before.create_tenant("before", at(0)).expect("it is new");
         let store = database.store();
         let it = Fixture::new(&store, "acme");
         it.add_user("bjensen");
-        let beside = DieselStore::open_directory(&database.url).expect("it opens beside a server");
+        let beside =
+            DieselStore::open_directory(&database.url, Pooler::None).expect("it opens beside a server");
         beside.create_tenant("beside", at(0)).expect("it is new");
         it.add_user("smith");
         let tenants = store.tenants().expect("the store is there");
@@ -111,7 +113,7 @@ fn many_servers_start_at_once() {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    DieselStore::open_directory(&database.url)
+                    DieselStore::open_directory(&database.url, Pooler::None)
                         .map(drop)
                         .expect("it opens");
                 });

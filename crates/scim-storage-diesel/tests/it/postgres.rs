@@ -1,0 +1,350 @@
+//! What only PostgreSQL can do to a store: deadlocks, timeouts, connections that end, and whether its
+//! keys begin with the tenant.
+
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{BigInt, Text};
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use scim_model::store::conformance::Fixture;
+use scim_model::store::{MembersStep, StoreError};
+use serde_json::json;
+
+use crate::database::Database;
+
+/// Runs a test with a store on a database of its own and a connection beside it.
+fn with_postgres(test: impl FnOnce(&Fixture, PgConnection)) {
+    if let Some(database) = Database::postgres() {
+        let beside = connect(&database);
+        test(&Fixture::new(&database.store(), "acme"), beside);
+    }
+}
+
+fn connect(database: &Database) -> PgConnection {
+    PgConnection::establish(&database.url).expect("the database is there")
+}
+
+fn run(conn: &mut PgConnection, sql: &str) {
+    conn.batch_execute(sql)
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+fn number(conn: &mut PgConnection, sql: &str) -> i64 {
+    let found = diesel::sql_query(format!("SELECT ({sql})::bigint AS number")).get_result::<Number>(conn);
+    found.unwrap_or_else(|error| panic!("{sql}: {error}")).number
+}
+
+/// Until some other connection to the database waits for a lock.
+fn wait_for_a_waiting_one(conn: &mut PgConnection) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..1_000 {
+        if number(conn, waiting) > 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("nobody waits");
+}
+
+/// The first `times` lines of the journal meet with `what`, whatever becomes of their transactions.
+fn let_writes_meet(conn: &mut PgConnection, times: u32, what: &str) {
+    run(
+        conn,
+        &format!(
+            "CREATE SEQUENCE met; CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('met') <= {times} THEN {what}; END IF; RETURN NEW; END $$; \
+             CREATE TRIGGER meet BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION meet();"
+        ),
+    );
+}
+
+const FAIL_TO_SERIALIZE: &str = "RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001'";
+const END_THE_CONNECTION: &str = "PERFORM pg_terminate_backend(pg_backend_pid())";
+
+#[test]
+fn what_met_another_transaction_is_done_again() {
+    with_postgres(|it, mut beside| {
+        let_writes_meet(&mut beside, 3, FAIL_TO_SERIALIZE);
+        let user = it.add_user("bjensen");
+        assert_eq!(it.version(&it.user, user), 1);
+        assert_eq!(number(&mut beside, "SELECT last_value FROM met"), 4);
+    });
+}
+
+#[test]
+fn what_always_meets_another_transaction_is_told_to_come_again() {
+    with_postgres(|it, mut beside| {
+        let_writes_meet(&mut beside, 1_000, FAIL_TO_SERIALIZE);
+        let refused = it.add(&it.user, json!({ "userName": "bjensen" }), &[]);
+        assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+        assert!(number(&mut beside, "SELECT last_value FROM met") < 20, "it ends");
+        assert_eq!(it.search(&it.user, "", "").total, 0);
+    });
+}
+
+#[test]
+fn a_deadlock_is_nobody_s_business() {
+    with_postgres(|it, mut beside| {
+        let (first, second) = (it.add_user("first"), it.add_user("second"));
+        let group = it.add_group("everybody", &[]);
+        let lock = |name: &str| format!("SELECT FROM resource WHERE unique_key = '{name}' FOR UPDATE");
+        // The store finds the deadlock: the other side would take a minute.
+        run(&mut beside, "SET deadlock_timeout = '1min'; BEGIN");
+        run(&mut beside, &lock("second"));
+        std::thread::scope(|threads| {
+            // Locks the first user, and waits for the second.
+            let joining =
+                threads.spawn(|| it.change_members(group, vec![MembersStep::Add(vec![first, second])]));
+            let mut watching = 0;
+            while number(&mut beside, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+                watching += 1;
+                assert!(watching < 1_000, "the store waits");
+            }
+            run(&mut beside, &lock("first"));
+            run(&mut beside, "COMMIT");
+            let joined = joining.join().expect("it has not panicked");
+            assert!(joined.expect("it was tried again").is_some_and(|it| it.changed));
+        });
+        assert_eq!(it.members(group), [first, second]);
+    });
+}
+
+#[test]
+fn who_waits_too_long_for_a_lock_is_told_to_come_again() {
+    with_postgres(|it, mut beside| {
+        let user = it.add_user("bjensen");
+        run(&mut beside, "BEGIN; SELECT FROM resource FOR UPDATE");
+        let replaced = it.replace(&it.user, user, None, json!({"userName": "babs"}));
+        assert!(matches!(replaced, Err(StoreError::Busy)), "{replaced:?}");
+        assert_eq!(it.version(&it.user, user), 1, "readers do not wait");
+        run(&mut beside, "COMMIT");
+        let replaced = it.replace(&it.user, user, None, json!({"userName": "babs"}));
+        assert!(
+            replaced.is_ok_and(|it| it.is_some()),
+            "the connection is as good as before"
+        );
+    });
+}
+
+/// As `statement_timeout` or an administrator does.
+#[test]
+fn who_is_cancelled_is_told_to_come_again() {
+    with_postgres(|it, mut beside| {
+        let user = it.add_user("bjensen");
+        run(&mut beside, "BEGIN; SELECT FROM resource FOR UPDATE");
+        std::thread::scope(|threads| {
+            let replacing = threads.spawn(|| it.replace(&it.user, user, None, json!({"userName": "babs"})));
+            wait_for_a_waiting_one(&mut beside);
+            run(
+                &mut beside,
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            );
+            let replaced = replacing.join().expect("it has not panicked");
+            assert!(matches!(replaced, Err(StoreError::Busy)), "{replaced:?}");
+        });
+    });
+}
+
+#[test]
+fn a_write_whose_connection_ends_before_its_commit_is_done_again() {
+    with_postgres(|it, mut beside| {
+        let_writes_meet(&mut beside, 2, END_THE_CONNECTION);
+        let user = it.add_user("bjensen");
+        assert_eq!(it.version(&it.user, user), 1);
+        assert_eq!(it.search(&it.user, "", "").total, 1);
+    });
+}
+
+/// It may have been done, and nobody can tell: it is not done twice.
+#[test]
+fn a_write_whose_connection_ends_at_its_commit_is_not_done_again() {
+    with_postgres(|it, mut beside| {
+        let user = it.add_user("bjensen");
+        run(
+            &mut beside,
+            "CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$; \
+             CREATE SEQUENCE committed; \
+             CREATE FUNCTION count_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             PERFORM nextval('committed'); RETURN NULL; END $$; \
+             CREATE TRIGGER count_it AFTER INSERT ON changes FOR EACH ROW EXECUTE FUNCTION count_it(); \
+             CREATE CONSTRAINT TRIGGER leave AFTER INSERT ON changes DEFERRABLE INITIALLY DEFERRED \
+             FOR EACH ROW EXECUTE FUNCTION leave();",
+        );
+        let replaced = it.replace(&it.user, user, None, json!({"userName": "babs"}));
+        assert!(
+            matches!(replaced, Err(StoreError::Unavailable(_))),
+            "{replaced:?}"
+        );
+        assert_eq!(number(&mut beside, "SELECT last_value FROM committed"), 1);
+        run(&mut beside, "DROP TRIGGER leave ON changes");
+        let replaced = it.replace(&it.user, user, None, json!({"userName": "babs"}));
+        assert!(replaced.is_ok_and(|it| it.is_some()));
+    });
+}
+
+#[test]
+fn connections_that_end_between_two_calls_are_not_noticed() {
+    with_postgres(|it, mut beside| {
+        let user = it.add_user("bjensen");
+        let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        for round in 0..5 {
+            // Several connections, all of which end.
+            std::thread::scope(|threads| {
+                (0..8).for_each(|_| drop(threads.spawn(|| it.version(&it.user, user))));
+            });
+            run(&mut beside, end_all);
+            assert!(it.read(&it.user, user).is_some(), "round {round}");
+            run(&mut beside, end_all);
+            it.add_user(&format!("user{round}"));
+        }
+        assert_eq!(it.search(&it.user, "", "").total, 6);
+    });
+}
+
+/// A primary that became a standby: its connections can read, and never write again.
+#[test]
+fn a_connection_that_can_only_read_is_given_up() {
+    with_postgres(|it, mut beside| {
+        run(
+            &mut beside,
+            "CREATE TABLE standby (); \
+             CREATE FUNCTION stand_by() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF EXISTS (SELECT FROM pg_class WHERE relname = 'standby') THEN \
+             RAISE EXCEPTION 'cannot execute INSERT in a read-only transaction' USING ERRCODE = '25006'; \
+             END IF; RETURN NEW; END $$; \
+             CREATE TRIGGER stand_by BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION stand_by();",
+        );
+        let refused = it.add(&it.user, json!({ "userName": "bjensen" }), &[]);
+        assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+        run(&mut beside, "DROP TABLE standby");
+        it.add_user("bjensen");
+    });
+}
+
+/// "Neither waits for more than a row": while one transaction has changed a group and a user and does
+/// not end, others change what it has not touched.
+#[test]
+fn changes_of_different_resources_do_not_wait_for_each_other() {
+    let Some(database) = Database::postgres() else {
+        return;
+    };
+    let store = database.store();
+    let it = Fixture::new(&store, "acme");
+    let users: Vec<_> = (0..4)
+        .map(|number| it.add_user(&format!("user{number}")))
+        .collect();
+    let groups: Vec<_> = (0..2)
+        .map(|number| it.add_group(&format!("group{number}"), &[]))
+        .collect();
+    // Holds the first group's change open where it would commit.
+    let mut holder = connect(&database);
+    run(
+        &mut holder,
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF NEW.version = 2 AND NEW.kind = 2 AND NEW.change = '{\"hold\":1}' THEN \
+         PERFORM pg_advisory_xact_lock(1); END IF; RETURN NULL; END $$; \
+         CREATE TRIGGER hold AFTER INSERT ON changes FOR EACH ROW EXECUTE FUNCTION hold()",
+    );
+    run(&mut holder, "BEGIN; SELECT pg_advisory_xact_lock(1)");
+    let (done, other_is_done) = channel();
+    std::thread::scope(|threads| {
+        let held = threads.spawn(|| {
+            let update = scim_model::store::Update {
+                resource_type: it.group.clone(),
+                id: groups[0],
+                expected_version: None,
+                now: scim_model::store::conformance::at(3),
+                document: None,
+                members: scim_model::store::MembersChange::Steps(vec![MembersStep::Add(vec![users[0]])]),
+                secrets: scim_model::SecretHashes::new(),
+                change: "{\"hold\":1}".to_owned(),
+            };
+            it.store.update(it.tenant, &update)
+        });
+        wait_for_a_waiting_one(&mut connect(&database));
+        let (it, users, groups) = (&it, &users, &groups);
+        threads.spawn(move || {
+            // The same user joins another group, others change, come and go.
+            let joined = it.change_members(groups[1], vec![MembersStep::Add(vec![users[0], users[1]])]);
+            assert!(matches!(joined, Ok(Some(_))), "{joined:?}");
+            let renamed = it.replace(&it.user, users[2], None, json!({"userName": "renamed"}));
+            assert!(renamed.is_ok_and(|it| it.is_some_and(|it| it.changed)));
+            assert!(it.delete(&it.user, users[3]));
+            it.add_user("new");
+            done.send(()).expect("the test waits");
+        });
+        // Who would have to wait would have been told so by then.
+        let outcome = other_is_done.recv_timeout(Duration::from_secs(60));
+        run(&mut holder, "COMMIT");
+        assert!(outcome.is_ok(), "it waited");
+        let held = held.join().expect("it has not panicked");
+        // The holder may have kept it for longer than the lock timeout; then it was told so.
+        assert!(matches!(held, Ok(Some(_)) | Err(StoreError::Busy)), "{held:?}");
+    });
+}
+
+#[derive(QueryableByName)]
+struct Key {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    first_column: String,
+}
+
+/// So a foreign tenant's row cannot be referred to, and the tables can be distributed by tenant.
+#[test]
+fn the_tenant_leads_every_key() {
+    with_postgres(|_, mut conn| {
+        let exceptions = [
+            // Not of one tenant: the tenants themselves, the types and their attributes, diesel's table.
+            "tenant_pkey",
+            "tenant_name_key",
+            "resource_type_pkey",
+            "resource_type_name_key",
+            "attribute_path_pkey",
+            "attribute_path_kind_path_key",
+            "attribute_path_kind_fkey",
+            "__diesel_schema_migrations_pkey",
+            // Who presents a token has not said yet which tenant it is for.
+            "token_pkey",
+            "token_sha256_key",
+            // The types are the same for all tenants.
+            "resource_kind_fkey",
+        ];
+        let keys = "SELECT i.indexrelid::regclass::text AS name, a.attname::text AS first_column \
+                    FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid \
+                    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+                    WHERE t.relnamespace = 'public'::regnamespace \
+                    UNION ALL SELECT c.conname::text, a.attname::text FROM pg_constraint c \
+                    JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] \
+                    WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace";
+        let keys: Vec<Key> = diesel::sql_query(keys)
+            .load(&mut conn)
+            .expect("the catalogue is there");
+        assert!(keys.len() > 20);
+        let others: Vec<&str> = keys
+            .iter()
+            .filter(|it| it.first_column != "tenant_id")
+            .map(|it| it.name.as_str())
+            .collect();
+        for name in &others {
+            assert!(
+                exceptions.contains(name),
+                "`{name}` does not begin with the tenant"
+            );
+        }
+        for name in exceptions {
+            assert!(others.contains(&name), "`{name}` is an exception no more");
+        }
+    });
+}
