@@ -1,16 +1,17 @@
 //! `cargo xtask bench`: measurements in release builds, each with a table.
 
-use crate::process;
+use crate::{postgres, process};
 
 /// Runs the benches of that name.
 ///
 /// # Errors
 /// When there are none, or they fail.
-pub(crate) fn run(name: &str) -> Result<(), String> {
-    match name {
-        "filter" => filter(),
-        "patch" => patch(),
-        "store" => store(),
+pub(crate) fn run(name: &str, options: &[&str]) -> Result<(), String> {
+    match (name, options) {
+        ("filter", []) => filter(),
+        ("patch", []) => patch(),
+        ("store", options) => store(options),
+        ("filter" | "patch", _) => Err(format!("`bench {name}` takes no options")),
         _ => Err(format!(
             "no such bench: `{name}`; there are `filter`, `patch` and `store`"
         )),
@@ -27,10 +28,75 @@ fn filter() -> Result<(), String> {
     process::run(command.current_dir(folder))
 }
 
-/// What must not grow with the size of a group or a tenant, on SQLite, and on PostgreSQL under `cargo
-/// xtask postgres -- cargo xtask bench store`.
-fn store() -> Result<(), String> {
-    example("scim-storage-diesel", "growth")
+/// Fills a store as that of a large company is, through the port that the server uses.
+///
+/// # Errors
+/// When the tenant is not empty, or the store refuses.
+pub(crate) fn load(options: &[&str]) -> Result<(), String> {
+    process::run(store_example("load").args(options))
+}
+
+/// What operations on a store cost, by the number of users. With `--write` the tables go into
+/// docs/PERFORMANCE.md.
+fn store(options: &[&str]) -> Result<(), String> {
+    let (writes, options): (Vec<&str>, Vec<&str>) = options.iter().partition(|it| **it == "--write");
+    let mut command = store_example("bench");
+    command.args(["--folder", "target/bench-store"]);
+    // Held until the end.
+    let database = if options.contains(&"--sqlite-only") {
+        None
+    } else {
+        Some(postgres::provide_with(STORE_SETTINGS)?)
+    };
+    if let Some(database) = &database {
+        command.args(["--postgres-url", database.url()]);
+    }
+    command.args(options);
+    if writes.is_empty() {
+        return process::run(&mut command);
+    }
+    let tables = process::printed(&mut command)?;
+    print!("{tables}");
+    let path = process::root().join("docs/PERFORMANCE.md");
+    let unusable = |error: std::io::Error| format!("`{}`: {error}", path.display());
+    let text = std::fs::read_to_string(&path).map_err(unusable)?;
+    let text =
+        with_tables(&text, &tables).ok_or(format!("`{}` has no place for the tables", path.display()))?;
+    std::fs::write(&path, text).map_err(unusable)
+}
+
+/// A PostgreSQL as it is run: what is committed is on the disk. All on one core, so that the processors'
+/// time is that of the connection's process.
+const STORE_SETTINGS: &[&str] = &[
+    "shared_buffers=2GB",
+    "max_wal_size=8GB",
+    "checkpoint_timeout=15min",
+    "max_parallel_workers_per_gather=0",
+];
+
+/// What stands between these lines in docs/PERFORMANCE.md is written by the bench.
+const BEGINNING: &str = "<!-- cargo xtask bench store --write -->\n";
+const END: &str = "<!-- end of what is written -->\n";
+
+fn with_tables(text: &str, tables: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGINNING)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGINNING}\n{}\n\n{END}{after}", tables.trim()))
+}
+
+fn store_example(command: &str) -> std::process::Command {
+    let arguments = [
+        "run",
+        "--release",
+        "--locked",
+        "--package",
+        "scim-storage-diesel",
+        "--example",
+        "store",
+        "--",
+        command,
+    ];
+    process::cargo(&arguments)
 }
 
 /// What a PATCH costs, by the size of the group and by whether its members have to be read.
@@ -49,4 +115,16 @@ fn example(package: &str, name: &str) -> Result<(), String> {
         name,
     ];
     process::run(&mut process::cargo(&arguments))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_take_the_place_of_the_older_ones() {
+        let page = |tables: &str| format!("# Performance\n\n{BEGINNING}\n{tables}\n\n{END}\nMore.\n");
+        assert_eq!(with_tables(&page("old"), "new\n"), Some(page("new")));
+        assert_eq!(with_tables("# Performance\n", "new"), None);
+    }
 }

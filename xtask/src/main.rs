@@ -32,6 +32,11 @@ cargo xtask <command>
   fuzz [<seconds>]           fuzzes the filter parser and PATCH, 60 seconds a target if not told otherwise
   bench filter               the filter parser beside the other ones for Rust
   bench patch                what a PATCH costs, on small groups and on large ones
+  bench store [--users 10000,100000,1000000] [--sqlite-only | --postgres-only] [--keep] [--write]
+                             what the operations of a store cost, by the number of users; --keep keeps
+                             filled SQLite files for the next run, --write writes docs/PERFORMANCE.md
+  load [--users 1000000] [--groups 1000] [--big-group 100000] [--tenant NAME] [--database-url URL]
+                             fills a tenant of a store, by default in scim.db
 ";
 
 fn main() -> ExitCode {
@@ -50,7 +55,8 @@ fn main() -> ExitCode {
             Ok(seconds) => fuzz::run(seconds),
             Err(_) => Err(format!("not a number of seconds: `{seconds}`")),
         },
-        ["bench", name] => bench::run(name),
+        ["bench", name, options @ ..] => bench::run(name, options),
+        ["load", options @ ..] => bench::load(options),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

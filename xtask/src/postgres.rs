@@ -37,6 +37,20 @@ pub(crate) fn run(command: &[&str]) -> Result<(), String> {
 /// # Errors
 /// When none can be found, fetched or started: what was tried, and what to do.
 pub(crate) fn provide() -> Result<Database, String> {
+    provide_with(&[
+        // Nothing here has to survive a power cut, and many small test pools connect at once.
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=300",
+    ])
+}
+
+/// The same with other settings of one that is started.
+///
+/// # Errors
+/// As for [`provide`].
+pub(crate) fn provide_with(settings: &[&str]) -> Result<Database, String> {
     if let Ok(url) = std::env::var(URL_VARIABLE) {
         return Ok(Database { url, _server: None });
     }
@@ -44,7 +58,7 @@ pub(crate) fn provide() -> Result<Database, String> {
     // Somebody else may take the free port before the server does; then another one is tried.
     let mut outcome = Err(String::new());
     for _ in 0..3 {
-        outcome = start(&binaries);
+        outcome = start(&binaries, settings);
         if outcome.is_ok() {
             break;
         }
@@ -105,7 +119,7 @@ wait "$server"
 cd / && rm -rf "$folder"
 "#;
 
-fn start(binaries: &Path) -> Result<Database, String> {
+fn start(binaries: &Path, settings: &[&str]) -> Result<Database, String> {
     let account = Account::choose()?;
     let folder = TemporaryFolder::create(&account)?;
     let binaries = account.reachable(binaries, &folder.path)?;
@@ -122,13 +136,7 @@ fn start(binaries: &Path) -> Result<Database, String> {
         .arg("-k")
         .arg(&folder.path);
     command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
-    // Nothing here has to survive a power cut, and many small test pools connect at once.
-    for setting in [
-        "fsync=off",
-        "synchronous_commit=off",
-        "full_page_writes=off",
-        "max_connections=300",
-    ] {
+    for setting in settings {
         command.args(["-c", setting]);
     }
     command.current_dir(&folder.path).process_group(0);

@@ -47,6 +47,24 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     }
 }
 
+/// Echoes the command, runs it and returns what it printed on standard output; the rest goes to the
+/// terminal.
+///
+/// # Errors
+/// When it cannot be started or fails.
+pub(crate) fn printed(command: &mut Command) -> Result<String, String> {
+    let line = echo(command);
+    let output = command
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|error| format!("`{line}` could not be started: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("`{line}` failed ({})", output.status))
+    }
+}
+
 fn echo(command: &Command) -> String {
     let line = describe(command);
     println!("$ {line}");

@@ -1,0 +1,276 @@
+//! `cargo xtask load` and `cargo xtask bench store`: a store filled like that of a large company, and what
+//! its operations cost.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program talks to its terminal"
+)]
+
+mod data;
+mod load;
+mod meter;
+mod operations;
+mod raw;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use scim_storage_diesel::{DieselStore, StoreOptions, Synchronous};
+
+use data::Company;
+use load::{NEIGHBOUR, Plan, SEED};
+use raw::Raw;
+use report::{Measured, grouped};
+
+const HELP: &str = "\
+load [--database-url URL] [--users N] [--groups N] [--big-group N] [--tenant NAME]
+bench --folder PATH [--postgres-url URL] [--users N,N,...] [--sqlite-only | --postgres-only] [--keep]
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        Some((command, rest)) if command == "load" => Arguments::parse(rest).and_then(|it| load(&it)),
+        Some((command, rest)) if command == "bench" => Arguments::parse(rest).and_then(|it| bench(&it)),
+        _ => Err(HELP.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Arguments {
+    database_url: String,
+    users: Vec<u64>,
+    groups: u64,
+    big_group: u64,
+    tenant: String,
+    folder: Option<PathBuf>,
+    postgres_url: Option<String>,
+    sqlite: bool,
+    postgres: bool,
+    keep: bool,
+}
+
+impl Arguments {
+    fn parse(arguments: &[String]) -> Result<Arguments, String> {
+        let mut parsed = Arguments {
+            database_url: "sqlite:scim.db".to_owned(),
+            users: Vec::new(),
+            groups: 1_000,
+            big_group: 100_000,
+            tenant: "large".to_owned(),
+            folder: None,
+            postgres_url: None,
+            sqlite: true,
+            postgres: true,
+            keep: false,
+        };
+        let mut arguments = arguments.iter();
+        while let Some(name) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("`{name}` needs a value"));
+            let number = |text: &str| {
+                text.replace('_', "")
+                    .parse::<u64>()
+                    .map_err(|_| format!("`{name}` needs a number, not `{text}`"))
+            };
+            match name.as_str() {
+                "--database-url" => parsed.database_url.clone_from(value()?),
+                "--users" => parsed.users = value()?.split(',').map(number).collect::<Result<_, _>>()?,
+                "--groups" => parsed.groups = number(value()?)?,
+                "--big-group" => parsed.big_group = number(value()?)?,
+                "--tenant" => parsed.tenant.clone_from(value()?),
+                "--folder" => parsed.folder = Some(value()?.into()),
+                "--postgres-url" => parsed.postgres_url = Some(value()?.clone()),
+                "--sqlite-only" => parsed.postgres = false,
+                "--postgres-only" => parsed.sqlite = false,
+                "--keep" => parsed.keep = true,
+                other => return Err(format!("no such option: `{other}`\n\n{HELP}")),
+            }
+        }
+        Ok(parsed)
+    }
+
+    fn plan(&self, url: &str, users: u64) -> Plan {
+        Plan {
+            tenant: self.tenant.clone(),
+            users,
+            groups: self.groups,
+            big_group: self.big_group.min(users),
+            // PostgreSQL has so many connections; SQLite commits together what waits.
+            threads: if url.starts_with("sqlite:") { 32 } else { 8 },
+        }
+    }
+}
+
+fn load(arguments: &Arguments) -> Result<(), String> {
+    let users = match arguments.users.as_slice() {
+        [] => 1_000_000,
+        [users] => *users,
+        _ => return Err("`--users` needs one number".to_owned()),
+    };
+    let url = &arguments.database_url;
+    let start = Instant::now();
+    load::fill(&open_to_fill(url)?, &arguments.plan(url, users))?;
+    eprintln!(
+        "tenant `{}` is filled, after {} s",
+        arguments.tenant,
+        start.elapsed().as_secs()
+    );
+    Ok(())
+}
+
+fn bench(arguments: &Arguments) -> Result<(), String> {
+    let folder = arguments.folder.as_ref().ok_or("`--folder` is missing")?;
+    std::fs::create_dir_all(folder).map_err(|it| format!("`{}`: {it}", folder.display()))?;
+    let sizes = match arguments.users.as_slice() {
+        [] => &[10_000, 100_000][..],
+        sizes => sizes,
+    };
+    let mut all = Vec::new();
+    for users in sizes {
+        if arguments.sqlite {
+            let place = |name: &str| Place::Sqlite(folder.join(format!("{name}.db")));
+            all.push(measure(arguments, *users, &place)?);
+        }
+        if let (true, Some(server)) = (arguments.postgres, &arguments.postgres_url) {
+            let place = |name: &str| Place::Postgres {
+                server: server.clone(),
+                name: format!("scim_bench_{name}"),
+            };
+            all.push(measure(arguments, *users, &place)?);
+        }
+    }
+    print!("{}", report::markdown(&all));
+    Ok(())
+}
+
+/// Where a database is.
+enum Place {
+    Sqlite(PathBuf),
+    Postgres { server: String, name: String },
+}
+
+impl Place {
+    /// The URL of the database, which is made if there is none.
+    fn url(&self) -> Result<String, String> {
+        match self {
+            Place::Sqlite(path) => Ok(format!("sqlite:{}", path.display())),
+            Place::Postgres { server, name } => {
+                // One that is there is kept.
+                let _ = Raw::open(server)?.run(&format!(
+                    "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"
+                ));
+                let (before, _) = server.rsplit_once('/').ok_or("the URL names no database")?;
+                Ok(format!("{before}/{name}"))
+            }
+        }
+    }
+
+    fn delete(&self) -> Result<(), String> {
+        match self {
+            Place::Sqlite(path) => {
+                for suffix in ["", "-wal", "-shm", ".lock"] {
+                    let mut name = path.as_os_str().to_owned();
+                    name.push(suffix);
+                    // Some of them are not there.
+                    let _ = std::fs::remove_file(name);
+                }
+                Ok(())
+            }
+            Place::Postgres { server, name } => {
+                Raw::open(server)?.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+            }
+        }
+    }
+}
+
+/// Fills a database unless it is filled already, and measures.
+fn measure(arguments: &Arguments, users: u64, place: &dyn Fn(&str) -> Place) -> Result<Measured, String> {
+    let (alone, large) = (place("alone"), place(&users.to_string()));
+    let url = large.url()?;
+    let database = if url.starts_with("sqlite:") {
+        "SQLite"
+    } else {
+        "PostgreSQL"
+    };
+    eprintln!("{database}, {} users", grouped(users));
+
+    let plan = arguments.plan(&url, users);
+    let mut filled = None;
+    if !is_complete(&url, &plan)? {
+        large.delete()?;
+        let start = Instant::now();
+        load::fill(&open_to_fill(&large.url()?)?, &plan)?;
+        filled = Some(users as f64 / start.elapsed().as_secs_f64());
+    }
+    settle(&url)?;
+    let store = open(&url, Synchronous::Full)?;
+    let tenant = load::tenant(&store, &plan.tenant)?;
+    let figures = operations::all(&store, &url, tenant, plan.users, plan.groups)?;
+    drop(store);
+    let size = Raw::open(&url)?.size()?;
+    if !arguments.keep {
+        large.delete()?;
+    }
+
+    alone.delete()?;
+    let url = alone.url()?;
+    let store = open(&url, Synchronous::Full)?;
+    let tenant = load::fill_small(&store, NEIGHBOUR.0, NEIGHBOUR.1, 1)?;
+    settle(&url)?;
+    let figure = operations::alone(&store, &url, tenant)?;
+    drop(store);
+    alone.delete()?;
+    Ok(Measured {
+        database,
+        users,
+        figures,
+        alone: figure,
+        size,
+        filled,
+    })
+}
+
+fn is_complete(url: &str, plan: &Plan) -> Result<bool, String> {
+    let store = open(url, Synchronous::Full)?;
+    let tenant = load::tenant(&store, &plan.tenant)?;
+    Ok(load::count(&store, tenant, &Company::new(SEED))? == (plan.users, plan.groups))
+}
+
+/// What the databases would do by themselves in time.
+fn settle(url: &str) -> Result<(), String> {
+    let mut raw = Raw::open(url)?;
+    if url.starts_with("sqlite:") {
+        raw.run("PRAGMA wal_checkpoint(TRUNCATE)")
+    } else {
+        raw.run("VACUUM ANALYZE")?;
+        raw.run("CHECKPOINT")
+    }
+}
+
+fn open(url: &str, synchronous: Synchronous) -> Result<DieselStore, String> {
+    let options = StoreOptions {
+        synchronous,
+        ..StoreOptions::default()
+    };
+    DieselStore::open(url, &options).map_err(|it| it.to_string())
+}
+
+/// Does not wait for the disk: what the power takes can be filled again.
+fn open_to_fill(url: &str) -> Result<DieselStore, String> {
+    if url.starts_with("sqlite:") {
+        return open(url, Synchronous::Normal);
+    }
+    let separator = if url.contains('?') { '&' } else { '?' };
+    open(
+        &format!("{url}{separator}options=-c%20synchronous_commit%3Doff"),
+        Synchronous::Full,
+    )
+}

@@ -1,0 +1,92 @@
+//! What an operation costs: time on the clock, and time that processors spent on it.
+//!
+//! The clock shows what else the machine does, so growth and ratios are told by the processors' time. It
+//! is this process's and, on PostgreSQL, that of the processes which serve its connections, as Linux
+//! counts them in `/proc/<pid>/task/<tid>/schedstat` in nanoseconds.
+
+use std::time::{Duration, Instant};
+
+use crate::raw::Raw;
+
+/// Of the rounds, the one that cost the processors least is reported: the others met something.
+const ROUNDS: usize = 5;
+/// A round is about so long.
+const ROUND: Duration = Duration::from_millis(120);
+const MOST_IN_A_ROUND: usize = 2_000;
+
+/// What one operation costs, in microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figure {
+    /// Processor time of both sides in the cheapest round.
+    pub(crate) cpu: f64,
+    /// Median of all single operations, on the clock.
+    pub(crate) median: f64,
+    /// The shortest one.
+    pub(crate) least: f64,
+}
+
+/// Measures `work` on what `prepare` makes so many of; `clear` runs after each round. Neither is counted.
+pub(crate) fn measure<T>(
+    raw: &mut Raw,
+    mut prepare: impl FnMut(usize) -> Vec<T>,
+    mut work: impl FnMut(&T),
+    mut clear: impl FnMut(Vec<T>),
+) -> Figure {
+    // Warm up, and learn how long it takes.
+    let mut single = Duration::MAX;
+    for _ in 0..2 {
+        let items = prepare(2);
+        for item in &items {
+            let start = Instant::now();
+            work(item);
+            single = single.min(start.elapsed());
+        }
+        clear(items);
+        if single > ROUND {
+            break;
+        }
+    }
+    let (rounds, number) = if single > 4 * ROUND {
+        (2, 1)
+    } else {
+        let number = ROUND.as_secs_f64() / single.as_secs_f64().max(1e-9);
+        (ROUNDS, (number as usize).clamp(2, MOST_IN_A_ROUND))
+    };
+    let mut walls = Vec::new();
+    let mut cpu = f64::MAX;
+    for _ in 0..rounds {
+        let items = prepare(number);
+        let processes = raw.server_processes();
+        let before = own_cpu() + cpu_of(&processes);
+        for item in &items {
+            let start = Instant::now();
+            work(item);
+            walls.push(start.elapsed().as_secs_f64() * 1e6);
+        }
+        let spent = own_cpu() + cpu_of(&processes) - before;
+        cpu = cpu.min(spent as f64 / 1e3 / items.len() as f64);
+        clear(items);
+    }
+    walls.sort_by(f64::total_cmp);
+    Figure {
+        cpu,
+        median: walls[walls.len() / 2],
+        least: walls[0],
+    }
+}
+
+/// Nanoseconds that processors have spent on this process.
+fn own_cpu() -> i64 {
+    cpu_of(&[std::process::id()])
+}
+
+fn cpu_of(processes: &[u32]) -> i64 {
+    let threads = processes
+        .iter()
+        .filter_map(|it| std::fs::read_dir(format!("/proc/{it}/task")).ok());
+    let spent = threads.flatten().flatten().filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<i64>().ok()
+    });
+    spent.sum()
+}

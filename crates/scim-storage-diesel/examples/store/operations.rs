@@ -1,0 +1,554 @@
+//! The operations that are measured on one store.
+
+use std::cell::Cell;
+
+use chrono::{SecondsFormat, Utc};
+use scim_filter::{AttrPath, Filter};
+use scim_model::condition::resolve_sort_by;
+use scim_model::store::{
+    Include, MembersChange, MembersStep, PageRequest, Position, Query, ResourceStore, Sort, TenantId, Update,
+};
+use scim_model::{Condition, Policy, ResourceType, SecretHashes, key};
+use scim_storage_diesel::DieselStore;
+use std::sync::Arc;
+use uuid::Uuid;
+
+use crate::data::{Company, Random, created};
+use crate::load::{NEIGHBOUR, SEED, seed_of};
+use crate::meter::{Figure, measure};
+use crate::raw::Raw;
+
+/// What is measured, with the words of the table.
+pub(crate) type Figures = Vec<(&'static str, Figure)>;
+
+/// So many users are looked at again and again, however many there are: what grows then is the work, and
+/// not the share of the database that is in no cache.
+const SAMPLE: u64 = 2_000;
+const PAGE: u32 = 100;
+
+/// Groups of these sizes are joined.
+pub(crate) const GROUPS: [(u64, &str); 3] = [
+    (10, "add a member to a group of 10"),
+    (1_000, "… of 1,000"),
+    (100_000, "… of 100,000"),
+];
+
+struct Bench<'a> {
+    store: &'a DieselStore,
+    tenant: TenantId,
+    company: Company,
+    users: u64,
+    sample: Vec<u64>,
+    /// Where in the sample the next round starts.
+    next: Cell<usize>,
+    /// The next user that is created.
+    new: Cell<u64>,
+    /// Where in the table new keys of the bare statements go on.
+    number: Cell<i64>,
+}
+
+/// Everything that is measured on the store of a large tenant.
+///
+/// # Errors
+/// The store cannot be opened, read or written.
+pub(crate) fn all(
+    store: &DieselStore,
+    url: &str,
+    tenant: TenantId,
+    users: u64,
+    groups: u64,
+) -> Result<Figures, String> {
+    let mut random = Random(users);
+    let sample = (0..SAMPLE.min(users)).map(|_| random.below(users)).collect();
+    let bench = Bench {
+        store,
+        tenant,
+        company: Company::new(SEED),
+        users,
+        sample,
+        next: Cell::new(0),
+        new: Cell::new(1_000_000_000),
+        number: Cell::new(Utc::now().timestamp_micros()),
+    };
+    let mut raw = Raw::open(url)?;
+    raw.run("CREATE TABLE IF NOT EXISTS bare (number BIGINT NOT NULL PRIMARY KEY)")?;
+    let mut figures = Figures::new();
+    let mut note = |name, figure: Figure| {
+        eprintln!(
+            "  {name}: {:.1} us of processor time, {:.1} us",
+            figure.cpu, figure.median
+        );
+        figures.push((name, figure));
+    };
+    bench.points(&mut raw, &mut note);
+    bench.lookups(&mut raw, &mut note);
+    bench.pages(&mut raw, &mut note);
+    bench.totals(&mut raw, &mut note);
+    bench.writes(&mut raw, &mut note, groups);
+    bench.neighbour(&mut raw, &mut note)?;
+    raw.run("DROP TABLE bare")?;
+    Ok(figures)
+}
+
+/// A look-up in a tenant of 200 users that has the store to itself.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn alone(store: &DieselStore, url: &str, tenant: TenantId) -> Result<Figure, String> {
+    small_lookup(store, &mut Raw::open(url)?, tenant)
+}
+
+fn small_lookup(store: &DieselStore, raw: &mut Raw, tenant: TenantId) -> Result<Figure, String> {
+    let company = Company::new(seed_of(NEIGHBOUR.0));
+    let queries: Vec<Query> = (0..NEIGHBOUR.1)
+        .map(|it| {
+            query(
+                &company.user,
+                &format!("userName eq \"{}\"", company.user_name(it)),
+                "",
+                first_page(),
+            )
+        })
+        .collect();
+    Ok(measure(
+        raw,
+        |number| queries.iter().cycle().take(number).collect(),
+        |query| assert_eq!(store.list(tenant, query).expect("the store is there").total, 1),
+        drop,
+    ))
+}
+
+type Note<'a> = &'a mut dyn FnMut(&'static str, Figure);
+
+impl Bench<'_> {
+    fn points(&self, raw: &mut Raw, note: Note) {
+        let user = &self.company.user;
+        let get = |id: &Uuid, include| {
+            let found = self.store.get(self.tenant, user, *id, include);
+            assert!(found.expect("the store is there").is_some());
+        };
+        let sample = |number| {
+            self.sampled(number)
+                .map(|it| self.company.user_id(it))
+                .collect::<Vec<_>>()
+        };
+        let mut bare = raw.another().expect("it was open just now");
+        let figure = measure(
+            raw,
+            sample,
+            |id| assert_eq!(bare.select(self.tenant.0, *id), 1),
+            drop,
+        );
+        note("bare prepared SELECT of a row", figure);
+        let figure = measure(raw, sample, |id| get(id, Include::default()), drop);
+        note("get by id", figure);
+        let figure = measure(raw, sample, |id| get(id, GROUPS_TOO), drop);
+        note("get by id, with its groups", figure);
+        let mut random = Random(3);
+        let any = |number| {
+            (0..number)
+                .map(|_| self.company.user_id(random.below(self.users)))
+                .collect::<Vec<_>>()
+        };
+        let figure = measure(raw, any, |id| get(id, Include::default()), drop);
+        note("get by id, any of all", figure);
+    }
+
+    fn lookups(&self, raw: &mut Raw, note: Note) {
+        let company = &self.company;
+        let mut by_key = |name, filter: &dyn Fn(u64) -> String| {
+            let queries: Vec<Query> = self
+                .sample
+                .iter()
+                .map(|it| query(&company.user, &filter(*it), "", first_page()))
+                .collect();
+            let figure = measure(
+                raw,
+                |number| self.positions(number).map(|at| &queries[at]).collect(),
+                |query| assert_eq!(self.total(query), 1),
+                drop,
+            );
+            note(name, figure);
+        };
+        by_key("userName eq", &|it| {
+            format!("userName eq \"{}\"", company.user_name(it).to_uppercase())
+        });
+        by_key("externalId eq", &|it| {
+            format!("externalId eq \"{}\"", company.external_id(it))
+        });
+        by_key("emails.value eq", &|it| {
+            format!("emails.value eq \"{}\"", company.email(it))
+        });
+        by_key("emails[type eq \"work\" and value eq]", &|it| {
+            format!("emails[type eq \"work\" and value eq \"{}\"]", company.email(it))
+        });
+    }
+
+    fn pages(&self, raw: &mut Raw, note: Note) {
+        let user = &self.company.user;
+        let index = |start_index| PageRequest::Index {
+            start_index,
+            count: PAGE,
+        };
+        let deep = self.users / 10 * 9;
+        let from = |position: Position| PageRequest::Cursor {
+            from: Some(position),
+            count: PAGE,
+        };
+        let start = PageRequest::Cursor {
+            from: None,
+            count: PAGE,
+        };
+        let mut page = |name, filter: &str, sort_by: &str, page: PageRequest| {
+            let query = query(user, filter, sort_by, page);
+            let mut seen = 0;
+            let figure = measure(
+                raw,
+                |number| vec![(); number],
+                |()| seen = self.found(&query),
+                drop,
+            );
+            if seen == 0 {
+                eprintln!("  nothing found: {name}");
+            }
+            note(name, figure);
+        };
+        page("index page", "", "", index(1));
+        page("index page at 90 %", "", "", index(deep));
+        page("cursor page", "", "", start.clone());
+        page("cursor page at 90 %", "", "", from(self.place(None, deep)));
+        page("index page sorted by familyName", "", "name.familyName", index(1));
+        page(
+            "index page sorted by familyName at 90 %",
+            "",
+            "name.familyName",
+            index(deep),
+        );
+        page("cursor page sorted by familyName", "", "name.familyName", start);
+        let name = self.family_name_at(deep);
+        page(
+            "cursor page sorted by familyName at 90 %",
+            "",
+            "name.familyName",
+            from(self.place(Some(name), 0)),
+        );
+        let time = created(self.users - 51).to_rfc3339_opts(SecondsFormat::Millis, true);
+        page(
+            "lastModified gt, 50 matches",
+            &format!("meta.lastModified gt \"{time}\""),
+            "",
+            index(1),
+        );
+        page(
+            "emails[type eq \"work\" and value sw \"a\"]",
+            "emails[type eq \"work\" and value sw \"a\"]",
+            "",
+            index(1),
+        );
+        page("familyName co \"x\"", "name.familyName co \"x\"", "", index(1));
+        let group = self.company.group_id(0);
+        page(
+            "groups.value eq",
+            &format!("groups.value eq \"{group}\""),
+            "",
+            index(1),
+        );
+    }
+
+    fn totals(&self, raw: &mut Raw, note: Note) {
+        let none = PageRequest::Index {
+            start_index: 1,
+            count: 0,
+        };
+        let mut total = |name, filter: &str| {
+            let query = query(&self.company.user, filter, "", none.clone());
+            let figure = measure(
+                raw,
+                |number| vec![(); number],
+                |()| assert!(self.total(&query) <= self.users + 1_000),
+                drop,
+            );
+            note(name, figure);
+        };
+        total("total, no filter", "");
+        total("total, active eq true", "active eq true");
+        total("total, familyName sw \"b\"", "name.familyName sw \"b\"");
+        total("total, title co \"x\" (no index)", "title co \"x\"");
+        total("total, emails.type eq \"x\" (no index)", "emails.type eq \"x\"");
+    }
+
+    fn writes(&self, raw: &mut Raw, note: Note, groups: u64) {
+        let company = &self.company;
+        let mut bare = raw.another().expect("it was open just now");
+        let numbers = |number| {
+            (0..number)
+                .map(|_| self.number.replace(self.number.get() + 1))
+                .collect::<Vec<_>>()
+        };
+        note(
+            "bare one-row commit",
+            measure(raw, numbers, |it| bare.commit(*it), drop),
+        );
+        drop(bare);
+
+        let fresh = |number| {
+            (0..number)
+                .map(|_| self.new.replace(self.new.get() + 1))
+                .collect::<Vec<u64>>()
+        };
+        let create = |it: u64| {
+            self.store
+                .create(self.tenant, &company.new_user(it))
+                .expect("it is new");
+        };
+        let delete = |it: u64| {
+            let deleted =
+                self.store
+                    .delete(self.tenant, &company.user, company.user_id(it), None, Utc::now());
+            assert!(deleted.expect("the store is there"));
+        };
+        let figure = measure(
+            raw,
+            |number| {
+                fresh(number)
+                    .into_iter()
+                    .map(|it| (it, company.new_user(it)))
+                    .collect()
+            },
+            |(_, new)| self.store.create(self.tenant, new).expect("it is new"),
+            |created| created.into_iter().for_each(|(it, _)| delete(it)),
+        );
+        note("create a user", figure);
+
+        let patched = Cell::new(Utc::now().timestamp_micros());
+        let figure = measure(
+            raw,
+            |number| {
+                let title = || patched.replace(patched.get() + 1).to_string();
+                self.sampled(number)
+                    .map(|it| (it, company.user_document(it, Some(&title()))))
+                    .collect()
+            },
+            |(index, document)| {
+                let id = company.user_id(*index);
+                let found = self.store.get(self.tenant, &company.user, id, GROUPS_TOO);
+                let version = found.expect("the store is there").expect("it exists").version;
+                let update = Update {
+                    expected_version: Some(version),
+                    document: Some(document.clone()),
+                    // So that as many have been modified lately as before.
+                    now: created(*index),
+                    ..update(&company.user, id)
+                };
+                self.change(&update);
+            },
+            drop,
+        );
+        note("patch a user (read, write)", figure);
+
+        // Users who are in no group, since in a small tenant all are in the big one.
+        let joiners = fresh(MOST_JOINERS);
+        joiners.iter().for_each(|it| create(*it));
+        let own_groups = [10, 1_000].map(|size| {
+            let index = 1_000_000_000 + size;
+            let members = (0..size.min(self.users)).map(|it| company.user_id(it)).collect();
+            let new = company.new_group(index, &format!("Bench {size}"), members);
+            self.store.create(self.tenant, &new).expect("it is new");
+            new.id
+        });
+        let all_groups = [own_groups[0], own_groups[1], company.group_id(groups - 1)];
+        for ((_, name), group) in GROUPS.iter().zip(all_groups) {
+            let figure = measure(
+                raw,
+                |number| {
+                    joiners
+                        .iter()
+                        .take(number)
+                        .map(|it| company.user_id(*it))
+                        .collect()
+                },
+                |id| self.members(group, MembersStep::Add(vec![*id])),
+                |ids| self.members(group, MembersStep::Remove(ids)),
+            );
+            note(name, figure);
+        }
+
+        let three = [company.group_id(0), company.group_id(1), company.group_id(2)];
+        let figure = measure(
+            raw,
+            |number| {
+                let leaving: Vec<u64> = fresh(number.min(200));
+                leaving.iter().for_each(|it| create(*it));
+                let ids: Vec<Uuid> = leaving.iter().map(|it| company.user_id(*it)).collect();
+                three
+                    .iter()
+                    .for_each(|group| self.members(*group, MembersStep::Add(ids.clone())));
+                ids
+            },
+            |id| {
+                let deleted = self
+                    .store
+                    .delete(self.tenant, &company.user, *id, None, Utc::now());
+                assert!(deleted.expect("the store is there"));
+            },
+            drop,
+        );
+        note("delete a user in three groups", figure);
+
+        joiners.into_iter().for_each(delete);
+        for group in own_groups {
+            let deleted = self
+                .store
+                .delete(self.tenant, &company.group, group, None, Utc::now());
+            assert!(deleted.expect("the store is there"));
+        }
+
+        let big = company.group_id(groups - 1);
+        let without = Include::default();
+        let with = Include {
+            members: true,
+            groups: false,
+        };
+        for (name, include) in [
+            ("get the big group without members", without),
+            ("get the big group with all members", with),
+        ] {
+            let figure = measure(
+                raw,
+                |number| vec![(); number],
+                |()| {
+                    assert!(
+                        self.store
+                            .get(self.tenant, &company.group, big, include)
+                            .expect("it is there")
+                            .is_some()
+                    );
+                },
+                drop,
+            );
+            note(name, figure);
+        }
+    }
+
+    fn neighbour(&self, raw: &mut Raw, note: Note) -> Result<(), String> {
+        let tenant = crate::load::tenant(self.store, NEIGHBOUR.0)?;
+        note(BESIDE, small_lookup(self.store, raw, tenant)?);
+        Ok(())
+    }
+
+    fn change(&self, update: &Update) {
+        let updated = self
+            .store
+            .update(self.tenant, update)
+            .expect("nothing is in the way");
+        assert!(updated.is_some_and(|it| it.changed));
+    }
+
+    fn members(&self, group: Uuid, step: MembersStep) {
+        self.change(&Update {
+            members: MembersChange::Steps(vec![step]),
+            ..update(&self.company.group, group)
+        });
+    }
+
+    fn total(&self, query: &Query) -> u64 {
+        self.store
+            .list(self.tenant, query)
+            .expect("the store is there")
+            .total
+    }
+
+    fn found(&self, query: &Query) -> usize {
+        self.store
+            .list(self.tenant, query)
+            .expect("the store is there")
+            .resources
+            .len()
+    }
+
+    /// The next so many of the sample, as places in it.
+    fn positions(&self, number: usize) -> impl Iterator<Item = usize> {
+        let start = self.next.replace(self.next.get() + number);
+        let length = self.sample.len();
+        (start..start + number).map(move |it| it % length)
+    }
+
+    fn sampled(&self, number: usize) -> impl Iterator<Item = u64> {
+        self.positions(number).map(|at| self.sample[at])
+    }
+
+    /// A place in the order of creation, or of a sort key.
+    fn place(&self, key: Option<String>, row: u64) -> Position {
+        Position {
+            target: 0,
+            key,
+            row: i64::try_from(row).unwrap_or(i64::MAX),
+            backwards: false,
+        }
+    }
+
+    fn family_name_at(&self, index: u64) -> String {
+        let mut names: Vec<String> = (0..self.users.min(10_000))
+            .map(|it| key::fold(&self.company.family_name(it)).into_owned())
+            .collect();
+        names.sort();
+        let at = names.len() as u64 * index / self.users;
+        names.swap_remove(at as usize)
+    }
+}
+
+/// Joining is measured on so many at most.
+const MOST_JOINERS: usize = 500;
+/// The words for a look-up in the small tenant beside the large one.
+pub(crate) const BESIDE: &str = "userName eq in a tenant of 200 beside it";
+
+/// As the server asks for it unless a client says otherwise.
+const GROUPS_TOO: Include = Include {
+    members: false,
+    groups: true,
+};
+
+fn first_page() -> PageRequest {
+    PageRequest::Index {
+        start_index: 1,
+        count: PAGE,
+    }
+}
+
+/// A change of nothing as yet.
+fn update(resource_type: &Arc<ResourceType>, id: Uuid) -> Update {
+    Update {
+        resource_type: resource_type.clone(),
+        id,
+        expected_version: None,
+        now: Utc::now(),
+        document: None,
+        members: MembersChange::None,
+        secrets: SecretHashes::new(),
+        change: "{}".to_owned(),
+    }
+}
+
+fn query(resource_type: &Arc<ResourceType>, filter: &str, sort_by: &str, page: PageRequest) -> Query {
+    let policy = Policy { lenient: false };
+    let condition = if filter.is_empty() {
+        Condition::Always(true)
+    } else {
+        let filter = Filter::parse(filter).expect("it is a filter");
+        Condition::resolve(&filter, resource_type, policy).expect("it fits the schema")
+    };
+    let sort = (!sort_by.is_empty()).then(|| {
+        let path = AttrPath::parse(sort_by).expect("it is a path");
+        Sort {
+            paths: resolve_sort_by(&path, std::slice::from_ref(resource_type)).expect("it fits the schema"),
+            descending: false,
+        }
+    });
+    Query {
+        targets: vec![(resource_type.clone(), condition)],
+        sort,
+        page,
+        include: GROUPS_TOO,
+        base_url: "https://scim.example.com/scim/v2".into(),
+    }
+}
