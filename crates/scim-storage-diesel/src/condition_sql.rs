@@ -25,7 +25,7 @@ use crate::layout::Layout;
 use crate::layouts::Layouts;
 use crate::sql::{Dialect, Sql};
 
-pub(crate) use cost::is_selective;
+pub(crate) use cost::{is_look_up, is_selective};
 pub(crate) use sort_key::{SortKey, SortKind};
 
 use normal_form::{Json, path_members};

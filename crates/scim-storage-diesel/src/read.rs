@@ -14,15 +14,16 @@ use scim_model::{Condition, ResourceType, SecretHash};
 use uuid::Uuid;
 
 use crate::Explained;
-use crate::condition_sql::{Compiler, SortKey, SortKind, is_selective};
+use crate::condition_sql::{Compiler, SortKey, SortKind, is_look_up, is_selective};
 use crate::error::{Failure, unavailable};
 use crate::layout::Layout;
 use crate::layouts::Layouts;
 use crate::sql::{Conn, Dialect, Sql};
 use crate::write::time;
 
-type ResourceTypes = (BigInt, Binary, BigInt, BigInt, BigInt, Text);
-type ResourceRow = (i64, Vec<u8>, i64, i64, i64, String);
+/// `pk, id, version, created, modified, document` and the groups, see [`groups_of`].
+type ResourceTypes = (BigInt, Binary, BigInt, BigInt, BigInt, Text, Nullable<Text>);
+type ResourceRow = (i64, Vec<u8>, i64, i64, i64, String, Option<String>);
 
 pub(crate) fn get(
     conn: &mut Conn,
@@ -32,33 +33,32 @@ pub(crate) fn get(
     id: Uuid,
     include: Include,
 ) -> Result<Option<Stored>, Failure> {
-    let select =
-        Sql::new("SELECT pk, id, version, created, modified, document FROM resource WHERE tenant_id = ")
-            .int(tenant.0)
-            .text(" AND id = ")
-            .id(id)
-            .text(" AND kind = ")
-            .int(layout.kind);
-    let one = |conn: &mut Conn| -> Result<Option<(i64, Stored)>, Failure> {
-        let row = conn.row::<ResourceTypes, ResourceRow>(&select)?;
-        row.map(|row| stored(layout, row)).transpose()
-    };
     let include = narrowed(layout, include);
-    let with_references = |conn: &mut Conn| {
+    let select = Sql::new("SELECT d.pk, d.id, d.version, d.created, d.modified, d.document, ")
+        .sql(groups_of("d.pk", conn.dialect(), tenant, include))
+        .text(" FROM resource d WHERE d.tenant_id = ")
+        .int(tenant.0)
+        .text(" AND d.id = ")
+        .id(id)
+        .text(" AND d.kind = ")
+        .int(layout.kind);
+    let one = |conn: &mut Conn| {
+        let row = conn.row::<ResourceTypes, ResourceRow>(&select)?;
+        row.map(|row| stored(layouts, layout, row)).transpose()
+    };
+    if !include.members {
+        return Ok(one(conn)?.map(|(_, found)| found));
+    }
+    // A group's version tells its members, so both must be of one moment.
+    conn.snapshot(|conn| {
         let Some(found) = one(conn)? else {
             return Ok(None);
         };
         let mut found = [found];
-        add_references(conn, layouts, tenant, include, &mut found)?;
+        add_members(conn, layouts, tenant, include, &mut found)?;
         let [(_, found)] = found;
         Ok(Some(found))
-    };
-    // A group's version tells its members, so both must be of one moment. A user's tells nothing of its
-    // groups; there, on PostgreSQL, the way to the server twice more is spared.
-    if include.members || conn.dialect() == Dialect::Sqlite && include.groups {
-        return conn.snapshot(with_references);
-    }
-    with_references(conn)
+    })
 }
 
 pub(crate) fn references(
@@ -108,7 +108,7 @@ pub(crate) fn list(
     query: &Query,
 ) -> Result<Page, Failure> {
     let targets = targets(conn.dialect(), layouts, tenant, query)?;
-    if let Some(page) = at_a_glance(conn, &targets, &query.page)? {
+    if let Some(page) = at_a_glance(conn, layouts, &targets, &query.page)? {
         return Ok(page);
     }
     conn.snapshot(|conn| match &query.page {
@@ -121,7 +121,12 @@ pub(crate) fn list(
 
 /// A look-up by a key on PostgreSQL, which mostly finds one resource or none: one statement, and no
 /// transaction around it. `None` when that did not suffice.
-fn at_a_glance(conn: &mut Conn, targets: &[Target], page: &PageRequest) -> Result<Option<Page>, Failure> {
+fn at_a_glance(
+    conn: &mut Conn,
+    layouts: &Layouts,
+    targets: &[Target],
+    page: &PageRequest,
+) -> Result<Option<Page>, Failure> {
     let (
         [target],
         PageRequest::Index {
@@ -132,15 +137,14 @@ fn at_a_glance(conn: &mut Conn, targets: &[Target], page: &PageRequest) -> Resul
     else {
         return Ok(None);
     };
-    let has_references = target.include.members || target.include.groups;
     if conn.dialect() == Dialect::Sqlite
         || *count == 0
-        || has_references
+        || target.include.members
         || !is_selective(target.condition, target.layout)
     {
         return Ok(None);
     }
-    let found = target.rows(conn, None, Direction::Forward, u64::from(*count), 0)?;
+    let found = target.rows(conn, layouts, None, Direction::Forward, u64::from(*count), 0)?;
     if found.len() >= *count as usize {
         return Ok(None);
     }
@@ -271,7 +275,7 @@ fn index_page(
     for target in targets {
         let mut found = Vec::new();
         if wanted > 0 && *target.condition != Condition::Always(false) {
-            found = target.rows(conn, None, Direction::Forward, wanted, skip)?;
+            found = target.rows(conn, layouts, None, Direction::Forward, wanted, skip)?;
         }
         let number = found.len() as u64;
         // A part that is not full ends the result, and no second query is needed.
@@ -318,6 +322,7 @@ fn cursor_page(
     let wanted = count as usize;
     let mut found = walk(
         conn,
+        layouts,
         targets,
         from,
         direction,
@@ -364,7 +369,8 @@ fn cursor_page(
         } else {
             Direction::Forward
         };
-        let is_there = from.is_some() && !walk(conn, targets, Some(&position), direction, 1)?.is_empty();
+        let is_there =
+            from.is_some() && !walk(conn, layouts, targets, Some(&position), direction, 1)?.is_empty();
         *behind = is_there.then_some(position);
     }
 
@@ -392,6 +398,7 @@ fn cursor_page(
 /// The next resources from a position on, in the order of reading, each with the index of its target.
 fn walk(
     conn: &mut Conn,
+    layouts: &Layouts,
     targets: &[Target],
     from: Option<&Position>,
     direction: Direction,
@@ -418,7 +425,7 @@ fn walk(
             if wanted == 0 {
                 return Ok(found);
             }
-            let rows = target.rows(conn, Some(segment), direction, wanted, 0)?;
+            let rows = target.rows(conn, layouts, Some(segment), direction, wanted, 0)?;
             found.extend(rows.into_iter().map(|it| (index, it)));
         }
     }
@@ -500,18 +507,17 @@ impl Target<'_> {
     fn rows(
         &self,
         conn: &mut Conn,
+        layouts: &Layouts,
         segment: Option<Segment>,
         direction: Direction,
         limit: u64,
         offset: u64,
     ) -> Result<Vec<Found>, Failure> {
         let sql = self.select(segment, direction, limit, offset);
-        type Types = (BigInt, Nullable<Text>, Binary, BigInt, BigInt, BigInt, Text);
-        type Row = (i64, Option<String>, Vec<u8>, i64, i64, i64, String);
-        let rows = conn.rows::<Types, Row>(&sql)?;
+        let rows = conn.rows::<(Nullable<Text>, ResourceTypes), (Option<String>, ResourceRow)>(&sql)?;
         rows.into_iter()
-            .map(|(pk, key, id, version, created, modified, document)| {
-                let (row, stored) = stored(self.layout, (pk, id, version, created, modified, document))?;
+            .map(|(key, row)| {
+                let (row, stored) = stored(layouts, self.layout, row)?;
                 Ok(Found { key, row, stored })
             })
             .collect()
@@ -544,8 +550,10 @@ impl Target<'_> {
             .text(" OFFSET ")
             .int(i64::try_from(offset).unwrap_or(i64::MAX));
         let select = Sql::new(
-            "SELECT k.pk, CAST(k.sort_key AS TEXT), d.id, d.version, d.created, d.modified, d.document FROM (",
+            "SELECT CAST(k.sort_key AS TEXT), k.pk, d.id, d.version, d.created, d.modified, d.document, ",
         )
+        .sql(groups_of("k.pk", self.dialect, self.tenant, self.include))
+        .text(" FROM (")
         .sql(keys)
         .text(") AS k JOIN resource d ON d.tenant_id = ")
         .int(self.tenant.0)
@@ -553,7 +561,11 @@ impl Target<'_> {
         let select = order("k.sort_key", "k.pk", select);
         // Whatever a client can vary would fill the cache of statements, and on PostgreSQL a kept plan
         // of a join may stem from a time when the table was empty.
-        if self.is_unfiltered() && !self.sort_needs_normal && self.dialect == Dialect::Sqlite {
+        let is_kept = match self.dialect {
+            Dialect::Sqlite => self.is_unfiltered() && !self.sort_needs_normal,
+            Dialect::Postgres => false,
+        };
+        if is_kept || self.sort.is_none() && is_look_up(self.condition, self.layout) {
             return select;
         }
         select.one_off()
@@ -627,78 +639,81 @@ fn with_references(
 ) -> Result<Vec<Found>, Failure> {
     let (keys, mut resources): (Vec<_>, Vec<_>) =
         found.into_iter().map(|it| (it.key, (it.row, it.stored))).unzip();
-    add_references(conn, layouts, target.tenant, target.include, &mut resources)?;
+    add_members(conn, layouts, target.tenant, target.include, &mut resources)?;
     let found = keys.into_iter().zip(resources);
     Ok(found
         .map(|(key, (row, stored))| Found { key, row, stored })
         .collect())
 }
 
-/// Adds members and groups, each in one statement for all.
-fn add_references(
+/// Adds the members of groups, in order of joining, in one statement for all.
+fn add_members(
     conn: &mut Conn,
     layouts: &Layouts,
     tenant: TenantId,
     include: Include,
-    resources: &mut [(i64, Stored)],
+    groups: &mut [(i64, Stored)],
 ) -> Result<(), Failure> {
-    let pks: Vec<i64> = resources.iter().map(|(pk, _)| *pk).collect();
-    if include.members {
-        let mut members = ends(conn, layouts, tenant, &pks, "m.group_pk", "m.member_pk")?;
-        for (pk, stored) in &mut *resources {
-            stored.members = Some(members.remove(pk).unwrap_or_default());
-        }
+    if !include.members || groups.is_empty() {
+        return Ok(());
     }
-    if include.groups {
-        let mut groups = ends(conn, layouts, tenant, &pks, "m.member_pk", "m.group_pk")?;
-        for (pk, stored) in resources {
-            stored.groups = Some(groups.remove(pk).unwrap_or_default());
-        }
-    }
-    Ok(())
-}
-
-/// What stands at the other end of the memberships of some resources, in order of joining.
-fn ends(
-    conn: &mut Conn,
-    layouts: &Layouts,
-    tenant: TenantId,
-    pks: &[i64],
-    this: &'static str,
-    other: &'static str,
-) -> Result<HashMap<i64, Vec<Reference>>, Failure> {
-    let mut found: HashMap<i64, Vec<Reference>> = HashMap::new();
-    if pks.is_empty() {
-        return Ok(found);
-    }
-    let mut select = Sql::new("SELECT ")
-        .text(this)
-        .text(", x.id, x.kind, x.label FROM membership m JOIN resource x ON ")
-        .found_by_pk(conn.dialect(), "x.tenant_id", tenant)
-        .text(" AND x.pk = ")
-        .text(other)
-        .text(" WHERE m.tenant_id = ")
-        .int(tenant.0)
-        .text(" AND ")
-        .text(this);
-    select = match pks {
+    let pks: Vec<i64> = groups.iter().map(|(pk, _)| *pk).collect();
+    let mut select =
+        Sql::new("SELECT m.group_pk, x.id, x.kind, x.label FROM membership m JOIN resource x ON ")
+            .found_by_pk(conn.dialect(), "x.tenant_id", tenant)
+            .text(" AND x.pk = m.member_pk WHERE m.tenant_id = ")
+            .int(tenant.0)
+            .text(" AND m.group_pk");
+    select = match pks.as_slice() {
         [pk] => select.text(" = ").int(*pk),
         pks => select.in_pks(conn.dialect(), pks),
     };
-    select = select.text(" ORDER BY ").text(this).text(", m.joined");
-    if this == "m.member_pk" {
-        select = select.text(", m.group_pk");
-    }
+    select = select.text(" ORDER BY m.group_pk, m.joined");
     if conn.dialect() == Dialect::Postgres {
+        // A kept plan may stem from a time when the groups were small.
         select = select.one_off();
     }
     type Types = (BigInt, Binary, BigInt, Nullable<Text>);
     type Row = (i64, Vec<u8>, i64, Option<String>);
+    let mut members: HashMap<i64, Vec<Reference>> = HashMap::new();
     for (pk, id, kind, display) in conn.rows::<Types, Row>(&select)? {
         let reference = reference(layouts, &id, kind, display)?;
-        found.entry(pk).or_default().push(reference);
+        members.entry(pk).or_default().push(reference);
     }
-    Ok(found)
+    for (pk, stored) in groups {
+        stored.members = Some(members.remove(pk).unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// The groups of a resource in order of joining, as a column of the statement that reads the resource:
+/// the JSON text of an array of `[id in hexadecimal, number of its type, display name]`. `NULL` when they
+/// are not asked for.
+fn groups_of(pk: &'static str, dialect: Dialect, tenant: TenantId, include: Include) -> Sql {
+    if !include.groups {
+        return Sql::new(match dialect {
+            Dialect::Sqlite => "NULL",
+            Dialect::Postgres => "CAST(NULL AS TEXT)",
+        });
+    }
+    let (array, end) = match dialect {
+        Dialect::Sqlite => ("json_group_array(json_array(hex(x.id), x.kind, x.label)", ")"),
+        Dialect::Postgres => (
+            "coalesce(json_agg(json_build_array(encode(x.id, 'hex'), x.kind, x.label)",
+            ")::text, '[]')",
+        ),
+    };
+    Sql::new("(SELECT ")
+        .text(array)
+        .text(" ORDER BY m.joined, m.group_pk")
+        .text(end)
+        .text(" FROM membership m JOIN resource x ON ")
+        .found_by_pk(dialect, "x.tenant_id", tenant)
+        .text(" AND x.pk = m.group_pk WHERE m.tenant_id = ")
+        .int(tenant.0)
+        .text(" AND m.member_pk = ")
+        .text(pk)
+        .text(")")
 }
 
 fn reference(layouts: &Layouts, id: &[u8], kind: i64, display: Option<String>) -> Result<Reference, Failure> {
@@ -710,9 +725,26 @@ fn reference(layouts: &Layouts, id: &[u8], kind: i64, display: Option<String>) -
 }
 
 fn stored(
+    layouts: &Layouts,
     layout: &Layout,
-    (pk, id, version, created, modified, document): ResourceRow,
+    (pk, id, version, created, modified, document, groups): ResourceRow,
 ) -> Result<(i64, Stored), Failure> {
+    let group = |(id, kind, display): (String, i64, Option<String>)| {
+        Ok(Reference {
+            id: Uuid::try_parse(&id).map_err(unavailable)?,
+            resource_type: layouts.name(kind),
+            display,
+        })
+    };
+    let groups = match groups {
+        Some(text) => {
+            let groups: Vec<(String, i64, Option<String>)> =
+                serde_json::from_str(&text).map_err(unavailable)?;
+            let groups = groups.into_iter().map(group);
+            Some(groups.collect::<Result<Vec<_>, StoreError>>()?)
+        }
+        None => None,
+    };
     let stored = Stored {
         resource_type: layout.resource_type.name.clone(),
         id: resource_id(&id)?,
@@ -721,7 +753,7 @@ fn stored(
         last_modified: time(modified)?,
         document,
         members: None,
-        groups: None,
+        groups,
     };
     Ok((pk, stored))
 }

@@ -444,15 +444,16 @@ fn insert_members(
             .text(", a.pk FROM found, "),
         Some(pk) => insert
             .int(pk)
-            .text(", a.position + b.first, a.pk FROM (SELECT CASE WHEN max(joined) >= ")
+            .text(", a.position + b.first, a.pk FROM (SELECT CASE WHEN l.last >= ")
             .int(now)
-            .text(" THEN max(joined) + 1 ELSE ")
+            .text(" THEN l.last + 1 ELSE ")
             .int(now)
-            .text(" END AS first FROM membership WHERE tenant_id = ")
+            // Not `max`: SQLite reads all of the group for it as soon as there are two.
+            .text(" END AS first FROM (SELECT (SELECT joined FROM membership WHERE tenant_id = ")
             .int(tenant.0)
             .text(" AND group_pk = ")
             .int(pk)
-            .text(") AS b, "),
+            .text(" ORDER BY joined DESC LIMIT 1) AS last) AS l) AS b, "),
     };
     // `WHERE TRUE` tells SQLite that `ON` does not belong to a join.
     insert

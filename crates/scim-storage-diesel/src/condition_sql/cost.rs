@@ -24,6 +24,16 @@ pub(crate) fn is_selective(condition: &Condition, layout: &Layout) -> bool {
     }
 }
 
+/// Whether the condition is one test of equality of a value that hardly two resources have, as clients look
+/// a resource up before they create it. There are as many texts of such statements as attributes, and no
+/// better plan for one value than for another: so they are worth keeping.
+pub(crate) fn is_look_up(condition: &Condition, layout: &Layout) -> bool {
+    let Condition::Attribute(path, Test::Eq(Operand::Key(_))) = condition else {
+        return false;
+    };
+    !is_member_id(path) && is_selective(condition, layout)
+}
+
 fn element_is_selective(condition: &ElementCondition, layout: &Layout) -> bool {
     match condition {
         ElementCondition::Attribute(path, Test::Eq(Operand::Key(_))) => {
