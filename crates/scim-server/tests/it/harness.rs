@@ -448,15 +448,16 @@ impl HttpServer {
 }
 
 /// A database of its own on the PostgreSQL of the tests.
-struct PostgresDatabase {
-    url: String,
+pub struct PostgresDatabase {
+    pub url: String,
     /// The URL that was given, to drop the database by.
     server: String,
     name: String,
 }
 
 impl PostgresDatabase {
-    fn create() -> Option<PostgresDatabase> {
+    /// `None`, when `SCIM_TEST_POSTGRES_URL` names no server.
+    pub fn create() -> Option<PostgresDatabase> {
         let server = std::env::var("SCIM_TEST_POSTGRES_URL").ok()?;
         let name = format!("scim_server_test_{}", uuid::Uuid::now_v7().simple());
         let mut connection = PgConnection::establish(&server).unwrap();
@@ -557,6 +558,30 @@ impl HttpClient {
             response.status().as_u16(),
             serde_json::from_str(&text).unwrap_or(Value::Null),
         ))
+    }
+
+    /// Status, `ETag` and body of a request that holds for one version, or for any.
+    pub fn send_if_match(
+        &self,
+        method: &str,
+        path: &str,
+        if_match: Option<&str>,
+        body: &Value,
+    ) -> (u16, Option<String>, Value) {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base_url))
+            .header("authorization", &self.authorization)
+            .header("content-type", "application/scim+json");
+        if let Some(etag) = if_match {
+            request = request.header("if-match", etag);
+        }
+        let mut response = self.agent.run(request.body(body.to_string()).unwrap()).unwrap();
+        let etag = response.headers().get("etag");
+        let etag = etag.map(|it| it.to_str().unwrap().to_owned());
+        let text = response.body_mut().read_to_string().unwrap();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        (response.status().as_u16(), etag, json)
     }
 
     /// Creates a resource and gives its id.

@@ -15,5 +15,6 @@ mod passwords;
 mod patch;
 mod restart;
 mod rfc;
+mod two_servers;
 mod users;
 mod vectors;

@@ -29,7 +29,7 @@ impl Binary {
         Binary::start_in(Arc::new(tempfile::tempdir().unwrap()), arguments)
     }
 
-    fn start_in(folder: Arc<TempDir>, arguments: &[&str]) -> Binary {
+    pub fn start_in(folder: Arc<TempDir>, arguments: &[&str]) -> Binary {
         let mut child = Command::new(env!("CARGO_BIN_EXE_scim-server"))
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
@@ -75,7 +75,7 @@ impl Binary {
     }
 
     /// The token that the first start shows.
-    fn token(&self) -> String {
+    pub fn token(&self) -> String {
         let line = self.printed.lines().find(|it| it.contains("Token ")).unwrap();
         line.split_whitespace().last().unwrap().to_owned()
     }
