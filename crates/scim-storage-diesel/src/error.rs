@@ -39,7 +39,7 @@ pub(crate) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sy
 }
 
 /// The database gave up waiting for somebody else; later it may do.
-fn is_lock_timeout(error: &Error) -> bool {
+pub(crate) fn is_lock_timeout(error: &Error) -> bool {
     let Error::DatabaseError(_, information) = error else {
         return false;
     };

@@ -3,19 +3,20 @@
 //! Writes that wait together are committed together: each in its own savepoint and with its own
 //! answer, all with one `fsync`. Answers leave after the commit.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
-use crate::error::{Failure, unavailable};
+use crate::error::{Failure, is_lock_timeout, unavailable};
 use crate::sql::Conn;
 use crate::{OpenError, StoreOptions, Synchronous};
 
@@ -23,10 +24,12 @@ use crate::{OpenError, StoreOptions, Synchronous};
 const BATCH: usize = 64;
 /// Writes that wait at most; the next one is told to come again later.
 const QUEUE: usize = 1_024;
+/// How long a write waits for another process, such as a backup, before it is told to come again later.
+const PATIENCE: Duration = Duration::from_millis(2_500);
 
 pub(crate) struct Sqlite {
     readers: r2d2::Pool<Manager>,
-    queue: Option<SyncSender<Box<dyn Job>>>,
+    queue: Option<SyncSender<Waiting>>,
     writer: Option<JoinHandle<()>>,
     /// Held by a server for as long as it runs.
     _server: Option<File>,
@@ -53,6 +56,9 @@ impl Sqlite {
         };
         let mut conn = connect_patiently(&manager(true)).map_err(|it| OpenError::file(path, it))?;
         let prepared = prepare(&mut Conn::Sqlite(&mut conn)).map_err(OpenError::from)?;
+        // From here on the thread that writes has an eye on who waits.
+        conn.batch_execute("PRAGMA busy_timeout = 100")
+            .map_err(|it| OpenError::file(path, it))?;
         let readers = r2d2::Pool::builder()
             .max_size(options.readers)
             .min_idle(Some(1))
@@ -84,13 +90,16 @@ impl Sqlite {
         work: impl Fn(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = sync_channel(1);
-        let task = Task {
-            work,
-            result: None,
-            reply,
+        let task = Waiting {
+            since: Instant::now(),
+            job: Box::new(Task {
+                work,
+                result: None,
+                reply,
+            }),
         };
         let queue = self.queue.as_ref().ok_or_else(writer_gone)?;
-        match queue.try_send(Box::new(task)) {
+        match queue.try_send(task) {
             Ok(()) => answer.recv().map_err(|_| writer_gone())?,
             Err(TrySendError::Full(_)) => Err(StoreError::Busy),
             Err(TrySendError::Disconnected(_)) => Err(writer_gone()),
@@ -112,7 +121,12 @@ fn writer_gone() -> StoreError {
     unavailable("the writing thread has ended")
 }
 
-/// A write in the queue.
+/// A write in the queue, and since when.
+struct Waiting {
+    since: Instant,
+    job: Box<dyn Job>,
+}
+
 trait Job: Send {
     /// Does the work; `Err` takes back what it wrote.
     fn run(&mut self, conn: &mut Conn) -> Result<(), RollBack>;
@@ -165,21 +179,46 @@ fn copy(error: &diesel::result::Error) -> diesel::result::Error {
 }
 
 /// Ends when nobody can send jobs any more.
-fn write_all(conn: &mut SqliteConnection, jobs: &Receiver<Box<dyn Job>>) {
-    while let Ok(first) = jobs.recv() {
-        let mut batch = vec![first];
-        batch.extend(jobs.try_iter().take(BATCH - 1));
+fn write_all(conn: &mut SqliteConnection, jobs: &Receiver<Waiting>) {
+    let mut waiting = VecDeque::new();
+    loop {
+        if waiting.is_empty() {
+            match jobs.recv() {
+                Ok(first) => waiting.push_back(first),
+                Err(_) => return,
+            }
+        }
+        let room = BATCH.saturating_sub(waiting.len());
+        waiting.extend(jobs.try_iter().take(room));
+        let batch = waiting.len().min(BATCH);
+        let mut has_begun = false;
         let committed = conn.immediate_transaction(|conn| {
-            for job in &mut batch {
-                let outcome = conn.transaction(|conn| job.run(&mut Conn::Sqlite(conn)));
+            has_begun = true;
+            for it in waiting.range_mut(..batch) {
+                let outcome = conn.transaction(|conn| it.job.run(&mut Conn::Sqlite(conn)));
                 if let Err(RollBack(Some(error))) = outcome {
                     return Err(error);
                 }
             }
             Ok(())
         });
-        for job in batch {
-            job.answer(committed.as_ref().err());
+        match &committed {
+            // Another process writes. Whoever comes meanwhile waits from then on, not from when those
+            // before it have given up.
+            Err(error) if !has_begun && is_lock_timeout(error) => {
+                let room = QUEUE.saturating_sub(waiting.len());
+                waiting.extend(jobs.try_iter().take(room));
+                while waiting.front().is_some_and(|it| it.since.elapsed() >= PATIENCE) {
+                    if let Some(it) = waiting.pop_front() {
+                        it.job.answer(Some(error));
+                    }
+                }
+            }
+            committed => {
+                for it in waiting.drain(..batch) {
+                    it.job.answer(committed.as_ref().err());
+                }
+            }
         }
     }
 }
@@ -450,6 +489,28 @@ mod tests {
         other.batch_execute("COMMIT").expect("it was begun");
         sqlite.write(|conn| insert(conn, 1)).expect("it is free again");
         assert_eq!(numbers(&sqlite), [1]);
+    }
+
+    /// Those that came later have waited less, and get their turn.
+    #[test]
+    fn who_waits_behind_one_that_gives_up_waits_on() {
+        let (sqlite, folder) = open(&StoreOptions::default());
+        let path = folder.path().join("scim.db");
+        let mut other = SqliteConnection::establish(path.to_str().expect("it is UTF-8")).expect("it opens");
+        other.batch_execute("BEGIN IMMEDIATE").expect("it is free");
+        std::thread::scope(|threads| {
+            let first = threads.spawn(|| sqlite.write(|conn| insert(conn, 1)));
+            std::thread::sleep(PATIENCE * 4 / 5);
+            let second = threads.spawn(|| sqlite.write(|conn| insert(conn, 2)));
+            let first = first.join().expect("it has not panicked");
+            assert!(matches!(first, Err(StoreError::Busy)), "{first:?}");
+            other.batch_execute("COMMIT").expect("it was begun");
+            second
+                .join()
+                .expect("it has not panicked")
+                .expect("it is free again");
+        });
+        assert_eq!(numbers(&sqlite), [2]);
     }
 
     #[test]

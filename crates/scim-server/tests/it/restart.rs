@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -207,6 +209,56 @@ fn what_was_acknowledged_survives_kill_9() {
             (&user["userName"], &user["meta"]["created"])
         );
     }
+}
+
+#[test]
+fn a_second_server_on_the_same_file_is_refused() {
+    let server = Binary::start(&[]);
+    let second = Command::new(env!("CARGO_BIN_EXE_scim-server"))
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--database-url",
+            &server.database_url(),
+        ])
+        .output()
+        .unwrap();
+    assert!(!second.status.success());
+    let told = String::from_utf8(second.stderr).unwrap();
+    assert!(told.contains("scim.db` is in use by another server"), "{told}");
+    assert_eq!(server.client().send("GET", "/Users", None).0, 200);
+}
+
+/// A backup, or whoever else writes to the file: clients are told when to come again, and nothing of
+/// locks. Reading goes on.
+#[test]
+fn a_foreign_writer_makes_the_store_busy() {
+    let server = Binary::start(&[]);
+    let file = server.folder.path().join("scim.db");
+    let mut other = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let mut connection = server.connect();
+    let body = json!({ "schemas": [USER], "userName": "bjensen" }).to_string();
+    write!(
+        connection,
+        "POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/scim+json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        server.token(),
+        body.len()
+    )
+    .unwrap();
+    let client = server.client();
+    assert_eq!(client.send("GET", "/Users", None).1["totalResults"], 0);
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(
+        answer.to_lowercase().contains("\r\nretry-after: 1\r\n"),
+        "{answer}"
+    );
+    assert!(!answer.contains("lock"), "{answer}");
+    other.batch_execute("COMMIT").unwrap();
+    client.create("/Users", &json!({ "schemas": [USER], "userName": "bjensen" }));
 }
 
 /// A request whose body is still on its way when the signal comes is answered, and the process ends well.
