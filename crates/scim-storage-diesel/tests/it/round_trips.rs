@@ -127,7 +127,7 @@ fn writes_go_to_the_server_and_back_a_few_times() {
         groups: true,
         ..Include::default()
     };
-    assert_eq!(read(groups).len(), 2);
+    assert_eq!(read(groups).len(), 1);
 
     let snapshot = sent(|_| it.members(group));
     assert_eq!(snapshot.len(), 4, "{snapshot:#?}");
