@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Number, Value};
 
 use crate::error::{ScimError, ScimType};
+use crate::validate::shortened;
 
 /// Objects and arrays in each other, at most so deep.
 pub const MAX_DEPTH: usize = 64;
@@ -32,10 +33,10 @@ pub fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
         depth: 0,
     };
     parser.skip_space();
-    let value = parser.value()?;
+    let value = parser.value().map_err(Wrong::into_error)?;
     parser.skip_space();
     if parser.at < text.len() {
-        return Err(parser.unexpected("the end"));
+        return Err(parser.unexpected("the end").into_error());
     }
     Ok(value)
 }
@@ -169,6 +170,44 @@ fn refused(detail: String) -> ScimError {
     ScimError::new(ScimType::InvalidSyntax, detail)
 }
 
+/// Why a text is no value.
+enum Wrong {
+    Syntax(String),
+    /// Two members have one name. Its path grows from the inside out, so that only an error pays for it.
+    Repeated {
+        path: String,
+        position: String,
+    },
+}
+
+impl Wrong {
+    /// The path as seen from the object or array around: `emails[1].type`, `urn:…:User:manager`.
+    fn within(self, parent: std::fmt::Arguments<'_>) -> Wrong {
+        match self {
+            Wrong::Repeated { path, position } => {
+                let parent = parent.to_string();
+                let separator = match (path.starts_with('['), parent.contains(':')) {
+                    (true, _) => "",
+                    (false, true) => ":",
+                    (false, false) => ".",
+                };
+                let path = format!("{parent}{separator}{path}");
+                Wrong::Repeated { path, position }
+            }
+            syntax => syntax,
+        }
+    }
+
+    fn into_error(self) -> ScimError {
+        refused(match self {
+            Wrong::Syntax(detail) => detail,
+            Wrong::Repeated { path, position } => {
+                format!("`{}` occurs twice in one object{position}", shortened(&path))
+            }
+        })
+    }
+}
+
 /// **Invariant.** `at` is a character boundary of `text`.
 struct Parser<'a> {
     text: &'a str,
@@ -177,7 +216,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn value(&mut self) -> Result<Value, ScimError> {
+    fn value(&mut self) -> Result<Value, Wrong> {
         match self.peek() {
             Some(b'{') => self.nested(Parser::object),
             Some(b'[') => self.nested(Parser::array),
@@ -190,10 +229,10 @@ impl Parser<'_> {
         }
     }
 
-    fn nested(&mut self, parse: impl Fn(&mut Self) -> Result<Value, ScimError>) -> Result<Value, ScimError> {
+    fn nested(&mut self, parse: impl Fn(&mut Self) -> Result<Value, Wrong>) -> Result<Value, Wrong> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(refused(format!(
+            return Err(Wrong::Syntax(format!(
                 "the body is nested deeper than {MAX_DEPTH} levels"
             )));
         }
@@ -202,7 +241,7 @@ impl Parser<'_> {
         value
     }
 
-    fn object(&mut self) -> Result<Value, ScimError> {
+    fn object(&mut self) -> Result<Value, Wrong> {
         self.at += 1;
         self.skip_space();
         let mut members = Map::new();
@@ -216,17 +255,17 @@ impl Parser<'_> {
             }
             let name = self.string()?;
             if names.has(&members, &name) {
-                return Err(refused(format!(
-                    "`{name}` occurs twice in one object{}",
-                    self.position(self.at)
-                )));
+                return Err(Wrong::Repeated {
+                    path: name,
+                    position: self.position(self.at),
+                });
             }
             self.skip_space();
             if !self.eat(b':') {
                 return Err(self.unexpected("`:`"));
             }
             self.skip_space();
-            let value = self.value()?;
+            let value = self.value().map_err(|it| it.within(format_args!("{name}")))?;
             names.note(&name, members.len());
             members.insert(name, value);
             self.skip_space();
@@ -240,7 +279,7 @@ impl Parser<'_> {
         }
     }
 
-    fn array(&mut self) -> Result<Value, ScimError> {
+    fn array(&mut self) -> Result<Value, Wrong> {
         self.at += 1;
         self.skip_space();
         let mut values = Vec::new();
@@ -248,7 +287,8 @@ impl Parser<'_> {
             return Ok(Value::Array(values));
         }
         loop {
-            values.push(self.value()?);
+            let index = values.len();
+            values.push(self.value().map_err(|it| it.within(format_args!("[{index}]")))?);
             self.skip_space();
             if self.eat(b']') {
                 return Ok(Value::Array(values));
@@ -260,7 +300,7 @@ impl Parser<'_> {
         }
     }
 
-    fn string(&mut self) -> Result<String, ScimError> {
+    fn string(&mut self) -> Result<String, Wrong> {
         self.at += 1;
         let mut string = String::new();
         loop {
@@ -283,7 +323,7 @@ impl Parser<'_> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, ScimError> {
+    fn escape(&mut self) -> Result<char, Wrong> {
         let start = self.at;
         let escaped = self.text.as_bytes().get(start + 1).copied();
         let plain = match escaped {
@@ -300,17 +340,22 @@ impl Parser<'_> {
         Ok(plain)
     }
 
-    fn unicode_escape(&mut self) -> Result<char, ScimError> {
+    fn unicode_escape(&mut self) -> Result<char, Wrong> {
         let start = self.at;
         let Some(unit) = self.code_unit() else {
             return Err(self.unexpected("four hexadecimal digits after `\\u`"));
         };
         let code = match unit {
-            0 => return Err(refused(format!("a string holds U+0000{}", self.position(start)))),
+            0 => {
+                return Err(Wrong::Syntax(format!(
+                    "a string holds U+0000{}",
+                    self.position(start)
+                )));
+            }
             0xd800..0xdc00 => match self.code_unit() {
                 Some(low @ 0xdc00..0xe000) => 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00),
                 _ => {
-                    return Err(refused(format!(
+                    return Err(Wrong::Syntax(format!(
                         "a string holds half a surrogate pair{}",
                         self.position(start)
                     )));
@@ -319,7 +364,7 @@ impl Parser<'_> {
             _ => unit,
         };
         char::from_u32(code).ok_or_else(|| {
-            refused(format!(
+            Wrong::Syntax(format!(
                 "a string holds half a surrogate pair{}",
                 self.position(start)
             ))
@@ -340,7 +385,7 @@ impl Parser<'_> {
         Some(unit)
     }
 
-    fn number(&mut self) -> Result<Value, ScimError> {
+    fn number(&mut self) -> Result<Value, Wrong> {
         let length = self
             .rest()
             .bytes()
@@ -353,7 +398,7 @@ impl Parser<'_> {
         Ok(Value::Number(number))
     }
 
-    fn literal(&mut self, word: &str, value: Value) -> Result<Value, ScimError> {
+    fn literal(&mut self, word: &str, value: Value) -> Result<Value, Wrong> {
         if !self.rest().starts_with(word) {
             return Err(self.unexpected("a value"));
         }
@@ -383,11 +428,11 @@ impl Parser<'_> {
         &self.text[self.at..]
     }
 
-    fn unexpected(&self, expected: &str) -> ScimError {
+    fn unexpected(&self, expected: &str) -> Wrong {
         if self.text.trim().is_empty() {
-            return refused("the body is empty, expected JSON".to_owned());
+            return Wrong::Syntax("the body is empty, expected JSON".to_owned());
         }
-        refused(format!(
+        Wrong::Syntax(format!(
             "the body is not JSON: expected {expected}{}",
             self.position(self.at)
         ))

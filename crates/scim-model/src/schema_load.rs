@@ -11,6 +11,11 @@
 //!   and core schema, and has **exactly** the `schemaExtensions` it lists: to keep the Enterprise
 //!   User extension, list it.
 //! * Any other resource type is served at its endpoint beside them.
+//! * Characteristics that the type of an attribute does not have are refused where they would mean
+//!   something: `caseExact` may be true for strings, references and binary values only.
+//! * `uniqueness` is enforced within a tenant. `global` counts as `server`, and is published so: no
+//!   server knows what others hold. A secret cannot be unique, for only its hash is kept.
+//! * `referenceTypes` are `external`, `uri`, or names of resource types that are served.
 //! * Characteristics left out have the defaults of RFC 7643 section 2.2. `"indexed": true` on an
 //!   attribute asks the store for an index; it is not published.
 //! * A `writeOnly` attribute is stored and never returned, filtered or sorted by. With
@@ -21,6 +26,7 @@
 //!
 //! Taking a document away leaves stored data untouched; what no schema describes is not shown.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,6 +38,7 @@ use crate::schema::{
     Attribute, AttributeType, GROUP_URN, Mutability, RESOURCE_TYPE_URN, ResourceType, Returned, SCHEMA_URN,
     Schema, SchemaRegistry, USER_URN, Uniqueness, attribute_named,
 };
+use crate::validate::shortened;
 
 /// What is wrong with an operator's document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,14 +51,19 @@ pub struct SchemaError {
     pub reason: String,
 }
 
+/// One line, whatever stands in the document.
 impl fmt::Display for SchemaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.file)?;
+        write!(f, "{}: ", one_line(&self.file))?;
         if let Some(attribute) = &self.attribute {
-            write!(f, "attribute `{attribute}`: ")?;
+            write!(f, "attribute `{}`: ", shortened(attribute))?;
         }
-        f.write_str(&self.reason)
+        f.write_str(&one_line(&self.reason))
     }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 impl std::error::Error for SchemaError {}
@@ -95,9 +107,13 @@ pub(crate) fn extend(
     check_common_attributes(&mut schemas, &type_documents)?;
 
     let mut registry = builtin.clone();
+    let schemas: Vec<_> = schemas
+        .into_iter()
+        .map(|(file, schema)| (file, Arc::new(schema)))
+        .collect();
     registry
         .schemas
-        .extend(schemas.into_iter().map(|(_, schema)| Arc::new(schema)));
+        .extend(schemas.iter().map(|(_, schema)| schema.clone()));
     let mut named = Vec::new();
     for (file, document) in type_documents {
         let resource_type = Arc::new(resource_type(file, &document, &registry)?);
@@ -126,6 +142,9 @@ pub(crate) fn extend(
             }
         }
     }
+    for (file, schema) in &schemas {
+        check_reference_types(file, "", &schema.attributes, &registry)?;
+    }
     Ok(registry)
 }
 
@@ -146,7 +165,8 @@ fn wrong_attribute(file: &str, attribute: &str, reason: impl Into<String>) -> Sc
 }
 
 fn documents(file: &str, text: &str) -> Result<Vec<Map<String, Value>>, SchemaError> {
-    let value = json::parse(text.as_bytes()).map_err(|error| wrong(file, error.detail))?;
+    let value = json::parse(text.as_bytes())
+        .map_err(|error| wrong(file, error.detail.replacen("the body", "the file", 1)))?;
     let values = match value {
         Value::Array(values) => values,
         value => vec![value],
@@ -203,6 +223,7 @@ fn schema(file: &str, document: &Map<String, Value>, nesting: Nesting) -> Result
     let id = required_string(file, document, "id")?;
     if nesting == Nesting::Refused {
         check_urn(file, id)?;
+        check_length(file, None, "`id`", id)?;
     }
     let name = match optional_string(file, None, document, "name")? {
         Some(name) => name,
@@ -222,23 +243,55 @@ fn schema(file: &str, document: &Map<String, Value>, nesting: Nesting) -> Result
         id: id.into(),
         name: name.to_owned(),
         description: description.to_owned(),
-        attributes: self::attributes(file, "", attributes, nesting)?,
+        attributes: self::attributes(file, &Parent::Schema, attributes, nesting)?,
     })
+}
+
+/// Where an attribute stands.
+enum Parent<'a> {
+    Schema,
+    /// In a complex attribute of this path.
+    Attribute {
+        path: &'a str,
+        multi_valued: bool,
+    },
+}
+
+impl Parent<'_> {
+    fn path_of(&self, name: &str) -> String {
+        match self {
+            Parent::Schema => name.to_owned(),
+            Parent::Attribute { path, .. } => format!("{path}.{name}"),
+        }
+    }
+
+    /// Of what has no name: `attributes[2]`, `badge.subAttributes[0]`.
+    fn position_of(&self, index: usize) -> String {
+        match self {
+            Parent::Schema => format!("attributes[{index}]"),
+            Parent::Attribute { path, .. } => format!("{path}.subAttributes[{index}]"),
+        }
+    }
+
+    fn is_schema(&self) -> bool {
+        matches!(self, Parent::Schema)
+    }
 }
 
 fn attributes(
     file: &str,
-    parent: &str,
+    parent: &Parent<'_>,
     values: &[Value],
     nesting: Nesting,
 ) -> Result<Vec<Arc<Attribute>>, SchemaError> {
     let mut attributes: Vec<Arc<Attribute>> = Vec::with_capacity(values.len());
-    for value in values {
-        let attribute = attribute(file, parent, value, nesting)?;
-        if attribute_named(&attributes, &attribute.name).is_some() {
+    let mut names = HashSet::with_capacity(values.len());
+    for (index, value) in values.iter().enumerate() {
+        let attribute = attribute(file, parent, index, value, nesting)?;
+        if !names.insert(attribute.name.to_ascii_lowercase()) {
             return Err(wrong_attribute(
                 file,
-                &format!("{parent}{}", attribute.name),
+                &parent.path_of(&attribute.name),
                 "the name occurs twice",
             ));
         }
@@ -247,20 +300,31 @@ fn attributes(
     Ok(attributes)
 }
 
-fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Result<Attribute, SchemaError> {
-    let place = if parent.is_empty() {
-        "attributes"
-    } else {
-        parent.trim_end_matches('.')
-    };
+fn attribute(
+    file: &str,
+    parent: &Parent<'_>,
+    index: usize,
+    value: &Value,
+    nesting: Nesting,
+) -> Result<Attribute, SchemaError> {
     let Value::Object(document) = value else {
-        return Err(wrong_attribute(file, place, "an attribute must be a JSON object"));
+        let reason = "an attribute must be a JSON object";
+        return Err(wrong_attribute(file, &parent.position_of(index), reason));
     };
-    let Some(Value::String(name)) = member(document, "name") else {
-        return Err(wrong_attribute(file, place, "an attribute has no `name`"));
+    let name = match member(document, "name") {
+        Some(Value::String(name)) => name,
+        Some(_) => {
+            let reason = "`name` must be a string";
+            return Err(wrong_attribute(file, &parent.position_of(index), reason));
+        }
+        None => {
+            let reason = "an attribute has no `name`";
+            return Err(wrong_attribute(file, &parent.position_of(index), reason));
+        }
     };
-    let path = format!("{parent}{name}");
-    if !is_attribute_name(name) {
+    let path = parent.path_of(name);
+    // RFC 7643 section 2.4 gives `$ref` to complex values; a resource has none of its own.
+    if !is_attribute_name(name) || (parent.is_schema() && name.starts_with('$')) {
         let reason = "a name starts with a letter, or with `$` for a sub-attribute such as `$ref`, and goes on with letters, digits, `-`, `_` and `$`";
         return Err(wrong_attribute(file, &path, reason));
     }
@@ -285,11 +349,13 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
     }
     check_members(file, Some(&path), document, &known)?;
 
+    check_length(file, Some(&path), "`name`", name)?;
     let type_: AttributeType = match member(document, "type") {
         // `type` itself is not caseExact (RFC 7643 section 8.7.2).
         Some(Value::String(text)) => data_type(text).ok_or_else(|| {
             let known = "string, boolean, decimal, integer, dateTime, reference, binary and complex";
-            wrong_attribute(file, &path, format!("unknown type `{text}`; there are {known}"))
+            let reason = format!("unknown type `{}`; there are {known}", shortened(text));
+            wrong_attribute(file, &path, reason)
         })?,
         Some(_) => return Err(wrong_attribute(file, &path, "`type` must be a string")),
         None => AttributeType::default(),
@@ -306,13 +372,17 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
         }
         returned = Returned::Never;
     }
-    let uniqueness: Uniqueness = keyword(file, &path, document, "uniqueness")?;
+    let uniqueness = match keyword(file, &path, document, "uniqueness")? {
+        // What one server can promise.
+        Uniqueness::Global => Uniqueness::Server,
+        other => other,
+    };
     let multi_valued = flag(file, &path, document, "multiValued")?;
     let can_be_unique = matches!(
         type_,
         AttributeType::String | AttributeType::Reference | AttributeType::Integer
     ) && !multi_valued
-        && parent.is_empty();
+        && parent.is_schema();
     if uniqueness != Uniqueness::None && !can_be_unique {
         let reason = "`uniqueness` must be `none`, unless the attribute is a single string, reference or integer and no sub-attribute";
         return Err(wrong_attribute(file, &path, reason));
@@ -354,14 +424,40 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
     let can_be_secret = type_ == AttributeType::String
         && mutability == Mutability::WriteOnly
         && !multi_valued
-        && parent.is_empty();
+        && parent.is_schema();
     if secret && !can_be_secret {
         let reason = "only a single `writeOnly` string that is no sub-attribute can be `secret`";
         return Err(wrong_attribute(file, &path, reason));
     }
+    if secret && uniqueness != Uniqueness::None {
+        let reason = "a secret cannot be unique: only its hash is kept, so `uniqueness` must be `none`";
+        return Err(wrong_attribute(file, &path, reason));
+    }
+    let case_exact = flag(file, &path, document, "caseExact")?;
+    let has_case = matches!(
+        type_,
+        AttributeType::String | AttributeType::Reference | AttributeType::Binary
+    );
+    // RFC 7643 section 2.3: the others have no case; `false` says just that.
+    if case_exact && !has_case {
+        let reason = "only strings, references and binary values can be `caseExact`";
+        return Err(wrong_attribute(file, &path, reason));
+    }
+    if let Parent::Attribute {
+        multi_valued: true, ..
+    } = parent
+    {
+        check_predefined(file, &path, name, type_, multi_valued)?;
+    }
     let sub_attributes = match member(document, "subAttributes") {
         None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(values)) => attributes(file, &format!("{path}."), values, nesting)?,
+        Some(Value::Array(values)) => {
+            let parent = Parent::Attribute {
+                path: &path,
+                multi_valued,
+            };
+            attributes(file, &parent, values, nesting)?
+        }
         Some(_) => return Err(wrong_attribute(file, &path, "`subAttributes` must be an array")),
     };
     if (type_ == AttributeType::Complex) == sub_attributes.is_empty() {
@@ -371,7 +467,7 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
             "complex attributes, and no others, have `subAttributes`",
         ));
     }
-    if type_ == AttributeType::Complex && !parent.is_empty() && nesting == Nesting::Refused {
+    if type_ == AttributeType::Complex && !parent.is_schema() && nesting == Nesting::Refused {
         return Err(wrong_attribute(
             file,
             &path,
@@ -390,7 +486,7 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
             .to_owned(),
         required: flag(file, &path, document, "required")?,
         canonical_values,
-        case_exact: flag(file, &path, document, "caseExact")? || exact_by_type,
+        case_exact: case_exact || exact_by_type,
         mutability,
         returned,
         uniqueness,
@@ -401,6 +497,56 @@ fn attribute(file: &str, parent: &str, value: &Value, nesting: Nesting) -> Resul
         default: member(document, "default").and_then(Value::as_bool),
         format: keyword(file, &path, document, "format")?,
     })
+}
+
+/// RFC 7643 section 2.4: these sub-attributes of multi-valued attributes mean the same everywhere.
+fn check_predefined(
+    file: &str,
+    path: &str,
+    name: &str,
+    type_: AttributeType,
+    multi_valued: bool,
+) -> Result<(), SchemaError> {
+    let predefined = [
+        ("primary", AttributeType::Boolean, "boolean"),
+        ("type", AttributeType::String, "string"),
+        ("display", AttributeType::String, "string"),
+        ("$ref", AttributeType::Reference, "reference"),
+    ];
+    match predefined.iter().find(|(it, ..)| it.eq_ignore_ascii_case(name)) {
+        Some((name, wanted, word)) if *wanted != type_ || multi_valued => {
+            let reason = format!(
+                "`{name}` of a multi-valued attribute must be a single {word} (RFC 7643 section 2.4)"
+            );
+            Err(wrong_attribute(file, path, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A reference to a type that is not served could never be followed.
+fn check_reference_types(
+    file: &str,
+    parent: &str,
+    attributes: &[Arc<Attribute>],
+    registry: &SchemaRegistry,
+) -> Result<(), SchemaError> {
+    for attribute in attributes {
+        let path = format!("{parent}{}", attribute.name);
+        let is_known =
+            |it: &&String| matches!(it.as_str(), "external" | "uri") || registry.resource_type(it).is_some();
+        if let Some(unknown) = attribute.reference_types.iter().find(|it| !is_known(it)) {
+            let types: Vec<&str> = registry.resource_types.iter().map(|it| &*it.name).collect();
+            let reason = format!(
+                "`referenceTypes` has `{}`; there are external, uri and the resource types {}",
+                shortened(unknown),
+                types.join(", ")
+            );
+            return Err(wrong_attribute(file, &path, reason));
+        }
+        check_reference_types(file, &format!("{path}."), &attribute.sub_attributes, registry)?;
+    }
+    Ok(())
 }
 
 fn resource_type(
@@ -427,7 +573,10 @@ fn resource_type(
     {
         return Err(wrong(
             file,
-            format!("the name `{name}` may hold letters, digits, `-` and `_`"),
+            format!(
+                "the name `{}` may hold letters, digits, `-` and `_`",
+                shortened(name)
+            ),
         ));
     }
     if optional_string(file, None, document, "id")?.is_some_and(|id| id != name) {
@@ -437,6 +586,8 @@ fn resource_type(
         ));
     }
     let endpoint = required_string(file, document, "endpoint")?;
+    check_length(file, None, "`name`", name)?;
+    check_length(file, None, "`endpoint`", endpoint)?;
     check_endpoint(file, endpoint)?;
     let schema = known_schema(file, registry, required_string(file, document, "schema")?)?;
     let mut extensions: Vec<(Arc<Schema>, bool)> = Vec::new();
@@ -463,6 +614,13 @@ fn resource_type(
                 ),
             ));
         };
+        if [USER_URN, GROUP_URN].contains(&&*extension_schema.id) {
+            let reason = format!(
+                "the schema `{}` is a core schema and no extension",
+                extension_schema.id
+            );
+            return Err(wrong(file, reason));
+        }
         if extension_schema.id == schema.id || extensions.iter().any(|(it, _)| it.id == extension_schema.id) {
             return Err(wrong(
                 file,
@@ -486,9 +644,12 @@ fn resource_type(
 
 fn known_schema(file: &str, registry: &SchemaRegistry, urn: &str) -> Result<Arc<Schema>, SchemaError> {
     let schema = registry.schema(urn).filter(|it| !is_meta_schema(&it.id));
-    schema
-        .cloned()
-        .ok_or_else(|| wrong(file, format!("there is no schema `{urn}` for resources")))
+    schema.cloned().ok_or_else(|| {
+        wrong(
+            file,
+            format!("there is no schema `{}` for resources", shortened(urn)),
+        )
+    })
 }
 
 fn is_meta_schema(urn: &str) -> bool {
@@ -516,8 +677,10 @@ fn check_endpoint(file: &str, endpoint: &str) -> Result<(), SchemaError> {
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if !starts_well || !goes_on_well {
-        let reason =
-            format!("the endpoint `{endpoint}` must be `/` and one name of letters, digits, `-` and `_`");
+        let reason = format!(
+            "the endpoint `{}` must be `/` and one name of letters, digits, `-` and `_`",
+            shortened(endpoint)
+        );
         return Err(wrong(file, reason));
     }
     if RESERVED_ENDPOINTS
@@ -633,7 +796,8 @@ fn check_urn(file: &str, urn: &str) -> Result<(), SchemaError> {
         return Err(wrong(
             file,
             format!(
-                "the id `{urn}` must be a URN, for example `urn:example:params:scim:schemas:extension:hr:1.0:User`"
+                "the id `{}` must be a URN, for example `urn:example:params:scim:schemas:extension:hr:1.0:User`",
+                shortened(urn)
             ),
         ));
     }
@@ -682,6 +846,20 @@ fn member<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a Value>
     document.get(name).or_else(any_case)
 }
 
+/// Names stand in every resource, URL and index.
+const MAX_NAME: usize = 200;
+
+fn check_length(file: &str, attribute: Option<&str>, what: &str, name: &str) -> Result<(), SchemaError> {
+    if name.len() <= MAX_NAME {
+        return Ok(());
+    }
+    Err(SchemaError {
+        file: file.to_owned(),
+        attribute: attribute.map(str::to_owned),
+        reason: format!("{what} must not be longer than {MAX_NAME} bytes"),
+    })
+}
+
 /// A misspelt characteristic would silently have its default.
 fn check_members(
     file: &str,
@@ -697,7 +875,11 @@ fn check_members(
         Some(unknown) => Err(SchemaError {
             file: file.to_owned(),
             attribute: attribute.map(str::to_owned),
-            reason: format!("unknown member `{unknown}`; there are {}", known.join(", ")),
+            reason: format!(
+                "unknown member `{}`; there are {}",
+                shortened(unknown),
+                known.join(", ")
+            ),
         }),
     }
 }
@@ -761,7 +943,7 @@ fn keyword<T: DeserializeOwned + Default>(
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    shortened(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 fn strings(

@@ -38,7 +38,20 @@ fn values_are_read_and_written_as_they_are() {
 #[test]
 fn a_58_duplicate_names_are_refused_in_any_case() {
     refused(r#"{"userName":"a","userName":"b"}"#, "`userName` occurs twice");
-    refused(r#"{"userName":"a","x":{"b":1,"B":2}}"#, "`B` occurs twice");
+    refused(r#"{"userName":"a","x":{"b":1,"B":2}}"#, "`x.B` occurs twice");
+    // By the full path of the attribute.
+    refused(
+        r#"{"emails":[{"value":"a"},{"type":"a","Type":"b"}]}"#,
+        "`emails[1].Type` occurs twice in one object at line 1 column 44",
+    );
+    refused(
+        r#"{"urn:x:1.0:User":{"manager":{"value":"a","VALUE":"b"}}}"#,
+        "`urn:x:1.0:User:manager.VALUE` occurs twice",
+    );
+    refused(
+        r#"[[{"subAttributes":[{"a":[[{"b":1,"b":2}]]}]}]]"#,
+        "`[0][0].subAttributes[0].a[0][0].b` occurs twice",
+    );
     refused(r#"{"a":1,"\u0061":2}"#, "`a` occurs twice");
     let many: Vec<String> = (0..100).map(|it| format!("\"n{it}\":0")).collect();
     parse(format!("{{{}}}", many.join(",")).as_bytes()).unwrap();

@@ -179,6 +179,9 @@ fn r7643_2_2_01_characteristics_left_out_have_their_defaults() {
 fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
     let attribute = |attribute: Value| vec![schema(BADGE, json!([attribute]))];
     let sub = |sub: Value| attribute(json!({"name": "badge", "type": "complex", "subAttributes": [sub]}));
+    let many = |sub: Value| {
+        attribute(json!({"name": "badges", "type": "complex", "multiValued": true, "subAttributes": [sub]}))
+    };
     let plain = || schema(BADGE, json!([{"name": "a"}]));
     let device = || schema(DEVICE, json!([{"name": "serial"}]));
     let cases = [
@@ -193,8 +196,34 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
         ),
         (attribute(json!({"name": "é"})), "attribute `é`: a name starts"),
         (attribute(json!({"name": ""})), "attribute ``: a name starts"),
-        (attribute(json!({"type": "string"})), "has no `name`"),
-        (attribute(json!("x")), "must be a JSON object"),
+        (
+            attribute(json!({"type": "string"})),
+            "0.json: attribute `attributes[0]`: an attribute has no `name`",
+        ),
+        (
+            vec![schema(BADGE, json!([{"name": "a"}, {"name": ["a"]}]))],
+            "attribute `attributes[1]`: `name` must be a string",
+        ),
+        (
+            vec![schema(
+                BADGE,
+                json!([{"name": "a"}, {"name": "b", "type": "complex",
+                "subAttributes": [{"name": "c"}, {"nmae": "d"}]}]),
+            )],
+            "attribute `b.subAttributes[1]`: an attribute has no `name`",
+        ),
+        (
+            attribute(json!("x")),
+            "attribute `attributes[0]`: an attribute must be a JSON object",
+        ),
+        (
+            attribute(json!({"name": "$ref", "type": "reference"})),
+            "attribute `$ref`: a name starts with a letter",
+        ),
+        (
+            attribute(json!({"name": "a\nb"})),
+            "0.json: attribute `a b`: a name starts",
+        ),
         (
             vec![schema(BADGE, json!([{"name": "a"}, {"name": "A"}]))],
             "attribute `A`: the name occurs twice",
@@ -281,6 +310,56 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
                 {"name": "b", "secret": true, "mutability": "writeOnly"}]})),
             "can be `secret`",
         ),
+        // 7643-2.3.2-01, 7643-2.3.3-01, 7643-2.3.8-02
+        (
+            attribute(json!({"name": "a", "type": "boolean", "caseExact": true})),
+            "attribute `a`: only strings, references and binary values can be `caseExact`",
+        ),
+        (
+            attribute(json!({"name": "a", "type": "integer", "caseExact": true})),
+            "can be `caseExact`",
+        ),
+        (
+            attribute(
+                json!({"name": "a", "type": "complex", "caseExact": true, "subAttributes": [{"name": "b"}]}),
+            ),
+            "can be `caseExact`",
+        ),
+        (
+            attribute(
+                json!({"name": "a", "secret": true, "mutability": "writeOnly", "uniqueness": "server"}),
+            ),
+            "attribute `a`: a secret cannot be unique",
+        ),
+        // 7643-2.4-02, what RFC 7643 section 2.4 has defined
+        (
+            many(json!({"name": "primary"})),
+            "attribute `badges.primary`: `primary` of a multi-valued attribute must be a single boolean",
+        ),
+        (
+            many(json!({"name": "primary", "type": "boolean", "multiValued": true})),
+            "must be a single boolean",
+        ),
+        (
+            many(json!({"name": "$ref"})),
+            "attribute `badges.$ref`: `$ref` of a multi-valued attribute must be a single reference",
+        ),
+        (
+            many(json!({"name": "Type", "type": "integer"})),
+            "attribute `badges.Type`: `type` of a multi-valued attribute must be a single string",
+        ),
+        (
+            many(json!({"name": "display", "type": "boolean"})),
+            "must be a single string",
+        ),
+        (
+            attribute(json!({"name": "a", "type": "reference", "referenceTypes": ["User", "Printer"]})),
+            "attribute `a`: `referenceTypes` has `Printer`; there are external, uri and the resource types User, Group",
+        ),
+        (
+            sub(json!({"name": "$ref", "type": "reference", "referenceTypes": ["user"]})),
+            "attribute `badge.$ref`: `referenceTypes` has `user`",
+        ),
         (
             attribute(json!({"name": "a", "multiValued": true, "uniqueness": "server"})),
             "`uniqueness` must be `none`",
@@ -366,6 +445,18 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
             "named twice",
         ),
         (
+            vec![
+                device(),
+                resource_type(
+                    "Device",
+                    "/Devices",
+                    DEVICE,
+                    json!([{"schema": USER.to_uppercase(), "required": false}]),
+                ),
+            ],
+            "the schema `urn:ietf:params:scim:schemas:core:2.0:User` is a core schema and no extension",
+        ),
+        (
             vec![device(), resource_type("Device", "/Schemas", DEVICE, json!([]))],
             "the endpoint `/Schemas` is reserved",
         ),
@@ -438,11 +529,87 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
             Value::Array(files)
         );
     }
-    let error = SchemaRegistry::load(&[("a.json".to_owned(), "{\"a\":1,\"A\":2}".to_owned())]).unwrap_err();
+}
+
+#[test]
+fn files_that_are_no_documents_are_refused_in_one_line() {
+    let load = |text: &str| {
+        let files = [("a\nb.json".to_owned(), text.to_owned())];
+        let error = SchemaRegistry::load(&files).unwrap_err().to_string();
+        assert!(error.starts_with("a b.json: "), "{error}");
+        assert!(
+            error.len() < 1000 && !error.contains(char::is_control),
+            "{error:?}"
+        );
+        error["a b.json: ".len()..].to_owned()
+    };
     assert_eq!(
-        error.to_string(),
-        "a.json: `A` occurs twice in one object at line 1 column 11"
+        load(r#"{"attributes":[{"name":"a"},{"name":"b","Name":"c"}]}"#),
+        "`attributes[1].Name` occurs twice in one object at line 1 column 47"
     );
+    assert_eq!(load(""), "the file is empty, expected JSON");
+    assert_eq!(
+        load("\u{feff}{\"a\":"),
+        "the file is not JSON: expected a value at line 1 column 6"
+    );
+    assert_eq!(
+        load(&"[".repeat(100_000)),
+        "the file is nested deeper than 64 levels"
+    );
+    // What stands in the document is shown, but not all of it.
+    let long = "x\n".repeat(500_000);
+    let plain = "x".repeat(201);
+    for document in [
+        json!({"id": format!("urn:example:{plain}"), "attributes": [{"name": "a"}]}),
+        json!({"id": BADGE, "attributes": [{"name": plain}]}),
+        json!({"name": plain, "endpoint": "/Devices", "schema": USER}),
+        json!({"name": "Device", "endpoint": format!("/{plain}"), "schema": USER}),
+    ] {
+        let error = load(&document.to_string());
+        assert!(error.ends_with("must not be longer than 200 bytes"), "{error}");
+    }
+    for document in [
+        json!({"id": long, "attributes": [{"name": "a"}]}),
+        json!({"id": BADGE, "attributes": [{"name": long}]}),
+        json!({"id": BADGE, "attributes": [{"name": "a", "type": long}]}),
+        json!({"id": BADGE, "attributes": [{"name": "a", "mutability": [long]}]}),
+        json!({"id": BADGE, "attributes": [{"name": "a", "type": "reference", "referenceTypes": [long]}]}),
+        json!({"id": BADGE, "attributes": [{"name": "a", long.clone(): 1}]}),
+        json!({"name": "Device", "endpoint": long, "schema": USER}),
+        json!({"name": long, "endpoint": "/Devices", "schema": USER}),
+        json!({"name": "Device", "endpoint": "/Devices", "schema": long}),
+    ] {
+        load(&document.to_string());
+    }
+}
+
+/// What is announced is what is enforced: one server cannot tell what others hold.
+#[test]
+fn r7643_7_24_global_uniqueness_is_announced_as_what_it_is() {
+    let registry = load(&[schema(BADGE, json!([{"name": "a", "uniqueness": "global"}]))]).unwrap();
+    let own = registry.schema(BADGE).unwrap();
+    assert_eq!(own.attributes[0].uniqueness, Uniqueness::Server);
+    let published = discovery::schema(own, "https://example.com");
+    assert_eq!(published["attributes"][0]["uniqueness"], json!("server"));
+}
+
+/// Types of one's own, and a reference to them, may come in any order; `false` is no claim.
+#[test]
+fn references_may_name_resource_types_of_ones_own() {
+    let registry = load(&[
+        schema(
+            BADGE,
+            json!([{"name": "reader", "type": "reference", "referenceTypes": ["Device", "external", "User"]},
+                {"name": "open", "type": "boolean", "caseExact": false},
+                {"name": "kinds", "type": "complex", "multiValued": true, "subAttributes": [
+                    {"name": "value", "type": "integer"}, {"name": "primary", "type": "boolean"},
+                    {"name": "$ref", "type": "reference", "referenceTypes": ["Device"]}]},
+                {"name": "kind", "type": "complex", "subAttributes": [{"name": "type", "type": "integer"}]}]),
+        ),
+        resource_type("Device", "/Devices", DEVICE, json!([])),
+        schema(DEVICE, json!([{"name": "serial"}])),
+    ]);
+    assert!(registry.is_ok(), "{registry:?}");
 }
 
 #[test]
