@@ -50,6 +50,15 @@ pub struct Sent {
     pub requested: Vec<AttributePath>,
 }
 
+impl Sent {
+    fn has_secret_of(&self, extension: &str) -> bool {
+        let of_it = |path: &String| path.strip_prefix(extension).is_some_and(|it| it.starts_with(':'));
+        self.secrets
+            .iter()
+            .any(|(path, secret)| of_it(path) && secret.is_some())
+    }
+}
+
 impl Document {
     /// The body of a POST in canonical form (RFC 7644 section 3.3): readOnly attributes ignored,
     /// everything checked.
@@ -60,7 +69,9 @@ impl Document {
     pub fn for_create(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
         let sent = read(resource_type, body, policy)?;
         check_secrets(resource_type, &sent, true)?;
-        sent.document.check(resource_type)?;
+        // Secrets are not in the document, and an extension may hold nothing else.
+        let has_secret = |extension: &Schema| sent.has_secret_of(&extension.id);
+        sent.document.check_all(resource_type, None, has_secret)?;
         Ok(sent)
     }
 
@@ -96,7 +107,12 @@ impl Document {
             sent.members.get_or_insert_default();
         }
         check_secrets(resource_type, &sent, false)?;
-        sent.document.check(resource_type)?;
+        // Secrets stay, and an extension may hold nothing else: then it was in no document before.
+        let may_hold_secrets = |extension: &Schema| {
+            let holds_secrets = extension.attributes.iter().any(|it| it.is_secret());
+            sent.has_secret_of(&extension.id) || (holds_secrets && !current.has_extension(&extension.id))
+        };
+        sent.document.check_all(resource_type, None, may_hold_secrets)?;
         Ok(sent)
     }
 
@@ -112,10 +128,14 @@ impl Document {
         }
     }
 
-    /// The URNs of the schemas that have values in it, the core schema first.
+    /// The URNs of the schemas that have values in it, the core schema first; and of extensions
+    /// that every resource must have and that hold nothing but secrets, which are in no document.
     pub fn schemas<'a>(&self, resource_type: &'a ResourceType) -> Vec<&'a str> {
-        let extensions = resource_type.extensions.iter().map(|(schema, _)| &*schema.id);
-        let present = extensions.filter(|urn| self.0.get(*urn).is_some_and(has_values));
+        let is_secret = |schema: &Schema| schema.attributes.iter().all(|it| it.is_secret());
+        let present = resource_type.extensions.iter().filter(|(schema, required)| {
+            self.0.get(&*schema.id).is_some_and(has_values) || (*required && is_secret(schema))
+        });
+        let present = present.map(|(schema, _)| &*schema.id);
         [&*resource_type.schema.id].into_iter().chain(present).collect()
     }
 
@@ -446,7 +466,8 @@ fn clear_text(value: Option<Value>) -> Option<ClearText> {
 /// A required secret is asked for here, once: it is in no document that could be checked later.
 fn check_secrets(resource_type: &ResourceType, sent: &Sent, is_new: bool) -> Result<(), ScimError> {
     for (extension, schema) in resource_type.parts() {
-        let asked = is_new && extension.is_none_or(|urn| sent.document.0.contains_key(&**urn));
+        let speaks_of = |urn: &Arc<str>| sent.document.has_extension(urn) || sent.has_secret_of(urn);
+        let asked = is_new && extension.is_none_or(speaks_of);
         let required = schema
             .attributes
             .iter()
@@ -478,6 +499,10 @@ fn with_default(resource_type: &ResourceType) -> impl Iterator<Item = &Arc<Attri
 
 /// RFC 7644 section 3.5.1: an immutable attribute that has a value keeps it; naming another value is
 /// an error.
+///
+/// So an object that the body leaves out, an extension or a complex value, goes but for what is
+/// immutable in it. Then the object stays, and with it what it must have: a replacement can empty no
+/// part of an object that it cannot remove.
 fn keep_immutable(
     resource_type: &ResourceType,
     current: &Document,
@@ -488,13 +513,14 @@ fn keep_immutable(
             None => Some(document.0.clone()),
             Some(urn) => document.0.get(&**urn).and_then(Value::as_object).cloned(),
         };
-        let immutable = |it: &Arc<Attribute>| it.mutability == Mutability::Immutable;
-        let concerned = |it: &&Arc<Attribute>| immutable(it) || it.sub_attributes.iter().any(immutable);
+        let concerned = |it: &&Arc<Attribute>| is_immutable(it) || it.sub_attributes.iter().any(is_immutable);
         if !schema.attributes.iter().any(|it| concerned(&it)) {
             continue;
         }
         let Some(old) = object(current) else { continue };
-        let mut kept = object(new).unwrap_or_default();
+        let named = object(new);
+        let left_out = named.is_none();
+        let mut kept = named.unwrap_or_default();
         for attribute in schema.attributes.iter().filter(concerned) {
             let path = Place {
                 extension: extension.map(|it| &**it),
@@ -503,7 +529,7 @@ fn keep_immutable(
             let Some(old) = old.get(&attribute.name) else {
                 continue;
             };
-            if immutable(attribute) {
+            if is_immutable(attribute) {
                 let value = kept.entry(attribute.name.clone()).or_insert_with(|| old.clone());
                 check_unchanged(&path, old, value)?;
             } else if let (Some(old), false) = (old.as_object(), attribute.multi_valued) {
@@ -511,11 +537,18 @@ fn keep_immutable(
                 keep_immutable_parts(attribute, &path, old, &mut kept)?;
             }
         }
-        match extension {
-            None => new.0 = kept,
-            Some(urn) if !kept.is_empty() => drop(new.0.insert(urn.to_string(), Value::Object(kept))),
-            Some(_) => {}
+        let Some(urn) = extension else {
+            new.0 = kept;
+            continue;
+        };
+        if kept.is_empty() {
+            continue;
         }
+        if left_out {
+            keep_required(&schema.attributes, &old, &mut kept);
+        }
+        sort_by_schema(&schema.attributes, &mut kept);
+        new.0.insert(urn.to_string(), Value::Object(kept));
     }
     Ok(())
 }
@@ -526,20 +559,48 @@ fn keep_immutable_parts(
     old: &Map<String, Value>,
     kept: &mut Map<String, Value>,
 ) -> Result<(), ScimError> {
-    for sub in attribute
-        .sub_attributes
-        .iter()
-        .filter(|it| it.mutability == Mutability::Immutable)
-    {
-        let Some(old) = old.get(&sub.name) else { continue };
-        let value = kept
-            .entry(attribute.name.clone())
-            .or_insert_with(|| Value::Object(Map::new()));
-        let Value::Object(value) = value else { continue };
+    let immutable = attribute.sub_attributes.iter().filter(|it| is_immutable(it));
+    let immutable: Vec<_> = immutable.filter(|it| old.contains_key(&it.name)).collect();
+    if immutable.is_empty() {
+        return Ok(());
+    }
+    let left_out = !kept.contains_key(&attribute.name);
+    let value = kept
+        .entry(attribute.name.clone())
+        .or_insert_with(|| Value::Object(Map::new()));
+    let Value::Object(value) = value else {
+        return Ok(());
+    };
+    for sub in immutable {
+        let old = &old[&sub.name];
         let value = value.entry(sub.name.clone()).or_insert_with(|| old.clone());
         check_unchanged(&format_args!("{path}.{}", sub.name), old, value)?;
     }
+    if left_out {
+        keep_required(&attribute.sub_attributes, old, value);
+    }
+    sort_by_schema(&attribute.sub_attributes, value);
     Ok(())
+}
+
+fn keep_required(attributes: &[Arc<Attribute>], old: &Map<String, Value>, kept: &mut Map<String, Value>) {
+    for attribute in attributes.iter().filter(|it| it.required) {
+        if let Some(old) = old.get(&attribute.name) {
+            kept.entry(attribute.name.clone()).or_insert_with(|| old.clone());
+        }
+    }
+}
+
+/// Equal values are equal text.
+fn sort_by_schema(attributes: &[Arc<Attribute>], values: &mut Map<String, Value>) {
+    let place = |name: &String| attributes.iter().position(|it| it.name == *name);
+    let mut entries: Vec<_> = std::mem::take(values).into_iter().collect();
+    entries.sort_by_key(|(name, _)| place(name).unwrap_or(usize::MAX));
+    values.extend(entries);
+}
+
+fn is_immutable(attribute: &Arc<Attribute>) -> bool {
+    attribute.mutability == Mutability::Immutable
 }
 
 fn check_unchanged(path: &dyn std::fmt::Display, old: &Value, new: &Value) -> Result<(), ScimError> {

@@ -4,7 +4,7 @@
 //! The schema decides; no rule here knows an attribute's name, but for the sub-attributes whose
 //! meaning RFC 7643 section 2.4 fixes: `value`, `$ref`, `type` and `primary`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -176,21 +176,45 @@ pub fn member_id(path: &dyn fmt::Display, member: &Value) -> Result<Uuid, ScimEr
 
 impl Document {
     /// Whether everything that must have a value has one, `primary` is true once at most, and the
-    /// whole is not too large: for the result of a PATCH, whose values [`canonical_value`] has seen.
+    /// whole is not too large.
     ///
     /// # Errors
     /// `invalidValue` with the path of the attribute; 413 when it is too large.
     pub fn check(&self, resource_type: &ResourceType) -> Result<(), ScimError> {
-        check_schema(&resource_type.schema, None, &self.0, resource_type)?;
+        self.check_all(resource_type, None, |_| false)
+    }
+
+    /// The same for the result of a PATCH, whose values [`canonical_value`] has seen. What was missing
+    /// before is no fault of the PATCH: an attribute that a schema has come to require must not keep a
+    /// user from being deactivated.
+    ///
+    /// # Errors
+    /// As [`Document::check`].
+    pub fn check_patched(&self, resource_type: &ResourceType, before: &Document) -> Result<(), ScimError> {
+        let had_none = |extension: &Schema| !before.has_extension(&extension.id);
+        self.check_all(resource_type, Some(before), had_none)
+    }
+
+    /// `may_lack` tells which required extensions need no values in the document.
+    pub(crate) fn check_all(
+        &self,
+        resource_type: &ResourceType,
+        before: Option<&Document>,
+        may_lack: impl Fn(&Schema) -> bool,
+    ) -> Result<(), ScimError> {
+        let check = |schema, extension, values, before| {
+            let values = Values { values, before };
+            check_schema(schema, extension, &values, resource_type)
+        };
+        check(&resource_type.schema, None, &self.0, before.map(|it| &it.0))?;
         for (extension, required) in &resource_type.extensions {
-            match self
-                .0
-                .get(&*extension.id)
-                .and_then(Value::as_object)
-                .filter(|it| !it.is_empty())
-            {
-                Some(values) => check_schema(extension, Some(&extension.id), values, resource_type)?,
-                None if *required => {
+            let urn = &*extension.id;
+            match extension_values(self, urn) {
+                Some(values) => {
+                    let before = before.and_then(|it| extension_values(it, urn));
+                    check(extension, Some(urn), values, before)?;
+                }
+                None if *required && !may_lack(extension) => {
                     return Err(invalid(
                         &extension.id,
                         "is required: every resource of this type has the extension",
@@ -211,12 +235,34 @@ impl Document {
         }
         Ok(())
     }
+
+    pub(crate) fn has_extension(&self, urn: &str) -> bool {
+        extension_values(self, urn).is_some()
+    }
+}
+
+fn extension_values<'a>(document: &'a Document, urn: &str) -> Option<&'a Map<String, Value>> {
+    let values = document.0.get(urn)?.as_object()?;
+    (!values.is_empty()).then_some(values)
+}
+
+/// The values of one schema's attributes, and those of the same resource before a PATCH.
+struct Values<'a> {
+    values: &'a Map<String, Value>,
+    before: Option<&'a Map<String, Value>>,
+}
+
+impl Values<'_> {
+    /// Whether it was there, and without this attribute.
+    fn lacked(&self, name: &str) -> bool {
+        self.before.is_some_and(|it| !has_value(it.get(name)))
+    }
 }
 
 fn check_schema(
     schema: &Schema,
     extension: Option<&str>,
-    values: &Map<String, Value>,
+    values: &Values<'_>,
     resource_type: &ResourceType,
 ) -> Result<(), ScimError> {
     for attribute in &schema.attributes {
@@ -224,35 +270,83 @@ fn check_schema(
             extension,
             attribute: &attribute.name,
         };
-        let value = values.get(&attribute.name);
+        let value = values.values.get(&attribute.name);
         let elsewhere = resource_type.has_members() && attribute.name == "members";
-        check_required(attribute, &path, value, elsewhere)?;
+        check_required(
+            attribute,
+            &path,
+            value,
+            elsewhere || values.lacked(&attribute.name),
+        )?;
         let Some(value) = value else { continue };
+        let before = values.before.and_then(|it| it.get(&attribute.name));
         match value {
             Value::Array(elements) => {
                 check_primary(attribute, &path, elements)?;
-                for element in elements {
-                    check_sub_attributes(attribute, &path, element)?;
-                }
+                check_elements(attribute, &path, elements, before)?;
             }
-            single => check_sub_attributes(attribute, &path, single)?,
+            Value::Object(members) => {
+                let before = before.and_then(Value::as_object);
+                let values = Values {
+                    values: members,
+                    before,
+                };
+                check_sub_attributes(attribute, &path, &values)?;
+            }
+            _ => {}
         }
     }
     Ok(())
 }
 
+/// A value that was as incomplete before is no new one; `primary` moves from one to another.
+fn check_elements(
+    attribute: &Attribute,
+    path: &dyn fmt::Display,
+    elements: &[Value],
+    before: Option<&Value>,
+) -> Result<(), ScimError> {
+    if !attribute.sub_attributes.iter().any(|it| it.required) {
+        return Ok(());
+    }
+    let mut known: Option<HashSet<String>> = None;
+    for members in elements.iter().filter_map(Value::as_object) {
+        let values = Values {
+            values: members,
+            before: None,
+        };
+        let Err(error) = check_sub_attributes(attribute, path, &values) else {
+            continue;
+        };
+        let known = known.get_or_insert_with(|| {
+            let before = before.and_then(Value::as_array).into_iter().flatten();
+            before.map(text_but_primary).collect()
+        });
+        if !known.contains(&text_but_primary(&Value::Object(members.clone()))) {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn text_but_primary(element: &Value) -> String {
+    let mut element = element.clone();
+    if let Value::Object(members) = &mut element {
+        members.shift_remove("primary");
+    }
+    element.to_string()
+}
+
 fn check_sub_attributes(
     attribute: &Attribute,
     path: &dyn fmt::Display,
-    value: &Value,
+    values: &Values<'_>,
 ) -> Result<(), ScimError> {
-    let Value::Object(members) = value else {
-        return Ok(());
-    };
     for sub in attribute.sub_attributes.iter().filter(|it| it.required) {
         // `value` may stand in the URI.
-        let derived = sub.name == "value" && reference_id(members).is_some();
-        check_required(sub, &Sub(path, &sub.name), members.get(&sub.name), derived)?;
+        let derived = sub.name == "value" && reference_id(values.values).is_some();
+        let excused = derived || values.lacked(&sub.name);
+        check_required(sub, &Sub(path, &sub.name), values.values.get(&sub.name), excused)?;
     }
     Ok(())
 }
@@ -263,14 +357,17 @@ fn check_required(
     attribute: &Attribute,
     path: &dyn fmt::Display,
     value: Option<&Value>,
-    elsewhere: bool,
+    excused: bool,
 ) -> Result<(), ScimError> {
     let asked = attribute.required && attribute.mutability != Mutability::ReadOnly && !attribute.is_secret();
-    let has_value = value.is_some_and(|it| !it.is_null() && it.as_str() != Some(""));
-    if !asked || has_value || elsewhere {
+    if !asked || has_value(value) || excused {
         return Ok(());
     }
     Err(invalid(path, "is required and must not be empty"))
+}
+
+fn has_value(value: Option<&Value>) -> bool {
+    value.is_some_and(|it| !it.is_null() && it.as_str() != Some(""))
 }
 
 /// RFC 7643 section 2.4: `primary` is true for one value at most.

@@ -59,7 +59,7 @@ pub fn apply(
     let written = std::mem::take(&mut working.written);
     let after = working.into_document();
     after
-        .check(resource_type)
+        .check_patched(resource_type, document)
         .map_err(|error| blame(error, &written, operations))?;
     let change = Change::between(resource_type, document, &after);
     let document = if change.is_empty() {

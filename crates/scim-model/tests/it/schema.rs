@@ -585,7 +585,7 @@ fn files_that_are_no_documents_are_refused_in_one_line() {
 
 /// What is announced is what is enforced: one server cannot tell what others hold.
 #[test]
-fn r7643_7_24_global_uniqueness_is_announced_as_what_it_is() {
+fn global_uniqueness_is_announced_as_what_it_is() {
     let registry = load(&[schema(BADGE, json!([{"name": "a", "uniqueness": "global"}]))]).unwrap();
     let own = registry.schema(BADGE).unwrap();
     assert_eq!(own.attributes[0].uniqueness, Uniqueness::Server);
@@ -733,7 +733,7 @@ fn r7643_7_16_an_immutable_attribute_keeps_its_value() {
     kept(
         json!({"maker": {"name": "n", "city": "c"}}),
         json!({"maker": {"city": "d"}}),
-        r#"{"maker":{"city":"d","name":"n"}}"#,
+        r#"{"maker":{"name":"n","city":"d"}}"#,
     );
     for (current, extension, path) in [
         (json!({"serial": "1"}), json!({"serial": "2"}), "serial"),
@@ -789,4 +789,225 @@ fn data_of_an_extension_that_was_taken_away_stays() {
     let sent = Document::for_replace(user, &current, body, Policy { lenient: false }).unwrap();
     let expected = format!(r#"{{"schemas":["{USER}","{BADGE}"],"userName":"b","{BADGE}":{{"number":7}}}}"#);
     assert_eq!(sent.document.to_stored_json(user), expected);
+}
+
+/// A User with this extension.
+fn user_with(attributes: Value, required: bool) -> SchemaRegistry {
+    let user = resource_type(
+        "User",
+        "/Users",
+        USER,
+        json!([{"schema": BADGE, "required": required}]),
+    );
+    load(&[schema(BADGE, attributes), user]).unwrap()
+}
+
+fn document(value: Value) -> Document {
+    Document(value.as_object().unwrap().clone())
+}
+
+/// 7644-3.5.1-06: what is immutable cannot go, and what it stands in keeps what it must have.
+#[test]
+fn a_replacement_may_leave_out_what_holds_something_immutable() {
+    let registry = user_with(
+        json!([{"name": "serial", "mutability": "immutable", "required": true},
+            {"name": "number", "type": "integer", "required": true}, {"name": "colour"},
+            {"name": "maker", "type": "complex", "subAttributes": [
+                {"name": "city", "required": true}, {"name": "street"},
+                {"name": "name", "mutability": "immutable", "required": true}]}]),
+        false,
+    );
+    let own = registry.resource_type("User").unwrap();
+    let replace = |current: Value, extension: Option<Value>| {
+        let mut body = json!({"schemas": [USER], "userName": "a"});
+        if let Some(extension) = extension {
+            body[BADGE] = extension;
+        }
+        let current = document(json!({"userName": "a", BADGE: current}));
+        let sent = Document::for_replace(own, &current, body, Policy { lenient: false });
+        sent.map(|it| it.document.0.get(BADGE).map(Value::to_string))
+            .map_err(|it| it.detail)
+    };
+    let whole = json!({"serial": "1", "number": 7, "colour": "red",
+        "maker": {"city": "c", "street": "s", "name": "n"}});
+    let kept = r#"{"serial":"1","number":7,"maker":{"city":"c","name":"n"}}"#;
+    for left_out in [None, Some(json!(null)), Some(json!({}))] {
+        assert_eq!(
+            replace(whole.clone(), left_out.clone()),
+            Ok(Some(kept.to_owned())),
+            "{left_out:?}"
+        );
+    }
+    // The complex value alone.
+    let without_maker = json!({"serial": "1", "number": 8});
+    assert_eq!(
+        replace(whole.clone(), Some(without_maker)),
+        Ok(Some(kept.replace('7', "8")))
+    );
+    // What the body speaks of is the body's to complete.
+    let error = replace(whole.clone(), Some(json!({"serial": "1"}))).unwrap_err();
+    assert_eq!(
+        error,
+        format!("`{BADGE}:number` is required and must not be empty")
+    );
+    let error = replace(
+        whole,
+        Some(json!({"serial": "1", "number": 7, "maker": {"street": "t"}})),
+    )
+    .unwrap_err();
+    assert_eq!(
+        error,
+        format!("`{BADGE}:maker.city` is required and must not be empty")
+    );
+    // Nothing immutable has a value: everything goes.
+    assert_eq!(
+        replace(json!({"number": 7, "maker": {"city": "c"}}), None),
+        Ok(None)
+    );
+}
+
+/// 7643-6-09: secrets are in no document, but they count.
+#[test]
+fn an_extension_may_consist_of_secrets() {
+    let pin = json!({"name": "pin", "mutability": "writeOnly", "secret": true, "required": true});
+    let puk = json!({"name": "puk", "mutability": "writeOnly", "secret": true});
+    let colour = json!({"name": "colour"});
+    let lenient = Policy { lenient: true };
+    let create = |registry: &SchemaRegistry, extension: Value| {
+        let own = registry.resource_type("User").unwrap();
+        let body = json!({"schemas": [USER, BADGE], "userName": "a", BADGE: extension});
+        Document::for_create(own, body, lenient).map_err(|it| it.detail)
+    };
+    let missing = Err(format!("`{BADGE}:pin` is required and must not be empty"));
+
+    let secrets_only = user_with(json!([pin, puk]), true);
+    let own = secrets_only.resource_type("User").unwrap();
+    let sent = create(&secrets_only, json!({"pin": "1234"})).unwrap();
+    assert_eq!(sent.document, document(json!({"userName": "a"})));
+    assert_eq!(sent.secrets.keys().collect::<Vec<_>>(), [&format!("{BADGE}:pin")]);
+    // Every resource has it, so every resource names it.
+    assert_eq!(sent.document.schemas(own), [USER, BADGE]);
+    let body = json!({"schemas": [USER, BADGE], "userName": "b"});
+    let replaced = Document::for_replace(own, &sent.document, body, lenient).unwrap();
+    assert_eq!(replaced.document, document(json!({"userName": "b"})));
+    assert_eq!(
+        create(&secrets_only, json!({"puk": "5678"})).map(|it| it.document),
+        missing
+    );
+    let required = format!("`{BADGE}` is required: every resource of this type has the extension");
+    for none in [json!(null), json!({})] {
+        assert_eq!(
+            create(&secrets_only, none).map(|it| it.document),
+            Err(required.clone())
+        );
+    }
+
+    let mixed = user_with(json!([pin, colour]), true);
+    let own = mixed.resource_type("User").unwrap();
+    let sent = create(&mixed, json!({"pin": "1234"})).unwrap();
+    assert_eq!(sent.document.schemas(own), [USER]);
+    assert_eq!(
+        create(&mixed, json!({"colour": "red"})).map(|it| it.document),
+        missing
+    );
+    // The secret stays, so the extension need not be named again; its other values must not vanish.
+    let body = || json!({"schemas": [USER], "userName": "b"});
+    assert!(Document::for_replace(own, &sent.document, body(), lenient).is_ok());
+    let current = document(json!({"userName": "a", BADGE: {"colour": "red"}}));
+    let error = Document::for_replace(own, &current, body(), lenient).unwrap_err();
+    assert_eq!(error.detail, required);
+
+    // Optional, it need not be there, but whoever speaks of it must say what is required.
+    let optional = user_with(json!([pin, puk]), false);
+    assert!(create(&optional, json!(null)).is_ok());
+    assert_eq!(
+        create(&optional, json!({"puk": "5678"})).map(|it| it.document),
+        missing
+    );
+    assert!(create(&optional, json!({"pin": "1234"})).is_ok());
+}
+
+/// An attribute that is required since yesterday must not keep an account open.
+#[test]
+fn a_patch_answers_for_what_it_breaks_itself() {
+    let registry = user_with(
+        json!([{"name": "number", "required": true}, {"name": "colour"},
+            {"name": "maker", "type": "complex", "subAttributes": [{"name": "city", "required": true}, {"name": "street"}]},
+            {"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
+                {"name": "value", "required": true}, {"name": "display"}, {"name": "primary", "type": "boolean"}]}]),
+        true,
+    );
+    let own = registry.resource_type("User").unwrap();
+    let check = |before: Option<Value>, after: Option<Value>| {
+        let user = |extension: Option<Value>| {
+            let mut user = json!({"userName": "a"});
+            if let Some(extension) = extension {
+                user[BADGE] = extension;
+            }
+            document(user)
+        };
+        user(after)
+            .check_patched(own, &user(before))
+            .map_err(|it| it.detail)
+    };
+    let broken = |path: &str| Err(format!("`{BADGE}{path}` is required and must not be empty"));
+    // What was missing before.
+    let is_fine = |before: Option<Value>, after: Option<Value>| assert_eq!(check(before, after), Ok(()));
+    is_fine(None, None);
+    is_fine(Some(json!({"colour": "red"})), Some(json!({"colour": "blue"})));
+    is_fine(
+        Some(json!({"number": ""})),
+        Some(json!({"number": "", "colour": "blue"})),
+    );
+    is_fine(
+        Some(json!({"number": "1", "maker": {"street": "s"}})),
+        Some(json!({"number": "1", "maker": {"street": "t"}})),
+    );
+    is_fine(
+        Some(json!({"number": "1", "keys": [{"display": "d", "primary": true}]})),
+        Some(
+            json!({"number": "1", "keys": [{"display": "d", "primary": false}, {"value": "v", "primary": true}]}),
+        ),
+    );
+    // What is missing now.
+    assert_eq!(
+        check(Some(json!({"number": "1"})), None),
+        Err(format!(
+            "`{BADGE}` is required: every resource of this type has the extension"
+        ))
+    );
+    assert_eq!(
+        check(
+            Some(json!({"number": "1", "colour": "red"})),
+            Some(json!({"colour": "red"}))
+        ),
+        broken(":number")
+    );
+    assert_eq!(check(None, Some(json!({"colour": "red"}))), broken(":number"));
+    assert_eq!(
+        check(
+            Some(json!({"number": "1"})),
+            Some(json!({"number": "1", "maker": {"street": "s"}}))
+        ),
+        broken(":maker.city")
+    );
+    assert_eq!(
+        check(
+            Some(json!({"number": "1", "maker": {"city": "c"}})),
+            Some(json!({"number": "1", "maker": {"city": ""}}))
+        ),
+        broken(":maker.city")
+    );
+    assert_eq!(
+        check(
+            Some(json!({"number": "1", "keys": [{"display": "d"}, {"value": "v"}]})),
+            Some(json!({"number": "1", "keys": [{"display": "d"}, {"display": "v"}]}))
+        ),
+        broken(":keys.value")
+    );
+    // A whole document has to be whole.
+    let error = document(json!({"userName": "a", BADGE: {"colour": "red"}}))
+        .check(own)
+        .unwrap_err();
+    assert_eq!(Err::<(), _>(error.detail), broken(":number"));
 }
