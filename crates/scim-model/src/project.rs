@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::document::Policy;
 use crate::error::{ScimError, ScimType};
 use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema};
 use crate::schema_load::is_attribute_name;
@@ -36,17 +35,16 @@ impl Projection {
     /// schema (A-62).
     ///
     /// # Errors
-    /// `invalidValue` when both are given (A-43), and under a strict policy for what is no attribute
-    /// notation, such as `emails[type eq "work"]`; leniently that is an unknown name.
+    /// `invalidValue` when both are given (A-43), and for what is no attribute notation, such as
+    /// `emails[type eq "work"]`.
     pub fn new(
         attributes: Option<&[String]>,
         excluded_attributes: Option<&[String]>,
-        policy: Policy,
     ) -> Result<Projection, ScimError> {
         let attributes = names(attributes);
         let excluded = names(excluded_attributes);
         for name in attributes.iter().chain(&excluded) {
-            if !policy.lenient && !is_notation(name) {
+            if !is_notation(name) {
                 let detail = format!("`{}` is no attribute name", shortened(name));
                 return Err(ScimError::new(ScimType::InvalidValue, detail));
             }
@@ -190,7 +188,12 @@ impl Projection {
             Returned::Request => was_sent(None) && !(excludes && whole),
         };
         if !included {
-            return Choice::Drop;
+            // Neither parameter touches what is always returned, and a sub-attribute has its own say;
+            // it waits with its parent for a request, and never leaves with what never leaves.
+            return match attribute.returned {
+                Returned::Default => Choice::always_of(attribute),
+                _ => Choice::Drop,
+            };
         }
         if attribute.sub_attributes.is_empty() {
             return Choice::Keep(Vec::new());
@@ -298,6 +301,20 @@ impl Selection {
 }
 
 impl Choice {
+    /// The sub-attributes that are returned whatever was asked for.
+    fn always_of(attribute: &Attribute) -> Choice {
+        let always = attribute.sub_attributes.iter();
+        let always: Vec<_> = always
+            .filter(|it| it.returned == Returned::Always)
+            .cloned()
+            .collect();
+        if always.is_empty() {
+            Choice::Drop
+        } else {
+            Choice::Keep(always)
+        }
+    }
+
     fn take(&self, attribute: &Attribute, value: Value) -> Option<Value> {
         let Choice::Keep(subs) = self else { return None };
         if attribute.sub_attributes.is_empty() {
@@ -390,9 +407,10 @@ fn names(list: Option<&[String]>) -> Vec<String> {
     names.filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
-/// `[URN ":"] ATTRNAME ["." subAttr]`, or a URN.
+/// `[URN ":"] ATTRNAME ["." subAttr]`, or a URN; Syncope puts a dot between URN and name.
 fn is_notation(name: &str) -> bool {
     let is_urn = name.get(..4).is_some_and(|it| it.eq_ignore_ascii_case("urn:"));
+    let most = if is_urn { 3 } else { 2 };
     let path = if is_urn {
         name.rsplit(':').next().unwrap_or_default()
     } else {
@@ -402,5 +420,5 @@ fn is_notation(name: &str) -> bool {
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !b"\"[]()<>{}\\^`|".contains(&byte));
     let mut parts = path.split('.');
-    urn_is_plain && parts.by_ref().take(2).all(is_attribute_name) && parts.next().is_none()
+    urn_is_plain && parts.by_ref().take(most).all(is_attribute_name) && parts.next().is_none()
 }

@@ -1,12 +1,13 @@
 //! What clients send beyond the RFC, one function each, with the client's name.
 //!
 //! Every function asks [`Tolerances`] first: under a strict policy none of them changes anything, and
-//! the RFC alone decides. What a client really sent stands in `tests/fixtures/clients.json` under the
+//! the RFC alone decides; but for booleans in quotes, which are understood always. What a client really sent stands in `tests/fixtures/clients.json` under the
 //! name that is given here as its trace. `op` and names in any letter case are no tolerance: names know
 //! no case (RFC 7643 section 2.1).
 
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, LeniencyKind, ValFilter};
 use scim_model::schema::attribute_named;
+use scim_model::validate::boolean_text;
 use scim_model::{Attribute, AttributePath, AttributeType, Policy, ResourceType, key};
 use serde_json::{Map, Value};
 
@@ -124,26 +125,39 @@ impl Tolerances {
 
     /// Entra without the flag aadOptscim062020, mitodl's Keycloak extension and the SCIM validator of
     /// Microsoft send `"False"` and `"true"` for booleans (traces `keycloak--string-active`,
-    /// `entra-validator--primary-text`). The value becomes a boolean with its canonical form.
-    pub(crate) fn boolean_text(&mut self, attribute: &Attribute, value: &Value) {
-        let is_text = |attribute: &Attribute, value: &Value| {
-            attribute.type_ == AttributeType::Boolean && value.is_string()
+    /// `entra-validator--primary-text`). In a PATCH they are understood under any policy.
+    ///
+    /// The value, with booleans in place of their names; also where they are sub-attributes of it.
+    pub(crate) fn boolean_text(&mut self, attribute: &Attribute, mut value: Value) -> Value {
+        let mut replaced = false;
+        let mut replace = |attribute: &Attribute, value: &mut Value| {
+            let values = match value {
+                _ if attribute.type_ != AttributeType::Boolean => return,
+                Value::Array(values) => &mut values[..],
+                single => std::slice::from_mut(single),
+            };
+            for value in values {
+                if let Some(boolean) = value.as_str().and_then(boolean_text) {
+                    *value = Value::Bool(boolean);
+                    replaced = true;
+                }
+            }
         };
-        let in_sub = |members: &Map<String, Value>| {
-            members.iter().any(|(name, value)| {
-                attribute
-                    .sub_attribute(name)
-                    .is_some_and(|sub| is_text(sub, value))
-            })
-        };
-        if is_text(attribute, value) || value.as_object().is_some_and(in_sub) {
+        replace(attribute, &mut value);
+        for (name, value) in value.as_object_mut().into_iter().flatten() {
+            if let Some(sub) = attribute.sub_attribute(name) {
+                replace(sub, value);
+            }
+        }
+        if replaced {
             self.allow(Leniency::BooleanText);
         }
+        value
     }
 
-    /// Entra quotes the boolean in `roles[primary eq "True"]` (trace `entra--roles-primary-true-string`).
-    /// False when the policy does not have it.
-    pub(crate) fn boolean_text_in_filter(&mut self, filter: &ValFilter, attribute: &Attribute) -> bool {
+    /// Entra quotes the boolean in `roles[primary eq "True"]` (trace `entra--roles-primary-true-string`),
+    /// which is understood under any policy.
+    pub(crate) fn boolean_text_in_filter(&mut self, filter: &ValFilter, attribute: &Attribute) {
         let is_boolean = |path: &AttrPath| {
             attribute
                 .sub_attribute(&path.name)
@@ -159,7 +173,9 @@ impl Tolerances {
                 ValFilter::Not(operand) => is_quoted(operand, is_boolean),
             }
         }
-        !is_quoted(filter, &is_boolean) || self.allow(Leniency::BooleanText)
+        if is_quoted(filter, &is_boolean) {
+            self.allow(Leniency::BooleanText);
+        }
     }
 
     /// Syncope and others do not quite keep to the grammar: `members[value eq 'id']` (trace

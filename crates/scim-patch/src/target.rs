@@ -72,15 +72,7 @@ impl Target {
             PatchPath::Value { value_path, sub } => {
                 let attribute = find_attribute(resource_type, &value_path.path, path, tolerances)?;
                 let condition = ElementCondition::resolve(&value_path.filter, &attribute)?;
-                if !tolerances.boolean_text_in_filter(&value_path.filter, &attribute.attribute) {
-                    return Err(ScimError::new(
-                        ScimType::InvalidFilter,
-                        format!(
-                            "path {}: a boolean is `true` or `false`, without quotes",
-                            quoted(path)
-                        ),
-                    ));
-                }
+                tolerances.boolean_text_in_filter(&value_path.filter, &attribute.attribute);
                 let sub = match sub {
                     None => None,
                     Some(name) => {

@@ -147,8 +147,7 @@ impl Working<'_> {
             return self.set(found, None);
         }
         self.tolerances.text_for_complex(attribute, &value);
-        self.tolerances.boolean_text(attribute, &value);
-        match value {
+        match self.tolerances.boolean_text(attribute, value) {
             Value::Object(members) if attribute.type_ == AttributeType::Complex => {
                 self.merge_single(found, members)
             }
@@ -409,7 +408,7 @@ fn merge(
             true => value,
             false => tolerances.array_for_single(sub, value),
         };
-        tolerances.boolean_text(sub, &value);
+        let value = tolerances.boolean_text(sub, value);
         let value = canonical_value(sub, &path, value, policy)?;
         refuse_immutable(&path, sub, existing.get(&sub.name), value.as_ref())?;
         let is_empty = |it: &Value| it.as_str() == Some("");
@@ -462,7 +461,7 @@ fn element_of(
 ) -> Result<Option<Value>, ScimError> {
     let attribute = &*found.attribute;
     tolerances.text_for_complex(attribute, &element);
-    tolerances.boolean_text(attribute, &element);
+    let element = tolerances.boolean_text(attribute, element);
     if !is_member || element.is_null() {
         return canonical_element(attribute, found, element, policy);
     }

@@ -166,6 +166,6 @@ fn all_six_schemas_are_listed() {
     }
     // One source for both: what is published as never returned is never returned.
     let user = registry.resource_type("User").unwrap();
-    let named = Projection::new(Some(&["password".to_owned()]), None, Policy { lenient: true }).unwrap();
+    let named = Projection::new(Some(&["password".to_owned()]), None).unwrap();
     assert!(!named.wants(user, "password"));
 }

@@ -1,6 +1,6 @@
 //! `attributes`, `excludedAttributes` and `returned`.
 
-use scim_model::{AttributePath, Policy, Projection, ResourceType, SchemaRegistry};
+use scim_model::{AttributePath, Projection, ResourceType, SchemaRegistry};
 use serde_json::{Value, json};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -35,12 +35,7 @@ fn names(text: Option<&str>) -> Option<Vec<String>> {
 
 fn projected(attributes: Option<&str>, excluded: Option<&str>, resource: &Value) -> Value {
     let registry = registry();
-    let projection = Projection::new(
-        names(attributes).as_deref(),
-        names(excluded).as_deref(),
-        Policy { lenient: true },
-    )
-    .unwrap();
+    let projection = Projection::new(names(attributes).as_deref(), names(excluded).as_deref()).unwrap();
     apply(&projection, registry.resource_type("User").unwrap(), resource)
 }
 
@@ -113,7 +108,11 @@ fn r7644_3_9_03_attributes_names_what_is_returned() {
         ),
         // Unknown and odd names, and what is never returned
         ("department", json!({})),
-        ("unknown,emails[type eq \"work\"],name.shoe,urn:x:y", json!({})),
+        ("unknown,name.shoe,urn:x:y", json!({})),
+        (
+            &format!("{ENTERPRISE}.manager.displayName"),
+            json!({ENTERPRISE: {"manager": {"displayName": "Boss"}}}),
+        ),
         ("password", json!({})),
     ];
     for (attributes, expected) in cases {
@@ -190,11 +189,12 @@ fn returned_decides() {
         shown(None, None),
         json!({"always": "b", "plain": "d", "mixed": default})
     );
+    let always = json!({"always": "b", "mixed": always});
     assert_eq!(shown(Some("userName"), None), always);
     assert_eq!(shown(None, Some(OWN)), always);
     assert_eq!(
         shown(Some(&format!("{OWN}:asked")), None),
-        json!({"asked": "a", "always": "b"})
+        json!({"asked": "a", "always": "b", "mixed": {"always": "b"}})
     );
     assert_eq!(shown(Some(&format!("{OWN}:never")), None), always);
     let whole = json!({"asked": "a", "always": "b", "plain": "d"});
@@ -232,18 +232,17 @@ fn returned_decides() {
 #[test]
 fn a_43_both_parameters_are_refused() {
     let list = vec!["userName".to_owned()];
-    let error = Projection::new(Some(&list), Some(&list), Policy { lenient: true }).unwrap_err();
+    let error = Projection::new(Some(&list), Some(&list)).unwrap_err();
     assert_eq!(
         (error.status, error.scim_type.unwrap().as_str()),
         (400, "invalidValue")
     );
-    assert!(Projection::new(Some(&list), Some(&[]), Policy { lenient: true }).is_ok());
+    assert!(Projection::new(Some(&list), Some(&[])).is_ok());
 }
 
 #[test]
-fn a_62_malformed_names_are_refused_strictly() {
-    let accepted =
-        |name: &str| Projection::new(Some(&[name.to_owned()]), None, Policy { lenient: false }).is_ok();
+fn a_62_malformed_names_are_refused() {
+    let accepted = |name: &str| Projection::new(Some(&[name.to_owned()]), None).is_ok();
     for name in [
         "userName",
         "members.$ref",
@@ -259,6 +258,7 @@ fn a_62_malformed_names_are_refused_strictly() {
         "a b",
         "1x",
         "a.b.c",
+        "urn:a:b.c.d.e",
         "a.",
         ".a",
         "é",
@@ -274,9 +274,7 @@ fn storage_learns_what_it_need_not_read() {
     let registry = registry();
     let group = registry.resource_type("Group").unwrap();
     let wants = |attributes: Option<&str>, excluded: Option<&str>| {
-        let policy = Policy { lenient: true };
-        let projection =
-            Projection::new(names(attributes).as_deref(), names(excluded).as_deref(), policy).unwrap();
+        let projection = Projection::new(names(attributes).as_deref(), names(excluded).as_deref()).unwrap();
         projection.wants(group, "members")
     };
     assert!(wants(None, None));
@@ -288,4 +286,91 @@ fn storage_learns_what_it_need_not_read() {
     assert!(wants(None, Some("members.display")));
     assert!(!wants(Some("displayName"), None));
     assert!(wants(Some("members.value"), None));
+}
+
+/// 7643-7-18, 7644-3.4.2.5-03: a sub-attribute that is always returned is so whatever is asked for, as
+/// long as its parent can be.
+#[test]
+fn sub_attributes_that_are_always_returned() {
+    const DEVICE: &str = "urn:example:params:scim:schemas:core:1.0:Device";
+    let subs = json!([{"name": "always", "returned": "always"}, {"name": "plain"},
+        {"name": "asked", "returned": "request"}, {"name": "never", "returned": "never"}]);
+    let complex = |name: &str, multi_valued: bool, returned: &str| json!({"name": name, "type": "complex", "multiValued": multi_valued, "returned": returned, "subAttributes": subs});
+    let attributes = json!([{"name": "serial"}, complex("single", false, "default"), complex("many", true, "default"),
+        complex("waiting", false, "request"), complex("hidden", false, "never"), complex("fixed", false, "always")]);
+    let files = [
+        json!({"id": DEVICE, "attributes": attributes}),
+        json!({"id": OWN, "attributes": attributes}),
+        json!({"name": "Device", "endpoint": "/Devices", "schema": DEVICE,
+            "schemaExtensions": [{"schema": OWN, "required": false}]}),
+    ];
+    let files = files.map(|it| ("file".to_owned(), it.to_string()));
+    let registry = SchemaRegistry::load(&files).unwrap();
+    let device = registry.resource_type("Device").unwrap();
+    let value = json!({"always": 1, "plain": 2, "asked": 3, "never": 4});
+    let values = json!({"serial": "s", "single": value, "many": [value, {"plain": 5}], "waiting": value,
+        "hidden": value, "fixed": value});
+    let mut resource = values.clone();
+    resource[OWN] = values;
+
+    // What stands in the core schema, and the same in the extension.
+    let shown = |attributes: Option<&str>, excluded: Option<&str>| {
+        let both = |list: Option<&str>| {
+            let list = list?
+                .split(',')
+                .flat_map(|it| [it.to_owned(), format!("{OWN}:{it}")]);
+            Some(list.collect::<Vec<_>>())
+        };
+        let projection = Projection::new(both(attributes).as_deref(), both(excluded).as_deref()).unwrap();
+        let mut core = apply(&projection, device, &resource);
+        let extension = core.as_object_mut().unwrap().shift_remove(OWN).unwrap();
+        assert_eq!(core, extension, "{attributes:?} {excluded:?}");
+        core
+    };
+    let always = json!({"always": 1});
+    let default = json!({"always": 1, "plain": 2});
+    let least = json!({"single": always, "many": [always], "fixed": default});
+    let with = |more: Value| {
+        let mut expected = least.clone();
+        expected
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        expected
+    };
+    let everything =
+        json!({"serial": "s", "single": default, "many": [default, {"plain": 5}], "fixed": default});
+    assert_eq!(shown(None, None), everything);
+    for (attributes, more) in [
+        ("serial", json!({"serial": "s"})),
+        ("hidden", json!({})),
+        ("single.asked", json!({"single": {"always": 1, "asked": 3}})),
+        ("single.never", json!({})),
+        ("many.plain", json!({"many": [default, {"plain": 5}]})),
+        (
+            "many",
+            json!({"many": [{"always": 1, "plain": 2, "asked": 3}, {"plain": 5}]}),
+        ),
+        ("waiting.asked", json!({"waiting": {"always": 1, "asked": 3}})),
+        ("fixed.asked", json!({"fixed": {"always": 1, "asked": 3}})),
+    ] {
+        assert_eq!(shown(Some(attributes), None), with(more), "{attributes}");
+    }
+    for (excluded, expected) in [
+        ("single,serial,many", least.clone()),
+        (
+            "single.always,single.plain,serial,many.always,many.plain,fixed.always",
+            least.clone(),
+        ),
+        (
+            "fixed,serial,single",
+            with(json!({"many": [default, {"plain": 5}]})),
+        ),
+        (
+            "fixed.plain,serial,single,many",
+            with(json!({"fixed": {"always": 1}})),
+        ),
+    ] {
+        assert_eq!(shown(None, Some(excluded)), expected, "{excluded}");
+    }
 }

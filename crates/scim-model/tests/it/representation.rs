@@ -47,12 +47,12 @@ fn body(stored: &Stored, projection: &Projection, references: &[Reference]) -> S
 
 fn attributes(names: &[&str]) -> Projection {
     let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
-    Projection::new(Some(&names), None, Policy { lenient: true }).unwrap()
+    Projection::new(Some(&names), None).unwrap()
 }
 
 fn excluded(names: &[&str]) -> Projection {
     let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
-    Projection::new(None, Some(&names), Policy { lenient: true }).unwrap()
+    Projection::new(None, Some(&names)).unwrap()
 }
 
 #[test]

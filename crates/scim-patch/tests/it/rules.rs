@@ -627,13 +627,49 @@ fn secrets_come_beside_the_document() {
     );
 }
 
+/// Entra without its flag sends them, and only in a PATCH are they always understood.
 #[test]
-fn values_come_in_canonical_form() {
-    changes(
-        LENIENT,
-        &json!([{"op": "replace", "path": "active", "value": "FALSE"}]),
+fn a_33_booleans_in_quotes_are_booleans() {
+    both(
+        &json!([{"op": "Replace", "path": "active", "value": "False"}]),
         &json!({"active": false}),
     );
+    both(
+        &json!([{"op": "replace", "value": {"active": "FALSE"}}]),
+        &json!({"active": false}),
+    );
+    let emails = json!([
+        {"value": "b@example.com", "type": "work", "primary": false},
+        {"value": "b@jensen.org", "type": "home", "primary": true},
+    ]);
+    both(
+        &json!([{"op": "replace", "path": "emails[type eq \"home\"].primary", "value": "true"}]),
+        &json!({"emails": emails}),
+    );
+    both(
+        &json!([{"op": "replace", "path": "emails[type eq \"home\"]", "value": {"PRIMARY": "True"}}]),
+        &json!({"emails": emails}),
+    );
+    both(
+        &json!([{"op": "replace", "path": "emails", "value": emails.to_string().replace("true", "\"True\"").parse::<Value>().unwrap()}]),
+        &json!({"emails": emails}),
+    );
+    //
+    both(
+        &json!([{"op": "remove", "path": "emails[primary eq \"True\"]"}]),
+        &json!({"emails": [{"value": "b@jensen.org", "type": "home"}]}),
+    );
+    for text in ["yes", "1", "", " true"] {
+        let operations = json!([{"op": "replace", "path": "active", "value": text}]);
+        let message = "operation 1: `active` must be true or false";
+        refused(LENIENT, &operations, "invalidValue", message);
+        let message = "operation 1: `active` must be true or false, not a string";
+        refused(STRICT, &operations, "invalidValue", message);
+    }
+}
+
+#[test]
+fn values_come_in_canonical_form() {
     for (path, value) in [
         ("active", json!("maybe")),
         ("title", json!(5)),
@@ -713,4 +749,31 @@ fn what_clients_send_for_sub_attributes() {
         outcome.document.0["emails"],
         json!([{"value": "x@y", "type": "work"}])
     );
+}
+
+/// A dismissed employee must not keep access because a schema has come to require something.
+#[test]
+fn what_was_missing_before_does_not_stop_a_patch() {
+    let registry = registry();
+    let user_type = registry.resource_type("User").unwrap();
+    // A userName is required; this user is older than that.
+    let old = json!({"active": true, "title": "A", BADGE: {"vehicle": {"seats": 4}}});
+    let patched = |operations: Value| patch(user_type, &old, &operations, STRICT);
+    let outcome = patched(json!([{"op": "replace", "path": "active", "value": false}])).unwrap();
+    assert_eq!(outcome.document.0["active"], json!(false));
+    let seats = json!([{"op": "replace", "path": badge("vehicle.seats"), "value": 5}]);
+    assert_eq!(
+        patched(seats).unwrap().document.0[BADGE],
+        json!({"vehicle": {"seats": 5}})
+    );
+    // What an operation touches itself must be right.
+    for value in [json!(""), json!(null)] {
+        let error = patched(json!([{"op": "replace", "path": "userName", "value": value}])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "operation 1: `userName` is required and must have a value"
+        );
+    }
+    let error = patched(json!([{"op": "remove", "path": "userName"}])).unwrap_err();
+    assert_eq!(error.error.scim_type.unwrap().as_str(), "mutability");
 }

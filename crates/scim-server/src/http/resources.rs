@@ -19,7 +19,7 @@ use crate::service::Shown;
 /// `GET /Users/{id}` (RFC 7644 section 3.4.1)
 pub async fn get(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
     let resource_type = call.resource_type()?;
-    let projection = projection(http, &call)?;
+    let projection = projection(&call)?;
     let preconditions = etag::preconditions(call.request.headers());
     let (tenant, id) = (call.caller.tenant, call.id);
     let shown = http
@@ -55,7 +55,7 @@ pub async fn search(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) 
 /// `POST /Users` (RFC 7644 section 3.3)
 pub async fn create(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
     let resource_type = call.resource_type()?;
-    let projection = projection(http, &call)?;
+    let projection = projection(&call)?;
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let tenant = call.caller.tenant;
     let shown = http
@@ -67,7 +67,7 @@ pub async fn create(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) 
 /// `PUT /Users/{id}` (RFC 7644 section 3.5.1)
 pub async fn replace(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
     let resource_type = call.resource_type()?;
-    let projection = projection(http, &call)?;
+    let projection = projection(&call)?;
     let preconditions = etag::preconditions(call.request.headers());
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let (tenant, id) = (call.caller.tenant, call.id);
@@ -80,7 +80,7 @@ pub async fn replace(http: &Http, call: AuthenticatedCall<'_>, payload: Payload)
 /// `PATCH /Users/{id}` (RFC 7644 section 3.5.2)
 pub async fn patch(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
     let resource_type = call.resource_type()?;
-    let projection = projection(http, &call)?;
+    let projection = projection(&call)?;
     let preconditions = etag::preconditions(call.request.headers());
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let (tenant, id) = (call.caller.tenant, call.id);
@@ -114,9 +114,9 @@ impl AuthenticatedCall<'_> {
 
 /// `attributes` and `excludedAttributes`, which every operation that returns a resource has (RFC 7644
 /// section 3.9).
-fn projection(http: &Http, call: &AuthenticatedCall) -> Result<Projection, Failure> {
+fn projection(call: &AuthenticatedCall) -> Result<Projection, Failure> {
     let params = Params::parse(call.request.query_string())?;
-    Ok(params.projection(http.service.settings().policy)?)
+    Ok(params.projection()?)
 }
 
 /// A resource, or only its tag where the service shows nothing of it.

@@ -35,7 +35,6 @@ impl Service {
         let projection = Projection::new(
             request.attributes.as_deref(),
             request.excluded_attributes.as_deref(),
-            policy,
         )?;
         let conditions = conditions(request.filter.as_deref(), types, policy)?;
         let binding = binding(
