@@ -65,11 +65,13 @@ impl Change {
                         attribute,
                         before.get(name),
                         after.get(name),
+                        false,
                     ));
                 }
             } else {
                 let attribute = resource_type.core_attribute(name);
-                changes.extend(attribute_change(None, name, attribute, before, after));
+                let are_rows = resource_type.has_members() && name == "members";
+                changes.extend(attribute_change(None, name, attribute, before, after, are_rows));
             }
         }
         Change(changes)
@@ -216,12 +218,15 @@ fn names<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> impl I
     old.keys().chain(new.keys().filter(|it| !old.contains_key(*it)))
 }
 
+/// `are_rows` is true for members of groups: they say what the store knows of them, not what a client
+/// wrote.
 fn attribute_change(
     extension: Option<&Arc<str>>,
     name: &str,
     attribute: Option<&Arc<Attribute>>,
     old: Option<&Value>,
     new: Option<&Value>,
+    are_rows: bool,
 ) -> Option<AttributeChange> {
     if old == new {
         return None;
@@ -229,7 +234,10 @@ fn attribute_change(
     let kind = match (old, new) {
         _ if attribute.is_some_and(|it| is_reference_set(it)) && is_set(old) && is_set(new) => {
             let (added, removed) = (missing_in(new, old), missing_in(old, new));
-            match (added.is_empty() && removed.is_empty(), says_more(name, old, new)) {
+            match (
+                added.is_empty() && removed.is_empty(),
+                !are_rows && says_more(old, new),
+            ) {
                 (true, false) => return None,
                 (false, false) => ChangeKind::References { added, removed },
                 // One of them is described in another way now.
@@ -277,15 +285,11 @@ fn is_set(value: Option<&Value>) -> bool {
         .all(|it| reference(it).is_some_and(|it| seen.insert(it)))
 }
 
-/// Whether an element that stays says something else besides its `value`. Members of groups say what the
-/// store knows of them, not what a client wrote.
-fn says_more(name: &str, old: Option<&Value>, new: Option<&Value>) -> bool {
+/// Whether an element that stays says something else besides its `value`.
+fn says_more(old: Option<&Value>, new: Option<&Value>) -> bool {
     let (Some(Value::Array(old)), Some(Value::Array(new))) = (old, new) else {
         return false;
     };
-    if name == "members" {
-        return false;
-    }
     let old: HashMap<Option<&str>, &Value> = old.iter().map(|it| (reference(it), it)).collect();
     new.iter()
         .any(|it| old.get(&reference(it)).is_some_and(|old| *old != it))

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use scim_model::Document;
 use scim_model::schema::{
     Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, Uniqueness,
 };
+use scim_model::{Document, key};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -15,7 +15,7 @@ use crate::index_key::index_key;
 
 /// Changes when a rule in this file, in [`crate::index_key`] or in [`scim_model::key`] does: what is
 /// stored is then computed anew.
-const RULES: u32 = 1;
+const RULES: u32 = 2;
 
 /// A column of `resource` that holds the index key of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,11 @@ impl Layout {
             unique_paths.extend(paths(resource_type).filter(|it| names(it) == (None, "displayName", None)));
         }
         let fits = |it: &AttributePath| {
-            it.extension.is_none() && it.sub.is_none() && !it.attribute.multi_valued && is_text(it.leaf())
+            it.extension.is_none()
+                && it.sub.is_none()
+                && !it.attribute.multi_valued
+                && is_text(it.leaf())
+                && !is_unseen(it)
         };
         let unique = unique_paths
             .iter()
@@ -88,7 +92,8 @@ impl Layout {
             indexed: Vec::new(),
             more_unique: numbered(unique_paths)?,
         };
-        let indexed = paths(resource_type).filter(|it| is_indexed(it) && layout.column(it).is_none());
+        let indexed = paths(resource_type)
+            .filter(|it| is_indexed(it) && layout.column(it).is_none() && !is_membership(resource_type, it));
         layout.indexed = numbered(indexed.collect())?;
         Ok(layout)
     }
@@ -144,9 +149,16 @@ impl Layout {
         };
         let active = normal.get("active").and_then(Value::as_bool);
         let all = |paths: &[(i64, AttributePath)]| {
+            let keys_of = |path| {
+                if is_unseen(path) {
+                    unseen_key(path, document).into_iter().collect()
+                } else {
+                    keys(path, &normal)
+                }
+            };
             let keys = paths
                 .iter()
-                .flat_map(|(number, path)| keys(path, &normal).into_iter().map(|it| (*number, it)));
+                .flat_map(|(number, path)| keys_of(path).into_iter().map(|it| (*number, it)));
             keys.collect::<BTreeSet<_>>()
         };
         Derived {
@@ -216,9 +228,10 @@ fn paths(resource_type: &ResourceType) -> impl Iterator<Item = AttributePath> {
     })
 }
 
+/// What is announced is enforced, also of what is never returned; a secret is in no document, and its
+/// schema may not call it unique.
 fn unique_paths(resource_type: &ResourceType) -> Vec<AttributePath> {
-    let unique =
-        |it: &AttributePath| it.leaf().uniqueness != Uniqueness::None && is_text(it.leaf()) && !is_secret(it);
+    let unique = |it: &AttributePath| it.leaf().uniqueness != Uniqueness::None && is_text(it.leaf());
     paths(resource_type).filter(unique).collect()
 }
 
@@ -230,23 +243,38 @@ fn is_indexed(path: &AttributePath) -> bool {
         None => true,
     };
     path.leaf().type_ != AttributeType::Complex
-        && !is_secret(path)
-        && !is_derived(path)
+        && !is_unseen(path)
         && (path.leaf().indexed || (path.attribute.multi_valued && is_value))
 }
 
-/// `members` and `groups` are rows of `membership`.
-fn is_derived(path: &AttributePath) -> bool {
-    path.extension.is_none() && ["members", "groups"].contains(&path.attribute.name.as_str())
+/// Whether it is `members` or `groups` that are rows of `membership`; other types have attributes of
+/// these names like any other.
+pub(crate) fn is_membership(resource_type: &ResourceType, path: &AttributePath) -> bool {
+    path.extension.is_none()
+        && match path.attribute.name.as_str() {
+            "members" => resource_type.has_members(),
+            "groups" => resource_type.has_groups(),
+            _ => false,
+        }
 }
 
-fn is_secret(path: &AttributePath) -> bool {
-    is_secret_attribute(&path.attribute) || path.sub.as_deref().is_some_and(is_secret_attribute)
+fn is_unseen(path: &AttributePath) -> bool {
+    is_never_seen(&path.attribute) || path.sub.as_deref().is_some_and(is_never_seen)
 }
 
 /// Whether it can be written but never read, and so is in no normal form.
-pub(crate) fn is_secret_attribute(attribute: &Attribute) -> bool {
+pub(crate) fn is_never_seen(attribute: &Attribute) -> bool {
     attribute.returned == Returned::Never || attribute.mutability == Mutability::WriteOnly
+}
+
+/// The key of a single value that is in no normal form, to keep it unique.
+fn unseen_key(path: &AttributePath, document: &Document) -> Option<String> {
+    let holder = match &path.extension {
+        None => &document.0,
+        Some(urn) => document.0.get(&**urn)?.as_object()?,
+    };
+    let value = Value::from(key::of(&path.attribute, holder.get(&path.attribute.name)?)?);
+    index_key_of(&value)
 }
 
 fn is_text(attribute: &Attribute) -> bool {
@@ -277,12 +305,15 @@ fn keys(path: &AttributePath, normal: &Map<String, Value>) -> Vec<String> {
             .flat_map(each)
             .collect();
     }
-    let key = |value: &Value| match value {
+    values.into_iter().filter_map(index_key_of).collect()
+}
+
+fn index_key_of(value: &Value) -> Option<String> {
+    match value {
         Value::String(key) => Some(index_key(key).into_owned()),
         Value::Bool(key) => Some(key.to_string()),
         _ => None,
-    };
-    values.into_iter().filter_map(key).collect()
+    }
 }
 
 fn each(value: &Value) -> &[Value] {

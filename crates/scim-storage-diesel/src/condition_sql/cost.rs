@@ -4,7 +4,7 @@ use scim_model::Condition;
 use scim_model::condition::{ElementCondition, Operand, Test};
 use scim_model::schema::AttributePath;
 
-use crate::layout::Layout;
+use crate::layout::{Layout, is_membership};
 
 /// Whether an index leads to the few resources that can fulfil the condition: then it is cheaper to
 /// sort those than to walk all in order. SQLite cannot know.
@@ -15,7 +15,7 @@ pub(crate) fn is_selective(condition: &Condition, layout: &Layout) -> bool {
             is_id
                 || layout.column(path).is_some()
                 || layout.indexed_path(path).is_some()
-                || is_member_id(path)
+                || is_member_id(layout, path)
         }
         Condition::Element(_, condition) => element_is_selective(condition, layout),
         Condition::And(operands) => operands.iter().any(|it| is_selective(it, layout)),
@@ -37,16 +37,15 @@ pub(crate) fn is_look_up(condition: &Condition, layout: &Layout) -> bool {
 fn element_is_selective(condition: &ElementCondition, layout: &Layout) -> bool {
     match condition {
         ElementCondition::Attribute(path, Test::Eq(Operand::Key(_))) => {
-            layout.indexed_path(path).is_some() || is_member_id(path)
+            layout.indexed_path(path).is_some() || is_member_id(layout, path)
         }
         ElementCondition::And(operands) => operands.iter().any(|it| element_is_selective(it, layout)),
         _ => false,
     }
 }
 
-fn is_member_id(path: &AttributePath) -> bool {
-    path.extension.is_none()
-        && ["members", "groups"].contains(&path.attribute.name.as_str())
+fn is_member_id(layout: &Layout, path: &AttributePath) -> bool {
+    is_membership(&layout.resource_type, path)
         && path
             .sub
             .as_ref()

@@ -354,3 +354,107 @@ fn several_attributes_of_one_type_are_unique() {
             .expect("they are free again");
     });
 }
+
+/// What is announced is enforced, also of what nobody can ask for.
+#[test]
+fn what_is_never_returned_can_be_unique() {
+    on_each(|database| {
+        let schema = r#"{"id": "urn:example:Badge", "name": "Badge", "attributes": [
+            {"name": "code", "returned": "never", "uniqueness": "server"},
+            {"name": "number", "type": "integer", "mutability": "writeOnly", "uniqueness": "server"}]}"#;
+        let extension = r#"{"id": "urn:example:Owner", "name": "Owner", "attributes": [
+            {"name": "taxId", "mutability": "writeOnly", "caseExact": true, "uniqueness": "server"}]}"#;
+        let resource_type = r#"{"name": "Badge", "endpoint": "/Badges", "schema": "urn:example:Badge",
+            "schemaExtensions": [{"schema": "urn:example:Owner", "required": false}]}"#;
+        let files = [("a", schema), ("b", extension), ("c", resource_type)];
+        let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let registry = SchemaRegistry::load(&files).expect("the documents are right");
+        let badge = registry.resource_type("Badge").expect("it is loaded").clone();
+        let store = database.store_with(&StoreOptions {
+            resource_types: registry.resource_types,
+            ..StoreOptions::default()
+        });
+        let it = Fixture::new(&store, "acme");
+        let first = json!({"code": "Abc", "number": 1, "urn:example:Owner": {"taxId": "T-1"}});
+        let first = it.add(&badge, first, &[]).expect("it is new");
+        let second = it.add(&badge, json!({"code": "b"}), &[]).expect("it is new");
+        for (value, attribute) in [
+            (json!({"code": "aBC"}), "code"),
+            (json!({"number": 1}), "number"),
+            (
+                json!({"urn:example:Owner": {"taxId": "T-1"}}),
+                "urn:example:Owner:taxId",
+            ),
+        ] {
+            for result in [
+                it.add(&badge, value.clone(), &[]).map(drop),
+                it.replace(&badge, second, None, value).map(drop),
+            ] {
+                match result {
+                    Err(StoreError::Conflict { attribute: found }) => assert_eq!(found, attribute),
+                    other => panic!("expected `{attribute}` to be taken, not {other:?}"),
+                }
+            }
+        }
+        it.add(&badge, json!({"urn:example:Owner": {"taxId": "t-1"}}), &[])
+            .expect("the case counts");
+        assert!(it.delete(&badge, first));
+        it.add(&badge, json!({"code": "ABC", "number": 1}), &[])
+            .expect("they are free again");
+        // Nor does an index tell them.
+        assert_eq!(it.search(&badge, "", "").total, 3);
+    });
+}
+
+/// `members` and `groups` are memberships for Group and User alone.
+#[test]
+fn attributes_named_members_and_groups_are_like_any_other() {
+    on_each(|database| {
+        let schema = r#"{"id": "urn:example:Team", "name": "Team", "attributes": [
+            {"name": "members", "type": "complex", "multiValued": true, "subAttributes": [
+                {"name": "value"}, {"name": "type"}]},
+            {"name": "groups", "multiValued": true}]}"#;
+        let resource_type = r#"{"name": "Team", "endpoint": "/Teams", "schema": "urn:example:Team"}"#;
+        let files = [("a", schema), ("b", resource_type)];
+        let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let registry = SchemaRegistry::load(&files).expect("the documents are right");
+        let team = registry.resource_type("Team").expect("it is loaded").clone();
+        let store = database.store_with(&StoreOptions {
+            resource_types: registry.resource_types,
+            ..StoreOptions::default()
+        });
+        let it = Fixture::new(&store, "acme");
+        let value =
+            json!({"members": [{"value": "ann", "type": "guest"}, {"value": "bob"}], "groups": ["red"]});
+        it.add(&team, value, &[]).expect("it is new");
+        it.add(&team, json!({"groups": ["red", "blue"]}), &[])
+            .expect("it is new");
+        for (filter, total, is_indexed) in [
+            ("members eq \"ANN\"", 1, true),
+            ("members[value eq \"bob\"]", 1, true),
+            ("members[value eq \"ann\" and type eq \"guest\"]", 1, true),
+            ("members[value eq \"bob\" and type eq \"guest\"]", 0, true),
+            ("members.type eq \"guest\"", 1, false),
+            ("members pr", 1, false),
+            ("groups eq \"red\"", 2, true),
+            ("groups eq \"blue\"", 1, true),
+            ("not (groups eq \"blue\")", 1, true),
+        ] {
+            assert_eq!(it.search(&team, filter, "").total, total, "{filter}");
+            let page = PageRequest::Index {
+                start_index: 1,
+                count: 9,
+            };
+            let query = it.query(&team, filter, "", page);
+            let sql = store
+                .explain(it.tenant, &query)
+                .expect("it explains")
+                .remove(0)
+                .sql;
+            assert_eq!(sql.contains("attribute_value"), is_indexed, "{filter}: {sql}");
+            assert!(!sql.contains("membership"), "{filter}: {sql}");
+        }
+        let sorted = it.search(&team, "", "groups");
+        assert_eq!(sorted.total, 2);
+    });
+}
