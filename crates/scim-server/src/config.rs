@@ -107,6 +107,11 @@ pub struct ServeArgs {
     #[arg(long, env = "SCIM_GROUP_PATCH", value_enum, default_value_t = GroupPatch::NoContent)]
     pub group_patch: GroupPatch,
 
+    /// Whether filters may stand in URLs, which proxies and histories keep: identity providers send them
+    /// so. Refused, they have to come by POST to `/.search`
+    #[arg(long, env = "SCIM_URL_FILTERS", value_enum, default_value_t = UrlFilters::Allow)]
+    pub url_filters: UrlFilters,
+
     /// What becomes of passwords, and of other attributes that a schema calls secret: no SCIM
     /// operation shows them in any case
     #[arg(long, env = "SCIM_PASSWORDS", value_enum, default_value_t = Passwords::Drop)]
@@ -162,6 +167,15 @@ pub enum GroupPatch {
     NoContent,
     /// 200 with the group
     Resource,
+}
+
+/// See [`ServeArgs::url_filters`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UrlFilters {
+    /// They are answered
+    Allow,
+    /// 403 with the `scimType` `sensitive`
+    Refuse,
 }
 
 /// See [`ServeArgs::passwords`].
@@ -329,16 +343,38 @@ impl ServeArgs {
     }
 }
 
+/// No schema is that large.
+const MAX_SCHEMA_BYTES: u64 = 4 * 1024 * 1024;
+
 fn json_files(folder: &Path) -> io::Result<Vec<(String, String)>> {
     let named =
         |path: &Path, error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let wrong = |path: &Path, what: String| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
+    };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|error| named(folder, error))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("json")) {
-            let text = std::fs::read_to_string(&path).map_err(|error| named(&path, error))?;
-            files.push((path.display().to_string(), text));
+        let path = entry.map_err(|error| named(folder, error))?.path();
+        if !path.extension().is_some_and(|it| it.eq_ignore_ascii_case("json")) {
+            continue;
         }
+        // A link counts as what it leads to. Reading a pipe would wait for ever.
+        let metadata = std::fs::metadata(&path).map_err(|error| named(&path, error))?;
+        if !metadata.is_file() {
+            return Err(wrong(&path, "it is no file".to_owned()));
+        }
+        if metadata.len() > MAX_SCHEMA_BYTES {
+            return Err(wrong(
+                &path,
+                format!("it is larger than {MAX_SCHEMA_BYTES} bytes"),
+            ));
+        }
+        let bytes = std::fs::read(&path).map_err(|error| named(&path, error))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            wrong(&path, format!("it is not UTF-8 at byte {at}"))
+        })?;
+        files.push((path.display().to_string(), text));
     }
     files.sort();
     Ok(files)

@@ -42,11 +42,9 @@ fn endpoints(registry: &SchemaRegistry) -> Vec<Endpoint> {
         Endpoint::public("/Schemas/{id}", &[(M::GET, Op::Schema)]),
         Endpoint::private("", &[(M::GET, Op::NotSupported("a query of everything by GET"))]),
         Endpoint::private("/.search", &[(M::POST, Op::SearchAll)]),
-        Endpoint::private("/Bulk", &[(M::POST, Op::NotSupported("bulk"))]),
-        Endpoint::private(
-            "/Me",
-            &[M::GET, M::POST, M::PUT, M::PATCH, M::DELETE].map(|it| (it, Op::NotSupported("`/Me`"))),
-        ),
+        Endpoint::not_supported("/Bulk", "bulk"),
+        Endpoint::not_supported("/Me", "`/Me`"),
+        Endpoint::not_supported("/Me/{rest}", "`/Me`"),
     ];
     for it in &registry.resource_types {
         let endpoint = &it.endpoint;
@@ -109,6 +107,9 @@ pub struct Endpoint {
     pub public: bool,
     /// Its methods; `HEAD` comes with `GET`, and `OPTIONS` with everything.
     methods: Vec<(Method, Operation)>,
+    /// An optional part of SCIM that is missing, by its name: every method is 501 (RFC 7644 sections
+    /// 3.7 and 3.11, A-70).
+    missing: Option<&'static str>,
     /// The resource type it is of; none for those of all types.
     resource_type: Option<Arc<ResourceType>>,
     /// For the access log.
@@ -150,6 +151,7 @@ impl Endpoint {
             path,
             public,
             methods: methods.to_vec(),
+            missing: None,
             resource_type: None,
             template,
         }
@@ -161,6 +163,13 @@ impl Endpoint {
 
     fn private(path: &str, methods: &[(Method, Operation)]) -> Endpoint {
         Endpoint::new(path.to_owned(), false, methods)
+    }
+
+    fn not_supported(path: &str, what: &'static str) -> Endpoint {
+        Endpoint {
+            missing: Some(what),
+            ..Endpoint::private(path, &[])
+        }
     }
 
     fn of(resource_type: &Arc<ResourceType>, path: String, methods: &[(Method, Operation)]) -> Endpoint {
@@ -189,6 +198,9 @@ impl Endpoint {
         } else {
             method
         };
+        if let Some(what) = self.missing {
+            return Ok(Operation::NotSupported(what));
+        }
         if let Some((_, operation)) = self.methods.iter().find(|(it, _)| it == wanted) {
             return Ok(*operation);
         }
@@ -202,13 +214,15 @@ impl Endpoint {
         }
     }
 
-    /// The `{id}` of a path that this is the endpoint of; an empty one where there is none.
+    /// The `{id}` of a path that this is the endpoint of; an empty one where there is none. `{rest}`
+    /// is any number of segments.
     fn matches(&self, segments: &[String]) -> Option<String> {
         let mut id = String::new();
         let mut wanted = self.path.split('/').skip(1);
         for segment in segments {
             match wanted.next()? {
                 "{id}" => id.clone_from(segment),
+                "{rest}" => return Some(id),
                 literal if literal == segment => {}
                 _ => return None,
             }
@@ -420,7 +434,7 @@ async fn answer(
 fn options(endpoint: &Endpoint) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     response.insert_header((ALLOW, endpoint.allow()));
-    if endpoint.operation(&Method::PATCH).is_ok() {
+    if endpoint.methods.iter().any(|(method, _)| method == Method::PATCH) {
         response.insert_header(("accept-patch", body::ACCEPTED));
     }
     response.finish()

@@ -11,7 +11,7 @@ use clap::{CommandFactory, FromArgMatches};
 use scim_model::Policy;
 use scim_server::commands::{self, Terminal};
 use scim_server::config::{
-    Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, PostgresPooler, ServeArgs,
+    Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, PostgresPooler, ServeArgs, UrlFilters,
 };
 use scim_server::http::{Http, server};
 use scim_server::service::{Service, Settings};
@@ -96,6 +96,7 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn
         max_page_size: arguments.max_page_size,
         active_by_default: arguments.active_by_default,
         patch_shows_groups: arguments.group_patch == GroupPatch::Resource,
+        filters_in_urls: arguments.url_filters == UrlFilters::Allow,
         hash_secrets: arguments.passwords == Passwords::Argon2id,
         cursor_key: match arguments.cursor_key {
             Some(key) => key,

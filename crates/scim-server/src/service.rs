@@ -59,6 +59,9 @@ pub struct Settings {
     pub active_by_default: bool,
     /// Whether a PATCH of a group shows the group, with all its members.
     pub patch_shows_groups: bool,
+    /// Whether a filter may stand in a URL; else it has to come in the body of a POST to `/.search`
+    /// (RFC 7644 section 7.5.2, A-45).
+    pub filters_in_urls: bool,
     /// Whether secrets such as `password` are stored, as argon2id; else they are dropped.
     pub hash_secrets: bool,
     /// Seals paging cursors.
@@ -74,6 +77,7 @@ impl Default for Settings {
             max_page_size: 200,
             active_by_default: false,
             patch_shows_groups: false,
+            filters_in_urls: true,
             hash_secrets: false,
             cursor_key: [0; 32],
         }

@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION};
 use actix_web::web::Payload;
 use scim_model::message::SearchRequest;
-use scim_model::{Projection, ResourceType, json};
+use scim_model::{Projection, ResourceType, ScimError, ScimType, json};
 
 use super::error::Failure;
 use super::params::Params;
@@ -31,7 +31,13 @@ pub async fn get(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
 /// `GET /Users` (RFC 7644 section 3.4.2)
 pub async fn query(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
     let resource_type = call.resource_type()?;
-    let search = Params::parse(call.request.query_string())?.search()?;
+    let params = Params::parse(call.request.query_string())?;
+    if params.has_filter() && !http.service.settings().filters_in_urls {
+        let detail = "a filter may hold personal data and must not stand in a URL: send it in the body of a \
+                      POST to `/.search` below this endpoint";
+        return Err(ScimError::new(ScimType::Sensitive, detail).into());
+    }
+    let search = params.search()?;
     let tenant = call.caller.tenant;
     let list = http
         .ask(move |service| service.search(tenant, Some(&resource_type), &search))

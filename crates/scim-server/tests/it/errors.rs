@@ -53,7 +53,6 @@ fn other_methods_are_told_what_is_possible() {
         ("/Schemas/x", "GET, HEAD, OPTIONS"),
         ("/ResourceTypes", "GET, HEAD, OPTIONS"),
         ("/ResourceTypes/x", "GET, HEAD, OPTIONS"),
-        ("/Bulk", "POST, OPTIONS"),
     ];
     for (path, allow) in cases {
         let options = acme.request("OPTIONS", path).send().expect(204);
@@ -73,15 +72,34 @@ fn other_methods_are_told_what_is_possible() {
     }
 }
 
-/// 7644-3.7-01, 7644-3.11-01, 7644-3.12-14
+/// 7644-3.7-01, 7644-3.11-01, 7644-3.12-14, A-70
 #[test]
 fn what_is_not_supported_says_so() {
     let server = Server::start();
     let acme = server.tenant("acme");
-    for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-        acme.request(method, "/Me").send().expect_error(501, None);
+    let paths = [
+        "/Bulk",
+        "/Bulk/",
+        "/Me",
+        "/Me/",
+        "/Me/.search",
+        "/Me/x/y?attributes=userName",
+    ];
+    for path in paths {
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "FOO"] {
+            let reply = acme.request(method, path).send();
+            assert_eq!(reply.status, 501, "{method} {path}");
+        }
+        acme.get(path).expect_error(501, None);
+        let options = acme.request("OPTIONS", path).send().expect(204);
+        assert_eq!(options.header("allow"), Some("OPTIONS"), "{path}");
+        assert!(options.header("accept-patch").is_none(), "{path}");
+        // Nobody's business without a token.
+        server.stranger(None).get(path).expect_error(401, None);
     }
-    acme.post("/Bulk", json!({})).expect_error(501, None);
+    for path in ["/Bulk/x", "/me", "/Meow"] {
+        acme.get(path).expect_error(404, None);
+    }
 }
 
 /// 7644-3.12-17, 7644-3.13-02, 7644-3.13-03, 7644-3.13-04, A-46

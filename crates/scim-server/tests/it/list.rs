@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
+use scim_server::service::Settings;
+
 use crate::harness::{Choice, Client, Server, USER, encode};
 
 fn search(body: Value) -> Value {
@@ -543,4 +545,36 @@ fn query_strings_are_read_as_forms() {
         .expect_error(400, Some("invalidFilter"));
     acme.get("/Users?filter=title+pr&filter=title+pr")
         .expect_error(400, Some("invalidFilter"));
+}
+
+/// 7644-7.5.2-01, 7644-7.5.2-02: whoever wants no personal data in URLs can have that.
+#[test]
+fn filters_in_urls_can_be_refused() {
+    let server = Server::start_with(Choice {
+        settings: Settings {
+            filters_in_urls: false,
+            ..Choice::default().settings
+        },
+        ..Choice::default()
+    });
+    let acme = server.tenant("acme");
+    acme.create_user("bjensen");
+    for query in [
+        "filter=userName%20eq%20%22bjensen%22",
+        "FILTER=",
+        "count=1&filter=x",
+    ] {
+        let reply = acme.get(&format!("/Users?{query}"));
+        let reply = reply.expect_error(403, Some("sensitive"));
+        assert!(!reply.text.contains("bjensen"), "{}", reply.text);
+    }
+    assert_eq!(acme.list("/Users?sortBy=userName", "userName"), ["bjensen"]);
+    let search = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+        "filter": "userName eq \"bjensen\"",
+    });
+    for path in ["/Users/.search", "/.search"] {
+        let found = acme.post(path, search.clone()).expect(200);
+        assert_eq!(found.resources().len(), 1);
+    }
 }
