@@ -237,7 +237,7 @@ fn published_uris_have_no_userinfo() {
     );
 }
 
-/// 9967-2.5.1.1-01, 9967-3-01
+/// 9967-2.5.1.1-01
 #[test]
 fn wishes_in_prefer_are_ignored() {
     let client = tenant();
