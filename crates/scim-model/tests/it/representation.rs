@@ -2,7 +2,7 @@
 
 use chrono::{TimeZone, Utc};
 use scim_model::store::{Reference, Stored};
-use scim_model::{Policy, Presenter, Projection, SchemaRegistry, represent};
+use scim_model::{Presenter, Projection, SchemaRegistry, represent};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
