@@ -202,6 +202,114 @@ fn settings_that_would_go_wrong_are_refused_at_the_start() {
     assert!(shell.folder.path().join("other.db").exists() && shell.folder.path().join("third.db").exists());
 }
 
+/// Whatever lies in the folder of schemas: one line that names the file, and the attribute.
+#[cfg(unix)]
+#[test]
+fn schema_files_that_are_wrong_are_named_at_the_start() {
+    let shell = Shell::new();
+    let folder = |name: &str| {
+        let folder = shell.folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        folder
+    };
+    // The address is wrong as well, but schemas are read first; so no server stays that a test forgot.
+    let start = |folder: &str| {
+        let text = shell.refused(&["--listen", "nonsense", "--schemas", folder]);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.contains("panicked"), "{text}");
+        text
+    };
+    let long = "x".repeat(5_000_000);
+    let deep = "[".repeat(50_000);
+    let pointless = r#"{"id":"urn:example:x","attributes":[{"name":"a\nb\u001b[31m"}]}"#;
+    let files: [(&str, &[u8], &str); 12] = [
+        (
+            "latin.json",
+            b"{\"id\":\"\xe9\"}",
+            "latin.json: it is not UTF-8 at byte 7",
+        ),
+        (
+            "sixteen.json",
+            b"\xff\xfe{\0}\0",
+            "sixteen.json: it is not UTF-8 at byte 0",
+        ),
+        ("empty.json", b"", "empty.json: the file is empty"),
+        ("number.JSON", b"5", "number.JSON: expected a JSON object"),
+        (
+            "cut.json",
+            b"{\"id\":",
+            "cut.json: the file is not JSON: expected a value at line 1 column 7",
+        ),
+        (
+            "deep.json",
+            deep.as_bytes(),
+            "deep.json: the file is nested deeper than 64 levels",
+        ),
+        (
+            "long.json",
+            long.as_bytes(),
+            "long.json: it is larger than 4194304 bytes",
+        ),
+        (
+            "odd.json",
+            pointless.as_bytes(),
+            "odd.json: attribute `a b [31m`: a name starts",
+        ),
+        (
+            "twice.json",
+            br#"{"id":"urn:example:x","attributes":[{"name":"a"},{"name":"b"},{"name":"A"}]}"#,
+            "twice.json: attribute `A`: the name occurs twice",
+        ),
+        (
+            "nested.json",
+            br#"[{"id":"urn:example:x","attributes":[{"name":"a","type":"complex","subAttributes":
+                [{"name":"b","type":"complex","subAttributes":[{"name":"c"}]}]}]}]"#,
+            "nested.json: attribute `a.b`: a complex attribute cannot stand in a complex attribute",
+        ),
+        (
+            "case.json",
+            br#"{"id":"URN:IETF:params:scim:schemas:core:2.0:user","attributes":[{"name":"a"}]}"#,
+            "case.json: there is another schema with the id",
+        ),
+        (
+            "search.json",
+            br#"{"name":"S","endpoint":"/.search","schema":"urn:ietf:params:scim:schemas:core:2.0:User"}"#,
+            "search.json: the endpoint `/.search` must be",
+        ),
+    ];
+    for (index, (name, text, part)) in files.iter().enumerate() {
+        let folder = folder(&index.to_string());
+        std::fs::write(folder.join(name), text).unwrap();
+        let error = start(folder.to_str().unwrap());
+        assert!(error.contains(part), "{name}: {error}");
+    }
+    let odd = folder("odd");
+    std::fs::create_dir(odd.join("folder.json")).unwrap();
+    assert!(start("odd").contains("folder.json: it is no file"));
+    std::fs::remove_dir(odd.join("folder.json")).unwrap();
+    let made = Command::new("mkfifo").arg(odd.join("pipe.json")).status();
+    if made.is_ok_and(|it| it.success()) {
+        assert!(start("odd").contains("pipe.json: it is no file"));
+        std::fs::remove_file(odd.join("pipe.json")).unwrap();
+    }
+    std::os::unix::fs::symlink("loop.json", odd.join("loop.json")).unwrap();
+    assert!(start("odd").contains("loop.json: "));
+    std::fs::remove_file(odd.join("loop.json")).unwrap();
+    assert!(start("missing").contains("missing: "));
+    std::fs::write(shell.folder.path().join("file"), "{}").unwrap();
+    assert!(start("file").contains("file: "));
+
+    // Nothing wrong: it goes on to the address.
+    let schema = "\u{feff}[{\"id\":\"urn:example:x\",\"attributes\":[{\"name\":\"a\"}]}]";
+    std::fs::write(shell.folder.path().join("elsewhere"), schema).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", odd.join("link.json")).unwrap();
+    std::fs::write(odd.join("README"), "not JSON").unwrap();
+    folder("none");
+    for folder in ["odd", "none"] {
+        assert!(start(folder).contains("--listen"), "{folder}");
+    }
+}
+
 /// The commands and the server share the database: a token works at once, and not after its end.
 #[test]
 fn a_running_server_follows_the_command_line() {

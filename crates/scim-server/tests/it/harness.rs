@@ -38,7 +38,8 @@ pub struct Server {
     system: actix_web::rt::SystemRunner,
     pub http: Arc<Http>,
     pub store: Arc<DieselStore>,
-    folder: TempDir,
+    url: String,
+    data: Data,
 }
 
 /// What can be chosen at the start.
@@ -72,18 +73,43 @@ impl Server {
 
     pub fn start_with(choice: Choice) -> Server {
         let folder = tempfile::tempdir().unwrap();
-        let (http, store) = open(&sqlite(&folder), choice);
+        Server::open(sqlite(&folder), Data::Sqlite { folder }, choice)
+    }
+
+    /// The same on PostgreSQL; `None`, when `SCIM_TEST_POSTGRES_URL` names none.
+    pub fn start_on_postgres(choice: Choice) -> Option<Server> {
+        let database = PostgresDatabase::create()?;
+        let url = database.url.clone();
+        Some(Server::open(url, Data::Postgres { _database: database }, choice))
+    }
+
+    /// Another server on the same data, when this one has ended.
+    pub fn restart_with(self, choice: Choice) -> Server {
+        let Server {
+            http,
+            store,
+            url,
+            data,
+            ..
+        } = self;
+        drop((http, store));
+        Server::open(url, data, choice)
+    }
+
+    fn open(url: String, data: Data, choice: Choice) -> Server {
+        let (http, store) = open(&url, choice);
         Server {
             system: actix_web::rt::System::new(),
             http,
             store,
-            folder,
+            url,
+            data,
         }
     }
 
     /// Everything that stands in the database's files.
     pub fn stored_bytes(&self) -> Vec<u8> {
-        stored_bytes(&self.folder)
+        stored_bytes(self.data.folder())
     }
 
     /// A new tenant, seen by a client that has a token of it.
@@ -397,6 +423,15 @@ enum Data {
     Postgres { _database: PostgresDatabase },
 }
 
+impl Data {
+    fn folder(&self) -> &TempDir {
+        match self {
+            Data::Sqlite { folder } => folder,
+            Data::Postgres { .. } => panic!("PostgreSQL keeps its files to itself"),
+        }
+    }
+}
+
 impl HttpServer {
     /// With the settings of a server that was told nothing.
     pub fn start() -> HttpServer {
@@ -499,19 +534,12 @@ impl HttpServer {
 
     /// Everything that stands in the database's files.
     pub fn stored_bytes(&self) -> Vec<u8> {
-        stored_bytes(self.folder())
+        stored_bytes(self.data.folder())
     }
 
     /// The database's files.
     pub fn stored_files(&self) -> Vec<PathBuf> {
-        stored_files(self.folder())
-    }
-
-    fn folder(&self) -> &TempDir {
-        match &self.data {
-            Data::Sqlite { folder } => folder,
-            Data::Postgres { .. } => panic!("PostgreSQL keeps its files to itself"),
-        }
+        stored_files(self.data.folder())
     }
 }
 

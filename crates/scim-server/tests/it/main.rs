@@ -11,6 +11,7 @@ mod exchanges;
 mod groups;
 mod harness;
 mod list;
+mod own_schemas;
 mod passwords;
 mod patch;
 mod restart;

@@ -1,0 +1,455 @@
+//! An operator's own schemas and resource types, as clients see them, on every database; and what
+//! becomes of data when a document is taken away and put back.
+
+use serde_json::{Value, json};
+
+use crate::harness::{BASE, Choice, Client, ENTERPRISE, Server, Token, USER, encode};
+
+const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
+const RESOURCE_TYPE: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
+const BADGE: &str = "urn:example:params:scim:schemas:extension:badge:1.0:User";
+const DEVICE: &str = "urn:example:params:scim:schemas:core:1.0:Device";
+const ASSET: &str = "urn:example:params:scim:schemas:extension:asset:1.0:Device";
+
+/// A document in a file.
+fn file(name: &str, document: Value) -> (String, String) {
+    (name.to_owned(), document.to_string())
+}
+
+fn schema(id: &str, attributes: Value) -> (String, String) {
+    file(
+        id,
+        json!({"schemas": [SCHEMA], "id": id, "attributes": attributes}),
+    )
+}
+
+fn resource_type(name: &str, endpoint: &str, schema: &str, extensions: &[(&str, bool)]) -> (String, String) {
+    let extensions: Vec<Value> = extensions
+        .iter()
+        .map(|(schema, required)| json!({"schema": schema, "required": required}))
+        .collect();
+    let document = json!({"schemas": [RESOURCE_TYPE], "name": name, "endpoint": endpoint, "schema": schema,
+        "schemaExtensions": extensions});
+    file(name, document)
+}
+
+fn badge() -> (String, String) {
+    schema(
+        BADGE,
+        json!([
+            {"name": "number", "type": "integer", "uniqueness": "server"}, {"name": "colour"},
+            {"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
+                {"name": "value"}, {"name": "door", "returned": "always"}]},
+            {"name": "tax-id", "returned": "never", "uniqueness": "server"},
+        ]),
+    )
+}
+
+fn user(extensions: &[(&str, bool)]) -> (String, String) {
+    resource_type("User", "/Users", USER, extensions)
+}
+
+fn devices() -> [(String, String); 3] {
+    [
+        schema(
+            DEVICE,
+            json!([
+                {"name": "displayName", "required": true},
+                {"name": "serial", "required": true, "caseExact": true, "uniqueness": "server", "mutability": "immutable"},
+                {"name": "weight", "type": "decimal"},
+                {"name": "active", "type": "boolean"},
+                // Names that mean something for User and Group, and nothing here.
+                {"name": "members", "multiValued": true},
+                {"name": "groups", "type": "complex", "multiValued": true, "subAttributes": [
+                    {"name": "value"}, {"name": "type"}, {"name": "primary", "type": "boolean"}]},
+                {"name": "password"},
+                {"name": "owner", "type": "complex", "subAttributes": [{"name": "value"},
+                    {"name": "$ref", "type": "reference", "referenceTypes": ["User"]},
+                    {"name": "displayName", "mutability": "readOnly"}]},
+            ]),
+        ),
+        schema(
+            ASSET,
+            json!([{"name": "tag", "required": true}, {"name": "cost-center", "indexed": true}]),
+        ),
+        resource_type("Device_2", "/dev-ices_2", DEVICE, &[(ASSET, true)]),
+    ]
+}
+
+fn with(schemas: impl IntoIterator<Item = (String, String)>) -> Choice {
+    Choice {
+        schemas: schemas.into_iter().collect(),
+        ..Choice::default()
+    }
+}
+
+/// Runs a story on a server on SQLite, and on one on PostgreSQL if there is one.
+fn on_each(choice: impl Fn() -> Choice, story: impl Fn(Server)) {
+    story(Server::start_with(choice()));
+    if let Some(server) = Server::start_on_postgres(choice()) {
+        story(server);
+    }
+}
+
+fn found(client: &Client, endpoint: &str, filter: &str) -> usize {
+    let reply = client.get(&format!("{endpoint}?filter={}", encode(filter)));
+    reply.expect(200).resources().len()
+}
+
+/// 7643-6-01, 7643-6-09, 7644-3.2-01: a type of one's own is served as Users are.
+#[test]
+fn a_resource_type_of_ones_own_is_served_like_users() {
+    on_each(
+        || with(devices()),
+        |server| {
+            let acme = server.tenant("acme");
+            let at = "/dev-ices_2";
+            let owner = acme.create_user("bjensen");
+            let body = json!({"schemas": [DEVICE, ASSET], "DISPLAYNAME": "Drill", "serial": "S-1", "weight": 1.50,
+                "members": ["ann", "bob"], "groups": [{"value": "red", "type": "x", "primary": true}, {"value": "blue"}],
+                "password": "shown", "owner": {"value": owner.id}, ASSET: {"tag": "A1", "cost-center": "North"}});
+            // The required extension, and what it requires.
+            let mut without = body.clone();
+            without.as_object_mut().unwrap().shift_remove(ASSET);
+            let error = acme
+                .post(at, without.clone())
+                .expect_error(400, Some("invalidValue"));
+            assert!(
+                error.text.contains(&format!("`{ASSET}` is required")),
+                "{}",
+                error.text
+            );
+            without[ASSET] = json!({"cost-center": "North"});
+            let error = acme.post(at, without).expect_error(400, Some("invalidValue"));
+            assert!(
+                error.text.contains(&format!("`{ASSET}:tag` is required")),
+                "{}",
+                error.text
+            );
+
+            let created = acme.post(at, body.clone()).expect(201);
+            let drill = created.json();
+            let id = drill["id"].as_str().unwrap().to_owned();
+            let path = format!("{at}/{id}");
+            let location = format!("{BASE}{path}");
+            assert_eq!(created.header("location"), Some(location.as_str()));
+            assert_eq!(drill["schemas"], json!([DEVICE, ASSET]));
+            assert_eq!(drill["displayName"], "Drill");
+            assert_eq!(drill["password"], "shown");
+            assert_eq!(drill["members"], json!(["ann", "bob"]));
+            assert_eq!(drill["meta"]["resourceType"], "Device_2");
+            assert_eq!(
+                drill["owner"],
+                json!({"value": owner.id, "$ref": format!("{BASE}{}", owner.path), "displayName": "bjensen"})
+            );
+            assert!(created.text.contains(r#""weight":1.5"#), "{}", created.text);
+            assert_eq!(acme.get(&path).expect(200).json(), drill);
+            acme.post(at, body.clone()).expect_error(409, Some("uniqueness"));
+            let other = json!({"schemas": [DEVICE], "displayName": "Saw", "serial": "s-1", "weight": 10,
+                "active": false, "members": ["ann"], ASSET: {"tag": "A2", "cost-center": "South"}});
+            acme.post(at, other).expect(201);
+
+            for (filter, total) in [
+                ("displayName eq \"DRILL\"", 1),
+                ("serial eq \"s-1\"", 1),
+                ("weight gt 2", 1),
+                ("weight eq 1.5", 1),
+                ("active eq false", 1),
+                ("active eq true", 0),
+                ("members eq \"ANN\"", 2),
+                ("members co \"o\"", 1),
+                ("not (members eq \"bob\")", 1),
+                ("groups eq \"red\"", 1),
+                ("groups[type eq \"x\" and value eq \"blue\"]", 0),
+                ("groups[primary eq true]", 1),
+                ("owner.displayName eq \"bjensen\"", 1),
+                ("meta.resourceType eq \"Device_2\"", 2),
+                (&format!("{ASSET}:cost-center sw \"no\""), 1),
+                (&format!("{}:TAG pr", ASSET.to_uppercase()), 2),
+                (&format!("{DEVICE}:password eq \"shown\""), 1),
+            ] {
+                assert_eq!(found(&acme, at, filter), total, "{filter}");
+            }
+            for (sort_by, names) in [
+                ("weight", ["Drill", "Saw"]),
+                ("displayName", ["Drill", "Saw"]),
+                (&format!("{ASSET}:cost-center"), ["Drill", "Saw"]),
+                ("groups", ["Drill", "Saw"]),
+            ] {
+                let list = acme.list(&format!("{at}?sortBy={}", encode(sort_by)), "displayName");
+                assert_eq!(list, names, "{sort_by}");
+            }
+            for filter in ["userName pr", "tag eq \"A1\"", "cost-center pr"] {
+                acme.get(&format!("{at}?filter={}", encode(filter)))
+                    .expect_error(400, Some("invalidFilter"));
+            }
+            let some = acme
+                .get(&format!("{path}?attributes={ASSET}:tag,groups.type"))
+                .expect(200)
+                .json();
+            assert_eq!(
+                some,
+                json!({"schemas": [DEVICE, ASSET], "id": id, "groups": [{"type": "x"}], ASSET: {"tag": "A1"}})
+            );
+
+            // PATCH: the values of `members` are no rows here, and no ids.
+            let changed = acme.patch(
+                &path,
+                json!([
+                    {"op": "remove", "path": "members[value eq \"ann\"]"},
+                    {"op": "add", "path": "members", "value": "cyd"},
+                    {"op": "add", "path": "groups", "value": [{"value": "green", "primary": true}]},
+                    {"op": "replace", "path": format!("{ASSET}:cost-center"), "value": "West"},
+                ]),
+            );
+            let changed = changed.expect(200).json();
+            assert_eq!(changed["members"], json!(["bob", "cyd"]));
+            assert_eq!(changed["groups"][0]["primary"], false);
+            assert_eq!(found(&acme, at, "members eq \"ann\""), 1);
+            assert_eq!(found(&acme, at, "members eq \"cyd\" and groups eq \"green\""), 1);
+            assert_eq!(found(&acme, at, &format!("{ASSET}:cost-center eq \"west\"")), 1);
+            for (operation, scim_type) in [
+                (
+                    json!({"op": "remove", "path": format!("{ASSET}:tag")}),
+                    "mutability",
+                ),
+                (json!({"op": "remove", "path": ASSET}), "mutability"),
+                (
+                    json!({"op": "replace", "path": "serial", "value": "S-2"}),
+                    "mutability",
+                ),
+                (
+                    json!({"op": "replace", "path": "userName", "value": "x"}),
+                    "invalidPath",
+                ),
+            ] {
+                acme.patch(&path, json!([operation]))
+                    .expect_error(400, Some(scim_type));
+            }
+            // PUT keeps what is immutable.
+            let mut next = body;
+            next.as_object_mut().unwrap().shift_remove("serial");
+            next.as_object_mut().unwrap().shift_remove("DISPLAYNAME");
+            next["displayName"] = json!("Big drill");
+            let replaced = acme.put(&path, next).expect(200).json();
+            assert_eq!(
+                (&replaced["serial"], &replaced["displayName"]),
+                (&json!("S-1"), &json!("Big drill"))
+            );
+
+            // A search over everything, and discovery.
+            let search = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+                "filter": "displayName sw \"big\"", "attributes": ["displayName"]});
+            let everything = acme.post("/.search", search).expect(200).resources();
+            assert_eq!(everything.len(), 1);
+            assert_eq!(everything[0]["displayName"], "Big drill");
+            let published = acme.get("/ResourceTypes/Device_2").expect(200).json();
+            assert_eq!(published["endpoint"], at);
+            assert_eq!(
+                published["schemaExtensions"],
+                json!([{"schema": ASSET, "required": true}])
+            );
+            assert_eq!(
+                acme.get(&format!("/Schemas/{ASSET}")).expect(200).json()["id"],
+                ASSET
+            );
+            // Another tenant has none of it.
+            let other = server.tenant("other");
+            other.get(&path).expect_error(404, None);
+            assert_eq!(found(&other, at, "displayName pr"), 0);
+            acme.delete(&path).expect(204);
+            acme.get(&path).expect_error(404, None);
+            assert_eq!(found(&acme, at, "members eq \"cyd\""), 0);
+        },
+    );
+}
+
+/// Taking an extension away leaves stored data untouched and unseen; put back, it shows again.
+#[test]
+fn an_extension_goes_and_comes_back() {
+    let whole = || with([badge(), user(&[(ENTERPRISE, false), (BADGE, false)])]);
+    let without = || with([user(&[(ENTERPRISE, false)])]);
+    on_each(whole, |server| {
+        let acme = server.tenant("acme");
+        let tenant = acme.tenant.unwrap();
+        let value = json!({"number": 7, "colour": "red", "keys": [{"value": "k", "door": "main"}]});
+        let mut body = json!({"schemas": [USER, BADGE, ENTERPRISE], "userName": "bjensen", BADGE: value,
+            ENTERPRISE: {"department": "Tours"}});
+        body[BADGE]["tax-id"] = json!("T-1");
+        let bjensen = acme.create("/Users", body.clone());
+        assert_eq!(bjensen.json[BADGE], value);
+        // Announced as unique, and never returned (7643-7-23).
+        let twin = json!({"userName": "twin", BADGE: {"tax-id": "t-1"}});
+        let taken = acme
+            .post("/Users", twin.clone())
+            .expect_error(409, Some("uniqueness"));
+        assert!(
+            taken.text.contains(&format!("`{BADGE}:tax-id`")),
+            "{}",
+            taken.text
+        );
+        let path = bjensen.path.clone();
+        drop(acme);
+
+        // Away.
+        let server = server.restart_with(without());
+        let acme = server.client(tenant, Token::default());
+        let seen = acme.get(&path).expect(200);
+        assert_eq!(seen.json()["schemas"], json!([USER, ENTERPRISE]));
+        assert!(!seen.text.contains("badge"), "{}", seen.text);
+        let list = acme
+            .get(&format!("/Users?attributes=userName,{BADGE}"))
+            .expect(200);
+        assert!(!list.text.contains("badge"), "{}", list.text);
+        for filter in [
+            format!("{BADGE}:number eq 7"),
+            format!("{BADGE}:keys[value eq \"k\"]"),
+            format!("{BADGE}:colour pr"),
+        ] {
+            acme.get(&format!("/Users?filter={}", encode(&filter)))
+                .expect_error(400, Some("invalidFilter"));
+        }
+        let by_schema = format!("schemas eq \"{BADGE}\"");
+        assert_eq!(found(&acme, "/Users", &by_schema), 0);
+        acme.get(&format!("/Users?sortBy={BADGE}:colour"))
+            .expect_error(400, Some("invalidValue"));
+        acme.patch(
+            &path,
+            json!([{"op": "replace", "path": format!("{BADGE}:colour"), "value": "blue"}]),
+        )
+        .expect_error(400, Some("invalidPath"));
+        acme.patch(&path, json!([{"op": "remove", "path": BADGE}]))
+            .expect_error(400, Some("invalidPath"));
+        acme.get(&format!("/Schemas/{BADGE}")).expect_error(404, None);
+        // Unknown attributes are ignored, in a PUT too: it replaces what is seen.
+        body["title"] = json!("Guide");
+        body[BADGE]["colour"] = json!("blue");
+        let replaced = acme.put(&path, body).expect(200);
+        assert!(!replaced.text.contains("badge"), "{}", replaced.text);
+        let patched = acme.patch(
+            &path,
+            json!([{"op": "replace", "value": {"nickName": "B", BADGE: {"colour": "green"}}}]),
+        );
+        assert!(!patched.expect(200).text.contains("badge"));
+        drop(acme);
+
+        // And back.
+        let server = server.restart_with(whole());
+        let acme = server.client(tenant, Token::default());
+        let seen = acme.get(&path).expect(200).json();
+        assert_eq!(seen["schemas"], json!([USER, ENTERPRISE, BADGE]));
+        assert_eq!(seen[BADGE], value);
+        assert_eq!(
+            (&seen["title"], &seen["nickName"]),
+            (&json!("Guide"), &json!("B"))
+        );
+        for filter in [
+            format!("{BADGE}:number eq 7"),
+            format!("{BADGE}:keys[door eq \"main\" and value eq \"k\"]"),
+            by_schema,
+        ] {
+            assert_eq!(found(&acme, "/Users", &filter), 1, "{filter}");
+        }
+        acme.post("/Users", twin).expect_error(409, Some("uniqueness"));
+        let own = acme
+            .get(&format!("{path}?excludedAttributes={BADGE}"))
+            .expect(200)
+            .json();
+        // 7643-7-18: a sub-attribute that is always returned is.
+        assert_eq!(own[BADGE], json!({"keys": [{"door": "main"}]}));
+    });
+}
+
+/// Taking a resource type away leaves its resources untouched and unseen.
+#[test]
+fn a_resource_type_goes_and_comes_back() {
+    on_each(
+        || with(devices()),
+        |server| {
+            let acme = server.tenant("acme");
+            let tenant = acme.tenant.unwrap();
+            let body = json!({"schemas": [DEVICE, ASSET], "displayName": "Drill", "serial": "S-1", "members": ["a"],
+                ASSET: {"tag": "A1"}});
+            let drill = acme.create("/dev-ices_2", body.clone());
+            acme.create_user("bjensen");
+            drop(acme);
+
+            let server = server.restart_with(with([]));
+            let acme = server.client(tenant, Token::default());
+            acme.get(&drill.path).expect_error(404, None);
+            acme.post("/dev-ices_2", body.clone()).expect_error(404, None);
+            acme.get("/ResourceTypes/Device_2").expect_error(404, None);
+            let search = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]});
+            let all = acme.post("/.search", search).expect(200);
+            assert_eq!(all.json()["totalResults"], 1);
+            assert!(!all.text.contains("Drill"), "{}", all.text);
+            // Its id is no member that anybody could name (A-26).
+            acme.post(
+                "/Groups",
+                json!({"displayName": "g", "members": [{"value": drill.id}]}),
+            )
+            .expect_error(400, Some("invalidValue"));
+            drop(acme);
+
+            let server = server.restart_with(with(devices()));
+            let acme = server.client(tenant, Token::default());
+            let back = acme.get(&drill.path).expect(200);
+            assert_eq!(back.header("etag"), Some(drill.etag.as_str()));
+            assert_eq!(back.json(), drill.json);
+            assert_eq!(
+                found(&acme, "/dev-ices_2", "members eq \"A\" and serial eq \"S-1\""),
+                1
+            );
+            acme.post("/dev-ices_2", body)
+                .expect_error(409, Some("uniqueness"));
+        },
+    );
+}
+
+/// A schema that has come to require something must not keep a dismissed employee's account open.
+#[test]
+fn a_user_who_lacks_what_is_required_since_can_be_deactivated() {
+    let strict = |mut choice: Choice| {
+        choice.settings.policy.lenient = false;
+        choice
+    };
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let tenant = acme.tenant.unwrap();
+        let bjensen = acme.create("/Users", json!({"userName": "bjensen", "active": true}));
+        let path = bjensen.path;
+        drop(acme);
+
+        let required = schema(
+            BADGE,
+            json!([{"name": "number", "required": true}, {"name": "colour"}]),
+        );
+        let server = server.restart_with(strict(with([required, user(&[(BADGE, true)])])));
+        let acme = server.client(tenant, Token::default());
+        let off = json!([{"op": "replace", "path": "active", "value": false}]);
+        assert_eq!(acme.patch(&path, off).expect(200).json()["active"], false);
+        // Whoever touches it has to complete it.
+        let colour = json!([{"op": "add", "path": format!("{BADGE}:colour"), "value": "red"}]);
+        let error = acme.patch(&path, colour).expect_error(400, Some("invalidValue"));
+        assert!(
+            error.text.contains(&format!("`{BADGE}:number` is required")),
+            "{}",
+            error.text
+        );
+        // A whole document has to be whole.
+        let body = json!({"schemas": [USER], "userName": "bjensen", "active": true});
+        acme.put(&path, body).expect_error(400, Some("invalidValue"));
+        let complete = json!([{"op": "add", "path": format!("{BADGE}:number"), "value": "7"}]);
+        assert_eq!(
+            acme.patch(&path, complete).expect(200).json()[BADGE],
+            json!({"number": "7"})
+        );
+        acme.patch(
+            &path,
+            json!([{"op": "remove", "path": format!("{BADGE}:number")}]),
+        )
+        .expect_error(400, Some("mutability"));
+        acme.patch(&path, json!([{"op": "remove", "path": BADGE}]))
+            .expect_error(400, Some("mutability"));
+    });
+}
