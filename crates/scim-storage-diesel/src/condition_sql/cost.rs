@@ -31,7 +31,7 @@ pub(crate) fn is_look_up(condition: &Condition, layout: &Layout) -> bool {
     let Condition::Attribute(path, Test::Eq(Operand::Key(_))) = condition else {
         return false;
     };
-    !is_member_id(path) && is_selective(condition, layout)
+    !is_member_id(layout, path) && is_selective(condition, layout)
 }
 
 fn element_is_selective(condition: &ElementCondition, layout: &Layout) -> bool {
