@@ -26,7 +26,8 @@ use report::{Measured, grouped};
 
 const HELP: &str = "\
 load [--database-url URL] [--users N] [--groups N] [--big-group N] [--tenant NAME]
-bench --folder PATH [--postgres-url URL] [--users N,N,...] [--sqlite-only | --postgres-only] [--keep]
+bench --folder PATH [--postgres-url URL] [--users N,N,...] [--sqlite-only | --postgres-only]
+      [--only TEXT] [--keep]
 ";
 
 fn main() -> ExitCode {
@@ -55,6 +56,7 @@ struct Arguments {
     postgres_url: Option<String>,
     sqlite: bool,
     postgres: bool,
+    only: Option<String>,
     keep: bool,
 }
 
@@ -70,6 +72,7 @@ impl Arguments {
             postgres_url: None,
             sqlite: true,
             postgres: true,
+            only: None,
             keep: false,
         };
         let mut arguments = arguments.iter();
@@ -90,6 +93,7 @@ impl Arguments {
                 "--postgres-url" => parsed.postgres_url = Some(value()?.clone()),
                 "--sqlite-only" => parsed.postgres = false,
                 "--postgres-only" => parsed.sqlite = false,
+                "--only" => parsed.only = Some(value()?.clone()),
                 "--keep" => parsed.keep = true,
                 other => return Err(format!("no such option: `{other}`\n\n{HELP}")),
             }
@@ -213,7 +217,14 @@ fn measure(arguments: &Arguments, users: u64, place: &dyn Fn(&str) -> Place) -> 
     settle(&url)?;
     let store = open(&url, Synchronous::Full)?;
     let tenant = load::tenant(&store, &plan.tenant)?;
-    let figures = operations::all(&store, &url, tenant, plan.users, plan.groups)?;
+    let figures = operations::all(
+        &store,
+        &url,
+        tenant,
+        plan.users,
+        plan.groups,
+        arguments.only.as_deref(),
+    )?;
     drop(store);
     let size = Raw::open(&url)?.size()?;
     if !arguments.keep {
@@ -225,14 +236,14 @@ fn measure(arguments: &Arguments, users: u64, place: &dyn Fn(&str) -> Place) -> 
     let store = open(&url, Synchronous::Full)?;
     let tenant = load::fill_small(&store, NEIGHBOUR.0, NEIGHBOUR.1, 1)?;
     settle(&url)?;
-    let figure = operations::alone(&store, &url, tenant)?;
+    let alone_figures = operations::alone(&store, &url, tenant)?;
     drop(store);
     alone.delete()?;
     Ok(Measured {
         database,
         users,
         figures,
-        alone: figure,
+        alone: alone_figures.first().map(|(_, it)| it.cpu),
         size,
         filled,
     })

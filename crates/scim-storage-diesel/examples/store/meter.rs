@@ -25,8 +25,51 @@ pub(crate) struct Figure {
     pub(crate) least: f64,
 }
 
-/// Measures `work` on what `prepare` makes so many of; `clear` runs after each round. Neither is counted.
-pub(crate) fn measure<T>(
+/// Measures one operation after the other.
+pub(crate) struct Meter {
+    /// Tells the database's processes.
+    raw: Raw,
+    /// Only what has this in its name is measured.
+    only: Option<String>,
+    pub(crate) figures: Vec<(&'static str, Figure)>,
+}
+
+impl Meter {
+    pub(crate) fn new(raw: Raw, only: Option<String>) -> Meter {
+        Meter {
+            raw,
+            only,
+            figures: Vec::new(),
+        }
+    }
+
+    /// Measures `work` on what `prepare` makes so many of; `clear` runs after each round. Neither is
+    /// counted.
+    pub(crate) fn measure<T>(
+        &mut self,
+        name: &'static str,
+        prepare: impl FnMut(usize) -> Vec<T>,
+        work: impl FnMut(&T),
+        clear: impl FnMut(Vec<T>),
+    ) {
+        if self.only.as_ref().is_some_and(|it| !name.contains(it)) {
+            return;
+        }
+        let figure = measure(&mut self.raw, prepare, work, clear);
+        eprintln!(
+            "  {name}: {:.1} us of processor time, {:.1} us",
+            figure.cpu, figure.median
+        );
+        self.figures.push((name, figure));
+    }
+
+    /// A connection of one's own to the same database.
+    pub(crate) fn bare(&self) -> Raw {
+        self.raw.another().expect("it was open just now")
+    }
+}
+
+fn measure<T>(
     raw: &mut Raw,
     mut prepare: impl FnMut(usize) -> Vec<T>,
     mut work: impl FnMut(&T),

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::data::{Company, Random, created};
 use crate::load::{NEIGHBOUR, SEED, seed_of};
-use crate::meter::{Figure, measure};
+use crate::meter::{Figure, Meter};
 use crate::raw::Raw;
 
 /// What is measured, with the words of the table.
@@ -57,6 +57,7 @@ pub(crate) fn all(
     tenant: TenantId,
     users: u64,
     groups: u64,
+    only: Option<&str>,
 ) -> Result<Figures, String> {
     let mut random = Random(users);
     let sample = (0..SAMPLE.min(users)).map(|_| random.below(users)).collect();
@@ -72,56 +73,45 @@ pub(crate) fn all(
     };
     let mut raw = Raw::open(url)?;
     raw.run("CREATE TABLE IF NOT EXISTS bare (number BIGINT NOT NULL PRIMARY KEY)")?;
-    let mut figures = Figures::new();
-    let mut note = |name, figure: Figure| {
-        eprintln!(
-            "  {name}: {:.1} us of processor time, {:.1} us",
-            figure.cpu, figure.median
-        );
-        figures.push((name, figure));
-    };
-    bench.points(&mut raw, &mut note);
-    bench.lookups(&mut raw, &mut note);
-    bench.pages(&mut raw, &mut note);
-    bench.totals(&mut raw, &mut note);
-    bench.writes(&mut raw, &mut note, groups);
-    bench.neighbour(&mut raw, &mut note)?;
-    raw.run("DROP TABLE bare")?;
-    Ok(figures)
+    let mut meter = Meter::new(raw, only.map(str::to_owned));
+    bench.points(&mut meter);
+    bench.lookups(&mut meter);
+    bench.pages(&mut meter);
+    bench.totals(&mut meter);
+    bench.writes(&mut meter, groups);
+    small_look_up(store, &mut meter, crate::load::tenant(store, NEIGHBOUR.0)?);
+    meter.bare().run("DROP TABLE bare")?;
+    Ok(meter.figures)
 }
 
 /// A look-up in a tenant of 200 users that has the store to itself.
 ///
 /// # Errors
-/// The store cannot be read.
-pub(crate) fn alone(store: &DieselStore, url: &str, tenant: TenantId) -> Result<Figure, String> {
-    small_lookup(store, &mut Raw::open(url)?, tenant)
+/// The database cannot be opened.
+pub(crate) fn alone(store: &DieselStore, url: &str, tenant: TenantId) -> Result<Figures, String> {
+    let mut meter = Meter::new(Raw::open(url)?, None);
+    small_look_up(store, &mut meter, tenant);
+    Ok(meter.figures)
 }
 
-fn small_lookup(store: &DieselStore, raw: &mut Raw, tenant: TenantId) -> Result<Figure, String> {
+fn small_look_up(store: &DieselStore, meter: &mut Meter, tenant: TenantId) {
     let company = Company::new(seed_of(NEIGHBOUR.0));
     let queries: Vec<Query> = (0..NEIGHBOUR.1)
         .map(|it| {
-            query(
-                &company.user,
-                &format!("userName eq \"{}\"", company.user_name(it)),
-                "",
-                first_page(),
-            )
+            let filter = format!("userName eq \"{}\"", company.user_name(it));
+            query(&company.user, &filter, "", first_page())
         })
         .collect();
-    Ok(measure(
-        raw,
+    meter.measure(
+        BESIDE,
         |number| queries.iter().cycle().take(number).collect(),
         |query| assert_eq!(store.list(tenant, query).expect("the store is there").total, 1),
         drop,
-    ))
+    );
 }
 
-type Note<'a> = &'a mut dyn FnMut(&'static str, Figure);
-
 impl Bench<'_> {
-    fn points(&self, raw: &mut Raw, note: Note) {
+    fn points(&self, meter: &mut Meter) {
         let user = &self.company.user;
         let get = |id: &Uuid, include| {
             let found = self.store.get(self.tenant, user, *id, include);
@@ -132,29 +122,35 @@ impl Bench<'_> {
                 .map(|it| self.company.user_id(it))
                 .collect::<Vec<_>>()
         };
-        let mut bare = raw.another().expect("it was open just now");
-        let figure = measure(
-            raw,
+        let mut bare = meter.bare();
+        meter.measure(
+            "bare prepared SELECT of a row",
             sample,
             |id| assert_eq!(bare.select(self.tenant.0, *id), 1),
             drop,
         );
-        note("bare prepared SELECT of a row", figure);
-        let figure = measure(raw, sample, |id| get(id, Include::default()), drop);
-        note("get by id", figure);
-        let figure = measure(raw, sample, |id| get(id, GROUPS_TOO), drop);
-        note("get by id, with its groups", figure);
+        meter.measure("get by id", sample, |id| get(id, Include::default()), drop);
+        meter.measure(
+            "get by id, with its groups",
+            sample,
+            |id| get(id, GROUPS_TOO),
+            drop,
+        );
         let mut random = Random(3);
         let any = |number| {
             (0..number)
                 .map(|_| self.company.user_id(random.below(self.users)))
                 .collect::<Vec<_>>()
         };
-        let figure = measure(raw, any, |id| get(id, Include::default()), drop);
-        note("get by id, any of all", figure);
+        meter.measure(
+            "get by id, any of all",
+            any,
+            |id| get(id, Include::default()),
+            drop,
+        );
     }
 
-    fn lookups(&self, raw: &mut Raw, note: Note) {
+    fn lookups(&self, meter: &mut Meter) {
         let company = &self.company;
         let mut by_key = |name, filter: &dyn Fn(u64) -> String| {
             let queries: Vec<Query> = self
@@ -162,13 +158,12 @@ impl Bench<'_> {
                 .iter()
                 .map(|it| query(&company.user, &filter(*it), "", first_page()))
                 .collect();
-            let figure = measure(
-                raw,
+            meter.measure(
+                name,
                 |number| self.positions(number).map(|at| &queries[at]).collect(),
                 |query| assert_eq!(self.total(query), 1),
                 drop,
             );
-            note(name, figure);
         };
         by_key("userName eq", &|it| {
             format!("userName eq \"{}\"", company.user_name(it).to_uppercase())
@@ -184,7 +179,7 @@ impl Bench<'_> {
         });
     }
 
-    fn pages(&self, raw: &mut Raw, note: Note) {
+    fn pages(&self, meter: &mut Meter) {
         let user = &self.company.user;
         let index = |start_index| PageRequest::Index {
             start_index,
@@ -202,8 +197,8 @@ impl Bench<'_> {
         let mut page = |name, filter: &str, sort_by: &str, page: PageRequest| {
             let query = query(user, filter, sort_by, page);
             let mut seen = 0;
-            let figure = measure(
-                raw,
+            meter.measure(
+                name,
                 |number| vec![(); number],
                 |()| seen = self.found(&query),
                 drop,
@@ -211,7 +206,6 @@ impl Bench<'_> {
             if seen == 0 {
                 eprintln!("  nothing found: {name}");
             }
-            note(name, figure);
         };
         page("index page", "", "", index(1));
         page("index page at 90 %", "", "", index(deep));
@@ -255,20 +249,19 @@ impl Bench<'_> {
         );
     }
 
-    fn totals(&self, raw: &mut Raw, note: Note) {
+    fn totals(&self, meter: &mut Meter) {
         let none = PageRequest::Index {
             start_index: 1,
             count: 0,
         };
         let mut total = |name, filter: &str| {
             let query = query(&self.company.user, filter, "", none.clone());
-            let figure = measure(
-                raw,
+            meter.measure(
+                name,
                 |number| vec![(); number],
                 |()| assert!(self.total(&query) <= self.users + 1_000),
                 drop,
             );
-            note(name, figure);
         };
         total("total, no filter", "");
         total("total, active eq true", "active eq true");
@@ -277,18 +270,15 @@ impl Bench<'_> {
         total("total, emails.type eq \"x\" (no index)", "emails.type eq \"x\"");
     }
 
-    fn writes(&self, raw: &mut Raw, note: Note, groups: u64) {
+    fn writes(&self, meter: &mut Meter, groups: u64) {
         let company = &self.company;
-        let mut bare = raw.another().expect("it was open just now");
+        let mut bare = meter.bare();
         let numbers = |number| {
             (0..number)
                 .map(|_| self.number.replace(self.number.get() + 1))
                 .collect::<Vec<_>>()
         };
-        note(
-            "bare one-row commit",
-            measure(raw, numbers, |it| bare.commit(*it), drop),
-        );
+        meter.measure("bare one-row commit", numbers, |it| bare.commit(*it), drop);
         drop(bare);
 
         let fresh = |number| {
@@ -307,8 +297,8 @@ impl Bench<'_> {
                     .delete(self.tenant, &company.user, company.user_id(it), None, Utc::now());
             assert!(deleted.expect("the store is there"));
         };
-        let figure = measure(
-            raw,
+        meter.measure(
+            "create a user",
             |number| {
                 fresh(number)
                     .into_iter()
@@ -318,11 +308,10 @@ impl Bench<'_> {
             |(_, new)| self.store.create(self.tenant, new).expect("it is new"),
             |created| created.into_iter().for_each(|(it, _)| delete(it)),
         );
-        note("create a user", figure);
 
         let patched = Cell::new(Utc::now().timestamp_micros());
-        let figure = measure(
-            raw,
+        meter.measure(
+            "patch a user (read, write)",
             |number| {
                 let title = || patched.replace(patched.get() + 1).to_string();
                 self.sampled(number)
@@ -344,7 +333,6 @@ impl Bench<'_> {
             },
             drop,
         );
-        note("patch a user (read, write)", figure);
 
         // Users who are in no group, since in a small tenant all are in the big one.
         let joiners = fresh(MOST_JOINERS);
@@ -358,8 +346,8 @@ impl Bench<'_> {
         });
         let all_groups = [own_groups[0], own_groups[1], company.group_id(groups - 1)];
         for ((_, name), group) in GROUPS.iter().zip(all_groups) {
-            let figure = measure(
-                raw,
+            meter.measure(
+                name,
                 |number| {
                     joiners
                         .iter()
@@ -370,12 +358,11 @@ impl Bench<'_> {
                 |id| self.members(group, MembersStep::Add(vec![*id])),
                 |ids| self.members(group, MembersStep::Remove(ids)),
             );
-            note(name, figure);
         }
 
         let three = [company.group_id(0), company.group_id(1), company.group_id(2)];
-        let figure = measure(
-            raw,
+        meter.measure(
+            "delete a user in three groups",
             |number| {
                 let leaving: Vec<u64> = fresh(number.min(200));
                 leaving.iter().for_each(|it| create(*it));
@@ -393,7 +380,6 @@ impl Bench<'_> {
             },
             drop,
         );
-        note("delete a user in three groups", figure);
 
         joiners.into_iter().for_each(delete);
         for group in own_groups {
@@ -413,8 +399,8 @@ impl Bench<'_> {
             ("get the big group without members", without),
             ("get the big group with all members", with),
         ] {
-            let figure = measure(
-                raw,
+            meter.measure(
+                name,
                 |number| vec![(); number],
                 |()| {
                     assert!(
@@ -426,14 +412,7 @@ impl Bench<'_> {
                 },
                 drop,
             );
-            note(name, figure);
         }
-    }
-
-    fn neighbour(&self, raw: &mut Raw, note: Note) -> Result<(), String> {
-        let tenant = crate::load::tenant(self.store, NEIGHBOUR.0)?;
-        note(BESIDE, small_lookup(self.store, raw, tenant)?);
-        Ok(())
     }
 
     fn change(&self, update: &Update) {

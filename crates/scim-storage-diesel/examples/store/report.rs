@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use crate::meter::Figure;
 use crate::operations::{BESIDE, Figures, GROUPS};
 
 /// What was measured on one database of one size.
@@ -11,7 +10,7 @@ pub(crate) struct Measured {
     pub(crate) users: u64,
     pub(crate) figures: Figures,
     /// The same look-up as in the tenant beside, in a database that holds nothing else.
-    pub(crate) alone: Figure,
+    pub(crate) alone: Option<f64>,
     /// Bytes on disk.
     pub(crate) size: u64,
     /// New users a second while it was filled; `None` when it was filled before.
@@ -197,7 +196,10 @@ fn goals(text: &mut String, of_it: &[&Measured]) {
         let a_row = last.cpu(name).map(|it| it / last.users as f64);
         goal(&format!("{name}, a resource"), a_row, most, " µs");
     }
-    let beside = last.cpu(BESIDE).map(|it| it / last.alone.cpu);
+    let beside = last
+        .cpu(BESIDE)
+        .zip(last.alone)
+        .map(|(beside, alone)| beside / alone);
     goal(
         "a look-up in a tenant of 200 beside the large one, to alone",
         beside,
