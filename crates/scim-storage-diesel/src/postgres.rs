@@ -12,11 +12,12 @@ use std::time::Duration;
 use diesel::connection::{AnsiTransactionManager, CacheSize, SimpleConnection, TransactionManager};
 use diesel::pg::PgConnection;
 use diesel::result::Error;
+use diesel::sql_types::Text;
 use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
 use crate::error::{Failure, is_broken_connection, is_worth_a_retry};
-use crate::sql::Conn;
+use crate::sql::{Conn, Sql};
 use crate::{OpenError, Pooler, StoreOptions};
 
 /// A transaction that always meets another one fails in the end.
@@ -89,6 +90,7 @@ impl Postgres {
             pooler: options.pooler,
         };
         let mut conn = manager.connect_now().map_err(OpenError::connection)?;
+        warn_of_other_languages(&mut Conn::Postgres(&mut conn)).map_err(OpenError::from)?;
         let prepared = prepare(&mut Conn::Postgres(&mut conn)).map_err(OpenError::from)?;
         drop(conn);
         let pool = r2d2::Pool::builder()
@@ -157,6 +159,21 @@ impl Postgres {
         }
         result
     }
+}
+
+/// diesel keeps PostgreSQL's error codes to itself, but for a few: the others are told by their text.
+fn warn_of_other_languages(conn: &mut Conn) -> Result<(), Failure> {
+    let language = conn.row::<Text, String>(&Sql::new("SELECT current_setting('lc_messages')"))?;
+    let language = language.unwrap_or_default();
+    let is_english = ["", "C", "POSIX"].contains(&language.as_str())
+        || ["C.", "en", "English"].iter().any(|it| language.starts_with(it));
+    if !is_english {
+        log::warn!(
+            "the database's `lc_messages` is `{language}`: deadlocks are not recognised, and clients are told \
+             to come again; `ALTER ROLE ... SET lc_messages = 'C'` mends it"
+        );
+    }
+    Ok(())
 }
 
 /// Grows with each attempt, and differs between those that met.
