@@ -101,12 +101,16 @@ impl<'a> Presenter<'a> {
         let Some(view) = self.view(&stored.resource_type) else {
             return Vec::new();
         };
-        let found = self.views[view].shown_references.iter().filter_map(|path| {
+        let found = self.views[view].shown_references.iter().flat_map(|path| {
             let member = format!("\"{}\":{{", path.attribute.name);
-            let (_, value) = stored.document.split_once(&member)?;
-            // Only ids are of interest, and an id holds no escaped character.
-            let (_, id) = value.split_once("\"value\":\"")?;
-            Uuid::try_parse(id.get(..36)?).ok()
+            // Core schema and extensions may have attributes of one name: an id too many does no harm.
+            let places = stored.document.match_indices(&member).map(|(at, _)| at);
+            let ids = places.filter_map(|at| {
+                // Only ids are of interest, and an id holds no escaped character.
+                let (_, id) = stored.document[at..].split_once("\"value\":\"")?;
+                Uuid::try_parse(id.get(..36)?).ok()
+            });
+            ids.collect::<Vec<_>>()
         });
         found.collect()
     }

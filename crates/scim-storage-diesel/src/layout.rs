@@ -167,7 +167,7 @@ impl Layout {
             external_key: single(Column::External),
             display_key: single(Column::Display),
             family_key: single(Column::Family),
-            label: label(document),
+            label: label(&self.resource_type, document),
             values: all(&self.indexed),
             unique_values: all(&self.more_unique),
             document: document.to_stored_json(&self.resource_type),
@@ -197,11 +197,18 @@ impl Layout {
     }
 }
 
-/// What others see of a resource that they point at: its `displayName`, else its `userName`.
-fn label(document: &Document) -> Option<String> {
-    ["displayName", "userName"].into_iter().find_map(|name| {
-        let text = document.0.get(name)?.as_str()?;
-        (!text.is_empty()).then(|| text.to_owned())
+/// What others see of a resource that they point at: its `displayName`, else a user's `userName`; not
+/// what nobody may see.
+fn label(resource_type: &ResourceType, document: &Document) -> Option<String> {
+    let names: &[&str] = if resource_type.has_groups() {
+        &["displayName", "userName"]
+    } else {
+        &["displayName"]
+    };
+    names.iter().find_map(|name| {
+        let attribute = resource_type.core_attribute(name)?;
+        let text = document.0.get(&attribute.name)?.as_str()?;
+        (!text.is_empty() && !is_never_seen(attribute)).then(|| text.to_owned())
     })
 }
 

@@ -270,3 +270,38 @@ fn types_of_ones_own_are_read_attribute_by_attribute() {
     );
     assert!(representation.body.contains("/Devices/"));
 }
+
+/// The core schema, one extension and another may each have a reference of the same name.
+#[test]
+fn references_of_one_name_are_all_found() {
+    let one = "urn:example:params:scim:schemas:extension:one:1.0:Device";
+    let two = "urn:example:params:scim:schemas:extension:two:1.0:Device";
+    let device = "urn:example:params:scim:schemas:core:1.0:Device";
+    let owner = serde_json::json!([{"name": "owner", "type": "complex", "subAttributes": [
+        {"name": "note"}, {"name": "value"}, {"name": "$ref", "type": "reference", "referenceTypes": ["User"]},
+        {"name": "displayName", "mutability": "readOnly"}]}]);
+    let schema = |id: &str| serde_json::json!({"id": id, "attributes": owner}).to_string();
+    let extensions = [one, two].map(|it| serde_json::json!({"schema": it, "required": false}));
+    let resource_type = serde_json::json!({"name": "Device", "endpoint": "/Devices", "schema": device,
+        "schemaExtensions": extensions});
+    let files = [
+        schema(device),
+        schema(one),
+        schema(two),
+        resource_type.to_string(),
+    ];
+    let registry = SchemaRegistry::load(&files.map(|it| ("file".to_owned(), it))).unwrap();
+    let id = |number: u128| uuid::Uuid::from_u128(number).to_string();
+    // The first has no id: what stands after it is not its own, and asked for in any case.
+    let text = format!(
+        r#"{{"schemas":["{device}","{one}","{two}"],"owner":{{"note":"n"}},"{one}":{{"owner":{{"value":"{}"}}}},"{two}":{{"owner":{{"note":"m","value":"{}"}}}}}}"#,
+        id(1),
+        id(2)
+    );
+    let projection = Projection::default();
+    let mut presenter = Presenter::new(&registry, BASE, &projection);
+    let mut ids = presenter.reference_ids(&stored("Device", &text));
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids, [uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2)]);
+}

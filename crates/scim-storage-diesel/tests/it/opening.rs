@@ -458,3 +458,44 @@ fn attributes_named_members_and_groups_are_like_any_other() {
         assert_eq!(sorted.total, 2);
     });
 }
+
+/// Whoever points at a resource sees its name, but not one that nobody may see.
+#[test]
+fn a_name_that_is_never_returned_is_no_name_for_others() {
+    on_each(|database| {
+        let schema = |id: &str, returned: &str| {
+            format!(
+                r#"{{"id": "urn:example:{id}", "attributes": [
+                    {{"name": "displayName", "returned": "{returned}"}}, {{"name": "userName"}}]}}"#
+            )
+        };
+        let resource_type = |name: &str| {
+            format!(r#"{{"name": "{name}", "endpoint": "/{name}s", "schema": "urn:example:{name}"}}"#)
+        };
+        let files = [
+            schema("Open", "default"),
+            schema("Hidden", "never"),
+            resource_type("Open"),
+            resource_type("Hidden"),
+        ];
+        let files = files.map(|text| ("file".to_owned(), text));
+        let registry = SchemaRegistry::load(&files).expect("the documents are right");
+        let store = database.store_with(&StoreOptions {
+            resource_types: registry.resource_types.clone(),
+            ..StoreOptions::default()
+        });
+        let it = Fixture::new(&store, "acme");
+        for (name, value, expected) in [
+            ("Open", json!({"displayName": "D", "userName": "u"}), Some("D")),
+            ("Hidden", json!({"displayName": "D", "userName": "u"}), None),
+            // Only users have a userName for a name.
+            ("Open", json!({"userName": "u"}), None),
+            ("User", json!({"userName": "u"}), Some("u")),
+        ] {
+            let resource_type = registry.resource_type(name).expect("it is loaded");
+            let id = it.add(resource_type, value, &[]).expect("it is new");
+            let found = store.references(it.tenant, &[id]).expect("the store is there");
+            assert_eq!(found[0].display.as_deref(), expected, "{name}");
+        }
+    });
+}
