@@ -317,17 +317,27 @@ pub trait TenantDirectory: Send + Sync {
     /// `Conflict` on `name` when there is one of that name.
     fn create_tenant(&self, name: &str, now: DateTime<Utc>) -> Result<TenantId, StoreError>;
 
-    /// All tenants, by name.
+    /// All tenants, by name; not those that are being deleted.
     ///
     /// # Errors
     /// `Unavailable`.
     fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
 
-    /// Deletes a tenant with everything it owns; `false` when there is none.
+    /// Deletes a tenant with everything it owns; `false` when there is none. All access ends at once and
+    /// the name is free again; the rest goes in steps that others can write between. When the last step
+    /// is not reached, nobody sees what is left, and the next call goes on, as
+    /// [`TenantDirectory::continue_deletion`] does.
     ///
     /// # Errors
     /// `Unavailable`.
     fn delete_tenant(&self, name: &str) -> Result<bool, StoreError>;
+
+    /// Takes one step of a deletion that was interrupted: of a tenant that had this name, or of any.
+    /// `false` when there is none.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    fn continue_deletion(&self, name: Option<&str>) -> Result<bool, StoreError>;
 
     /// Stores a token.
     ///

@@ -6,7 +6,7 @@ use scim_model::store::{NewToken, StoreError, Tenant, TenantId, Token};
 use uuid::Uuid;
 
 use crate::error::{Failure, unavailable};
-use crate::sql::{Conn, Sql};
+use crate::sql::{Conn, Dialect, Sql};
 use crate::write::time;
 
 pub(crate) fn create_tenant(conn: &mut Conn, name: &str, now: DateTime<Utc>) -> Result<TenantId, Failure> {
@@ -25,7 +25,7 @@ pub(crate) fn create_tenant(conn: &mut Conn, name: &str, now: DateTime<Utc>) -> 
 }
 
 pub(crate) fn tenants(conn: &mut Conn) -> Result<Vec<Tenant>, Failure> {
-    let select = Sql::new("SELECT id, name, created FROM tenant ORDER BY name");
+    let select = Sql::new("SELECT id, name, created FROM tenant WHERE NOT deleted ORDER BY name");
     let rows = conn.rows::<(BigInt, Text, BigInt), (i64, String, i64)>(&select)?;
     rows.into_iter()
         .map(|(id, name, created)| {
@@ -38,27 +38,93 @@ pub(crate) fn tenants(conn: &mut Conn) -> Result<Vec<Tenant>, Failure> {
         .collect()
 }
 
-pub(crate) fn delete_tenant(conn: &mut Conn, name: &str) -> Result<bool, Failure> {
-    let select = Sql::new("SELECT id FROM tenant WHERE name = ").string(name);
-    let Some(id) = conn.row::<BigInt, i64>(&select)? else {
-        return Ok(false);
+/// Hides a tenant, lets go of its name and ends all access to it: the first step of its deletion.
+/// `None` when there is none of that name.
+pub(crate) fn hide_tenant(conn: &mut Conn, name: &str) -> Result<Option<TenantId>, Failure> {
+    // No tenant can be created with a name such as `acme#7`.
+    let hide = Sql::new("UPDATE tenant SET deleted = TRUE, name = name || '#' || id WHERE name = ")
+        .string(name)
+        .text(" AND NOT deleted RETURNING id");
+    let Some(id) = conn.row::<BigInt, i64>(&hide)? else {
+        return Ok(None);
     };
-    let owned = [
-        "DELETE FROM membership WHERE tenant_id = ",
-        "DELETE FROM attribute_value WHERE tenant_id = ",
-        "DELETE FROM unique_value WHERE tenant_id = ",
-        "DELETE FROM secret WHERE tenant_id = ",
-        "DELETE FROM resource_normal WHERE tenant_id = ",
-        "DELETE FROM changes WHERE tenant_id = ",
+    conn.execute(&Sql::new("DELETE FROM token WHERE tenant_id = ").int(id))?;
+    Ok(Some(TenantId(id)))
+}
+
+/// A tenant whose deletion has begun; with a name, one that had it.
+pub(crate) fn hidden_tenant(conn: &mut Conn, name: Option<&str>) -> Result<Option<TenantId>, Failure> {
+    let mut select = Sql::new("SELECT id FROM tenant WHERE deleted");
+    if let Some(name) = name {
+        select = select.text(" AND name = ").string(name).text(" || '#' || id");
+    }
+    let id = conn.row::<BigInt, i64>(&select.text(" ORDER BY id LIMIT 1"))?;
+    Ok(id.map(TenantId))
+}
+
+/// Resources that a step of a deletion takes at most.
+const RESOURCES_AT_ONCE: i64 = 100;
+/// Memberships, and lines of the journal, that a step takes at most.
+const ROWS_AT_ONCE: i64 = 1_000;
+
+/// Deletes a small part of what a hidden tenant owns, or in the end the tenant itself. Each step is a transaction of its own, so that others write in between.
+pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
+    let mut lock = Sql::new("SELECT id FROM tenant WHERE deleted AND id = ").int(tenant.0);
+    if conn.dialect() == Dialect::Postgres {
+        // One step at a time, and after every request that has begun to create something.
+        lock = lock.text(" FOR UPDATE");
+    }
+    if conn.row::<BigInt, i64>(&lock)?.is_none() {
+        return Ok(());
+    }
+    let of_tenant = |text| Sql::new(text).int(tenant.0);
+    let pks = of_tenant("SELECT pk FROM resource WHERE tenant_id = ")
+        .text(" ORDER BY kind, pk LIMIT ")
+        .int(RESOURCES_AT_ONCE);
+    let pks = conn.rows::<BigInt, i64>(&pks)?;
+    if !pks.is_empty() {
+        for column in ["member_pk", "group_pk"] {
+            let memberships = of_tenant("DELETE FROM membership WHERE tenant_id = ")
+                .text(
+                    " AND (group_pk, joined) IN (SELECT group_pk, joined FROM membership WHERE tenant_id = ",
+                )
+                .int(tenant.0)
+                .text(" AND ")
+                .text(column)
+                .in_pks(conn.dialect(), &pks)
+                .text(" LIMIT ")
+                .int(ROWS_AT_ONCE)
+                .text(")");
+            if conn.execute(&memberships)? == ROWS_AT_ONCE as usize {
+                return Ok(());
+            }
+        }
+        // Their rows in the other tables go with them.
+        let resources = of_tenant("DELETE FROM resource WHERE tenant_id = ").text(" AND pk");
+        conn.execute(&resources.in_pks(conn.dialect(), &pks))?;
+        return Ok(());
+    }
+    // Without resources nobody adds lines.
+    let lines = of_tenant("DELETE FROM changes WHERE tenant_id = ")
+        .text(
+            " AND (transaction_id, sequence) IN (SELECT transaction_id, sequence FROM changes WHERE tenant_id = ",
+        )
+        .int(tenant.0)
+        .text(" ORDER BY transaction_id, sequence LIMIT ")
+        .int(ROWS_AT_ONCE)
+        .text(")");
+    if conn.execute(&lines)? > 0 {
+        return Ok(());
+    }
+    for rest in [
+        "DELETE FROM journal_start WHERE tenant_id = ",
         "DELETE FROM resource_count WHERE tenant_id = ",
-        "DELETE FROM resource WHERE tenant_id = ",
         "DELETE FROM token WHERE tenant_id = ",
         "DELETE FROM tenant WHERE id = ",
-    ];
-    for delete in owned {
-        conn.execute(&Sql::new(delete).int(id))?;
+    ] {
+        conn.execute(&of_tenant(rest))?;
     }
-    Ok(true)
+    Ok(())
 }
 
 pub(crate) fn create_token(conn: &mut Conn, token: &NewToken) -> Result<(), Failure> {
@@ -106,7 +172,7 @@ pub(crate) fn revoke_token(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> Res
 }
 
 const SELECT_TOKENS: &str = "SELECT o.id, o.tenant_id, t.name, o.created, o.expires, o.revoked, o.read_only, \
-                             o.note FROM token o JOIN tenant t ON t.id = o.tenant_id";
+                             o.note FROM token o JOIN tenant t ON t.id = o.tenant_id AND NOT t.deleted";
 
 fn load_tokens(conn: &mut Conn, select: &Sql) -> Result<Vec<Token>, Failure> {
     type Types = (

@@ -28,7 +28,9 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> StoreError {
         match failure {
             Failure::Store(error) => error,
-            Failure::Database(error) if is_lock_timeout(&error) => StoreError::Busy,
+            Failure::Database(error) if is_lock_timeout(&error) || is_without_tenant(&error) => {
+                StoreError::Busy
+            }
             Failure::Database(error) => unavailable(error),
         }
     }
@@ -48,6 +50,14 @@ pub(crate) fn is_lock_timeout(error: &Error) -> bool {
     message.contains("database is locked")
         || message.contains("database table is locked")
         || message.contains("canceling statement due to")
+}
+
+/// The tenant was deleted while the request was on its way: the next one finds that its token is gone.
+fn is_without_tenant(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)
+    )
 }
 
 /// Two transactions met; the same work can be tried again (40001, 40P01).

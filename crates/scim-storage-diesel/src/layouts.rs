@@ -14,7 +14,7 @@ use crate::sql::{Conn, Sql};
 use crate::write::{self, Rewritten};
 
 /// The layouts of the types that the server knows, and the names of all that were ever stored.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Layouts {
     layouts: Vec<Arc<Layout>>,
     names: HashMap<i64, Arc<str>>,

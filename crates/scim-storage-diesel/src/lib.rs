@@ -23,6 +23,7 @@ mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use scim_model::store::{
@@ -32,7 +33,7 @@ use scim_model::store::{
 use scim_model::{ResourceType, SchemaRegistry, SecretHash};
 use uuid::Uuid;
 
-pub use journal::{Change, ChangePosition};
+pub use journal::{Change, ChangePosition, ChangesError, InvalidPosition};
 
 use error::Failure;
 use layouts::Layouts;
@@ -94,6 +95,15 @@ pub enum OpenError {
     /// The URL names no database that this store knows.
     #[error("`{0}` is no database: expected `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
     Url(String),
+    /// There is no such file, and none was to be created.
+    #[error("there is no database `{}`", .0.display())]
+    Missing(PathBuf),
+    /// The database has an older version's schema, or none, and was to stay as it is.
+    #[error("the database has not this version's schema")]
+    Outdated,
+    /// The database has a migration that this version does not know.
+    #[error("the database was made by a newer version: this one does not know its migration `{0}`")]
+    Newer(String),
     /// Another server has the file.
     #[error("`{}` is in use by another server", .0.display())]
     InUse(PathBuf),
@@ -133,6 +143,12 @@ impl OpenError {
     }
 }
 
+impl From<diesel::result::Error> for OpenError {
+    fn from(error: diesel::result::Error) -> OpenError {
+        Failure::Database(error).into()
+    }
+}
+
 impl From<Failure> for OpenError {
     fn from(failure: Failure) -> OpenError {
         match failure.into() {
@@ -161,7 +177,7 @@ impl DieselStore {
     /// # Errors
     /// A SQLite file is open in another server; the database cannot be reached or prepared.
     pub fn open(url: &str, options: &StoreOptions) -> Result<DieselStore, OpenError> {
-        DieselStore::open_as(url, options, true)
+        DieselStore::open_as(url, options, Opening::Server)
     }
 
     /// Opens the directory of tenants and tokens, also while a server runs on the same database: for
@@ -170,20 +186,31 @@ impl DieselStore {
     /// # Errors
     /// The database cannot be reached or prepared.
     pub fn open_directory(url: &str, pooler: Pooler) -> Result<DieselDirectory, OpenError> {
-        let options = StoreOptions {
-            resource_types: Vec::new(),
-            readers: 1,
-            connections: 1,
-            pooler,
-            ..StoreOptions::default()
-        };
-        DieselStore::open_as(url, &options, false).map(DieselDirectory)
+        DieselDirectory::open(url, pooler, Opening::Directory)
     }
 
-    fn open_as(url: &str, options: &StoreOptions, as_server: bool) -> Result<DieselStore, OpenError> {
+    /// The same without creating anything: a mistyped path makes no database, and a look at an old one
+    /// does not migrate it.
+    ///
+    /// # Errors
+    /// `Missing`, `Outdated`, and as for [`DieselStore::open_directory`].
+    pub fn open_existing(url: &str, pooler: Pooler) -> Result<DieselDirectory, OpenError> {
+        DieselDirectory::open(url, pooler, Opening::Existing)
+    }
+
+    fn open_as(url: &str, options: &StoreOptions, opening: Opening) -> Result<DieselStore, OpenError> {
         let prepare = |conn: &mut Conn| {
+            if opening == Opening::Existing {
+                migrations::check(conn)?;
+                return Ok(Layouts::default());
+            }
             migrations::run(conn, |conn| {
-                Layouts::register(conn, &options.resource_types, options.unique_group_names)
+                journal::settle_after_restore(conn)?;
+                Ok(Layouts::register(
+                    conn,
+                    &options.resource_types,
+                    options.unique_group_names,
+                )?)
             })
         };
         let (database, layouts) = if let Some(path) = url.strip_prefix("sqlite:") {
@@ -191,7 +218,7 @@ impl DieselStore {
             if path.is_empty() || path == ":memory:" {
                 return Err(OpenError::Url(url.to_owned()));
             }
-            let (sqlite, layouts) = sqlite::Sqlite::open(Path::new(path), options, as_server, prepare)?;
+            let (sqlite, layouts) = sqlite::Sqlite::open(Path::new(path), options, opening, prepare)?;
             (Database::Sqlite(sqlite), layouts)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let (postgres, layouts) = postgres::Postgres::open(url, options, prepare)?;
@@ -215,18 +242,34 @@ impl DieselStore {
     }
 
     /// The changes of a tenant's resources behind a position, oldest first; [`ChangePosition::default`]
-    /// is the beginning. Whoever goes on from the last position seen misses none and sees none twice.
-    /// On PostgreSQL a change is shown once every transaction that began before it has ended.
+    /// is the beginning of what retention has left. Whoever goes on from the last position seen misses
+    /// none and sees none twice. On PostgreSQL a change is shown once every transaction that began
+    /// before it has ended.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// Lines behind the position have been dropped, or it is of no line of this tenant.
     pub fn changes(
         &self,
         tenant: TenantId,
         after: ChangePosition,
         limit: u32,
-    ) -> Result<Vec<Change>, StoreError> {
-        self.read(|conn| journal::read(conn, &self.layouts, tenant, after, limit))
+    ) -> Result<Vec<Change>, ChangesError> {
+        self.read(|conn| journal::read(conn, tenant, after, limit))?
+    }
+
+    /// Drops at most so many of a tenant's changes that are older than a time, from the beginning of
+    /// its journal; how many it were. Fewer than asked for means that there is no more to do, or that
+    /// another server is at it.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn trim_changes(
+        &self,
+        tenant: TenantId,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        self.write(move |conn| journal::trim(conn, tenant, before, limit))
     }
 
     fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
@@ -261,6 +304,7 @@ impl ResourceStore for DieselStore {
         let layout = self.layouts.of(&new.resource_type)?.clone();
         let creation = write::Creation {
             derived: layout.derive(&new.document),
+            change: journal::creation(&new.resource_type, &new.document.0, &new.members),
             layout,
             id: new.id,
             now: new.now,
@@ -339,8 +383,29 @@ impl TenantDirectory for DieselStore {
     }
 
     fn delete_tenant(&self, name: &str) -> Result<bool, StoreError> {
-        let name = name.to_owned();
-        self.write(move |conn| directory::delete_tenant(conn, &name))
+        let owned = name.to_owned();
+        let hidden = self.write(move |conn| directory::hide_tenant(conn, &owned))?;
+        let mut found = hidden.is_some();
+        loop {
+            let began = Instant::now();
+            match self.continue_deletion(Some(name)) {
+                Ok(true) => found = true,
+                Ok(false) => return Ok(found),
+                // Others go first: what is hidden has time.
+                Err(StoreError::Busy) => {}
+                Err(error) => return Err(error),
+            }
+            // SQLite lets in whoever asks while the file is free, not who asked first.
+            std::thread::sleep(began.elapsed().clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+        }
+    }
+
+    fn continue_deletion(&self, name: Option<&str>) -> Result<bool, StoreError> {
+        let hidden = self.read(|conn| directory::hidden_tenant(conn, name))?;
+        if let Some(tenant) = hidden {
+            self.write(move |conn| directory::delete_some(conn, tenant))?;
+        }
+        Ok(hidden.is_some())
     }
 
     fn create_token(&self, token: &NewToken) -> Result<(), StoreError> {
@@ -361,8 +426,49 @@ impl TenantDirectory for DieselStore {
     }
 }
 
-/// Tenants and tokens alone, beside a running server.
+/// Between two steps of a deletion.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a database is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    /// A server, the only one of a SQLite file.
+    Server,
+    /// The command line, on a database that need not be there yet.
+    Directory,
+    /// The command line, on one that must be.
+    Existing,
+}
+
+/// Tenants, tokens and changes alone, beside a running server.
 pub struct DieselDirectory(DieselStore);
+
+impl DieselDirectory {
+    fn open(url: &str, pooler: Pooler, opening: Opening) -> Result<DieselDirectory, OpenError> {
+        let options = StoreOptions {
+            resource_types: Vec::new(),
+            readers: 1,
+            connections: 1,
+            pooler,
+            ..StoreOptions::default()
+        };
+        DieselStore::open_as(url, &options, opening).map(DieselDirectory)
+    }
+
+    /// See [`DieselStore::changes`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn changes(
+        &self,
+        tenant: TenantId,
+        after: ChangePosition,
+        limit: u32,
+    ) -> Result<Vec<Change>, ChangesError> {
+        self.0.changes(tenant, after, limit)
+    }
+}
 
 impl std::ops::Deref for DieselDirectory {
     type Target = dyn TenantDirectory;

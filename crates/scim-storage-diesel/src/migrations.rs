@@ -1,13 +1,17 @@
 //! The migrations, compiled in, and the lock around them.
 
+use std::collections::BTreeSet;
+
 use diesel::migration::MigrationSource;
 use diesel::pg::{Pg, PgConnection};
+use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use crate::OpenError;
 use crate::error::{Failure, unavailable};
 use crate::postgres;
-use crate::sql::{Conn, Sql};
+use crate::sql::{Conn, Dialect, Sql};
 
 pub(crate) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 pub(crate) const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -18,22 +22,72 @@ const LOCK: i64 = 0x5343_494d;
 
 /// Brings the schema up to date and runs `work` on it, in one transaction that no other server's
 /// overlaps.
+///
+/// # Errors
+/// `Newer` when there is a migration that this version does not know: what it would write may be wrong.
 pub(crate) fn run<T>(
     conn: &mut Conn,
-    work: impl FnOnce(&mut Conn) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+    work: impl FnOnce(&mut Conn) -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
     match conn {
         Conn::Sqlite(conn) => conn.immediate_transaction(|conn| {
+            missing(&mut Conn::Sqlite(conn))?;
             pending::<Sqlite, SqliteConnection>(conn, SQLITE)?;
             work(&mut Conn::Sqlite(conn))
         }),
         Conn::Postgres(conn) => postgres::transaction(conn, postgres::BEGIN_MIGRATION, |conn| {
             let lock = Sql::new("SELECT pg_advisory_xact_lock(").int(LOCK).text(")");
             Conn::Postgres(conn).execute(&lock)?;
+            missing(&mut Conn::Postgres(conn))?;
             pending::<Pg, PgConnection>(conn, POSTGRES)?;
             work(&mut Conn::Postgres(conn))
         }),
     }
+}
+
+/// Looks whether the schema is this version's, and changes nothing.
+///
+/// # Errors
+/// `Newer`; `Outdated` when migrations are missing, or there is no schema at all.
+pub(crate) fn check(conn: &mut Conn) -> Result<(), OpenError> {
+    if missing(conn)? > 0 {
+        return Err(OpenError::Outdated);
+    }
+    Ok(())
+}
+
+/// How many migrations the database lacks.
+fn missing(conn: &mut Conn) -> Result<usize, OpenError> {
+    let (is_there, known) = match conn.dialect() {
+        Dialect::Sqlite => (
+            "SELECT count(*) FROM sqlite_master WHERE name = '__diesel_schema_migrations'",
+            versions::<Sqlite>(&SQLITE),
+        ),
+        Dialect::Postgres => (
+            "SELECT count(to_regclass('__diesel_schema_migrations'))",
+            versions::<Pg>(&POSTGRES),
+        ),
+    };
+    let known = known.map_err(unavailable).map_err(Failure::from)?;
+    if conn.row::<BigInt, i64>(&Sql::new(is_there))? != Some(1) {
+        return Ok(known.len());
+    }
+    let applied = Sql::new("SELECT version FROM __diesel_schema_migrations ORDER BY version DESC");
+    let applied = conn.rows::<Text, String>(&applied)?;
+    match applied.iter().find(|it| !known.contains(*it)) {
+        Some(newer) => Err(OpenError::Newer(newer.clone())),
+        None => Ok(known.len() - applied.len()),
+    }
+}
+
+fn versions<DB: diesel::backend::Backend>(
+    source: &impl MigrationSource<DB>,
+) -> diesel::migration::Result<BTreeSet<String>> {
+    let migrations = source.migrations()?;
+    Ok(migrations
+        .iter()
+        .map(|it| it.name().version().to_string())
+        .collect())
 }
 
 fn pending<DB, C>(conn: &mut C, source: impl MigrationSource<DB>) -> Result<(), Failure>

@@ -54,11 +54,11 @@ pub(crate) const BEGIN_MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; 
      SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// One transaction, whose first words are `begin`.
-pub(crate) fn transaction<T>(
+pub(crate) fn transaction<T, E: From<Error>>(
     conn: &mut PgConnection,
     begin: &str,
-    work: impl FnOnce(&mut PgConnection) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
     AnsiTransactionManager::begin_transaction_sql(conn, begin)?;
     match work(conn) {
         Ok(result) => {
@@ -82,7 +82,7 @@ impl Postgres {
     pub(crate) fn open<T>(
         url: &str,
         options: &StoreOptions,
-        prepare: impl FnOnce(&mut Conn) -> Result<T, Failure>,
+        prepare: impl FnOnce(&mut Conn) -> Result<T, OpenError>,
     ) -> Result<(Postgres, T), OpenError> {
         plaintext::refuse_silent_plaintext(url, plaintext::HAS_TLS, |name| std::env::var(name).ok())?;
         let manager = Manager {
@@ -90,8 +90,8 @@ impl Postgres {
             pooler: options.pooler,
         };
         let mut conn = manager.connect_now().map_err(OpenError::connection)?;
-        warn_of_other_languages(&mut Conn::Postgres(&mut conn)).map_err(OpenError::from)?;
-        let prepared = prepare(&mut Conn::Postgres(&mut conn)).map_err(OpenError::from)?;
+        warn_of_other_languages(&mut Conn::Postgres(&mut conn))?;
+        let prepared = prepare(&mut Conn::Postgres(&mut conn))?;
         drop(conn);
         let pool = r2d2::Pool::builder()
             .max_size(options.connections)

@@ -18,7 +18,7 @@ use scim_model::store::StoreError;
 
 use crate::error::{Failure, is_lock_timeout, unavailable};
 use crate::sql::Conn;
-use crate::{OpenError, StoreOptions, Synchronous};
+use crate::{OpenError, Opening, StoreOptions, Synchronous};
 
 /// Writes that are committed together at most.
 const BATCH: usize = 64;
@@ -36,26 +36,33 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens a database file, creating it if there is none; `prepare` runs on the writing connection.
+    /// Opens a database file, creating it if there is none and that is wanted; `prepare` runs on the
+    /// writing connection.
     pub(crate) fn open<T>(
         path: &Path,
         options: &StoreOptions,
-        as_server: bool,
-        prepare: impl FnOnce(&mut Conn) -> Result<T, Failure>,
+        opening: Opening,
+        prepare: impl FnOnce(&mut Conn) -> Result<T, OpenError>,
     ) -> Result<(Sqlite, T), OpenError> {
-        create_private(path).map_err(|error| OpenError::file(path, error))?;
+        if opening != Opening::Existing {
+            create_private(path).map_err(|error| OpenError::file(path, error))?;
+        } else if !path.exists() {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
         // By whatever name: a link to the file is the same database.
         let path = &path
             .canonicalize()
             .map_err(|error| OpenError::file(path, error))?;
-        let server = as_server.then(|| lock_file(path)).transpose()?;
+        let server = (opening == Opening::Server)
+            .then(|| lock_file(path))
+            .transpose()?;
         let manager = |is_writer| Manager {
             path: path.to_owned(),
             is_writer,
             synchronous: options.synchronous,
         };
         let mut conn = connect_patiently(&manager(true)).map_err(|it| OpenError::file(path, it))?;
-        let prepared = prepare(&mut Conn::Sqlite(&mut conn)).map_err(OpenError::from)?;
+        let prepared = prepare(&mut Conn::Sqlite(&mut conn))?;
         // From here on the thread that writes has an eye on who waits.
         conn.batch_execute("PRAGMA busy_timeout = 100")
             .map_err(|it| OpenError::file(path, it))?;
@@ -330,7 +337,7 @@ mod tests {
 
     fn open(options: &StoreOptions) -> (Sqlite, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("there is a folder for temporary files");
-        let (sqlite, ()) = Sqlite::open(&folder.path().join("scim.db"), options, true, |conn| {
+        let (sqlite, ()) = Sqlite::open(&folder.path().join("scim.db"), options, Opening::Server, |conn| {
             conn.execute(&Sql::new("CREATE TABLE t (number BIGINT NOT NULL UNIQUE)"))?;
             Ok(())
         })
@@ -473,7 +480,7 @@ mod tests {
         let (_sqlite, folder) = open(&StoreOptions::default());
         let link = folder.path().join("link.db");
         std::os::unix::fs::symlink(folder.path().join("scim.db"), &link).expect("links can be made");
-        let second = Sqlite::open(&link, &StoreOptions::default(), true, |_| Ok(()));
+        let second = Sqlite::open(&link, &StoreOptions::default(), Opening::Server, |_| Ok(()));
         assert!(matches!(second, Err(OpenError::InUse(_))));
     }
 

@@ -13,7 +13,7 @@ use scim_model::SecretHashes;
 use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Updated};
 use uuid::Uuid;
 
-use crate::error::{Failure, is_unique_violation};
+use crate::error::{Failure, is_unique_violation, unavailable};
 use crate::journal::{self, Line};
 use crate::layout::{Derived, Layout};
 use crate::sql::{Conn, Dialect, Sql};
@@ -26,6 +26,7 @@ pub(crate) struct Creation {
     pub(crate) derived: Derived,
     pub(crate) members: Vec<Uuid>,
     pub(crate) secrets: SecretHashes,
+    pub(crate) change: String,
 }
 
 pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Result<(), Failure> {
@@ -82,7 +83,7 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
         id: new.id,
         version: 1,
         action: "create",
-        change: "{}",
+        change: &new.change,
     };
     others.push(journal::insert(tenant, &line).text(" FROM found"));
     let Some(pk) = conn.together(insert, others)? else {
@@ -121,7 +122,7 @@ pub(crate) fn update(
     let circle = update.layout.resource_type.has_members() && update.derived.is_some();
     let members = Members::find(conn, tenant, joining.copied(), circle.then_some(update.id))?;
     let document = update.derived.as_ref().map(|it| it.document.as_str());
-    let Some(row) = lock(conn, tenant, &update.layout, update.id, document, "NO KEY UPDATE")? else {
+    let Some(row) = lock(conn, tenant, &update.layout, update.id, Look::Compare(document))? else {
         return Ok(None);
     };
     row.check(update.expected_version)?;
@@ -195,12 +196,18 @@ pub(crate) fn delete(
 ) -> Result<bool, Failure> {
     let circle = layout.resource_type.has_members().then_some(id);
     Members::find(conn, tenant, std::iter::empty(), circle)?;
-    let Some(row) = lock(conn, tenant, layout, id, None, "UPDATE")? else {
+    let Some(row) = lock(conn, tenant, layout, id, Look::Read)? else {
         return Ok(false);
     };
     row.check(expected_version)?;
     let change = format!("{{\"member\":\"{id}\"}}");
     move_groups_on(conn, tenant, row.pk, now, "memberDeleted", &change)?;
+    let members = if layout.resource_type.has_members() {
+        member_ids(conn, tenant, row.pk)?
+    } else {
+        Vec::new()
+    };
+    let went = journal::deletion(&layout.resource_type, &row.document, &members);
     let of_tenant = |statement: &'static str| Sql::new(statement).int(tenant.0);
     let found = of_tenant("SELECT pk FROM resource WHERE tenant_id = ")
         .text(" AND pk = ")
@@ -211,7 +218,7 @@ pub(crate) fn delete(
         id,
         version: row.version,
         action: "delete",
-        change: "{}",
+        change: &went,
     };
     let others = vec![
         of_tenant("DELETE FROM membership WHERE tenant_id = ")
@@ -226,6 +233,21 @@ pub(crate) fn delete(
     Ok(true)
 }
 
+/// Who is in a group, in order of joining.
+fn member_ids(conn: &mut Conn, tenant: TenantId, group_pk: i64) -> Result<Vec<Uuid>, Failure> {
+    let select = Sql::new(
+        "SELECT r.id FROM membership m JOIN resource r ON r.tenant_id = m.tenant_id AND r.pk = m.member_pk \
+         WHERE m.tenant_id = ",
+    )
+    .int(tenant.0)
+    .text(" AND m.group_pk = ")
+    .int(group_pk)
+    .text(" ORDER BY m.joined");
+    let ids = conn.rows::<Binary, Vec<u8>>(&select)?;
+    let ids = ids.iter().map(|it| Uuid::from_slice(it).map_err(unavailable));
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
 /// The row that a change is about, locked until the transaction ends.
 struct Locked {
     pk: i64,
@@ -233,6 +255,17 @@ struct Locked {
     modified: i64,
     label: Option<String>,
     same_document: bool,
+    /// Empty where it was only compared.
+    document: String,
+}
+
+/// What is done with the stored document while its row is being locked.
+#[derive(Clone, Copy)]
+enum Look<'a> {
+    /// It stays, or is compared with the one that is to take its place.
+    Compare(Option<&'a str>),
+    /// It is going, and read once more.
+    Read,
 }
 
 impl Locked {
@@ -249,13 +282,13 @@ fn lock(
     tenant: TenantId,
     layout: &Layout,
     id: Uuid,
-    document: Option<&str>,
-    strength: &'static str,
+    look: Look,
 ) -> Result<Option<Locked>, Failure> {
     let mut select = Sql::new("SELECT pk, version, modified, label, ");
-    select = match document {
-        Some(document) => select.text("document = ").string(document),
-        None => select.text("TRUE"),
+    select = match look {
+        Look::Compare(Some(document)) => select.text("document = ").string(document).text(", ''"),
+        Look::Compare(None) => select.text("TRUE, ''"),
+        Look::Read => select.text("TRUE, document"),
     };
     select = select
         .text(" FROM resource WHERE tenant_id = ")
@@ -266,19 +299,24 @@ fn lock(
         .id(id);
     // SQLite has one writer: it holds the lock already.
     if conn.dialect() == Dialect::Postgres {
-        select = select.text(" FOR ").text(strength);
+        select = select.text(match look {
+            Look::Compare(_) => " FOR NO KEY UPDATE",
+            Look::Read => " FOR UPDATE",
+        });
     }
-    let row = conn
-        .row::<(BigInt, BigInt, BigInt, Nullable<Text>, Bool), (i64, i64, i64, Option<String>, bool)>(
-            &select,
-        )?;
-    Ok(row.map(|(pk, version, modified, label, same_document)| Locked {
-        pk,
-        version,
-        modified,
-        label,
-        same_document,
-    }))
+    type Types = (BigInt, BigInt, BigInt, Nullable<Text>, Bool, Text);
+    type Row = (i64, i64, i64, Option<String>, bool, String);
+    let row = conn.row::<Types, Row>(&select)?;
+    Ok(
+        row.map(|(pk, version, modified, label, same_document, document)| Locked {
+            pk,
+            version,
+            modified,
+            label,
+            same_document,
+            document,
+        }),
+    )
 }
 
 /// The resources that are to become members.

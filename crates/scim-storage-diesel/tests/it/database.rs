@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection, SqliteConnection};
+use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection};
 use scim_model::store::conformance::Fixture;
 use scim_storage_diesel::{DieselStore, StoreOptions};
 
@@ -86,6 +86,41 @@ impl Database {
 
     pub(crate) fn is_sqlite(&self) -> bool {
         self.files.is_some()
+    }
+
+    /// Runs statements past the store.
+    pub(crate) fn run(&self, sql: &str) {
+        if self.is_sqlite() {
+            self.sqlite_connection().batch_execute(sql).expect("it runs");
+        } else {
+            let mut conn = PgConnection::establish(&self.url).expect("it opens");
+            conn.batch_execute(sql).expect("it runs");
+        }
+    }
+
+    /// The number that a query gives.
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            n: i64,
+        }
+        let query = diesel::sql_query(format!("SELECT ({sql}) AS n"));
+        let row: Row = if self.is_sqlite() {
+            query.get_result(&mut self.sqlite_connection()).expect("it runs")
+        } else {
+            let mut conn = PgConnection::establish(&self.url).expect("it opens");
+            query.get_result(&mut conn).expect("it runs")
+        };
+        row.n
+    }
+
+    fn sqlite_connection(&self) -> SqliteConnection {
+        let file = self.file();
+        let mut conn = SqliteConnection::establish(file.to_str().expect("it is UTF-8")).expect("it opens");
+        conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON")
+            .expect("it runs");
+        conn
     }
 
     /// The SQLite file.

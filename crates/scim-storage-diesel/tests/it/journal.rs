@@ -1,13 +1,17 @@
 //! The change journal.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
-use scim_model::store::conformance::Fixture;
-use scim_model::store::{MembersStep, TenantId};
-use scim_storage_diesel::{Change, ChangePosition, DieselStore};
-use serde_json::json;
+use scim_model::store::conformance::{Fixture, at, document};
+use scim_model::store::{MembersStep, NewResource, TenantDirectory, TenantId};
+use scim_model::{ResourceType, SchemaRegistry, SecretHashes};
+use scim_storage_diesel::{Change, ChangePosition, ChangesError, DieselStore, StoreOptions};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::database::{Database, on_each};
 
@@ -175,4 +179,374 @@ fn a_connection_that_was_cut_is_replaced() {
         .expect("it was not written before");
     cut();
     assert_eq!(it.names(&it.user, "userName eq \"babs\"", ""), ["babs"]);
+}
+
+fn change(change: &Change) -> Value {
+    serde_json::from_str(&change.change).expect("a change is JSON")
+}
+
+/// A creation tells all that came, a deletion all that went: history and undo need nothing else.
+#[test]
+fn creations_and_deletions_carry_the_resource() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+        let value = json!({
+            "userName": "bjensen", "name": {"familyName": "Jensen"}, "emails": [{"value": "b@example.com"}],
+            enterprise: {"department": "Tours"}
+        });
+        let user = it.add(&it.user, value, &[]).expect("it is new");
+        let smith = it.add_user("smith");
+        let group = it.add_group("Guides", &[user, smith, user]);
+        it.change_members(group, vec![MembersStep::Add(vec![user])])
+            .expect("it exists");
+        assert!(it.delete(&it.group, group));
+        assert!(it.delete(&it.user, user));
+        let changes = wait_for(&store, it.tenant, 5);
+        let side = |side: &str| {
+            let mut all = json!({
+                "userName": {side: "bjensen"}, "name": {side: {"familyName": "Jensen"}},
+                "emails": {side: [{"value": "b@example.com"}]}
+            });
+            all[format!("{enterprise}:department")] = json!({side: "Tours"});
+            all
+        };
+        let members = [user.to_string(), smith.to_string()];
+        assert_eq!(change(&changes[0]), side("new"));
+        assert_eq!(
+            change(&changes[2]),
+            json!({"displayName": {"new": "Guides"}, "members": {"added": members, "removed": []}})
+        );
+        assert_eq!(
+            change(&changes[3]),
+            json!({"displayName": {"old": "Guides"}, "members": {"added": [], "removed": members}})
+        );
+        assert_eq!(change(&changes[4]), side("old"));
+    });
+}
+
+/// 7643-9.3-01
+#[test]
+fn what_is_never_returned_is_named_without_its_value() {
+    let schema = r#"{"id": "urn:example:Door", "name": "Door", "attributes": [
+        {"name": "name", "required": true},
+        {"name": "pin", "returned": "never"},
+        {"name": "lock", "type": "complex", "subAttributes": [{"name": "make"}, {"name": "code", "returned": "never"}]}]}"#;
+    let resource_type = r#"{"name": "Door", "endpoint": "/Doors", "schema": "urn:example:Door"}"#;
+    let files = [("a", schema), ("b", resource_type)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let registry = SchemaRegistry::load(&files).expect("the documents are right");
+    let door: Arc<ResourceType> = registry.resource_type("Door").expect("it is loaded").clone();
+    let options = StoreOptions {
+        resource_types: registry.resource_types,
+        ..StoreOptions::default()
+    };
+    on_each(|database| {
+        let store = database.store_with(&options);
+        let it = Fixture::new(&store, "acme");
+        let value =
+            json!({"name": "front", "pin": "4711", "lock": {"make": "x", "code": "4711"}, "gone": "4711"});
+        let id = it.add(&door, value, &[]).expect("it is new");
+        assert!(it.delete(&door, id));
+        let changes = wait_for(&store, it.tenant, 2);
+        assert_eq!(
+            change(&changes[0]),
+            json!({"name": {"new": "front"}, "pin": {}, "lock": {}, "gone": {}})
+        );
+        assert_eq!(
+            change(&changes[1]),
+            json!({"name": {"old": "front"}, "pin": {}, "lock": {}, "gone": {}})
+        );
+    });
+}
+
+/// Users whose creation was so many seconds after the beginning, in this order.
+fn add_at(it: &Fixture, seconds: &[i64]) {
+    for second in seconds {
+        let id = Uuid::now_v7();
+        let new = NewResource {
+            resource_type: it.user.clone(),
+            id,
+            now: at(*second),
+            document: document(json!({ "userName": id.to_string() })),
+            members: Vec::new(),
+            secrets: SecretHashes::new(),
+        };
+        it.store.create(it.tenant, &new).expect("it is new");
+    }
+}
+
+/// Trims until there is nothing more to drop; how many lines it were.
+fn trim(store: &DieselStore, tenant: TenantId, seconds: i64) -> usize {
+    let mut dropped = 0;
+    loop {
+        let lines = store
+            .trim_changes(tenant, at(seconds), 2)
+            .expect("the store is there");
+        assert!(lines <= 2);
+        dropped += lines;
+        if lines < 2 {
+            return dropped;
+        }
+    }
+}
+
+#[test]
+fn retention_drops_old_lines_and_readers_know() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let other = Fixture::new(&store, "other");
+        add_at(&other, &[1, 2]);
+        // The fifth came late, with an early time: nothing behind the first line that stays may go.
+        add_at(&it, &[1, 2, 3, 9, 4, 10]);
+        let before = wait_for(&store, it.tenant, 6);
+        let others = wait_for(&store, other.tenant, 2);
+        assert_eq!(trim(&store, it.tenant, 1), 0);
+        assert_eq!(trim(&store, it.tenant, 5), 3);
+        assert_eq!(trim(&store, it.tenant, 5), 0);
+        assert_eq!(
+            all(&store, it.tenant),
+            before[3..],
+            "what is left is without gaps"
+        );
+        assert_eq!(all(&store, other.tenant), others, "another tenant's lines stay");
+
+        let read = |after: ChangePosition| store.changes(it.tenant, after, 100);
+        for missed in &before[..2] {
+            let refused = read(missed.position);
+            assert!(
+                matches!(refused, Err(ChangesError::Dropped(it)) if it == missed.position),
+                "{refused:?}"
+            );
+        }
+        for (index, change) in before.iter().enumerate().skip(2) {
+            let rest = read(change.position).expect("nothing was missed");
+            assert_eq!(rest, before[index + 1..]);
+        }
+        let unknown = read("0-999999999-1".parse().expect("it is one"));
+        assert!(matches!(unknown, Err(ChangesError::Unknown(_))), "{unknown:?}");
+        // Whether it was ever this tenant's, nobody can tell any more.
+        let foreign = read(others[1].position);
+        assert!(matches!(foreign, Err(ChangesError::Dropped(_))), "{foreign:?}");
+        let foreign = store.changes(other.tenant, before[5].position, 100);
+        assert!(matches!(foreign, Err(ChangesError::Unknown(_))), "{foreign:?}");
+
+        // When all is gone, whoever has seen the last line goes on.
+        assert_eq!(trim(&store, it.tenant, 100), 3);
+        assert!(all(&store, it.tenant).is_empty());
+        add_at(&it, &[11]);
+        let next = wait_for(&store, it.tenant, 1);
+        assert!(next[0].position > before[5].position);
+        assert_eq!(read(before[5].position).expect("nothing was missed"), next);
+        assert!(matches!(read(before[4].position), Err(ChangesError::Dropped(_))));
+    });
+}
+
+/// Whoever reads, writes and drops at once: a reader sees each line once, or is told that it cannot.
+#[test]
+fn a_follower_misses_nothing_in_silence_while_lines_are_dropped() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let id = it.add_user("bjensen");
+        let (writing, mut told) = (AtomicBool::new(true), 0);
+        let mut seen: Vec<i64> = Vec::new();
+        std::thread::scope(|scope| {
+            let (it, store, writing) = (&it, &store, &writing);
+            scope.spawn(move || {
+                for round in 0..120 {
+                    let value = json!({"userName": "bjensen", "title": format!("{round}")});
+                    it.replace(&it.user, id, None, value).expect("it exists");
+                }
+                writing.store(false, Ordering::Relaxed);
+            });
+            for _ in 0..2 {
+                scope.spawn(move || {
+                    while writing.load(Ordering::Relaxed) {
+                        store
+                            .trim_changes(it.tenant, at(100), 1)
+                            .expect("nobody is in the way");
+                    }
+                });
+            }
+            let mut after = ChangePosition::default();
+            loop {
+                let is_over = !writing.load(Ordering::Relaxed);
+                match store.changes(it.tenant, after, 5) {
+                    Ok(changes) => {
+                        for change in &changes {
+                            match seen.last() {
+                                Some(last) if after != ChangePosition::default() => {
+                                    assert_eq!(change.version, last + 1);
+                                }
+                                last => assert!(last.is_none_or(|it| change.version > *it)),
+                            }
+                            seen.push(change.version);
+                            after = change.position;
+                        }
+                        if is_over && seen.last() == Some(&121) {
+                            break;
+                        }
+                        // All may have been dropped before it was read.
+                        if is_over && changes.is_empty() && after == ChangePosition::default() {
+                            break;
+                        }
+                    }
+                    Err(ChangesError::Dropped(_)) => {
+                        told += 1;
+                        after = ChangePosition::default();
+                    }
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+        });
+        assert!(told > 0 || !seen.is_empty());
+    });
+}
+
+/// The pages of lines that were dropped serve for new ones.
+#[test]
+fn a_journal_that_is_trimmed_does_not_grow_the_file() {
+    let database = Database::sqlite();
+    let store = database.store();
+    let it = Fixture::new(&store, "acme");
+    let id = it.add_user("bjensen");
+    let mut sizes = Vec::new();
+    for round in 0..5 {
+        for number in 0..300 {
+            let value =
+                json!({"userName": "bjensen", "title": format!("{round} {number} {}", "x".repeat(500))});
+            it.replace(&it.user, id, None, value).expect("it exists");
+        }
+        sizes.push(database.number("SELECT page_count FROM pragma_page_count"));
+        while store
+            .trim_changes(it.tenant, at(100), 100)
+            .expect("the store is there")
+            == 100
+        {}
+        assert_eq!(database.number("SELECT count(*) FROM changes"), 0);
+    }
+    assert_eq!(sizes[1..], [sizes[1]; 4], "{sizes:?}");
+}
+
+/// While another server drops lines, this one does not wait for it.
+#[test]
+fn one_server_at_a_time_drops_lines() {
+    let Some(database) = Database::postgres() else {
+        return;
+    };
+    let store = database.store();
+    let it = Fixture::new(&store, "acme");
+    add_at(&it, &[1, 2]);
+    wait_for(&store, it.tenant, 2);
+    let mut other = PgConnection::establish(&database.url).expect("it opens");
+    other
+        .batch_execute("BEGIN; SELECT pg_advisory_xact_lock(1396918606)")
+        .expect("it runs");
+    assert_eq!(trim(&store, it.tenant, 100), 0);
+    other.batch_execute("COMMIT").expect("it was begun");
+    assert_eq!(trim(&store, it.tenant, 100), 2);
+}
+
+/// A dump that is restored into a new PostgreSQL has lines of transactions that are still to come.
+#[test]
+fn a_journal_that_was_restored_from_a_dump_goes_on() {
+    let Some(database) = Database::postgres() else {
+        return;
+    };
+    let store = database.store();
+    let it = Fixture::new(&store, "acme");
+    let other = Fixture::new(&store, "other");
+    let (tenant, other_tenant) = (it.tenant, other.tenant);
+    add_at(&it, &[1, 2, 3, 4]);
+    add_at(&other, &[1]);
+    wait_for(&store, it.tenant, 4);
+    assert_eq!(trim(&store, it.tenant, 2), 1);
+    database.run("UPDATE changes SET transaction_id = transaction_id + 1000000000");
+    database.run("UPDATE journal_start SET transaction_id = transaction_id + 1000000000");
+    let before = {
+        // What a consumer of the old server had seen.
+        let line = |n: i64, column: &str| {
+            let from = format!("FROM changes WHERE tenant_id = {}", it.tenant.0);
+            database.number(&format!(
+                "SELECT {column} {from} ORDER BY sequence LIMIT 1 OFFSET {n}"
+            ))
+        };
+        [0, 1, 2].map(|n| {
+            let text = format!(
+                "{}-{}-{}",
+                line(n, "transaction_id"),
+                line(n, "sequence"),
+                line(n, "at")
+            );
+            text.parse::<ChangePosition>().expect("it is one")
+        })
+    };
+    assert!(
+        all(&store, it.tenant).is_empty(),
+        "the old lines wait for their transactions"
+    );
+    drop(store);
+
+    let store = database.store();
+    let it = Fixture {
+        tenant,
+        ..Fixture::new(&store, "third")
+    };
+    add_at(&it, &[5]);
+    let changes = wait_for(&store, it.tenant, 4);
+    let times: Vec<_> = changes.iter().map(|it| it.at).collect();
+    assert_eq!(times, [2, 3, 4, 5].map(at));
+    for (index, position) in before.into_iter().enumerate() {
+        let rest = store
+            .changes(it.tenant, position, 100)
+            .expect("its line is there");
+        assert_eq!(rest, changes[index + 1..]);
+    }
+    assert_eq!(wait_for(&store, other_tenant, 1).len(), 1);
+    assert_eq!(trim(&store, it.tenant, 4), 2);
+    let refused = store.changes(it.tenant, before[0], 100);
+    assert!(matches!(refused, Err(ChangesError::Dropped(_))), "{refused:?}");
+    assert_eq!(
+        store
+            .changes(it.tenant, before[1], 100)
+            .expect("nothing was missed"),
+        changes[2..]
+    );
+}
+
+/// After a backup was restored, another line has the number of one that a consumer saw.
+#[test]
+fn a_position_of_before_a_restore_is_found_out() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        add_at(&it, &[1, 2]);
+        let seen = wait_for(&store, it.tenant, 2)[1].position;
+        database.run("UPDATE changes SET at = at + 1");
+        let refused = store.changes(it.tenant, seen, 100);
+        assert!(matches!(refused, Err(ChangesError::Unknown(_))), "{refused:?}");
+        assert_eq!(all(&store, it.tenant).len(), 2);
+    });
+}
+
+#[test]
+fn the_journal_of_a_deleted_tenant_is_gone() {
+    on_each(|database| {
+        let store = database.store();
+        let tenant = store.create_tenant("acme", at(0)).expect("it is new");
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "other")
+        };
+        add_at(&it, &[1, 2]);
+        let seen = wait_for(&store, tenant, 2);
+        assert_eq!(trim(&store, tenant, 2), 1);
+        assert!(store.delete_tenant("acme").expect("the store is there"));
+        for position in [seen[0].position, seen[1].position] {
+            let refused = store.changes(tenant, position, 10);
+            assert!(matches!(refused, Err(ChangesError::Unknown(_))), "{refused:?}");
+        }
+    });
 }

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod database;
+mod deletion;
 mod journal;
 mod opening;
 mod pooler;
