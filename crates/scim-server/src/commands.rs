@@ -83,12 +83,22 @@ pub fn tenant(
             }
         }
         TenantCommand::Delete { name, yes, json } => {
-            find_tenant(directory, name)?;
-            if !yes && !confirm(name, terminal)? {
-                return refuse("nothing was deleted".to_owned());
-            }
-            if !directory.delete_tenant(name)? {
-                return refuse(format!("there is no tenant `{name}`"));
+            match find_tenant(directory, name) {
+                // A deletion that was interrupted is gone on with: it was asked for then.
+                Err(CommandError::Refused(text)) => {
+                    if !finish_deletion(directory, name)? {
+                        return refuse(text);
+                    }
+                }
+                Err(error) => return Err(error),
+                Ok(_) => {
+                    if !yes && !confirm(name, terminal)? {
+                        return refuse("nothing was deleted".to_owned());
+                    }
+                    if !directory.delete_tenant(name)? {
+                        return refuse(format!("there is no tenant `{name}`"));
+                    }
+                }
             }
             wait_for_caches();
             if *json {
@@ -275,9 +285,27 @@ fn create_token(
     Ok((secret, new))
 }
 
-fn find_tenant(directory: &dyn TenantDirectory, name: &str) -> Result<Tenant, CommandError> {
+/// The tenant of a name.
+///
+/// # Errors
+/// `Refused` when there is none.
+pub(crate) fn find_tenant(directory: &dyn TenantDirectory, name: &str) -> Result<Tenant, CommandError> {
     let found = directory.tenants()?.into_iter().find(|it| it.name == name);
     found.ok_or_else(|| CommandError::Refused(format!("there is no tenant `{name}`")))
+}
+
+/// Whether a deletion of a tenant that had this name had been interrupted.
+fn finish_deletion(directory: &dyn TenantDirectory, name: &str) -> Result<bool, CommandError> {
+    let mut found = false;
+    loop {
+        match directory.continue_deletion(Some(name)) {
+            Ok(false) => return Ok(found),
+            Ok(true) => found = true,
+            Err(StoreError::Busy) => {}
+            Err(error) => return Err(error.into()),
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn confirm(name: &str, terminal: &mut Terminal) -> Result<bool, CommandError> {
@@ -338,6 +366,6 @@ fn until(expires: Option<DateTime<Utc>>) -> String {
     )
 }
 
-fn timestamp(time: DateTime<Utc>) -> String {
+pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

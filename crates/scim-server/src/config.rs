@@ -67,6 +67,8 @@ pub enum Command {
     /// Manage bearer tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Print the changes of a tenant's users and groups, one JSON object a line
+    Journal(JournalArgs),
 }
 
 /// How the server serves.
@@ -136,11 +138,36 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u32).range(100..=1000))]
     pub max_page_size: u32,
 
+    /// How many days the journal of changes goes back; older lines are dropped. `forever` keeps all
+    #[arg(long, env = "SCIM_JOURNAL_DAYS", default_value = "90", value_name = "N", value_parser = journal_days)]
+    pub journal_days: JournalDays,
+
     /// 64 hexadecimal digits that servers share to accept each other's paging cursors
     /// [default: random at each start]
     #[arg(long, env = "SCIM_CURSOR_KEY", hide_env_values = true, value_name = "HEX", value_parser = cursor_key)]
     pub cursor_key: Option<[u8; 32]>,
 }
+
+/// `journal`
+#[derive(Debug, Args)]
+pub struct JournalArgs {
+    /// Whose
+    #[arg(long, value_name = "NAME")]
+    pub tenant: String,
+    /// Do not end: print changes as they are made
+    #[arg(long)]
+    pub follow: bool,
+    /// Only what stands behind the line that showed this `position`
+    #[arg(long, value_name = "POSITION", allow_hyphen_values = true)]
+    pub after: Option<String>,
+    /// End after so many lines
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// See [`ServeArgs::journal_days`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalDays(pub Option<u32>);
 
 /// See [`ServeArgs::leniency`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -402,10 +429,48 @@ fn checked_base_url(url: &str) -> Result<String, &'static str> {
     if authority.contains('@') {
         return Err("it must hold no user");
     }
+    check_host(authority)?;
     if path.trim_matches('/').is_empty() {
         return Ok(format!("{}{}", url.trim_end_matches('/'), crate::http::PREFIX));
     }
     Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// RFC 3986 section 3.2: a name or an IP address, the one of IPv6 in brackets, and perhaps a port.
+fn check_host(authority: &str) -> Result<(), &'static str> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']').ok_or("its `[` has no `]`")?;
+            address
+                .parse::<std::net::Ipv6Addr>()
+                .map_err(|_| "between `[` and `]` stands no IPv6 address")?;
+            (address, port)
+        }
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    if host.is_empty() {
+        return Err("it names no host");
+    }
+    if host.contains(['[', ']']) {
+        return Err("it has a bracket in its host");
+    }
+    match port.strip_prefix(':').map(|it| (it, it.parse::<u16>())) {
+        None if port.is_empty() => Ok(()),
+        Some((digits, Ok(1..))) if digits.bytes().all(|it| it.is_ascii_digit()) => Ok(()),
+        _ => Err("its port is no number from 1 to 65535"),
+    }
+}
+
+/// `0`, which others take for "without end" as well, is `forever`.
+fn journal_days(text: &str) -> Result<JournalDays, String> {
+    if text == "forever" {
+        return Ok(JournalDays(None));
+    }
+    match text.parse() {
+        Ok(0) => Ok(JournalDays(None)),
+        Ok(days @ 1..=36_500) => Ok(JournalDays(Some(days))),
+        _ => Err("1 to 36500 days, or `forever`, are needed".to_owned()),
+    }
 }
 
 fn cursor_key(text: &str) -> Result<[u8; 32], String> {
@@ -448,6 +513,8 @@ mod tests {
             ("https://example.com/", Ok("https://example.com/scim/v2")),
             ("https://example.com/scim/v2/", Ok("https://example.com/scim/v2")),
             ("http://[::1]:8080", Ok("http://[::1]:8080/scim/v2")),
+            ("https://[2001:db8::1]/idp", Ok("https://[2001:db8::1]/idp")),
+            ("http://h:65535", Ok("http://h:65535/scim/v2")),
             ("https://example.com/idp", Ok("https://example.com/idp")),
         ];
         for (url, expected) in cases {
@@ -468,6 +535,46 @@ mod tests {
             "",
         ] {
             assert!(checked_base_url(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_has_a_host_and_a_port_that_can_be() {
+        for url in [
+            "http://h:abc",
+            "http://h:",
+            "http://h:0",
+            "http://h:65536",
+            "http://h:+80",
+            "http://h:80:80",
+            "http://h:-1/scim",
+            "https://:443",
+            "https://[::1",
+            "https://[::1]443",
+            "https://[::1]:x",
+            "https://[h]",
+            "https://h]",
+        ] {
+            assert!(checked_base_url(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_journal_goes_back_some_days_or_for_ever() {
+        let days = |n| {
+            Cli::try_parse_from(["scim-server", "--journal-days", n])
+                .ok()
+                .map(|it| it.serve.journal_days.0)
+        };
+        assert_eq!(
+            Cli::parse_from(["scim-server"]).serve.journal_days,
+            JournalDays(Some(90))
+        );
+        assert_eq!(days("1"), Some(Some(1)));
+        assert_eq!(days("0"), Some(None));
+        assert_eq!(days("forever"), Some(None));
+        for wrong in ["", "-1", "x", "36501", "99999999999"] {
+            assert_eq!(days(wrong), None, "{wrong}");
         }
     }
 

@@ -6,8 +6,10 @@
 pub mod commands;
 pub mod config;
 pub mod http;
+pub mod journal;
 pub mod service;
 pub mod token;
+pub mod upkeep;
 
 use std::sync::Arc;
 

@@ -5,17 +5,22 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use chrono::Utc;
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::Policy;
 use scim_server::commands::{self, Terminal};
 use scim_server::config::{
-    Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, PostgresPooler, ServeArgs, UrlFilters,
+    Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, PostgresPooler, ServeArgs, TenantCommand,
+    UrlFilters,
 };
 use scim_server::http::{Http, server};
+use scim_server::journal;
 use scim_server::service::{Service, Settings};
-use scim_storage_diesel::{DieselStore, Pooler, StoreOptions};
+use scim_server::upkeep::Upkeep;
+use scim_storage_diesel::{DieselDirectory, DieselStore, OpenError, Pooler, StoreOptions};
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
@@ -63,13 +68,65 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             Ok(())
         }
         Command::Tenant(command) => {
-            let store = DieselStore::open_directory(&url, pooler)?;
+            let store = match command {
+                TenantCommand::Create { .. } => DieselStore::open_directory(&url, pooler)?,
+                TenantCommand::List { .. } | TenantCommand::Delete { .. } => open_existing(&url, pooler)?,
+            };
             with_terminal(|terminal| Ok(commands::tenant(&*store, &command, terminal)?))
         }
         Command::Token(command) => {
-            let store = DieselStore::open_directory(&url, pooler)?;
+            let store = open_existing(&url, pooler)?;
             with_terminal(|terminal| Ok(commands::token(&*store, &command, terminal)?))
         }
+        Command::Journal(arguments) => {
+            let store = open_existing(&url, pooler)?;
+            let stop = until_signal()?;
+            Ok(journal::print(&store, &arguments, &mut io::stdout(), &stop)?)
+        }
+    }
+}
+
+/// Most commands need what is there: a mistyped path is no reason to create a database.
+fn open_existing(url: &str, pooler: Pooler) -> Result<DieselDirectory, Box<dyn Error>> {
+    match DieselStore::open_existing(url, pooler) {
+        Err(error @ (OpenError::Missing(_) | OpenError::Outdated)) => Err(format!(
+            "{error}: `scim-server migrate` prepares it, and so does a server that starts"
+        )
+        .into()),
+        result => Ok(result?),
+    }
+}
+
+/// How long a command may go on after a signal, if what it prints is not read.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Nobody sends any more once SIGINT or SIGTERM has come; a moment later the process ends.
+fn until_signal() -> io::Result<Receiver<()>> {
+    let (sender, stop) = channel();
+    let (ready, is_ready) = channel();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            actix_web::rt::System::new().block_on(async {
+                let caught = server::termination();
+                let failed = caught
+                    .as_ref()
+                    .err()
+                    .map(|error| io::Error::other(error.to_string()));
+                // Whoever asked waits for it.
+                let _ = ready.send(failed);
+                if let Ok(signal) = caught {
+                    signal.await;
+                    drop(sender);
+                    std::thread::sleep(GRACE);
+                    std::process::exit(0);
+                }
+            });
+        })?;
+    match is_ready.recv() {
+        Ok(None) => Ok(stop),
+        Ok(Some(error)) => Err(error),
+        Err(_) => Err(io::Error::other("signals cannot be caught")),
     }
 }
 
@@ -110,6 +167,7 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn
         usize::try_from(arguments.max_body_bytes)?,
     ));
     commands::welcome(&*store, &base_url, &mut io::stdout(), Utc::now())?;
+    let _upkeep = Upkeep::start(store, arguments.journal_days.0)?;
     actix_web::rt::System::new().block_on(async {
         // Caught from here on: a signal before this ends the process, which has begun nothing yet.
         let stop = server::termination()?;

@@ -1,0 +1,102 @@
+//! `scim-server journal`: a tenant's changes as JSON lines.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use scim_model::store::{StoreError, Tenant};
+use scim_storage_diesel::{Change, ChangePosition, ChangesError, DieselDirectory};
+use serde_json::{Value, json};
+
+use crate::commands::{CommandError, find_tenant, timestamp};
+use crate::config::JournalArgs;
+
+/// Changes that are read at once.
+const PAGE: u32 = 100;
+
+/// Between two looks for new changes.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Prints changes, one JSON object a line, and each line as soon as it is known: those there are, or
+/// also those to come. Ends well when the reader goes away, or when `stop` has nobody left to send.
+///
+/// # Errors
+/// `Refused` when there is no such tenant, or the position does not say where to go on.
+pub fn print(
+    directory: &DieselDirectory,
+    arguments: &JournalArgs,
+    output: &mut dyn Write,
+    stop: &Receiver<()>,
+) -> Result<(), CommandError> {
+    let tenant = find_tenant(&**directory, &arguments.tenant)?;
+    let mut after = match &arguments.after {
+        None => ChangePosition::default(),
+        Some(text) => text
+            .parse()
+            .map_err(|reason| CommandError::Refused(format!("`{text}` is no position: {reason}")))?,
+    };
+    let mut left = arguments.limit.unwrap_or(u64::MAX);
+    while left > 0 {
+        let limit = u32::try_from(left).map_or(PAGE, |it| it.min(PAGE));
+        let changes = match directory.changes(tenant.id, after, limit) {
+            // Whoever follows can wait for a database that is busy or away for a while.
+            Err(ChangesError::Store(StoreError::Busy)) if arguments.follow => Vec::new(),
+            result => result.map_err(|error| lost(error, &tenant))?,
+        };
+        for change in &changes {
+            // In one piece: a reader never sees half a line.
+            match output
+                .write_all(line(&tenant, change).as_bytes())
+                .and_then(|()| output.flush())
+            {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                result => result?,
+            }
+            after = change.position;
+            left -= 1;
+        }
+        let wait = match (changes.is_empty(), arguments.follow) {
+            (true, false) => return Ok(()),
+            (true, true) => INTERVAL,
+            (false, _) => Duration::ZERO,
+        };
+        if stop.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn line(tenant: &Tenant, change: &Change) -> String {
+    // Text that is no JSON would be damage; it is still shown.
+    let what = serde_json::from_str(&change.change).unwrap_or_else(|_| Value::from(&*change.change));
+    let line = json!({
+        "position": change.position.to_string(),
+        "at": timestamp(change.at),
+        "tenant": tenant.name,
+        "resourceType": &*change.resource_type,
+        "id": change.id.to_string(),
+        "version": change.version,
+        "kind": change.action,
+        "change": what,
+    });
+    format!("{line}\n")
+}
+
+/// Whoever goes on from a place that is gone must know it: he has missed something.
+fn lost(error: ChangesError, tenant: &Tenant) -> CommandError {
+    let advice = "read all resources anew, and the journal without `--after`";
+    match error {
+        ChangesError::Store(error) => CommandError::Store(error),
+        ChangesError::Dropped(position) => CommandError::Refused(format!(
+            "the journal of `{}` behind `{position}` is no longer complete: lines older than `--journal-days` have \
+             been dropped; {advice}",
+            tenant.name
+        )),
+        ChangesError::Unknown(position) => CommandError::Refused(format!(
+            "`{position}` is no position in the journal of `{}`: it is another tenant's, or a backup was restored \
+             that is older; {advice}",
+            tenant.name
+        )),
+    }
+}
