@@ -109,57 +109,70 @@ fn path_number(conn: &mut Conn, kind: i64, path: &AttributePath) -> Result<i64, 
     Ok(conn.row::<BigInt, i64>(&insert)?.ok_or(diesel::NotFound)?)
 }
 
-/// Resources rebuilt between two queries for more.
+/// Resources rebuilt between two queries for more: memory does not grow with their number.
 const REBUILT_AT_ONCE: i64 = 500;
 
+/// Resources between two lines in the log.
+const TOLD_AT_ONCE: usize = 10_000;
+
 /// Computes what is derived from the documents of a type anew. Versions and times stay: nothing that a
-/// client sees has changed.
+/// client sees has changed. All happens in the transaction of the opening: whoever ends the process
+/// meanwhile finds all as it was.
 fn rebuild(conn: &mut Conn, layout: &Layout) -> Result<(), Failure> {
-    let mut last = (0, 0);
+    let count = Sql::new("SELECT count(*) FROM resource WHERE kind = ").int(layout.kind);
+    let all = conn.row::<BigInt, i64>(&count)?.unwrap_or(0);
+    let name = &layout.resource_type.name;
+    if all == 0 {
+        return Ok(());
+    }
+    log::info!("computing index entries of {all} {name} resources anew: a schema or a setting has changed");
     // Swapped values must not collide on the way.
     let clear = Sql::new("UPDATE resource SET unique_key = NULL WHERE kind = ").int(layout.kind);
-    let mut cleared = false;
+    conn.execute(&clear)?;
+    let mut done = 0;
+    let tenants = Sql::new("SELECT id FROM tenant ORDER BY id");
+    for tenant in conn.rows::<BigInt, i64>(&tenants)? {
+        rebuild_tenant(conn, layout, TenantId(tenant), || {
+            done += 1;
+            if done % TOLD_AT_ONCE == 0 {
+                log::info!("computed index entries of {done} of {all} {name} resources");
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn rebuild_tenant(
+    conn: &mut Conn,
+    layout: &Layout,
+    tenant: TenantId,
+    mut tell: impl FnMut(),
+) -> Result<(), Failure> {
+    let mut last = 0;
     loop {
-        let select = Sql::new("SELECT tenant_id, pk, id, document FROM resource WHERE kind = ")
+        let select = Sql::new("SELECT pk, id, document FROM resource WHERE tenant_id = ")
+            .int(tenant.0)
+            .text(" AND kind = ")
             .int(layout.kind)
-            .text(" AND (tenant_id > ")
-            .int(last.0)
-            .text(" OR tenant_id = ")
-            .int(last.0)
             .text(" AND pk > ")
-            .int(last.1)
-            .text(") ORDER BY tenant_id, pk LIMIT ")
+            .int(last)
+            .text(" ORDER BY pk LIMIT ")
             .int(REBUILT_AT_ONCE);
-        type Types = (BigInt, BigInt, Binary, Text);
-        let rows = conn.rows::<Types, (i64, i64, Vec<u8>, String)>(&select)?;
-        let Some((tenant, pk, ..)) = rows.last() else {
+        let rows = conn.rows::<(BigInt, Binary, Text), (i64, Vec<u8>, String)>(&select)?;
+        let Some((pk, ..)) = rows.last() else {
             return Ok(());
         };
-        last = (*tenant, *pk);
-        if !cleared {
-            log::info!(
-                "computing index entries of {} anew: its schema or a setting has changed",
-                layout.resource_type.name
-            );
-            conn.execute(&clear)?;
-            cleared = true;
-        }
-        for (tenant, pk, id, text) in rows {
+        last = *pk;
+        for (pk, id, text) in rows {
             let document = Document::from_stored_json(&text).map_err(|it| unavailable(it.detail))?;
             let derived = layout.derive(&document);
-            let rewritten = Rewritten {
-                tenant: TenantId(tenant),
-                pk,
-                derived,
-            };
-            if let Err(failure) = write::rewrite(conn, layout, &rewritten) {
+            if let Err(failure) = write::rewrite(conn, layout, &Rewritten { tenant, pk, derived }) {
                 let id = Uuid::from_slice(&id).unwrap_or_default();
-                log::error!(
-                    "{} {id} of tenant {tenant}: {failure:?}",
-                    layout.resource_type.name
-                );
+                let (name, tenant) = (&layout.resource_type.name, tenant.0);
+                log::error!("{name} {id} of tenant {tenant}: {failure:?}");
                 return Err(failure);
             }
+            tell();
         }
     }
 }
