@@ -21,7 +21,8 @@ pub struct AttributeChange {
     pub extension: Option<Arc<str>>,
     /// Name of the attribute.
     pub attribute: String,
-    /// It is never returned (`returned` = `never`): the journal says that it changed, not to what.
+    /// It, or a part of it, is never returned (`returned` = `never`): the journal says that it changed, not
+    /// to what.
     pub hidden: bool,
     /// How it changed.
     pub kind: ChangeKind,
@@ -164,7 +165,7 @@ impl Change {
 
     /// For the change journal: an object with a member for each changed attribute, by its full path,
     /// `{"title":{"old":"A","new":"B"}}` or `{"members":{"added":[…],"removed":[…]}}`; what is
-    /// unassigned is left out, and all that is never returned.
+    /// unassigned is left out, and of what is never returned it says `{"changed":true}`.
     pub fn to_json(&self) -> Value {
         let entries = self.0.iter().map(|change| {
             let path = match &change.extension {
@@ -173,7 +174,9 @@ impl Change {
             };
             let mut entry = Map::new();
             match &change.kind {
-                ChangeKind::Value { .. } if change.hidden => {}
+                ChangeKind::Value { .. } if change.hidden => {
+                    entry.insert("changed".to_owned(), true.into());
+                }
                 ChangeKind::Value { old, new } => {
                     entry.extend(old.iter().map(|it| ("old".to_owned(), it.clone())));
                     entry.extend(new.iter().map(|it| ("new".to_owned(), it.clone())));
@@ -256,9 +259,14 @@ fn attribute_change(
     Some(AttributeChange {
         extension: extension.cloned(),
         attribute: name.to_owned(),
-        hidden: attribute.is_some_and(|it| it.returned == Returned::Never),
+        hidden: attribute.is_some_and(|it| is_hidden(it)),
         kind,
     })
+}
+
+fn is_hidden(attribute: &Attribute) -> bool {
+    let is_never = |it: &Attribute| it.returned == Returned::Never;
+    is_never(attribute) || attribute.sub_attributes.iter().any(|it| is_never(it))
 }
 
 /// Whether the attribute is a set of references to resources: elements are the same when their

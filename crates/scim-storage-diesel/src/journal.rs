@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Text};
 use scim_model::schema::Returned;
 use scim_model::store::{StoreError, TenantId};
-use scim_model::{Attribute, ResourceType};
+use scim_model::{Attribute, ResourceType, SecretHashes};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -132,8 +132,12 @@ pub(crate) fn creation(
     resource_type: &ResourceType,
     document: &Map<String, Value>,
     members: &[Uuid],
+    secrets: &SecretHashes,
 ) -> String {
     let mut change = whole(resource_type, document, "new");
+    for (path, _) in secrets.iter().filter(|(_, hash)| hash.is_some()) {
+        change.insert(path.clone(), json!({ "changed": true }));
+    }
     if resource_type.has_members() && !members.is_empty() {
         let mut seen = HashSet::new();
         let members: Vec<String> = members
@@ -167,7 +171,7 @@ fn whole(
     let entry = |attribute: Option<&Arc<Attribute>>, value: &Value| match attribute {
         Some(attribute) if !hides(attribute) => json!({ side: value }),
         // A schema that is gone no longer tells whether it may be shown.
-        _ => json!({}),
+        _ => json!({ "changed": true }),
     };
     let mut change = Map::new();
     for (name, value) in document.iter().filter(|(name, _)| *name != "schemas") {

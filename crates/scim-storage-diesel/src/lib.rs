@@ -304,7 +304,7 @@ impl ResourceStore for DieselStore {
         let layout = self.layouts.of(&new.resource_type)?.clone();
         let creation = write::Creation {
             derived: layout.derive(&new.document),
-            change: journal::creation(&new.resource_type, &new.document.0, &new.members),
+            change: journal::creation(&new.resource_type, &new.document.0, &new.members, &new.secrets),
             layout,
             id: new.id,
             now: new.now,

@@ -1,5 +1,6 @@
 //! The difference of two documents: for the journal, for PUT, and for the rows of a store.
 
+use scim_model::SchemaRegistry;
 use scim_model::store::{MembersChange, MembersStep};
 use scim_patch::{Change, steps_to_json};
 use serde_json::{Value, json};
@@ -129,4 +130,23 @@ fn a_patch_without_effect_is_no_change() {
         // The very document, in its order.
         assert_eq!(Value::Object(outcome.document.0).to_string(), before.to_string());
     }
+}
+
+/// 7643-9.2-01: the journal tells that it changed, and no more, also when only a part of it is hidden.
+#[test]
+fn what_is_never_returned_is_told_without_its_value() {
+    let schema = r#"{"id": "urn:example:Door", "name": "Door", "attributes": [
+        {"name": "name"}, {"name": "pin", "returned": "never"},
+        {"name": "lock", "type": "complex", "subAttributes": [{"name": "make"}, {"name": "code", "returned": "never"}]}]}"#;
+    let resource_type = r#"{"name": "Door", "endpoint": "/Doors", "schema": "urn:example:Door"}"#;
+    let files = [("a", schema), ("b", resource_type)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let registry = SchemaRegistry::load(&files).unwrap();
+    let door = |number: &str| {
+        document(&json!({"name": number, "pin": number, "lock": {"make": "x", "code": number}}))
+    };
+    let change = Change::between(registry.resource_type("Door").unwrap(), &door("1"), &door("2"));
+    assert_eq!(
+        change.to_json(),
+        json!({"name": {"old": "1", "new": "2"}, "pin": {"changed": true}, "lock": {"changed": true}})
+    );
 }

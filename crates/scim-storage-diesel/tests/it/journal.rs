@@ -251,11 +251,11 @@ fn what_is_never_returned_is_named_without_its_value() {
         let changes = wait_for(&store, it.tenant, 2);
         assert_eq!(
             change(&changes[0]),
-            json!({"name": {"new": "front"}, "pin": {}, "lock": {}, "gone": {}})
+            json!({"name": {"new": "front"}, "pin": {"changed": true}, "lock": {"changed": true}, "gone": {"changed": true}})
         );
         assert_eq!(
             change(&changes[1]),
-            json!({"name": {"old": "front"}, "pin": {}, "lock": {}, "gone": {}})
+            json!({"name": {"old": "front"}, "pin": {"changed": true}, "lock": {"changed": true}, "gone": {"changed": true}})
         );
     });
 }

@@ -153,6 +153,72 @@ fn migrations_go_up_and_down_and_up() {
     });
 }
 
+/// Going back a version at a time loses nothing that the earlier one had stored.
+#[test]
+fn each_way_down_keeps_what_was_there_before() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let (tenant, user) = (it.tenant, it.add_user("bjensen"));
+        it.add_group("Guides", &[user]);
+        store
+            .trim_changes(tenant, at(100), 1)
+            .expect("nobody is in the way");
+        drop(store);
+        let steps = database.number("SELECT count(*) FROM __diesel_schema_migrations") - 1;
+        assert!(steps >= 3);
+        for down in 1..=steps {
+            for _ in 0..down {
+                if database.is_sqlite() {
+                    let file = database.file();
+                    let file = file.to_str().expect("it is UTF-8");
+                    let mut conn = SqliteConnection::establish(file).expect("it opens");
+                    conn.batch_execute("PRAGMA foreign_keys = ON").expect("it runs");
+                    conn.revert_last_migration(SQLITE).expect("it goes down");
+                } else {
+                    let mut conn = PgConnection::establish(&database.url).expect("it opens");
+                    conn.revert_last_migration(POSTGRES).expect("it goes down");
+                }
+            }
+            let counts = ["tenant", "resource", "resource_normal", "membership"]
+                .map(|it| database.number(&format!("SELECT count(*) FROM {it}")));
+            assert_eq!(counts, [down, 2, 2, 1], "{down} steps down");
+            let store = database.store();
+            let it = Fixture {
+                tenant,
+                ..Fixture::new(&store, "other")
+            };
+            assert_eq!(it.names(&it.user, "userName eq \"bjensen\"", ""), ["bjensen"]);
+            assert_eq!(it.names(&it.group, "members pr", ""), ["Guides"]);
+        }
+    });
+}
+
+/// An instance of the first version goes on beside newer ones: no migration since then takes anything
+/// away, or asks for a value that it does not write.
+#[test]
+fn what_the_first_version_writes_still_works() {
+    on_each(|database| {
+        let store = database.store();
+        let id = if database.is_sqlite() { "x'01'" } else { "'\\x01'" };
+        database.run(&format!(
+            "INSERT INTO tenant (name, created) VALUES ('old', 1); \
+             INSERT INTO token (id, tenant_id, sha256, created, read_only, note) \
+             SELECT {id}, id, {id}, 1, FALSE, '' FROM tenant; \
+             INSERT INTO resource (tenant_id, kind, id, version, created, modified, document) \
+             SELECT id, 1, {id}, 1, 1, 1, '{{}}' FROM tenant; \
+             INSERT INTO secret (tenant_id, pk, path, hash) SELECT tenant_id, pk, 'password', '' FROM resource; \
+             INSERT INTO changes (tenant_id, at, kind, id, version, action, change) \
+             SELECT tenant_id, 1, kind, id, 1, 'create', '{{}}' FROM resource"
+        ));
+        let tenants = store.tenants().expect("the store is there");
+        let names: Vec<&str> = tenants.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["old"]);
+        assert!(store.delete_tenant("old").expect("the store is there"));
+        assert_eq!(database.number("SELECT count(*) FROM changes"), 0);
+    });
+}
+
 #[test]
 fn group_names_become_unique_when_they_are() {
     on_each(|database| {
