@@ -1,40 +1,104 @@
 //! The command line: tenants and tokens, also while a server runs.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::harness::{PostgresDatabase, USER};
 use crate::restart::Binary;
 
-/// A folder with a database, and the commands run in it.
-struct Shell {
-    folder: TempDir,
+/// A folder with a database, or a database on PostgreSQL, and the commands run on it.
+pub struct Shell {
+    pub folder: TempDir,
+    postgres: Option<PostgresDatabase>,
 }
 
 impl Shell {
-    fn new() -> Shell {
+    pub fn new() -> Shell {
         Shell {
             folder: tempfile::tempdir().unwrap(),
+            postgres: None,
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// Runs a test on SQLite, and on PostgreSQL where `SCIM_TEST_POSTGRES_URL` names one.
+    pub fn on_each(test: impl Fn(&Shell)) {
+        test(&Shell::new());
+        if let Some(database) = PostgresDatabase::create() {
+            test(&Shell {
+                postgres: Some(database),
+                ..Shell::new()
+            });
+        }
+    }
+
+    pub fn url(&self) -> String {
+        match &self.postgres {
+            Some(database) => database.url.clone(),
+            None => format!("sqlite:{}", self.folder.path().join("scim.db").display()),
+        }
+    }
+
+    /// A server on the database, with the token of its first start.
+    pub fn serve(&self, arguments: &[&str]) -> Binary {
+        Binary::start(&[&["--database-url", &self.url()], arguments].concat())
+    }
+
+    /// Runs statements past the program.
+    pub fn sql(&self, sql: &str) {
+        match &self.postgres {
+            Some(database) => PgConnection::establish(&database.url).unwrap().batch_execute(sql),
+            None => self.sqlite().batch_execute(sql),
+        }
+        .unwrap();
+    }
+
+    /// The number that a query gives.
+    pub fn number(&self, sql: &str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            n: i64,
+        }
+        let query = diesel::sql_query(format!("SELECT ({sql}) AS n"));
+        let row: Row = match &self.postgres {
+            Some(database) => query
+                .get_result(&mut PgConnection::establish(&database.url).unwrap())
+                .unwrap(),
+            None => query.get_result(&mut self.sqlite()).unwrap(),
+        };
+        row.n
+    }
+
+    fn sqlite(&self) -> SqliteConnection {
+        let path = self.folder.path().join("scim.db");
+        let mut conn = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+        conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+        conn
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_scim-server"));
         command
             .args(arguments)
             .current_dir(self.folder.path())
             .env_remove("SCIM_DATABASE_URL");
+        if let Some(database) = &self.postgres {
+            command.env("SCIM_DATABASE_URL", &database.url);
+        }
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
     #[track_caller]
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub fn ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(
             output.status.success(),
@@ -45,14 +109,14 @@ impl Shell {
     }
 
     #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub fn json(&self, arguments: &[&str]) -> Value {
         let text = self.ok(arguments);
         assert_eq!(text.lines().count(), 1, "{text}");
         serde_json::from_str(&text).unwrap()
     }
 
     #[track_caller]
-    fn refused(&self, arguments: &[&str]) -> String {
+    pub fn refused(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(!output.status.success(), "{arguments:?}");
         String::from_utf8(output.stderr).unwrap()
@@ -162,7 +226,7 @@ fn tokens_are_created_listed_and_revoked() {
 #[test]
 fn every_command_explains_itself() {
     let shell = Shell::new();
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 11] = [
         &[],
         &["serve"],
         &["migrate"],
@@ -173,6 +237,7 @@ fn every_command_explains_itself() {
         &["token", "create"],
         &["token", "list"],
         &["token", "revoke"],
+        &["journal"],
     ];
     for command in commands {
         let help = shell.ok(&[command, &["--help"]].concat());
@@ -188,6 +253,8 @@ fn settings_that_would_go_wrong_are_refused_at_the_start() {
         &["--listen", "0.0.0.0:0"],
         &["--listen", "nonsense"],
         &["--base-url", "https://example.com/scim?x"],
+        &["--base-url", "http://h:abc"],
+        &["--journal-days", "-1"],
         &["--schemas", "missing"],
         &["--cursor-key", "short"],
         &["--leniency", "some"],
@@ -198,7 +265,7 @@ fn settings_that_would_go_wrong_are_refused_at_the_start() {
     }
     shell.ok(&["migrate"]);
     shell.ok(&["migrate", "--database-url", "sqlite:other.db"]);
-    shell.ok(&["--database-url", "sqlite:third.db", "tenant", "list"]);
+    shell.ok(&["--database-url", "sqlite:third.db", "tenant", "create", "acme"]);
     assert!(shell.folder.path().join("other.db").exists() && shell.folder.path().join("third.db").exists());
 }
 
@@ -349,4 +416,204 @@ fn a_running_server_follows_the_command_line() {
     assert_eq!(server.get("/Users", secret).0, 200);
     shell.ok(&["tenant", "delete", "acme", "--yes", "--database-url", &url]);
     assert_eq!(server.get("/Users", secret).0, 401);
+}
+
+/// A path or a name with a slip in it.
+#[test]
+fn a_command_that_looks_creates_no_database() {
+    let commands: [&[&str]; 7] = [
+        &["tenant", "list"],
+        &["tenant", "delete", "acme", "--yes"],
+        &["token", "create", "--tenant", "acme"],
+        &["token", "list"],
+        &["token", "revoke", "0190a0a0-0000-7000-8000-000000000000"],
+        &["journal", "--tenant", "acme"],
+        &["journal", "--tenant", "acme", "--follow"],
+    ];
+    Shell::on_each(|shell| {
+        for command in commands {
+            let text = shell.refused(command);
+            assert_eq!(text.lines().count(), 1, "{text}");
+            assert!(text.contains("`scim-server migrate`"), "{text}");
+        }
+        let files = std::fs::read_dir(shell.folder.path()).unwrap();
+        assert_eq!(files.count(), 0, "not even an empty file");
+        if shell.postgres.is_some() {
+            let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+            assert_eq!(shell.number(tables), 0);
+        }
+        shell.ok(&["migrate"]);
+        assert_eq!(shell.json(&["tenant", "list", "--json"]), json!([]));
+    });
+    let shell = Shell::new();
+    let text = shell.refused(&["tenant", "list"]);
+    assert!(text.contains("there is no database `scim.db`"), "{text}");
+    // A file that something else has left.
+    std::fs::write(shell.folder.path().join("scim.db"), "").unwrap();
+    assert!(
+        shell
+            .refused(&["tenant", "list"])
+            .contains("not this version's schema")
+    );
+}
+
+/// Of an older version, which a command that looks does not migrate under a server that runs.
+#[test]
+fn a_command_that_looks_migrates_nothing() {
+    Shell::on_each(|shell| {
+        shell.ok(&["tenant", "create", "acme"]);
+        shell.sql("DROP TABLE journal_start; DELETE FROM __diesel_schema_migrations WHERE version = '20261124220100'");
+        assert!(
+            shell
+                .refused(&["tenant", "list"])
+                .contains("not this version's schema")
+        );
+        shell.ok(&["migrate"]);
+        assert!(shell.ok(&["tenant", "list"]).contains("acme"));
+    });
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused() {
+    Shell::on_each(|shell| {
+        shell.ok(&["tenant", "create", "acme"]);
+        shell.sql("INSERT INTO __diesel_schema_migrations (version) VALUES ('20991231000000')");
+        for command in [
+            &["serve", "--listen", "127.0.0.1:0"][..],
+            &["migrate"],
+            &["tenant", "list"],
+        ] {
+            let text = shell.refused(command);
+            assert!(
+                text.contains("made by a newer version") && text.contains("20991231000000"),
+                "{text}"
+            );
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+        shell.sql("DELETE FROM __diesel_schema_migrations WHERE version = '20991231000000'");
+        assert!(shell.ok(&["tenant", "list"]).contains("acme"));
+    });
+}
+
+/// Servers of a new version that start together.
+#[test]
+fn processes_that_migrate_at_once_all_succeed() {
+    Shell::on_each(|shell| {
+        let start = |_| shell.command(&["migrate"]).stdout(Stdio::null()).spawn().unwrap();
+        let children: Vec<_> = (0..6).map(start).collect();
+        for mut child in children {
+            assert!(child.wait().unwrap().success());
+        }
+        assert_eq!(shell.json(&["tenant", "list", "--json"]), json!([]));
+    });
+}
+
+/// Access has ended, what is left is seen by nobody, and the next one finishes it: a command, or a server.
+#[test]
+fn a_deletion_that_was_killed_is_finished() {
+    for by_server in [false, true] {
+        Shell::on_each(|shell| {
+            shell.ok(&["tenant", "create", "acme"]);
+            let token = shell.json(&["token", "create", "--tenant", "acme", "--json"]);
+            let users = 5_000;
+            let id = match shell.postgres {
+                Some(_) => "decode(lpad(to_hex(i), 32, '0'), 'hex')",
+                None => "unhex(printf('%032x', i))",
+            };
+            shell.sql(&format!(
+                "WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {users}) \
+                 INSERT INTO resource (tenant_id, kind, id, version, created, modified, unique_key, document) \
+                 SELECT t.id, 1, {id}, 1, i, i, 'user' || i, '{{}}' FROM s, tenant t"
+            ));
+            let mut child = shell
+                .command(&["tenant", "delete", "acme", "--yes"])
+                .spawn()
+                .unwrap();
+            let left = || shell.number("SELECT count(*) FROM resource");
+            while left() == users {
+                assert!(child.try_wait().unwrap().is_none());
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(left() > 0, "the test kills it in the middle");
+
+            assert_eq!(shell.json(&["tenant", "list", "--json"]), json!([]));
+            assert_eq!(shell.json(&["token", "list", "--json"]), json!([]));
+            if by_server {
+                let server = shell.serve(&[]);
+                assert_eq!(server.get("/Users", token["token"].as_str().unwrap()).0, 401);
+                assert!(shell.ok(&["tenant", "list"]).contains("default"));
+                while left() > 0 || shell.number("SELECT count(*) FROM tenant") > 1 {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+                return;
+            }
+            // Without a question: it was answered then.
+            shell.ok(&["tenant", "delete", "acme"]);
+            assert_eq!((left(), shell.number("SELECT count(*) FROM tenant")), (0, 0));
+            shell.refused(&["tenant", "delete", "acme", "--yes"]);
+        });
+    }
+}
+
+/// What a changed schema makes a server compute at its start is there as a whole or not at all.
+#[test]
+fn a_rebuild_that_was_killed_has_changed_nothing() {
+    Shell::on_each(|shell| {
+        shell.ok(&["migrate"]);
+        let server = shell.serve(&[]);
+        let token = server.token();
+        let bjensen = server.client().create(
+            "/Users",
+            &json!({ "schemas": [USER], "userName": "bjensen", "emails": [{ "value": "b@example.com" }] }),
+        );
+        drop(server);
+        let (users, zero) = (3_000, "00000000000000000000000000000000");
+        let id = match shell.postgres {
+            Some(_) => "decode(lpad(to_hex(i), 32, '0'), 'hex')",
+            None => "unhex(printf('%032x', i))",
+        };
+        shell.sql(&format!(
+            "WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {users}) \
+             INSERT INTO resource (tenant_id, kind, id, version, created, modified, unique_key, document) \
+             SELECT t.id, 1, {id}, 1, i, i, 'old' || i, \
+             '{{\"schemas\":[\"{USER}\"],\"userName\":\"user' || i || '\"}}' FROM s, tenant t; \
+             UPDATE resource_type SET shape = '{zero}' WHERE id = 1"
+        ));
+        let mut child = shell
+            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("computing index entries of 3001 User resources anew") {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let stale = "SELECT count(*) FROM resource WHERE unique_key LIKE 'old%'";
+        assert_eq!(shell.number(stale), users);
+        let shape = format!("SELECT count(*) FROM resource_type WHERE shape = '{zero}'");
+        assert_eq!(shell.number(&shape), 1, "the next start begins anew");
+
+        let server = shell.serve(&[]);
+        assert_eq!((shell.number(stale), shell.number(&shape)), (0, 0));
+        for (filter, expected) in [
+            ("userName%20eq%20%22USER2999%22", 1),
+            ("emails.value%20eq%20%22B@example.com%22", 1),
+            ("userName%20sw%20%22user%22", 3_000),
+        ] {
+            let (status, found) = server.get(&format!("/Users?filter={filter}&count=1"), &token);
+            assert_eq!(
+                (status, &found["totalResults"]),
+                (200, &json!(expected)),
+                "{filter}"
+            );
+        }
+        let (_, user) = server.get(&format!("/Users/{bjensen}"), &token);
+        assert_eq!(user["meta"]["version"], "W/\"1\"");
+    });
 }

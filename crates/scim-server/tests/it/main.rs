@@ -10,6 +10,7 @@ mod etag;
 mod exchanges;
 mod groups;
 mod harness;
+mod journal;
 mod list;
 mod own_schemas;
 mod passwords;

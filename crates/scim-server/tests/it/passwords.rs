@@ -224,7 +224,7 @@ fn a_changed_password_is_a_new_version_and_one_line_in_the_journal() {
 
     let changed = json!({ "password": { "changed": true } });
     let expected = [
-        json!({}),
+        json!({ "userName": { "new": "a" }, "password": { "changed": true } }),
         changed.clone(),
         changed.clone(),
         json!({ "title": { "new": "t" }, "password": { "changed": true } }),

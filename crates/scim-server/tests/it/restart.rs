@@ -82,7 +82,7 @@ impl Binary {
         line.split_whitespace().last().unwrap().to_owned()
     }
 
-    fn client(&self) -> HttpClient {
+    pub fn client(&self) -> HttpClient {
         HttpClient::new(&self.base_url, &self.token())
     }
 
@@ -101,13 +101,13 @@ impl Binary {
     }
 
     /// Nobody is asked: the process is gone.
-    fn kill(mut self) -> Arc<TempDir> {
+    pub fn kill(mut self) -> Arc<TempDir> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.folder.clone()
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([name, &self.child.id().to_string()])
             .status()
@@ -115,12 +115,12 @@ impl Binary {
         assert!(sent.success());
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 
     /// The whole log, once the process has ended.
-    fn log(&mut self) -> String {
+    pub fn log(&mut self) -> String {
         if let Some(reader) = self.log_reader.take() {
             reader.join().unwrap();
         }

@@ -1,0 +1,345 @@
+//! `scim-server journal`: changes as JSON lines, beside a server that runs.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::cli::Shell;
+use crate::harness::{GROUP, HttpClient, USER, patch_op};
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
+}
+
+fn create(client: &HttpClient, name: &str) -> String {
+    client.create("/Users", &json!({ "schemas": [USER], "userName": name }))
+}
+
+/// The journal once it has so many lines: PostgreSQL shows them when every transaction before has ended.
+fn journal(shell: &Shell, count: usize) -> Vec<Value> {
+    loop {
+        let lines = lines(&shell.ok(&["journal", "--tenant", "default"]));
+        assert!(lines.len() <= count, "{lines:?}");
+        if lines.len() == count {
+            return lines;
+        }
+    }
+}
+
+fn position(line: &Value) -> &str {
+    line["position"].as_str().unwrap()
+}
+
+/// 7643-9.2-01: a line tells what changed, and never a secret
+#[test]
+fn a_change_is_a_json_line() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&["--passwords", "argon2id"]);
+        let client = server.client();
+        let secret = "Marker-Pa55word";
+        let user = client.create(
+            "/Users",
+            &json!({ "schemas": [USER], "userName": "bjensen\n\u{2028}", "password": secret }),
+        );
+        let group = client.create(
+            "/Groups",
+            &json!({ "schemas": [GROUP], "displayName": "Guides", "members": [{ "value": user }] }),
+        );
+        let patch = patch_op(json!([
+            { "op": "add", "path": "title", "value": "Guide" }, { "op": "replace", "path": "password", "value": secret }]));
+        client.send("PATCH", &format!("/Users/{user}"), Some(&patch));
+        let patch = patch_op(json!([{ "op": "remove", "path": format!("members[value eq \"{user}\"]") }]));
+        client.send("PATCH", &format!("/Groups/{group}"), Some(&patch));
+        client.send("DELETE", &format!("/Users/{user}"), None);
+
+        let all = journal(shell, 5);
+        let keys: Vec<&String> = all[0].as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "position",
+                "at",
+                "tenant",
+                "resourceType",
+                "id",
+                "version",
+                "kind",
+                "change"
+            ]
+        );
+        let told: Vec<Value> = all
+            .iter()
+            .map(|it| {
+                json!([
+                    it["resourceType"],
+                    it["id"],
+                    it["version"],
+                    it["kind"],
+                    it["tenant"]
+                ])
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                json!(["User", user, 1, "create", "default"]),
+                json!(["Group", group, 1, "create", "default"]),
+                json!(["User", user, 2, "update", "default"]),
+                json!(["Group", group, 2, "update", "default"]),
+                json!(["User", user, 2, "delete", "default"]),
+            ]
+        );
+        let name = "bjensen\n\u{2028}";
+        assert_eq!(
+            all[0]["change"],
+            json!({ "userName": { "new": name }, "password": { "changed": true } })
+        );
+        assert_eq!(
+            all[1]["change"],
+            json!({ "displayName": { "new": "Guides" }, "members": { "added": [user], "removed": [] } })
+        );
+        assert_eq!(
+            all[2]["change"],
+            json!({ "title": { "new": "Guide" }, "password": { "changed": true } })
+        );
+        assert_eq!(
+            all[3]["change"],
+            json!({ "members": { "steps": [{ "remove": [user] }] } })
+        );
+        assert_eq!(
+            all[4]["change"],
+            json!({ "userName": { "old": name }, "title": { "old": "Guide" } })
+        );
+        let at = all[0]["at"].as_str().unwrap();
+        assert_eq!((at.len(), &at[10..11], &at[23..]), (24, "T", "Z"), "{at}");
+        let text = shell.ok(&["journal", "--tenant", "default"]);
+        assert!(!text.contains("Pa55word") && !text.contains("argon2"), "{text}");
+
+        // Whoever goes on from what a line showed gets the rest, in parts as large as he likes.
+        for (index, line) in all.iter().enumerate() {
+            let after = ["journal", "--tenant", "default", "--after", position(line)];
+            assert_eq!(lines(&shell.ok(&after)), all[index + 1..]);
+            let limited = [&after[..], &["--limit", "1"]].concat();
+            assert_eq!(
+                lines(&shell.ok(&limited)),
+                all[index + 1..].iter().take(1).cloned().collect::<Vec<_>>()
+            );
+        }
+        assert_eq!(shell.ok(&["journal", "--tenant", "default", "--limit", "0"]), "");
+    });
+}
+
+#[test]
+fn a_consumer_that_stops_and_goes_on_sees_each_change_once() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&[]);
+        let (writers, each) = (4, 15);
+        let mut seen: Vec<Value> = Vec::new();
+        std::thread::scope(|scope| {
+            for writer in 0..writers {
+                let client = server.client();
+                scope.spawn(move || {
+                    for number in 0..each {
+                        create(&client, &format!("{writer}-{number}"));
+                    }
+                });
+            }
+            while seen.len() < writers * each {
+                let after = seen.last().map(|it| position(it).to_owned());
+                let mut arguments = vec!["journal", "--tenant", "default", "--limit", "7"];
+                arguments.extend(after.iter().flat_map(|it| ["--after", it]));
+                seen.extend(lines(&shell.ok(&arguments)));
+            }
+        });
+        let mut ids: Vec<&str> = seen.iter().map(|it| it["id"].as_str().unwrap()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!((ids.len(), seen.len()), (writers * each, writers * each));
+    });
+}
+
+/// A process that follows, and what it prints.
+struct Follower {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Follower {
+    fn start(shell: &Shell) -> Follower {
+        let mut child = shell
+            .command(&["journal", "--tenant", "default", "--follow"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Follower { child, output }
+    }
+
+    fn next(&mut self) -> Value {
+        let mut line = String::new();
+        assert_ne!(self.output.read_line(&mut line).unwrap(), 0);
+        assert!(line.ends_with('\n'));
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Ends as a command does that has done its work.
+    fn ends_well(mut self) {
+        drop(self.output);
+        let mut errors = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut errors).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{errors}");
+        assert_eq!(errors, "");
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn a_follower_gets_each_line_at_once_and_ends_with_a_signal() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&[]);
+        let client = server.client();
+        for name in ["-TERM", "-INT"] {
+            let mut follower = Follower::start(shell);
+            for number in 0..3 {
+                let id = create(&client, &format!("{name}{number}"));
+                // What was there before comes first.
+                while follower.next()["id"] != json!(id) {}
+            }
+            signal(&follower.child, name);
+            let mut rest = String::new();
+            follower.output.read_to_string(&mut rest).unwrap();
+            assert_eq!(rest, "");
+            follower.ends_well();
+        }
+    });
+}
+
+#[test]
+fn a_follower_whose_reader_goes_away_ends_well() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&[]);
+        let client = server.client();
+        create(&client, "first");
+        let mut follower = Follower::start(shell);
+        assert_eq!(follower.next()["kind"], "create");
+        let Follower { mut child, output } = follower;
+        drop(output);
+        for number in 0.. {
+            create(&client, &format!("user{number}"));
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success());
+                break;
+            }
+        }
+        let mut errors = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!(errors, "");
+    });
+}
+
+/// A pipe that nobody empties is full soon.
+#[test]
+fn a_follower_whose_reader_sleeps_ends_with_a_signal() {
+    let shell = Shell::new();
+    let server = shell.serve(&[]);
+    let client = server.client();
+    for number in 0..30 {
+        let title = "x".repeat(8_000);
+        let user = json!({ "schemas": [USER], "userName": format!("user{number}"), "title": title });
+        client.create("/Users", &user);
+    }
+    let mut follower = Follower::start(&shell);
+    follower.next();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    signal(&follower.child, "-TERM");
+    assert!(follower.child.wait().unwrap().success());
+}
+
+#[test]
+fn what_cannot_be_followed_is_told_in_one_line() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&[]);
+        let client = server.client();
+        create(&client, "first");
+        create(&client, "second");
+        shell.ok(&["tenant", "create", "other"]);
+        let seen = journal(shell, 2);
+        let refused = |arguments: &[&str]| {
+            let output = shell.run(&[&["journal"], arguments].concat());
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+            assert!(output.stdout.is_empty());
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(text.lines().count(), 1, "{text}");
+            text
+        };
+        assert!(refused(&["--tenant", "nobody"]).contains("there is no tenant `nobody`"));
+        for text in ["x", "", "1", "-1", "1-2", "9999999999999999999999-1-1"] {
+            let told = refused(&["--tenant", "default", "--after", text]);
+            assert!(told.contains(&format!("`{text}` is no position")), "{told}");
+        }
+        let foreign = refused(&["--tenant", "other", "--after", position(&seen[0])]);
+        assert!(
+            foreign.contains("is no position in the journal of `other`"),
+            "{foreign}"
+        );
+    });
+}
+
+/// Lines end with `--journal-days`; whoever has missed some is told, whoever has not goes on.
+#[test]
+fn a_server_drops_old_lines_and_consumers_know() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&[]);
+        let client = server.client();
+        for name in ["first", "second", "third"] {
+            create(&client, name);
+        }
+        let server_without_end = server;
+        let days = |n: i64| n * 24 * 60 * 60 * 1_000;
+        let order = "(SELECT count(*) FROM changes o WHERE o.sequence <= changes.sequence)";
+        // 110, 100 and 90 days ago, and a bit.
+        shell.sql(&format!(
+            "UPDATE changes SET at = at - {} + {order} * {}",
+            days(120) + 60_000,
+            days(10)
+        ));
+        let seen = journal(shell, 3);
+        drop(server_without_end);
+        let forever = shell.serve(&["--journal-days", "forever"]);
+        drop(forever);
+        assert_eq!(journal(shell, 3), seen);
+
+        let server = shell.serve(&["--journal-days", "95"]);
+        while shell.number("SELECT count(*) FROM changes") > 1 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_eq!(journal(shell, 1), seen[2..]);
+        drop(server);
+        let _server = shell.serve(&[]);
+        while shell.number("SELECT count(*) FROM changes") > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        for (index, line) in seen.iter().enumerate() {
+            for follow in [&[][..], &["--follow"]] {
+                let after = ["journal", "--tenant", "default", "--after", position(line)];
+                if index == 2 && follow.is_empty() {
+                    assert_eq!(shell.ok(&after), "");
+                } else if index < 2 {
+                    let told = shell.refused(&[&after[..], follow].concat());
+                    assert!(told.contains("no longer complete"), "{told}");
+                }
+            }
+        }
+    });
+}
