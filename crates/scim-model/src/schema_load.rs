@@ -579,6 +579,9 @@ fn resource_type(
             ),
         ));
     }
+    if RESERVED_NAMES.iter().any(|it| it.eq_ignore_ascii_case(name)) {
+        return Err(wrong(file, format!("the name `{name}` is reserved")));
+    }
     if optional_string(file, None, document, "id")?.is_some_and(|id| id != name) {
         return Err(wrong(
             file,
@@ -668,6 +671,16 @@ const RESERVED_ENDPOINTS: [&str; 5] = [
     "/Schemas",
     "/ResourceTypes",
     "/ServiceProviderConfig",
+];
+
+/// Names in `meta.resourceType` of discovery, and what `referenceTypes` has besides names of types
+/// (RFC 7643 section 7).
+const RESERVED_NAMES: [&str; 5] = [
+    "ServiceProviderConfig",
+    "ResourceType",
+    "Schema",
+    "external",
+    "uri",
 ];
 
 fn check_endpoint(file: &str, endpoint: &str) -> Result<(), SchemaError> {

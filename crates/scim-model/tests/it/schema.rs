@@ -485,6 +485,14 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
             "the name `De vice`",
         ),
         (
+            vec![device(), resource_type("schema", "/Devices", DEVICE, json!([]))],
+            "the name `schema` is reserved",
+        ),
+        (
+            vec![device(), resource_type("URI", "/Devices", DEVICE, json!([]))],
+            "the name `URI` is reserved",
+        ),
+        (
             vec![
                 device(),
                 resource_type("A", "/A", DEVICE, json!([])),

@@ -264,9 +264,10 @@ mod tests {
         let conflict = StoreError::Conflict {
             attribute: "userName".to_owned(),
         };
+        let (error, _) = told(conflict);
         assert_eq!(
-            told(conflict).0,
-            ScimError::new(ScimType::Uniqueness, "`userName` is already taken")
+            (error.status, error.scim_type, &*error.detail),
+            (409, Some(ScimType::Uniqueness), "`userName` is already taken")
         );
         let expensive = StoreError::TooExpensive {
             attribute: "title".to_owned(),

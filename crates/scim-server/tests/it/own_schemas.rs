@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Choice, Client, ENTERPRISE, Server, Token, USER, encode};
+use crate::harness::{BASE, Choice, Client, ENTERPRISE, GROUP, Server, Token, USER, encode};
 
 const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 const RESOURCE_TYPE: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
@@ -451,5 +451,108 @@ fn a_user_who_lacks_what_is_required_since_can_be_deactivated() {
         .expect_error(400, Some("mutability"));
         acme.patch(&path, json!([{"op": "remove", "path": BADGE}]))
             .expect_error(400, Some("mutability"));
+    });
+}
+
+/// 7643-6-09: an extension may hold nothing but secrets, which no answer shows.
+#[test]
+fn a_required_extension_of_secrets_alone() {
+    let choice = || {
+        let pin = json!([{"name": "pin", "mutability": "writeOnly", "secret": true, "required": true}]);
+        with([schema(BADGE, pin), user(&[(BADGE, true)])])
+    };
+    let stored_hashes = || {
+        let mut choice = choice();
+        choice.settings.hash_secrets = true;
+        choice
+    };
+    let story = |server: Server| {
+        let acme = server.tenant("acme");
+        let body = json!({"schemas": [USER, BADGE], "userName": "bjensen", BADGE: {"pin": "1234"}});
+        let created = acme.post("/Users", body.clone()).expect(201);
+        assert!(!created.text.contains("1234"), "{}", created.text);
+        assert_eq!(created.json()["schemas"], json!([USER, BADGE]));
+        assert_eq!(created.json().get(BADGE), None);
+        let path = format!("/Users/{}", created.json()["id"].as_str().unwrap());
+        assert_eq!(acme.get(&path).expect(200).json(), created.json());
+        for none in [json!({}), json!({"pin": ""}), json!({"pin": null})] {
+            let mut without = body.clone();
+            without["userName"] = json!("other");
+            without[BADGE] = none;
+            let error = acme
+                .post("/Users", without)
+                .expect_error(400, Some("invalidValue"));
+            assert!(error.text.contains(BADGE), "{}", error.text);
+        }
+        // What is not spoken of stays; it cannot be taken away.
+        let put = json!({"schemas": [USER], "userName": "bjensen", "title": "Guide"});
+        assert_eq!(
+            acme.put(&path, put).expect(200).json()["schemas"],
+            json!([USER, BADGE])
+        );
+        let off = json!([{"op": "replace", "path": "active", "value": false}]);
+        acme.patch(&path, off).expect(200);
+        acme.patch(&path, json!([{"op": "remove", "path": format!("{BADGE}:pin")}]))
+            .expect_error(400, Some("mutability"));
+        assert_eq!(found(&acme, "/Users", &format!("schemas eq \"{BADGE}\"")), 1);
+    };
+    on_each(choice, story);
+    on_each(stored_hashes, story);
+}
+
+/// Groups may be extended, too; their members stay rows.
+#[test]
+fn an_extension_of_groups() {
+    const COST: &str = "urn:example:params:scim:schemas:extension:cost:1.0:Group";
+    let choice = || {
+        let cost = schema(
+            COST,
+            json!([{"name": "members", "multiValued": true},
+                {"name": "code", "required": true, "uniqueness": "server"}]),
+        );
+        with([cost, resource_type("Group", "/Groups", GROUP, &[(COST, false)])])
+    };
+    on_each(choice, |server| {
+        let acme = server.tenant("acme");
+        let bjensen = acme.create_user("bjensen");
+        let body = json!({"schemas": [GROUP, COST], "displayName": "Guides", "members": [{"value": bjensen.id}],
+            COST: {"code": "C1", "members": ["x"]}});
+        let guides = acme.create("/Groups", body);
+        assert_eq!(guides.json[COST], json!({"members": ["x"], "code": "C1"}));
+        let second = acme.create("/Groups", json!({"displayName": "Drivers"}));
+        for (filter, total) in [
+            (format!("{COST}:code eq \"c1\""), 1),
+            (format!("{COST}:members eq \"x\""), 1),
+            (format!("members eq \"{}\"", bjensen.id), 1),
+            (
+                format!("members eq \"{}\" and {COST}:members eq \"y\"", bjensen.id),
+                0,
+            ),
+            (format!("not ({COST}:code pr)"), 1),
+        ] {
+            assert_eq!(found(&acme, "/Groups", &filter), total, "{filter}");
+        }
+        let code = |code: &str| json!([{"op": "add", "path": format!("{COST}:code"), "value": code}]);
+        acme.patch(&second.path, code("c1"))
+            .expect_error(409, Some("uniqueness"));
+        acme.patch(&second.path, code("C2")).expect(204);
+        acme.patch(
+            &second.path,
+            json!([{"op": "add", "path": format!("{COST}:members"), "value": ["y", "z"]},
+            {"op": "add", "path": "members", "value": [{"value": bjensen.id}]},
+            {"op": "remove", "path": format!("{COST}:members[value eq \"y\"]")}]),
+        )
+        .expect(204);
+        let seen = acme.get(&second.path).expect(200).json();
+        assert_eq!(seen[COST], json!({"members": ["z"], "code": "C2"}));
+        assert_eq!(seen["members"][0]["value"], json!(bjensen.id));
+        let without = json!([{"op": "remove", "path": format!("{COST}:code")}]);
+        acme.patch(&second.path, without)
+            .expect_error(400, Some("mutability"));
+        acme.patch(&second.path, json!([{"op": "remove", "path": COST}]))
+            .expect(204);
+        let seen = acme.get(&second.path).expect(200).json();
+        assert_eq!((&seen["schemas"], seen.get(COST)), (&json!([GROUP]), None));
+        assert_eq!(seen["members"].as_array().unwrap().len(), 1);
     });
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Choice, ENTERPRISE, Server, USER};
+use crate::harness::{BASE, Choice, ENTERPRISE, Server, USER, encode};
 
 /// 7644-3.3-04, 7644-3.3-05, 7644-3.3-06, 7643-3.1-02, 7643-3.1-19, 7643-3.1-20, 7643-3.1-21
 #[test]
@@ -306,6 +306,22 @@ fn the_client_chooses_attributes_in_every_operation() {
     assert_eq!(names(patched), ["schemas", "id", "title"]);
     let both = acme.get(&format!("{path}?attributes=title&excludedAttributes=name"));
     both.expect_error(400, Some("invalidValue"));
+    // What is no name at all.
+    for odd in ["emails[type eq \"work\"]", "a b", "1x", "name.a.b"] {
+        for parameter in ["attributes", "excludedAttributes"] {
+            let query = format!("?{parameter}=userName,{}", encode(odd));
+            for path in [path.as_str(), "/Users"] {
+                acme.get(&format!("{path}{query}"))
+                    .expect_error(400, Some("invalidValue"));
+            }
+            let search = json!({
+                "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+                parameter: [odd],
+            });
+            acme.post("/Users/.search", search)
+                .expect_error(400, Some("invalidValue"));
+        }
+    }
 }
 
 /// 7644-3.3-02, 7644-3.3-03, 7644-3.4.2.2-25, A-08, A-17: counted as active until somebody says
