@@ -573,7 +573,7 @@ fn schemas_follow_the_data() {
         "operation 1: `schemas`: \"urn:x:y\" is no schema of this resource type",
     );
     both(
-        &json!([{"op": "replace", "path": "schemas", "value": [core, BADGE]}]),
+        &json!([{"op": "replace", "path": "schemas", "value": [core.to_uppercase(), BADGE.to_uppercase()]}]),
         &json!({ENTERPRISE: null}),
     );
     both(
