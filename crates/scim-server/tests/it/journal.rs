@@ -343,3 +343,35 @@ fn a_server_drops_old_lines_and_consumers_know() {
         }
     });
 }
+
+/// As the operator's guide says it. What was made after the backup is gone, and a consumer that had seen it
+/// is told, also when other changes have taken the place of those.
+#[test]
+fn a_backup_that_is_made_beside_a_server_can_be_restored() {
+    let shell = Shell::new();
+    let server = shell.serve(&[]);
+    let (client, token) = (server.client(), server.token());
+    let before = create(&client, "before");
+    let backup = shell.folder.path().join("backup.db");
+    shell.sql(&format!("VACUUM INTO '{}'", backup.display()));
+    let after = create(&client, "after");
+    let seen = journal(&shell, 2);
+    drop(server);
+    for file in ["scim.db", "scim.db-wal", "scim.db-shm"] {
+        let file = shell.folder.path().join(file);
+        assert!(!file.exists() || std::fs::remove_file(file).is_ok());
+    }
+    std::fs::rename(&backup, shell.folder.path().join("scim.db")).unwrap();
+
+    let server = shell.serve(&[]);
+    assert_eq!(server.get(&format!("/Users/{before}"), &token).0, 200);
+    assert_eq!(server.get(&format!("/Users/{after}"), &token).0, 404);
+    let client = HttpClient::new(&server.base_url, &token);
+    for name in ["after", "later"] {
+        let told = shell.refused(&["journal", "--tenant", "default", "--after", position(&seen[1])]);
+        assert!(told.contains("a backup was restored that is older"), "{told}");
+        create(&client, name);
+    }
+    let rest = shell.ok(&["journal", "--tenant", "default", "--after", position(&seen[0])]);
+    assert_eq!(lines(&rest).len(), 2);
+}
