@@ -100,8 +100,9 @@ pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failu
             }
         }
         // Their rows in the other tables go with them.
-        let resources = of_tenant("DELETE FROM resource WHERE tenant_id = ").text(" AND pk");
-        conn.execute(&resources.in_pks(conn.dialect(), &pks))?;
+        let resources =
+            Sql::new("DELETE FROM resource WHERE ").found_by_pk(conn.dialect(), "tenant_id", tenant);
+        conn.execute(&resources.text(" AND pk").in_pks(conn.dialect(), &pks))?;
         return Ok(());
     }
     // Without resources nobody adds lines.

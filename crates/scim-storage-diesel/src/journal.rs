@@ -209,20 +209,16 @@ pub(crate) fn read(
             Err(lost) => return Ok(Err(lost)),
         };
         let mut select = Sql::new(
-            "SELECT c.transaction_id, c.sequence, c.at, (SELECT t.name FROM resource_type t WHERE t.id = c.kind), \
-             c.id, c.version, c.action, c.change FROM changes c WHERE c.tenant_id = ",
+            "SELECT transaction_id, sequence, at, (SELECT t.name FROM resource_type t WHERE t.id = kind), id, version, \
+             action, change FROM changes WHERE tenant_id = ",
         )
         .int(tenant.0)
-        .text(" AND (c.transaction_id, c.sequence) > (")
-        .int(after.transaction)
-        .text(", ")
-        .int(after.sequence)
-        .text(")");
+        .sql(compared(conn.dialect(), " > ", after));
         if conn.dialect() == Dialect::Postgres {
-            select = select.text(" AND c.transaction_id < ").text(OLDEST_RUNNING);
+            select = select.text(" AND transaction_id < ").text(OLDEST_RUNNING);
         }
         select = select
-            .text(" ORDER BY c.transaction_id, c.sequence LIMIT ")
+            .text(" ORDER BY transaction_id, sequence LIMIT ")
             .int(limit.into());
         type Types = (BigInt, BigInt, BigInt, Text, Binary, BigInt, Text, Text);
         type Row = (i64, i64, i64, String, Vec<u8>, i64, String, String);
@@ -249,6 +245,23 @@ pub(crate) fn read(
             .collect::<Result<_, Failure>>()?;
         Ok(Ok(changes))
     })
+}
+
+/// Lines on one side of a position. SQLite, where all are of the transaction 0, takes no more than the first
+/// column of a pair into an index, and would walk all lines of the tenant.
+fn compared(dialect: Dialect, operator: &'static str, position: ChangePosition) -> Sql {
+    match dialect {
+        Dialect::Sqlite => Sql::new(" AND transaction_id = 0 AND sequence")
+            .text(operator)
+            .int(position.sequence),
+        Dialect::Postgres => Sql::new(" AND (transaction_id, sequence)")
+            .text(operator)
+            .text("(")
+            .int(position.transaction)
+            .text(", ")
+            .int(position.sequence)
+            .text(")"),
+    }
 }
 
 /// PostgreSQL: a transaction that still runs may have an earlier line.
@@ -353,13 +366,14 @@ pub(crate) fn trim(
              sequence = excluded.sequence, at = excluded.at",
         );
     conn.execute(&mark)?;
+    let last = ChangePosition {
+        transaction,
+        sequence,
+        at,
+    };
     let delete = Sql::new("DELETE FROM changes WHERE tenant_id = ")
         .int(tenant.0)
-        .text(" AND (transaction_id, sequence) <= (")
-        .int(transaction)
-        .text(", ")
-        .int(sequence)
-        .text(")");
+        .sql(compared(conn.dialect(), " <= ", last));
     Ok(conn.execute(&delete)?)
 }
 
