@@ -27,13 +27,12 @@ fn column(path: &AttrPath) -> Result<&'static str, String> {
         ("title", "title"),
         ("active", "active"),
     ];
-    let text = path.to_string();
     let found = COLUMNS
         .into_iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(&text));
+        .find(|(name, _)| name.eq_ignore_ascii_case(path.as_str()));
     found
         .map(|(_, column)| column)
-        .ok_or_else(|| format!("no attribute `{text}` to filter by"))
+        .ok_or_else(|| format!("no attribute `{path}` to filter by"))
 }
 
 #[derive(Default)]

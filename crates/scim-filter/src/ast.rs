@@ -4,6 +4,7 @@
 //! levels deep, whatever the text. Printing, comparing and dropping go level by level, so
 //! a tree built by hand should stay within a few thousand.
 
+use std::fmt;
 use std::iter;
 use std::ops::Deref;
 use std::str::FromStr;
@@ -57,14 +58,13 @@ pub struct ValuePath {
 }
 
 /// `attrPath`: `[URI ":"] ATTRNAME *1subAttr` (RFC 7644 section 3.10), spelled as it came.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct AttrPath {
-    /// The schema URN before the last colon.
-    pub urn: Option<String>,
-    /// The attribute.
-    pub name: String,
-    /// The sub-attribute after the dot.
-    pub sub: Option<String>,
+    text: Box<str>,
+    /// Where the ATTRNAME starts: behind the colon, or at the start.
+    name: usize,
+    /// Where the subAttr's name starts; 0 without one.
+    sub: usize,
 }
 
 /// `PATH` of a PATCH operation (RFC 7644 section 3.5.2 figure 7).
@@ -127,9 +127,19 @@ impl CompareOp {
 
     /// The operator of a word in any letter case.
     pub fn from_word(word: &str) -> Option<CompareOp> {
-        CompareOp::ALL
-            .into_iter()
-            .find(|it| it.as_str().eq_ignore_ascii_case(word))
+        let letters: [u8; 2] = word.as_bytes().try_into().ok()?;
+        match &letters.map(|it| it.to_ascii_lowercase()) {
+            b"eq" => Some(CompareOp::Eq),
+            b"ne" => Some(CompareOp::Ne),
+            b"co" => Some(CompareOp::Co),
+            b"sw" => Some(CompareOp::Sw),
+            b"ew" => Some(CompareOp::Ew),
+            b"gt" => Some(CompareOp::Gt),
+            b"ge" => Some(CompareOp::Ge),
+            b"lt" => Some(CompareOp::Lt),
+            b"le" => Some(CompareOp::Le),
+            _ => None,
+        }
     }
 }
 
@@ -163,7 +173,7 @@ impl FromStr for Number {
     /// Takes a number as JSON writes it (RFC 8259 section 6).
     fn from_str(text: &str) -> Result<Number, ParseError> {
         if is_json_number(text) {
-            Ok(Number(text.to_owned()))
+            Ok(Number(text.into()))
         } else {
             Err(ParseError::syntax(
                 text,
@@ -209,10 +219,15 @@ impl Filter {
     /// # Panics
     /// Without operands.
     pub fn and(operands: Vec<Filter>) -> Filter {
-        flatten(operands, Filter::And, |it, flat| match it {
-            Filter::And(inner) => append(flat, inner.0),
-            other => flat.push(other),
-        })
+        flatten(
+            operands,
+            |it| matches!(it, Filter::And(_)),
+            Filter::And,
+            |it, flat| match it {
+                Filter::And(inner) => append(flat, inner.0),
+                other => flat.push(other),
+            },
+        )
     }
 
     /// `a or b or …`; nested disjunctions are flattened, a single operand stays itself.
@@ -220,10 +235,15 @@ impl Filter {
     /// # Panics
     /// Without operands.
     pub fn or(operands: Vec<Filter>) -> Filter {
-        flatten(operands, Filter::Or, |it, flat| match it {
-            Filter::Or(inner) => append(flat, inner.0),
-            other => flat.push(other),
-        })
+        flatten(
+            operands,
+            |it| matches!(it, Filter::Or(_)),
+            Filter::Or,
+            |it, flat| match it {
+                Filter::Or(inner) => append(flat, inner.0),
+                other => flat.push(other),
+            },
+        )
     }
 }
 
@@ -280,10 +300,15 @@ impl ValFilter {
     /// # Panics
     /// Without operands.
     pub fn and(operands: Vec<ValFilter>) -> ValFilter {
-        flatten(operands, ValFilter::And, |it, flat| match it {
-            ValFilter::And(inner) => append(flat, inner.0),
-            other => flat.push(other),
-        })
+        flatten(
+            operands,
+            |it| matches!(it, ValFilter::And(_)),
+            ValFilter::And,
+            |it, flat| match it {
+                ValFilter::And(inner) => append(flat, inner.0),
+                other => flat.push(other),
+            },
+        )
     }
 
     /// `a or b or …`; nested disjunctions are flattened, a single operand stays itself.
@@ -291,10 +316,15 @@ impl ValFilter {
     /// # Panics
     /// Without operands.
     pub fn or(operands: Vec<ValFilter>) -> ValFilter {
-        flatten(operands, ValFilter::Or, |it, flat| match it {
-            ValFilter::Or(inner) => append(flat, inner.0),
-            other => flat.push(other),
-        })
+        flatten(
+            operands,
+            |it| matches!(it, ValFilter::Or(_)),
+            ValFilter::Or,
+            |it, flat| match it {
+                ValFilter::Or(inner) => append(flat, inner.0),
+                other => flat.push(other),
+            },
+        )
     }
 }
 
@@ -309,38 +339,93 @@ fn append<T>(flat: &mut Vec<T>, mut inner: Vec<T>) {
     }
 }
 
-fn flatten<T>(operands: Vec<T>, join: fn(Operands<T>) -> T, open: fn(T, &mut Vec<T>)) -> T {
-    let mut flat = Vec::new();
-    for operand in operands {
-        open(operand, &mut flat);
+fn flatten<T>(
+    mut operands: Vec<T>,
+    is_nested: fn(&T) -> bool,
+    join: fn(Operands<T>) -> T,
+    open: fn(T, &mut Vec<T>),
+) -> T {
+    if operands.iter().any(is_nested) {
+        let mut flat = Vec::new();
+        for operand in operands {
+            open(operand, &mut flat);
+        }
+        operands = flat;
     }
-    match flat.len() {
+    match operands.len() {
         0 => panic!("`and` and `or` need an operand"),
-        1 => flat.remove(0),
-        _ => join(Operands(flat)),
+        1 => operands.remove(0),
+        _ => join(Operands(operands)),
     }
 }
 
 impl AttrPath {
     /// A path of the core schema, for example `AttrPath::new("name", Some("familyName"))`.
-    pub fn new(name: impl Into<String>, sub: Option<&str>) -> AttrPath {
+    pub fn new(name: &str, sub: Option<&str>) -> AttrPath {
+        AttrPath::of(None, name, sub)
+    }
+
+    /// A path of the schema `urn`, or of the core schema.
+    pub fn of(urn: Option<&str>, name: &str, sub: Option<&str>) -> AttrPath {
+        let mut text = String::new();
+        let colon = urn.map(|urn| {
+            text = format!("{urn}:");
+            urn.len()
+        });
+        text.push_str(name);
+        let dot = sub.map(|sub| {
+            let dot = text.len();
+            text.push('.');
+            text.push_str(sub);
+            dot
+        });
+        AttrPath::from_text(&text, colon, dot)
+    }
+
+    /// `colon` and `dot` are where the URN and the name end in `text`.
+    pub(crate) fn from_text(text: &str, colon: Option<usize>, dot: Option<usize>) -> AttrPath {
         AttrPath {
-            urn: None,
-            name: name.into(),
-            sub: sub.map(Into::into),
+            text: text.into(),
+            name: colon.map_or(0, |it| it + 1),
+            sub: dot.map_or(0, |it| it + 1),
         }
+    }
+
+    /// The schema URN before the last colon.
+    pub fn urn(&self) -> Option<&str> {
+        let end = self.name.checked_sub(1)?;
+        Some(&self.text[..end])
+    }
+
+    /// The attribute.
+    pub fn name(&self) -> &str {
+        let end = self.sub.checked_sub(1).unwrap_or(self.text.len());
+        &self.text[self.name..end]
+    }
+
+    /// The sub-attribute after the dot.
+    pub fn sub(&self) -> Option<&str> {
+        (self.sub > 0).then(|| &self.text[self.sub..])
+    }
+
+    /// All of it, as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Whether both name the same attribute: names and URNs know no letter case
     /// (RFC 7644 section 3.10), which `==` does.
     pub fn same(&self, other: &AttrPath) -> bool {
-        let same = |a: &Option<String>, b: &Option<String>| match (a, b) {
-            (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
-            (None, None) => true,
-            _ => false,
-        };
-        self.name.eq_ignore_ascii_case(&other.name)
-            && same(&self.sub, &other.sub)
-            && same(&self.urn, &other.urn)
+        (self.name, self.sub) == (other.name, other.sub) && self.text.eq_ignore_ascii_case(&other.text)
+    }
+}
+
+impl fmt::Debug for AttrPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttrPath")
+            .field("urn", &self.urn())
+            .field("name", &self.name())
+            .field("sub", &self.sub())
+            .finish()
     }
 }

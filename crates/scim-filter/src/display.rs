@@ -80,16 +80,7 @@ impl Display for PatchPath {
 
 impl Display for AttrPath {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some(urn) = &self.urn {
-            f.write_str(urn)?;
-            f.write_char(':')?;
-        }
-        f.write_str(&self.name)?;
-        if let Some(sub) = &self.sub {
-            f.write_char('.')?;
-            f.write_str(sub)?;
-        }
-        Ok(())
+        f.write_str(self.as_str())
     }
 }
 

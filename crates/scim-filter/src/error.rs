@@ -15,14 +15,18 @@ use std::fmt;
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseError {
-    pub(crate) kind: Kind,
-    pub(crate) offset: usize,
-    pub(crate) column: usize,
-    pub(crate) expected: &'static str,
-    pub(crate) found: String,
-    pub(crate) hint: Option<&'static str>,
-    pub(crate) in_value_filter: bool,
+pub struct ParseError(Box<Explanation>);
+
+/// Behind a pointer, so that what succeeds is not moved about in the size of what fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Explanation {
+    kind: Kind,
+    offset: usize,
+    column: usize,
+    expected: &'static str,
+    found: String,
+    hint: Option<&'static str>,
+    in_value_filter: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,39 +40,44 @@ pub(crate) enum Kind {
 impl ParseError {
     /// Where, in bytes from the start.
     pub fn offset(&self) -> usize {
-        self.offset
+        self.0.offset
     }
 
     /// Where, in characters, the first being column 1.
     pub fn column(&self) -> usize {
-        self.column
+        self.0.column
     }
 
     /// What could have stood there: ``an operator such as `eq` ``.
     pub fn expected(&self) -> &str {
-        self.expected
+        self.0.expected
     }
 
     /// The word or sign that stood there, cut after 40 characters; empty at the end
     /// of the text.
     pub fn found(&self) -> &str {
-        &self.found
+        &self.0.found
     }
 
     /// What to write instead, where the mistake is a known one.
     pub fn hint(&self) -> Option<&str> {
-        self.hint
+        self.0.hint
     }
 
     /// Whether a bound of the [`Options`](crate::Options) was met, not a mistake.
     pub fn is_limit(&self) -> bool {
-        self.kind != Kind::Syntax
+        self.0.kind != Kind::Syntax
     }
 
     /// Whether a path's mistake lies within its closed brackets, where RFC 7644
     /// section 3.12 answers `invalidFilter`; elsewhere in a path it is `invalidPath`.
     pub fn is_in_value_filter(&self) -> bool {
-        self.in_value_filter
+        self.0.in_value_filter
+    }
+
+    /// That it lies within a path's closed brackets, or not.
+    pub(crate) fn set_in_value_filter(&mut self, is_in: bool) {
+        self.0.in_value_filter = is_in;
     }
 
     pub(crate) fn syntax(
@@ -77,7 +86,7 @@ impl ParseError {
         expected: &'static str,
         hint: Option<&'static str>,
     ) -> ParseError {
-        ParseError {
+        ParseError(Box::new(Explanation {
             kind: Kind::Syntax,
             offset,
             column: column(text, offset),
@@ -85,11 +94,11 @@ impl ParseError {
             found: found(text, offset),
             hint,
             in_value_filter: false,
-        }
+        }))
     }
 
     pub(crate) fn limit(text: &str, offset: usize, kind: Kind) -> ParseError {
-        ParseError {
+        ParseError(Box::new(Explanation {
             kind,
             offset,
             column: column(text, offset),
@@ -97,7 +106,7 @@ impl ParseError {
             found: String::new(),
             hint: None,
             in_value_filter: false,
-        }
+        }))
     }
 }
 
@@ -130,25 +139,29 @@ fn found(text: &str, offset: usize) -> String {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
+        match self.0.kind {
             Kind::Syntax => {
-                write!(f, "expected {} at column {}, found ", self.expected, self.column)?;
-                match self.found.as_str() {
+                write!(
+                    f,
+                    "expected {} at column {}, found ",
+                    self.0.expected, self.0.column
+                )?;
+                match self.0.found.as_str() {
                     "" => f.write_str("the end")?,
                     " " => f.write_str("a blank")?,
                     found => write!(f, "`{found}`")?,
                 }
-                match self.hint {
+                match self.0.hint {
                     Some(hint) => write!(f, ": {hint}"),
                     None => Ok(()),
                 }
             }
             Kind::TooLong(max) => write!(f, "longer than {max} bytes"),
             Kind::TooDeep(max) => {
-                write!(f, "nested deeper than {max} levels at column {}", self.column)
+                write!(f, "nested deeper than {max} levels at column {}", self.0.column)
             }
             Kind::TooManyTerms(max) => {
-                write!(f, "more than {max} comparisons at column {}", self.column)
+                write!(f, "more than {max} comparisons at column {}", self.0.column)
             }
         }
     }

@@ -16,11 +16,11 @@ pub(crate) enum Start {
     Attribute,
 }
 
-/// Explains a refused text; `offset` is where the grammar stopped.
-pub(crate) fn explain(text: &str, options: &Options, start: Start, offset: usize) -> ParseError {
+/// Explains a refused text.
+pub(crate) fn explain(text: &str, options: &Options, start: Start) -> ParseError {
     match mistake(text, options, start) {
         Err(error) => error,
-        Ok(()) => ParseError::syntax(text, offset, "a filter or path of RFC 7644", None),
+        Ok(()) => ParseError::syntax(text, text.len(), "a filter or path of RFC 7644", None),
     }
 }
 
@@ -389,6 +389,9 @@ impl<'t> Reader<'t> {
         let of_a_name =
             |it: &u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_') || (lenient && *it == b'$');
         self.at += rest.iter().position(|it| !of_a_name(it)).unwrap_or(rest.len());
+        if self.peek() == Some(b'$') {
+            return self.fail(NAME, Some("a name has no `$`"));
+        }
         Ok(())
     }
 

@@ -1,12 +1,14 @@
-//! From text to tree; the only file that knows pest.
+//! From text to tree; the only file that knows the grammar.
 
+use std::borrow::Cow;
 use std::mem;
 use std::str::FromStr;
 
 use pest::Parser;
-use pest::iterators::{Pair, Pairs};
 
-use crate::ast::{AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, PatchPath, ValFilter, ValuePath};
+use crate::ast::{
+    AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, PatchPath, ValFilter, ValuePath, is_json_number,
+};
 use crate::error::{Kind, ParseError};
 use crate::explain;
 use crate::options::{Leniency, LeniencyKind, Mode, Options, Parsed};
@@ -45,7 +47,7 @@ impl PatchPath {
     /// Where the text is no path in this mode, or beyond the bounds.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<PatchPath>, ParseError> {
         parse(text, options, Rule::PATH, Walk::patch_path).map_err(|mut error| {
-            error.in_value_filter = explain::within_closed_brackets(text, error.offset);
+            error.set_in_value_filter(explain::within_closed_brackets(text, error.offset()));
             error
         })
     }
@@ -99,18 +101,12 @@ fn parse<'t, T>(
     text: &'t str,
     options: &'t Options,
     rule: Rule,
-    walk: impl FnOnce(&mut Walk<'t>, Pairs<'t, Rule>) -> Result<T, ParseError>,
+    walk: impl FnOnce(&mut Walk<'t>) -> Result<T, ParseError>,
 ) -> Result<Parsed<T>, ParseError> {
     if text.len() > options.max_length {
         return Err(ParseError::limit(text, 0, Kind::TooLong(options.max_length)));
     }
     check_depth(text, options.max_depth.min(Options::DEPTH_CEILING))?;
-    let pairs = match Grammar::parse(rule, text) {
-        Ok(pairs) => pairs,
-        Err(error) => {
-            return Err(explain::explain(text, options, rule.into(), offset_of(&error)));
-        }
-    };
     let mut state = Walk {
         text,
         options,
@@ -119,21 +115,18 @@ fn parse<'t, T>(
         terms: 0,
         leniencies: Vec::new(),
     };
-    let value = walk(&mut state, pairs)?;
-    if !text[state.end..].bytes().all(is_blank) {
+    if Grammar::parse(rule, &with_blanks_alone(text)).is_err() {
         return state.refuse();
     }
+    let value = walk(&mut state)?;
     state.blanks("")?;
+    if state.end < text.len() {
+        return state.refuse();
+    }
     Ok(Parsed {
         value,
         leniencies: state.leniencies,
     })
-}
-
-fn offset_of(error: &pest::error::Error<Rule>) -> usize {
-    match error.location {
-        pest::error::InputLocation::Pos(at) | pest::error::InputLocation::Span((at, _)) => at,
-    }
 }
 
 impl From<Rule> for explain::Start {
@@ -146,12 +139,23 @@ impl From<Rule> for explain::Start {
     }
 }
 
+/// The grammar's only blank is the commonest one, for speed; the others become it here.
+fn with_blanks_alone(text: &str) -> Cow<'_, str> {
+    // To the end, as the compiler then looks at many bytes at once.
+    let others = text.bytes().fold(false, |found, it| found | is_other_blank(it));
+    if others {
+        let replaced = text.replace(|it| u8::try_from(it).is_ok_and(is_other_blank), " ");
+        return Cow::Owned(replaced);
+    }
+    Cow::Borrowed(text)
+}
+
 /// Nesting is counted before the recursive parser sees the text. Where a quote does not
 /// start a string the grammar stops, so that counting the rest wrongly does no harm.
 fn check_depth(text: &str, max: usize) -> Result<(), ParseError> {
     let bytes = text.as_bytes();
-    // Nearly always there are too few of them to nest too deep.
-    if bytes.iter().filter(|it| matches!(it, b'(' | b'[')).count() <= max {
+    // Nearly always the text is too short, or has too few of them, to nest too deep.
+    if bytes.len() <= max || bytes.iter().filter(|it| matches!(it, b'(' | b'[')).count() <= max {
         return Ok(());
     }
     let mut depth = 0;
@@ -180,8 +184,8 @@ fn end_of_string(bytes: &[u8], mut at: usize, quote: u8) -> usize {
     at
 }
 
-/// Turns the flat run of pairs into a tree, and sees to what the strict mode forbids.
-/// It reads on from `end`; what the grammar has matched it need not doubt.
+/// Reads the tree out of a text that the grammar has matched, which it need not doubt, and sees
+/// to what the strict mode forbids.
 struct Walk<'t> {
     text: &'t str,
     options: &'t Options,
@@ -238,85 +242,106 @@ impl Tree for ValFilter {
 }
 
 /// A run of terms, as far as it has been read.
-struct Group<'t, T> {
-    pairs: Pairs<'t, Rule>,
+struct Group<T> {
     negated: bool,
     alternatives: Vec<T>,
     conjuncts: Vec<T>,
-    last: Option<T>,
 }
 
-impl<'t, T: Tree> Group<'t, T> {
-    fn new(pairs: Pairs<'t, Rule>, negated: bool) -> Group<'t, T> {
+impl<T: Tree> Group<T> {
+    fn new(negated: bool) -> Group<T> {
         Group {
-            pairs,
             negated,
             alternatives: Vec::new(),
             conjuncts: Vec::new(),
-            last: None,
         }
     }
 
-    fn finish(mut self) -> T {
-        let last = self.last.expect("the grammar has a term in every group");
-        let last = conjunction(&mut self.conjuncts, last);
+    /// `term` and what follows.
+    fn and(&mut self, term: T) {
+        self.conjuncts.push(term);
+    }
+
+    /// `term` or what follows.
+    fn or(&mut self, term: T) {
+        let term = self.conjunction(term);
+        self.alternatives.push(term);
+    }
+
+    fn close(mut self, last: T) -> T {
+        let last = self.conjunction(last);
         if self.alternatives.is_empty() {
             return last;
         }
         self.alternatives.push(last);
         T::or(self.alternatives)
     }
+
+    fn conjunction(&mut self, last: T) -> T {
+        if self.conjuncts.is_empty() {
+            return last;
+        }
+        self.conjuncts.push(last);
+        T::and(mem::take(&mut self.conjuncts))
+    }
 }
 
 impl<'t> Walk<'t> {
-    /// `term ((and | or) term)*`, up to the end of `pairs`. Groups wait on a stack of
+    /// `term ((and | or) term)*`, up to the end or a bracket. Groups wait on a stack of
     /// their own, not on the thread's.
-    fn expression<T: Tree>(&mut self, pairs: Pairs<'t, Rule>) -> Result<T, ParseError> {
-        // The usual filter, and the usual value filter, is a single test.
-        if pairs.len() == 1
-            && let Some(pair) = pairs.peek()
-            && matches!(pair.as_rule(), Rule::test | Rule::valTest)
-        {
-            self.blanks("")?;
-            return self.test(pair);
-        }
+    fn expression<T: Tree>(&mut self) -> Result<T, ParseError> {
         let mut outer = Vec::new();
-        let mut group = Group::new(pairs, false);
+        let mut group = Group::new(false);
+        self.blanks("")?;
         loop {
-            let Some(pair) = group.pairs.next() else {
-                let negated = group.negated;
-                let inner = group.finish();
-                let Some(waiting) = outer.pop() else {
-                    return Ok(inner);
-                };
-                group = waiting;
-                group.last = Some(if negated { T::not(inner) } else { inner });
-                self.closing()?;
+            if let Some(negated) = self.opening()? {
+                outer.push(mem::replace(&mut group, Group::new(negated)));
+                self.blanks("")?;
                 continue;
-            };
-            match group.last.take() {
-                Some(term) if self.log_op()? == b'a' => group.conjuncts.push(term),
-                Some(term) => {
-                    let term = conjunction(&mut group.conjuncts, term);
-                    group.alternatives.push(term);
-                }
-                None => self.blanks("")?,
             }
-            let negated = matches!(pair.as_rule(), Rule::not | Rule::valNot);
-            if negated {
-                self.end += "not".len();
-                // Erratum 7319 has a blank before the parenthesis, figure 1 none.
-                if self.byte() != b'(' {
-                    self.blanks(" ")?;
+            let mut term = self.test()?;
+            while self.byte_behind_blanks() == b')'
+                && let Some(waiting) = outer.pop()
+            {
+                self.closing()?;
+                let negated = group.negated;
+                term = mem::replace(&mut group, waiting).close(term);
+                if negated {
+                    term = T::not(term);
                 }
             }
-            if self.byte() == b'(' {
-                self.end += 1;
-                outer.push(mem::replace(&mut group, Group::new(pair.into_inner(), negated)));
+            if matches!(self.byte_behind_blanks(), b']' | NOTHING) && outer.is_empty() {
+                return Ok(group.close(term));
+            }
+            if self.log_op()? == b'a' {
+                group.and(term);
             } else {
-                group.last = Some(self.test(pair)?);
+                group.or(term);
             }
         }
+    }
+
+    /// `(` or `not (`; whether it negates.
+    fn opening(&mut self) -> Result<Option<bool>, ParseError> {
+        if self.byte() == b'(' {
+            self.end += 1;
+            return Ok(Some(false));
+        }
+        let rest = &self.text.as_bytes()[self.end..];
+        let is_not = rest
+            .get(.."not".len())
+            .is_some_and(|it| it.eq_ignore_ascii_case(b"not"))
+            && rest["not".len()..].iter().find(|it| !is_blank(**it)) == Some(&b'(');
+        if !is_not {
+            return Ok(None);
+        }
+        self.end += "not".len();
+        // Erratum 7319 has a blank before the parenthesis, figure 1 none.
+        if self.byte() != b'(' {
+            self.blanks(" ")?;
+        }
+        self.end += 1;
+        Ok(Some(true))
     }
 
     fn closing(&mut self) -> Result<(), ParseError> {
@@ -342,163 +367,161 @@ impl<'t> Walk<'t> {
     }
 
     /// What starts with an attribute path: a test of it, or a value path.
-    fn test<T: Tree>(&mut self, pair: Pair<'t, Rule>) -> Result<T, ParseError> {
-        let end = self.before_blanks(pair.as_span().end());
-        let path = self.attr_path(end)?;
-        let next = self.text[self.end..].bytes().find(|it| !is_blank(*it));
-        if next != Some(b'[') {
-            return self.attr_exp(path, end, || pair.into_inner().next()).map(T::test);
+    fn test<T: Tree>(&mut self) -> Result<T, ParseError> {
+        let path = self.attr_path()?;
+        if self.byte_behind_blanks() != b'[' {
+            return self.attr_exp(path).map(T::test);
         }
-        let mut inner = pair.into_inner();
-        let mut filter = self.brackets(inner.next().expect("a value path has brackets"))?;
-        if self.end < end {
+        let mut filter = self.brackets()?;
+        if self.byte() == b'.' {
             self.lenient(LeniencyKind::SubAttributeOfValuePath, self.end)?;
-            let sub = AttrPath {
-                urn: None,
-                name: self.sub_attr(end)?,
-                sub: None,
-            };
-            let test = self.attr_exp(sub, end, || inner.next())?;
-            filter = ValFilter::and(vec![filter, ValFilter::Attr(test)]);
+            let sub = self.sub_attr()?;
+            filter = ValFilter::and(vec![filter, ValFilter::Attr(self.attr_exp(sub)?)]);
         }
         Ok(T::value_path(ValuePath { path, filter }))
     }
 
-    fn brackets(&mut self, brackets: Pair<'t, Rule>) -> Result<ValFilter, ParseError> {
+    fn brackets(&mut self) -> Result<ValFilter, ParseError> {
         self.blanks("")?;
         self.end += 1;
-        let filter = self.expression(brackets.into_inner())?;
+        let filter = self.expression()?;
         self.closing()?;
         Ok(filter)
     }
 
-    /// The operator and value up to `end`. A value without quotes has a pair of its own.
-    fn attr_exp(
-        &mut self,
-        path: AttrPath,
-        end: usize,
-        bare_word: impl FnOnce() -> Option<Pair<'t, Rule>>,
-    ) -> Result<AttrExp, ParseError> {
+    /// The operator and value behind `path`.
+    fn attr_exp(&mut self, path: AttrPath) -> Result<AttrExp, ParseError> {
         self.terms += 1;
         if self.terms > self.options.max_terms {
             let kind = Kind::TooManyTerms(self.options.max_terms);
             return Err(ParseError::limit(self.text, self.end, kind));
         }
         self.blanks(" ")?;
-        let Some(op) = CompareOp::from_word(self.take(self.end + 2)) else {
+        let rest = &self.text[self.end..];
+        self.end += 2;
+        let Some(op) = rest.get(..2).and_then(CompareOp::from_word) else {
             return Ok(AttrExp::Present(path));
         };
         if !is_blank(self.byte()) && !matches!(self.byte(), b'"' | b'\'') {
             return self.refuse();
         }
         self.blanks(" ")?;
-        let at = self.end;
-        let text = self.take(end);
-        let value = match text.as_bytes()[0] {
-            b'"' => self.string(text, at)?,
-            b'\'' => {
-                self.lenient(LeniencyKind::SingleQuotes, at)?;
-                self.string(text, at)?
-            }
-            _ if bare_word().is_some() => {
-                if !self.options.bare_words || self.options.mode == Mode::Strict {
-                    return Err(explain::bad_value(self.text, at));
-                }
-                self.lenient(LeniencyKind::BareWord, at)?;
-                CompValue::String(text.to_owned())
-            }
-            b'-' | b'0'..=b'9' => CompValue::Number(Number(text.to_owned())),
-            first => {
-                if text.bytes().any(|it| it.is_ascii_uppercase()) {
-                    self.lenient(LeniencyKind::LiteralCase, at)?;
-                }
-                match first.to_ascii_lowercase() {
-                    b't' => CompValue::Bool(true),
-                    b'f' => CompValue::Bool(false),
-                    _ => CompValue::Null,
-                }
-            }
-        };
-        Ok(AttrExp::Compare(path, op, value))
+        Ok(AttrExp::Compare(path, op, self.comp_value()?))
     }
 
-    /// A string at `at`, without its quotes and escapes (RFC 8259 section 7).
-    fn string(&self, quoted: &str, at: usize) -> Result<CompValue, ParseError> {
-        let text = &quoted[1..quoted.len() - 1];
-        if !text.bytes().any(|it| it < b' ' || it == b'\\') {
-            return Ok(CompValue::String(text.to_owned()));
+    fn comp_value(&mut self) -> Result<CompValue, ParseError> {
+        let at = self.end;
+        match self.byte() {
+            b'"' => return self.string(),
+            b'\'' => {
+                self.lenient(LeniencyKind::SingleQuotes, at)?;
+                return self.string();
+            }
+            _ => {}
+        }
+        let word = self.take_word(|it| is_blank(it) || matches!(it, b')' | b']'));
+        let literal = match word.to_ascii_lowercase().as_str() {
+            "true" => Some(CompValue::Bool(true)),
+            "false" => Some(CompValue::Bool(false)),
+            "null" => Some(CompValue::Null),
+            _ => None,
+        };
+        if let Some(value) = literal {
+            if word.bytes().any(|it| it.is_ascii_uppercase()) {
+                self.lenient(LeniencyKind::LiteralCase, at)?;
+            }
+            return Ok(value);
+        }
+        if is_json_number(word) {
+            return Ok(CompValue::Number(Number(word.into())));
+        }
+        if !self.options.bare_words || self.options.mode == Mode::Strict {
+            return Err(explain::bad_value(self.text, at));
+        }
+        self.lenient(LeniencyKind::BareWord, at)?;
+        Ok(CompValue::String(word.into()))
+    }
+
+    /// The string that starts here, without its quotes and escapes (RFC 8259 section 7).
+    fn string(&mut self) -> Result<CompValue, ParseError> {
+        let bytes = self.text.as_bytes();
+        let quote = self.byte();
+        let start = self.end + 1;
+        let mut end = start;
+        let mut is_plain = true;
+        while end < bytes.len() && bytes[end] != quote {
+            is_plain &= bytes[end] >= b' ' && bytes[end] != b'\\';
+            end += if bytes[end] == b'\\' { 2 } else { 1 };
+        }
+        self.end = end + 1;
+        let text = &self.text[start..end];
+        if is_plain {
+            return Ok(CompValue::String(text.into()));
         }
         match unescape(text) {
             Ok(plain) => Ok(CompValue::String(plain)),
-            Err(inner) => Err(explain::bad_character(self.text, at + 1 + inner)),
+            Err(inner) => Err(explain::bad_character(self.text, start + inner)),
         }
     }
 
-    /// The attribute path that starts here and lies before `limit`.
-    fn attr_path(&mut self, limit: usize) -> Result<AttrPath, ParseError> {
-        let start = self.end;
-        let text = self.take_word(limit);
+    /// The attribute path that starts here.
+    fn attr_path(&mut self) -> Result<AttrPath, ParseError> {
+        let rest = &self.text.as_bytes()[self.end..];
         // The URN is everything left of the last colon; dots before it belong to a version.
-        let (urn, local) = match text.bytes().rposition(|it| it == b':') {
-            Some(colon) => (Some(&text[..colon]), &text[colon + 1..]),
-            None => (None, text),
-        };
+        let mut urn = None;
+        let mut dot = None;
+        let mut dollar = None;
+        let mut is_name = true;
+        let mut length = 0;
+        for byte in rest {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => {}
+                b'.' if dot.is_none() => dot = Some(length),
+                b'$' => dollar = dollar.or(Some(length)),
+                b':' => {
+                    urn = Some(length);
+                    (dot, dollar, is_name) = (None, None, true);
+                }
+                b'[' | b' ' | b'\t'..=b'\r' => break,
+                _ => is_name = false,
+            }
+            length += 1;
+        }
+        let text = &self.text[self.end..self.end + length];
         let is_uri = |it| explain::not_of_a_uri(it).is_none();
-        let (name, sub) = match local.bytes().position(|it| it == b'.') {
-            Some(dot) => (&local[..dot], Some(&local[dot + 1..])),
-            None => (local, None),
-        };
-        if !urn.is_none_or(is_uri) || !is_attr_name(name) || !sub.is_none_or(is_attr_name) {
-            self.end = start;
+        if !is_name
+            || !starts_a_name(&rest[urn.map_or(0, |it| it + 1)..])
+            || !dot.is_none_or(|it| starts_a_name(&rest[it + 1..]))
+            || !urn.is_none_or(|it| is_uri(&text[..it]))
+        {
             return self.refuse();
         }
-        self.dollar(local)?;
-        Ok(AttrPath {
-            urn: urn.map(str::to_owned),
-            name: name.to_owned(),
-            sub: sub.map(str::to_owned),
-        })
+        if let Some(dollar) = dollar {
+            self.lenient(LeniencyKind::DollarName, self.end + dollar)?;
+        }
+        self.end += length;
+        Ok(AttrPath::from_text(text, urn, dot))
     }
 
-    /// The name behind the dot that stands here.
-    fn sub_attr(&mut self, limit: usize) -> Result<String, ParseError> {
+    /// The dot that stands here, and the name behind it.
+    fn sub_attr(&mut self) -> Result<AttrPath, ParseError> {
         self.end += 1;
-        let start = self.end;
-        let name = self.take_word(limit);
-        if !is_attr_name(name) {
-            self.end = start;
+        let path = self.attr_path()?;
+        if path.urn().is_some() || path.sub().is_some() {
             return self.refuse();
         }
-        self.dollar(name)?;
-        Ok(name.to_owned())
+        Ok(path)
     }
 
-    fn take_word(&mut self, limit: usize) -> &'t str {
-        let rest = &self.text.as_bytes()[self.end..limit];
-        let length = rest
-            .iter()
-            .position(|it| *it <= b' ' || *it == b'[')
-            .unwrap_or(rest.len());
-        self.take(self.end + length)
-    }
-
-    /// `name` has just been read.
-    fn dollar(&mut self, name: &str) -> Result<(), ParseError> {
-        match name.bytes().position(|it| it == b'$') {
-            Some(inner) => self.lenient(LeniencyKind::DollarName, self.end - name.len() + inner),
-            None => Ok(()),
-        }
-    }
-
-    fn patch_path(&mut self, mut pairs: Pairs<'t, Rule>) -> Result<PatchPath, ParseError> {
-        let path = self.leading_attr_path(&mut pairs)?;
-        let Some(brackets) = pairs.next() else {
+    fn patch_path(&mut self) -> Result<PatchPath, ParseError> {
+        let path = self.whole_attr_path()?;
+        if self.byte_behind_blanks() != b'[' {
             return Ok(PatchPath::Attr(path));
-        };
-        let filter = self.brackets(brackets)?;
-        let sub = match pairs.next() {
-            Some(sub) => Some(self.sub_attr(sub.as_span().end())?),
-            None => None,
+        }
+        let filter = self.brackets()?;
+        let sub = match self.byte() {
+            b'.' => Some(self.sub_attr()?.name().to_owned()),
+            _ => None,
         };
         Ok(PatchPath::Value {
             value_path: ValuePath { path, filter },
@@ -506,33 +529,26 @@ impl<'t> Walk<'t> {
         })
     }
 
-    fn whole_attr_path(&mut self, mut pairs: Pairs<'t, Rule>) -> Result<AttrPath, ParseError> {
-        self.leading_attr_path(&mut pairs)
-    }
-
-    fn leading_attr_path(&mut self, pairs: &mut Pairs<'t, Rule>) -> Result<AttrPath, ParseError> {
-        let path = pairs.next().expect("the grammar starts a path with an attrPath");
+    fn whole_attr_path(&mut self) -> Result<AttrPath, ParseError> {
         self.blanks("")?;
-        self.attr_path(path.as_span().end())
+        self.attr_path()
     }
 
-    /// Where a term ends whose pair, with the blanks behind it, ends at `end`.
-    fn before_blanks(&self, mut end: usize) -> usize {
-        let bytes = self.text.as_bytes();
-        while is_blank(bytes[end - 1]) {
-            end -= 1;
-        }
-        end
-    }
-
+    /// What stands here, or [`NOTHING`] at the end.
     fn byte(&self) -> u8 {
-        self.text.as_bytes()[self.end]
+        self.text.as_bytes().get(self.end).copied().unwrap_or(NOTHING)
     }
 
-    fn take(&mut self, end: usize) -> &'t str {
-        let taken = &self.text[self.end..end];
-        self.end = end;
-        taken
+    fn byte_behind_blanks(&self) -> u8 {
+        let mut rest = self.text.as_bytes()[self.end..].iter();
+        rest.find(|it| !is_blank(**it)).copied().unwrap_or(NOTHING)
+    }
+
+    fn take_word(&mut self, is_end: impl Fn(u8) -> bool) -> &'t str {
+        let rest = &self.text[self.end..];
+        let length = rest.bytes().position(is_end).unwrap_or(rest.len());
+        self.end += length;
+        &rest[..length]
     }
 
     /// Reads the blanks that stand here, where strictly `expected` stands.
@@ -566,7 +582,7 @@ impl<'t> Walk<'t> {
 
     /// Fails with what the grammar has left to the walk.
     fn refuse<T>(&self) -> Result<T, ParseError> {
-        Err(explain::explain(self.text, self.options, self.start, self.end))
+        Err(explain::explain(self.text, self.options, self.start))
     }
 
     fn lenient(&mut self, kind: LeniencyKind, offset: usize) -> Result<(), ParseError> {
@@ -579,26 +595,20 @@ impl<'t> Walk<'t> {
     }
 }
 
-/// ATTRNAME, with a `$` for the lenient mode.
-fn is_attr_name(text: &str) -> bool {
-    let first = text.strip_prefix('$').unwrap_or(text);
-    first.starts_with(|it: char| it.is_ascii_alphabetic())
-        && first
-            .bytes()
-            .all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'$'))
+/// Whether ATTRNAME starts so; a `$` before the letter is for the lenient mode.
+fn starts_a_name(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'$', it, ..] | [it, ..] if it.is_ascii_alphabetic())
 }
 
-/// The grammar's `ws`.
+/// The grammar knows no NUL outside of strings.
+const NOTHING: u8 = 0;
+
 fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t'..=b'\r')
+    byte == b' ' || is_other_blank(byte)
 }
 
-fn conjunction<T: Tree>(conjuncts: &mut Vec<T>, last: T) -> T {
-    if conjuncts.is_empty() {
-        return last;
-    }
-    conjuncts.push(last);
-    T::and(mem::take(conjuncts))
+fn is_other_blank(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r')
 }
 
 /// Resolves the escapes of a string that the grammar has matched. The error is the offset

@@ -294,18 +294,20 @@ impl ResourceType {
     /// The attribute that a path names; names in any case, extension attributes by their URN only
     /// . `None` when the type has no such attribute or sub-attribute.
     pub fn resolve(&self, path: &AttrPath) -> Option<AttributePath> {
-        let (extension, attribute) = match &path.urn {
-            None => (None, self.core_attribute(&path.name)?),
-            Some(urn) if self.schema.id.eq_ignore_ascii_case(urn) => (None, self.core_attribute(&path.name)?),
+        let (extension, attribute) = match path.urn() {
+            None => (None, self.core_attribute(path.name())?),
+            Some(urn) if self.schema.id.eq_ignore_ascii_case(urn) => {
+                (None, self.core_attribute(path.name())?)
+            }
             Some(urn) => {
                 let schema = self.extension_of(urn)?;
                 (
                     Some(schema.id.clone()),
-                    attribute_named(&schema.attributes, &path.name)?,
+                    attribute_named(&schema.attributes, path.name())?,
                 )
             }
         };
-        let sub = match &path.sub {
+        let sub = match path.sub() {
             None => None,
             Some(name) => Some(attribute_named(&attribute.sub_attributes, name)?.clone()),
         };

@@ -339,7 +339,9 @@ fn ids_in(filter: &ValFilter) -> Option<Vec<String>> {
         .iter()
         .map(|term| match term {
             ValFilter::Attr(AttrExp::Compare(path, CompareOp::Eq, CompValue::String(id)))
-                if path.urn.is_none() && path.sub.is_none() && path.name.eq_ignore_ascii_case("value") =>
+                if path.urn().is_none()
+                    && path.sub().is_none()
+                    && path.name().eq_ignore_ascii_case("value") =>
             {
                 Some(id.clone())
             }

@@ -160,7 +160,7 @@ impl Tolerances {
     pub(crate) fn boolean_text_in_filter(&mut self, filter: &ValFilter, attribute: &Attribute) {
         let is_boolean = |path: &AttrPath| {
             attribute
-                .sub_attribute(&path.name)
+                .sub_attribute(path.name())
                 .is_some_and(|it| it.type_ == AttributeType::Boolean)
         };
         fn is_quoted(filter: &ValFilter, is_boolean: &dyn Fn(&AttrPath) -> bool) -> bool {
@@ -230,10 +230,10 @@ impl Tolerances {
                 CompValue::Null => return None,
             };
             // No value has two types.
-            if value.keys().any(|it| it.eq_ignore_ascii_case(&path.name)) {
+            if value.keys().any(|it| it.eq_ignore_ascii_case(path.name())) {
                 return None;
             }
-            value.insert(path.name.clone(), operand);
+            value.insert(path.name().to_owned(), operand);
         }
         self.allow(Leniency::CreatedFromFilter).then_some(value)
     }
@@ -316,12 +316,12 @@ impl Tolerances {
         resource_type: &ResourceType,
         path: &AttrPath,
     ) -> Option<AttributePath> {
-        if path.urn.is_some() {
+        if path.urn().is_some() {
             return None;
         }
         let mut found = resource_type.extensions.iter().filter_map(|(schema, _)| {
-            let attribute = attribute_named(&schema.attributes, &path.name)?;
-            let sub = match &path.sub {
+            let attribute = attribute_named(&schema.attributes, path.name())?;
+            let sub = match path.sub() {
                 None => None,
                 Some(name) => Some(attribute.sub_attribute(name)?.clone()),
             };

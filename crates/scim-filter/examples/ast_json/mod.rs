@@ -102,11 +102,11 @@ fn attr_exp(it: &AttrExp) -> Value {
 
 fn attr_path(it: &AttrPath) -> Value {
     let mut tree = Map::new();
-    if let Some(urn) = &it.urn {
+    if let Some(urn) = it.urn() {
         tree.insert("urn".to_owned(), json!(urn));
     }
-    tree.insert("attr".to_owned(), json!(it.name));
-    if let Some(sub) = &it.sub {
+    tree.insert("attr".to_owned(), json!(it.name()));
+    if let Some(sub) = it.sub() {
         tree.insert("sub".to_owned(), json!(sub));
     }
     Value::Object(tree)

@@ -112,7 +112,7 @@ pub(crate) fn print_parse(bytes: &[u8]) {
     };
     let path = PatchPath::Value {
         value_path,
-        sub: builder.attr_path().sub,
+        sub: builder.attr_path().sub().map(str::to_owned),
     };
     assert_eq!(PatchPath::parse(&path.to_string()), Ok(path));
 }
@@ -188,9 +188,9 @@ impl Builder<'_> {
     fn attr_path(&mut self) -> AttrPath {
         const NAMES: [&str; 8] = ["userName", "not", "and", "pr", "a-b_9", "$ref", "true", "x$y"];
         const URNS: [&str; 4] = ["urn:a", "urn:x-y:1.0:B.c", "http://x/y?z#1", "a.b+c:d%20"];
-        let name = NAMES[self.choice(NAMES.len())].to_owned();
-        let sub = (self.choice(3) == 1).then(|| NAMES[self.choice(NAMES.len())].to_owned());
-        let urn = (self.choice(4) == 1).then(|| URNS[self.choice(URNS.len())].to_owned());
-        AttrPath { urn, name, sub }
+        let name = NAMES[self.choice(NAMES.len())];
+        let sub = (self.choice(3) == 1).then(|| NAMES[self.choice(NAMES.len())]);
+        let urn = (self.choice(4) == 1).then(|| URNS[self.choice(URNS.len())]);
+        AttrPath::of(urn, name, sub)
     }
 }

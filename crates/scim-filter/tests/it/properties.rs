@@ -11,7 +11,7 @@ fn attr_path() -> impl Strategy<Value = AttrPath> {
         "\\$?[a-zA-Z][a-zA-Z0-9_-]{0,5}",
         proptest::option::of("[a-zA-Z][a-zA-Z0-9_-]{0,3}|\\$ref"),
     )
-        .prop_map(|(urn, name, sub)| AttrPath { urn, name, sub })
+        .prop_map(|(urn, name, sub)| AttrPath::of(urn.as_deref(), &name, sub.as_deref()))
 }
 
 fn comp_value() -> impl Strategy<Value = CompValue> {

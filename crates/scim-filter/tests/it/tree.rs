@@ -164,3 +164,49 @@ fn a_prefix_is_a_uri() {
         assert!(Filter::parse_with(text, &Options::strict()).is_ok(), "{text}");
     }
 }
+
+#[test]
+fn a_path_has_its_parts() {
+    let parts = |text: &str| {
+        let path = AttrPath::parse(text).unwrap();
+        assert_eq!(path.as_str(), text);
+        assert_eq!(path, AttrPath::of(path.urn(), path.name(), path.sub()));
+        let own = |it: &str| it.to_owned();
+        (path.urn().map(own), own(path.name()), path.sub().map(own))
+    };
+    let some = |it: &str| Some(it.to_owned());
+    assert_eq!(parts("title"), (None, "title".to_owned(), None));
+    assert_eq!(
+        parts("name.familyName"),
+        (None, "name".to_owned(), some("familyName"))
+    );
+    assert_eq!(
+        parts("urn:a:1.0:B:c"),
+        (some("urn:a:1.0:B"), "c".to_owned(), None)
+    );
+    assert_eq!(
+        parts("urn:a:1.0:B:c.$d"),
+        (some("urn:a:1.0:B"), "c".to_owned(), some("$d"))
+    );
+}
+
+#[test]
+fn tabs_and_line_ends_are_blanks_between_words_and_nowhere_else() {
+    check("\ta\teq\n\"x\"\r\nand\x0b(b\x0cpr)\n", r#"a eq "x" and b pr"#);
+    check("a\t[\tb\tpr\t]\t", "a[b pr]");
+    for text in ["a eq \"x\ty\"", "a eq 'x\ny'", "a\t. b pr", "urn:x:\ta pr", "\t"] {
+        assert!(Filter::parse(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn quotes_and_parentheses_in_names_hide_no_depth() {
+    for text in [
+        "a' pr and ".to_owned(),
+        "a\" pr and ".to_owned(),
+        "(a) pr and ".repeat(5_000),
+    ] {
+        let text = text + &"(".repeat(50_000);
+        assert!(Filter::parse(&text).is_err());
+    }
+}

@@ -124,12 +124,12 @@ fn unqualified_reference(
     path: &AttrPath,
     operator: CompareOp,
 ) -> Option<AttributePath> {
-    if operator != CompareOp::Eq || path.urn.is_some() || path.sub.is_some() {
+    if operator != CompareOp::Eq || path.urn().is_some() || path.sub().is_some() {
         return None;
     }
     let mut found = resource_type
         .shown_references()
-        .filter(|it| it.extension.is_some() && it.attribute.name.eq_ignore_ascii_case(&path.name));
+        .filter(|it| it.extension.is_some() && it.attribute.name.eq_ignore_ascii_case(path.name()));
     let only = found.next()?;
     found.next().is_none().then_some(only)
 }
@@ -162,17 +162,17 @@ fn element_filter<T: Tree>(filter: &ValFilter, parent: &AttributePath) -> Result
 /// parent's own.
 fn sub_attribute(path: &AttrPath, parent: &AttributePath) -> Result<AttributePath, ScimError> {
     let unknown = || invalid(format!("`{path}` is not a sub-attribute of `{parent}`"));
-    if path.urn.is_some() || path.sub.is_some() {
+    if path.urn().is_some() || path.sub().is_some() {
         return Err(unknown());
     }
     if parent.attribute.type_ != AttributeType::Complex {
-        return if path.name.eq_ignore_ascii_case("value") {
+        return if path.name().eq_ignore_ascii_case("value") {
             Ok(parent.clone())
         } else {
             Err(unknown())
         };
     }
-    let sub = attribute_named(&parent.attribute.sub_attributes, &path.name).ok_or_else(unknown)?;
+    let sub = attribute_named(&parent.attribute.sub_attributes, path.name()).ok_or_else(unknown)?;
     Ok(AttributePath {
         sub: Some(sub.clone()),
         ..parent.clone()
