@@ -127,14 +127,19 @@ fn found(text: &str, offset: usize) -> String {
     };
     let mut shown = String::new();
     for c in rest[..end].chars().take(LONGEST_FOUND) {
-        // Nothing of a client's text may start a new line or colour in a log.
-        if c.is_control() || (c.is_whitespace() && c != ' ') || c == '`' {
+        // Nothing of a client's text may start a new line or colour in a log, hide in it or turn it around.
+        if c.is_control() || is_format(c) || (c.is_whitespace() && c != ' ') || c == '`' {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
         }
     }
     shown
+}
+
+/// Unicode's general category Cf: marks that order, join or tag others and are not seen themselves.
+fn is_format(c: char) -> bool {
+    pest::unicode::FORMAT(c)
 }
 
 impl fmt::Display for ParseError {

@@ -133,3 +133,21 @@ fn an_attribute_path_is_no_filter() {
         assert!(AttrPath::parse(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn marks_that_hide_or_turn_a_message_around_are_escaped() {
+    for mark in [
+        '\u{202E}',
+        '\u{2066}',
+        '\u{200B}',
+        '\u{FEFF}',
+        '\u{AD}',
+        '\u{E0041}',
+        '\u{600}',
+    ] {
+        let error = Filter::parse(&format!("userName {mark}eq \"x\"")).unwrap_err();
+        assert!(!error.to_string().contains(mark), "{error}");
+        assert_eq!(error.found(), format!("{}eq", mark.escape_unicode()), "{error}");
+    }
+    assert_eq!(Filter::parse("userName é").unwrap_err().found(), "é");
+}
