@@ -7,6 +7,7 @@
 use crate::ast::{CompareOp, is_json_number};
 use crate::error::ParseError;
 use crate::options::{Leniency, LeniencyKind, Mode, Options};
+use crate::parser::unicode_escape;
 
 /// What the text should have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,7 +265,12 @@ impl<'t> Reader<'t> {
                     let length = match bytes.get(self.at + 1) {
                         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
                         Some(b'\'') if quote == b'\'' => 2,
-                        Some(b'u') if is_hex(bytes.get(self.at + 2..self.at + 6)) => 6,
+                        Some(b'u') if is_hex(bytes.get(self.at + 2..self.at + 6)) => {
+                            match unicode_escape(self.rest()) {
+                                Some((_, length)) => length,
+                                None => return Err(bad_character(self.text, self.at)),
+                            }
+                        }
                         None => 1,
                         Some(_) => return self.fail(ESCAPE, None),
                     };

@@ -639,7 +639,7 @@ fn unescape(text: &str) -> Result<String, usize> {
 }
 
 /// `\uXXXX` or a surrogate pair of them, and its length in bytes.
-fn unicode_escape(text: &str) -> Option<(char, usize)> {
+pub(crate) fn unicode_escape(text: &str) -> Option<(char, usize)> {
     let unit = |at: usize| {
         let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
         u32::from_str_radix(digits, 16).ok()
