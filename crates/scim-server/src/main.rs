@@ -201,5 +201,6 @@ fn with_sources(error: &dyn Error) -> String {
         text = format!("{text}: {error}");
         source = error.source();
     }
-    text
+    // libpq's reasons have several.
+    text.trim_end().replace('\n', " ")
 }

@@ -165,15 +165,17 @@ impl Postgres {
 fn warn_of_other_languages(conn: &mut Conn) -> Result<(), Failure> {
     let language = conn.row::<Text, String>(&Sql::new("SELECT current_setting('lc_messages')"))?;
     let language = language.unwrap_or_default();
-    let is_english = ["", "C", "POSIX"].contains(&language.as_str())
-        || ["C.", "en", "English"].iter().any(|it| language.starts_with(it));
-    if !is_english {
+    if !is_english(&language) {
         log::warn!(
             "the database's `lc_messages` is `{language}`: deadlocks are not recognised, and clients are told \
              to come again; `ALTER ROLE ... SET lc_messages = 'C'` mends it"
         );
     }
     Ok(())
+}
+
+fn is_english(locale: &str) -> bool {
+    ["", "C", "POSIX"].contains(&locale) || ["C.", "en_", "English"].iter().any(|it| locale.starts_with(it))
 }
 
 /// Grows with each attempt, and differs between those that met.
@@ -227,5 +229,27 @@ impl r2d2::ManageConnection for Manager {
         std::thread::panicking()
             || conn.is_broken
             || AnsiTransactionManager::is_broken_transaction_manager(&mut conn.conn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_told_by_their_locale() {
+        for locale in [
+            "",
+            "C",
+            "POSIX",
+            "C.UTF-8",
+            "en_US.UTF-8",
+            "English_United States.1252",
+        ] {
+            assert!(is_english(locale), "{locale}");
+        }
+        for locale in ["de_DE.UTF-8", "Cs", "ca_ES", "German_Germany.1252"] {
+            assert!(!is_english(locale), "{locale}");
+        }
     }
 }

@@ -231,6 +231,29 @@ fn a_revoked_token_is_refused_by_both() {
     }
 }
 
+/// One that keeps nothing on its connections serves beside one that does; commands have the same setting.
+#[test]
+fn servers_with_and_without_a_pooler_share_a_database() {
+    let Some(pair) = Pair::start() else { return };
+    let url = pair.database.url.as_str();
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let pooled = Binary::start_in(
+        folder,
+        &["--postgres-pooler", "transaction", "--database-url", url],
+    );
+    let through_pooler = HttpClient::new(&pooled.base_url, &pair.token);
+    for round in 0..10 {
+        let user = create_user(&through_pooler, &format!("user{round}"));
+        assert_eq!(
+            pair.client(0).send("DELETE", &format!("/Users/{user}"), None).0,
+            204
+        );
+        assert_eq!(through_pooler.send("GET", &format!("/Users/{user}"), None).0, 404);
+    }
+    let tokens = pair.command(&["token", "list", "--postgres-pooler", "transaction"]);
+    assert_eq!(tokens.as_array().unwrap().len(), 1);
+}
+
 #[test]
 fn cursors_of_one_are_accepted_by_the_other() {
     let Some(pair) = Pair::start() else { return };
