@@ -41,7 +41,7 @@ pub struct Change {
     pub change: String,
 }
 
-/// A place in a tenant's journal. Its text, for whoever keeps it, is [`ChangePosition::to_string`]'s.
+/// A place in a tenant's journal. It is kept as text: `Display` writes what `FromStr` reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChangePosition {
     transaction: i64,
