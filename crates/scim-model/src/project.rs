@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::document::Policy;
 use crate::error::{ScimError, ScimType};
 use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema};
 use crate::schema_load::is_attribute_name;
@@ -35,16 +36,17 @@ impl Projection {
     /// schema.
     ///
     /// # Errors
-    /// `invalidValue` when both are given, and for what is no attribute notation, such as
-    /// `emails[type eq "work"]`.
+    /// `invalidValue` when both are given, and for what is no attribute notation. Leniently, a name
+    /// with a value filter behind it, `emails[type eq "work"]`, is an unknown name.
     pub fn new(
         attributes: Option<&[String]>,
         excluded_attributes: Option<&[String]>,
+        policy: Policy,
     ) -> Result<Projection, ScimError> {
         let attributes = names(attributes);
         let excluded = names(excluded_attributes);
         for name in attributes.iter().chain(&excluded) {
-            if !is_notation(name) {
+            if !(is_notation(name) || policy.lenient && is_value_path(name)) {
                 let detail = format!("`{}` is no attribute name", shortened(name));
                 return Err(ScimError::new(ScimType::InvalidValue, detail));
             }
@@ -405,6 +407,18 @@ fn attribute_target<'a>(
 fn names(list: Option<&[String]>) -> Vec<String> {
     let names = list.unwrap_or_default().iter().map(|it| it.trim());
     names.filter(|it| !it.is_empty()).map(str::to_owned).collect()
+}
+
+/// What Microsoft's Postman collection asks for; the RFC has no such notation (section 3.10).
+fn is_value_path(name: &str) -> bool {
+    let Some((attribute, filter)) = name.split_once('[') else {
+        return false;
+    };
+    let Some((_, sub)) = filter.rsplit_once(']') else {
+        return false;
+    };
+    let sub_is_plain = || sub.strip_prefix('.').is_some_and(is_attribute_name);
+    is_notation(attribute) && (sub.is_empty() || sub_is_plain())
 }
 
 /// `[URN ":"] ATTRNAME ["." subAttr]`, or a URN; Syncope puts a dot between URN and name.

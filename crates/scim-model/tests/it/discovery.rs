@@ -2,7 +2,7 @@
 
 use scim_model::discovery::{self, Features, Limits};
 use scim_model::schema::{RESOURCE_TYPE_URN, SCHEMA_URN, SERVICE_PROVIDER_CONFIG_URN};
-use scim_model::{Projection, SchemaRegistry};
+use scim_model::{Policy, Projection, SchemaRegistry};
 use serde_json::{Value, json};
 
 const BASE: &str = "https://example.com/scim/v2";
@@ -166,6 +166,6 @@ fn all_six_schemas_are_listed() {
     }
     // One source for both: what is published as never returned is never returned.
     let user = registry.resource_type("User").unwrap();
-    let named = Projection::new(Some(&["password".to_owned()]), None).unwrap();
+    let named = Projection::new(Some(&["password".to_owned()]), None, Policy { lenient: true }).unwrap();
     assert!(!named.wants(user, "password"));
 }

@@ -2,7 +2,7 @@
 
 use chrono::{TimeZone, Utc};
 use scim_model::store::{Reference, Stored};
-use scim_model::{Presenter, Projection, SchemaRegistry, represent};
+use scim_model::{Policy, Presenter, Projection, SchemaRegistry, represent};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -47,12 +47,12 @@ fn body(stored: &Stored, projection: &Projection, references: &[Reference]) -> S
 
 fn attributes(names: &[&str]) -> Projection {
     let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
-    Projection::new(Some(&names), None).unwrap()
+    Projection::new(Some(&names), None, Policy { lenient: true }).unwrap()
 }
 
 fn excluded(names: &[&str]) -> Projection {
     let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
-    Projection::new(None, Some(&names)).unwrap()
+    Projection::new(None, Some(&names), Policy { lenient: true }).unwrap()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 use scim_model::message::{SearchRequest, SortOrder, saturating_integer};
-use scim_model::{Projection, ScimError, ScimType};
+use scim_model::{Policy, Projection, ScimError, ScimType};
 
 /// What a query string holds of the parameters of RFC 7644 sections 3.4.2 and 3.9 and of RFC 9865
 /// section 2, decoded; other parameters are ignored (7644-3.4.2-02).
@@ -62,11 +62,12 @@ impl Params {
     ///
     /// # Errors
     /// `invalidValue`
-    pub fn projection(&self) -> Result<Projection, ScimError> {
+    pub fn projection(&self, policy: Policy) -> Result<Projection, ScimError> {
         let names = |list: &Option<String>| list.as_deref().map(Projection::query_list);
         Projection::new(
             names(&self.attributes).as_deref(),
             names(&self.excluded_attributes).as_deref(),
+            policy,
         )
     }
 

@@ -19,7 +19,7 @@ use crate::service::Shown;
 /// `GET /Users/{id}` (RFC 7644 section 3.4.1)
 pub async fn get(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
     let resource_type = call.resource_type()?;
-    let projection = projection(&call)?;
+    let projection = projection(http, &call)?;
     let preconditions = etag::preconditions(call.request.headers());
     let (tenant, id) = (call.caller.tenant, call.id);
     let shown = http
@@ -61,7 +61,7 @@ pub async fn search(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) 
 /// `POST /Users` (RFC 7644 section 3.3)
 pub async fn create(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
     let resource_type = call.resource_type()?;
-    let projection = projection(&call)?;
+    let projection = projection(http, &call)?;
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let tenant = call.caller.tenant;
     let shown = http
@@ -73,7 +73,7 @@ pub async fn create(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) 
 /// `PUT /Users/{id}` (RFC 7644 section 3.5.1)
 pub async fn replace(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
     let resource_type = call.resource_type()?;
-    let projection = projection(&call)?;
+    let projection = projection(http, &call)?;
     let preconditions = etag::preconditions(call.request.headers());
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let (tenant, id) = (call.caller.tenant, call.id);
@@ -86,7 +86,7 @@ pub async fn replace(http: &Http, call: AuthenticatedCall<'_>, payload: Payload)
 /// `PATCH /Users/{id}` (RFC 7644 section 3.5.2)
 pub async fn patch(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
     let resource_type = call.resource_type()?;
-    let projection = projection(&call)?;
+    let projection = projection(http, &call)?;
     let preconditions = etag::preconditions(call.request.headers());
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let (tenant, id) = (call.caller.tenant, call.id);
@@ -120,9 +120,9 @@ impl AuthenticatedCall<'_> {
 
 /// `attributes` and `excludedAttributes`, which every operation that returns a resource has (RFC 7644
 /// section 3.9).
-fn projection(call: &AuthenticatedCall) -> Result<Projection, Failure> {
+fn projection(http: &Http, call: &AuthenticatedCall) -> Result<Projection, Failure> {
     let params = Params::parse(call.request.query_string())?;
-    Ok(params.projection()?)
+    Ok(params.projection(http.service.settings().policy)?)
 }
 
 /// A resource, or only its tag where the service shows nothing of it.

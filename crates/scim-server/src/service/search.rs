@@ -35,6 +35,7 @@ impl Service {
         let projection = Projection::new(
             request.attributes.as_deref(),
             request.excluded_attributes.as_deref(),
+            policy,
         )?;
         let conditions = conditions(request.filter.as_deref(), types, policy)?;
         let binding = binding(

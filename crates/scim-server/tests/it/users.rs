@@ -307,7 +307,7 @@ fn the_client_chooses_attributes_in_every_operation() {
     let both = acme.get(&format!("{path}?attributes=title&excludedAttributes=name"));
     both.expect_error(400, Some("invalidValue"));
     // What is no name at all.
-    for odd in ["emails[type eq \"work\"]", "a b", "1x", "name.a.b"] {
+    for odd in ["emails[type eq \"work\"", "a b", "1x", "name.a.b"] {
         for parameter in ["attributes", "excludedAttributes"] {
             let query = format!("?{parameter}=userName,{}", encode(odd));
             for path in [path.as_str(), "/Users"] {
