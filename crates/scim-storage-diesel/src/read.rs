@@ -119,8 +119,8 @@ pub(crate) fn list(
     })
 }
 
-/// A look-up by a key on PostgreSQL, which mostly finds one resource or none: one statement, and no
-/// transaction around it. `None` when that did not suffice.
+/// A look-up by a key, which mostly finds one resource or none: one statement, and no transaction around
+/// it. `None` when that did not suffice.
 fn at_a_glance(
     conn: &mut Conn,
     layouts: &Layouts,
@@ -137,11 +137,7 @@ fn at_a_glance(
     else {
         return Ok(None);
     };
-    if conn.dialect() == Dialect::Sqlite
-        || *count == 0
-        || target.include.members
-        || !is_selective(target.condition, target.layout)
-    {
+    if *count == 0 || target.include.members || !is_selective(target.condition, target.layout) {
         return Ok(None);
     }
     let found = target.rows(conn, layouts, None, Direction::Forward, u64::from(*count), 0)?;
@@ -544,10 +540,12 @@ impl Target<'_> {
             keys = keys.text(" AND ").sql(segment.sql);
         }
         let pk = if self.order_by_sorting { "+r.pk" } else { "r.pk" };
+        // SQLite looks at a bound limit when it plans, and plans again whenever one is bound, unless it cannot
+        // see that it is one.
         keys = order("sort_key", pk, keys)
-            .text(" LIMIT ")
+            .text(" LIMIT 0 + ")
             .int(i64::try_from(limit).unwrap_or(i64::MAX))
-            .text(" OFFSET ")
+            .text(" OFFSET 0 + ")
             .int(i64::try_from(offset).unwrap_or(i64::MAX));
         let select = Sql::new(
             "SELECT CAST(k.sort_key AS TEXT), k.pk, d.id, d.version, d.created, d.modified, d.document, ",
@@ -676,10 +674,11 @@ fn add_members(
     type Types = (BigInt, Binary, BigInt, Nullable<Text>);
     type Row = (i64, Vec<u8>, i64, Option<String>);
     let mut members: HashMap<i64, Vec<Reference>> = HashMap::new();
-    for (pk, id, kind, display) in conn.rows::<Types, Row>(&select)? {
+    conn.each::<Types, Row>(&select, |(pk, id, kind, display)| {
         let reference = reference(layouts, &id, kind, display)?;
         members.entry(pk).or_default().push(reference);
-    }
+        Ok(())
+    })?;
     for (pk, stored) in groups {
         stored.members = Some(members.remove(pk).unwrap_or_default());
     }

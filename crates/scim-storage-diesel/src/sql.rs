@@ -330,6 +330,26 @@ impl Conn<'_> {
         }
     }
 
+    /// Takes the rows of a query one by one: no list is made of them.
+    pub(crate) fn each<'q, ST, R>(
+        &mut self,
+        sql: &'q Sql,
+        mut take: impl FnMut(R) -> Result<(), Failure>,
+    ) -> Result<(), Failure>
+    where
+        Statement<'q, ST>: diesel::query_dsl::LoadQuery<'q, SqliteConnection, R>
+            + diesel::query_dsl::LoadQuery<'q, PgConnection, R>,
+    {
+        match self {
+            Conn::Sqlite(conn) => {
+                RunQueryDsl::load_iter(Statement::<ST>::new(sql), *conn)?.try_for_each(|row| take(row?))
+            }
+            Conn::Postgres(conn) => {
+                RunQueryDsl::load_iter(Statement::<ST>::new(sql), *conn)?.try_for_each(|row| take(row?))
+            }
+        }
+    }
+
     /// The only row, if there is one.
     pub(crate) fn row<'q, ST, R>(&mut self, sql: &'q Sql) -> QueryResult<Option<R>>
     where

@@ -88,6 +88,42 @@ fn every_statement_finds_its_rows_by_an_index() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+
+    SEEN.lock().expect("nobody has panicked").clear();
+    run_without_derived_attributes(&it);
+    let statements = SEEN.lock().expect("nobody has panicked").clone();
+    assert!(!statements.is_empty());
+    let touching: Vec<_> = statements.iter().filter(|it| it.contains("membership")).collect();
+    assert!(touching.is_empty(), "nobody asked for members: {touching:#?}");
+}
+
+/// What a client asks for with `excludedAttributes=members`.
+fn run_without_derived_attributes(it: &Fixture) {
+    let group = Uuid::from_u128(1_001);
+    let found = it.store.get(it.tenant, &it.group, group, Include::default());
+    assert!(found.expect("the store is there").is_some());
+    for (resource_type, filter) in [
+        (&it.group, ""),
+        (&it.user, ""),
+        (&it.group, "displayName eq \"group1\""),
+        (&it.group, "displayName sw \"group\""),
+    ] {
+        let pages = [
+            PageRequest::Index {
+                start_index: 1,
+                count: 100,
+            },
+            PageRequest::Cursor {
+                from: None,
+                count: 100,
+            },
+        ];
+        for page in pages {
+            let query = it.query(resource_type, filter, "", page);
+            let page = it.store.list(it.tenant, &query).expect("the store is there");
+            assert!(!page.resources.is_empty(), "{filter}");
+        }
+    }
 }
 
 /// Whether a step reads more than a few rows of a tenant: a scan of a table, or of all of a tenant's rows.
