@@ -187,12 +187,12 @@ fn list(documents: Vec<Value>) -> String {
         start_index: Some(1),
         ..ListResponse::default()
     };
-    let text = response.to_json(documents.into_iter(), |text, document| {
-        write_value(text, &document);
+    let text = response.to_json(documents.into_iter(), |body, document| {
+        write_value(body.text(), &document);
         Ok::<(), std::convert::Infallible>(())
     });
     match text {
-        Ok(text) => text,
+        Ok(body) => body.into_text(),
         Err(never) => match never {},
     }
 }

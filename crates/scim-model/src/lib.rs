@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod body;
 pub mod condition;
 pub mod discovery;
 pub mod document;
@@ -18,6 +19,7 @@ pub mod secret;
 pub mod store;
 pub mod validate;
 
+pub use body::{Body, Pieces};
 pub use condition::{Condition, ElementCondition};
 pub use document::{Document, Policy, Sent};
 pub use error::{ScimError, ScimType};

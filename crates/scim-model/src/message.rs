@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::body::Body;
 use crate::document::Policy;
 use crate::error::{ScimError, ScimType};
 use crate::json::write_string;
@@ -44,9 +45,11 @@ impl ListResponse<'_> {
     pub fn to_json<T, E>(
         &self,
         resources: impl ExactSizeIterator<Item = T>,
-        mut write: impl FnMut(&mut String, T) -> Result<(), E>,
-    ) -> Result<String, E> {
-        let mut text = String::with_capacity(256 + resources.len() * 1024);
+        mut write: impl FnMut(&mut Body, T) -> Result<(), E>,
+    ) -> Result<Body, E> {
+        let mut body = Body::default();
+        let text = body.text();
+        text.reserve(256 + resources.len() * 1024);
         let _ = write!(
             text,
             "{{\"schemas\":[\"{LIST_RESPONSE_URN}\"],\"totalResults\":{},\"itemsPerPage\":{}",
@@ -62,18 +65,18 @@ impl ListResponse<'_> {
         ] {
             if let Some(cursor) = cursor {
                 let _ = write!(text, ",\"{name}\":");
-                write_string(&mut text, cursor);
+                write_string(text, cursor);
             }
         }
         text.push_str(",\"Resources\":[");
         for (index, resource) in resources.enumerate() {
             if index > 0 {
-                text.push(',');
+                body.text().push(',');
             }
-            write(&mut text, resource)?;
+            write(&mut body, resource)?;
         }
-        text.push_str("]}");
-        Ok(text)
+        body.text().push_str("]}");
+        Ok(body)
     }
 }
 

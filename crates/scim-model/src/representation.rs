@@ -4,6 +4,7 @@
 //! and `id`, `meta`, `members` or `groups` are written around it, without parsing it.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::body::{Body, Endpoints, Shows, write_id, write_reference};
 use crate::error::ScimError;
 use crate::json::{self, raw_members, write_string, write_value};
 use crate::project::{Projection, Selection};
@@ -42,9 +44,13 @@ pub fn represent(
     stored: &Stored,
     references: &[Reference],
 ) -> Result<Representation, ScimError> {
-    let mut body = String::new();
-    let etag = Presenter::new(registry, base_url, projection).write(&mut body, stored, references)?;
-    Ok(Representation { etag, body })
+    let mut body = Body::default();
+    let mut presenter = Presenter::new(registry, base_url, projection);
+    let etag = presenter.write(&mut body, stored.clone(), references)?;
+    Ok(Representation {
+        etag,
+        body: body.into_text(),
+    })
 }
 
 /// The URI of a resource: `meta.location`, `$ref` and the `Location` header (A-25).
@@ -71,6 +77,8 @@ pub struct Presenter<'a> {
     base_url: &'a str,
     projection: &'a Projection,
     views: Vec<View>,
+    /// Made when a reference is written.
+    endpoints: OnceCell<Arc<Endpoints>>,
 }
 
 /// What is shown of the resources of one type.
@@ -92,6 +100,7 @@ impl<'a> Presenter<'a> {
             base_url,
             projection,
             views: Vec::new(),
+            endpoints: OnceCell::new(),
         }
     }
 
@@ -136,17 +145,18 @@ impl<'a> Presenter<'a> {
     /// The stored document is not JSON.
     pub fn write(
         &mut self,
-        text: &mut String,
-        stored: &Stored,
+        body: &mut Body,
+        mut stored: Stored,
         references: &[Reference],
     ) -> Result<String, ScimError> {
         let Some(view) = self.view(&stored.resource_type) else {
             let detail = format!("there is no resource type `{}` any more", stored.resource_type);
             return Err(ScimError::status(500, detail));
         };
-        let etag = self.etag(stored);
+        let etag = self.etag(&stored);
         let view = &self.views[view];
-        text.reserve(stored.document.len() + 400 + stored.members.as_ref().map_or(0, |it| it.len() * 180));
+        let text = body.text();
+        text.reserve(stored.document.len() + 400);
         match stored_parts(&stored.document)
             .filter(|(schemas, _)| view.copies && are_built_in(&view.resource_type, schemas))
         {
@@ -154,14 +164,15 @@ impl<'a> Presenter<'a> {
                 text.push_str("{\"schemas\":[");
                 text.push_str(schemas);
                 text.push(']');
-                write_id(text, stored.id);
+                write_id_member(text, stored.id);
                 self.copy(text, view, attributes, references);
             }
-            None => self.write_selected(text, view, stored, references)?,
+            None => self.write_selected(text, view, &stored, references)?,
         }
-        self.write_members(text, view, stored);
-        self.write_groups(text, view, stored);
-        self.write_meta(text, view, stored, &etag);
+        self.write_members(body, view, stored.members.take());
+        let text = body.text();
+        self.write_groups(text, view, &stored);
+        self.write_meta(text, view, &stored, &etag);
         text.push('}');
         Ok(etag)
     }
@@ -243,7 +254,7 @@ impl<'a> Presenter<'a> {
             if name == "schemas" {
                 has_schemas = true;
                 write_schemas(text, &view.resource_type, value);
-                write_id(text, stored.id);
+                write_id_member(text, stored.id);
                 continue;
             }
             match selection.shows_whole(name) {
@@ -279,20 +290,14 @@ impl<'a> Presenter<'a> {
         }
     }
 
-    fn write_members(&self, text: &mut String, view: &View, stored: &Stored) {
-        let Some(members) = &stored.members else { return };
+    fn write_members(&self, body: &mut Body, view: &View, members: Option<Vec<Reference>>) {
+        let Some(members) = members else { return };
         if !view.resource_type.has_members() || !view.shows("members") {
             return;
         }
-        let shows = Shows::of(view, "members");
-        text.push_str(",\"members\":[");
-        for (index, member) in members.iter().enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            self.write_reference(text, member, &shows, &member.resource_type);
-        }
-        text.push(']');
+        body.text().push_str(",\"members\":[");
+        body.references(members, view.shows_of("members"), || self.endpoints().clone());
+        body.text().push(']');
     }
 
     fn write_groups(&self, text: &mut String, view: &View, stored: &Stored) {
@@ -300,42 +305,20 @@ impl<'a> Presenter<'a> {
         if groups.is_empty() || !view.shows_groups() {
             return;
         }
-        let shows = Shows::of(view, "groups");
+        let shows = view.shows_of("groups");
         text.push_str(",\"groups\":[");
         for (index, group) in groups.iter().enumerate() {
             if index > 0 {
                 text.push(',');
             }
-            self.write_reference(text, group, &shows, "direct");
+            write_reference(text, group, shows, self.endpoints(), "direct");
         }
         text.push(']');
     }
 
-    fn write_reference(&self, text: &mut String, reference: &Reference, shows: &Shows, type_: &str) {
-        text.push('{');
-        let mut separator = "";
-        let mut name = |text: &mut String, name: &str| {
-            text.push_str(separator);
-            text.push_str(name);
-            separator = ",";
-        };
-        if shows.value {
-            name(text, "\"value\":");
-            write_uuid(text, reference.id);
-        }
-        if shows.uri {
-            name(text, "\"$ref\":");
-            self.write_uri(text, reference);
-        }
-        if shows.type_ {
-            name(text, "\"type\":");
-            write_string(text, type_);
-        }
-        if let (true, Some(display)) = (shows.display, &reference.display) {
-            name(text, "\"display\":");
-            write_string(text, display);
-        }
-        text.push('}');
+    fn endpoints(&self) -> &Arc<Endpoints> {
+        self.endpoints
+            .get_or_init(|| Arc::new(Endpoints::new(self.registry, self.base_url)))
     }
 
     fn write_meta(&self, text: &mut String, view: &View, stored: &Stored, etag: &str) {
@@ -397,19 +380,10 @@ impl View {
     fn shows_groups(&self) -> bool {
         self.resource_type.has_groups() && self.shows("groups")
     }
-}
 
-/// Which sub-attributes of `members` or `groups` are part of the answer.
-struct Shows {
-    value: bool,
-    uri: bool,
-    type_: bool,
-    display: bool,
-}
-
-impl Shows {
-    fn of(view: &View, attribute: &str) -> Shows {
-        let shows = |sub| view.selection.as_ref().is_none_or(|it| it.keeps(attribute, sub));
+    /// Which sub-attributes of `members` or `groups` are part of the answer.
+    fn shows_of(&self, attribute: &str) -> Shows {
+        let shows = |sub| self.selection.as_ref().is_none_or(|it| it.keeps(attribute, sub));
         Shows {
             value: shows("value"),
             uri: shows("$ref"),
@@ -501,14 +475,9 @@ fn find_reference<'a>(path: &AttributePath, id: &str, references: &'a [Reference
         .find(|it| it.id == id && types.iter().any(|type_| **type_ == *it.resource_type))
 }
 
-fn write_id(text: &mut String, id: Uuid) {
-    text.push_str(",\"id\":");
-    write_uuid(text, id);
-}
-
-fn write_uuid(text: &mut String, id: Uuid) {
-    text.push('"');
-    text.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+fn write_id_member(text: &mut String, id: Uuid) {
+    text.push_str(",\"id\":\"");
+    write_id(text, id);
     text.push('"');
 }
 
@@ -516,7 +485,7 @@ fn write_location(text: &mut String, base_url: &str, endpoint: &str, id: Uuid) {
     text.push_str(base_url);
     text.push_str(endpoint);
     text.push('/');
-    text.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    write_id(text, id);
 }
 
 /// UTC with milliseconds (A-59).

@@ -20,7 +20,8 @@ use scim_model::store::{
     Updated,
 };
 use scim_model::{
-    Document, Policy, Presenter, Projection, ResourceType, SchemaRegistry, ScimError, SecretHashes, json,
+    Body, Document, Policy, Presenter, Projection, ResourceType, SchemaRegistry, ScimError, SecretHashes,
+    json,
 };
 use scim_patch::{Change, PatchError, steps_to_json};
 use serde_json::json;
@@ -85,14 +86,14 @@ impl Default for Settings {
 }
 
 /// A resource as it goes to the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Shown {
     /// `ETag`
     pub etag: String,
     /// `meta.location`
     pub location: String,
     /// JSON text; `None` where only success is reported.
-    pub body: Option<String>,
+    pub body: Option<Body>,
 }
 
 /// Why an operation has no result.
@@ -169,8 +170,9 @@ impl Service {
     ) -> Result<Shown, Error> {
         let id = parse_id(id)?;
         let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
-        let shown = self.show(tenant, resource_type, &stored, projection)?;
-        match preconditions.check_read(stored.version, &shown.etag) {
+        let version = stored.version;
+        let shown = self.show(tenant, resource_type, stored, projection)?;
+        match preconditions.check_read(version, &shown.etag) {
             Ok(()) => Ok(shown),
             Err(Unmet::NotModified) => Err(Error::NotModified {
                 etag: shown.etag,
@@ -222,7 +224,7 @@ impl Service {
         self.show(
             tenant,
             resource_type,
-            &stored,
+            stored,
             &projection.clone().with_sent(sent.requested),
         )
     }
@@ -283,7 +285,7 @@ impl Service {
             self.show(
                 tenant,
                 resource_type,
-                &stored,
+                stored,
                 &projection.clone().with_sent(sent.requested),
             )
         })
@@ -334,19 +336,19 @@ impl Service {
         &self,
         tenant: TenantId,
         resource_type: &ResourceType,
-        stored: &Stored,
+        stored: Stored,
         projection: &Projection,
     ) -> Result<Shown, Error> {
         let mut presenter = Presenter::new(&self.registry, &self.settings.base_url, projection);
-        let ids = presenter.reference_ids(stored);
+        let ids = presenter.reference_ids(&stored);
         let references = if ids.is_empty() {
             Vec::new()
         } else {
             self.store.references(tenant, &ids)?
         };
-        let mut body = String::new();
-        let etag = presenter.write(&mut body, stored, &references)?;
         let location = location(&self.settings.base_url, resource_type, stored.id);
+        let mut body = Body::default();
+        let etag = presenter.write(&mut body, stored, &references)?;
         Ok(Shown {
             etag,
             location,

@@ -1,15 +1,18 @@
 //! Handlers of the resource endpoints: from a request to a service call, and from its result to a
 //! response.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use actix_web::HttpResponse;
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION};
-use actix_web::web::Payload;
+use actix_web::web::{Bytes, Payload};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use scim_model::message::SearchRequest;
-use scim_model::{Projection, ResourceType, ScimError, ScimType, json};
+use scim_model::{Body, Pieces, Projection, ResourceType, ScimError, ScimType, json};
 
 use super::error::Failure;
 use super::params::Params;
@@ -42,7 +45,7 @@ pub async fn query(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
     let list = http
         .ask(move |service| service.search(tenant, Some(&resource_type), &search))
         .await?;
-    Ok(scim_json(StatusCode::OK, list))
+    Ok(whole_or_streamed(HttpResponse::build(StatusCode::OK), list))
 }
 
 /// `POST /Users/.search` and `POST /.search` (RFC 7644 section 3.4.3)
@@ -55,7 +58,7 @@ pub async fn search(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) 
             service.search(tenant, resource_type.as_ref(), &search)
         })
         .await?;
-    Ok(scim_json(StatusCode::OK, list))
+    Ok(whole_or_streamed(HttpResponse::build(StatusCode::OK), list))
 }
 
 /// `POST /Users` (RFC 7644 section 3.3)
@@ -140,7 +143,31 @@ fn resource(status: StatusCode, shown: Shown) -> HttpResponse {
     response
         .insert_header(tag)
         .insert_header((location, shown.location));
-    response.insert_header((CONTENT_TYPE, body::SCIM_JSON)).body(body)
+    whole_or_streamed(response, body)
+}
+
+/// Long lists of members become text while the client reads it.
+fn whole_or_streamed(mut response: HttpResponseBuilder, body: Body) -> HttpResponse {
+    response.insert_header((CONTENT_TYPE, body::SCIM_JSON));
+    if body.is_whole() {
+        response.body(body.into_text())
+    } else {
+        response.body(Streamed(body.into_pieces()))
+    }
+}
+
+struct Streamed(Pieces);
+
+impl MessageBody for Streamed {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(self.0.next().map(|it| Ok(it.into())))
+    }
 }
 
 /// Any other answer.

@@ -59,7 +59,7 @@ impl Service {
         self.show(
             tenant,
             resource_type,
-            &stored,
+            stored,
             &projection.clone().with_sent(requested),
         )
     }

@@ -7,7 +7,7 @@ use scim_filter::{AttrPath, Filter, Mode, Options};
 use scim_model::condition::{Condition, resolve_sort_by};
 use scim_model::message::{ListResponse, SearchRequest, SortOrder};
 use scim_model::store::{Include, Page, PageRequest, Position, Query, Sort, Stored, TenantId};
-use scim_model::{Policy, Presenter, Projection, ResourceType, ScimError, ScimType};
+use scim_model::{Body, Policy, Presenter, Projection, ResourceType, ScimError, ScimType};
 use uuid::Uuid;
 
 use super::cursor::binding;
@@ -29,7 +29,7 @@ impl Service {
         tenant: TenantId,
         resource_type: Option<&Arc<ResourceType>>,
         request: &SearchRequest,
-    ) -> Result<String, Error> {
+    ) -> Result<Body, Error> {
         let types = resource_type.map_or(&*self.registry.resource_types, std::slice::from_ref);
         let policy = self.settings.policy;
         let projection = Projection::new(
@@ -68,7 +68,7 @@ impl Service {
         page: Page,
         projection: &Projection,
         binding: &[u8],
-    ) -> Result<String, Error> {
+    ) -> Result<Body, Error> {
         let mut presenter = Presenter::new(&self.registry, &self.settings.base_url, projection);
         let mut ids: Vec<Uuid> = page
             .resources
@@ -100,8 +100,8 @@ impl Service {
             next_cursor: next.as_deref(),
             previous_cursor: previous.as_deref(),
         };
-        let write = |text: &mut String, stored: &Stored| presenter.write(text, stored, &references).map(drop);
-        Ok(response.to_json(page.resources.iter(), write)?)
+        let write = |body: &mut Body, stored: Stored| presenter.write(body, stored, &references).map(drop);
+        Ok(response.to_json(page.resources.into_iter(), write)?)
     }
 
     fn page_request(&self, request: &SearchRequest, binding: &[u8]) -> Result<PageRequest, ScimError> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Choice, GROUP, Server};
+use crate::harness::{BASE, Choice, Created, GROUP, Server};
 
 /// A-24, 7643-2.3.7-06, 7644-3.3.1-01
 #[test]
@@ -27,6 +27,32 @@ fn a_group_shows_its_members() {
         .get(&format!("{}?excludedAttributes=members", group.path))
         .json();
     assert_eq!(without.get("members"), None);
+}
+
+/// Its members become text while it is sent; that must not show.
+#[test]
+fn a_large_group_is_sent_whole() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let users: Vec<_> = (0..1_500)
+        .map(|it| acme.create_user(&format!("user{it:04}")))
+        .collect();
+    let group = acme.create_group("Everybody", &users.iter().collect::<Vec<_>>());
+    let member = |user: &Created| {
+        let uri = format!("{BASE}/Users/{}", user.id);
+        json!({ "value": user.id, "$ref": uri, "type": "User", "display": user.json["userName"] })
+    };
+    let members = Value::Array(users.iter().map(member).collect());
+    assert_eq!(group.json["members"], members);
+    let shown = acme.get(&group.path).expect(200).json();
+    assert_eq!(shown, group.json);
+    acme.create_group("Nobody", &[]);
+    let listed = acme.get("/Groups").expect(200).resources();
+    assert_eq!((&listed[0], &listed[1]["members"]), (&shown, &json!([])));
+    let values = acme
+        .get(&format!("{}?attributes=members.value", group.path))
+        .json();
+    assert_eq!(values["members"][1_499], json!({ "value": users[1_499].id }));
 }
 
 /// A-29, by POST, PUT and PATCH alike
