@@ -24,14 +24,22 @@ pub(crate) fn is_selective(condition: &Condition, layout: &Layout) -> bool {
     }
 }
 
-/// Whether the condition is one test of equality of a value that hardly two resources have, as clients look
-/// a resource up before they create it. There are as many texts of such statements as attributes, and no
-/// better plan for one value than for another: so they are worth keeping.
+/// Whether the condition is a test of equality of a value that hardly two resources have, as clients look a
+/// resource up before they create it: `userName eq "…"`, `emails[type eq "work" and value eq "…"]`. There
+/// are few texts of such statements, and no better plan for one value than for another: so they are worth
+/// keeping.
 pub(crate) fn is_look_up(condition: &Condition, layout: &Layout) -> bool {
-    let Condition::Attribute(path, Test::Eq(Operand::Key(_))) = condition else {
-        return false;
+    let is_short = match condition {
+        Condition::Attribute(path, Test::Eq(Operand::Key(_))) => !is_member_id(layout, path),
+        Condition::Element(path, ElementCondition::And(operands)) => {
+            let is_equality = |it: &_| matches!(it, ElementCondition::Attribute(_, Test::Eq(_)));
+            !is_membership(&layout.resource_type, path)
+                && operands.len() == 2
+                && operands.iter().all(is_equality)
+        }
+        _ => false,
     };
-    !is_member_id(layout, path) && is_selective(condition, layout)
+    is_short && is_selective(condition, layout)
 }
 
 fn element_is_selective(condition: &ElementCondition, layout: &Layout) -> bool {
