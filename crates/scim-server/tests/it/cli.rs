@@ -259,6 +259,9 @@ fn settings_that_would_go_wrong_are_refused_at_the_start() {
         &["--cursor-key", "short"],
         &["--leniency", "some"],
         &["--database-url", "oracle:x"],
+        &["--database-url", "postgres://db.example.com/scim"],
+        &["--database-url", "postgres://db.example.com/scim?sslmode=prefer"],
+        &["--postgres-pooler", "some"],
         &["--listen", "127.0.0.1:0", "tenant", "list"],
     ] {
         shell.refused(arguments);
