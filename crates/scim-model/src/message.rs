@@ -136,11 +136,19 @@ impl SearchRequest {
     ///
     /// # Errors
     /// `invalidSyntax` when it is no SearchRequest, or names come in one string;
-    /// `invalidFilter` for a filter that is no string; `invalidValue` for other wrong types.
+    /// `invalidFilter` for a filter that is no string, `invalidCount` for a count beside a cursor;
+    /// `invalidValue` for other wrong types.
     pub fn parse(body: &Value) -> Result<SearchRequest, ScimError> {
         let body = message(body)?;
         check_schemas(body, SEARCH_REQUEST_URN, Policy { lenient: false })?;
         let sort_order = string(body, "sortOrder", ScimType::InvalidValue)?;
+        let cursor = string(body, "cursor", ScimType::InvalidCursor)?;
+        // RFC 9865 section 2.1
+        let of_count = if cursor.is_some() {
+            ScimType::InvalidCount
+        } else {
+            ScimType::InvalidValue
+        };
         Ok(SearchRequest {
             attributes: names(body, "attributes")?,
             excluded_attributes: names(body, "excludedAttributes")?,
@@ -148,8 +156,8 @@ impl SearchRequest {
             sort_by: string(body, "sortBy", ScimType::InvalidValue)?,
             sort_order: sort_order.as_deref().map(SortOrder::parse).transpose()?,
             start_index: integer(body, "startIndex", ScimType::InvalidValue)?,
-            count: integer(body, "count", ScimType::InvalidValue)?,
-            cursor: string(body, "cursor", ScimType::InvalidCursor)?,
+            count: integer(body, "count", of_count)?,
+            cursor,
         })
     }
 }

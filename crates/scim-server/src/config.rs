@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -142,10 +143,17 @@ pub struct ServeArgs {
     #[arg(long, env = "SCIM_JOURNAL_DAYS", default_value = "90", value_name = "N", value_parser = journal_days)]
     pub journal_days: JournalDays,
 
-    /// 64 hexadecimal digits that servers share to accept each other's paging cursors
+    /// 64 hexadecimal digits that servers share to accept each other's paging cursors; of several keys,
+    /// with commas between, the first one makes cursors and all of them are accepted
     /// [default: random at each start]
-    #[arg(long, env = "SCIM_CURSOR_KEY", hide_env_values = true, value_name = "HEX", value_parser = cursor_key)]
-    pub cursor_key: Option<[u8; 32]>,
+    #[arg(long, env = "SCIM_CURSOR_KEY", hide_env_values = true, value_name = "HEX[,HEX…]", value_delimiter = ',',
+          value_parser = cursor_key)]
+    pub cursor_key: Vec<[u8; 32]>,
+
+    /// Seconds for which a paging cursor can be used; 0 is for ever
+    #[arg(long, env = "SCIM_CURSOR_LIFETIME", default_value_t = 24 * 60 * 60, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(0..=366 * 24 * 60 * 60))]
+    pub cursor_lifetime: u32,
 }
 
 /// `journal`
@@ -359,6 +367,11 @@ impl ServeArgs {
                 )
             }),
         }
+    }
+
+    /// How long a paging cursor can be used; `None` is for ever.
+    pub fn cursor_lifetime(&self) -> Option<Duration> {
+        (self.cursor_lifetime > 0).then(|| Duration::from_secs(self.cursor_lifetime.into()))
     }
 
     /// Name and text of each JSON file in the folder of schemas.
@@ -604,5 +617,16 @@ mod tests {
         assert!(cursor_key("0f").is_err());
         assert!(cursor_key(&"é".repeat(32)).is_err());
         assert!(cursor_key(&"+1".repeat(32)).is_err());
+    }
+
+    #[test]
+    fn cursor_keys_can_be_several() {
+        let keys = |text: &str| {
+            Cli::try_parse_from(["scim-server", "--cursor-key", text]).map(|it| it.serve.cursor_key)
+        };
+        let (one, two) = ("0f".repeat(32), "f0".repeat(32));
+        assert_eq!(keys(&format!("{one},{two}")).unwrap(), [[0x0f; 32], [0xf0; 32]]);
+        assert!(keys(&format!("{one},")).is_err());
+        assert!(Cli::parse_from(["scim-server"]).serve.cursor_key.is_empty());
     }
 }

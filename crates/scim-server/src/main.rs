@@ -155,10 +155,12 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn
         patch_shows_groups: arguments.group_patch == GroupPatch::Resource,
         filters_in_urls: arguments.url_filters == UrlFilters::Allow,
         hash_secrets: arguments.passwords == Passwords::Argon2id,
-        cursor_key: match arguments.cursor_key {
-            Some(key) => key,
-            None => random_key()?,
+        cursor_keys: if arguments.cursor_key.is_empty() {
+            vec![random_key()?]
+        } else {
+            arguments.cursor_key.clone()
         },
+        cursor_lifetime: arguments.cursor_lifetime(),
     };
     let service = Arc::new(Service::new(registry, store.clone(), settings));
     let http = Arc::new(Http::new(

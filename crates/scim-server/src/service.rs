@@ -12,6 +12,7 @@ mod search;
 mod secrets;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use scim_model::representation::location;
@@ -27,7 +28,7 @@ use scim_patch::{Change, PatchError, steps_to_json};
 use serde_json::json;
 use uuid::Uuid;
 
-use cursor::CursorKey;
+use cursor::CursorKeys;
 use members::check_not_itself;
 use precondition::{Preconditions, Unmet};
 use retry::Turns;
@@ -38,7 +39,7 @@ pub struct Service {
     registry: Arc<SchemaRegistry>,
     store: Arc<dyn ResourceStore>,
     settings: Settings,
-    cursor_key: CursorKey,
+    cursor_keys: CursorKeys,
     turns: Turns,
     /// `None` when secrets are dropped.
     hasher: Option<Hasher>,
@@ -65,8 +66,10 @@ pub struct Settings {
     pub filters_in_urls: bool,
     /// Whether secrets such as `password` are stored, as argon2id; else they are dropped.
     pub hash_secrets: bool,
-    /// Seals paging cursors.
-    pub cursor_key: [u8; 32],
+    /// Keys of paging cursors: the first one seals, all of them open.
+    pub cursor_keys: Vec<[u8; 32]>,
+    /// How long a paging cursor can be used; `None` is for ever.
+    pub cursor_lifetime: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -80,7 +83,8 @@ impl Default for Settings {
             patch_shows_groups: false,
             filters_in_urls: true,
             hash_secrets: false,
-            cursor_key: [0; 32],
+            cursor_keys: vec![[0; 32]],
+            cursor_lifetime: Some(Duration::from_secs(24 * 60 * 60)),
         }
     }
 }
@@ -139,7 +143,7 @@ impl Service {
         Service {
             registry,
             store,
-            cursor_key: CursorKey::new(&settings.cursor_key),
+            cursor_keys: CursorKeys::new(&settings.cursor_keys, settings.cursor_lifetime),
             turns: Turns::new(),
             hasher: settings.hash_secrets.then(Hasher::new),
             settings,

@@ -69,8 +69,7 @@ impl Documents {
         let limits = Limits {
             default_page_size: settings.default_page_size,
             max_page_size: settings.max_page_size,
-            // A position means the same for ever.
-            cursor_timeout: None,
+            cursor_timeout: settings.cursor_lifetime.map(|it| it.as_secs()),
         };
         let features = Features {
             // Passwords are taken over at most; this server knows no login that they would be for.

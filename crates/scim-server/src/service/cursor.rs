@@ -1,18 +1,26 @@
 //! Cursors (RFC 9865): a position in a result, sealed so that nobody can read or make one.
 //!
-//! A cursor is bound to tenant, endpoint, filter and order by the seal itself, so the server keeps
-//! nothing, and a cursor that was altered, made up, made by another key or for another query is the
-//! same error (section 5.2).
+//! A cursor is bound to tenant, endpoint, filter, order and attributes by the seal itself, so the server
+//! keeps nothing, and a cursor that was altered, made up, made by another key or for another query is the
+//! same error (section 5.2). Only what the seal proves to be this query's own cursor can be told to be old.
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use chrono::{DateTime, Utc};
 use scim_model::store::{Position, TenantId};
 use scim_model::{ScimError, ScimType};
 
-/// A key that seals and opens cursors.
-pub struct CursorKey(XChaCha20Poly1305);
+/// Seals cursors with its first key, and opens those of all its keys: a new key can come in front while
+/// cursors of the old one are still on their way.
+pub struct CursorKeys {
+    keys: Vec<XChaCha20Poly1305>,
+    /// `None` when cursors never end.
+    lifetime: Option<Duration>,
+}
 
 /// Sealed positions are longer than this only if their sort key is; more is not even decoded.
 const MAX_LENGTH: usize = 64 * 1024;
@@ -20,10 +28,13 @@ const MAX_LENGTH: usize = 64 * 1024;
 /// Long enough to be drawn at random for each cursor without ever repeating.
 const NONCE_LENGTH: usize = 24;
 
-impl CursorKey {
+impl CursorKeys {
     /// Servers that share a key accept each other's cursors.
-    pub fn new(key: &[u8; 32]) -> CursorKey {
-        CursorKey(XChaCha20Poly1305::new(key.into()))
+    pub fn new(keys: &[[u8; 32]], lifetime: Option<Duration>) -> CursorKeys {
+        CursorKeys {
+            keys: keys.iter().map(|it| XChaCha20Poly1305::new(it.into())).collect(),
+            lifetime,
+        }
     }
 
     /// A cursor: letters, digits, `-` and `_` only.
@@ -31,17 +42,17 @@ impl CursorKey {
     /// `query` is all that the position depends on, see [`binding`].
     ///
     /// # Errors
-    /// `500` when the system has no random bytes to give.
-    pub fn seal(&self, query: &[u8], position: &Position) -> Result<String, ScimError> {
+    /// `500` when there is no key, or the system has no random bytes to give.
+    pub fn seal(&self, query: &[u8], position: &Position, now: DateTime<Utc>) -> Result<String, ScimError> {
         let failed = || ScimError::status(500, "no cursor could be made");
         let mut nonce = [0; NONCE_LENGTH];
         getrandom::fill(&mut nonce).map_err(|_| failed())?;
         let payload = Payload {
-            msg: &to_bytes(position),
+            msg: &to_bytes(position, now),
             aad: query,
         };
-        let sealed = self
-            .0
+        let key = self.keys.first().ok_or_else(failed)?;
+        let sealed = key
             .encrypt(XNonce::from_slice(&nonce), payload)
             .map_err(|_| failed())?;
         Ok(BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
@@ -50,61 +61,94 @@ impl CursorKey {
     /// The position of a cursor.
     ///
     /// # Errors
-    /// `invalidCursor`, in the same words whatever the reason.
-    pub fn open(&self, query: &[u8], cursor: &str) -> Result<Position, ScimError> {
-        self.try_open(query, cursor)
-            .ok_or_else(|| ScimError::new(ScimType::InvalidCursor, "`cursor` is not one of this query"))
+    /// `invalidCursor`, in the same words whatever the reason; `expiredCursor` for a cursor of this query
+    /// that is too old.
+    pub fn open(&self, query: &[u8], cursor: &str, now: DateTime<Utc>) -> Result<Position, ScimError> {
+        let (position, made) = self
+            .try_open(query, cursor)
+            .ok_or_else(|| ScimError::new(ScimType::InvalidCursor, "`cursor` is not one of this query"))?;
+        let age = now.signed_duration_since(made).to_std().unwrap_or_default();
+        if self.lifetime.is_some_and(|it| age > it) {
+            let detail = "`cursor` is too old; please begin again without one";
+            return Err(ScimError::new(ScimType::ExpiredCursor, detail));
+        }
+        Ok(position)
     }
 
-    fn try_open(&self, query: &[u8], cursor: &str) -> Option<Position> {
+    fn try_open(&self, query: &[u8], cursor: &str) -> Option<(Position, DateTime<Utc>)> {
         if cursor.len() > MAX_LENGTH {
             return None;
         }
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LENGTH)?;
-        let payload = Payload {
-            msg: sealed,
-            aad: query,
+        let open = |key: &XChaCha20Poly1305| {
+            let payload = Payload {
+                msg: sealed,
+                aad: query,
+            };
+            key.decrypt(XNonce::from_slice(nonce), payload).ok()
         };
-        from_bytes(&self.0.decrypt(XNonce::from_slice(nonce), payload).ok()?)
+        from_bytes(&self.keys.iter().find_map(open)?)
     }
 }
 
 /// What a position depends on, without ambiguity: each part is preceded by its length.
-pub fn binding(tenant: TenantId, endpoint: &str, filter: Option<&str>, order: &[&str]) -> Vec<u8> {
+pub fn binding<'a>(
+    tenant: TenantId,
+    endpoint: &'a str,
+    query: impl IntoIterator<Item = Option<&'a str>>,
+) -> Vec<u8> {
     let mut bytes = tenant.0.to_be_bytes().to_vec();
-    for part in [endpoint, filter.unwrap_or_default()].iter().chain(order) {
-        bytes.extend((part.len() as u64).to_be_bytes());
-        bytes.extend(part.as_bytes());
+    for part in [Some(endpoint)].into_iter().chain(query) {
+        // No part is as long as that.
+        bytes.extend(part.map_or(u64::MAX, |it| it.len() as u64).to_be_bytes());
+        bytes.extend(part.unwrap_or_default().as_bytes());
     }
     bytes
 }
 
-/// Target, direction, row, then the key if there is one.
-fn to_bytes(position: &Position) -> Vec<u8> {
-    let mut bytes = position.target.to_be_bytes().to_vec();
+/// Time of making in milliseconds, target, direction, row, then the key if there is one.
+fn to_bytes(position: &Position, now: DateTime<Utc>) -> Vec<u8> {
+    let mut bytes = now.timestamp_millis().to_be_bytes().to_vec();
+    bytes.extend(position.target.to_be_bytes());
     bytes.push(u8::from(position.backwards) | u8::from(position.key.is_some()) << 1);
     bytes.extend(position.row.to_be_bytes());
     bytes.extend(position.key.as_deref().unwrap_or_default().as_bytes());
     bytes
 }
 
-fn from_bytes(bytes: &[u8]) -> Option<Position> {
-    let (target, rest) = bytes.split_first_chunk::<2>()?;
+fn from_bytes(bytes: &[u8]) -> Option<(Position, DateTime<Utc>)> {
+    let (made, rest) = bytes.split_first_chunk::<8>()?;
+    let (target, rest) = rest.split_first_chunk::<2>()?;
     let (flags, rest) = rest.split_first()?;
     let (row, key) = rest.split_first_chunk::<8>()?;
     let key = std::str::from_utf8(key).ok()?;
-    Some(Position {
+    let position = Position {
         target: u16::from_be_bytes(*target),
         key: (flags & 2 != 0).then(|| key.to_owned()),
         row: i64::from_be_bytes(*row),
         backwards: flags & 1 != 0,
-    })
+    };
+    Some((
+        position,
+        DateTime::from_timestamp_millis(i64::from_be_bytes(*made))?,
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn keys(keys: &[u8]) -> CursorKeys {
+        let keys: Vec<[u8; 32]> = keys.iter().map(|it| [*it; 32]).collect();
+        CursorKeys::new(&keys, Some(HOUR))
+    }
+
+    fn noon() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_268_800, 0).unwrap()
+    }
 
     fn position() -> Position {
         Position {
@@ -115,18 +159,15 @@ mod tests {
         }
     }
 
+    const QUERY: [Option<&str>; 4] = [Some("title pr"), Some("userName"), None, Some("title")];
+
     fn query() -> Vec<u8> {
-        binding(
-            TenantId(1),
-            "/Users",
-            Some("title pr"),
-            &["userName", "ascending"],
-        )
+        binding(TenantId(1), "/Users", QUERY)
     }
 
     #[test]
     fn a_cursor_leads_back_to_its_position() {
-        let key = CursorKey::new(&[7; 32]);
+        let keys = keys(&[7]);
         for position in [
             position(),
             Position {
@@ -135,14 +176,14 @@ mod tests {
                 ..position()
             },
         ] {
-            let cursor = key.seal(&query(), &position).unwrap();
-            assert_eq!(key.open(&query(), &cursor), Ok(position));
+            let cursor = keys.seal(&query(), &position, noon()).unwrap();
+            assert_eq!(keys.open(&query(), &cursor, noon()), Ok(position));
         }
     }
 
     #[test]
     fn a_cursor_is_made_of_unreserved_characters_and_shows_nothing() {
-        let cursor = CursorKey::new(&[7; 32]).seal(&query(), &position()).unwrap();
+        let cursor = keys(&[7]).seal(&query(), &position(), noon()).unwrap();
         assert!(
             cursor
                 .bytes()
@@ -155,42 +196,60 @@ mod tests {
 
     #[test]
     fn any_other_cursor_is_the_same_error() {
-        let key = CursorKey::new(&[7; 32]);
-        let cursor = key.seal(&query(), &position()).unwrap();
-        let error = key.open(&query(), "").unwrap_err();
+        let seven = keys(&[7]);
+        let cursor = seven.seal(&query(), &position(), noon()).unwrap();
+        // Old as it is, nobody but its own query learns so.
+        let later = noon() + 2 * HOUR;
+        let error = seven.open(&query(), "", later).unwrap_err();
         assert_eq!(error.scim_type, Some(ScimType::InvalidCursor));
         for i in 0..cursor.len() {
             let other = if cursor.as_bytes()[i] == b'A' { "B" } else { "A" };
             let mut altered = cursor.clone();
             altered.replace_range(i..=i, other);
-            assert_eq!(key.open(&query(), &altered), Err(error.clone()), "{altered}");
+            assert_eq!(
+                seven.open(&query(), &altered, later),
+                Err(error.clone()),
+                "{altered}"
+            );
         }
-        assert_eq!(
-            CursorKey::new(&[8; 32]).open(&query(), &cursor),
-            Err(error.clone())
-        );
-        for other in [
-            binding(
-                TenantId(2),
-                "/Users",
-                Some("title pr"),
-                &["userName", "ascending"],
-            ),
-            binding(
-                TenantId(1),
-                "/Groups",
-                Some("title pr"),
-                &["userName", "ascending"],
-            ),
-            binding(TenantId(1), "/Users", None, &["userName", "ascending"]),
-            binding(
-                TenantId(1),
-                "/Users",
-                Some("title pr"),
-                &["userName", "descending"],
-            ),
-        ] {
-            assert_eq!(key.open(&other, &cursor), Err(error.clone()));
+        assert_eq!(keys(&[8, 9]).open(&query(), &cursor, later), Err(error.clone()));
+        let others = [
+            binding(TenantId(2), "/Users", QUERY),
+            binding(TenantId(1), "/Groups", QUERY),
+            binding(TenantId(1), "/Users", QUERY.into_iter().chain([None])),
+        ];
+        let changed = (0..QUERY.len()).flat_map(|at| {
+            ["", "x", "title prx"].map(|part| {
+                let mut query = QUERY;
+                query[at] = Some(part);
+                binding(TenantId(1), "/Users", query)
+            })
+        });
+        for other in others.into_iter().chain(changed) {
+            assert_eq!(seven.open(&other, &cursor, later), Err(error.clone()));
         }
+    }
+
+    #[test]
+    fn keys_can_be_changed_while_cursors_are_on_their_way() {
+        let (old, both, new) = (keys(&[7]), keys(&[8, 7]), keys(&[8]));
+        let before = old.seal(&query(), &position(), noon()).unwrap();
+        let meanwhile = both.seal(&query(), &position(), noon()).unwrap();
+        assert!(both.open(&query(), &before, noon()).is_ok());
+        assert!(new.open(&query(), &meanwhile, noon()).is_ok());
+        assert!(new.open(&query(), &before, noon()).is_err());
+    }
+
+    #[test]
+    fn a_cursor_ends_after_its_lifetime() {
+        let limited = keys(&[7]);
+        let cursor = limited.seal(&query(), &position(), noon()).unwrap();
+        assert!(limited.open(&query(), &cursor, noon() + HOUR).is_ok());
+        let late = limited.open(&query(), &cursor, noon() + HOUR + Duration::from_millis(1));
+        assert_eq!(late.unwrap_err().scim_type, Some(ScimType::ExpiredCursor));
+        // Another server's clock may be behind.
+        assert!(limited.open(&query(), &cursor, noon() - HOUR).is_ok());
+        let unlimited = CursorKeys::new(&[[7; 32]], None);
+        assert!(unlimited.open(&query(), &cursor, noon() + 9_999 * HOUR).is_ok());
     }
 }

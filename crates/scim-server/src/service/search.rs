@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use scim_filter::{AttrPath, Filter, Mode, Options};
 use scim_model::condition::{Condition, resolve_sort_by};
 use scim_model::message::{ListResponse, SearchRequest, SortOrder};
@@ -23,7 +24,7 @@ impl Service {
     /// The ListResponse of a search, over one type or all.
     ///
     /// # Errors
-    /// `invalidFilter`, `invalidValue`, `invalidCursor`; see [`Error`].
+    /// `invalidFilter`, `invalidValue`, `invalidCursor`, `expiredCursor`; see [`Error`].
     pub fn search(
         &self,
         tenant: TenantId,
@@ -41,16 +42,13 @@ impl Service {
         let binding = binding(
             tenant,
             resource_type.map_or("", |it| &it.endpoint),
-            request.filter.as_deref(),
-            &[
-                request.sort_by.as_deref().unwrap_or_default(),
-                if is_descending(request) { "descending" } else { "" },
-            ],
+            what_is_asked(request),
         );
+        let now = Utc::now();
         let query = Query {
             targets: types.iter().cloned().zip(conditions).collect(),
             sort: sort(request, types)?,
-            page: self.page_request(request, &binding)?,
+            page: self.page_request(request, &binding, now)?,
             include: Include {
                 members: types.iter().any(|it| include(it, &projection).members),
                 groups: types.iter().any(|it| include(it, &projection).groups),
@@ -58,7 +56,9 @@ impl Service {
             base_url: self.settings.base_url.clone(),
         };
         let page = self.store.list(tenant, &query)?;
-        self.list_response(tenant, &query.page, page, &projection, &binding)
+        self.list_response(tenant, &query.page, page, &projection, &|it| {
+            self.cursor_keys.seal(&binding, it, now)
+        })
     }
 
     fn list_response(
@@ -67,7 +67,7 @@ impl Service {
         asked: &PageRequest,
         page: Page,
         projection: &Projection,
-        binding: &[u8],
+        cursor: &dyn Fn(&Position) -> Result<String, ScimError>,
     ) -> Result<Body, Error> {
         let mut presenter = Presenter::new(&self.registry, &self.settings.base_url, projection);
         let mut ids: Vec<Uuid> = page
@@ -87,12 +87,8 @@ impl Service {
             PageRequest::Cursor { count, .. } => (None, *count),
         };
         // A page of nothing leads nowhere.
-        let seal = |position: Option<Position>| {
-            position
-                .filter(|_| count > 0)
-                .map(|it| self.cursor_key.seal(binding, &it))
-                .transpose()
-        };
+        let seal =
+            |position: Option<Position>| position.filter(|_| count > 0).map(|it| cursor(&it)).transpose();
         let (next, previous) = (seal(page.next)?, seal(page.previous)?);
         let response = ListResponse {
             total_results: page.total,
@@ -104,7 +100,12 @@ impl Service {
         Ok(response.to_json(page.resources.into_iter(), write)?)
     }
 
-    fn page_request(&self, request: &SearchRequest, binding: &[u8]) -> Result<PageRequest, ScimError> {
+    fn page_request(
+        &self,
+        request: &SearchRequest,
+        binding: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<PageRequest, ScimError> {
         let settings = &self.settings;
         let count = match request.count {
             None => settings.default_page_size,
@@ -129,10 +130,25 @@ impl Service {
         let from = if cursor.is_empty() {
             None
         } else {
-            Some(self.cursor_key.open(binding, cursor)?)
+            Some(self.cursor_keys.open(binding, cursor, now)?)
         };
         Ok(PageRequest::Cursor { from, count })
     }
+}
+
+/// All parameters that a cursor belongs to: those of the request but `count`, which may change.
+fn what_is_asked(request: &SearchRequest) -> impl Iterator<Item = Option<&str>> {
+    let order = is_descending(request).then_some("descending");
+    let names = [&request.attributes, &request.excluded_attributes]
+        .into_iter()
+        .flat_map(|it| {
+            let names = it.iter().flatten().map(|it| Some(it.as_str()));
+            // Where one list ends and the other begins.
+            names.chain([None])
+        });
+    [request.filter.as_deref(), request.sort_by.as_deref(), order]
+        .into_iter()
+        .chain(names)
 }
 
 /// What the filter means for each type; without one, everything matches.

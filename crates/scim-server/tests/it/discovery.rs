@@ -73,7 +73,7 @@ fn the_configuration_says_what_is_so() {
         "index": true,
         "defaultPaginationMethod": "index",
         "defaultPageSize": 100,
-        "maxPageSize": 200,
+        "maxPageSize": 200, "cursorTimeout": 86_400,
     });
     assert_eq!(config["pagination"], pagination);
     assert_eq!(

@@ -480,8 +480,7 @@ fn both_kinds_of_paging_are_announced() {
         (&json!(true), &json!(true))
     );
     assert_eq!(pagination["defaultPaginationMethod"], "index");
-    // Cursors do not end, so no time-out is announced.
-    assert!(pagination.get("cursorTimeout").is_none());
+    assert_eq!(pagination["cursorTimeout"], 24 * 60 * 60);
     let client = tenant();
     client.user("a");
     let page = client.get("/Users").expect(200);

@@ -1,11 +1,14 @@
 //! RFC 9865: cursors.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use scim_server::service::Settings;
 use serde_json::json;
 
 use super::client::*;
 use super::tenants::{revoke, tenant, token_for, two_tenants};
+use crate::harness::{Choice, Server};
 
 fn crowd(client: &Client, size: usize) {
     for index in 0..size {
@@ -150,6 +153,8 @@ fn a_cursor_belongs_to_its_query() {
         format!("/Users?cursor={cursor}&count=2"),
         format!("/Users?cursor={cursor}&count=2&sortBy=userName&sortOrder=descending"),
         format!("/Groups?cursor={cursor}&count=2&sortBy=displayName"),
+        format!("/Users?cursor={cursor}&count=2&sortBy=userName&attributes=title"),
+        format!("/Users?cursor={cursor}&count=2&sortBy=userName&excludedAttributes=title"),
     ] {
         client.get(&changed).expect_error(400, "invalidCursor");
     }
@@ -186,6 +191,14 @@ fn wrong_parameters_are_named() {
     for count in ["abc", "1.5", "99999999999999999999x"] {
         client
             .get(&format!("/Users?cursor&count={count}"))
+            .expect_error(400, "invalidCount");
+    }
+    for count in [json!("10"), json!(1.5), json!(true)] {
+        client
+            .post(
+                "/Users/.search",
+                &json!({"schemas": [SEARCH_REQUEST], "cursor": "", "count": count}),
+            )
             .expect_error(400, "invalidCount");
     }
     client.get("/Users?count=abc").expect_error(400, "invalidValue");
@@ -271,7 +284,7 @@ fn a_cursor_grants_nothing() {
 
 /// 9865-4-06, 9865-5.3-01
 #[test]
-fn cursors_need_no_memory_and_do_not_end() {
+fn cursors_need_no_memory() {
     let client = tenant();
     crowd(&client, 4);
     let cursors: BTreeSet<String> = (0..20)
@@ -291,4 +304,112 @@ fn cursors_need_no_memory_and_do_not_end() {
             ["u02", "new"]
         );
     }
+}
+
+/// 9865-2.1-03, 9865-4-06: the time that is announced is the time that holds
+#[test]
+fn a_cursor_ends_when_it_was_announced_to() {
+    let server = Server::start_with(Choice {
+        settings: Settings {
+            cursor_lifetime: Some(Duration::from_secs(1)),
+            ..Settings::default()
+        },
+        ..Choice::default()
+    });
+    let acme = server.tenant("acme");
+    for name in ["a", "b", "c"] {
+        acme.create_user(name);
+    }
+    let config = acme.get("/ServiceProviderConfig").json();
+    assert_eq!(config["pagination"]["cursorTimeout"], 1);
+    let first = acme.get("/Users?cursor&count=1").expect(200).json();
+    let cursor = first["nextCursor"].as_str().expect("more").to_owned();
+    let page = format!("/Users?cursor={cursor}&count=1");
+    std::thread::sleep(Duration::from_millis(1_100));
+    acme.get(&page).expect_error(400, Some("expiredCursor"));
+    // Whose it is not learns nothing of its age.
+    let other = server.tenant("other");
+    let foreign = other.get(&page).expect_error(400, Some("invalidCursor"));
+    let forged = other
+        .get("/Users?cursor=forged&count=1")
+        .expect_error(400, Some("invalidCursor"));
+    assert_eq!(foreign.text, forged.text);
+}
+
+/// 9865-4-06: servers that share keys go on with each other's cursors, also while a key is changed
+#[test]
+fn instances_share_cursors() {
+    let start = |keys: &[[u8; 32]]| {
+        let mut choice = Choice::default();
+        choice.settings.cursor_keys = keys.to_vec();
+        Server::start_with(choice)
+    };
+    let (old, new) = ([1; 32], [2; 32]);
+    let servers = [start(&[old]), start(&[new, old]), start(&[new])];
+    let clients = [&servers[0], &servers[1], &servers[2]].map(|it| it.tenant("acme"));
+    let cursors = clients.each_ref().map(|client| {
+        client.create_user("a");
+        client.create_user("b");
+        let page = client.get("/Users?cursor&count=1").expect(200).json();
+        page["nextCursor"].as_str().expect("more").to_owned()
+    });
+    for (server, made_by, status) in [
+        (0, 0, 200),
+        (1, 0, 200),
+        (2, 1, 200),
+        (1, 2, 200),
+        (2, 0, 400),
+        (0, 1, 400),
+    ] {
+        let page = clients[server].get(&format!("/Users?cursor={}&count=1", cursors[made_by]));
+        assert_eq!(page.status, status, "{server} {made_by} {}", page.text);
+        if status == 200 {
+            assert_eq!(page.resources()[0]["userName"], "b");
+        }
+    }
+}
+
+/// 9865-2-04, 9865-2-05: at the edges, and when what a cursor stands at has gone
+#[test]
+fn pages_stay_right_when_resources_go() {
+    let client = tenant();
+    crowd(&client, 7);
+    let id = |name: &str| {
+        let user = client
+            .get(&format!("/Users?filter=userName+eq+%22{name}%22"))
+            .expect(200);
+        user.resources()[0]["id"].as_str().expect("an id").to_owned()
+    };
+    let page = |cursor: &str| {
+        client
+            .get(&format!("/Users?cursor={cursor}&count=2&sortBy=userName"))
+            .expect(200)
+    };
+    let previous = |page: &Answer| {
+        page.body
+            .get("previousCursor")
+            .and_then(|it| it.as_str().map(str::to_owned))
+    };
+    let first = page("");
+    let second = page(&next_cursor(&first).expect("more"));
+    let third = page(&next_cursor(&second).expect("more"));
+    assert_eq!(third.names(), ["u04", "u05"]);
+    // Both ends of the page, and a neighbour on either side.
+    for name in ["u03", "u04", "u05", "u06"] {
+        client.delete(&format!("/Users/{}", id(name))).expect(204);
+    }
+    let back = page(&previous(&third).expect("more before"));
+    assert_eq!(back.names(), ["u01", "u02"]);
+    let start = page(&previous(&back).expect("more before"));
+    assert_eq!(start.names(), ["u00"]);
+    assert!(previous(&start).is_none(), "it is the first page");
+    assert_eq!(page(&next_cursor(&start).expect("more")).names(), ["u01", "u02"]);
+    // Nothing is left behind the third page: an empty last page, with a way back.
+    let end = page(&next_cursor(&third).expect("more"));
+    assert!(end.names().is_empty() && next_cursor(&end).is_none());
+    assert_eq!(
+        page(&previous(&end).expect("more before")).names(),
+        ["u01", "u02"]
+    );
+    assert!(next_cursor(&back).is_none(), "nothing comes after it any more");
 }
