@@ -57,6 +57,7 @@ const OWNED: &[(&str, &str)] = &[
     ("actix-web", "scim-server"),
     ("argon2", "scim-server"),
     ("clap", "scim-server"),
+    ("prometheus-client", "scim-server"),
 ];
 
 /// All that xtask may use: it is built before anything else.

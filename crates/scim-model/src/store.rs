@@ -44,7 +44,7 @@ pub trait ResourceStore: Send + Sync {
     /// The resources that match, in order, and how many there are in all.
     ///
     /// # Errors
-    /// `Unavailable`, `TooExpensive`.
+    /// `Unavailable`, `TooExpensive`, `TooManyScans`.
     fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError>;
 
     /// Changes a resource. Nothing is written, and version and modification time stay, when
@@ -212,9 +212,10 @@ pub struct Reference {
 /// A list request.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// The types to search, each with the filter resolved for it; listed type by type.
+    /// The types to search, each with the filter resolved for it; without an order of its own, listed
+    /// type by type.
     pub targets: Vec<(Arc<ResourceType>, Condition)>,
-    /// Order within a type; without it, order of creation.
+    /// One order over all types; without it, order of creation within each type.
     pub sort: Option<Sort>,
     /// Which part.
     pub page: PageRequest,
@@ -226,7 +227,8 @@ pub struct Query {
 }
 
 /// `sortBy` and `sortOrder`: by the attribute's key, of multi-valued ones the primary value's,
-/// else the first's; without a value last ascending and first descending; ties in order of creation.
+/// else the first's; without a value last ascending and first descending; ties by type, then in order of
+/// creation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sort {
     /// By what, one for each of the query's targets; `None` where the type has no such attribute.
@@ -298,6 +300,12 @@ pub enum StoreError {
     /// The query needs a scan beyond its limits.
     #[error("the query is too expensive")]
     TooExpensive {
+        /// The attribute that no index serves.
+        attribute: String,
+    },
+    /// The query needs a scan, and as many run as may; the same call may succeed later.
+    #[error("too many scans at once")]
+    TooManyScans {
         /// The attribute that no index serves.
         attribute: String,
     },

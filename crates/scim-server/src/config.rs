@@ -154,6 +154,21 @@ pub struct ServeArgs {
     #[arg(long, env = "SCIM_CURSOR_LIFETIME", default_value_t = 24 * 60 * 60, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(0..=366 * 24 * 60 * 60))]
     pub cursor_lifetime: u32,
+
+    /// How many queries that no index serves run at once, half of them for one tenant
+    /// [default: half the processors, 2 at least and 4 at most]
+    #[arg(long, env = "SCIM_MAX_SCANS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub max_scans: Option<u32>,
+
+    /// Seconds after which a query that no index serves is ended
+    #[arg(long, env = "SCIM_SCAN_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=25))]
+    pub scan_timeout: u32,
+
+    /// Where Prometheus finds `/metrics`, without a token: an address and port, or a port of this machine
+    /// [default: nowhere]
+    #[arg(long, env = "SCIM_METRICS_LISTEN", value_name = "[ADDRESS:]PORT")]
+    pub metrics_listen: Option<String>,
 }
 
 /// `journal`
@@ -350,6 +365,30 @@ impl ServeArgs {
             "others can reach {address}, and plain HTTP would show them the tokens: put a TLS proxy in front \
              and give its address with --base-url https://…, or add --allow-plain-http"
         )))
+    }
+
+    /// Where metrics are served, if anywhere. Others can read them only when the address says so.
+    ///
+    /// # Errors
+    /// When it cannot be resolved.
+    pub fn metrics_address(&self) -> io::Result<Option<SocketAddr>> {
+        let Some(text) = &self.metrics_listen else {
+            return Ok(None);
+        };
+        if let Ok(port) = text.parse::<u16>() {
+            return Ok(Some(SocketAddr::from(([127, 0, 0, 1], port))));
+        }
+        let invalid = |reason: String| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("--metrics-listen `{text}`: {reason}"),
+            )
+        };
+        let mut addresses = text
+            .to_socket_addrs()
+            .map_err(|error| invalid(error.to_string()))?;
+        let address = addresses.next().ok_or_else(|| invalid("no address".to_owned()))?;
+        Ok(Some(address))
     }
 
     /// What clients see in front of `/Users`, without a trailing slash.
@@ -617,6 +656,19 @@ mod tests {
         assert!(cursor_key("0f").is_err());
         assert!(cursor_key(&"é".repeat(32)).is_err());
         assert!(cursor_key(&"+1".repeat(32)).is_err());
+    }
+
+    #[test]
+    fn metrics_stay_on_this_machine_unless_told() {
+        let address = |text: &str| {
+            let cli = Cli::parse_from(["scim-server", "--metrics-listen", text]);
+            cli.serve.metrics_address().map(|it| it.map(|it| it.to_string()))
+        };
+        assert_eq!(address("9090").unwrap().as_deref(), Some("127.0.0.1:9090"));
+        assert_eq!(address("0.0.0.0:9090").unwrap().as_deref(), Some("0.0.0.0:9090"));
+        assert!(address("9090x").is_err());
+        let silent = Cli::parse_from(["scim-server"]);
+        assert_eq!(silent.serve.metrics_address().unwrap(), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod discovery;
 pub mod error;
 pub mod etag;
 pub mod log;
+pub mod metrics;
 pub mod params;
 pub mod resources;
 pub mod server;
@@ -28,6 +29,7 @@ use self::auth::{Authenticator, Caller};
 use self::blocking::{Blocking, MAX_WAIT};
 use self::error::Failure;
 use self::log::Line;
+use self::metrics::Metrics;
 use crate::service::{self, Service};
 
 /// The route table. Everything that is not `public` needs a token.
@@ -240,6 +242,7 @@ pub struct Http {
     discovery: discovery::Documents,
     max_body_bytes: usize,
     blocking: Blocking,
+    metrics: Metrics,
     shutting_down: AtomicBool,
 }
 
@@ -289,6 +292,7 @@ impl Http {
             directory,
             service,
             max_body_bytes,
+            metrics: Metrics::new(blocking.clone()),
             blocking,
             shutting_down: AtomicBool::new(false),
         }
@@ -297,6 +301,11 @@ impl Http {
     /// The route table.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Says on `/readyz` from now on that no new request should come.
@@ -375,7 +384,7 @@ async fn enter(request: HttpRequest, payload: Payload, http: web::Data<Http>) ->
     }
     let found = http.find(request.path());
     let route = found.as_ref().map_or("-", |(endpoint, _)| &endpoint.template);
-    let mut line = Line::begin(request.method(), route);
+    let mut line = Line::begin(request.method(), route, &http.metrics);
     let answer = answer(&http, &request, payload, &found, &mut line.tenant).await;
     let mut response = answer.unwrap_or_else(|failure| {
         if let Some((level, text)) = failure.for_the_log() {

@@ -16,7 +16,7 @@ use scim_server::config::{
     Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, PostgresPooler, ServeArgs, TenantCommand,
     UrlFilters,
 };
-use scim_server::http::{Http, server};
+use scim_server::http::{Http, metrics, server};
 use scim_server::journal;
 use scim_server::service::{Service, Settings};
 use scim_server::upkeep::Upkeep;
@@ -136,12 +136,21 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn
     let address = arguments.listen_address()?;
     let listener =
         TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let metrics_listener = match arguments.metrics_address()? {
+        Some(address) => {
+            Some(TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?)
+        }
+        None => None,
+    };
     let base_url = arguments.base_url(listener.local_addr()?)?;
+    let usual = StoreOptions::default();
     let options = StoreOptions {
         resource_types: registry.resource_types.clone(),
         unique_group_names: arguments.group_names == GroupNames::Unique,
         pooler,
-        ..StoreOptions::default()
+        max_scans: arguments.max_scans.unwrap_or(usual.max_scans),
+        scan_timeout: Duration::from_secs(arguments.scan_timeout.into()),
+        ..usual
     };
     let store = Arc::new(DieselStore::open(url, &options)?);
     let settings = Settings {
@@ -169,10 +178,15 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn
         usize::try_from(arguments.max_body_bytes)?,
     ));
     commands::welcome(&*store, &base_url, &mut io::stdout(), Utc::now())?;
-    let _upkeep = Upkeep::start(store, arguments.journal_days.0)?;
+    let _upkeep = Upkeep::start(store.clone(), arguments.journal_days.0)?;
     actix_web::rt::System::new().block_on(async {
         // Caught from here on: a signal before this ends the process, which has begun nothing yet.
         let stop = server::termination()?;
+        // It goes on until the process ends, so that the last requests are seen.
+        if let Some(listener) = metrics_listener {
+            let scans = move || store.scan_counts();
+            actix_web::rt::spawn(metrics::listen(http.metrics(), scans, listener)?);
+        }
         server::listen(http, listener, stop)?.await
     })?;
     Ok(())

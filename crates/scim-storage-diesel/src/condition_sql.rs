@@ -23,9 +23,10 @@ use scim_model::store::TenantId;
 
 use crate::layout::Layout;
 use crate::layouts::Layouts;
+use crate::scans::Deadline;
 use crate::sql::{Dialect, Sql};
 
-pub(crate) use cost::{is_look_up, is_selective};
+pub(crate) use cost::{is_look_up, is_selective, scanned_attributes};
 pub(crate) use sort_key::{SortKey, SortKind};
 
 use normal_form::{Json, path_members};
@@ -40,6 +41,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) layout: &'a Layout,
     /// What stands before the endpoint in `meta.location` and `$ref`.
     pub(crate) base_url: &'a str,
+    /// Of a scan on SQLite.
+    deadline: Option<Deadline>,
     needs_normal: Cell<bool>,
     scans_column: Cell<bool>,
     /// Subqueries stay subqueries: PostgreSQL would make joins of them, and with a hundred of those
@@ -57,6 +60,7 @@ impl<'a> Compiler<'a> {
         layouts: &'a Layouts,
         layout: &'a Layout,
         base_url: &'a str,
+        deadline: Option<Deadline>,
     ) -> Compiler<'a> {
         Compiler {
             dialect,
@@ -64,6 +68,7 @@ impl<'a> Compiler<'a> {
             layouts,
             layout,
             base_url,
+            deadline,
             needs_normal: Cell::new(false),
             scans_column: Cell::new(false),
             many_subqueries: Cell::new(false),

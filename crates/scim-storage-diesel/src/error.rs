@@ -36,6 +36,16 @@ impl From<Failure> for StoreError {
     }
 }
 
+impl Failure {
+    /// The database has ended a statement, for a reason that it has only words for.
+    pub(crate) fn is_a_statement_s(&self) -> bool {
+        matches!(
+            self,
+            Failure::Database(Error::DatabaseError(DatabaseErrorKind::Unknown, _))
+        )
+    }
+}
+
 pub(crate) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
     StoreError::Unavailable(error.into())
 }

@@ -14,9 +14,11 @@ mod index_key;
 mod journal;
 mod layout;
 mod layouts;
+mod list;
 mod migrations;
 mod postgres;
 mod read;
+mod scans;
 mod sql;
 mod sqlite;
 mod write;
@@ -34,10 +36,13 @@ use scim_model::{ResourceType, SchemaRegistry, SecretHash};
 use uuid::Uuid;
 
 pub use journal::{Change, ChangePosition, ChangesError, InvalidPosition};
+pub use scans::ScanCount;
 
 use error::Failure;
 use layouts::Layouts;
-use sql::Conn;
+use list::Listing;
+use scans::{Deadline, Scans};
+use sql::{Conn, Dialect};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -54,6 +59,11 @@ pub struct StoreOptions {
     pub connections: u32,
     /// PostgreSQL: what stands between.
     pub pooler: Pooler,
+    /// Queries that no index serves and that run at once; fewer than there are readers or connections,
+    /// so that some are left for the others.
+    pub max_scans: u32,
+    /// How long such a query may take.
+    pub scan_timeout: Duration,
 }
 
 impl Default for StoreOptions {
@@ -66,6 +76,8 @@ impl Default for StoreOptions {
             synchronous: Synchronous::Full,
             connections: (2 * cores + 4).min(16),
             pooler: Pooler::None,
+            max_scans: (cores / 2).clamp(2, 4),
+            scan_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -163,6 +175,7 @@ impl From<Failure> for OpenError {
 pub struct DieselStore {
     database: Database,
     layouts: Arc<Layouts>,
+    scans: Scans,
 }
 
 enum Database {
@@ -229,6 +242,7 @@ impl DieselStore {
         Ok(DieselStore {
             database,
             layouts: Arc::new(layouts),
+            scans: Scans::new(options.max_scans, options.scan_timeout),
         })
     }
 
@@ -238,7 +252,15 @@ impl DieselStore {
     /// # Errors
     /// As for [`ResourceStore::list`].
     pub fn explain(&self, tenant: TenantId, query: &Query) -> Result<Vec<Explained>, StoreError> {
-        self.read(|conn| read::explain(conn, &self.layouts, tenant, query))
+        let scanned = list::scanned(&self.layouts, query)?;
+        let deadline = (!scanned.is_empty()).then(Deadline::never);
+        let listing = Listing::new(self.dialect(), &self.layouts, tenant, query, deadline)?;
+        self.read(|conn| listing.explain(conn))
+    }
+
+    /// How many queries no index served since the store was opened, by attribute.
+    pub fn scan_counts(&self) -> Vec<ScanCount> {
+        self.scans.counts()
     }
 
     /// The changes of a tenant's resources behind a position, oldest first; [`ChangePosition::default`]
@@ -270,6 +292,13 @@ impl DieselStore {
         limit: u32,
     ) -> Result<usize, StoreError> {
         self.write(move |conn| journal::trim(conn, tenant, before, limit))
+    }
+
+    fn dialect(&self) -> Dialect {
+        match self.database {
+            Database::Sqlite(_) => Dialect::Sqlite,
+            Database::Postgres(_) => Dialect::Postgres,
+        }
     }
 
     fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
@@ -326,7 +355,20 @@ impl ResourceStore for DieselStore {
     }
 
     fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError> {
-        self.read(|conn| read::list(conn, &self.layouts, tenant, query))
+        let listing = |deadline| Listing::new(self.dialect(), &self.layouts, tenant, query, deadline);
+        let scanned = list::scanned(&self.layouts, query)?;
+        if scanned.is_empty() {
+            let listing = listing(None)?;
+            return self.read(|conn| listing.read(conn));
+        }
+        let turn = self.scans.begin(tenant, &scanned)?;
+        let listing = listing(Some(turn.deadline))?;
+        self.read(|conn| match listing.read(conn) {
+            Err(failure) if failure.is_a_statement_s() && turn.deadline.is_over() => {
+                Err(self.scans.too_long(&scanned).into())
+            }
+            result => result,
+        })
     }
 
     fn update(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError> {

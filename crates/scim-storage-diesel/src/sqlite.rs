@@ -17,6 +17,7 @@ use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
 use crate::error::{Failure, is_lock_timeout, unavailable};
+use crate::scans;
 use crate::sql::Conn;
 use crate::{OpenError, Opening, StoreOptions, Synchronous};
 
@@ -241,6 +242,7 @@ impl Manager {
     fn connect_now(&self) -> Result<SqliteConnection, Box<dyn std::error::Error + Send + Sync>> {
         let path = self.path.to_str().ok_or("the path is not UTF-8")?;
         let mut conn = SqliteConnection::establish(path)?;
+        scans::register(&mut conn)?;
         conn.batch_execute(
             "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
              PRAGMA mmap_size = 1073741824;",

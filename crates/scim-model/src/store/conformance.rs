@@ -97,6 +97,10 @@ const CASES: &[Case] = &[
         "a query over types lists type by type",
         a_query_over_types_lists_type_by_type,
     ),
+    (
+        "a sorted query over types has one order",
+        a_sorted_query_over_types_has_one_order,
+    ),
     ("tenants do not see each other", tenants_do_not_see_each_other),
     (
         "derived attributes come when asked for",
@@ -1198,7 +1202,7 @@ fn a_query_over_types_lists_type_by_type(it: &Fixture) {
     assert_eq!(list("", "", index(1, 3)), (6, "u0u1u2".to_owned()));
     assert_eq!(
         list("", "displayName", index(1, 9)),
-        (6, "u2u1u0g0g1g2".to_owned())
+        (6, "g0g1g2u2u1u0".to_owned())
     );
     assert_eq!(
         list("displayName sw \"g\"", "", index(1, 2)),
@@ -1229,6 +1233,84 @@ fn a_query_over_types_lists_type_by_type(it: &Fixture) {
             from = page.previous;
         }
         assert_eq!(back.concat(), "u0u1u2g2g1g0");
+    }
+}
+
+/// 7644-3.4.2.1-01, 7644-3.4.2.3-02
+fn a_sorted_query_over_types_has_one_order(it: &Fixture) {
+    for (name, display) in [("u0", "c"), ("u1", "A"), ("u2", ""), ("u3", "e"), ("u4", "c")] {
+        let mut user = json!({ "userName": name });
+        if !display.is_empty() {
+            user["displayName"] = json!(display);
+        }
+        it.add(&it.user, user, &[]).expect("it is new");
+    }
+    let members = [it.search(&it.user, "", "").resources[0].id];
+    for name in ["d", "B", "c"] {
+        it.add_group(name, &members);
+    }
+    let both = [it.user.clone(), it.group.clone()];
+    for (filter, sort_by, expected) in [
+        ("", "displayName", "u1 B u0 u4 c d u3 u2"),
+        ("", "-displayName", "u2 u3 d u0 u4 c B u1"),
+        ("displayName pr", "displayName", "u1 B u0 u4 c d u3"),
+        ("", "userName", "u0 u1 u2 u3 u4 d B c"),
+        ("", "-userName", "d B c u4 u3 u2 u1 u0"),
+        // All at the same time: by type, then in order of creation.
+        ("", "-meta.created", "u0 u1 u2 u3 u4 d B c"),
+        ("", "meta.version", "u0 u1 u2 u3 u4 d B c"),
+        ("userName pr", "-displayName", "u2 u3 u0 u4 u1"),
+        ("meta.resourceType eq \"Group\"", "displayName", "B c d"),
+        (
+            "userName eq \"u3\" or displayName eq \"b\"",
+            "-displayName",
+            "u3 B",
+        ),
+    ] {
+        let expected: Vec<&str> = expected.split(' ').collect();
+        let query = |page| Query {
+            include: Include {
+                members: true,
+                groups: true,
+            },
+            ..it.query_over(&both, filter, sort_by, page)
+        };
+        for count in 1..9_u32 {
+            let forward = pages(it, query, count);
+            assert_eq!(
+                forward.iter().flat_map(names).collect::<Vec<_>>(),
+                expected,
+                "{filter} {sort_by}"
+            );
+            for found in forward.iter().flat_map(|it| &it.resources) {
+                let is_group = &*found.resource_type == "Group";
+                assert_eq!(found.members.as_ref().map(Vec::len), is_group.then_some(1));
+                assert_eq!(found.groups.is_some(), !is_group);
+            }
+            let last = forward.last().expect("there is one");
+            let mut back = names(last);
+            let mut from = last.previous.clone();
+            while let Some(position) = from {
+                let page = query(PageRequest::Cursor {
+                    from: Some(position),
+                    count,
+                });
+                let page = it.store.list(it.tenant, &page).expect("the store is there");
+                back.splice(0..0, names(&page));
+                from = page.previous;
+            }
+            assert_eq!(back, expected, "{filter} {sort_by}, backwards");
+            for start_index in 1..=expected.len() {
+                let page = query(PageRequest::Index {
+                    start_index: start_index as u64,
+                    count,
+                });
+                let page = it.store.list(it.tenant, &page).expect("the store is there");
+                let end = expected.len().min(start_index - 1 + count as usize);
+                assert_eq!(names(&page), expected[start_index - 1..end], "{filter} {sort_by}");
+                assert_eq!(page.total, expected.len() as u64, "{filter} {sort_by}");
+            }
+        }
     }
 }
 

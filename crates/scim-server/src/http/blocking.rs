@@ -31,6 +31,11 @@ impl Drop for Place {
 }
 
 impl Blocking {
+    /// How many are in the line or being served.
+    pub fn busy(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
+    }
+
     /// Runs a piece of work where it may block.
     ///
     /// # Errors

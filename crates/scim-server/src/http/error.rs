@@ -166,7 +166,9 @@ impl Failure {
             }
             Failure::Service(
                 service::Error::Overloaded
-                | service::Error::Store(StoreError::Busy | StoreError::Unavailable(_)),
+                | service::Error::Store(
+                    StoreError::Busy | StoreError::TooManyScans { .. } | StoreError::Unavailable(_),
+                ),
             ) => vec![(RETRY_AFTER, fixed("1"))],
             _ => Vec::new(),
         }
@@ -199,7 +201,17 @@ fn store_error(error: &StoreError, request_id: &str) -> ScimError {
         }
         StoreError::TooExpensive { attribute } => ScimError::new(
             ScimType::TooMany,
-            format!("too many resources would have to be searched for `{attribute}`"),
+            format!(
+                "too many resources would have to be searched for `{attribute}`, which no index serves here: \
+                 filter or sort by an attribute with an index, or give it one with `\"indexed\": true` in its schema"
+            ),
+        ),
+        StoreError::TooManyScans { attribute } => ScimError::status(
+            503,
+            format!(
+                "too many searches without an index run just now, and no index serves `{attribute}` here; please \
+                 try again"
+            ),
         ),
         StoreError::Busy => ScimError::status(503, "too much to do just now; please try again"),
         StoreError::Unavailable(_) => ScimError::status(

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use actix_web::http::{Method, StatusCode};
 
-/// A request in the log, from its arrival on. The line is written when it is dropped, and so also for a
+use super::metrics::Metrics;
+
+/// A request in the log and the metrics, from its arrival on. The line is written when it is dropped, and so also for a
 /// client that went away before the answer: what it asked for may have been done.
 pub struct Line<'a> {
     /// Names the request towards client and operator.
@@ -21,18 +23,20 @@ pub struct Line<'a> {
     pub status: Option<StatusCode>,
     method: Method,
     route: &'a str,
+    metrics: &'a Metrics,
     started: Instant,
 }
 
 impl<'a> Line<'a> {
     /// Starts the clock.
-    pub fn begin(method: &Method, route: &'a str) -> Line<'a> {
+    pub fn begin(method: &Method, route: &'a str, metrics: &'a Metrics) -> Line<'a> {
         Line {
             request_id: next_request_id(),
             tenant: None,
             status: None,
             method: method.clone(),
             route,
+            metrics,
             started: Instant::now(),
         }
     }
@@ -40,15 +44,17 @@ impl<'a> Line<'a> {
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
-        let micros = self.started.elapsed().as_micros();
+        let took = self.started.elapsed();
+        let micros = took.as_micros();
+        let method = standard_name(&self.method);
+        let status = self.status.map_or(CLIENT_WENT_AWAY, |it| it.as_u16());
+        self.metrics.note(self.route, method, status, took);
         log::info!(
             target: "scim_server::access",
             "{id} {tenant} {method} {route} {status} {millis}.{rest:03}ms",
             id = self.request_id,
             tenant = self.tenant.as_deref().unwrap_or("-"),
-            method = standard_name(&self.method),
             route = self.route,
-            status = self.status.map_or(CLIENT_WENT_AWAY, |it| it.as_u16()),
             millis = micros / 1000,
             rest = micros % 1000,
         );

@@ -12,6 +12,7 @@ mod groups;
 mod harness;
 mod journal;
 mod list;
+mod metrics;
 mod own_schemas;
 mod passwords;
 mod patch;

@@ -202,11 +202,14 @@ impl Membership<'_> {
                 .sql(test)
                 .text(")");
         }
-        joined(Sql::new("EXISTS (SELECT 1"))
+        let mut of_this = joined(Sql::new("EXISTS (SELECT 1"))
             .text(self.this)
-            .text(" = r.pk AND ")
-            .sql(test)
-            .text(")")
+            .text(" = r.pk AND ");
+        // A group may have more members than a tenant has groups.
+        if let Some(deadline) = self.compiler.deadline {
+            of_this = of_this.sql(deadline.check()).text(" AND ");
+        }
+        of_this.sql(test).text(")")
     }
 
     fn condition(&self, condition: &ElementCondition) -> Sql {

@@ -169,7 +169,7 @@ impl Database {
         let statements = [
             format!(
                 "{} {resources} SELECT i, {tenant}, 1, {id}, 1, i, i, i % 500 <> 0, 'user' || i, CAST(i AS TEXT), 'name' || i, \
-                 'family' || i % 1000, 'name' || i, '{{}}' FROM s",
+                 'family' || (i % 1000), 'name' || i, '{{}}' FROM s",
                 numbers(users)
             ),
             format!(

@@ -9,7 +9,9 @@ mod pooler;
 mod postgres;
 mod races;
 mod round_trips;
+mod scans;
 mod sql;
+mod walks;
 
 use database::on_each;
 use scim_model::store::conformance::{self, Fixture};

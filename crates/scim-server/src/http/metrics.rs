@@ -1,0 +1,175 @@
+//! What the server counts, as Prometheus reads it, on a listener of its own.
+//!
+//! Labels are route templates, methods, statuses, and names of the schemas: nothing that a client wrote.
+
+use std::fmt;
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpResponse, HttpServer};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use scim_storage_diesel::ScanCount;
+
+use super::blocking::Blocking;
+
+/// The counters of the HTTP service.
+pub struct Metrics {
+    requests: Family<Request, Counter>,
+    durations: Family<Route, Histogram>,
+    blocking: Blocking,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    route: String,
+    method: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+/// Upper ends of the histogram's classes, in seconds: from a look-up to a scan.
+const DURATIONS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 25.0,
+];
+
+impl Metrics {
+    pub(super) fn new(blocking: Blocking) -> Metrics {
+        Metrics {
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
+            blocking,
+        }
+    }
+
+    /// Counts a request that has its answer.
+    pub(super) fn note(&self, route: &str, method: &str, status: u16, took: Duration) {
+        let request = Request {
+            route: route.to_owned(),
+            method: method.to_owned(),
+            status,
+        };
+        self.requests.get_or_create(&request).inc();
+        let route = Route {
+            route: route.to_owned(),
+        };
+        self.durations.get_or_create(&route).observe(took.as_secs_f64());
+    }
+}
+
+/// Serves `GET /metrics`, and nothing else; `scans` tells how many queries no index served. It ends with
+/// the handle of the server.
+pub fn listen(
+    metrics: &Metrics,
+    scans: impl Fn() -> Vec<ScanCount> + Send + Sync + 'static,
+    listener: TcpListener,
+) -> io::Result<Server> {
+    let mut registry = Registry::with_prefix("scim");
+    registry.register(
+        "requests",
+        "Requests by route template, method and status",
+        metrics.requests.clone(),
+    );
+    registry.register_with_unit(
+        "request_duration",
+        "Time from the head of a request to its answer",
+        Unit::Seconds,
+        metrics.durations.clone(),
+    );
+    registry.register_collector(Box::new(Collected {
+        blocking: metrics.blocking.clone(),
+        scans: Box::new(scans),
+    }));
+    let registry = Data::new(registry);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(registry.clone())
+            .route("/metrics", web::get().to(exposition))
+    })
+    .workers(1)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+async fn exposition(registry: Data<Registry>) -> HttpResponse {
+    let mut body = String::new();
+    match text::encode(&mut body, &registry) {
+        Ok(()) => HttpResponse::Ok()
+            .insert_header((
+                CONTENT_TYPE,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ))
+            .body(body),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+/// What others count, read when it is asked for.
+struct Collected {
+    blocking: Blocking,
+    scans: Box<dyn Fn() -> Vec<ScanCount> + Send + Sync>,
+}
+
+impl fmt::Debug for Collected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Collected")
+    }
+}
+
+impl Collector for Collected {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let busy = i64::try_from(self.blocking.busy()).unwrap_or(i64::MAX);
+        let gauge = encoder.encode_descriptor(
+            "requests_at_work",
+            "Requests that are with the store, or wait for a thread to be",
+            None,
+            MetricType::Gauge,
+        )?;
+        EncodeMetric::encode(&ConstGauge::new(busy), gauge)?;
+        let counts = (self.scans)();
+        type Number = fn(&ScanCount) -> u64;
+        let kinds: [(&str, &str, Number); 3] = [
+            ("scans", "Queries that no index served, by the attribute", |it| {
+                it.begun
+            }),
+            (
+                "scans_refused",
+                "Queries turned away because too many scans ran",
+                |it| it.refused,
+            ),
+            (
+                "scans_too_long",
+                "Scans that were ended because they took too long",
+                |it| it.too_long,
+            ),
+        ];
+        for (name, help, number) in kinds {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for count in &counts {
+                let attribute = [
+                    ("resource_type", &*count.resource_type),
+                    ("attribute", count.attribute.as_str()),
+                ];
+                let counter = family.encode_family(&attribute)?;
+                EncodeMetric::encode(&ConstCounter::new(number(count)), counter)?;
+            }
+        }
+        Ok(())
+    }
+}

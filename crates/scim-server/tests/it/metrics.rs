@@ -1,0 +1,71 @@
+//! The metrics: what is counted, by what, and that nothing of it was written by a client.
+
+use std::net::TcpListener;
+use std::sync::mpsc;
+
+use scim_server::http::metrics;
+
+use crate::harness::{Server, encode};
+
+#[test]
+fn requests_and_scans_are_counted_without_a_clients_words() {
+    let server = Server::start();
+    let acme = server.tenant("acme-secret");
+    let user = acme.create_user("bjensen");
+    for _ in 0..3 {
+        acme.get(&user.path).expect(200);
+    }
+    let filter = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:Department eq \"bjensen\"";
+    acme.get(&format!("/Users?filter={}", encode(filter))).expect(200);
+    acme.get("/Users?filter=TITLE%20co%20%22bjensen%22&sortBy=nickName")
+        .expect(200);
+    acme.get("/Nothing/bjensen").expect(404);
+    acme.request("BJENSEN", "/Users").send().expect(501);
+    let text = scrape(&server);
+    for line in [
+        "scim_requests_total{route=\"/scim/v2/Users/{id}\",method=\"GET\",status=\"200\"} 3",
+        "scim_requests_total{route=\"/scim/v2/Users\",method=\"POST\",status=\"201\"} 1",
+        "scim_requests_total{route=\"-\",method=\"GET\",status=\"404\"} 1",
+        "scim_requests_total{route=\"/scim/v2/Users\",method=\"other\",status=\"501\"} 1",
+        "scim_request_duration_seconds_count{route=\"/scim/v2/Users/{id}\"} 3",
+        "scim_requests_at_work 0",
+        "scim_scans_total{resource_type=\"User\",attribute=\"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department\"} 1",
+        "scim_scans_total{resource_type=\"User\",attribute=\"title\"} 1",
+        "scim_scans_total{resource_type=\"User\",attribute=\"nickName\"} 1",
+        "scim_scans_refused_total{resource_type=\"User\",attribute=\"title\"} 0",
+        "scim_scans_too_long_total{resource_type=\"User\",attribute=\"title\"} 0",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
+    }
+    for word in ["bjensen", "BJENSEN", "acme", "TITLE", "Nothing", &user.id] {
+        assert!(!text.contains(word), "{word} in\n{text}");
+    }
+}
+
+/// What stands at `/metrics`.
+fn scrape(server: &Server) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (http, store) = (server.http.clone(), server.store.clone());
+    let (send, started) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let server = metrics::listen(http.metrics(), move || store.scan_counts(), listener).unwrap();
+            send.send(server.handle()).unwrap();
+            server.await.unwrap();
+        });
+    });
+    let handle = started.recv().unwrap();
+    let mut reply = ureq::get(&format!("http://{address}/metrics")).call().unwrap();
+    let text = reply.body_mut().read_to_string().unwrap();
+    assert!(
+        reply.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("application/openmetrics-text")
+    );
+    drop(handle.stop(false));
+    thread.join().unwrap();
+    text
+}

@@ -1,0 +1,509 @@
+//! Lists: pages of a filtered and sorted result, by index or by cursor.
+//!
+//! A statement reads keys first, and joins the documents of one page to them: neither filtering nor
+//! sorting nor skipping ever touches a document. A cursor is a place in the order, not a number of
+//! resources to skip: what is created or deleted meanwhile moves nobody past it.
+
+mod target;
+
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+use scim_model::store::{Include, Page, PageRequest, Position, Query, TenantId};
+
+use crate::Explained;
+use crate::condition_sql::scanned_attributes;
+use crate::error::Failure;
+use crate::layouts::Layouts;
+use crate::read::{ResourceRow, ResourceTypes, Row, add_members, groups_of, stored};
+use crate::scans::{Deadline, Scanned};
+use crate::sql::{Conn, Dialect, Sql};
+
+use target::Target;
+
+/// What a list request asks for, as SQL.
+pub(crate) struct Listing<'a> {
+    layouts: &'a Layouts,
+    dialect: Dialect,
+    tenant: TenantId,
+    page: &'a PageRequest,
+    targets: Vec<Target<'a>>,
+    /// One of the targets at least has something to be sorted by, and something to be found.
+    is_sorted: bool,
+    descending: bool,
+    /// How long a statement may take on PostgreSQL; on SQLite the statements know themselves.
+    limit: Option<Duration>,
+}
+
+/// The attributes for which each resource would have to be looked at: no index leads to what the query
+/// asks for, or none is in the order that it wants.
+pub(crate) fn scanned(layouts: &Layouts, query: &Query) -> Result<Vec<Scanned>, Failure> {
+    let mut scanned = Vec::new();
+    for (index, (resource_type, condition)) in query.targets.iter().enumerate() {
+        let sort = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
+        let attributes = scanned_attributes(condition, sort, layouts.of(resource_type)?);
+        scanned.extend(attributes.into_iter().map(|attribute| Scanned {
+            resource_type: resource_type.name.clone(),
+            attribute,
+        }));
+    }
+    Ok(scanned)
+}
+
+impl<'a> Listing<'a> {
+    pub(crate) fn new(
+        dialect: Dialect,
+        layouts: &'a Layouts,
+        tenant: TenantId,
+        query: &'a Query,
+        deadline: Option<Deadline>,
+    ) -> Result<Listing<'a>, Failure> {
+        let target = |index| Target::new(dialect, layouts, tenant, query, index, deadline);
+        let targets = (0..query.targets.len()).map(target);
+        let targets: Vec<Target> = targets.collect::<Result<_, Failure>>()?;
+        Ok(Listing {
+            layouts,
+            dialect,
+            tenant,
+            page: &query.page,
+            is_sorted: targets.iter().any(|it| it.sort.is_some() && !it.finds_nothing()),
+            targets,
+            descending: query.sort.as_ref().is_some_and(|it| it.descending),
+            limit: deadline.map(|it| it.limit),
+        })
+    }
+
+    /// The page that is asked for.
+    pub(crate) fn read(&self, conn: &mut Conn) -> Result<Page, Failure> {
+        if let Some(page) = self.at_a_glance(conn)? {
+            return Ok(page);
+        }
+        conn.snapshot(|conn| {
+            if let (Some(limit), Dialect::Postgres) = (self.limit, self.dialect) {
+                let milliseconds = limit.as_millis().max(1);
+                conn.execute(&Sql::default().built(format!("SET LOCAL statement_timeout = {milliseconds}")))?;
+            }
+            match self.page {
+                PageRequest::Index { start_index, count } => self.index_page(conn, *start_index, *count),
+                PageRequest::Cursor { from, count } => self.cursor_page(conn, from.as_ref(), *count),
+            }
+        })
+    }
+
+    /// A look-up by a key, which mostly finds one resource or none: one statement, and no transaction around
+    /// it. `None` when that did not suffice.
+    fn at_a_glance(&self, conn: &mut Conn) -> Result<Option<Page>, Failure> {
+        let (
+            [target],
+            PageRequest::Index {
+                start_index: 0..=1,
+                count,
+            },
+        ) = (&*self.targets, self.page)
+        else {
+            return Ok(None);
+        };
+        if *count == 0 || target.include.members || !target.is_selective {
+            return Ok(None);
+        }
+        let found = self.rows(conn, &Part::whole(0), Direction::Forward, u64::from(*count), 0)?;
+        if found.len() >= *count as usize {
+            return Ok(None);
+        }
+        Ok(Some(Page {
+            total: found.len() as u64,
+            resources: found.into_iter().map(|it| it.row.stored).collect(),
+            next: None,
+            previous: None,
+        }))
+    }
+
+    fn index_page(&self, conn: &mut Conn, start_index: u64, count: u32) -> Result<Page, Failure> {
+        let mut skip = start_index.max(1) - 1;
+        let mut wanted = u64::from(count);
+        let mut total = 0;
+        let mut found = Vec::new();
+        for part in self.index_parts() {
+            let mut of_part = Vec::new();
+            if wanted > 0 {
+                of_part = self.rows(conn, &part, Direction::Forward, wanted, skip)?;
+            }
+            let number = of_part.len() as u64;
+            // A part that is not full ends the result, and no second query is needed.
+            let is_last = number < wanted && (number > 0 || skip == 0);
+            let matches = if is_last {
+                skip + number
+            } else {
+                self.count(conn, &part)?
+            };
+            total += matches;
+            wanted -= number;
+            skip = skip.saturating_sub(matches);
+            found.extend(of_part);
+        }
+        self.page_of(conn, total, found, (None, None))
+    }
+
+    fn cursor_page(&self, conn: &mut Conn, from: Option<&Position>, count: u32) -> Result<Page, Failure> {
+        let mut total = 0;
+        for part in self.index_parts() {
+            total += self.count(conn, &part)?;
+        }
+        let backwards = from.is_some_and(|it| it.backwards);
+        let direction = Direction::of(from);
+        let wanted = count as usize;
+        let one_more = u64::from(count) + u64::from(count > 0);
+        let mut found = self.walk(conn, from, direction, one_more)?;
+        let more = found.len() > wanted;
+        found.truncate(wanted);
+        if backwards {
+            found.reverse();
+        }
+        let position = |found: &Found, backwards| Position {
+            target: u16::try_from(found.target).unwrap_or(u16::MAX),
+            key: found.key.clone(),
+            row: found.row.pk,
+            backwards,
+        };
+        let mut next = found.last().map(|it| position(it, false));
+        let mut previous = found.first().map(|it| position(it, true));
+        if found.is_empty() && count > 0 {
+            // Everything on this side has gone; the other side may still be there.
+            let other = |backwards| {
+                from.map(|it| Position {
+                    backwards,
+                    ..it.clone()
+                })
+            };
+            (next, previous) = if backwards {
+                (other(false), None)
+            } else {
+                (None, other(true))
+            };
+        }
+        let (ahead, behind) = if backwards {
+            (&mut previous, &mut next)
+        } else {
+            (&mut next, &mut previous)
+        };
+        if !more {
+            *ahead = None;
+        }
+        if let Some(position) = behind.take() {
+            let direction = Direction::of(Some(&position));
+            let is_there = from.is_some() && !self.walk(conn, Some(&position), direction, 1)?.is_empty();
+            *behind = is_there.then_some(position);
+        }
+        self.page_of(conn, total, found, (next, previous))
+    }
+
+    fn page_of(
+        &self,
+        conn: &mut Conn,
+        total: u64,
+        mut found: Vec<Found>,
+        (next, previous): (Option<Position>, Option<Position>),
+    ) -> Result<Page, Failure> {
+        let with_members = found
+            .iter_mut()
+            .filter(|it| self.targets[it.target].include.members);
+        add_members(
+            conn,
+            self.layouts,
+            self.tenant,
+            with_members.map(|it| &mut it.row).collect(),
+        )?;
+        Ok(Page {
+            total,
+            resources: found.into_iter().map(|it| it.row.stored).collect(),
+            next,
+            previous,
+        })
+    }
+
+    /// The next resources from a position on, in the order of reading.
+    fn walk(
+        &self,
+        conn: &mut Conn,
+        from: Option<&Position>,
+        direction: Direction,
+        limit: u64,
+    ) -> Result<Vec<Found>, Failure> {
+        let mut found = Vec::new();
+        for part in self.parts(from, direction) {
+            let wanted = limit - found.len() as u64;
+            if wanted == 0 {
+                break;
+            }
+            found.extend(self.rows(conn, &part, direction, wanted, 0)?);
+        }
+        Ok(found)
+    }
+
+    fn rows(
+        &self,
+        conn: &mut Conn,
+        part: &Part,
+        direction: Direction,
+        limit: u64,
+        offset: u64,
+    ) -> Result<Vec<Found>, Failure> {
+        let sql = self.select(part, direction, limit, offset);
+        type Types = (Integer, Nullable<Text>, ResourceTypes);
+        type Columns = (i32, Option<String>, ResourceRow);
+        let rows = conn.rows::<Types, Columns>(&sql)?;
+        rows.into_iter()
+            .map(|(target, key, row)| {
+                let target = usize::try_from(target).unwrap_or_default();
+                let Target { layout, include, .. } = &self.targets[target];
+                let mut row = stored(self.layouts, layout, row)?;
+                // A statement over several types reads the groups of all.
+                row.stored.groups = row.stored.groups.filter(|_| include.groups);
+                Ok(Found { target, key, row })
+            })
+            .collect()
+    }
+
+    fn count(&self, conn: &mut Conn, part: &Part) -> Result<u64, Failure> {
+        let mut total = 0;
+        for (target, _) in &part.0 {
+            let number = conn.row::<BigInt, i64>(&self.targets[*target].count_statement())?;
+            total += u64::try_from(number.unwrap_or(0)).unwrap_or(0);
+        }
+        Ok(total)
+    }
+}
+
+/// A resource of a page with its place.
+struct Found {
+    target: usize,
+    key: Option<String>,
+    row: Row,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Direction {
+    fn of(from: Option<&Position>) -> Direction {
+        if from.is_some_and(|it| it.backwards) {
+            Direction::Backward
+        } else {
+            Direction::Forward
+        }
+    }
+}
+
+/// What one statement reads, in one order: of some targets all resources, or those that fulfil a
+/// condition on their place.
+struct Part(Vec<(usize, Option<Sql>)>);
+
+impl Part {
+    fn whole(target: usize) -> Part {
+        Part(vec![(target, None)])
+    }
+}
+
+impl Listing<'_> {
+    /// The whole result. Types are merged when they are sorted, and else come one after the other.
+    fn index_parts(&self) -> Vec<Part> {
+        let targets = (0..self.targets.len()).filter(|it| !self.targets[*it].finds_nothing());
+        if self.is_sorted {
+            return vec![Part(targets.map(|it| (it, None)).collect())];
+        }
+        targets.map(Part::whole).collect()
+    }
+
+    /// What lies ahead of a position, split where sort keys begin or end: so each part is, of each type, a
+    /// range of an index. What has the same sort key is in the order of types, then of creation.
+    fn parts(&self, from: Option<&Position>, direction: Direction) -> Vec<Part> {
+        let backward = direction == Direction::Backward;
+        let mut targets: Vec<usize> = (0..self.targets.len())
+            .filter(|it| !self.targets[*it].finds_nothing())
+            .collect();
+        if backward {
+            targets.reverse();
+        }
+        let rows_ahead = |row: i64| Sql::new(if backward { "r.pk < " } else { "r.pk > " }).int(row);
+        // Of what is equal to the position by its key, what lies ahead.
+        let equal_ahead = |target: usize, position: &Position| {
+            let of_position = usize::from(position.target);
+            if target == of_position {
+                Ahead::From(rows_ahead(position.row))
+            } else if (target < of_position) == backward {
+                Ahead::All
+            } else {
+                Ahead::None
+            }
+        };
+        // One after the other, those without a sort key; without sorting that is everything.
+        let without_key = |from: Option<&Position>| -> Vec<Part> {
+            let part = |target: usize| {
+                let has_none = self.targets[target].has_no_key();
+                let condition = match from.map(|it| equal_ahead(target, it)) {
+                    None | Some(Ahead::All) => has_none,
+                    Some(Ahead::None) => return None,
+                    Some(Ahead::From(rows)) => Some(match has_none {
+                        Some(it) => it.text(" AND ").sql(rows),
+                        None => rows,
+                    }),
+                };
+                Some(Part(vec![(target, condition)]))
+            };
+            targets.iter().filter_map(|it| part(*it)).collect()
+        };
+        if !self.is_sorted {
+            return without_key(from);
+        }
+        // Towards greater keys, or towards smaller ones.
+        let ascending = self.descending == backward;
+        let with_key = |from: Option<(&str, &Position)>| {
+            let part = targets.iter().filter_map(|target| {
+                let sort = self.targets[*target].sort.as_ref()?;
+                let Some((key, position)) = from else {
+                    return Some((*target, Some(sort.is_present())));
+                };
+                let beyond = || sort.compared(if ascending { ") > " } else { ") < " }, key);
+                let at_least = || sort.compared(if ascending { ") >= " } else { ") <= " }, key);
+                let condition = match equal_ahead(*target, position) {
+                    Ahead::All => at_least(),
+                    Ahead::None => beyond(),
+                    Ahead::From(rows) => at_least()
+                        .text(" AND (")
+                        .sql(beyond())
+                        .text(" OR ")
+                        .sql(rows)
+                        .text(")"),
+                };
+                Some((*target, Some(condition)))
+            });
+            Part(part.collect())
+        };
+        // Without a key last ascending and first descending.
+        match from.map(|it| (it.key.as_deref(), it)) {
+            None if ascending => [vec![with_key(None)], without_key(None)]
+                .into_iter()
+                .flatten()
+                .collect(),
+            None => [without_key(None), vec![with_key(None)]]
+                .into_iter()
+                .flatten()
+                .collect(),
+            Some((Some(key), it)) if ascending => [vec![with_key(Some((key, it)))], without_key(None)]
+                .into_iter()
+                .flatten()
+                .collect(),
+            Some((Some(key), it)) => vec![with_key(Some((key, it)))],
+            Some((None, it)) if ascending => without_key(Some(it)),
+            Some((None, it)) => [without_key(Some(it)), vec![with_key(None)]]
+                .into_iter()
+                .flatten()
+                .collect(),
+        }
+    }
+
+    fn select(&self, part: &Part, direction: Direction, limit: u64, offset: u64) -> Sql {
+        let backward = direction == Direction::Backward;
+        let is_merged = part.0.len() > 1;
+        let order = |sql: Sql, table: &'static str, pk: &'static str| {
+            let sql = sql.text(" ORDER BY ");
+            let sql = match (self.is_sorted, self.descending != backward) {
+                (false, _) => sql,
+                (true, false) => sql.text(table).text("sort_key ASC NULLS LAST, "),
+                (true, true) => sql.text(table).text("sort_key DESC NULLS FIRST, "),
+            };
+            let direction = if backward { " DESC" } else { "" };
+            let sql = match is_merged {
+                true => sql.text(table).text("target").text(direction).text(", "),
+                false => sql,
+            };
+            sql.text(pk).text(direction)
+        };
+        let mut keys = Sql::default();
+        for (number, (target, condition)) in part.0.iter().enumerate() {
+            if number > 0 {
+                keys = keys.text(" UNION ALL ");
+            }
+            keys = keys.sql(self.targets[*target].keys(*target, condition.as_ref(), is_merged));
+        }
+        let pk = match &*part.0 {
+            [(only, _)] if self.targets[*only].order_by_sorting => "+r.pk",
+            [_] => "r.pk",
+            _ => "pk",
+        };
+        // SQLite looks at a bound limit when it plans, and plans again whenever one is bound, unless it cannot
+        // see that it is one.
+        let keys = order(keys, "", pk)
+            .text(" LIMIT 0 + ")
+            .int(i64::try_from(limit).unwrap_or(i64::MAX))
+            .text(" OFFSET 0 + ")
+            .int(i64::try_from(offset).unwrap_or(i64::MAX));
+        let includes = || part.0.iter().map(|(target, _)| self.targets[*target].include);
+        let include = Include {
+            groups: includes().any(|it| it.groups),
+            members: includes().any(|it| it.members),
+        };
+        let select = Sql::new(
+            "SELECT k.target, CAST(k.sort_key AS TEXT), k.pk, d.id, d.version, d.created, d.modified, d.document, ",
+        )
+        .sql(groups_of("k.pk", self.dialect, self.tenant, include))
+        .text(" FROM (")
+        .sql(keys)
+        .text(") AS k JOIN resource d ON d.tenant_id = ")
+        .int(self.tenant.0)
+        .text(" AND d.pk = k.pk");
+        let select = order(select, "k.", "k.pk");
+        // Whatever a client can vary would fill the cache of statements, and on PostgreSQL a kept plan
+        // of a join may stem from a time when the table was empty.
+        match &*part.0 {
+            [(only, _)] if self.targets[*only].is_kept(self.dialect) => select,
+            _ => select.one_off(),
+        }
+    }
+
+    /// The statements and the database's plan of each.
+    pub(crate) fn explain(&self, conn: &mut Conn) -> Result<Vec<Explained>, Failure> {
+        let mut statements = Vec::new();
+        match self.page {
+            PageRequest::Index { start_index, count } => {
+                let offset = start_index.saturating_sub(1);
+                for part in self.index_parts() {
+                    statements.push(self.select(&part, Direction::Forward, (*count).into(), offset));
+                }
+            }
+            PageRequest::Cursor { from, count } => {
+                let direction = Direction::of(from.as_ref());
+                for part in self.parts(from.as_ref(), direction) {
+                    statements.push(self.select(&part, direction, (*count).into(), 0));
+                }
+            }
+        }
+        statements.extend(self.targets.iter().map(Target::count_statement));
+        statements
+            .into_iter()
+            .map(|sql| {
+                let plan = match conn.dialect() {
+                    Dialect::Sqlite => {
+                        let explain = Sql::new("EXPLAIN QUERY PLAN ").sql(sql.clone());
+                        let rows =
+                            conn.rows::<(BigInt, BigInt, BigInt, Text), (i64, i64, i64, String)>(&explain)?;
+                        rows.into_iter().map(|(.., detail)| detail).collect()
+                    }
+                    Dialect::Postgres => conn.rows::<Text, String>(&Sql::new("EXPLAIN ").sql(sql.clone()))?,
+                };
+                let sql = sql.readable();
+                Ok(Explained { sql, plan })
+            })
+            .collect()
+    }
+}
+
+/// What lies ahead, of the resources of a type that have the position's key.
+enum Ahead {
+    All,
+    None,
+    From(Sql),
+}

@@ -1,0 +1,156 @@
+//! The resources of one type that a query asks for, as SQL.
+
+use scim_model::Condition;
+use scim_model::store::{Include, Query, TenantId};
+
+use crate::condition_sql::{Compiler, SortKey, SortKind, is_look_up, is_selective};
+use crate::error::Failure;
+use crate::layout::Layout;
+use crate::layouts::Layouts;
+use crate::read::narrowed;
+use crate::scans::Deadline;
+use crate::sql::{Dialect, Sql};
+
+pub(super) struct Target<'a> {
+    tenant: TenantId,
+    pub(super) layout: &'a Layout,
+    condition: &'a Condition,
+    sql: Sql,
+    pub(super) sort: Option<SortKey>,
+    pub(super) include: Include,
+    /// An index leads to the few resources that can match.
+    pub(super) is_selective: bool,
+    /// Keeps SQLite from walking an index in the order of the result, where another one finds the
+    /// resources, or holds all that the condition looks at.
+    pub(super) order_by_sorting: bool,
+    filter_needs_normal: bool,
+    sort_needs_normal: bool,
+    /// Asked for each resource that is looked at, on SQLite; see [`Deadline`].
+    deadline: Option<Deadline>,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn new(
+        dialect: Dialect,
+        layouts: &'a Layouts,
+        tenant: TenantId,
+        query: &'a Query,
+        index: usize,
+        deadline: Option<Deadline>,
+    ) -> Result<Target<'a>, Failure> {
+        let (resource_type, condition) = &query.targets[index];
+        let layout = layouts.of(resource_type)?;
+        let deadline = deadline.filter(|_| dialect == Dialect::Sqlite);
+        let compiler = || Compiler::new(dialect, tenant, layouts, layout, &query.base_url, deadline);
+        let (filtering, sorting) = (compiler(), compiler());
+        let path = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
+        let sql = filtering.compile(condition);
+        let is_selective = is_selective(condition, layout);
+        Ok(Target {
+            tenant,
+            layout,
+            condition,
+            sql,
+            is_selective,
+            order_by_sorting: dialect == Dialect::Sqlite
+                && (is_selective || (path.is_none() && filtering.scans_column())),
+            filter_needs_normal: filtering.needs_normal(),
+            sort: path.and_then(|it| sorting.sort_key(it)),
+            sort_needs_normal: sorting.needs_normal(),
+            include: narrowed(layout, query.include),
+            deadline,
+        })
+    }
+
+    pub(super) fn finds_nothing(&self) -> bool {
+        *self.condition == Condition::Always(false)
+    }
+
+    fn is_unfiltered(&self) -> bool {
+        *self.condition == Condition::Always(true)
+    }
+
+    /// Whether the text of its statements comes again and again.
+    pub(super) fn is_kept(&self, dialect: Dialect) -> bool {
+        let is_plain = match dialect {
+            Dialect::Sqlite => self.is_unfiltered() && !self.sort_needs_normal,
+            Dialect::Postgres => false,
+        };
+        is_plain || self.sort.is_none() && is_look_up(self.condition, self.layout)
+    }
+
+    /// That a resource has no sort key; `None` where none has one.
+    pub(super) fn has_no_key(&self) -> Option<Sql> {
+        let sort = self.sort.as_ref()?;
+        Some(Sql::new("(").sql(sort.sql.clone()).text(") IS NULL"))
+    }
+
+    /// Selects place and sort key of what matches and fulfils the condition on its place.
+    pub(super) fn keys(&self, index: usize, place: Option<&Sql>, is_merged: bool) -> Sql {
+        let mut keys = Sql::new("SELECT ")
+            .built(index.to_string())
+            .text(" AS target, r.pk AS pk, ");
+        keys = match &self.sort {
+            Some(sort) if self.order_by_sorting => keys.text("+").sql(sort.sql.clone()).text(" AS sort_key"),
+            Some(sort) => keys.sql(sort.sql.clone()).text(" AS sort_key"),
+            None if is_merged => keys.text("CAST(NULL AS TEXT) AS sort_key"),
+            None => keys.text("NULL AS sort_key"),
+        };
+        let keys = self.from(keys, self.filter_needs_normal || self.sort_needs_normal);
+        match place {
+            Some(place) => keys.text(" AND ").sql(place.clone()),
+            None => keys,
+        }
+    }
+
+    pub(super) fn count_statement(&self) -> Sql {
+        if !self.is_unfiltered() {
+            return self
+                .from(Sql::new("SELECT count(*)"), self.filter_needs_normal)
+                .one_off();
+        }
+        Sql::new("SELECT CAST(coalesce(sum(number), 0) AS BIGINT) FROM resource_count WHERE tenant_id = ")
+            .int(self.tenant.0)
+            .text(" AND kind = ")
+            .int(self.layout.kind)
+    }
+
+    fn from(&self, select: Sql, needs_normal: bool) -> Sql {
+        let mut sql = select.text(" FROM resource r");
+        if needs_normal {
+            sql = sql
+                .text(" JOIN resource_normal n ON n.tenant_id = ")
+                .int(self.tenant.0)
+                .text(" AND n.pk = r.pk");
+        }
+        sql = sql
+            .text(" WHERE r.tenant_id = ")
+            .int(self.tenant.0)
+            .text(" AND r.kind = ")
+            .int(self.layout.kind);
+        if let Some(deadline) = self.deadline {
+            sql = sql.text(" AND ").sql(deadline.check());
+        }
+        if self.is_unfiltered() {
+            return sql;
+        }
+        sql.text(" AND (").sql(self.sql.clone()).text(")")
+    }
+}
+
+impl SortKey {
+    /// That there is one.
+    pub(super) fn is_present(&self) -> Sql {
+        Sql::new("(").sql(self.sql.clone()).text(") IS NOT NULL")
+    }
+
+    /// Compared with the key of a position; the operator closes a bracket.
+    pub(super) fn compared(&self, operator: &'static str, key: &str) -> Sql {
+        let sql = Sql::new("(").sql(self.sql.clone()).text(operator);
+        match self.kind {
+            SortKind::Text => sql.string(key),
+            // A cursor that was not made here finds nothing.
+            SortKind::Number => sql.int(key.parse().unwrap_or(i64::MAX)),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Queries that no index serves: which they are, that they end, and that they leave room for the others.
+
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use scim_model::store::conformance::Fixture;
+use scim_model::store::{Page, PageRequest, StoreError, TenantId};
+use scim_storage_diesel::{DieselStore, ScanCount, StoreOptions};
+
+use crate::database::{Database, on_each};
+
+const FIRST_PAGE: PageRequest = PageRequest::Index {
+    start_index: 1,
+    count: 10,
+};
+
+/// A store with so many users of one tenant, and the tenant.
+fn filled(database: &Database, users: i64, options: &StoreOptions) -> (DieselStore, TenantId) {
+    let store = database.store();
+    let tenant = Fixture::new(&store, "acme").tenant;
+    database.fill(tenant.0, users);
+    drop(store);
+    (database.store_with(options), tenant)
+}
+
+fn of(store: &DieselStore, tenant: TenantId) -> Fixture<'_> {
+    Fixture {
+        tenant,
+        ..Fixture::new(store, "neighbour")
+    }
+}
+
+fn list(it: &Fixture, filter: &str, sort_by: &str) -> Result<Page, StoreError> {
+    it.store
+        .list(it.tenant, &it.query(&it.user, filter, sort_by, FIRST_PAGE))
+}
+
+#[test]
+fn scans_are_counted_by_attribute() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        it.add_user("bjensen");
+        for (filter, sort_by, expected) in [
+            ("", "", ""),
+            ("", "userName", ""),
+            ("", "-meta.lastModified", ""),
+            ("userName eq \"x\"", "title", ""),
+            ("userName sw \"bj\"", "", ""),
+            ("userName pr", "", ""),
+            ("active eq true", "", ""),
+            ("meta.lastModified gt \"2024-01-01T00:00:00Z\"", "", ""),
+            ("meta.resourceType eq \"User\"", "", ""),
+            ("emails.value eq \"x\"", "", ""),
+            ("emails[value eq \"x\" and type eq \"work\"]", "userName", ""),
+            ("userName eq \"x\" and title co \"y\"", "", ""),
+            ("userName eq \"x\" or externalId eq \"y\"", "", ""),
+            ("groups.value eq \"00000000-0000-0000-0000-000000000007\"", "", ""),
+            ("title eq \"x\"", "", "title"),
+            ("userName co \"x\"", "", "userName"),
+            ("userName ne \"x\"", "", "userName"),
+            ("userName sw \"x\" and nickName eq \"y\"", "", "nickName"),
+            ("userName eq \"x\" or title pr", "", "title"),
+            (
+                "userName sw \"a\" and displayName sw \"b\"",
+                "",
+                "displayName userName",
+            ),
+            (
+                "emails[type eq \"work\" and value co \"x\"]",
+                "",
+                "emails.type emails.value",
+            ),
+            ("groups.display co \"x\"", "", "groups.display"),
+            ("meta.version eq \"W/\\\"1\\\"\"", "", "meta.version"),
+            ("", "title", "title"),
+            ("", "active", "active"),
+            ("", "emails", "emails.value"),
+            ("active eq true", "userName", "userName"),
+            ("title eq \"x\"", "nickName", "nickName title"),
+            (
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq \"x\"",
+                "",
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+            ),
+        ] {
+            let before = store.scan_counts();
+            list(&it, filter, sort_by).expect("it is answered");
+            let after = store.scan_counts();
+            let number = |counts: &[ScanCount], attribute: &str| {
+                let found = counts.iter().find(|it| it.attribute == attribute);
+                found.map_or(0, |it| it.begun)
+            };
+            let grown: Vec<&str> = after
+                .iter()
+                .filter(|it| it.begun > number(&before, &it.attribute))
+                .map(|it| it.attribute.as_str())
+                .collect();
+            assert_eq!(grown.join(" "), expected, "{filter} {sort_by}");
+            assert!(after.iter().all(|it| &*it.resource_type == "User"));
+        }
+    });
+}
+
+/// 7644-3.4.2.1-02
+#[test]
+fn a_scan_that_takes_too_long_ends() {
+    on_each(|database| {
+        // No scan of so many is done in that time; look-ups do not care.
+        let options = StoreOptions {
+            scan_timeout: Duration::from_millis(1),
+            ..StoreOptions::default()
+        };
+        let (store, tenant) = filled(database, 20_000, &options);
+        let it = of(&store, tenant);
+        for (filter, sort_by, expected) in [
+            ("userName co \"nobody\" and title co \"x\"", "", "title"),
+            ("not (nickName eq \"x\")", "title", "nickName"),
+            ("", "title", "title"),
+        ] {
+            let refused = list(&it, filter, sort_by);
+            match refused {
+                Err(StoreError::TooExpensive { attribute }) => assert_eq!(attribute, expected, "{filter}"),
+                other => panic!("{filter} {sort_by}: {other:?}"),
+            }
+        }
+        let too_long: u64 = store.scan_counts().iter().map(|it| it.too_long).sum();
+        assert!(too_long >= 3);
+        // The connections are as good as before.
+        for _ in 0..20 {
+            assert_eq!(
+                list(&it, "userName eq \"user7\"", "").expect("it is there").total,
+                1
+            );
+            assert_eq!(list(&it, "", "").expect("they are there").resources.len(), 10);
+        }
+    });
+}
+
+/// All that a tenant may scan at once is taken, and its look-ups go on.
+#[test]
+fn scans_leave_room_for_look_ups() {
+    on_each(|database| {
+        let options = StoreOptions {
+            max_scans: 2,
+            scan_timeout: Duration::from_secs(20),
+            ..StoreOptions::default()
+        };
+        let (store, tenant) = filled(database, 20_000, &options);
+        let it = of(&store, tenant);
+        let (begun, has_begun) = channel();
+        thread::scope(|scope| {
+            // More than may scan and wait at once.
+            let scans: Vec<_> = (0..24)
+                .map(|_| {
+                    let begun = begun.clone();
+                    let it = &it;
+                    scope.spawn(move || {
+                        begun.send(()).expect("the test waits");
+                        list(it, &long_filter(), "")
+                    })
+                })
+                .collect();
+            for _ in &scans {
+                has_begun.recv().expect("they begin");
+            }
+            for _ in 0..100 {
+                let found = list(&it, "userName eq \"user7\"", "").expect("look-ups are not in line");
+                assert_eq!(found.total, 1);
+            }
+            let mut refused = 0;
+            for scan in scans {
+                match scan.join().expect("it has not panicked") {
+                    Ok(page) => assert_eq!(page.total, 0),
+                    Err(StoreError::TooManyScans { attribute }) => {
+                        assert_eq!(attribute, "title");
+                        refused += 1;
+                    }
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+            assert!(refused > 0, "one runs and four wait: of 24 some are turned away");
+        });
+        let counts = store.scan_counts();
+        assert!(
+            counts.iter().any(|it| it.refused > 0 && it.begun > 0),
+            "{counts:?}"
+        );
+        // When they are done, the next one has its turn.
+        assert!(list(&it, "title eq \"x\"", "").is_ok());
+    });
+}
+
+/// Takes its time for each resource.
+fn long_filter() -> String {
+    vec!["title co \"x\""; 150].join(" or ")
+}

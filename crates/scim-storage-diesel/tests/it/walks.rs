@@ -1,0 +1,224 @@
+//! A walk by cursor returns each resource that existed all the time exactly once, whatever others do
+//! meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+use scim_model::store::conformance::Fixture;
+use scim_model::store::{PageRequest, Position};
+use scim_storage_diesel::{StoreOptions, Synchronous};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::database::{Database, on_each};
+
+const USERS: i64 = 10_000;
+const PAGE: u32 = 500;
+
+/// What writers change meanwhile, by the number of the user: every tenth one is deleted, every tenth one
+/// changed in what it is sorted by, the others stay.
+const DELETED: i64 = 3;
+const RENAMED: i64 = 7;
+
+/// 9865-2-04, 9865-2-05, 7644-3.4.2.3-07: 10,000 users, and writers that create, change and delete
+#[test]
+fn a_walk_misses_nobody_and_meets_nobody_twice() {
+    on_each(|database| {
+        let options = StoreOptions {
+            synchronous: Synchronous::Normal,
+            ..StoreOptions::default()
+        };
+        let store = database.store_with(&options);
+        let tenant = Fixture::new(&store, "acme").tenant;
+        database.fill(tenant.0, USERS);
+        drop(store);
+        let store = database.store_with(&options);
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "neighbour")
+        };
+        // Filter, order, and whether those that writers rename keep their place in it.
+        for (round, (filter, sort_by, keeps_renamed)) in [
+            ("", "", true),
+            ("", "-externalId", true),
+            ("userName sw \"user\"", "", false),
+            ("", "displayName", false),
+            ("externalId pr", "name.familyName", true),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let round = i64::try_from(round).expect("it is small");
+            // A round deletes and renames other users than the rounds before.
+            let is_deleted = |number: i64| number % 50 == DELETED + 10 * round;
+            let is_renamed = |number: i64| number % 50 == RENAMED + 10 * round;
+            let gone_before = |number: i64| (0..round).any(|it| number % 50 == DELETED + 10 * it);
+            let renamed_before = |number: i64| (0..round).any(|it| number % 50 == RENAMED + 10 * it);
+            let stays: BTreeSet<Uuid> = (1..=USERS)
+                .filter(|it| !gone_before(*it) && !is_deleted(*it))
+                .filter(|it| keeps_renamed || !is_renamed(*it) && !renamed_before(*it))
+                .map(id_of)
+                .collect();
+            let is_over = AtomicBool::new(false);
+            let written = AtomicUsize::new(0);
+            // Until the walk is over; the work says whether it has written.
+            let write = |work: &(dyn Fn(i64) -> bool + Sync)| {
+                for number in 1..=USERS {
+                    if is_over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    written.fetch_add(usize::from(work(number)), Ordering::Relaxed);
+                }
+            };
+            // Between two pages somebody writes.
+            let until_written = || {
+                let before = written.load(Ordering::Relaxed);
+                while written.load(Ordering::Relaxed) == before {
+                    thread::yield_now();
+                }
+            };
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    write(&|number| {
+                        it.add_user(&format!("user new {round} {number}"));
+                        true
+                    });
+                });
+                scope.spawn(|| write(&|number| is_deleted(number) && it.delete(&it.user, id_of(number))));
+                scope.spawn(|| {
+                    write(&|number| {
+                        if is_renamed(number) {
+                            rename(&it, number, round);
+                        } else if number % 10 == 1 {
+                            retitle(&it, number, round);
+                        }
+                        is_renamed(number) || number % 10 == 1
+                    });
+                });
+                let walked = walk(&it, filter, sort_by, &until_written);
+                is_over.store(true, Ordering::Relaxed);
+                for (direction, met) in [("forwards", &walked.forwards), ("backwards", &walked.backwards)] {
+                    let missed: Vec<&Uuid> = stays.iter().filter(|it| !met.contains_key(it)).collect();
+                    let twice: Vec<&Uuid> = stays.iter().filter(|it| met.get(it) > Some(&1)).collect();
+                    assert!(
+                        missed.is_empty() && twice.is_empty(),
+                        "{filter} {sort_by} {direction}: missed {missed:?}, twice {twice:?}"
+                    );
+                }
+            });
+        }
+    });
+}
+
+struct Walked {
+    /// How often each was met.
+    forwards: BTreeMap<Uuid, u32>,
+    backwards: BTreeMap<Uuid, u32>,
+}
+
+/// From the beginning to the end, and from there back again.
+fn walk(it: &Fixture, filter: &str, sort_by: &str, between: &dyn Fn()) -> Walked {
+    let mut walked = Walked {
+        forwards: BTreeMap::new(),
+        backwards: BTreeMap::new(),
+    };
+    let read = |from: Option<Position>| {
+        let query = it.query(
+            &it.user,
+            filter,
+            sort_by,
+            PageRequest::Cursor { from, count: PAGE },
+        );
+        it.store.list(it.tenant, &query).expect("the store is there")
+    };
+    let mut page = read(None);
+    loop {
+        for found in &page.resources {
+            *walked.forwards.entry(found.id).or_default() += 1;
+        }
+        between();
+        let Some(next) = page.next.clone() else { break };
+        page = read(Some(next));
+    }
+    for found in &page.resources {
+        *walked.backwards.entry(found.id).or_default() += 1;
+    }
+    while let Some(previous) = page.previous.clone() {
+        page = read(Some(previous));
+        for found in &page.resources {
+            *walked.backwards.entry(found.id).or_default() += 1;
+        }
+        between();
+    }
+    walked
+}
+
+fn id_of(number: i64) -> Uuid {
+    Uuid::from_u128(u128::try_from(number).expect("it is positive"))
+}
+
+/// Changes what the user is sorted and found by.
+fn rename(it: &Fixture, number: i64, round: i64) {
+    let value = json!({
+        "userName": format!("{round} was user{number}"), "externalId": number.to_string(),
+        "displayName": format!("{} {number}", round + number % 97),
+        "name": {"familyName": format!("family{}", number % 1000)},
+    });
+    it.replace(&it.user, id_of(number), None, value)
+        .expect("the name is free");
+}
+
+/// Changes something else.
+fn retitle(it: &Fixture, number: i64, round: i64) {
+    let value = json!({
+        "userName": format!("user{number}"), "externalId": number.to_string(),
+        "displayName": format!("name{number}"),
+        "name": {"familyName": format!("family{}", number % 1000)}, "title": format!("{round}"),
+    });
+    it.replace(&it.user, id_of(number), None, value)
+        .expect("the name is free");
+}
+
+/// A row of PostgreSQL gets its number before it becomes visible: one that is committed late may stand
+/// before what was read already. It did not exist throughout, and nobody else is missed for it.
+#[test]
+fn who_is_committed_late_is_the_only_one_missed() {
+    let Some(database) = Database::postgres() else {
+        return;
+    };
+    let store = database.store();
+    let it = Fixture::new(&store, "acme");
+    let before: Vec<Uuid> = ["a", "b"].map(|name| it.add_user(name)).to_vec();
+    // The next number is taken, and its transaction still runs.
+    let mut late = PgConnection::establish(&database.url).expect("it opens");
+    late.batch_execute(&format!(
+        "BEGIN; INSERT INTO resource (tenant_id, kind, id, version, created, modified, unique_key, document) \
+         VALUES ({}, 1, decode(lpad('77', 32, '0'), 'hex'), 1, 1, 1, 'late', '{{\"userName\":\"late\"}}')",
+        it.tenant.0
+    ))
+    .expect("it runs");
+    let after: Vec<Uuid> = ["c", "d", "e"].map(|name| it.add_user(name)).to_vec();
+    let page = |from| {
+        let query = it.query(&it.user, "", "", PageRequest::Cursor { from, count: 3 });
+        it.store.list(it.tenant, &query).expect("the store is there")
+    };
+    let first = page(None);
+    late.batch_execute("COMMIT").expect("it runs");
+    let second = page(first.next.clone());
+    let met: Vec<Uuid> = first
+        .resources
+        .iter()
+        .chain(&second.resources)
+        .map(|it| it.id)
+        .collect();
+    assert_eq!(met, [before.clone(), after.clone()].concat());
+    // Whoever comes later meets all, in the order of the numbers.
+    let all: Vec<Uuid> = walk(&it, "", "", &|| {}).forwards.into_keys().collect();
+    assert_eq!(all.len(), 6);
+    let last = second.previous.clone().expect("there is a page before");
+    let back: Vec<Uuid> = page(Some(last)).resources.iter().map(|it| it.id).collect();
+    assert_eq!(back, [before[1], Uuid::from_u128(0x77), after[0]]);
+}
