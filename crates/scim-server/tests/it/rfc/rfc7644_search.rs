@@ -220,3 +220,98 @@ fn cursors_work_in_a_search() {
     assert_eq!(last.names(), ["c"]);
     assert!(last.body.get("nextCursor").is_none());
 }
+
+/// 7644-3.4.3-06, 7644-3.4.2.4-02, 7644-3.4.2.4-04, 9865-3-01: what is right and wrong in a URL is so in a body,
+/// with the same answer
+#[test]
+fn a_search_refuses_what_a_get_refuses() {
+    let client = some_users();
+    let number = |text: &str| text.parse::<i64>().map_or_else(|_| json!(text), |it| json!(it));
+    for (parameters, status) in [
+        (vec![("startIndex", "0")], 200),
+        (vec![("startIndex", "-7"), ("count", "2")], 200),
+        (vec![("startIndex", "3"), ("count", "2")], 200),
+        (vec![("startIndex", "99")], 200),
+        (vec![("count", "0")], 200),
+        (vec![("count", "-1")], 200),
+        (vec![("count", "1000000000")], 200),
+        (vec![("count", "9223372036854775807")], 200),
+        (vec![("sortOrder", "descending")], 200),
+        (vec![("sortBy", "userName"), ("sortOrder", "DESCENDING")], 200),
+        (vec![("sortBy", "Title")], 200),
+        (vec![("sortBy", "meta.created"), ("count", "1")], 200),
+        (vec![("filter", "title eq \"2\""), ("sortBy", "userName")], 200),
+        (vec![("filter", "not (title pr)")], 200),
+        (vec![("attributes", "userName")], 200),
+        (vec![("excludedAttributes", "title")], 200),
+        (vec![("sortBy", "nosuch")], 400),
+        (vec![("sortBy", "name")], 400),
+        (vec![("sortBy", "password")], 400),
+        (vec![("sortBy", "emails[")], 400),
+        (vec![("sortBy", "title"), ("sortOrder", "up")], 400),
+        (vec![("startIndex", "x")], 400),
+        (vec![("count", "x")], 400),
+        (vec![("cursor", ""), ("count", "x")], 400),
+        (vec![("cursor", ""), ("startIndex", "1")], 400),
+        (vec![("cursor", "forged")], 400),
+        (vec![("filter", "")], 400),
+        (vec![("filter", "title eq")], 400),
+        (vec![("filter", "nosuch eq \"x\"")], 400),
+        (vec![("filter", "password eq \"x\"")], 400),
+        (
+            vec![("attributes", "title"), ("excludedAttributes", "userName")],
+            400,
+        ),
+    ] {
+        let mut body = json!({});
+        for (name, value) in &parameters {
+            body[*name] = match *name {
+                "startIndex" | "count" => number(value),
+                "attributes" | "excludedAttributes" => json!([value]),
+                _ => json!(value),
+            };
+        }
+        let get = client.get(&format!("/Users{}", query(&parameters)));
+        let post = search(&client, &body);
+        assert_eq!(get.status, status, "{parameters:?}: {}", get.body);
+        assert_eq!(post.status, status, "{parameters:?}: {}", post.body);
+        assert_eq!(get.body, post.body, "{parameters:?}");
+    }
+}
+
+/// 7644-3.4.2.1-01, 7644-3.4.2.3-02: one order over all types, and one paging
+#[test]
+fn a_search_over_all_types_is_one_list() {
+    let client = tenant();
+    for name in ["d", "a"] {
+        client.user_with(&format!("user-{name}"), &json!({"displayName": name}));
+    }
+    for name in ["c", "b"] {
+        client.group(name, &[]);
+    }
+    let all = |parameters: Value| {
+        let mut body = parameters;
+        body["schemas"] = json!([SEARCH_REQUEST]);
+        client.post("/.search", &body).expect(200)
+    };
+    let names = |page: &Answer| -> Vec<String> {
+        let names = page
+            .resources()
+            .iter()
+            .map(|it| it["displayName"].as_str().map(str::to_owned));
+        names.map(|it| it.expect("all have one")).collect()
+    };
+    assert_eq!(
+        names(&all(json!({"sortBy": "displayName"}))),
+        ["a", "b", "c", "d"]
+    );
+    let page = all(json!({"sortBy": "displayName", "sortOrder": "descending", "startIndex": 2, "count": 2}));
+    assert_eq!(names(&page), ["c", "b"]);
+    assert_eq!(page.body["totalResults"], 4);
+    let first = all(json!({"sortBy": "displayName", "cursor": "", "count": 3}));
+    assert_eq!(names(&first), ["a", "b", "c"]);
+    let next = first.body["nextCursor"].clone();
+    let last = all(json!({"sortBy": "displayName", "cursor": next, "count": 3}));
+    assert_eq!(names(&last), ["d"]);
+    assert!(last.body.get("nextCursor").is_none());
+}
