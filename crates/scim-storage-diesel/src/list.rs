@@ -124,24 +124,51 @@ impl<'a> Listing<'a> {
         let mut total = 0;
         let mut found = Vec::new();
         for part in self.index_parts() {
-            let mut of_part = Vec::new();
-            if wanted > 0 {
-                of_part = self.rows(conn, &part, Direction::Forward, wanted, skip)?;
-            }
-            let number = of_part.len() as u64;
-            // A part that is not full ends the result, and no second query is needed.
-            let is_last = number < wanted && (number > 0 || skip == 0);
-            let matches = if is_last {
-                skip + number
-            } else {
-                self.count(conn, &part)?
-            };
+            let (of_part, matches) = self.index_part(conn, &part, skip, wanted)?;
             total += matches;
-            wanted -= number;
+            wanted -= of_part.len() as u64;
             skip = skip.saturating_sub(matches);
             found.extend(of_part);
         }
         self.page_of(conn, total, found, (None, None))
+    }
+
+    /// What of a part is on the page, and how many resources it has.
+    fn index_part(
+        &self,
+        conn: &mut Conn,
+        part: &Part,
+        skip: u64,
+        wanted: u64,
+    ) -> Result<(Vec<Found>, u64), Failure> {
+        if wanted == 0 {
+            return Ok((Vec::new(), self.count(conn, part)?));
+        }
+        if skip > 0 && part.0.iter().all(|(it, _)| self.targets[*it].is_unfiltered()) {
+            // Their number is at hand, and with it the end that is nearer.
+            let total = self.count(conn, part)?;
+            let rest = total.saturating_sub(skip);
+            let limit = wanted.min(rest);
+            if limit == 0 {
+                return Ok((Vec::new(), total));
+            }
+            if skip <= rest {
+                return Ok((self.rows(conn, part, Direction::Forward, limit, skip)?, total));
+            }
+            let mut found = self.rows(conn, part, Direction::Backward, limit, rest - limit)?;
+            found.reverse();
+            return Ok((found, total));
+        }
+        let found = self.rows(conn, part, Direction::Forward, wanted, skip)?;
+        let number = found.len() as u64;
+        // A part that is not full ends the result, and no second query is needed.
+        let is_last = number < wanted && (number > 0 || skip == 0);
+        let matches = if is_last {
+            skip + number
+        } else {
+            self.count(conn, part)?
+        };
+        Ok((found, matches))
     }
 
     fn cursor_page(&self, conn: &mut Conn, from: Option<&Position>, count: u32) -> Result<Page, Failure> {

@@ -1057,6 +1057,21 @@ fn sorting_puts_missing_values_last(it: &Fixture) {
         assert_eq!(it.names(&it.user, "", sort_by).concat(), expected, "{sort_by}");
         let filtered = it.names(&it.user, "userName ne \"c\"", sort_by).concat();
         assert_eq!(filtered, expected.replace('c', ""), "{sort_by}");
+        for (start_index, count) in (1..=7).flat_map(|start| [(start, 1), (start, 2), (start, 9)]) {
+            let index = PageRequest::Index { start_index, count };
+            let query = it.query(&it.user, "", sort_by, index);
+            let page = it.store.list(it.tenant, &query).expect("the store is there");
+            let part = expected
+                .chars()
+                .skip(start_index as usize - 1)
+                .take(count as usize);
+            assert_eq!(
+                names(&page).concat(),
+                part.collect::<String>(),
+                "{sort_by} {start_index} {count}"
+            );
+            assert_eq!(page.total, 5, "{sort_by} {start_index} {count}");
+        }
     }
 }
 

@@ -204,10 +204,17 @@ impl Bench<'_> {
             );
         };
         page("index page", "", "", index(1));
+        page("index page at 50 %", "", "", index(self.users / 2));
         page("index page at 90 %", "", "", index(deep));
         page("cursor page", "", "", start.clone());
         page("cursor page at 90 %", "", "", from(self.place(None, deep)));
         page("index page sorted by familyName", "", "name.familyName", index(1));
+        page(
+            "index page sorted by familyName at 50 %",
+            "",
+            "name.familyName",
+            index(self.users / 2),
+        );
         page(
             "index page sorted by familyName at 90 %",
             "",

@@ -66,7 +66,7 @@ impl<'a> Target<'a> {
         *self.condition == Condition::Always(false)
     }
 
-    fn is_unfiltered(&self) -> bool {
+    pub(super) fn is_unfiltered(&self) -> bool {
         *self.condition == Condition::Always(true)
     }
 
