@@ -5,7 +5,7 @@
 //! here, and the grammar alone decides which these are.
 
 use crate::ast::{CompareOp, is_json_number};
-use crate::error::ParseError;
+use crate::error::{Kind, ParseError};
 use crate::options::{Leniency, LeniencyKind, Mode, Options};
 use crate::parser::unicode_escape;
 
@@ -100,7 +100,8 @@ const LIKE_JSON: &str = "write numbers as in JSON, and strings in double quotes"
 const LOWER_CASE: &str = "write `true`, `false` or `null` in lower case";
 const INTO_BRACKETS: &str = "put the comparison into the brackets";
 
-fn mistake(text: &str, options: &Options, start: Start) -> Result<(), ParseError> {
+/// The first thing out of place, or an opening sign too deep. Takes no stack for nesting.
+pub(crate) fn mistake(text: &str, options: &Options, start: Start) -> Result<(), ParseError> {
     let is_filter = start == Start::Filter;
     let mut reader = Reader {
         text,
@@ -159,7 +160,7 @@ impl<'t> Reader<'t> {
             return self.end("`[` or the end");
         }
         self.blanks(Blanks::None)?;
-        self.opening();
+        self.opening()?;
         loop {
             self.term()?;
             self.closings()?;
@@ -181,11 +182,11 @@ impl<'t> Reader<'t> {
             self.blanks(Blanks::None)?;
             let word = self.word();
             if self.peek() == Some(b'(') {
-                self.opening();
+                self.opening()?;
             } else if word.eq_ignore_ascii_case("not") && self.opens_behind(word) {
                 self.at += word.len();
                 self.blanks(Blanks::Maybe)?;
-                self.opening();
+                self.opening()?;
             } else {
                 self.attr_path(TERM)?;
                 if self.next_but_blanks() != Some(b'[') {
@@ -195,7 +196,7 @@ impl<'t> Reader<'t> {
                     return self.fail(OPERATOR, Some("brackets do not stand in brackets"));
                 }
                 self.blanks(Blanks::None)?;
-                self.opening();
+                self.opening()?;
             }
         }
     }
@@ -434,9 +435,14 @@ impl<'t> Reader<'t> {
         self.fail(SINGLE_BLANK, None)
     }
 
-    fn opening(&mut self) {
+    fn opening(&mut self) -> Step {
+        let max = self.options.depth();
+        if self.open.len() >= max {
+            return Err(ParseError::limit(self.text, self.at, Kind::TooDeep(max)));
+        }
         self.open.push(self.text.as_bytes()[self.at]);
         self.at += 1;
+        Ok(())
     }
 
     fn opens_behind(&self, word: &str) -> bool {

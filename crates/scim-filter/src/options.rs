@@ -41,6 +41,10 @@ impl Options {
     /// The deepest nesting that any options allow.
     pub const DEPTH_CEILING: usize = 200;
 
+    pub(crate) fn depth(&self) -> usize {
+        self.max_depth.min(Options::DEPTH_CEILING)
+    }
+
     /// The RFC to the letter.
     pub fn strict() -> Options {
         Options {

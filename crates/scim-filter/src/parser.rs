@@ -106,7 +106,7 @@ fn parse<'t, T>(
     if text.len() > options.max_length {
         return Err(ParseError::limit(text, 0, Kind::TooLong(options.max_length)));
     }
-    check_depth(text, options.max_depth.min(Options::DEPTH_CEILING))?;
+    check_depth(text, options, rule.into())?;
     let mut state = Walk {
         text,
         options,
@@ -150,38 +150,16 @@ fn with_blanks_alone(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// Nesting is counted before the recursive parser sees the text. Where a quote does not
-/// start a string the grammar stops, so that counting the rest wrongly does no harm.
-fn check_depth(text: &str, max: usize) -> Result<(), ParseError> {
-    let bytes = text.as_bytes();
+/// pest recurses with each opening sign, so there are not too many of them, or the explanation,
+/// which reads without recursion, has found the nesting within bounds and no name with a quote
+/// or parenthesis in it, which the grammar alone might take for another nesting.
+fn check_depth(text: &str, options: &Options, start: explain::Start) -> Result<(), ParseError> {
+    let max = options.depth();
     // Nearly always the text is too short, or has too few of them, to nest too deep.
-    if bytes.len() <= max || bytes.iter().filter(|it| matches!(it, b'(' | b'[')).count() <= max {
+    if text.len() <= max || text.bytes().filter(|it| matches!(it, b'(' | b'[')).count() <= max {
         return Ok(());
     }
-    let mut depth = 0;
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'(' | b'[' => {
-                depth += 1;
-                if depth > max {
-                    return Err(ParseError::limit(text, at, Kind::TooDeep(max)));
-                }
-            }
-            b')' | b']' => depth = depth.saturating_sub(1),
-            quote @ (b'"' | b'\'') => at = end_of_string(bytes, at + 1, quote),
-            _ => {}
-        }
-        at += 1;
-    }
-    Ok(())
-}
-
-fn end_of_string(bytes: &[u8], mut at: usize, quote: u8) -> usize {
-    while at < bytes.len() && bytes[at] != quote {
-        at += if bytes[at] == b'\\' { 2 } else { 1 };
-    }
-    at
+    explain::mistake(text, options, start)
 }
 
 /// Reads the tree out of a text that the grammar has matched, which it need not doubt, and sees

@@ -88,3 +88,27 @@ fn the_longest_texts_are_answered() {
         let _ = Filter::parse_with(&text(20_000), &options);
     }
 }
+
+#[test]
+fn quotes_and_parentheses_in_names_hide_no_depth() {
+    let starts = [
+        "a' pr and ",
+        "a\" pr and ",
+        "urn:x\":a eq 1 or ",
+        "a) pr and ",
+        "a] pr and ",
+        "a[b' pr] or ",
+    ];
+    for start in starts {
+        assert!(
+            Filter::parse(&(start.to_owned() + &"(".repeat(50_000))).is_err(),
+            "{start}"
+        );
+        let groups = format!("({start}").repeat(5_000);
+        assert!(Filter::parse(&groups).is_err(), "{start}");
+        assert!(PatchPath::parse(&format!("emails[{groups}")).is_err(), "{start}");
+    }
+    // Many signs of which few nest are no depth either.
+    let flat = vec![r#"(a[b eq "(("] or not(c pr))"#; 500].join(" and ");
+    assert!(Filter::parse(&flat).is_ok());
+}

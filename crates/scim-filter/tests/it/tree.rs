@@ -198,15 +198,3 @@ fn tabs_and_line_ends_are_blanks_between_words_and_nowhere_else() {
         assert!(Filter::parse(text).is_err(), "{text:?}");
     }
 }
-
-#[test]
-fn quotes_and_parentheses_in_names_hide_no_depth() {
-    for text in [
-        "a' pr and ".to_owned(),
-        "a\" pr and ".to_owned(),
-        "(a) pr and ".repeat(5_000),
-    ] {
-        let text = text + &"(".repeat(50_000);
-        assert!(Filter::parse(&text).is_err());
-    }
-}
