@@ -45,7 +45,7 @@ fn one_pass(text: &str) -> bool {
 }
 
 fn main() {
-    let rounds = 25;
+    let rounds = 150;
     println!("thousands of parses a second, one core, best of {rounds} rounds; - refuses it\n");
     print!("{:26}", "");
     for (name, _) in FILTERS {
@@ -84,14 +84,15 @@ fn main() {
     println!("linear in the length: nanoseconds a byte of `id eq \"…\" or id eq \"…\" or …`");
     for terms in [1, 10, 100, 1000] {
         let text = vec![r#"id eq "2819c223-7f76-453a-919d-413861904646""#; terms].join(" or ");
-        let rate = rate(PARSERS[ours].1, &text);
+        let rate = best((0..rounds).map(|_| rate(PARSERS[ours].1, &text)).collect()).unwrap_or(f64::NAN);
         println!("{terms:>6} terms {:>8} bytes {:8.2}", text.len(), 1e9 / rate / text.len() as f64);
     }
 }
 
 /// Parses a second.
 fn rate(parse: fn(&str) -> bool, text: &str) -> f64 {
-    let window = Duration::from_millis(6);
+    // Short enough that some windows pass undisturbed on a machine that others use too.
+    let window = Duration::from_millis(1);
     let mut batch = 16;
     loop {
         let start = Instant::now();
