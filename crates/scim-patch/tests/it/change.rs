@@ -102,7 +102,7 @@ fn what_is_never_returned_is_not_in_the_journal() {
         "User",
         &json!({"userName": "a", BADGE: {"pin": "1234"}}),
         &json!({"userName": "a", BADGE: {"pin": "9999"}}),
-        &json!({format!("{BADGE}:pin"): {}}),
+        &json!({format!("{BADGE}:pin"): {"changed": true}}),
     );
     assert!(!change.is_empty());
 }
