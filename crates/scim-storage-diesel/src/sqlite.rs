@@ -245,16 +245,16 @@ impl Manager {
         scans::register(&mut conn)?;
         conn.batch_execute(
             "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
-             PRAGMA mmap_size = 1073741824;",
+             PRAGMA mmap_size = 2147418112;",
         )?;
         if self.is_writer {
             conn.batch_execute(match self.synchronous {
                 Synchronous::Full => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
                 Synchronous::Normal => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
             })?;
-            conn.batch_execute("PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;")?;
+            conn.batch_execute("PRAGMA cache_size = -262144; PRAGMA journal_size_limit = 67108864;")?;
         } else {
-            conn.batch_execute("PRAGMA cache_size = -16384; PRAGMA query_only = ON;")?;
+            conn.batch_execute("PRAGMA cache_size = -65536; PRAGMA query_only = ON;")?;
         }
         Ok(conn)
     }

@@ -15,7 +15,7 @@ mod report;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use scim_storage_diesel::{DieselStore, StoreOptions, Synchronous};
 
@@ -269,6 +269,8 @@ fn settle(url: &str) -> Result<(), String> {
 fn open(url: &str, synchronous: Synchronous) -> Result<DieselStore, String> {
     let options = StoreOptions {
         synchronous,
+        // They are to be measured, not ended.
+        scan_timeout: Duration::from_secs(600),
         ..StoreOptions::default()
     };
     DieselStore::open(url, &options).map_err(|it| it.to_string())

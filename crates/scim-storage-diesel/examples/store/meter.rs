@@ -13,6 +13,8 @@ const ROUNDS: usize = 5;
 /// A round is about so long.
 const ROUND: Duration = Duration::from_millis(120);
 const MOST_IN_A_ROUND: usize = 2_000;
+/// Before it counts, each operation is tried for so long, or on every item.
+const WARM_UP: Duration = Duration::from_millis(600);
 
 /// What one operation costs, in microseconds.
 #[derive(Clone, Copy, Debug)]
@@ -75,19 +77,18 @@ fn measure<T>(
     mut work: impl FnMut(&T),
     mut clear: impl FnMut(Vec<T>),
 ) -> Figure {
-    // Warm up, and learn how long it takes.
-    let mut single = Duration::MAX;
-    for _ in 0..2 {
-        let items = prepare(2);
+    // Warm up, and learn how long it takes at best.
+    let (mut single, mut batch) = (Duration::MAX, 2);
+    let start = Instant::now();
+    while start.elapsed() < WARM_UP && batch <= MOST_IN_A_ROUND {
+        let items = prepare(batch);
         for item in &items {
             let start = Instant::now();
             work(item);
             single = single.min(start.elapsed());
         }
         clear(items);
-        if single > ROUND {
-            break;
-        }
+        batch *= 2;
     }
     let (rounds, number) = if single > 4 * ROUND {
         (2, 1)

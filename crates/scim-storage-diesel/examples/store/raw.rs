@@ -34,7 +34,7 @@ impl Raw {
         let mut conn = SqliteConnection::establish(path).map_err(|it| it.to_string())?;
         // As the store's own connections.
         conn.batch_execute(
-            "PRAGMA busy_timeout = 5000; PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -16384; \
+            "PRAGMA busy_timeout = 5000; PRAGMA mmap_size = 2147418112; PRAGMA cache_size = -65536; \
              PRAGMA synchronous = FULL;",
         )
         .map_err(|it| it.to_string())?;
