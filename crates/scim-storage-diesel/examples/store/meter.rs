@@ -23,8 +23,6 @@ pub(crate) struct Figure {
     pub(crate) cpu: f64,
     /// Median of all single operations, on the clock.
     pub(crate) median: f64,
-    /// The shortest one.
-    pub(crate) least: f64,
 }
 
 /// Measures one operation after the other.
@@ -115,7 +113,6 @@ fn measure<T>(
     Figure {
         cpu,
         median: walls[walls.len() / 2],
-        least: walls[0],
     }
 }
 

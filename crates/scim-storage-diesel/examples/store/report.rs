@@ -78,13 +78,7 @@ fn table(text: &mut String, database: &str, of_it: &[&Measured]) {
         for measured in of_it {
             match measured.figures.iter().find(|(it, _)| it == name) {
                 Some((_, it)) => {
-                    let _ = write!(
-                        text,
-                        " {} ({}, {}) |",
-                        time(it.cpu),
-                        time(it.median),
-                        time(it.least)
-                    );
+                    let _ = write!(text, " {} ({}) |", time(it.cpu), time(it.median));
                 }
                 None => text.push_str(" |"),
             }
