@@ -8,8 +8,10 @@ use scim_model::store::{StoreError, TenantId};
 use scim_model::{AttributePath, Document, ResourceType};
 use uuid::Uuid;
 
+use crate::OpenError;
 use crate::error::{Failure, unavailable};
 use crate::layout::Layout;
+use crate::postgres::presence::{Shapes, be_alone};
 use crate::sql::{Conn, Sql};
 use crate::write::{self, Rewritten};
 
@@ -25,12 +27,13 @@ impl Layouts {
     /// computed anew: an attribute has become indexed or unique, or a comparison rule has changed.
     ///
     /// # Errors
-    /// `Conflict` when an attribute has become unique and values collide.
+    /// `NotUnique` when an attribute has become unique and values collide; `OthersRun` when that would
+    /// change index entries under other servers.
     pub(crate) fn register(
         conn: &mut Conn,
         resource_types: &[Arc<ResourceType>],
         unique_group_names: bool,
-    ) -> Result<Layouts, Failure> {
+    ) -> Result<Layouts, OpenError> {
         let mut layouts = Vec::with_capacity(resource_types.len());
         for resource_type in resource_types {
             let (kind, stored_shape) = resource_type_number(conn, &resource_type.name)?;
@@ -39,6 +42,9 @@ impl Layouts {
             })?;
             let shape = layout.shape();
             if shape != stored_shape {
+                if !stored_shape.is_empty() {
+                    be_alone(conn)?;
+                }
                 rebuild(conn, &layout)?;
                 let update = Sql::new("UPDATE resource_type SET shape = ")
                     .string(shape)
@@ -54,6 +60,11 @@ impl Layouts {
             layouts,
             names: names.into_iter().map(|(id, name)| (id, name.into())).collect(),
         })
+    }
+
+    /// What the index entries of each type are made by.
+    pub(crate) fn shapes(&self) -> Shapes {
+        self.layouts.iter().map(|it| (it.kind, it.shape())).collect()
     }
 
     /// The layout of a type.

@@ -41,6 +41,7 @@ pub use scans::ScanCount;
 use error::Failure;
 use layouts::Layouts;
 use list::Listing;
+use postgres::presence;
 use scans::{Deadline, Scans};
 use sql::{Conn, Dialect};
 
@@ -137,6 +138,15 @@ pub enum OpenError {
     /// have the same value.
     #[error("`{0}` cannot become unique: two resources of one tenant have the same value")]
     NotUnique(String),
+    /// PostgreSQL: the database cannot hold all characters.
+    #[error("the database's encoding is `{0}`: one with ENCODING 'UTF8' is needed")]
+    Encoding(String),
+    /// PostgreSQL: servers run on the database whose schemas or settings make other index entries.
+    #[error(
+        "other servers run on this database with other schemas or settings (`--schemas`, `--group-names`): stop them \
+         first, or start this one with theirs"
+    )]
+    OthersRun,
     /// The schema of the database cannot be brought up to date.
     #[error("the database cannot be prepared: {0}")]
     Preparation(Box<dyn std::error::Error + Send + Sync>),
@@ -212,6 +222,7 @@ impl DieselStore {
     }
 
     fn open_as(url: &str, options: &StoreOptions, opening: Opening) -> Result<DieselStore, OpenError> {
+        let is_server = opening == Opening::Server;
         let prepare = |conn: &mut Conn| {
             if opening == Opening::Existing {
                 migrations::check(conn)?;
@@ -219,13 +230,13 @@ impl DieselStore {
             }
             migrations::run(conn, |conn| {
                 journal::settle_after_restore(conn)?;
-                Ok(Layouts::register(
-                    conn,
-                    &options.resource_types,
-                    options.unique_group_names,
-                )?)
+                if is_server && conn.dialect() == Dialect::Postgres && options.pooler == Pooler::None {
+                    presence::announce(conn)?;
+                }
+                Layouts::register(conn, &options.resource_types, options.unique_group_names)
             })
         };
+        let shapes = |layouts: &Layouts| is_server.then(|| layouts.shapes());
         let (database, layouts) = if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             if path.is_empty() || path == ":memory:" {
@@ -234,7 +245,7 @@ impl DieselStore {
             let (sqlite, layouts) = sqlite::Sqlite::open(Path::new(path), options, opening, prepare)?;
             (Database::Sqlite(sqlite), layouts)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let (postgres, layouts) = postgres::Postgres::open(url, options, prepare)?;
+            let (postgres, layouts) = postgres::Postgres::open(url, options, prepare, shapes)?;
             (Database::Postgres(postgres), layouts)
         } else {
             return Err(OpenError::Url(url.to_owned()));

@@ -5,6 +5,7 @@
 //! no statement is kept prepared either.
 
 mod plaintext;
+pub(crate) mod presence;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -16,9 +17,10 @@ use diesel::sql_types::Text;
 use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
-use crate::error::{Failure, is_broken_connection, is_worth_a_retry};
+use crate::error::{Failure, is_broken_connection, is_worth_a_retry, unavailable};
 use crate::sql::{Conn, Sql};
 use crate::{OpenError, Pooler, StoreOptions};
+use presence::{Presence, Shapes};
 
 /// A transaction that always meets another one fails in the end.
 const ATTEMPTS: u32 = 8;
@@ -75,14 +77,18 @@ pub(crate) fn transaction<T, E: From<Error>>(
 
 pub(crate) struct Postgres {
     pool: r2d2::Pool<Manager>,
+    /// Of a server.
+    presence: Option<Presence>,
 }
 
 impl Postgres {
-    /// Connects; `prepare` runs on a connection of its own.
+    /// Connects; `prepare` runs on a connection of its own, which a server keeps: then `shapes` gives
+    /// what its index entries are made by.
     pub(crate) fn open<T>(
         url: &str,
         options: &StoreOptions,
         prepare: impl FnOnce(&mut Conn) -> Result<T, OpenError>,
+        shapes: impl FnOnce(&T) -> Option<Shapes>,
     ) -> Result<(Postgres, T), OpenError> {
         plaintext::refuse_silent_plaintext(url, plaintext::HAS_TLS, |name| std::env::var(name).ok())?;
         let manager = Manager {
@@ -91,8 +97,13 @@ impl Postgres {
         };
         let mut conn = manager.connect_now().map_err(OpenError::connection)?;
         warn_of_other_languages(&mut Conn::Postgres(&mut conn))?;
+        refuse_other_encodings(&mut Conn::Postgres(&mut conn))?;
         let prepared = prepare(&mut Conn::Postgres(&mut conn))?;
-        drop(conn);
+        let presence = shapes(&prepared).map(|shapes| {
+            let (manager, holds_lock) = (manager.clone(), options.pooler == Pooler::None);
+            Presence::keep(conn, shapes, holds_lock, move || manager.connect_now())
+        });
+        let presence = presence.transpose()?;
         let pool = r2d2::Pool::builder()
             .max_size(options.connections)
             .min_idle(Some(1))
@@ -100,7 +111,7 @@ impl Postgres {
             .connection_timeout(Duration::from_secs(3))
             .build(manager)
             .map_err(OpenError::connection)?;
-        Ok((Postgres { pool }, prepared))
+        Ok((Postgres { pool, presence }, prepared))
     }
 
     /// A read whose connection turns out to be gone is done again on another one.
@@ -152,6 +163,9 @@ impl Postgres {
     }
 
     fn attempt<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, Failure> {
+        if self.presence.as_ref().is_some_and(Presence::is_outdated) {
+            return Err(unavailable("another server has changed this database's schemas or settings").into());
+        }
         let mut conn = self.pool.get().map_err(|_| StoreError::Busy)?;
         let result = work(&mut Conn::Postgres(&mut conn.conn));
         if let Err(Failure::Database(error)) = &result {
@@ -178,6 +192,15 @@ fn is_english(locale: &str) -> bool {
     ["", "C", "POSIX"].contains(&locale) || ["C.", "en_", "English"].iter().any(|it| locale.starts_with(it))
 }
 
+/// What cannot hold every character would fail with the first name that has one.
+fn refuse_other_encodings(conn: &mut Conn) -> Result<(), OpenError> {
+    let encoding = conn.row::<Text, String>(&Sql::new("SELECT current_setting('server_encoding')"))?;
+    match encoding {
+        Some(encoding) if encoding != "UTF8" => Err(OpenError::Encoding(encoding)),
+        _ => Ok(()),
+    }
+}
+
 /// Grows with each attempt, and differs between those that met.
 fn pause(attempt: u32) -> Duration {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -185,6 +208,7 @@ fn pause(attempt: u32) -> Duration {
     Duration::from_micros(u64::from((1 << attempt) * 500 + jitter * attempt))
 }
 
+#[derive(Clone)]
 struct Manager {
     url: String,
     pooler: Pooler,

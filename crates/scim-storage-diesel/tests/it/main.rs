@@ -7,6 +7,7 @@ mod journal;
 mod opening;
 mod pooler;
 mod postgres;
+mod presence;
 mod races;
 mod round_trips;
 mod scans;
