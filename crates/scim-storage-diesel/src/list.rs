@@ -435,7 +435,7 @@ impl Listing<'_> {
     fn select(&self, part: &Part, direction: Direction, limit: u64, offset: u64) -> Sql {
         let backward = direction == Direction::Backward;
         let is_merged = part.0.len() > 1;
-        let order = |sql: Sql, table: &'static str, pk: &'static str| {
+        let order = |sql: Sql, by_target: bool, table: &'static str, pk: &'static str| {
             let sql = sql.text(" ORDER BY ");
             let sql = match (self.is_sorted, self.descending != backward) {
                 (false, _) => sql,
@@ -443,18 +443,27 @@ impl Listing<'_> {
                 (true, true) => sql.text(table).text("sort_key DESC NULLS FIRST, "),
             };
             let direction = if backward { " DESC" } else { "" };
-            let sql = match is_merged {
+            let sql = match by_target {
                 true => sql.text(table).text("target").text(direction).text(", "),
                 false => sql,
             };
             sql.text(pk).text(direction)
         };
+        // PostgreSQL would sort all that is merged, unless each type says itself how much of it can come.
+        let limits_each = is_merged && self.dialect == Dialect::Postgres;
         let mut keys = Sql::default();
         for (number, (target, condition)) in part.0.iter().enumerate() {
             if number > 0 {
                 keys = keys.text(" UNION ALL ");
             }
-            keys = keys.sql(self.targets[*target].keys(*target, condition.as_ref(), is_merged));
+            let of_target = self.targets[*target].keys(*target, condition.as_ref(), is_merged);
+            keys = match limits_each {
+                true => order(keys.text("(").sql(of_target), false, "", "pk")
+                    .text(" LIMIT ")
+                    .int(i64::try_from(limit.saturating_add(offset)).unwrap_or(i64::MAX))
+                    .text(")"),
+                false => keys.sql(of_target),
+            };
         }
         let pk = match &*part.0 {
             [(only, _)] if self.targets[*only].order_by_sorting => "+r.pk",
@@ -463,7 +472,7 @@ impl Listing<'_> {
         };
         // SQLite looks at a bound limit when it plans, and plans again whenever one is bound, unless it cannot
         // see that it is one.
-        let keys = order(keys, "", pk)
+        let keys = order(keys, is_merged, "", pk)
             .text(" LIMIT 0 + ")
             .int(i64::try_from(limit).unwrap_or(i64::MAX))
             .text(" OFFSET 0 + ")
@@ -482,7 +491,7 @@ impl Listing<'_> {
         .text(") AS k JOIN resource d ON d.tenant_id = ")
         .int(self.tenant.0)
         .text(" AND d.pk = k.pk");
-        let select = order(select, "k.", "k.pk");
+        let select = order(select, is_merged, "k.", "k.pk");
         // Whatever a client can vary would fill the cache of statements, and on PostgreSQL a kept plan
         // of a join may stem from a time when the table was empty.
         match &*part.0 {

@@ -269,3 +269,80 @@ fn a_page_far_from_the_beginning_starts_in_the_index() {
         }
     });
 }
+
+/// 7644-3.4.2.4-01: no page costs more than what it skips, and that is skipped in an index, in its order.
+#[test]
+fn an_index_page_far_from_the_beginning_skips_entries_of_an_index() {
+    on_each(|database| {
+        let store = database.store();
+        let tenant = Fixture::new(&store, "acme").tenant;
+        database.fill(tenant.0, 5_000);
+        drop(store);
+        // As long as documents are: else PostgreSQL rightly reads the few pages that hold all of them.
+        let long = if database.is_sqlite() {
+            "UPDATE resource SET document = printf('{\"title\":\"%1200s\"}', ''); ANALYZE"
+        } else {
+            "UPDATE resource SET document = '{\"title\":\"' || repeat(' ', 1200) || '\"}'; VACUUM FULL; VACUUM ANALYZE"
+        };
+        long.split("; ").for_each(|it| database.run(it));
+        let store = database.store();
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "neighbour")
+        };
+        for (types, filter, sort_by, indexes) in [
+            ("U", "", "", &["resource_list"][..]),
+            ("U", "userName sw \"user\"", "userName", &["resource_unique"]),
+            ("U", "active eq true", "", &["resource_active"]),
+            ("U", "", "userName", &["resource_unique"]),
+            ("U", "", "-userName", &["resource_unique"]),
+            ("U", "", "name.familyName", &["resource_family"]),
+            ("U", "", "-meta.lastModified", &["resource_modified"]),
+            ("UG", "", "", &["resource_list"]),
+            ("UG", "", "displayName", &["resource_display", "resource_display"]),
+            (
+                "UG",
+                "",
+                "-displayName",
+                &["resource_display", "resource_display"],
+            ),
+            (
+                "UG",
+                "",
+                "meta.created",
+                &["resource_created", "resource_created"],
+            ),
+        ] {
+            let types: &[_] = match types {
+                "U" => std::slice::from_ref(&it.user),
+                _ => &[it.user.clone(), it.group.clone()],
+            };
+            for start_index in [1, 2_500] {
+                let page = PageRequest::Index {
+                    start_index,
+                    count: 100,
+                };
+                let query = it.query_over(types, filter, sort_by, page);
+                let statements = store.explain(it.tenant, &query).expect("it explains");
+                let plan = statements[0].plan.join("\n");
+                let (scan, covers) = if database.is_sqlite() {
+                    ("SEARCH r USING ", "SEARCH r USING COVERING INDEX ")
+                } else {
+                    (" on resource r", "Index Only Scan ")
+                };
+                let scans: Vec<&String> = statements[0].plan.iter().filter(|it| it.contains(scan)).collect();
+                let asked = format!("{filter} {sort_by} from {start_index}:\n{plan}");
+                assert_eq!(scans.len(), indexes.len(), "{asked}");
+                for (scan, index) in scans.iter().zip(indexes) {
+                    assert!(scan.contains(covers) && scan.contains(index), "{asked}");
+                }
+                // What has the same key is sorted by place: a few at a time, not all of them.
+                let sorts_all = statements[0].plan.iter().any(|it| {
+                    let step = it.trim_start_matches([' ', '-', '>']);
+                    step.starts_with("Sort  (") || step == "USE TEMP B-TREE FOR ORDER BY"
+                });
+                assert!(!sorts_all, "{asked}");
+            }
+        }
+    });
+}

@@ -1,0 +1,1 @@
+-- Nothing to change: an index of SQLite holds the row's number, which is `pk`, anyway.
