@@ -14,6 +14,7 @@ mod journal;
 mod list;
 mod metrics;
 mod own_schemas;
+mod paging;
 mod passwords;
 mod patch;
 mod restart;
