@@ -11,9 +11,13 @@ pub(crate) fn run(name: &str, options: &[&str]) -> Result<(), String> {
         ("filter", []) => filter(),
         ("patch", []) => patch(),
         ("store", options) => store(options),
+        ("list", options) => {
+            let (mut command, _database) = on_databases("list", options)?;
+            process::run(&mut command)
+        }
         ("filter" | "patch", _) => Err(format!("`bench {name}` takes no options")),
         _ => Err(format!(
-            "no such bench: `{name}`; there are `filter`, `patch` and `store`"
+            "no such bench: `{name}`; there are `filter`, `patch`, `store` and `list`"
         )),
     }
 }
@@ -40,18 +44,7 @@ pub(crate) fn load(options: &[&str]) -> Result<(), String> {
 /// docs/PERFORMANCE.md.
 fn store(options: &[&str]) -> Result<(), String> {
     let (writes, options): (Vec<&str>, Vec<&str>) = options.iter().partition(|it| **it == "--write");
-    let mut command = store_example("bench");
-    command.args(["--folder", "target/bench-store"]);
-    // Held until the end.
-    let database = if options.contains(&"--sqlite-only") {
-        None
-    } else {
-        Some(postgres::provide_with(STORE_SETTINGS)?)
-    };
-    if let Some(database) = &database {
-        command.args(["--postgres-url", database.url()]);
-    }
-    command.args(options);
+    let (mut command, _database) = on_databases("bench", &options)?;
     if writes.is_empty() {
         return process::run(&mut command);
     }
@@ -63,6 +56,25 @@ fn store(options: &[&str]) -> Result<(), String> {
     let text =
         with_tables(&text, &tables).ok_or(format!("`{}` has no place for the tables", path.display()))?;
     std::fs::write(&path, text).map_err(unusable)
+}
+
+/// A command of the example with its databases; the PostgreSQL has to be held until it is done.
+fn on_databases(
+    command: &str,
+    options: &[&str],
+) -> Result<(std::process::Command, Option<postgres::Database>), String> {
+    let mut command = store_example(command);
+    command.args(["--folder", "target/bench-store"]);
+    let database = if options.contains(&"--sqlite-only") {
+        None
+    } else {
+        Some(postgres::provide_with(STORE_SETTINGS)?)
+    };
+    if let Some(database) = &database {
+        command.args(["--postgres-url", database.url()]);
+    }
+    command.args(options);
+    Ok((command, database))
 }
 
 /// A PostgreSQL as it is run: what is committed is on the disk. All on one core, so that the processors'

@@ -35,6 +35,8 @@ cargo xtask <command>
   bench store [--users 10000,100000,1000000] [--sqlite-only | --postgres-only] [--keep] [--write]
                              what the operations of a store cost, by the number of users; --keep keeps
                              filled SQLite files for the next run, --write writes docs/PERFORMANCE.md
+  bench list [--users 20000] [--sqlite-only | --postgres-only] [--keep]
+                             what pages and scans cost, and look-ups beside scans
   load [--users 1000000] [--groups 1000] [--big-group 100000] [--tenant NAME] [--database-url URL]
                              fills a tenant of a store, by default in scim.db
 ";

@@ -1,5 +1,5 @@
-//! `cargo xtask load` and `cargo xtask bench store`: a store filled like that of a large company, and what
-//! its operations cost.
+//! `cargo xtask load`, `cargo xtask bench store` and `bench list`: a store filled like that of a large
+//! company, and what its operations cost.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -7,6 +7,7 @@
 )]
 
 mod data;
+mod listing;
 mod load;
 mod meter;
 mod operations;
@@ -28,6 +29,7 @@ const HELP: &str = "\
 load [--database-url URL] [--users N] [--groups N] [--big-group N] [--tenant NAME]
 bench --folder PATH [--postgres-url URL] [--users N,N,...] [--sqlite-only | --postgres-only]
       [--only TEXT] [--keep]
+list --folder PATH [--postgres-url URL] [--users N] [--sqlite-only | --postgres-only] [--keep]
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((command, rest)) if command == "load" => Arguments::parse(rest).and_then(|it| load(&it)),
         Some((command, rest)) if command == "bench" => Arguments::parse(rest).and_then(|it| bench(&it)),
+        Some((command, rest)) if command == "list" => Arguments::parse(rest).and_then(|it| list(&it)),
         _ => Err(HELP.to_owned()),
     };
     match outcome {
@@ -101,6 +104,22 @@ impl Arguments {
         Ok(parsed)
     }
 
+    /// Does something on each kind of database that is asked for.
+    fn on_each(&self, work: &mut dyn FnMut(&Places) -> Result<(), String>) -> Result<(), String> {
+        let folder = self.folder.as_ref().ok_or("`--folder` is missing")?;
+        std::fs::create_dir_all(folder).map_err(|it| format!("`{}`: {it}", folder.display()))?;
+        if self.sqlite {
+            work(&|name| Place::Sqlite(folder.join(format!("{name}.db"))))?;
+        }
+        if let (true, Some(server)) = (self.postgres, &self.postgres_url) {
+            work(&|name| Place::Postgres {
+                server: server.clone(),
+                name: format!("scim_bench_{name}"),
+            })?;
+        }
+        Ok(())
+    }
+
     fn plan(&self, url: &str, users: u64) -> Plan {
         Plan {
             tenant: self.tenant.clone(),
@@ -131,29 +150,54 @@ fn load(arguments: &Arguments) -> Result<(), String> {
 }
 
 fn bench(arguments: &Arguments) -> Result<(), String> {
-    let folder = arguments.folder.as_ref().ok_or("`--folder` is missing")?;
-    std::fs::create_dir_all(folder).map_err(|it| format!("`{}`: {it}", folder.display()))?;
     let sizes = match arguments.users.as_slice() {
         [] => &[10_000, 100_000][..],
         sizes => sizes,
     };
     let mut all = Vec::new();
     for users in sizes {
-        if arguments.sqlite {
-            let place = |name: &str| Place::Sqlite(folder.join(format!("{name}.db")));
-            all.push(measure(arguments, *users, &place)?);
-        }
-        if let (true, Some(server)) = (arguments.postgres, &arguments.postgres_url) {
-            let place = |name: &str| Place::Postgres {
-                server: server.clone(),
-                name: format!("scim_bench_{name}"),
-            };
-            all.push(measure(arguments, *users, &place)?);
-        }
+        arguments.on_each(&mut |place| {
+            all.push(measure(arguments, *users, place)?);
+            Ok(())
+        })?;
     }
     print!("{}", report::markdown(&all));
     Ok(())
 }
+
+fn list(arguments: &Arguments) -> Result<(), String> {
+    let users = match arguments.users.as_slice() {
+        [] => 20_000,
+        [users] => *users,
+        _ => return Err("`--users` needs one number".to_owned()),
+    };
+    let mut all = Vec::new();
+    arguments.on_each(&mut |place| {
+        let large = place(&users.to_string());
+        let filled = Filled::of(arguments, users, &large)?;
+        let options = StoreOptions {
+            // One tenant may take two of three turns: as many as there are for all by default.
+            max_scans: 3,
+            ..StoreOptions::default()
+        };
+        let store = DieselStore::open(&filled.url, &options).map_err(|it| it.to_string())?;
+        let tenant = load::tenant(&store, &filled.plan.tenant)?;
+        all.push(listing::measure(
+            filled.database,
+            &store,
+            &filled.url,
+            tenant,
+            users,
+        )?);
+        drop(store);
+        if arguments.keep { Ok(()) } else { large.delete() }
+    })?;
+    print!("{}", listing::markdown(users, &all));
+    Ok(())
+}
+
+/// Where databases of a name are.
+type Places<'a> = dyn Fn(&str) -> Place + 'a;
 
 /// Where a database is.
 enum Place {
@@ -196,25 +240,14 @@ impl Place {
 }
 
 /// Fills a database unless it is filled already, and measures.
-fn measure(arguments: &Arguments, users: u64, place: &dyn Fn(&str) -> Place) -> Result<Measured, String> {
+fn measure(arguments: &Arguments, users: u64, place: &Places) -> Result<Measured, String> {
     let (alone, large) = (place("alone"), place(&users.to_string()));
-    let url = large.url()?;
-    let database = if url.starts_with("sqlite:") {
-        "SQLite"
-    } else {
-        "PostgreSQL"
-    };
-    eprintln!("{database}, {} users", grouped(users));
-
-    let plan = arguments.plan(&url, users);
-    let mut filled = None;
-    if !is_complete(&url, &plan)? {
-        large.delete()?;
-        let start = Instant::now();
-        load::fill(&open_to_fill(&large.url()?)?, &plan)?;
-        filled = Some(users as f64 / start.elapsed().as_secs_f64());
-    }
-    settle(&url)?;
+    let Filled {
+        database,
+        url,
+        plan,
+        rate,
+    } = Filled::of(arguments, users, &large)?;
     let store = open(&url, Synchronous::Full)?;
     let tenant = load::tenant(&store, &plan.tenant)?;
     let figures = operations::all(
@@ -245,8 +278,44 @@ fn measure(arguments: &Arguments, users: u64, place: &dyn Fn(&str) -> Place) -> 
         figures,
         alone: alone_figures.first().map(|(_, it)| it.cpu),
         size,
-        filled,
+        filled: rate,
     })
+}
+
+/// A database with what was planned in it.
+struct Filled {
+    database: &'static str,
+    url: String,
+    plan: Plan,
+    /// Users a second; `None` when it was filled before.
+    rate: Option<f64>,
+}
+
+impl Filled {
+    fn of(arguments: &Arguments, users: u64, place: &Place) -> Result<Filled, String> {
+        let url = place.url()?;
+        let database = if url.starts_with("sqlite:") {
+            "SQLite"
+        } else {
+            "PostgreSQL"
+        };
+        eprintln!("{database}, {} users", grouped(users));
+        let plan = arguments.plan(&url, users);
+        let mut rate = None;
+        if !is_complete(&url, &plan)? {
+            place.delete()?;
+            let start = Instant::now();
+            load::fill(&open_to_fill(&place.url()?)?, &plan)?;
+            rate = Some(users as f64 / start.elapsed().as_secs_f64());
+        }
+        settle(&url)?;
+        Ok(Filled {
+            database,
+            url,
+            plan,
+            rate,
+        })
+    }
 }
 
 fn is_complete(url: &str, plan: &Plan) -> Result<bool, String> {

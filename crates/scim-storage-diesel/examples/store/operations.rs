@@ -485,12 +485,12 @@ const MOST_JOINERS: usize = 500;
 pub(crate) const BESIDE: &str = "userName eq in a tenant of 200 beside it";
 
 /// As the server asks for it unless a client says otherwise.
-const GROUPS_TOO: Include = Include {
+pub(crate) const GROUPS_TOO: Include = Include {
     members: false,
     groups: true,
 };
 
-fn first_page() -> PageRequest {
+pub(crate) fn first_page() -> PageRequest {
     PageRequest::Index {
         start_index: 1,
         count: PAGE,
@@ -511,7 +511,12 @@ fn update(resource_type: &Arc<ResourceType>, id: Uuid) -> Update {
     }
 }
 
-fn query(resource_type: &Arc<ResourceType>, filter: &str, sort_by: &str, page: PageRequest) -> Query {
+pub(crate) fn query(
+    resource_type: &Arc<ResourceType>,
+    filter: &str,
+    sort_by: &str,
+    page: PageRequest,
+) -> Query {
     let policy = Policy { lenient: false };
     let condition = if filter.is_empty() {
         Condition::Always(true)

@@ -211,7 +211,7 @@ fn goals(text: &mut String, of_it: &[&Measured]) {
     text.push('\n');
 }
 
-fn time(microseconds: f64) -> String {
+pub(crate) fn time(microseconds: f64) -> String {
     match microseconds {
         it if it < 10.0 => format!("{it:.1} µs"),
         it if it < 1e3 => format!("{it:.0} µs"),
