@@ -107,11 +107,9 @@ pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failu
     }
     // Without resources nobody adds lines.
     let lines = of_tenant("DELETE FROM changes WHERE tenant_id = ")
-        .text(
-            " AND (transaction_id, sequence) IN (SELECT transaction_id, sequence FROM changes WHERE tenant_id = ",
-        )
+        .text(" AND sequence IN (SELECT sequence FROM changes WHERE tenant_id = ")
         .int(tenant.0)
-        .text(" ORDER BY transaction_id, sequence LIMIT ")
+        .text(" ORDER BY sequence LIMIT ")
         .int(ROWS_AT_ONCE)
         .text(")");
     if conn.execute(&lines)? > 0 {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use scim_model::schema::Returned;
 use scim_model::store::{StoreError, TenantId};
 use scim_model::{Attribute, ResourceType, SecretHashes};
@@ -44,7 +44,6 @@ pub struct Change {
 /// A place in a tenant's journal. It is kept as text: `Display` writes what `FromStr` reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChangePosition {
-    transaction: i64,
     sequence: i64,
     /// Milliseconds since 1970 of the line: after a backup was restored, another line may have its
     /// number.
@@ -53,7 +52,7 @@ pub struct ChangePosition {
 
 impl fmt::Display for ChangePosition {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "{}-{}-{}", self.transaction, self.sequence, self.at)
+        write!(out, "{}-{}", self.sequence, self.at)
     }
 }
 
@@ -65,23 +64,17 @@ impl FromStr for ChangePosition {
             let is_number = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
             text.parse().ok().filter(|_| is_number).ok_or(InvalidPosition)
         };
-        let mut numbers = text.split('-').map(number);
-        let mut next = || numbers.next().unwrap_or(Err(InvalidPosition));
-        let position = ChangePosition {
-            transaction: next()?,
-            sequence: next()?,
-            at: next()?,
-        };
-        match numbers.next() {
-            None => Ok(position),
-            Some(_) => Err(InvalidPosition),
-        }
+        let (sequence, at) = text.split_once('-').ok_or(InvalidPosition)?;
+        Ok(ChangePosition {
+            sequence: number(sequence)?,
+            at: number(at)?,
+        })
     }
 }
 
 /// A text is no [`ChangePosition`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a position is three numbers, as in `0-17-1735689600000`")]
+#[error("a position is two numbers, as in `17-1735689600000`")]
 pub struct InvalidPosition;
 
 /// Why the journal cannot be read on from a position.
@@ -203,123 +196,98 @@ pub(crate) fn read(
     after: ChangePosition,
     limit: u32,
 ) -> Result<Result<Vec<Change>, ChangesError>, Failure> {
+    let horizon = horizon(conn)?;
     conn.snapshot(|conn| {
-        let after = match find(conn, tenant, after)? {
-            Ok(after) => after,
-            Err(lost) => return Ok(Err(lost)),
-        };
+        if let Err(lost) = find(conn, tenant, after)? {
+            return Ok(Err(lost));
+        }
         let mut select = Sql::new(
-            "SELECT transaction_id, sequence, at, (SELECT t.name FROM resource_type t WHERE t.id = kind), id, version, \
-             action, change FROM changes WHERE tenant_id = ",
+            "SELECT sequence, at, (SELECT t.name FROM resource_type t WHERE t.id = kind), id, version, action, \
+             change FROM changes WHERE tenant_id = ",
         )
         .int(tenant.0)
-        .sql(compared(conn.dialect(), " > ", after));
-        if conn.dialect() == Dialect::Postgres {
-            select = select.text(" AND transaction_id < ").text(OLDEST_RUNNING);
+        .text(" AND sequence > ")
+        .int(after.sequence);
+        if let Some(horizon) = horizon {
+            select = select.text(" AND sequence <= ").int(horizon);
         }
-        select = select
-            .text(" ORDER BY transaction_id, sequence LIMIT ")
-            .int(limit.into());
-        type Types = (BigInt, BigInt, BigInt, Text, Binary, BigInt, Text, Text);
-        type Row = (i64, i64, i64, String, Vec<u8>, i64, String, String);
+        select = select.text(" ORDER BY sequence LIMIT ").int(limit.into());
+        type Types = (BigInt, BigInt, Text, Binary, BigInt, Text, Text);
+        type Row = (i64, i64, String, Vec<u8>, i64, String, String);
         let rows = conn.rows::<Types, Row>(&select)?;
         let changes = rows
             .into_iter()
-            .map(
-                |(transaction, sequence, at, resource_type, id, version, action, change)| {
-                    Ok(Change {
-                        position: ChangePosition {
-                            transaction,
-                            sequence,
-                            at,
-                        },
-                        at: time(at)?,
-                        resource_type: resource_type.into(),
-                        id: Uuid::from_slice(&id).map_err(unavailable)?,
-                        version,
-                        action,
-                        change,
-                    })
-                },
-            )
+            .map(|(sequence, at, resource_type, id, version, action, change)| {
+                Ok(Change {
+                    position: ChangePosition { sequence, at },
+                    at: time(at)?,
+                    resource_type: resource_type.into(),
+                    id: Uuid::from_slice(&id).map_err(unavailable)?,
+                    version,
+                    action,
+                    change,
+                })
+            })
             .collect::<Result<_, Failure>>()?;
         Ok(Ok(changes))
     })
 }
 
-/// Lines on one side of a position. SQLite, where all are of the transaction 0, takes no more than the first
-/// column of a pair into an index, and would walk all lines of the tenant.
-fn compared(dialect: Dialect, operator: &'static str, position: ChangePosition) -> Sql {
-    match dialect {
-        Dialect::Sqlite => Sql::new(" AND transaction_id = 0 AND sequence")
-            .text(operator)
-            .int(position.sequence),
-        Dialect::Postgres => Sql::new(" AND (transaction_id, sequence)")
-            .text(operator)
-            .text("(")
-            .int(position.transaction)
-            .text(", ")
-            .int(position.sequence)
-            .text(")"),
+/// PostgreSQL: every line up to this number that will ever be there is visible to the statements that come
+/// after. `None` is SQLite, where a line is visible before the next one gets its number.
+///
+/// Lines become visible in another order than they are numbered, but before a transaction numbers its first
+/// one it takes a shared advisory lock that holds the last number given to anybody, and keeps it until it is
+/// visible whether it committed (migration `journal_order`). So of a transaction that has a line numbered
+/// `allocated` or lower, and that had not ended when the locks were read, the lock was among them: it took it
+/// before `allocated` was read. Its lines are behind what the lock holds, and so behind the lowest of them.
+/// Of those that had ended, the next statement sees the lines. A lock that was not there yet is of lines behind
+/// `allocated`. The order of the two statements matters.
+fn horizon(conn: &mut Conn) -> Result<Option<i64>, Failure> {
+    if conn.dialect() == Dialect::Sqlite {
+        return Ok(None);
     }
+    let allocated = Sql::new(
+        "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM changes_sequence_seq",
+    );
+    let allocated = conn.row::<BigInt, i64>(&allocated)?;
+    let announced = Sql::new(
+        "SELECT min(((classid::bigint & x'ffff'::bigint) << 32) | objid::bigint) FROM pg_locks \
+         WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = x'5343'::bigint \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    );
+    let announced = conn.row::<Nullable<BigInt>, Option<i64>>(&announced)?.flatten();
+    Ok(allocated.map(|it| announced.map_or(it, |announced| it.min(announced))))
 }
 
-/// PostgreSQL: a transaction that still runs may have an earlier line.
-const OLDEST_RUNNING: &str = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
-
-/// Where a position is now; an error if lines behind it may have gone.
+/// Whether nothing behind a position has gone.
 fn find(
     conn: &mut Conn,
     tenant: TenantId,
     position: ChangePosition,
-) -> Result<Result<ChangePosition, ChangesError>, Failure> {
+) -> Result<Result<(), ChangesError>, Failure> {
     if position == ChangePosition::default() {
-        return Ok(Ok(position));
+        return Ok(Ok(()));
     }
-    // In a database that was restored from a dump, every line is of the transaction 0.
-    let mut transactions = vec![position.transaction, 0];
-    transactions.dedup();
-    for transaction in transactions {
-        let line = Sql::new("SELECT at FROM changes WHERE tenant_id = ")
-            .int(tenant.0)
-            .text(" AND transaction_id = ")
-            .int(transaction)
-            .text(" AND sequence = ")
-            .int(position.sequence);
-        if conn.row::<BigInt, i64>(&line)? == Some(position.at) {
-            return Ok(Ok(ChangePosition {
-                transaction,
-                ..position
-            }));
-        }
+    let line = Sql::new("SELECT at FROM changes WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND sequence = ")
+        .int(position.sequence);
+    if conn.row::<BigInt, i64>(&line)? == Some(position.at) {
+        return Ok(Ok(()));
     }
-    let Some(start) = start(conn, tenant)? else {
-        return Ok(Err(ChangesError::Unknown(position)));
-    };
-    if (start.sequence, start.at) == (position.sequence, position.at) {
-        return Ok(Ok(start));
-    }
-    let is_earlier = if position.transaction.min(start.transaction) > 0 {
-        position < start
-    } else {
-        position.sequence < start.sequence
-    };
-    Ok(Err(if is_earlier {
-        ChangesError::Dropped(position)
-    } else {
-        ChangesError::Unknown(position)
-    }))
+    Ok(match start(conn, tenant)? {
+        Some(start) if start == position => Ok(()),
+        Some(start) if position.sequence < start.sequence => Err(ChangesError::Dropped(position)),
+        _ => Err(ChangesError::Unknown(position)),
+    })
 }
 
 /// The last line that was dropped.
 fn start(conn: &mut Conn, tenant: TenantId) -> Result<Option<ChangePosition>, Failure> {
-    let select = Sql::new("SELECT transaction_id, sequence, at FROM journal_start WHERE tenant_id = ");
-    let row = conn.row::<(BigInt, BigInt, BigInt), (i64, i64, i64)>(&select.int(tenant.0))?;
-    Ok(row.map(|(transaction, sequence, at)| ChangePosition {
-        transaction,
-        sequence,
-        at,
-    }))
+    let select = Sql::new("SELECT sequence, at FROM journal_start WHERE tenant_id = ").int(tenant.0);
+    let row = conn.row::<(BigInt, BigInt), (i64, i64)>(&select)?;
+    Ok(row.map(|(sequence, at)| ChangePosition { sequence, at }))
 }
 
 /// Any number that nobody else uses.
@@ -333,8 +301,6 @@ pub(crate) fn trim(
     before: DateTime<Utc>,
     limit: u32,
 ) -> Result<usize, Failure> {
-    let mut select =
-        Sql::new("SELECT transaction_id, sequence, at FROM changes WHERE tenant_id = ").int(tenant.0);
     if conn.dialect() == Dialect::Postgres {
         let lock = Sql::new("SELECT 1::bigint WHERE pg_try_advisory_xact_lock(")
             .int(TRIM_LOCK)
@@ -342,68 +308,32 @@ pub(crate) fn trim(
         if conn.row::<BigInt, i64>(&lock)?.is_none() {
             return Ok(0);
         }
-        select = select.text(" AND transaction_id < ").text(OLDEST_RUNNING);
     }
-    select = select
-        .text(" ORDER BY transaction_id, sequence LIMIT ")
-        .int(limit.into());
-    let lines = conn.rows::<(BigInt, BigInt, BigInt), (i64, i64, i64)>(&select)?;
+    let mut select = Sql::new("SELECT sequence, at FROM changes WHERE tenant_id = ").int(tenant.0);
+    if let Some(horizon) = horizon(conn)? {
+        select = select.text(" AND sequence <= ").int(horizon);
+    }
+    select = select.text(" ORDER BY sequence LIMIT ").int(limit.into());
+    let lines = conn.rows::<(BigInt, BigInt), (i64, i64)>(&select)?;
     // Up to the first one that stays, for no line may be missing in between.
-    let old = |(_, _, at): &(i64, i64, i64)| *at < before.timestamp_millis();
-    let Some((transaction, sequence, at)) = lines.into_iter().take_while(old).last() else {
+    let old = |(_, at): &(i64, i64)| *at < before.timestamp_millis();
+    let Some((sequence, at)) = lines.into_iter().take_while(old).last() else {
         return Ok(0);
     };
+    // The column `transaction_id` is for the version before.
     let mark = Sql::new("INSERT INTO journal_start (tenant_id, transaction_id, sequence, at) VALUES (")
         .int(tenant.0)
-        .text(", ")
-        .int(transaction)
-        .text(", ")
+        .text(", 0, ")
         .int(sequence)
         .text(", ")
         .int(at)
-        .text(
-            ") ON CONFLICT (tenant_id) DO UPDATE SET transaction_id = excluded.transaction_id, \
-             sequence = excluded.sequence, at = excluded.at",
-        );
+        .text(") ON CONFLICT (tenant_id) DO UPDATE SET sequence = excluded.sequence, at = excluded.at");
     conn.execute(&mark)?;
-    let last = ChangePosition {
-        transaction,
-        sequence,
-        at,
-    };
     let delete = Sql::new("DELETE FROM changes WHERE tenant_id = ")
         .int(tenant.0)
-        .sql(compared(conn.dialect(), " <= ", last));
+        .text(" AND sequence <= ")
+        .int(sequence);
     Ok(conn.execute(&delete)?)
-}
-
-/// On PostgreSQL, a dump may have been restored into a server whose transactions are numbered lower than
-/// the lines': readers would wait for them to catch up, and new lines would stand in front of old ones.
-/// Then the old lines become those of the transaction 0, in the order of their sequence.
-pub(crate) fn settle_after_restore(conn: &mut Conn) -> Result<(), Failure> {
-    if conn.dialect() == Dialect::Sqlite {
-        return Ok(());
-    }
-    let from_the_future = " >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
-    let affected = Sql::new(
-        "SELECT t.id FROM tenant t WHERE (SELECT c.transaction_id FROM changes c WHERE c.tenant_id = t.id \
-         ORDER BY c.transaction_id DESC, c.sequence DESC LIMIT 1)",
-    )
-    .text(from_the_future)
-    .text(" OR EXISTS (SELECT 1 FROM journal_start s WHERE s.tenant_id = t.id AND s.transaction_id")
-    .text(from_the_future)
-    .text(")");
-    for tenant in conn.rows::<BigInt, i64>(&affected)? {
-        log::info!("the database was restored from a dump: numbering the journal of tenant {tenant} anew");
-        for table in ["changes", "journal_start"] {
-            let update = Sql::new("UPDATE ")
-                .text(table)
-                .text(" SET transaction_id = 0 WHERE tenant_id = ")
-                .int(tenant);
-            conn.execute(&update)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -413,7 +343,6 @@ mod tests {
     #[test]
     fn positions_are_read_as_they_are_written() {
         let position = ChangePosition {
-            transaction: 12,
             sequence: 3,
             at: 1_735_689_600_000,
         };
@@ -421,14 +350,14 @@ mod tests {
         for text in [
             "",
             "1",
-            "1-2",
-            "1-2-3-4",
-            "1-2-",
-            "-1-2-3",
-            "1-+2-3",
-            "1-2-x",
-            " 1-2-3",
-            "1-2-99999999999999999999",
+            "1-",
+            "-1",
+            "1-2-3",
+            "-1-2",
+            "1-+2",
+            "1-x",
+            " 1-2",
+            "1-99999999999999999999",
         ] {
             assert_eq!(text.parse::<ChangePosition>(), Err(InvalidPosition), "{text}");
         }

@@ -229,7 +229,6 @@ impl DieselStore {
                 return Ok(Layouts::default());
             }
             migrations::run(conn, |conn| {
-                journal::settle_after_restore(conn)?;
                 if is_server && conn.dialect() == Dialect::Postgres && options.pooler == Pooler::None {
                     presence::announce(conn)?;
                 }
@@ -276,8 +275,8 @@ impl DieselStore {
 
     /// The changes of a tenant's resources behind a position, oldest first; [`ChangePosition::default`]
     /// is the beginning of what retention has left. Whoever goes on from the last position seen misses
-    /// none and sees none twice. On PostgreSQL a change is shown once every transaction that began
-    /// before it has ended.
+    /// none and sees none twice. On PostgreSQL a change is shown once every transaction that wrote an earlier
+    /// one has ended.
     ///
     /// # Errors
     /// Lines behind the position have been dropped, or it is of no line of this tenant.

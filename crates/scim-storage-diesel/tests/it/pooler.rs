@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use scim_model::store::TenantDirectory;
 use scim_model::store::conformance::{self, Fixture};
-use scim_storage_diesel::{DieselStore, Pooler, StoreOptions};
+use scim_storage_diesel::{ChangePosition, DieselStore, Pooler, StoreOptions};
 
 use crate::database::Database;
 
@@ -31,6 +31,8 @@ fn the_rules_hold_behind_a_transaction_pooler() {
         let group = it.add_group(&format!("group{number}"), &[user]);
         assert_eq!(it.members(group), [user]);
     }
+    let changes = store.changes(it.tenant, ChangePosition::default(), 100);
+    assert_eq!(changes.expect("the store is there").len(), 40);
     DieselStore::open_directory(&url, Pooler::Transaction).expect("commands work behind it as well");
 }
 

@@ -1,0 +1,2 @@
+DROP INDEX changes_tenant;
+CREATE INDEX changes_tenant ON changes (tenant_id, transaction_id, sequence);
