@@ -139,7 +139,7 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u32).range(100..=1000))]
     pub max_page_size: u32,
 
-    /// How many days the journal of changes goes back; older lines are dropped. `forever` keeps all
+    /// How many days the journal of changes goes back; older lines are dropped. `forever`, or 0, keeps all
     #[arg(long, env = "SCIM_JOURNAL_DAYS", default_value = "90", value_name = "N", value_parser = journal_days)]
     pub journal_days: JournalDays,
 
@@ -521,7 +521,7 @@ fn journal_days(text: &str) -> Result<JournalDays, String> {
     match text.parse() {
         Ok(0) => Ok(JournalDays(None)),
         Ok(days @ 1..=36_500) => Ok(JournalDays(Some(days))),
-        _ => Err("1 to 36500 days, or `forever`, are needed".to_owned()),
+        _ => Err("1 to 36500 days are needed, or `forever` or 0 to keep all".to_owned()),
     }
 }
 
@@ -627,7 +627,11 @@ mod tests {
         assert_eq!(days("forever"), Some(None));
         for wrong in ["", "-1", "x", "36501", "99999999999"] {
             assert_eq!(days(wrong), None, "{wrong}");
+            let told = journal_days(wrong).expect_err("it is wrong");
+            assert!(told.contains("`forever` or 0 to keep all"), "{told}");
         }
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("`forever`, or 0, keeps all"), "{help}");
     }
 
     #[test]

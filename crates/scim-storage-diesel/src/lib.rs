@@ -105,7 +105,7 @@ pub enum Pooler {
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The URL names no database that this store knows.
+    /// The URL, here without what may be a password, names no database that this store knows.
     #[error("`{0}` is no database: expected `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
     Url(String),
     /// There is no such file, and none was to be created.
@@ -150,6 +150,14 @@ pub enum OpenError {
     /// The schema of the database cannot be brought up to date.
     #[error("the database cannot be prepared: {0}")]
     Preparation(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What stands in front of anything that may belong to a password.
+fn without_secrets(url: &str) -> String {
+    match url.find([':', '@', '=', '?']) {
+        Some(end) => format!("{}…", &url[..=end]),
+        None => url.to_owned(),
+    }
 }
 
 impl OpenError {
@@ -247,7 +255,7 @@ impl DieselStore {
             let (postgres, layouts) = postgres::Postgres::open(url, options, prepare, shapes)?;
             (Database::Postgres(postgres), layouts)
         } else {
-            return Err(OpenError::Url(url.to_owned()));
+            return Err(OpenError::Url(without_secrets(url)));
         };
         Ok(DieselStore {
             database,

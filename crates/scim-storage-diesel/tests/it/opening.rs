@@ -58,6 +58,17 @@ fn what_is_no_database_is_refused() {
         let refused = DieselStore::open(url, &StoreOptions::default()).err();
         assert!(matches!(refused, Some(OpenError::Url(_))), "{url}: {refused:?}");
     }
+    for (url, shown) in [
+        ("postgre://scim:s3cret@db/scim", "`postgre:…`"),
+        ("postgres//scim:s3cret@db/scim", "`postgres//scim:…`"),
+        ("host=db password=s3cret", "`host=…`"),
+        ("scim@db/scim?password=s3cret", "`scim@…`"),
+        ("var/lib/scim.db", "`var/lib/scim.db`"),
+    ] {
+        let refused = DieselStore::open(url, &StoreOptions::default()).err();
+        let text = refused.expect("it is no database").to_string();
+        assert!(text.contains(shown) && !text.contains("s3cret"), "{url}: {text}");
+    }
     let missing = DieselStore::open("sqlite:/no/such/folder/scim.db", &StoreOptions::default()).err();
     assert!(matches!(missing, Some(OpenError::File { .. })), "{missing:?}");
     let database = Database::sqlite();
