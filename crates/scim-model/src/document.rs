@@ -1,5 +1,6 @@
 //! A resource's own attributes in canonical form: from what a client sent, to what is stored.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -7,7 +8,8 @@ use uuid::Uuid;
 
 use crate::error::{ScimError, ScimType};
 use crate::json;
-use crate::schema::{Attribute, AttributePath, Mutability, ResourceType, Returned, Schema};
+use crate::key;
+use crate::schema::{Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, Schema};
 use crate::secret::{ClearText, SentSecrets};
 use crate::validate::{Place, canonical_value, check_unknown, invalid, member_id, wrong_type};
 
@@ -76,8 +78,8 @@ impl Document {
     }
 
     /// The body of a PUT in canonical form (RFC 7644 section 3.5.1), to take the place of `current`:
-    /// attributes left out are cleared, except those with a default (`active`), immutable ones, and
-    /// what no schema describes.
+    /// attributes left out are cleared, except those with a default (`active`), immutable ones, those
+    /// that are never returned, and what no schema describes.
     ///
     /// # Errors
     /// As [`Document::for_create`]; `mutability` when an immutable attribute would change.
@@ -95,13 +97,19 @@ impl Document {
             .filter(|it| !speaks_of(&it.name))
             .cloned()
             .collect();
+        let said = if has_unseen(resource_type) {
+            body.clone()
+        } else {
+            Value::Null
+        };
         let mut sent = read(resource_type, body, policy)?;
         for attribute in left_out {
             if let Some(value) = current.0.get(&attribute.name) {
                 sent.document.0.insert(attribute.name.clone(), value.clone());
             }
         }
-        keep_immutable(resource_type, current, &mut sent.document)?;
+        keep_in_elements(resource_type, current, &mut sent.document, Unseen::Kept)?;
+        keep_values(resource_type, current, &said, &mut sent.document)?;
         keep_undescribed(resource_type, current, &mut sent.document);
         if resource_type.has_members() {
             sent.members.get_or_insert_default();
@@ -498,14 +506,17 @@ fn with_default(resource_type: &ResourceType) -> impl Iterator<Item = &Arc<Attri
 }
 
 /// RFC 7644 section 3.5.1: an immutable attribute that has a value keeps it; naming another value is
-/// an error.
+/// an error. What clients are never shown they cannot repeat, so it stays unless the body names it.
 ///
-/// So an object that the body leaves out, an extension or a complex value, goes but for what is
-/// immutable in it. Then the object stays, and with it what it must have: a replacement can empty no
-/// part of an object that it cannot remove.
-fn keep_immutable(
+/// So an object that the body leaves out, an extension or a complex value, goes but for what is kept
+/// of it. Then the object stays, and with it what it must have: a replacement can empty no part of an
+/// object that it cannot remove.
+///
+/// `body` is what the client sent, or anything if the type has nothing that is never shown.
+fn keep_values(
     resource_type: &ResourceType,
     current: &Document,
+    body: &Value,
     new: &mut Document,
 ) -> Result<(), ScimError> {
     for (extension, schema) in resource_type.parts() {
@@ -513,7 +524,7 @@ fn keep_immutable(
             None => Some(document.0.clone()),
             Some(urn) => document.0.get(&**urn).and_then(Value::as_object).cloned(),
         };
-        let concerned = |it: &&Arc<Attribute>| is_immutable(it) || it.sub_attributes.iter().any(is_immutable);
+        let concerned = |it: &&Arc<Attribute>| is_kept(it) || it.sub_attributes.iter().any(is_kept);
         if !schema.attributes.iter().any(|it| concerned(&it)) {
             continue;
         }
@@ -522,19 +533,23 @@ fn keep_immutable(
         let left_out = named.is_none();
         let mut kept = named.unwrap_or_default();
         for attribute in schema.attributes.iter().filter(concerned) {
-            let path = Place {
+            let place = Place {
                 extension: extension.map(|it| &**it),
                 attribute: &attribute.name,
             };
             let Some(old) = old.get(&attribute.name) else {
                 continue;
             };
-            if is_immutable(attribute) {
-                let value = kept.entry(attribute.name.clone()).or_insert_with(|| old.clone());
-                check_unchanged(&path, old, value)?;
-            } else if let (Some(old), false) = (old.as_object(), attribute.multi_valued) {
-                // The values of a multi-valued attribute come and go as a whole.
-                keep_immutable_parts(attribute, &path, old, &mut kept)?;
+            let stays = is_immutable(attribute) || (is_unseen(attribute) && !place.is_named_in(body, None));
+            if stays && !kept.contains_key(&attribute.name) {
+                kept.insert(attribute.name.clone(), old.clone());
+                continue;
+            }
+            if let (Value::Object(old), false) = (old, attribute.multi_valued) {
+                keep_parts(attribute, &place, old, body, &mut kept)?;
+            }
+            if let (true, Some(new)) = (is_immutable(attribute), kept.get_mut(&attribute.name)) {
+                keep_unchanged(attribute, &place, old, new)?;
             }
         }
         let Some(urn) = extension else {
@@ -553,15 +568,20 @@ fn keep_immutable(
     Ok(())
 }
 
-fn keep_immutable_parts(
+/// The same within a single complex value.
+fn keep_parts(
     attribute: &Attribute,
-    path: &Place<'_>,
+    place: &Place<'_>,
     old: &Map<String, Value>,
+    body: &Value,
     kept: &mut Map<String, Value>,
 ) -> Result<(), ScimError> {
-    let immutable = attribute.sub_attributes.iter().filter(|it| is_immutable(it));
-    let immutable: Vec<_> = immutable.filter(|it| old.contains_key(&it.name)).collect();
-    if immutable.is_empty() {
+    let stays = |it: &&Arc<Attribute>| {
+        let is_kept = is_immutable(it) || (is_unseen(it) && !place.is_named_in(body, Some(&it.name)));
+        is_kept && old.contains_key(&it.name)
+    };
+    let staying: Vec<_> = attribute.sub_attributes.iter().filter(stays).collect();
+    if staying.is_empty() {
         return Ok(());
     }
     let left_out = !kept.contains_key(&attribute.name);
@@ -571,16 +591,157 @@ fn keep_immutable_parts(
     let Value::Object(value) = value else {
         return Ok(());
     };
-    for sub in immutable {
+    for sub in staying {
         let old = &old[&sub.name];
         let value = value.entry(sub.name.clone()).or_insert_with(|| old.clone());
-        check_unchanged(&format_args!("{path}.{}", sub.name), old, value)?;
+        if is_immutable(sub) {
+            keep_unchanged(sub, &format_args!("{place}.{}", sub.name), old, value)?;
+        }
     }
     if left_out {
         keep_required(&attribute.sub_attributes, old, value);
     }
     sort_by_schema(&attribute.sub_attributes, value);
     Ok(())
+}
+
+/// Whether what is never shown stays in values of multi-valued attributes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unseen {
+    Kept,
+    AsSent,
+}
+
+impl Document {
+    /// The result of a PATCH, with what values of multi-valued attributes cannot lose while they stay.
+    ///
+    /// These values come and go as a whole. But one with the `value` and the `type` of one in `before`
+    /// is that one (7643-2.4-09): its immutable sub-attributes are what they were, and what no schema
+    /// describes stays in it.
+    ///
+    /// # Errors
+    /// `mutability` when an immutable sub-attribute of a value that stays would change.
+    pub fn keep_in_elements(
+        &mut self,
+        resource_type: &ResourceType,
+        before: &Document,
+    ) -> Result<(), ScimError> {
+        keep_in_elements(resource_type, before, self, Unseen::AsSent)
+    }
+}
+
+fn keep_in_elements(
+    resource_type: &ResourceType,
+    current: &Document,
+    new: &mut Document,
+    unseen: Unseen,
+) -> Result<(), ScimError> {
+    for (extension, schema) in resource_type.parts() {
+        let old = match extension {
+            None => Some(&current.0),
+            Some(urn) => current.0.get(&**urn).and_then(Value::as_object),
+        };
+        let new = match extension {
+            None => Some(&mut new.0),
+            Some(urn) => new.0.get_mut(&**urn).and_then(Value::as_object_mut),
+        };
+        let (Some(old), Some(new)) = (old, new) else {
+            continue;
+        };
+        for attribute in schema.attributes.iter().filter(|it| it.multi_valued) {
+            if extension.is_none() && is_kept_elsewhere(resource_type, &attribute.name) {
+                continue;
+            }
+            let (Some(Value::Array(old)), Some(Value::Array(new))) =
+                (old.get(&attribute.name), new.get_mut(&attribute.name))
+            else {
+                continue;
+            };
+            let place = Place {
+                extension: extension.map(|it| &**it),
+                attribute: &attribute.name,
+            };
+            if attribute.type_ == AttributeType::Complex && old != new {
+                keep_in_list(attribute, &place, old, new, unseen)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn keep_in_list(
+    attribute: &Attribute,
+    place: &Place<'_>,
+    old: &[Value],
+    new: &mut [Value],
+    unseen: Unseen,
+) -> Result<(), ScimError> {
+    let stays = |name: &str| match attribute.sub_attributes.iter().find(|it| it.name == name) {
+        None => true,
+        Some(sub) => is_immutable(sub) || (unseen == Unseen::Kept && is_unseen(sub)),
+    };
+    let old = old.iter().filter_map(Value::as_object);
+    let mut old_by_identity: HashMap<_, Vec<&Map<String, Value>>> = HashMap::new();
+    for element in old.filter(|it| it.keys().any(|name| stays(name))) {
+        if let Some(identity) = identity(attribute, element) {
+            old_by_identity.entry(identity).or_default().push(element);
+        }
+    }
+    if old_by_identity.is_empty() {
+        return Ok(());
+    }
+    let immutable: Vec<_> = attribute
+        .sub_attributes
+        .iter()
+        .filter(|it| is_immutable(it))
+        .collect();
+    let contradiction = |old: &Map<String, Value>, new: &Map<String, Value>, may_be_left_out: bool| {
+        immutable
+            .iter()
+            .copied()
+            .find(|sub| match (old.get(&sub.name), new.get(&sub.name)) {
+                (Some(old), Some(new)) => !key::same(sub, old, new),
+                (None, None) => false,
+                _ => !may_be_left_out,
+            })
+    };
+    // Where several have one identity, first what repeats one of them, then what says less or more.
+    let mut paired = vec![false; new.len()];
+    for may_be_left_out in [false, true] {
+        for (element, paired) in new.iter_mut().zip(&mut paired) {
+            let Value::Object(element) = element else { continue };
+            let olds = identity(attribute, element).and_then(|it| old_by_identity.get_mut(&it));
+            let Some(olds) = olds.filter(|it| !*paired && !it.is_empty()) else {
+                continue;
+            };
+            let agrees = |old: &&Map<String, Value>| contradiction(old, element, may_be_left_out).is_none();
+            let Some(index) = olds.iter().position(agrees) else {
+                if let (true, Some(sub)) = (may_be_left_out, contradiction(olds[0], element, true)) {
+                    return Err(changes_immutable(&format_args!("{place}.{}", sub.name)));
+                }
+                continue;
+            };
+            *paired = true;
+            for (name, value) in olds.remove(index).iter().filter(|(name, _)| stays(name)) {
+                if immutable.iter().any(|it| it.name == *name) {
+                    element.insert(name.clone(), value.clone());
+                } else {
+                    element.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+            }
+            sort_by_schema(&attribute.sub_attributes, element);
+        }
+    }
+    Ok(())
+}
+
+/// What tells one value of a multi-valued attribute from the others: `value` and `type`.
+fn identity(attribute: &Attribute, element: &Map<String, Value>) -> Option<(Value, Option<Value>)> {
+    let key = |name: &str| {
+        let value = element.get(name)?;
+        Some(Value::from(key::of(attribute.sub_attribute(name)?, value)?))
+    };
+    Some((key("value")?, key("type")))
 }
 
 fn keep_required(attributes: &[Arc<Attribute>], old: &Map<String, Value>, kept: &mut Map<String, Value>) {
@@ -599,30 +760,82 @@ fn sort_by_schema(attributes: &[Arc<Attribute>], values: &mut Map<String, Value>
     values.extend(entries);
 }
 
+/// Whether a replacement that leaves it out keeps it.
+fn is_kept(attribute: &Arc<Attribute>) -> bool {
+    is_immutable(attribute) || is_unseen(attribute)
+}
+
 fn is_immutable(attribute: &Arc<Attribute>) -> bool {
     attribute.mutability == Mutability::Immutable
 }
 
-fn check_unchanged(path: &dyn std::fmt::Display, old: &Value, new: &Value) -> Result<(), ScimError> {
-    if old == new {
-        return Ok(());
-    }
-    let detail = format!("`{path}` is immutable and already has a value");
-    Err(ScimError::new(ScimType::Mutability, detail))
+/// Whether it is in the document and never in an answer.
+fn is_unseen(attribute: &Arc<Attribute>) -> bool {
+    attribute.returned == Returned::Never && !attribute.is_secret()
 }
 
-/// Data of an extension or attribute that was taken away stays until it comes back.
+fn has_unseen(resource_type: &ResourceType) -> bool {
+    let mut attributes = resource_type.parts().flat_map(|(_, schema)| &schema.attributes);
+    attributes.any(|it| is_unseen(it) || it.sub_attributes.iter().any(is_unseen))
+}
+
+impl Place<'_> {
+    /// Whether a body names the attribute, or a sub-attribute of it: with a value, with `null`, or by
+    /// something else than an object in place of what would hold it.
+    fn is_named_in(&self, body: &Value, sub: Option<&str>) -> bool {
+        let names = self.extension.into_iter().chain([self.attribute]).chain(sub);
+        let mut value = body;
+        for name in names {
+            let Value::Object(members) = value else {
+                return true;
+            };
+            match members.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)) {
+                Some((_, named)) => value = named,
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+/// Other words for the same are no change, and the words stay what they were.
+fn keep_unchanged(
+    attribute: &Attribute,
+    path: &dyn std::fmt::Display,
+    old: &Value,
+    new: &mut Value,
+) -> Result<(), ScimError> {
+    if !key::same(attribute, old, new) {
+        return Err(changes_immutable(path));
+    }
+    new.clone_from(old);
+    Ok(())
+}
+
+fn changes_immutable(path: &dyn std::fmt::Display) -> ScimError {
+    let detail = format!("`{path}` is immutable and already has a value");
+    ScimError::new(ScimType::Mutability, detail)
+}
+
+/// Data of an extension, attribute or sub-attribute that was taken away stays until it comes back; in
+/// a complex value as long as that stays.
 fn keep_undescribed(resource_type: &ResourceType, current: &Document, new: &mut Document) {
     for (name, value) in &current.0 {
         if !is_described(resource_type, name) {
             new.0.insert(name.clone(), value.clone());
             continue;
         }
+        if let Some((_, attribute)) = core_attribute(resource_type, name) {
+            keep_undescribed_parts(attribute, value, new.0.get_mut(name));
+            continue;
+        }
         let Some(schema) = resource_type.extension_of(name) else {
             continue;
         };
-        for (attribute, value) in value.as_object().into_iter().flatten() {
-            if schema.attributes.iter().any(|it| it.name == *attribute) {
+        for (name_within, value) in value.as_object().into_iter().flatten() {
+            if let Some(attribute) = schema.attributes.iter().find(|it| it.name == *name_within) {
+                let new = new.0.get_mut(name).and_then(|it| it.get_mut(name_within));
+                keep_undescribed_parts(attribute, value, new);
                 continue;
             }
             let extension = new
@@ -630,8 +843,19 @@ fn keep_undescribed(resource_type: &ResourceType, current: &Document, new: &mut 
                 .entry(name.clone())
                 .or_insert_with(|| Value::Object(Map::new()));
             if let Value::Object(extension) = extension {
-                extension.insert(attribute.clone(), value.clone());
+                extension.insert(name_within.clone(), value.clone());
             }
+        }
+    }
+}
+
+fn keep_undescribed_parts(attribute: &Attribute, old: &Value, new: Option<&mut Value>) {
+    let (Value::Object(old), Some(Value::Object(new))) = (old, new) else {
+        return;
+    };
+    for (name, value) in old {
+        if attribute.sub_attributes.iter().all(|it| it.name != *name) {
+            new.insert(name.clone(), value.clone());
         }
     }
 }

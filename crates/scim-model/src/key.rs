@@ -47,6 +47,36 @@ impl From<Key<'_>> for Value {
     }
 }
 
+/// Whether two values of an attribute, the whole arrays of a multi-valued one, are the same: their keys
+/// are, in whatever order values and sub-attributes stand. A missing `primary` is false (RFC 7643
+/// section 2.4).
+pub fn same(attribute: &Attribute, a: &Value, b: &Value) -> bool {
+    a == b || whole(attribute, a) == whole(attribute, b)
+}
+
+/// As JSON text, so that what is in it stays apart.
+fn whole(attribute: &Attribute, value: &Value) -> String {
+    let mut parts: Vec<String> = match value {
+        Value::Array(elements) => elements.iter().map(|it| whole(attribute, it)).collect(),
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, it)| *name != "primary" || **it != Value::Bool(false))
+            .map(|(name, it)| {
+                let sub = attribute.sub_attribute(name);
+                let key = sub.map_or_else(|| it.to_string(), |sub| whole(sub, it));
+                format!("{}:{key}", Value::from(name.as_str()))
+            })
+            .collect(),
+        simple => {
+            return of(attribute, simple)
+                .map_or_else(|| simple.to_string(), |it| Value::from(it).to_string());
+        }
+    };
+    parts.sort_unstable();
+    let [open, close] = if value.is_array() { ['[', ']'] } else { ['{', '}'] };
+    format!("{open}{}{close}", parts.join(","))
+}
+
 /// The key of a value of a string, reference or binary attribute. References and binary values are
 /// case-exact whatever their schema says (7643-2.3.6-03, 7643-2.3.7-03).
 pub fn text<'a>(attribute: &Attribute, value: &'a str) -> Cow<'a, str> {

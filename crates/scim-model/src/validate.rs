@@ -69,7 +69,7 @@ pub fn canonical_value(
         }
         canonical.extend(element);
     }
-    merge_repeated(attribute, &mut canonical);
+    drop_repeated(path, &mut canonical, policy)?;
     check_primary(attribute, path, &canonical)?;
     Ok((!canonical.is_empty()).then_some(Value::Array(canonical)))
 }
@@ -509,42 +509,54 @@ pub(crate) fn check_unknown(policy: Policy, path: &dyn fmt::Display) -> Result<(
     Err(ScimError::new(ScimType::InvalidSyntax, detail))
 }
 
-/// RFC 7643 section 2.4: no two values of one attribute have the same `type` and `value`. A
-/// repetition adds what the first did not say.
-fn merge_repeated(attribute: &Attribute, elements: &mut Vec<Value>) {
-    let mut seen: HashMap<(String, String), usize> = HashMap::new();
+/// RFC 7643 section 2.4: no two values of one attribute have the same `type` and `value`. Of two that do,
+/// where one says all that the other says, that one stays. Two that say different things are no mistake
+/// that can be mended: both stay, or a strict policy refuses them.
+///
+/// # Errors
+/// `invalidValue` for the latter.
+pub fn drop_repeated(
+    path: &dyn fmt::Display,
+    elements: &mut Vec<Value>,
+    policy: Policy,
+) -> Result<(), ScimError> {
+    if elements.len() < 2 {
+        return Ok(());
+    }
+    let mut seen: HashMap<(String, String), Vec<usize>> = HashMap::new();
     let mut kept: Vec<Value> = Vec::with_capacity(elements.len());
     for element in elements.drain(..) {
-        let text = |name| {
-            element
-                .get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        if !element["value"].is_string() {
+        let text = |name| element.get(name).and_then(Value::as_str);
+        let Some(value) = text("value") else {
             kept.push(element);
             continue;
+        };
+        let pair = (text("type").unwrap_or_default().to_owned(), value.to_owned());
+        let places = seen.entry(pair).or_default();
+        if places.iter().any(|&it| says_all(&kept[it], &element)) {
+            continue;
         }
-        let pair = (text("type"), text("value"));
-        match seen.get(&pair).map(|&index| &mut kept[index]) {
-            Some(Value::Object(first)) => {
-                let Value::Object(again) = element else { continue };
-                for (name, value) in again {
-                    first.entry(name).or_insert(value);
-                }
-                let position = |name: &str| attribute.sub_attributes.iter().position(|it| it.name == name);
-                let mut ordered: Vec<(String, Value)> = std::mem::take(first).into_iter().collect();
-                ordered.sort_by_key(|(name, _)| position(name));
-                first.extend(ordered);
-            }
-            _ => {
-                seen.insert(pair, kept.len());
-                kept.push(element);
-            }
+        if let Some(&place) = places.iter().find(|&&it| says_all(&element, &kept[it])) {
+            kept[place] = element;
+            continue;
         }
+        if !policy.lenient && !places.is_empty() {
+            return Err(invalid(
+                path,
+                "must not have two values with the same `value` and `type` that differ otherwise",
+            ));
+        }
+        places.push(kept.len());
+        kept.push(element);
     }
     *elements = kept;
+    Ok(())
+}
+
+fn says_all(element: &Value, of: &Value) -> bool {
+    let of = of.as_object().into_iter().flatten();
+    of.into_iter()
+        .all(|(name, value)| element.get(name) == Some(value))
 }
 
 fn check_text(

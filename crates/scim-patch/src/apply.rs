@@ -57,9 +57,10 @@ pub fn apply(
     let requested = std::mem::take(&mut working.requested);
     let secrets = std::mem::take(&mut working.secrets);
     let written = std::mem::take(&mut working.written);
-    let after = working.into_document();
+    let mut after = working.into_document();
     after
-        .check_patched(resource_type, document)
+        .keep_in_elements(resource_type, document)
+        .and_then(|()| after.check_patched(resource_type, document))
         .map_err(|error| blame(error, &written, operations))?;
     let change = Change::between(resource_type, document, &after);
     let document = if change.is_empty() {

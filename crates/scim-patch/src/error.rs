@@ -3,7 +3,7 @@
 use std::fmt;
 
 use scim_model::schema::Mutability;
-use scim_model::{Attribute, AttributePath, ScimError, ScimType};
+use scim_model::{Attribute, AttributePath, ScimError, ScimType, key};
 use serde_json::Value;
 
 /// A PATCH that cannot be applied; nothing of it was.
@@ -103,15 +103,29 @@ pub(crate) fn missing(path: &dyn fmt::Display) -> ScimError {
 }
 
 /// RFC 7644 section 3.5.2: an immutable attribute may get its first value, and be given the same
-/// again.
+/// again. What is immutable in a single complex value holds that value.
 pub(crate) fn refuse_immutable(
     path: &dyn fmt::Display,
     attribute: &Attribute,
     old: Option<&Value>,
     new: Option<&Value>,
 ) -> Result<(), ScimError> {
-    if attribute.mutability == Mutability::Immutable && old.is_some() && old != new {
+    let Some(old) = old else { return Ok(()) };
+    let is_same = || new.is_some_and(|new| key::same(attribute, old, new));
+    if is_immutable(attribute) && !is_same() {
         return Err(mutability(format!("`{path}` is immutable and has a value")));
     }
+    if attribute.multi_valued {
+        return Ok(());
+    }
+    for sub in attribute.sub_attributes.iter().filter(|it| is_immutable(it)) {
+        let path = format_args!("{path}.{}", sub.name);
+        let new = new.and_then(|it| it.get(&sub.name));
+        refuse_immutable(&path, sub, old.get(&sub.name), new)?;
+    }
     Ok(())
+}
+
+pub(crate) fn is_immutable(attribute: &Attribute) -> bool {
+    attribute.mutability == Mutability::Immutable
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use scim_model::schema::Mutability;
 use scim_model::{Attribute, AttributePath, Schema, ScimError};
 use serde_json::{Value, json};
 
@@ -176,15 +175,9 @@ impl Working<'_> {
         let Some(members) = self.extension(&schema.id) else {
             return Ok(());
         };
-        let immutable = schema
-            .attributes
-            .iter()
-            .find(|it| it.mutability == Mutability::Immutable && members.contains_key(&it.name));
-        if let Some(attribute) = immutable {
-            return Err(mutability(format!(
-                "`{}:{}` is immutable and has a value",
-                schema.id, attribute.name
-            )));
+        for attribute in &schema.attributes {
+            let path = format_args!("{}:{}", schema.id, attribute.name);
+            refuse_immutable(&path, attribute, members.get(&attribute.name), None)?;
         }
         self.remove_extension(&schema.id);
         Ok(())

@@ -13,7 +13,7 @@ use scim_model::{Attribute, AttributePath, AttributeType, ScimError};
 use serde_json::{Map, Value};
 
 use crate::change::is_reference_set;
-use crate::error::{invalid_value, refuse_immutable};
+use crate::error::{invalid_value, is_immutable, refuse_immutable};
 
 /// Looks at single values that one request may cost, so that no hostile one keeps a server busy: 50
 /// filters over 100,000 members that no index serves are about half a second.
@@ -68,6 +68,11 @@ impl Values {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.elements.len() == self.removed
+    }
+
+    /// Behind the last position.
+    pub(crate) fn end(&self) -> usize {
+        self.elements.len()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -134,21 +139,31 @@ impl Values {
     ///
     /// Two values are the same when their `value` and `type` are (7643-2.4-09), references when their
     /// `value` is; then what the given one says besides is taken over. Values without `value` are the
-    /// same when they are equal.
-    pub(crate) fn add(&mut self, given: Value, work: &mut Work) -> Result<usize, ScimError> {
+    /// same when they are equal, and so are those of one operation, which stand from `own` on: of them
+    /// none takes over from another.
+    pub(crate) fn add(&mut self, given: Value, own: usize, work: &mut Work) -> Result<usize, ScimError> {
         let mut found = Vec::new();
         let by_value_alone = is_reference_set(&self.attribute.attribute);
         match value_key(&self.attribute, &given) {
             Some(Key::Text(key)) => self.candidates(Hashed::Value(&key), &mut found, work)?,
             _ => self.candidates(Hashed::Whole(&given.to_string()), &mut found, work)?,
         }
-        let same = |it: &Value| match given.get("value") {
-            Some(value) => {
-                it.get("value") == Some(value) && (by_value_alone || it.get("type") == given.get("type"))
+        let same = |position: usize| {
+            let it = &self.elements[position];
+            match given.get("value") {
+                Some(value) if position < own => {
+                    it.get("value") == Some(value) && (by_value_alone || it.get("type") == given.get("type"))
+                }
+                _ => *it == given,
             }
-            None => *it == given,
         };
-        let existing = found.into_iter().filter(|&it| same(&self.elements[it])).min();
+        found.retain(|&it| same(it));
+        let equal = found
+            .iter()
+            .copied()
+            .filter(|&it| self.elements[it] == given)
+            .min();
+        let existing = equal.or_else(|| found.into_iter().min());
         match (existing, given) {
             (None, given) => {
                 self.elements.push(given);
@@ -171,6 +186,9 @@ impl Values {
             if let Some(sub) = self.attribute.attribute.sub_attribute(&name) {
                 let path = format_args!("{}.{name}", self.attribute);
                 refuse_immutable(&path, sub, existing.get(&name), Some(&value))?;
+                if is_immutable(sub) && existing.contains_key(&name) {
+                    continue; // The words stay what they were.
+                }
             }
             existing.insert(name, value);
         }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use scim_model::schema::{Mutability, Returned};
+use scim_model::schema::Returned;
 use scim_model::{Attribute, AttributePath, Document, Policy, ResourceType, ScimError, SentSecrets};
 use serde_json::{Map, Value};
 
-use crate::error::{missing, refuse_immutable, refuse_required};
+use crate::error::{is_immutable, missing, refuse_immutable, refuse_required};
 use crate::quirks::Tolerances;
 use crate::values::{Values, Work};
 
@@ -73,6 +73,8 @@ impl<'a> Working<'a> {
         self.note_written(found);
         match value {
             None => self.clear(found),
+            // Other words for the same: the words stay what they were.
+            Some(_) if is_immutable(attribute) && self.get(found).is_some() => {}
             Some(value) => self.put(found, value),
         }
         Ok(())
@@ -127,7 +129,7 @@ impl<'a> Working<'a> {
         let list = &self.lists[list];
         Before {
             had_values: !list.is_empty(),
-            frozen: (list.attribute.attribute.mutability == Mutability::Immutable)
+            frozen: is_immutable(&list.attribute.attribute)
                 .then(|| list.iter().map(|(_, it)| it.clone()).collect()),
         }
     }
@@ -141,6 +143,9 @@ impl<'a> Working<'a> {
             let now: Vec<Value> = self.lists[list].iter().map(|(_, it)| it.clone()).collect();
             let (old, new) = (Value::Array(frozen), Value::Array(now));
             refuse_immutable(&found, &found.attribute, Some(&old), Some(&new))?;
+            if let Value::Array(frozen) = old {
+                self.lists[list] = Values::new(found.clone(), frozen);
+            }
         }
         if found.attribute.required && before.had_values && self.lists[list].is_empty() {
             return Err(missing(&found));

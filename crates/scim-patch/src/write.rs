@@ -7,7 +7,7 @@ use std::sync::Arc;
 use scim_filter::ValFilter;
 use scim_model::condition::ElementCondition;
 use scim_model::schema::Mutability;
-use scim_model::validate::{member_id, reference_id};
+use scim_model::validate::{drop_repeated, member_id, reference_id};
 use scim_model::{
     Attribute, AttributePath, AttributeType, ClearText, Policy, Schema, ScimError, canonical_element,
     canonical_value,
@@ -15,7 +15,7 @@ use scim_model::{
 use serde_json::{Map, Value, json};
 
 use crate::error::{
-    invalid_value, missing, mutability, no_target, quoted, refuse_immutable, refuse_read_only,
+    invalid_value, is_immutable, missing, mutability, no_target, quoted, refuse_immutable, refuse_read_only,
 };
 use crate::plan::{is_members, named_id, no_id};
 use crate::quirks::Tolerances;
@@ -175,9 +175,9 @@ impl Working<'_> {
             // RFC 7644 section 3.5.2.1: "a new value is added"; one stands for a list of one.
             single => vec![single],
         };
+        let is_member = self.resource_type.has_members() && is_members(found);
         let mut elements = Vec::with_capacity(given.len());
         for element in given {
-            let is_member = self.resource_type.has_members() && is_members(found);
             elements.extend(element_of(
                 found,
                 element,
@@ -189,6 +189,9 @@ impl Working<'_> {
         if elements.is_empty() && found.attribute.required {
             return Err(missing(found));
         }
+        if !is_member {
+            drop_repeated(found, &mut elements, self.policy)?;
+        }
         refuse_two_primaries(found, &elements)?;
         let list = self.list(found);
         let before = self.before(list);
@@ -197,8 +200,9 @@ impl Working<'_> {
             values.clear();
         }
         let mut touched = Vec::with_capacity(elements.len());
+        let own = values.end();
         for element in elements {
-            touched.push(values.add(element, work)?);
+            touched.push(values.add(element, own, work)?);
         }
         values.settle_primary(&touched, work)?;
         self.done(list, before)
@@ -414,6 +418,9 @@ fn merge(
         let is_empty = |it: &Value| it.as_str() == Some("");
         if sub.required && value.as_ref().is_none_or(is_empty) {
             return Err(missing(&path));
+        }
+        if is_immutable(sub) && existing.contains_key(&sub.name) {
+            continue; // The same, perhaps in other words: the words stay what they were.
         }
         match value {
             Some(value) => existing.insert(sub.name.clone(), value),

@@ -251,6 +251,13 @@ fn r7643_2_4_09_a_value_of_one_type_occurs_once() {
     let expected =
         json!({"emails": [{"value": "a", "type": "work", "primary": true}, {"value": "a", "type": "home"}]});
     assert_eq!(stored(more, STRICT), expected);
+    // Nothing is made up: of two that differ neither is complete.
+    let more = json!({"emails": [{"value": "a", "type": "work", "display": "A"}, {"value": "b"},
+        {"value": "a", "type": "work", "primary": true}, {"value": "a", "type": "work"}, {"value": "b"}]});
+    refused(more.clone(), STRICT, "invalidValue", "emails");
+    let expected = json!({"emails": [{"value": "a", "type": "work", "display": "A"}, {"value": "b"},
+        {"value": "a", "type": "work", "primary": true}]});
+    assert_eq!(stored(more, LENIENT), expected);
     // Values without `value` are not compared.
     let more = json!({"addresses": [{"locality": "x"}, {"locality": "y"}]});
     assert_eq!(stored(more.clone(), STRICT), more);

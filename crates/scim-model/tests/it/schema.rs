@@ -1022,3 +1022,195 @@ fn a_patch_answers_for_what_it_breaks_itself() {
         .unwrap_err();
     assert_eq!(Err::<(), _>(error.detail), broken(":number"));
 }
+
+/// The extension after a PUT over `current`, leniently or not, or the detail of its error.
+fn replaced(registry: &SchemaRegistry, current: Value, body: Value, lenient: bool) -> Result<String, String> {
+    let own = registry.resource_type("User").unwrap();
+    let current = document(json!({"userName": "a", BADGE: current}));
+    let mut whole = json!({"schemas": [USER], "userName": "a"});
+    if !body.is_null() {
+        whole[BADGE] = body;
+    }
+    Document::for_replace(own, &current, whole, Policy { lenient })
+        .map(|it| it.document.0.get(BADGE).map(Value::to_string).unwrap_or_default())
+        .map_err(|it| it.detail)
+}
+
+/// 7644-3.5.1-06, 7643-7-16: values that are equal are no change, however they are spelled.
+#[test]
+fn an_immutable_value_matches_in_other_words() {
+    let immutable = |name: &str, type_: &str, many: bool| json!({"name": name, "type": type_, "multiValued": many, "mutability": "immutable"});
+    let mut link = immutable("link", "complex", true);
+    link["subAttributes"] = json!([{"name": "value"}, {"name": "since", "type": "dateTime"}, {"name": "primary", "type": "boolean"}]);
+    let registry = user_with(
+        json!([immutable("at", "dateTime", false), immutable("weight", "decimal", false),
+            immutable("octets", "binary", false), immutable("tags", "string", true),
+            immutable("name", "string", false), link,
+            {"name": "maker", "type": "complex", "subAttributes": [immutable("since", "dateTime", false)]}]),
+        false,
+    );
+    let weight = |text: &str| scim_model::json::parse(text.as_bytes()).unwrap();
+    for (old, same, other) in [
+        (
+            json!({"at": "2020-01-01T00:00:00Z"}),
+            json!({"at": "2020-01-01T01:00:00.000+01:00"}),
+            json!({"at": "2020-01-01T01:00:00Z"}),
+        ),
+        (
+            weight(r#"{"weight":1.5}"#),
+            weight(r#"{"weight":1.50}"#),
+            weight(r#"{"weight":1.51}"#),
+        ),
+        (
+            json!({"octets": "QQ=="}),
+            json!({"octets": "QQ"}),
+            json!({"octets": "Qg"}),
+        ),
+        (
+            json!({"tags": ["a", "B", "b"]}),
+            json!({"tags": ["b", "b", "A"]}),
+            json!({"tags": ["a", "A", "b"]}),
+        ),
+        (
+            json!({"name": "Straße"}),
+            json!({"name": "STRASSE"}),
+            json!({"name": "Strasze"}),
+        ),
+        (
+            json!({"link": [{"value": "x", "since": "2020-01-01T00:00:00Z"}, {"value": "y"}]}),
+            json!({"link": [{"value": "Y", "primary": false}, {"since": "2019-12-31T23:00:00-01:00", "value": "X"}]}),
+            json!({"link": [{"value": "x"}, {"value": "y", "since": "2020-01-01T00:00:00Z"}]}),
+        ),
+        (
+            json!({"maker": {"since": "2020-01-01T00:00:00Z"}}),
+            json!({"maker": {"since": "2020-01-01T01:00:00+01:00"}}),
+            json!({"maker": {"since": "2020-01-02T00:00:00Z"}}),
+        ),
+    ] {
+        // The words stay what they were.
+        assert_eq!(
+            replaced(&registry, old.clone(), same.clone(), false),
+            Ok(old.to_string()),
+            "{same}"
+        );
+        let error = replaced(&registry, old, other.clone(), false).unwrap_err();
+        assert!(
+            error.contains("is immutable and already has a value"),
+            "{other}: {error}"
+        );
+    }
+}
+
+/// 7643-7-16, 7643-2.4-09: a value of a multi-valued attribute that stays keeps what is immutable in it.
+#[test]
+fn a_value_among_several_keeps_what_is_immutable_in_it() {
+    let registry = user_with(
+        json!([{"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
+            {"name": "value"}, {"name": "type"}, {"name": "serial", "type": "integer", "mutability": "immutable"}, {"name": "colour"}]}]),
+        false,
+    );
+    let put = |old: Value, new: Value| replaced(&registry, json!({"keys": old}), json!({"keys": new}), true);
+    let kept = |old: Value, new: Value, expected: Value| {
+        assert_eq!(put(old, new), Ok(json!({"keys": expected}).to_string()));
+    };
+    let old = json!([{"value": "k", "type": "door", "serial": 1}]);
+    let error = put(old.clone(), json!([{"value": "K", "type": "Door", "serial": 2}])).unwrap_err();
+    assert_eq!(
+        error,
+        format!("`{BADGE}:keys.serial` is immutable and already has a value")
+    );
+    // Left out, it stays; the rest is replaced.
+    kept(
+        old.clone(),
+        json!([{"value": "k", "type": "door", "colour": "red"}]),
+        json!([{"value": "k", "type": "door", "serial": 1, "colour": "red"}]),
+    );
+    // Another value is another one, and one that had none may get it.
+    let new =
+        json!([{"value": "k", "type": "car", "serial": 2}, {"value": "l", "type": "door", "serial": 3}]);
+    kept(old.clone(), new.clone(), new);
+    let first = json!([{"value": "k", "serial": 5}]);
+    kept(json!([{"value": "k"}]), first.clone(), first);
+    // Several of one identity: each finds its own, in any order, and one that is new is no change.
+    let several = json!([{"value": "k", "serial": 1}, {"value": "k", "serial": 2, "colour": "red"}]);
+    let turned = json!([{"value": "k", "serial": 2, "colour": "blue"}, {"value": "k", "serial": 1}]);
+    kept(several.clone(), turned.clone(), turned);
+    let more = json!([{"value": "k", "serial": 3}, {"value": "k", "serial": 2}, {"value": "k", "serial": 1}]);
+    kept(several.clone(), more.clone(), more);
+    let error = put(
+        several,
+        json!([{"value": "k", "serial": 1}, {"value": "k", "serial": 3}]),
+    )
+    .unwrap_err();
+    assert_eq!(
+        error,
+        format!("`{BADGE}:keys.serial` is immutable and already has a value")
+    );
+}
+
+/// 7644-3.5.1-03: what a client is never shown it cannot send back, so leaving it out is no wish.
+#[test]
+fn what_is_never_returned_stays_when_a_replacement_leaves_it_out() {
+    let never = |name: &str| json!({"name": name, "returned": "never"});
+    let registry = user_with(
+        json!([never("hint"), {"name": "note", "mutability": "writeOnly"}, {"name": "colour"},
+            {"name": "maker", "type": "complex", "subAttributes": [
+                {"name": "city", "required": true}, {"name": "street"}, never("code")]},
+            {"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
+                {"name": "value"}, {"name": "colour"}, never("code")]}]),
+        false,
+    );
+    let whole = json!({"hint": "h", "note": "n", "colour": "red", "maker": {"city": "c", "street": "s", "code": "1"},
+        "keys": [{"value": "k", "colour": "red", "code": "2"}]});
+    let put = |body: Value| replaced(&registry, whole.clone(), body, false).unwrap();
+    let shown = json!({"colour": "red", "maker": {"city": "c", "street": "s"}, "keys": [{"value": "k", "colour": "red"}]});
+    assert_eq!(put(shown), whole.to_string());
+    let changed = json!({"maker": {"city": "d"}, "keys": [{"value": "l"}, {"value": "k", "code": "3"}]});
+    let expected = json!({"hint": "h", "note": "n", "maker": {"city": "d", "code": "1"},
+        "keys": [{"value": "l"}, {"value": "k", "code": "3"}]});
+    assert_eq!(put(changed), expected.to_string());
+    // What holds it stays, with what it must have.
+    let expected = json!({"hint": "h", "note": "n", "maker": {"city": "c", "code": "1"}}).to_string();
+    assert_eq!(put(json!(null)), expected);
+    assert_eq!(put(json!({"colour": null})), expected);
+    // Named, it is the client's.
+    let cleared = json!({"HINT": null, "note": "m", "maker": {"city": "c", "Code": null}});
+    assert_eq!(
+        put(cleared),
+        json!({"note": "m", "maker": {"city": "c"}}).to_string()
+    );
+    assert_eq!(put(json!({"hint": null, "note": null, "maker": null})), "");
+}
+
+/// Taking a description away leaves the data, until the value that holds it goes.
+#[test]
+fn data_that_is_no_longer_described_stays_within_what_is() {
+    let registry = user_with(
+        json!([{"name": "colour"},
+            {"name": "maker", "type": "complex", "subAttributes": [{"name": "city"}]},
+            {"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [{"name": "value"}, {"name": "type"}]}]),
+        false,
+    );
+    let current = json!({"colour": "red", "maker": {"city": "c", "gone": 1}, "keys": [{"value": "k", "gone": 2}, {"value": "l", "gone": 3}], "gone": {"x": 4}});
+    let put = |body: Value| replaced(&registry, current.clone(), body, true).unwrap();
+    assert_eq!(
+        put(
+            json!({"colour": "blue", "maker": {"city": "d"}, "keys": [{"value": "l"}, {"value": "k", "type": "door"}]})
+        ),
+        json!({"colour": "blue", "maker": {"city": "d", "gone": 1},
+            "keys": [{"value": "l", "gone": 3}, {"value": "k", "type": "door"}], "gone": {"x": 4}})
+        .to_string()
+    );
+    for left_out in [json!(null), json!({}), json!({"maker": null})] {
+        assert_eq!(put(left_out), json!({"gone": {"x": 4}}).to_string());
+    }
+    // In the core schema too.
+    let own = registry.resource_type("User").unwrap();
+    let current = document(json!({"userName": "a", "name": {"givenName": "A", "gone": 1}}));
+    let body = json!({"schemas": [USER], "userName": "a", "name": {"familyName": "B"}});
+    let sent = Document::for_replace(own, &current, body, Policy { lenient: false }).unwrap();
+    assert_eq!(
+        Value::Object(sent.document.0),
+        json!({"userName": "a", "name": {"familyName": "B", "gone": 1}})
+    );
+}

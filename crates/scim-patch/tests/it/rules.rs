@@ -1,6 +1,6 @@
 //! RFC 7644 sections 3.5.2 to 3.5.2.3, rule by rule.
 
-use scim_model::{ClearText, Policy, SentSecrets};
+use scim_model::{ClearText, Policy, ScimType, SentSecrets};
 use serde_json::{Value, json};
 
 use crate::{LENIENT, STRICT, patch, registry};
@@ -463,18 +463,25 @@ fn required_attributes_keep_a_value() {
         }
     }
     // What is missing in the end is the fault of the operation that wrote it.
-    refused(
-        STRICT,
-        &json!([
-            {"op": "remove", "path": badge("vehicle")},
-            {"op": "add", "path": badge("vehicle.seats"), "value": 2},
-            {"op": "replace", "path": "title", "value": "T"},
-        ]),
-        "invalidValue",
-        &format!(
+    let mut before = user();
+    before[BADGE]["vehicle"]
+        .as_object_mut()
+        .unwrap()
+        .shift_remove("vin");
+    let operations = json!([
+        {"op": "remove", "path": badge("vehicle")},
+        {"op": "add", "path": badge("vehicle.seats"), "value": 2},
+        {"op": "replace", "path": "title", "value": "T"},
+    ]);
+    let user_type = registry().resource_type("User").unwrap();
+    let error = patch(user_type, &before, &operations, STRICT).unwrap_err();
+    assert_eq!(error.error.scim_type, Some(ScimType::InvalidValue));
+    assert_eq!(
+        error.to_string(),
+        format!(
             "operation 2: `{}` is required and must not be empty",
             badge("vehicle.plate")
-        ),
+        )
     );
 }
 
@@ -776,4 +783,174 @@ fn what_was_missing_before_does_not_stop_a_patch() {
     }
     let error = patched(json!([{"op": "remove", "path": "userName"}])).unwrap_err();
     assert_eq!(error.error.scim_type.unwrap().as_str(), "mutability");
+}
+
+const KEY: &str = "urn:example:params:scim:schemas:extension:key:1.0:User";
+
+/// A PATCH of a user with an extension that has immutable parts: the extension afterwards, or the detail
+/// of the error.
+fn key_patched(before: &Value, operations: &Value, policy: Policy) -> Result<Value, String> {
+    let parts = json!([{"name": "value"}, {"name": "type"}, {"name": "colour"},
+        {"name": "room", "required": true},
+        {"name": "since", "type": "dateTime", "mutability": "immutable"}]);
+    let schema = json!({"id": KEY, "attributes": [
+        {"name": "name", "mutability": "immutable"}, {"name": "note"},
+        {"name": "tags", "multiValued": true, "mutability": "immutable"},
+        {"name": "main", "type": "complex", "subAttributes": parts},
+        {"name": "others", "type": "complex", "multiValued": true, "subAttributes": parts}]});
+    let user = json!({"schemas": [scim_model::schema::RESOURCE_TYPE_URN], "name": "User",
+        "endpoint": "/Users", "schema": scim_model::schema::USER_URN,
+        "schemaExtensions": [{"schema": KEY, "required": false}]});
+    let file = ("files.json".to_owned(), json!([schema, user]).to_string());
+    let registry = scim_model::SchemaRegistry::load(&[file]).unwrap();
+    let before = json!({"userName": "a", KEY: before});
+    patch(
+        registry.resource_type("User").unwrap(),
+        &before,
+        operations,
+        policy,
+    )
+    .map(|it| it.document.0.get(KEY).cloned().unwrap_or_default())
+    .map_err(|it| {
+        assert_eq!(
+            it.error.scim_type.map(scim_model::ScimType::as_str),
+            Some("mutability"),
+            "{it}"
+        );
+        it.to_string()
+    })
+}
+
+/// 7643-7-16, 7644-3.5.2-10: what is immutable holds the complex value and the extension it stands in.
+#[test]
+fn an_immutable_part_cannot_go_with_the_whole() {
+    let key = |name: &str| format!("{KEY}:{name}");
+    let before = json!({"note": "n", "main": {"room": "1", "since": "2020-01-01T00:00:00Z"}});
+    let urns = [scim_model::schema::USER_URN];
+    for operation in [
+        json!({"op": "remove", "path": key("main")}),
+        json!({"op": "remove", "path": key("main[room eq \"1\"]")}),
+        json!({"op": "remove", "path": key("main.since")}),
+        json!({"op": "replace", "path": key("main"), "value": null}),
+        json!({"op": "replace", "path": key("main.since"), "value": null}),
+        json!({"op": "add", "value": {KEY: {"main": null}}}),
+        json!({"op": "remove", "path": KEY}),
+        json!({"op": "replace", "value": {KEY: null}}),
+        json!({"op": "replace", "path": "schemas", "value": urns}),
+        json!({"op": "remove", "path": "schemas", "value": KEY}),
+    ] {
+        let again = json!({"op": "add", "path": key("main"), "value": {"room": "1", "since": "2021-01-01T00:00:00Z"}});
+        for operations in [json!([operation]), json!([operation, again])] {
+            for policy in [STRICT, LENIENT] {
+                assert_eq!(
+                    key_patched(&before, &operations, policy),
+                    Err(format!(
+                        "operation 1: `{}` is immutable and has a value",
+                        key("main.since")
+                    )),
+                    "{operations}"
+                );
+            }
+        }
+    }
+    // Without it everything may go.
+    let mutable = json!({"main": {"room": "1"}});
+    let remove = json!([{"op": "remove", "path": key("main")}]);
+    assert_eq!(key_patched(&mutable, &remove, STRICT), Ok(Value::Null));
+}
+
+/// 7644-3.5.2-10: equal values are no change, however they are spelled, and the words stay.
+#[test]
+fn an_immutable_value_may_be_given_again_in_other_words() {
+    let key = |name: &str| format!("{KEY}:{name}");
+    let element = |since: &str| json!({"value": "k", "room": "1", "since": since});
+    let [old, same, other] = [
+        "2020-01-01T00:00:00Z",
+        "2020-01-01T01:00:00+01:00",
+        "2020-01-01T01:00:00Z",
+    ]
+    .map(element);
+    let before = json!({"name": "Ann", "tags": ["a", "B"], "main": old, "others": [old]});
+    for (path, same, other) in [
+        ("name", json!("ANN"), json!("Anna")),
+        ("tags", json!(["b", "A"]), json!(["b"])),
+        ("main", same.clone(), other.clone()),
+        ("main.since", same["since"].clone(), other["since"].clone()),
+        ("others", json!([same]), json!([other])),
+        ("others[value eq \"k\"]", same.clone(), other.clone()),
+        ("others.since", same["since"].clone(), other["since"].clone()),
+    ] {
+        let replace = |value| json!([{"op": "replace", "path": key(path), "value": value}]);
+        assert_eq!(
+            key_patched(&before, &replace(same), STRICT),
+            Ok(before.clone()),
+            "{path}"
+        );
+        let error = key_patched(&before, &replace(other), STRICT).unwrap_err();
+        assert!(
+            error.starts_with("operation 1: ") && error.ends_with("is immutable and has a value")
+                || error.ends_with("is immutable and already has a value"),
+            "{path}: {error}"
+        );
+    }
+    // To add it once more adds nothing.
+    let add = json!([{"op": "add", "path": key("others"), "value": same}]);
+    assert_eq!(key_patched(&before, &add, STRICT), Ok(before.clone()));
+}
+
+/// 7643-2.4-09, 7643-7-16: a value that stays keeps what is immutable in it and what no schema describes.
+#[test]
+fn a_value_that_stays_among_others_keeps_its_immutable_parts() {
+    let path = format!("{KEY}:others");
+    let first = json!({"value": "k", "room": "1", "since": "2020-01-01T00:00:00Z", "gone": 7});
+    let before = json!({"others": [first]});
+    let patched = |operations: Value| key_patched(&before, &operations, LENIENT);
+    let replace = |value: Value| json!({"op": "replace", "path": path, "value": value});
+    let kept = json!({"others": [{"value": "k", "colour": "red", "room": "2", "since": "2020-01-01T00:00:00Z", "gone": 7}]});
+    let given = json!([{"value": "k", "room": "2", "colour": "red"}]);
+    assert_eq!(patched(json!([replace(given.clone())])), Ok(kept.clone()));
+    let remove = json!({"op": "remove", "path": path});
+    assert_eq!(patched(json!([remove, replace(given)])), Ok(kept));
+    let later = json!([{"value": "k", "room": "1", "since": "2021-01-01T00:00:00Z"}]);
+    assert_eq!(
+        patched(json!([remove, replace(later.clone())])),
+        Err(format!(
+            "operation 2: `{path}.since` is immutable and already has a value"
+        ))
+    );
+    // It may go as a whole, and another may come.
+    assert_eq!(patched(json!([remove])), Ok(Value::Null));
+    let another = json!([{"value": "l", "room": "1", "since": "2021-01-01T00:00:00Z"}]);
+    assert_eq!(
+        patched(json!([replace(another.clone())])),
+        Ok(json!({"others": another}))
+    );
+}
+
+/// 7643-2.4-09: no operation makes up a value that nobody sent.
+#[test]
+fn values_that_differ_in_one_operation_are_not_mixed() {
+    let path = format!("{KEY}:others");
+    let two = json!([{"value": "k", "colour": "red", "room": "1"}, {"value": "k", "room": "2"}]);
+    for op in ["add", "replace"] {
+        let operations = json!([{"op": op, "path": path, "value": two}]);
+        let patched = key_patched(&json!({"note": "n"}), &operations, LENIENT);
+        assert_eq!(patched, Ok(json!({"note": "n", "others": two})));
+        let again = json!([{"op": op, "path": path, "value": two}, {"op": op, "path": path, "value": two}]);
+        assert_eq!(key_patched(&json!({"note": "n"}), &again, LENIENT), patched);
+        let registry = registry();
+        let operations = json!([{"op": op, "path": "emails", "value":
+            [{"value": "x@y", "type": "work", "display": "X"}, {"value": "x@y", "type": "work", "primary": true}]}]);
+        let error = patch(
+            registry.resource_type("User").unwrap(),
+            &user(),
+            &operations,
+            STRICT,
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "operation 1: `emails` must not have two values with the same `value` and `type` that differ otherwise"
+        );
+    }
 }
