@@ -86,12 +86,19 @@ impl ParseError {
         expected: &'static str,
         hint: Option<&'static str>,
     ) -> ParseError {
+        let found = word(text, offset);
+        let is_odd = |it: char| it.is_whitespace() && !it.is_ascii();
+        let hint = if found.contains(is_odd) {
+            Some(ODD_BLANK)
+        } else {
+            hint
+        };
         ParseError(Box::new(Explanation {
             kind: Kind::Syntax,
             offset,
             column: column(text, offset),
             expected,
-            found: found(text, offset),
+            found: shown(found),
             hint,
             in_value_filter: false,
         }))
@@ -116,22 +123,37 @@ fn column(text: &str, offset: usize) -> usize {
 
 const LONGEST_FOUND: usize = 40;
 
-/// The word or sign at `offset`, safe to print on one line.
-fn found(text: &str, offset: usize) -> String {
+/// What comes along when text is copied from a page.
+const ODD_BLANK: &str = "write plain blanks";
+
+/// The word or sign at `offset`.
+fn word(text: &str, offset: usize) -> &str {
     let rest = &text[offset..];
-    let delimiter = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']' | '"' | '\'');
+    let delimiter = |c: char| is_blank(c) || matches!(c, '(' | ')' | '[' | ']' | '"' | '\'');
     let end = match rest.chars().next() {
         None => 0,
         Some(first) if delimiter(first) => first.len_utf8(),
         Some(_) => rest.find(delimiter).unwrap_or(rest.len()),
     };
+    &rest[..end]
+}
+
+/// Blanks as the grammar knows them.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t'..='\r')
+}
+
+/// A word, safe to print on one line between backticks.
+fn shown(word: &str) -> String {
     let mut shown = String::new();
-    for c in rest[..end].chars().take(LONGEST_FOUND) {
-        // Nothing of a client's text may start a new line or colour in a log, hide in it or turn it around.
-        if c.is_control() || is_format(c) || (c.is_whitespace() && c != ' ') || c == '`' {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
+    for c in word.chars().take(LONGEST_FOUND) {
+        match c {
+            '`' => shown.extend(c.escape_unicode()),
+            // Nothing of a client's text may start a new line or colour in a log, hide in it or turn it around.
+            _ if c.is_control() || is_format(c) || (c.is_whitespace() && c != ' ') => {
+                shown.extend(c.escape_default());
+            }
+            _ => shown.push(c),
         }
     }
     shown

@@ -317,10 +317,13 @@ impl<'t> Reader<'t> {
             Some(_) => AFTER_TERM_IN_BRACKETS,
             None => AFTER_TERM,
         };
-        let hint = match self.open.last() {
-            Some(b'(') => Some("a `(` is not closed"),
-            Some(_) => Some("a `[` is not closed"),
-            None => None,
+        let hint = match (self.next_but_blanks(), self.open.last()) {
+            // Those that close something are behind us.
+            (Some(b')'), _) => Some("a `(` is missing"),
+            (Some(b']'), _) => Some("a `[` is missing"),
+            (_, Some(b'(')) if !self.rest().contains(')') => Some("a `(` is not closed"),
+            (_, Some(b'[')) if !self.rest().contains(']') => Some("a `[` is not closed"),
+            _ => None,
         };
         if self.rest().is_empty() && self.open.is_empty() {
             return Ok(false);

@@ -48,31 +48,34 @@ pub(crate) fn parse(kind: &str, text: &str, options: &Options) -> Result<Outcome
     })
 }
 
+/// `json!` would copy the whole subtree at each level.
+fn node(name: &str, inner: Value) -> Value {
+    Value::Object(Map::from_iter([(name.to_owned(), inner)]))
+}
+
 fn filter(it: &Filter) -> Value {
     match it {
         Filter::Attr(test) => attr_exp(test),
         Filter::ValuePath(value) => value_path(value),
-        Filter::And(operands) => json!({"and": operands.iter().map(filter).collect::<Vec<_>>()}),
-        Filter::Or(operands) => json!({"or": operands.iter().map(filter).collect::<Vec<_>>()}),
-        Filter::Not(inner) => json!({"not": filter(inner)}),
+        Filter::And(operands) => node("and", operands.iter().map(filter).collect()),
+        Filter::Or(operands) => node("or", operands.iter().map(filter).collect()),
+        Filter::Not(inner) => node("not", filter(inner)),
     }
 }
 
 fn val_filter(it: &ValFilter) -> Value {
     match it {
         ValFilter::Attr(test) => attr_exp(test),
-        ValFilter::And(operands) => {
-            json!({"and": operands.iter().map(val_filter).collect::<Vec<_>>()})
-        }
-        ValFilter::Or(operands) => {
-            json!({"or": operands.iter().map(val_filter).collect::<Vec<_>>()})
-        }
-        ValFilter::Not(inner) => json!({"not": val_filter(inner)}),
+        ValFilter::And(operands) => node("and", operands.iter().map(val_filter).collect()),
+        ValFilter::Or(operands) => node("or", operands.iter().map(val_filter).collect()),
+        ValFilter::Not(inner) => node("not", val_filter(inner)),
     }
 }
 
 fn value_path(it: &ValuePath) -> Value {
-    json!({"valuePath": attr_path(&it.path), "filter": val_filter(&it.filter)})
+    let mut tree = node("valuePath", attr_path(&it.path));
+    tree["filter"] = val_filter(&it.filter);
+    tree
 }
 
 fn patch_path(it: &PatchPath) -> Value {

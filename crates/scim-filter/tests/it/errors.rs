@@ -54,6 +54,38 @@ fn known_mistakes_get_a_hint() {
             "expected an attribute name, `not (` or `(` at column 1, found the end",
         ),
         (
+            r#"emails[type eq "work" value eq "x"]"#,
+            "expected `and`, `or` or `]` at column 23, found `value`",
+        ),
+        (
+            "(a pr b pr)",
+            "expected `and`, `or` or `)` at column 7, found `b`",
+        ),
+        (
+            "(a pr and b pr))",
+            "expected `and`, `or` or the end at column 16, found `)`: a `(` is missing",
+        ),
+        (
+            "a pr]",
+            "expected `and`, `or` or the end at column 5, found `]`: a `[` is missing",
+        ),
+        (
+            "(a pr]",
+            "expected `and`, `or` or `)` at column 6, found `]`: a `[` is missing",
+        ),
+        (
+            "a pr and\u{a0}b pr",
+            "expected `and`, `or` or the end at column 6, found `and\\u{a0}b`: write plain blanks",
+        ),
+        (
+            "a eq\u{a0}\"x\"",
+            "expected an operator such as `eq` at column 3, found `eq\\u{a0}`: write plain blanks",
+        ),
+        (
+            "a eq true\u{3000}and b pr",
+            "expected a value such as `\"x\"`, `1` or `true` at column 6, found `true\\u{3000}and`: write plain blanks",
+        ),
+        (
             r#"userName regex "x""#,
             "expected an operator such as `eq` at column 10, found `regex`",
         ),
