@@ -26,7 +26,7 @@ use crate::layouts::Layouts;
 use crate::scans::Deadline;
 use crate::sql::{Dialect, Sql};
 
-pub(crate) use cost::{is_look_up, is_selective, scanned_attributes};
+pub(crate) use cost::{attributes, is_at_hand, is_look_up, is_selective, scanned_attributes};
 pub(crate) use sort_key::{SortKey, SortKind};
 
 use normal_form::{Json, path_members};

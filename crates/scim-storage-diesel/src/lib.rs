@@ -312,6 +312,25 @@ impl DieselStore {
         self.write(move |conn| journal::trim(conn, tenant, before, limit))
     }
 
+    /// `None` when the time is over; `deadline` is asked when there is a connection.
+    fn list_within(
+        &self,
+        tenant: TenantId,
+        query: &Query,
+        deadline: impl Fn() -> Option<Deadline>,
+    ) -> Result<Option<Page>, StoreError> {
+        self.read(|conn| {
+            let deadline = deadline();
+            let listing = Listing::new(self.dialect(), &self.layouts, tenant, query, deadline)?;
+            match listing.read(conn) {
+                Err(failure) if failure.is_a_statement_s() && deadline.is_some_and(|it| it.is_over()) => {
+                    Ok(None)
+                }
+                result => result.map(Some),
+            }
+        })
+    }
+
     fn dialect(&self) -> Dialect {
         match self.database {
             Database::Sqlite(_) => Dialect::Sqlite,
@@ -373,20 +392,18 @@ impl ResourceStore for DieselStore {
     }
 
     fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError> {
-        let listing = |deadline| Listing::new(self.dialect(), &self.layouts, tenant, query, deadline);
-        let scanned = list::scanned(&self.layouts, query)?;
+        let mut scanned = list::scanned(&self.layouts, query)?;
         if scanned.is_empty() {
-            let listing = listing(None)?;
-            return self.read(|conn| listing.read(conn));
+            let is_at_hand = list::is_at_hand(&self.layouts, query)?;
+            let deadline = || (!is_at_hand).then(|| self.scans.without_turn());
+            if let Some(page) = self.list_within(tenant, query, deadline)? {
+                return Ok(page);
+            }
+            scanned = list::looked_at(query);
         }
         let turn = self.scans.begin(tenant, &scanned)?;
-        let listing = listing(Some(turn.deadline))?;
-        self.read(|conn| match listing.read(conn) {
-            Err(failure) if failure.is_a_statement_s() && turn.deadline.is_over() => {
-                Err(self.scans.too_long(&scanned).into())
-            }
-            result => result,
-        })
+        let page = self.list_within(tenant, query, || Some(turn.deadline))?;
+        page.ok_or_else(|| self.scans.too_long(&scanned))
     }
 
     fn update(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError> {

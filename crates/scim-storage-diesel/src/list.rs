@@ -6,13 +6,17 @@
 
 mod target;
 
+use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+use scim_model::schema::AttributePath;
 use scim_model::store::{Include, Page, PageRequest, Position, Query, TenantId};
+use scim_model::{Condition, ResourceType};
 
 use crate::Explained;
-use crate::condition_sql::scanned_attributes;
+use crate::condition_sql::{self, scanned_attributes};
 use crate::error::Failure;
 use crate::layouts::Layouts;
 use crate::read::{ResourceRow, ResourceTypes, Row, add_members, groups_of, stored};
@@ -31,23 +35,55 @@ pub(crate) struct Listing<'a> {
     /// One of the targets at least has something to be sorted by, and something to be found.
     is_sorted: bool,
     descending: bool,
-    /// How long a statement may take on PostgreSQL; on SQLite the statements know themselves.
-    limit: Option<Duration>,
+    /// When all has to be done; on SQLite the statements know themselves.
+    deadline: Option<Deadline>,
+    /// What PostgreSQL was last told of what is left.
+    limit: Cell<Duration>,
 }
 
 /// The attributes for which each resource would have to be looked at: no index leads to what the query
 /// asks for, or none is in the order that it wants.
 pub(crate) fn scanned(layouts: &Layouts, query: &Query) -> Result<Vec<Scanned>, Failure> {
     let mut scanned = Vec::new();
-    for (index, (resource_type, condition)) in query.targets.iter().enumerate() {
-        let sort = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
+    for (resource_type, condition, sort) in parts_of(query) {
         let attributes = scanned_attributes(condition, sort, layouts.of(resource_type)?);
-        scanned.extend(attributes.into_iter().map(|attribute| Scanned {
-            resource_type: resource_type.name.clone(),
-            attribute,
-        }));
+        scanned.extend(of_type(resource_type, attributes));
     }
     Ok(scanned)
+}
+
+/// Whether a page costs no more than the way to it, whatever the values in the query are.
+pub(crate) fn is_at_hand(layouts: &Layouts, query: &Query) -> Result<bool, Failure> {
+    for (resource_type, condition, sort) in parts_of(query) {
+        if !condition_sql::is_at_hand(condition, sort, layouts.of(resource_type)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// All attributes of a query: what it is counted under when an index was not enough.
+pub(crate) fn looked_at(query: &Query) -> Vec<Scanned> {
+    parts_of(query)
+        .flat_map(|(resource_type, condition, sort)| {
+            of_type(resource_type, condition_sql::attributes(condition, sort))
+        })
+        .collect()
+}
+
+/// What is asked of each type, and what it is sorted by.
+fn parts_of(query: &Query) -> impl Iterator<Item = (&Arc<ResourceType>, &Condition, Option<&AttributePath>)> {
+    let sort = |index: usize| query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
+    let targets = query.targets.iter().enumerate();
+    targets.map(move |(index, (resource_type, condition))| (resource_type, condition, sort(index)))
+}
+
+fn of_type(resource_type: &ResourceType, attributes: Vec<String>) -> impl Iterator<Item = Scanned> {
+    let attribute_of = |attribute| Scanned {
+        resource_type: resource_type.name.clone(),
+        attribute,
+    };
+    attributes.into_iter().map(attribute_of)
 }
 
 impl<'a> Listing<'a> {
@@ -69,25 +105,43 @@ impl<'a> Listing<'a> {
             is_sorted: targets.iter().any(|it| it.sort.is_some() && !it.finds_nothing()),
             targets,
             descending: query.sort.as_ref().is_some_and(|it| it.descending),
-            limit: deadline.map(|it| it.limit),
+            deadline: deadline.filter(|_| dialect == Dialect::Postgres),
+            limit: Cell::default(),
         })
     }
 
     /// The page that is asked for.
     pub(crate) fn read(&self, conn: &mut Conn) -> Result<Page, Failure> {
-        if let Some(page) = self.at_a_glance(conn)? {
+        // PostgreSQL can be told of the deadline in a transaction only.
+        let is_single = self.deadline.is_none() || self.targets.iter().all(Target::is_one_range);
+        if is_single && let Some(page) = self.at_a_glance(conn)? {
             return Ok(page);
         }
-        conn.snapshot(|conn| {
-            if let (Some(limit), Dialect::Postgres) = (self.limit, self.dialect) {
-                let milliseconds = limit.as_millis().max(1);
-                conn.execute(&Sql::default().built(format!("SET LOCAL statement_timeout = {milliseconds}")))?;
+        let limit = self.deadline.map(Deadline::left);
+        self.limit.set(limit.unwrap_or_default());
+        conn.snapshot_within(limit, |conn| {
+            if !is_single && let Some(page) = self.at_a_glance(conn)? {
+                return Ok(page);
             }
             match self.page {
                 PageRequest::Index { start_index, count } => self.index_page(conn, *start_index, *count),
                 PageRequest::Cursor { from, count } => self.cursor_page(conn, from.as_ref(), *count),
             }
         })
+    }
+
+    /// Before each statement: all together have until the deadline. While most of the time is left, there
+    /// is no need to tell the database again.
+    fn tell_what_is_left(&self, conn: &mut Conn) -> Result<(), Failure> {
+        let limit = self.limit.get();
+        if let Some(deadline) = self.deadline
+            && !limit.is_zero()
+            && deadline.left() < limit * 7 / 8
+        {
+            self.limit.set(deadline.left());
+            conn.execute(&Sql::statement_timeout(self.limit.get()))?;
+        }
+        Ok(())
     }
 
     /// A look-up by a key, which mostly finds one resource or none: one statement, and no transaction around
@@ -234,6 +288,7 @@ impl<'a> Listing<'a> {
         let with_members = found
             .iter_mut()
             .filter(|it| self.targets[it.target].include.members);
+        self.tell_what_is_left(conn)?;
         add_members(
             conn,
             self.layouts,
@@ -276,6 +331,7 @@ impl<'a> Listing<'a> {
         offset: u64,
     ) -> Result<Vec<Found>, Failure> {
         let sql = self.select(part, direction, limit, offset);
+        self.tell_what_is_left(conn)?;
         type Types = (Integer, Nullable<Text>, ResourceTypes);
         type Columns = (i32, Option<String>, ResourceRow);
         let rows = conn.rows::<Types, Columns>(&sql)?;
@@ -294,6 +350,7 @@ impl<'a> Listing<'a> {
     fn count(&self, conn: &mut Conn, part: &Part) -> Result<u64, Failure> {
         let mut total = 0;
         for (target, _) in &part.0 {
+            self.tell_what_is_left(conn)?;
             let number = conn.row::<BigInt, i64>(&self.targets[*target].count_statement())?;
             total += u64::try_from(number.unwrap_or(0)).unwrap_or(0);
         }

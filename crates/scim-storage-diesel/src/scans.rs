@@ -1,5 +1,6 @@
 //! Scans: queries that no index serves. They are answered, but few at a time and not for ever, so that
-//! they cannot starve the rest.
+//! they cannot starve the rest. How many resources a value finds is known to nobody beforehand: what an
+//! index seems to serve gets a short time, and is a scan when that was not enough.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
@@ -33,6 +34,9 @@ pub(crate) struct Scanned {
     pub(crate) resource_type: Arc<str>,
     pub(crate) attribute: String,
 }
+
+/// So long may a query take that an index seems to serve.
+const WITHOUT_TURN: Duration = Duration::from_millis(200);
 
 /// Who waits longer than this for its turn is turned away: it holds a thread meanwhile.
 const MAX_WAIT: Duration = Duration::from_secs(1);
@@ -122,6 +126,11 @@ impl Scans {
         })
     }
 
+    /// When a query that an index seems to serve has to end, or become a scan.
+    pub(crate) fn without_turn(&self) -> Deadline {
+        Deadline::after(self.limit.min(WITHOUT_TURN))
+    }
+
     /// What a scan that took too long ends with.
     pub(crate) fn too_long(&self, scanned: &[Scanned]) -> StoreError {
         self.count(scanned, |(_, _, too_long)| *too_long += 1);
@@ -200,7 +209,6 @@ fn unpoisoned<T>(result: Result<T, PoisonError<T>>) -> T {
 /// a scan: it is called for each resource that is looked at, and fails when the time is over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
-    pub(crate) limit: Duration,
     /// Microseconds of [`clock`].
     until: i64,
 }
@@ -209,22 +217,24 @@ impl Deadline {
     fn after(limit: Duration) -> Deadline {
         let limit_in_micros = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX);
         Deadline {
-            limit,
             until: clock().saturating_add(limit_in_micros),
         }
     }
 
     /// For plans and texts.
     pub(crate) fn never() -> Deadline {
-        Deadline {
-            limit: Duration::MAX,
-            until: i64::MAX,
-        }
+        Deadline { until: i64::MAX }
     }
 
     /// For SQLite; true as long as there is time.
     pub(crate) fn check(self) -> Sql {
         Sql::new("scim_in_time(").int(self.until).text(")")
+    }
+
+    /// What is left of the time; at least a little.
+    pub(crate) fn left(self) -> Duration {
+        let micros = self.until.saturating_sub(clock()).max(1);
+        Duration::from_micros(micros.unsigned_abs())
     }
 
     pub(crate) fn is_over(self) -> bool {
@@ -271,5 +281,46 @@ impl ToSql<Bool, Sqlite> for InTime {
         }
         out.set_value(1);
         Ok(IsNull::No)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scanned() -> Vec<Scanned> {
+        vec![Scanned {
+            resource_type: "User".into(),
+            attribute: "title".to_owned(),
+        }]
+    }
+
+    fn is_refused(turn: Result<Turn, StoreError>) -> bool {
+        matches!(turn, Err(StoreError::TooManyScans { attribute }) if attribute == "title")
+    }
+
+    #[test]
+    fn one_tenant_cannot_take_all_turns() {
+        for (at_once, of_one) in [(2, 1), (3, 2), (4, 2), (8, 4)] {
+            let scans = Scans::new(at_once, Duration::from_secs(10));
+            let begin = |tenant| scans.begin(TenantId(tenant), &scanned());
+            let mut turns: Vec<Turn> = (0..of_one).map(|_| begin(1).expect("a turn is free")).collect();
+            assert!(is_refused(begin(1)), "of {at_once}");
+            turns.extend((of_one..at_once).map(|_| begin(2).expect("turns are left to others")));
+            assert!(is_refused(begin(3)), "of {at_once}");
+            // Who is done makes room, for others too.
+            turns.remove(0);
+            drop(begin(3).expect("a turn is free"));
+            let counts = &scans.counts()[0];
+            assert_eq!((counts.begun, counts.refused), (u64::from(at_once) + 1, 2));
+        }
+    }
+
+    #[test]
+    fn the_only_turn_is_for_anybody() {
+        let scans = Scans::new(1, Duration::from_secs(10));
+        for tenant in [1, 1, 2] {
+            assert!(scans.begin(TenantId(tenant), &scanned()).is_ok());
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use diesel::pg::{Pg, PgConnection};
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -194,6 +195,13 @@ impl Sql {
         self
     }
 
+    /// Limits the statements of a transaction on PostgreSQL.
+    pub(crate) fn statement_timeout(limit: Duration) -> Sql {
+        // Rounded up: 0 would be no limit.
+        let milliseconds = limit.as_micros().div_ceil(1_000).clamp(1, 1_000_000_000);
+        Sql::default().built(format!("SET LOCAL statement_timeout = {milliseconds}"))
+    }
+
     /// The text with every bound value as it would be written, for tests and the log.
     pub(crate) fn readable(&self) -> String {
         let mut text = String::new();
@@ -364,11 +372,24 @@ impl Conn<'_> {
         &mut self,
         work: impl FnOnce(&mut Conn) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.snapshot_within(None, work)
+    }
+
+    /// The same, with what a statement may take at most on PostgreSQL; see [`Sql::statement_timeout`].
+    pub(crate) fn snapshot_within<T>(
+        &mut self,
+        limit: Option<Duration>,
+        work: impl FnOnce(&mut Conn) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         match self {
             Conn::Sqlite(conn) => conn.transaction(|conn| work(&mut Conn::Sqlite(conn))),
-            Conn::Postgres(conn) => postgres::transaction(conn, postgres::BEGIN_SNAPSHOT, |conn| {
-                work(&mut Conn::Postgres(conn))
-            }),
+            Conn::Postgres(conn) => {
+                let mut begin = Cow::Borrowed(postgres::BEGIN_SNAPSHOT);
+                if let Some(limit) = limit {
+                    begin = Cow::Owned(format!("{begin}; {}", Sql::statement_timeout(limit).readable()));
+                }
+                postgres::transaction(conn, &begin, |conn| work(&mut Conn::Postgres(conn)))
+            }
         }
     }
 

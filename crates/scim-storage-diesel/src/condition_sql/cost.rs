@@ -39,6 +39,31 @@ pub(crate) fn scanned_attributes(
     attributes
 }
 
+/// Whether no more is read than a page and the way to it, whatever the values are: one resource found by
+/// a unique key, or all of them in the order of creation.
+pub(crate) fn is_at_hand(condition: &Condition, sort: Option<&AttributePath>, layout: &Layout) -> bool {
+    match condition {
+        Condition::Always(matches) => !matches || sort.is_none(),
+        Condition::Attribute(path, Test::Eq(Operand::Key(_))) => {
+            let sub = path.sub.as_ref().map(|it| it.name.as_str());
+            let name = path.attribute.name.as_str();
+            let is_id =
+                path.extension.is_none() && matches!((name, sub), ("id", None) | ("meta", Some("location")));
+            is_id || layout.column(path) == Some(Column::Unique)
+        }
+        _ => false,
+    }
+}
+
+/// All that a query looks at or sorts by, as paths, each once.
+pub(crate) fn attributes(condition: &Condition, sort: Option<&AttributePath>) -> Vec<String> {
+    let tested = tests(condition).into_iter().map(|(path, _)| path);
+    let mut attributes: Vec<String> = tested.chain(sort).map(ToString::to_string).collect();
+    attributes.sort();
+    attributes.dedup();
+    attributes
+}
+
 /// Whether one index holds exactly what matches.
 fn is_served(condition: &Condition, layout: &Layout) -> bool {
     match condition {

@@ -1,6 +1,7 @@
 //! The resources of one type that a query asks for, as SQL.
 
 use scim_model::Condition;
+use scim_model::condition::Test;
 use scim_model::store::{Include, Query, TenantId};
 
 use crate::condition_sql::{Compiler, SortKey, SortKind, is_look_up, is_selective};
@@ -68,6 +69,15 @@ impl<'a> Target<'a> {
 
     pub(super) fn is_unfiltered(&self) -> bool {
         *self.condition == Condition::Always(true)
+    }
+
+    /// Whether what matches is a range of one index, in the order of the result.
+    pub(super) fn is_one_range(&self) -> bool {
+        let is_range = match self.condition {
+            Condition::Attribute(path, Test::Eq(_)) => self.layout.column(path).is_some(),
+            _ => false,
+        };
+        is_range && self.sort.is_none()
     }
 
     /// Whether the text of its statements comes again and again.

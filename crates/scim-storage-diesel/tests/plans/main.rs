@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
 use scim_model::store::conformance::{Fixture, at};
 use scim_model::store::{Include, MembersStep, PageRequest, TenantDirectory};
@@ -35,6 +35,10 @@ impl Instrumentation for Watch {
                 .insert(statement.to_owned());
         }
     }
+}
+
+diesel::define_sql_function! {
+    fn scim_in_time(until: BigInt) -> Bool;
 }
 
 #[derive(QueryableByName)]
@@ -72,6 +76,8 @@ fn every_statement_finds_its_rows_by_an_index() {
     assert!(statements.len() > 20, "few statements were seen: {statements:#?}");
     let file = database.file();
     let mut conn = SqliteConnection::establish(file.to_str().expect("it is UTF-8")).expect("it opens");
+    // As the store's own connections know it.
+    scim_in_time_utils::register_impl(&mut conn, |_: i64| true).expect("it has no such function yet");
     let mut wrong = Vec::new();
     for statement in statements {
         // The foreign keys to a tenant look for one row that it still has.
