@@ -323,7 +323,7 @@ impl DieselStore {
             let deadline = deadline();
             let listing = Listing::new(self.dialect(), &self.layouts, tenant, query, deadline)?;
             match listing.read(conn) {
-                Err(failure) if failure.is_a_statement_s() && deadline.is_some_and(|it| it.is_over()) => {
+                Err(failure) if failure.is_a_statement_s() && deadline.is_some_and(Deadline::is_over) => {
                     Ok(None)
                 }
                 result => result.map(Some),

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
 use scim_model::store::conformance::{Fixture, at};
 use scim_model::store::{Include, MembersStep, PageRequest, TenantDirectory};
@@ -38,6 +38,7 @@ impl Instrumentation for Watch {
 }
 
 diesel::define_sql_function! {
+    /// Whether there is time left.
     fn scim_in_time(until: BigInt) -> Bool;
 }
 
