@@ -65,6 +65,14 @@ impl Default for Choice {
     }
 }
 
+/// Runs a story on a server on SQLite, and on one on PostgreSQL if there is one.
+pub fn on_each(choice: impl Fn() -> Choice, story: impl Fn(Server)) {
+    story(Server::start_with(choice()));
+    if let Some(server) = Server::start_on_postgres(choice()) {
+        story(server);
+    }
+}
+
 impl Server {
     /// With the settings of a server that was told nothing.
     pub fn start() -> Server {

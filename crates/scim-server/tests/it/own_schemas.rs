@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Choice, Client, ENTERPRISE, GROUP, Server, Token, USER, encode};
+use crate::harness::{BASE, Choice, Client, ENTERPRISE, GROUP, Server, Token, USER, encode, on_each};
 
 const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 const RESOURCE_TYPE: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
@@ -80,14 +80,6 @@ fn with(schemas: impl IntoIterator<Item = (String, String)>) -> Choice {
     Choice {
         schemas: schemas.into_iter().collect(),
         ..Choice::default()
-    }
-}
-
-/// Runs a story on a server on SQLite, and on one on PostgreSQL if there is one.
-fn on_each(choice: impl Fn() -> Choice, story: impl Fn(Server)) {
-    story(Server::start_with(choice()));
-    if let Some(server) = Server::start_on_postgres(choice()) {
-        story(server);
     }
 }
 
