@@ -278,14 +278,19 @@ impl Selection {
         (!kept.is_empty()).then_some(Value::Object(kept))
     }
 
-    /// Whether a sub-attribute of a complex core or common attribute is shown.
-    pub(crate) fn keeps(&self, attribute: &str, sub: &str) -> bool {
-        let choice = self.core.iter().find(|(it, _)| it.name == attribute);
-        matches!(choice, Some((_, Choice::Keep(subs))) if subs.iter().any(|it| it.name == sub))
+    /// Whether a sub-attribute of a complex core, common or extension attribute is shown.
+    pub(crate) fn keeps(&self, extension: Option<&str>, attribute: &str, sub: &str) -> bool {
+        let choice = self.choice(extension, attribute);
+        matches!(choice, Some(Choice::Keep(subs)) if subs.iter().any(|it| it.name == sub))
     }
 
     /// Whether anything of a core, common or extension attribute is shown.
     pub(crate) fn keeps_any(&self, extension: Option<&str>, attribute: &str) -> bool {
+        let choice = self.choice(extension, attribute);
+        choice.is_some_and(|it| *it != Choice::Drop)
+    }
+
+    fn choice(&self, extension: Option<&str>, attribute: &str) -> Option<&Choice> {
         let attributes = match extension {
             None => Some(&self.core),
             Some(urn) => self
@@ -294,11 +299,11 @@ impl Selection {
                 .find(|(it, _)| **it == *urn)
                 .map(|(_, attributes)| attributes),
         };
-        let choice = attributes
+        let found = attributes
             .into_iter()
             .flatten()
             .find(|(it, _)| it.name == attribute);
-        choice.is_some_and(|(_, choice)| *choice != Choice::Drop)
+        found.map(|(_, choice)| choice)
     }
 }
 

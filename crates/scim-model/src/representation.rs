@@ -60,15 +60,9 @@ pub fn location(base_url: &str, resource_type: &ResourceType, id: Uuid) -> Strin
     uri
 }
 
-/// The entity tag of a version, with the groups that the representation shows.
-///
-/// A change of its groups does not touch a user, so the tag of a user with groups carries a hash of
-/// them: a 304 never hides a change.
-pub fn etag(version: i64, groups: &[Reference]) -> String {
-    match groups {
-        [] => format!("W/\"{version}\""),
-        groups => format!("W/\"{version}.{:016x}\"", groups_hash(groups)),
-    }
+/// The entity tag of a version, if the representation shows nothing of other resources.
+pub fn etag(version: i64) -> String {
+    Derived::default().etag(version)
 }
 
 /// Writes resources for one request: what the projection means for a type is worked out once.
@@ -88,7 +82,7 @@ struct View {
     copies: bool,
     /// `None` shows everything.
     selection: Option<Selection>,
-    /// Attributes that show the name of what they point at, as `manager` does.
+    /// Attributes that show the URI or the name of what they point at, as `manager` does.
     shown_references: Vec<AttributePath>,
 }
 
@@ -124,22 +118,14 @@ impl<'a> Presenter<'a> {
         found.collect()
     }
 
-    /// The entity tag of the representation.
-    pub fn etag(&mut self, stored: &Stored) -> String {
-        let shows_groups = self
-            .view(&stored.resource_type)
-            .is_some_and(|it| self.views[it].shows_groups());
-        etag(
-            stored.version,
-            if shows_groups {
-                stored.groups.as_deref().unwrap_or_default()
-            } else {
-                &[]
-            },
-        )
+    /// Whether the groups of such a resource are part of its representation, should there be any.
+    pub fn shows_groups(&mut self, stored: &Stored) -> bool {
+        self.view(&stored.resource_type)
+            .is_some_and(|it| self.views[it].shows_groups())
     }
 
-    /// Appends the JSON text of a resource, and gives its entity tag.
+    /// Appends the JSON text of a resource, and gives its entity tag: the version, and behind it a
+    /// hash of what is shown of other resources, `W/"3"` or `W/"3.0123456789abcdef"`.
     ///
     /// # Errors
     /// The stored document is not JSON.
@@ -153,8 +139,8 @@ impl<'a> Presenter<'a> {
             let detail = format!("there is no resource type `{}` any more", stored.resource_type);
             return Err(ScimError::status(500, detail));
         };
-        let etag = self.etag(&stored);
         let view = &self.views[view];
+        let mut derived = Derived::default();
         let text = body.text();
         text.reserve(stored.document.len() + 400);
         match stored_parts(&stored.document)
@@ -165,13 +151,14 @@ impl<'a> Presenter<'a> {
                 text.push_str(schemas);
                 text.push(']');
                 write_id_member(text, stored.id);
-                self.copy(text, view, attributes, references);
+                self.copy(text, view, attributes, references, &mut derived);
             }
-            None => self.write_selected(text, view, &stored, references)?,
+            None => self.write_selected(text, view, &stored, references, &mut derived)?,
         }
         self.write_members(body, view, stored.members.take());
         let text = body.text();
-        self.write_groups(text, view, &stored);
+        self.write_groups(text, view, &stored, &mut derived);
+        let etag = derived.etag(stored.version);
         self.write_meta(text, view, &stored, &etag);
         text.push('}');
         Ok(etag)
@@ -189,10 +176,11 @@ impl<'a> Presenter<'a> {
             Some(self.projection.selection(&resource_type))
         };
         let is_shown = |path: &AttributePath| {
-            let extension = path.extension.as_deref();
+            let (extension, name) = (path.extension.as_deref(), &path.attribute.name);
+            let keeps = |it: &Selection, sub| it.keeps(extension, name, sub);
             selection
                 .as_ref()
-                .is_none_or(|it| it.keeps_any(extension, &path.attribute.name))
+                .is_none_or(|it| keeps(it, "$ref") || keeps(it, "displayName"))
         };
         let shown_references = resource_type.shown_references().filter(is_shown).collect();
         self.views.push(View {
@@ -206,7 +194,14 @@ impl<'a> Presenter<'a> {
 
     /// The attributes of a stored text, with URI and name added to the ids of references that were
     /// found.
-    fn copy(&self, text: &mut String, view: &View, attributes: &str, references: &[Reference]) {
+    fn copy(
+        &self,
+        text: &mut String,
+        view: &View,
+        attributes: &str,
+        references: &[Reference],
+        derived: &mut Derived,
+    ) {
         let mut rest = attributes;
         if !references.is_empty() {
             for path in &view.shown_references {
@@ -220,6 +215,7 @@ impl<'a> Presenter<'a> {
                 let Some(reference) = find_reference(path, id, references) else {
                     continue;
                 };
+                derived.add(&path.attribute.name, reference);
                 let end = at + id.len() + 1;
                 text.push_str(&rest[..end]);
                 rest = &rest[end..];
@@ -242,6 +238,7 @@ impl<'a> Presenter<'a> {
         view: &View,
         stored: &Stored,
         references: &[Reference],
+        derived: &mut Derived,
     ) -> Result<(), ScimError> {
         let not_json = || ScimError::status(500, "a stored document is not JSON");
         let selection = match &view.selection {
@@ -264,7 +261,7 @@ impl<'a> Presenter<'a> {
                 }
                 None => {
                     let mut value = json::parse(value.as_bytes())?;
-                    self.show_references(&mut value, name, view, references);
+                    self.show_references(&mut value, name, view, references, derived);
                     if let Some(value) = selection.take(name, value) {
                         let _ = write!(text, ",\"{name}\":");
                         write_value(text, &value);
@@ -276,7 +273,14 @@ impl<'a> Presenter<'a> {
     }
 
     /// Adds URI and name to the ids in one member of a resource that name others.
-    fn show_references(&self, member: &mut Value, name: &str, view: &View, references: &[Reference]) {
+    fn show_references(
+        &self,
+        member: &mut Value,
+        name: &str,
+        view: &View,
+        references: &[Reference],
+        derived: &mut Derived,
+    ) {
         for path in &view.shown_references {
             let value = match &path.extension {
                 None if path.attribute.name == name => Some(&mut *member),
@@ -286,7 +290,9 @@ impl<'a> Presenter<'a> {
             let Some(value) = value.and_then(Value::as_object_mut) else {
                 continue;
             };
-            show_reference(value, path, self.registry, self.base_url, references);
+            if let Some(shown) = show_reference(value, path, self.registry, self.base_url, references) {
+                derived.add(&path.attribute.name, shown);
+            }
         }
     }
 
@@ -300,7 +306,7 @@ impl<'a> Presenter<'a> {
         body.text().push(']');
     }
 
-    fn write_groups(&self, text: &mut String, view: &View, stored: &Stored) {
+    fn write_groups(&self, text: &mut String, view: &View, stored: &Stored, derived: &mut Derived) {
         let groups = stored.groups.as_deref().unwrap_or_default();
         if groups.is_empty() || !view.shows_groups() {
             return;
@@ -311,6 +317,7 @@ impl<'a> Presenter<'a> {
             if index > 0 {
                 text.push(',');
             }
+            derived.add("groups", group);
             write_reference(text, group, shows, self.endpoints(), "direct");
         }
         text.push(']');
@@ -327,7 +334,10 @@ impl<'a> Presenter<'a> {
         }
         let mut separator = ",\"meta\":{\"";
         let mut member = |text: &mut String, name: &str| {
-            let shown = view.selection.as_ref().is_none_or(|it| it.keeps("meta", name));
+            let shown = view
+                .selection
+                .as_ref()
+                .is_none_or(|it| it.keeps(None, "meta", name));
             if shown {
                 text.push_str(separator);
                 text.push_str(name);
@@ -383,7 +393,11 @@ impl View {
 
     /// Which sub-attributes of `members` or `groups` are part of the answer.
     fn shows_of(&self, attribute: &str) -> Shows {
-        let shows = |sub| self.selection.as_ref().is_none_or(|it| it.keeps(attribute, sub));
+        let shows = |sub| {
+            self.selection
+                .as_ref()
+                .is_none_or(|it| it.keeps(None, attribute, sub))
+        };
         Shows {
             value: shows("value"),
             uri: shows("$ref"),
@@ -444,18 +458,16 @@ fn are_built_in(resource_type: &ResourceType, schemas: &str) -> bool {
 }
 
 /// Adds URI and name to the id in a value of a reference such as `manager`, if it is one of
-/// `references`.
-pub(crate) fn show_reference(
+/// `references`, and gives that one.
+pub(crate) fn show_reference<'a>(
     value: &mut Map<String, Value>,
     path: &AttributePath,
     registry: &SchemaRegistry,
     base_url: &str,
-    references: &[Reference],
-) {
-    let id = value.get("value").and_then(Value::as_str);
-    let Some(reference) = id.and_then(|id| find_reference(path, id, references)) else {
-        return;
-    };
+    references: &'a [Reference],
+) -> Option<&'a Reference> {
+    let id = value.get("value").and_then(Value::as_str)?;
+    let reference = find_reference(path, id, references)?;
     if let Some(resource_type) = registry.resource_type(&reference.resource_type) {
         let uri = location(base_url, resource_type, reference.id);
         value.insert("$ref".to_owned(), uri.into());
@@ -463,6 +475,7 @@ pub(crate) fn show_reference(
     if let Some(display) = &reference.display {
         value.insert("displayName".to_owned(), display.as_str().into());
     }
+    Some(reference)
 }
 
 /// The resource that an attribute's value names, if it is of a type that the attribute points at. Only
@@ -499,13 +512,42 @@ fn write_instant(text: &mut String, time: DateTime<Utc>) {
     );
 }
 
-/// FNV-1a over id and display name of each: it tells two lists apart and is no secret.
-fn groups_hash(groups: &[Reference]) -> u64 {
-    let bytes = groups.iter().flat_map(|group| {
-        let display = group.display.as_deref().unwrap_or_default().bytes();
-        group.id.into_bytes().into_iter().chain(display).chain([0xff])
-    });
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+/// The hash of what a representation shows of other resources: groups, and URI and name of what it
+/// refers to. `None` as long as that is nothing.
+///
+/// These change without touching the resource, so its version does not tell of it. FNV-1a: it tells
+/// two lists apart and is no secret.
+#[derive(Default)]
+struct Derived(Option<u64>);
+
+impl Derived {
+    fn add(&mut self, attribute: &str, shown: &Reference) {
+        // No byte of a text is one of these, so they end it.
+        const END: u8 = 0xff;
+        const NO_NAME: u8 = 0xfe;
+        let mut hash = self.0.unwrap_or(0xcbf2_9ce4_8422_2325);
+        let mut take = |bytes: &[u8]| {
+            for byte in bytes {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        };
+        for text in [attribute, &*shown.resource_type] {
+            take(text.as_bytes());
+            take(&[END]);
+        }
+        take(shown.id.as_bytes());
+        match &shown.display {
+            Some(display) => take(display.as_bytes()),
+            None => take(&[NO_NAME]),
+        }
+        take(&[END]);
+        self.0 = Some(hash);
+    }
+
+    fn etag(&self, version: i64) -> String {
+        match self.0 {
+            None => format!("W/\"{version}\""),
+            Some(hash) => format!("W/\"{version}.{hash:016x}\""),
+        }
+    }
 }

@@ -94,6 +94,8 @@ impl Default for Settings {
 pub struct Shown {
     /// `ETag`
     pub etag: String,
+    /// Whether other resources can change what is shown, as a user's groups and manager do.
+    pub is_derived: bool,
     /// `meta.location`
     pub location: String,
     /// JSON text; `None` where only success is reported.
@@ -176,7 +178,8 @@ impl Service {
         let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
         let version = stored.version;
         let shown = self.show(tenant, resource_type, stored, projection)?;
-        match preconditions.check_read(version, &shown.etag) {
+        let derived_etag = shown.is_derived.then_some(&*shown.etag);
+        match preconditions.check_read(version, derived_etag) {
             Ok(()) => Ok(shown),
             Err(Unmet::NotModified) => Err(Error::NotModified {
                 etag: shown.etag,
@@ -350,11 +353,14 @@ impl Service {
         } else {
             self.store.references(tenant, &ids)?
         };
+        // An id that nothing has counts too: the client may have seen what had it.
+        let is_derived = !ids.is_empty() || presenter.shows_groups(&stored);
         let location = location(&self.settings.base_url, resource_type, stored.id);
         let mut body = Body::default();
         let etag = presenter.write(&mut body, stored, &references)?;
         Ok(Shown {
             etag,
+            is_derived,
             location,
             body: Some(body),
         })

@@ -312,7 +312,8 @@ fn text_test(operator: CompareOp, key: String) -> Test {
     }
 }
 
-/// `meta.version` is stored as `W/"5"`; a User shows the hash of its `groups` too, `W/"5.0123abcd"`.
+/// `meta.version` is stored as `W/"5"`; one who sees a user's groups or manager sees a hash of them
+/// too, `W/"5.0123abcd"`.
 fn comparison_text(path: &AttributePath, operand: &str) -> String {
     if is_meta(path, "version")
         && let Some((version, hash)) = operand.strip_suffix('"').and_then(|it| it.split_once('.'))

@@ -164,12 +164,7 @@ fn groups_are_shown_and_are_part_of_the_entity_tag() {
     let mut bjensen = stored("User", &format!(r#"{{"schemas":["{USER}"],"userName":"bj"}}"#));
     let registry = SchemaRegistry::builtin();
     let tag = |stored: &Stored, projection: &Projection| {
-        let representation = represent(&registry, BASE, projection, stored, &[]).unwrap();
-        assert_eq!(
-            Presenter::new(&registry, BASE, projection).etag(stored),
-            representation.etag
-        );
-        representation.etag
+        represent(&registry, BASE, projection, stored, &[]).unwrap().etag
     };
     let default = Projection::default();
     bjensen.groups = Some(vec![]);
@@ -192,6 +187,76 @@ fn groups_are_shown_and_are_part_of_the_entity_tag() {
     assert_ne!(tag(&bjensen, &default), staff);
     bjensen.groups = Some(vec![reference(BOSS, "Group", Some("Staff"))]);
     assert_ne!(tag(&bjensen, &default), staff);
+    let shows_groups =
+        |projection: &Projection| Presenter::new(&registry, BASE, projection).shows_groups(&bjensen);
+    assert!(shows_groups(&default) && shows_groups(&attributes(&["groups.value"])));
+    assert!(!shows_groups(&excluded(&["groups"])) && !shows_groups(&attributes(&["userName"])));
+}
+
+/// A hash of the manager, as of the groups; of what is not shown there is none.
+#[test]
+fn references_are_part_of_the_entity_tag() {
+    let document = format!(
+        r#"{{"schemas":["{USER}","{ENTERPRISE}"],"userName":"bj","{ENTERPRISE}":{{"manager":{{"value":"{BOSS}"}}}}}}"#
+    );
+    let mut bjensen = stored("User", &document);
+    let registry = SchemaRegistry::builtin();
+    let tag = |stored: &Stored, projection: &Projection, references: &[Reference]| {
+        represent(&registry, BASE, projection, stored, references)
+            .unwrap()
+            .etag
+    };
+    let default = Projection::default();
+    let boss = [reference(BOSS, "User", Some("Boss"))];
+    let shown = tag(&bjensen, &default, &boss);
+    assert!(
+        shown.starts_with("W/\"3.") && shown.len() == "W/\"3.\"".len() + 16,
+        "{shown}"
+    );
+    // Copied or read attribute by attribute, and beside references that are not this resource's.
+    assert_eq!(tag(&bjensen, &excluded(&["title"]), &boss), shown);
+    assert_eq!(tag(&bjensen, &excluded(&["userName"]), &boss), shown);
+    let more = [reference(ID, "User", Some("Other")), boss[0].clone()];
+    assert_eq!(tag(&bjensen, &default, &more), shown);
+
+    let others = [
+        vec![],
+        vec![reference(BOSS, "User", Some("Chief"))],
+        vec![reference(BOSS, "User", Some(""))],
+        vec![reference(BOSS, "User", None)],
+    ];
+    let mut tags: Vec<String> = others.iter().map(|it| tag(&bjensen, &default, it)).collect();
+    assert_eq!(tags[0], "W/\"3\"");
+    assert_eq!(
+        tag(&bjensen, &default, &[reference(BOSS, "Group", Some("Boss"))]),
+        "W/\"3\""
+    );
+    tags.push(shown);
+    bjensen.groups = Some(vec![reference(GROUP_ID, "Group", Some("Staff"))]);
+    tags.push(tag(&bjensen, &default, &[]));
+    tags.push(tag(&bjensen, &default, &boss));
+    // It is the same resource with the same name, shown as something else.
+    bjensen.groups = Some(vec![boss[0].clone()]);
+    tags.push(tag(&bjensen, &default, &[]));
+    tags.sort_unstable();
+    let all = tags.len();
+    tags.dedup();
+    assert_eq!(tags.len(), all, "{tags:?}");
+
+    bjensen.groups = None;
+    let value = format!("{ENTERPRISE}:manager.value");
+    for hidden in [
+        attributes(&["userName"]),
+        attributes(&[&value]),
+        excluded(&[ENTERPRISE]),
+    ] {
+        assert!(
+            Presenter::new(&registry, BASE, &hidden)
+                .reference_ids(&bjensen)
+                .is_empty()
+        );
+        assert_eq!(tag(&bjensen, &hidden, &boss), "W/\"3\"");
+    }
 }
 
 /// A-26, 7643-4.3-03

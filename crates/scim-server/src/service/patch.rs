@@ -48,12 +48,19 @@ impl Service {
         })?;
         // a group may have very many members, so it is not shown unless that is asked for.
         if resource_type.has_members() && projection.is_default() && !self.settings.patch_shows_groups {
-            let location = location(&self.settings.base_url, resource_type, id);
-            return Ok(Shown {
-                etag: etag(updated.version, &[]),
-                location,
-                body: None,
-            });
+            if resource_type.shown_references().next().is_none() {
+                return Ok(Shown {
+                    etag: etag(updated.version),
+                    is_derived: false,
+                    location: location(&self.settings.base_url, resource_type, id),
+                    body: None,
+                });
+            }
+            // Of a group with an extension that refers to others as `manager` does, the tag tells that too.
+            let stored = self.read(tenant, resource_type, id, Include::default())?;
+            let mut shown = self.show(tenant, resource_type, stored, projection)?;
+            shown.body = None;
+            return Ok(shown);
         }
         let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
         self.show(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Server, USER};
+use crate::harness::{Choice, Client, Created, ENTERPRISE, GROUP, Reply, Server, USER, on_each, patch_op};
 
 /// 7644-3.14-02, 7644-3.14-03, 7643-3.1-21, 7643-3.1-23, 9110-8.8.3-01, 9110-8.8.3-02
 #[test]
@@ -140,6 +140,220 @@ fn a_changed_group_is_a_changed_user() {
         .expect(200);
 }
 
+/// 7644-3.14-04, A-26: a manager's name is part of the user whom he manages, though it is stored elsewhere.
+#[test]
+fn a_304_never_hides_another_name_of_the_manager() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let boss = acme.create("/Users", json!({ "userName": "boss", "displayName": "Boss" }));
+        let user = managed(&acme, "a", &boss.id);
+        assert!(is_hashed(&user.etag, 1), "{}", user.etag);
+        if_none_match(&acme, &user.path, &user.etag).expect(304);
+        // The version alone is not what was shown.
+        if_none_match(&acme, &user.path, "W/\"1\"").expect(200);
+
+        acme.patch(
+            &boss.path,
+            json!([{ "op": "replace", "path": "displayName", "value": "Chief" }]),
+        )
+        .expect(200);
+        let renamed = if_none_match(&acme, &user.path, &user.etag).expect(200);
+        assert_eq!(renamed.json()[ENTERPRISE]["manager"]["displayName"], "Chief");
+        let tag = renamed.header("etag").unwrap();
+        assert!(is_hashed(tag, 1) && tag != user.etag, "{tag}");
+        if_none_match(&acme, &user.path, tag).expect(304);
+
+        acme.delete(&boss.path).expect(204);
+        let left = if_none_match(&acme, &user.path, tag).expect(200);
+        assert_eq!(left.json()[ENTERPRISE]["manager"], json!({ "value": boss.id }));
+        assert_eq!(left.header("etag"), Some("W/\"1\""));
+        if_none_match(&acme, &user.path, "W/\"1\"").expect(304);
+        if_none_match(&acme, &user.path, &user.etag).expect(200);
+    });
+}
+
+/// 7644-3.14-04: a user who leaves the last group has changed too.
+#[test]
+fn a_304_never_hides_that_the_last_group_is_gone() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let group = acme.create_group("Tour Guides", &[&user]);
+        let shown = acme.get(&user.path).expect(200);
+        let tag = shown.header("etag").unwrap();
+        assert!(is_hashed(tag, 1), "{tag}");
+        acme.delete(&group.path).expect(204);
+        let left = if_none_match(&acme, &user.path, tag).expect(200);
+        assert_eq!(left.json().get("groups"), None);
+        assert_eq!(left.header("etag"), Some("W/\"1\""));
+    });
+}
+
+/// 7643-3.1-21, 7644-3.14-03: one representation has one tag, whichever way it is asked for.
+#[test]
+fn every_answer_shows_the_same_tag_of_a_managed_user() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let boss = acme.create("/Users", json!({ "userName": "boss", "displayName": "Boss" }));
+        let user = managed(&acme, "a", &boss.id);
+        let without_groups = user.etag.clone();
+        acme.create_group("Tour Guides", &[&user]);
+        let shown = acme.get(&user.path).expect(200);
+        let tag = shown.header("etag").unwrap().to_owned();
+        assert!(is_hashed(&tag, 1) && tag != without_groups, "{tag}");
+
+        let search = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+            "filter": "userName eq \"a\"" });
+        let idle = json!([{ "op": "replace", "path": "userName", "value": "a" }]);
+        let answers = [
+            acme.get(&user.path).json(),
+            acme.get(&format!("{}?excludedAttributes=title", user.path))
+                .json(),
+            acme.get(&format!("{}?attributes=meta,groups,{ENTERPRISE}", user.path))
+                .json(),
+            acme.get("/Users?filter=userName%20eq%20%22a%22").resources()[0].clone(),
+            acme.get("/Users").resources()[1].clone(),
+            acme.post("/Users/.search", search.clone()).resources()[0].clone(),
+            acme.post("/.search", search).resources()[0].clone(),
+            acme.patch(&user.path, idle).expect(200).json(),
+        ];
+        for answer in &answers {
+            assert_eq!(answer["meta"]["version"], json!(tag), "{answer}");
+        }
+        let head = acme.request("HEAD", &user.path).send();
+        assert_eq!(head.header("etag"), Some(tag.as_str()));
+
+        let body = json!({ "schemas": [USER, ENTERPRISE], "userName": "a", "title": "t",
+            ENTERPRISE: { "manager": { "value": boss.id } } });
+        let put = acme.put(&user.path, body).expect(200);
+        let tag = put.header("etag").unwrap();
+        assert!(is_hashed(tag, 2), "{tag}");
+        for answer in [put.json(), acme.get(&user.path).json()] {
+            assert_eq!(answer["meta"]["version"], json!(tag));
+        }
+        // The filter knows the version, with whatever hash.
+        for filter in ["W/\\\"2\\\"".to_owned(), tag.replace('"', "\\\"")] {
+            let filter = format!("meta.version eq \"{filter}\"");
+            assert_eq!(acme.user_names(&filter), ["a"], "{filter}");
+        }
+    });
+}
+
+/// 7644-3.14-04, A-51: what others decide counts where it is shown, and only there.
+#[test]
+fn what_is_not_asked_for_does_not_change_an_answer() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let boss = acme.create("/Users", json!({ "userName": "boss", "displayName": "Boss" }));
+        let user = managed(&acme, "a", &boss.id);
+        let rename = |name: &str| {
+            let operations = json!([{ "op": "replace", "path": "displayName", "value": name }]);
+            acme.patch(&boss.path, operations).expect(200);
+        };
+        let manager = format!("{ENTERPRISE}:manager");
+        for hidden in [
+            "attributes=userName".to_owned(),
+            "attributes=groups".to_owned(),
+            format!("attributes={manager}.value"),
+            format!("excludedAttributes={ENTERPRISE},groups"),
+            format!("excludedAttributes={manager}"),
+            format!("excludedAttributes={manager}.displayName,{manager}.$ref"),
+        ] {
+            let path = format!("{}?{hidden}", user.path);
+            let tag = acme.get(&path).expect(200).header("etag").unwrap().to_owned();
+            assert_eq!(tag, "W/\"1\"", "{hidden}");
+            rename(&hidden.chars().rev().collect::<String>());
+            let reply = if_none_match(&acme, &path, &tag).expect(304);
+            assert_eq!(reply.header("etag"), Some(tag.as_str()), "{hidden}");
+        }
+        for shown in [
+            format!("attributes={manager}"),
+            format!("attributes={manager}.displayName"),
+            "excludedAttributes=groups".to_owned(),
+            format!("excludedAttributes={manager}.value"),
+            format!("excludedAttributes={manager}.$ref"),
+        ] {
+            let path = format!("{}?{shown}", user.path);
+            let tag = acme.get(&path).expect(200).header("etag").unwrap().to_owned();
+            assert!(is_hashed(&tag, 1), "{shown}: {tag}");
+            if_none_match(&acme, &path, &tag).expect(304);
+            rename(&shown);
+            if_none_match(&acme, &path, &tag).expect(200);
+        }
+        // Who has seen everything need not be sent a part without what others decide.
+        let whole = acme
+            .get(&user.path)
+            .expect(200)
+            .header("etag")
+            .unwrap()
+            .to_owned();
+        if_none_match(&acme, &format!("{}?attributes=userName", user.path), &whole).expect(304);
+    });
+}
+
+/// 7644-3.14-05: the version is the resource's own, and another name of the manager leaves it.
+#[test]
+fn a_change_is_bound_to_the_version_alone() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let boss = acme.create("/Users", json!({ "userName": "boss", "displayName": "Boss" }));
+        let user = managed(&acme, "a", &boss.id);
+        acme.delete(&boss.path).expect(204);
+        let set = |tag: &str, title: &str| {
+            let operations = patch_op(json!([{ "op": "replace", "path": "title", "value": title }]));
+            let request = acme.request("PATCH", &user.path).header("if-match", tag);
+            request.json(&operations).send()
+        };
+        set(&user.etag, "t").expect(200);
+        set(&user.etag, "u").expect_error(412, None);
+        acme.request("DELETE", &user.path)
+            .header("if-match", "W/\"2.0123456789abcdef\"")
+            .send()
+            .expect(204);
+    });
+}
+
+/// 7644-3.5.2.1-09: the tag of an answer without a body is that of the group that it does not show.
+#[test]
+fn a_204_has_the_tag_that_a_get_would_have() {
+    let owned = "urn:example:params:scim:schemas:extension:owned:1.0:Group";
+    let extension = json!({ "id": owned, "name": "Owned", "attributes": [
+        { "name": "owner", "type": "complex", "subAttributes": [{ "name": "value" },
+            { "name": "$ref", "type": "reference", "referenceTypes": ["User"] },
+            { "name": "displayName", "mutability": "readOnly" }]}]});
+    let group_type = json!({ "name": "Group", "endpoint": "/Groups", "schema": GROUP,
+        "schemaExtensions": [{ "schema": owned, "required": false }]});
+    let choice = || Choice {
+        schemas: vec![
+            ("owned.json".to_owned(), extension.to_string()),
+            ("group.json".to_owned(), group_type.to_string()),
+        ],
+        ..Choice::default()
+    };
+    on_each(choice, |server| {
+        let acme = server.tenant("acme");
+        let owner = acme.create_user("bjensen");
+        let body = json!({ "schemas": [GROUP, owned], "displayName": "g",
+            owned: { "owner": { "value": owner.id } } });
+        let group = acme.create("/Groups", body);
+        assert!(is_hashed(&group.etag, 1), "{}", group.etag);
+        let member = json!([{ "op": "add", "path": "members", "value": [{ "value": owner.id }] }]);
+        let changed = acme.patch(&group.path, member).expect(204);
+        let tag = changed.header("etag").unwrap();
+        assert!(is_hashed(tag, 2), "{tag}");
+        if_none_match(&acme, &group.path, tag).expect(304);
+        let name = json!([{ "op": "replace", "path": "userName", "value": "barbara" }]);
+        acme.patch(&owner.path, name).expect(200);
+        let renamed = if_none_match(&acme, &group.path, tag).expect(200);
+        assert_eq!(renamed.json()[owned]["owner"]["displayName"], "barbara");
+
+        let plain = acme.create_group("h", &[]);
+        let name = json!([{ "op": "replace", "path": "displayName", "value": "i" }]);
+        let changed = acme.patch(&plain.path, name).expect(204);
+        assert_eq!(changed.header("etag"), Some("W/\"2\""));
+    });
+}
+
 /// 9110-13.2.1-01, 9110-13.2.2-01, 7644-3.14: only what could succeed has preconditions
 #[test]
 fn other_errors_come_before_preconditions() {
@@ -204,4 +418,24 @@ fn other_conditions_and_preferences_are_passed_over() {
     post.json(&json!({ "schemas": [USER], "userName": "another" }))
         .send()
         .expect(201);
+}
+
+fn managed(client: &Client, user_name: &str, manager: &str) -> Created {
+    let manager = json!({ "manager": { "value": manager } });
+    client.create(
+        "/Users",
+        json!({ "schemas": [USER, ENTERPRISE], "userName": user_name, ENTERPRISE: manager }),
+    )
+}
+
+fn if_none_match(client: &Client, path: &str, tag: &str) -> Reply {
+    client.request("GET", path).header("if-none-match", tag).send()
+}
+
+/// Whether it is the tag of a version with a hash of what others decide.
+fn is_hashed(tag: &str, version: i64) -> bool {
+    let hash = tag
+        .strip_prefix(&format!("W/\"{version}."))
+        .and_then(|it| it.strip_suffix('"'));
+    hash.is_some_and(|it| it.len() == 16 && it.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
