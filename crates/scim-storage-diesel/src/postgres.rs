@@ -95,7 +95,7 @@ impl Postgres {
             url: url.to_owned(),
             pooler: options.pooler,
         };
-        let mut conn = manager.connect_now().map_err(OpenError::connection)?;
+        let mut conn = manager.connect_now().map_err(|it| unreachable_at(url, it))?;
         warn_of_other_languages(&mut Conn::Postgres(&mut conn))?;
         refuse_other_encodings(&mut Conn::Postgres(&mut conn))?;
         let prepared = prepare(&mut Conn::Postgres(&mut conn))?;
@@ -173,6 +173,27 @@ impl Postgres {
         }
         result
     }
+}
+
+/// libpq takes a part of a password for the server when the password has an `@`, and shows it.
+fn unreachable_at(url: &str, error: ConnectionError) -> OpenError {
+    if !shows_password(url) {
+        return OpenError::connection(error);
+    }
+    OpenError::connection(
+        "in the user and the password of its URL, characters such as `@`, `/` and `%` have to be written as `%40`, \
+         `%2F` and `%25`",
+    )
+}
+
+/// Whether user and password have characters at which one of them may end too early.
+fn shows_password(url: &str) -> bool {
+    let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
+    let Some((login, _)) = login.filter(|(login, _)| login.contains(':')) else {
+        return false;
+    };
+    let is_no_code = |text: &str| text.bytes().take(2).filter(u8::is_ascii_hexdigit).count() < 2;
+    login.contains(['@', '/', '?', '#']) || login.split('%').skip(1).any(is_no_code)
 }
 
 /// diesel keeps PostgreSQL's error codes to itself, but for a few: the others are told by their text.

@@ -69,6 +69,15 @@ fn what_is_no_database_is_refused() {
         let text = refused.expect("it is no database").to_string();
         assert!(text.contains(shown) && !text.contains("s3cret"), "{url}: {text}");
     }
+    for login in ["scim:p@s3cret", "scim:s3cret%zz", "a@b:s3cret", "scim:/s3cret"] {
+        let url = format!("postgres://{login}@127.0.0.1:1/scim?sslmode=disable");
+        let refused = DieselStore::open(&url, &StoreOptions::default()).err();
+        let text = refused.expect("nobody listens there").to_string();
+        assert!(
+            text.contains("`%40`") && !text.contains("s3cret"),
+            "{url}: {text}"
+        );
+    }
     let missing = DieselStore::open("sqlite:/no/such/folder/scim.db", &StoreOptions::default()).err();
     assert!(matches!(missing, Some(OpenError::File { .. })), "{missing:?}");
     let database = Database::sqlite();
