@@ -10,6 +10,7 @@
 
 mod columns;
 mod cost;
+mod look_up;
 mod normal_form;
 mod shown;
 mod sort_key;
@@ -26,7 +27,8 @@ use crate::layouts::Layouts;
 use crate::scans::Deadline;
 use crate::sql::{Dialect, Sql};
 
-pub(crate) use cost::{attributes, is_at_hand, is_look_up, is_selective, scanned_attributes};
+pub(crate) use cost::{attributes, is_at_hand, is_look_up, scanned_attributes};
+pub(crate) use look_up::Way;
 pub(crate) use sort_key::{SortKey, SortKind};
 
 use normal_form::{Json, path_members};

@@ -16,7 +16,7 @@ use scim_model::store::{Include, Page, PageRequest, Position, Query, TenantId};
 use scim_model::{Condition, ResourceType};
 
 use crate::Explained;
-use crate::condition_sql::{self, scanned_attributes};
+use crate::condition_sql::{self, SortKind, scanned_attributes};
 use crate::error::Failure;
 use crate::layouts::Layouts;
 use crate::read::{ResourceRow, ResourceTypes, Row, add_members, groups_of, stored};
@@ -157,7 +157,7 @@ impl<'a> Listing<'a> {
         else {
             return Ok(None);
         };
-        if *count == 0 || target.include.members || !target.is_selective {
+        if *count == 0 || target.include.members || !target.is_selective() {
             return Ok(None);
         }
         let found = self.rows(conn, &Part::whole(0), Direction::Forward, u64::from(*count), 0)?;
@@ -423,9 +423,14 @@ impl Listing<'_> {
                 Ahead::None
             }
         };
+        let sorts_by = |target: usize| self.targets[target].sort.as_ref().map(|it| it.kind);
         // One after the other, those without a sort key; without sorting that is everything.
         let without_key = |from: Option<&Position>| -> Vec<Part> {
             let part = |target: usize| {
+                // Every resource has an id and its times.
+                if sorts_by(target).is_some_and(|it| it != SortKind::Text) {
+                    return None;
+                }
                 let has_none = self.targets[target].has_no_key();
                 let condition = match from.map(|it| equal_ahead(target, it)) {
                     None | Some(Ahead::All) => has_none,
@@ -492,14 +497,21 @@ impl Listing<'_> {
     fn select(&self, part: &Part, direction: Direction, limit: u64, offset: u64) -> Sql {
         let backward = direction == Direction::Backward;
         let is_merged = part.0.len() > 1;
+        let sorts = |it: &(usize, _)| self.targets[it.0].sort.as_ref().map(|it| it.kind);
+        let by_id = self.is_sorted && part.0.iter().all(|it| sorts(it) == Some(SortKind::Id));
         let order = |sql: Sql, by_target: bool, table: &'static str, pk: &'static str| {
             let sql = sql.text(" ORDER BY ");
             let sql = match (self.is_sorted, self.descending != backward) {
                 (false, _) => sql,
-                (true, false) => sql.text(table).text("sort_key ASC NULLS LAST, "),
-                (true, true) => sql.text(table).text("sort_key DESC NULLS FIRST, "),
+                (true, false) => sql.text(table).text("sort_key ASC NULLS LAST"),
+                (true, true) => sql.text(table).text("sort_key DESC NULLS FIRST"),
             };
             let direction = if backward { " DESC" } else { "" };
+            // No two have the same id. Without a second key, its index has the order.
+            if by_id {
+                return sql;
+            }
+            let sql = if self.is_sorted { sql.text(", ") } else { sql };
             let sql = match by_target {
                 true => sql.text(table).text("target").text(direction).text(", "),
                 false => sql,
@@ -539,15 +551,20 @@ impl Listing<'_> {
             groups: includes().any(|it| it.groups),
             members: includes().any(|it| it.members),
         };
-        let select = Sql::new(
-            "SELECT k.target, CAST(k.sort_key AS TEXT), k.pk, d.id, d.version, d.created, d.modified, d.document, ",
-        )
-        .sql(groups_of("k.pk", self.dialect, self.tenant, include))
-        .text(" FROM (")
-        .sql(keys)
-        .text(") AS k JOIN resource d ON d.tenant_id = ")
-        .int(self.tenant.0)
-        .text(" AND d.pk = k.pk");
+        let sort_key = match (by_id, self.dialect) {
+            (true, Dialect::Sqlite) => "hex(k.sort_key)",
+            (true, Dialect::Postgres) => "encode(k.sort_key, 'hex')",
+            (false, _) => "CAST(k.sort_key AS TEXT)",
+        };
+        let select = Sql::new("SELECT k.target, ")
+            .text(sort_key)
+            .text(", k.pk, d.id, d.version, d.created, d.modified, d.document, ")
+            .sql(groups_of("k.pk", self.dialect, self.tenant, include))
+            .text(" FROM (")
+            .sql(keys)
+            .text(") AS k JOIN resource d ON ")
+            .found_by_pk(self.dialect, "d.tenant_id", self.tenant)
+            .text(" AND d.pk = k.pk");
         let select = order(select, is_merged, "k.", "k.pk");
         // Whatever a client can vary would fill the cache of statements, and on PostgreSQL a kept plan
         // of a join may stem from a time when the table was empty.

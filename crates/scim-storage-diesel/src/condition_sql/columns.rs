@@ -31,14 +31,18 @@ impl Compiler<'_> {
             Test::Eq(Operand::Bool(operand)) => Sql::new("v.key = ").string(operand.to_string()),
             test => self.index_key_test("v.key", test, || self.whole("v.pk", path, test)),
         };
-        let sql = Sql::new("r.pk IN (SELECT v.pk FROM attribute_value v WHERE v.tenant_id = ")
+        let sql = Sql::new("r.pk IN (").sql(self.values(number, test_of_key));
+        self.subquery(sql.text(")"))
+    }
+
+    /// The select of the `pk` of what has a value, of the attribute with the number, that passes the test.
+    pub(super) fn values(&self, number: i64, test_of_key: Sql) -> Sql {
+        Sql::new("SELECT v.pk FROM attribute_value v WHERE v.tenant_id = ")
             .int(self.tenant.0)
             .text(" AND v.path = ")
             .int(number)
             .text(" AND ")
             .sql(test_of_key)
-            .text(")");
-        self.subquery(sql)
     }
 
     /// A test of an index key; `whole` tests the whole key where the index key does not suffice.
@@ -129,12 +133,10 @@ impl Compiler<'_> {
             },
             "location" => match test {
                 Test::Present => always(true),
-                Test::Eq(Operand::Key(text)) => {
-                    match text.strip_prefix(&self.location_prefix()).and_then(canonical_id) {
-                        Some(id) => Sql::new("r.id = ").id(id),
-                        None => always(false),
-                    }
-                }
+                Test::Eq(Operand::Key(text)) => match self.located(text) {
+                    Some(id) => Sql::new("r.id = ").id(id),
+                    None => always(false),
+                },
                 test => self.text_test(self.location_text(), test),
             },
             "resourceType" => always(holds(&self.layout.resource_type.name, test)),
@@ -147,6 +149,11 @@ impl Compiler<'_> {
             Dialect::Sqlite => Sql::new("('W/\"' || CAST(r.version AS TEXT) || '\"')"),
             Dialect::Postgres => Sql::new("('W/\"' || CAST(r.version AS TEXT) || '\"') COLLATE \"C\""),
         }
+    }
+
+    /// The id of what is at a location.
+    pub(super) fn located(&self, text: &str) -> Option<Uuid> {
+        text.strip_prefix(&self.location_prefix()).and_then(canonical_id)
     }
 
     fn location_prefix(&self) -> String {

@@ -4,6 +4,7 @@ use scim_model::Condition;
 use scim_model::condition::{ElementCondition, Operand, Test};
 use scim_model::schema::AttributePath;
 
+use super::look_up::{is_member_id, look_ups};
 use crate::index_key::EXACT;
 use crate::layout::{Column, Layout, is_membership};
 
@@ -102,11 +103,19 @@ fn serves(layout: &Layout, path: &AttributePath, test: &Test) -> bool {
 
 /// Whether an index is in the order of the attribute.
 fn is_in_order(path: &AttributePath, layout: &Layout) -> bool {
-    let is_meta = path.extension.is_none() && path.attribute.name == "meta";
-    if is_meta {
+    if path.extension.is_none() {
         let sub = path.sub.as_ref().map(|it| it.name.as_str());
-        // All have the same type.
-        return matches!(sub, Some("created" | "lastModified" | "resourceType"));
+        match path.attribute.name.as_str() {
+            "id" => return true,
+            // All have the same type, and locations are in the order of the ids.
+            "meta" => {
+                return matches!(
+                    sub,
+                    Some("created" | "lastModified" | "resourceType" | "location")
+                );
+            }
+            _ => {}
+        }
     }
     layout.column(path).is_some_and(|it| it != Column::Active)
 }
@@ -144,24 +153,7 @@ fn tests_of_element(condition: &ElementCondition) -> Vec<(&AttributePath, &Test)
 /// Whether an index leads to the few resources that can fulfil the condition: then it is cheaper to
 /// sort those than to walk all in order. SQLite cannot know.
 pub(crate) fn is_selective(condition: &Condition, layout: &Layout) -> bool {
-    match condition {
-        Condition::Attribute(path, Test::Eq(Operand::Key(_))) => {
-            let sub = path.sub.as_ref().map(|it| it.name.as_str());
-            let is_id = path.extension.is_none()
-                && matches!(
-                    (path.attribute.name.as_str(), sub),
-                    ("id", None) | ("meta", Some("location"))
-                );
-            is_id
-                || layout.column(path).is_some()
-                || layout.indexed_path(path).is_some()
-                || is_member_id(layout, path)
-        }
-        Condition::Element(_, condition) => element_is_selective(condition, layout),
-        Condition::And(operands) => operands.iter().any(|it| is_selective(it, layout)),
-        Condition::Or(operands) => operands.iter().all(|it| is_selective(it, layout)),
-        _ => false,
-    }
+    look_ups(condition, layout).is_some()
 }
 
 /// Whether the condition is a test of equality of a value that hardly two resources have, as clients look a
@@ -180,22 +172,4 @@ pub(crate) fn is_look_up(condition: &Condition, layout: &Layout) -> bool {
         _ => false,
     };
     is_short && is_selective(condition, layout)
-}
-
-fn element_is_selective(condition: &ElementCondition, layout: &Layout) -> bool {
-    match condition {
-        ElementCondition::Attribute(path, Test::Eq(Operand::Key(_))) => {
-            layout.indexed_path(path).is_some() || is_member_id(layout, path)
-        }
-        ElementCondition::And(operands) => operands.iter().any(|it| element_is_selective(it, layout)),
-        _ => false,
-    }
-}
-
-fn is_member_id(layout: &Layout, path: &AttributePath) -> bool {
-    is_membership(&layout.resource_type, path)
-        && path
-            .sub
-            .as_ref()
-            .is_some_and(|it| ["value", "$ref"].contains(&it.name.as_str()))
 }

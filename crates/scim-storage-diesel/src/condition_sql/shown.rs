@@ -187,29 +187,37 @@ impl Membership<'_> {
                 .text(self.this)
                 .text(" = r.pk)");
         }
-        let test = self.condition(condition);
-        let joined = |sql: Sql| {
-            sql.text(" FROM membership m JOIN resource x ON x.tenant_id = ")
-                .int(tenant)
-                .text(" AND x.pk = ")
-                .text(self.other)
-                .text(" WHERE m.tenant_id = ")
-                .int(tenant)
-                .text(" AND ")
-        };
         if names_one(condition) {
-            return joined(Sql::new("r.pk IN (SELECT ").text(self.this))
-                .sql(test)
-                .text(")");
+            return Sql::new("r.pk IN (").sql(self.select(condition)).text(")");
         }
-        let mut of_this = joined(Sql::new("EXISTS (SELECT 1"))
+        let mut of_this = self
+            .joined(Sql::new("EXISTS (SELECT 1"))
             .text(self.this)
             .text(" = r.pk AND ");
         // A group may have more members than a tenant has groups.
         if let Some(deadline) = self.compiler.deadline {
             of_this = of_this.sql(deadline.check()).text(" AND ");
         }
-        of_this.sql(test).text(")")
+        of_this.sql(self.condition(condition)).text(")")
+    }
+
+    /// The select of the `pk` of what has a member, or a group, that fulfils the condition.
+    pub(super) fn select(&self, condition: &ElementCondition) -> Sql {
+        self.joined(Sql::new("SELECT ").text(self.this))
+            .sql(self.condition(condition))
+    }
+
+    /// From the memberships of the tenant with `x`, where a condition follows.
+    fn joined(&self, select: Sql) -> Sql {
+        let tenant = self.compiler.tenant.0;
+        select
+            .text(" FROM membership m JOIN resource x ON x.tenant_id = ")
+            .int(tenant)
+            .text(" AND x.pk = ")
+            .text(self.other)
+            .text(" WHERE m.tenant_id = ")
+            .int(tenant)
+            .text(" AND ")
     }
 
     fn condition(&self, condition: &ElementCondition) -> Sql {

@@ -20,6 +20,8 @@ pub(crate) struct SortKey {
 pub(crate) enum SortKind {
     Text,
     Number,
+    /// The bytes of an id, which are in the order of its text; no two resources of a tenant have the same.
+    Id,
 }
 
 impl Compiler<'_> {
@@ -31,11 +33,9 @@ impl Compiler<'_> {
                 kind: SortKind::Text,
             })
         };
-        let number = |name| {
-            Some(SortKey {
-                sql: Sql::new(name),
-                kind: SortKind::Number,
-            })
+        let of_kind = |name, kind| {
+            let sql = Sql::new(name);
+            Some(SortKey { sql, kind })
         };
         if path.extension.is_none() {
             match (
@@ -43,9 +43,9 @@ impl Compiler<'_> {
                 path.sub.as_ref().map(|it| it.name.as_str()),
             ) {
                 // Where one location is before another, so is the id.
-                ("id", None) | ("meta", Some("location")) => return text(self.id_text("r")),
-                ("meta", Some("created")) => return number("r.created"),
-                ("meta", Some("lastModified")) => return number("r.modified"),
+                ("id", None) | ("meta", Some("location")) => return of_kind("r.id", SortKind::Id),
+                ("meta", Some("created")) => return of_kind("r.created", SortKind::Number),
+                ("meta", Some("lastModified")) => return of_kind("r.modified", SortKind::Number),
                 ("meta", Some("version")) => return text(self.version_text()),
                 ("meta", _) => return None,
                 _ => {}

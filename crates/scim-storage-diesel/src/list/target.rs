@@ -3,8 +3,9 @@
 use scim_model::Condition;
 use scim_model::condition::Test;
 use scim_model::store::{Include, Query, TenantId};
+use uuid::Uuid;
 
-use crate::condition_sql::{Compiler, SortKey, SortKind, is_look_up, is_selective};
+use crate::condition_sql::{Compiler, SortKey, SortKind, Way, is_look_up};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::layouts::Layouts;
@@ -13,14 +14,15 @@ use crate::scans::Deadline;
 use crate::sql::{Dialect, Sql};
 
 pub(super) struct Target<'a> {
+    dialect: Dialect,
     tenant: TenantId,
     pub(super) layout: &'a Layout,
     condition: &'a Condition,
     sql: Sql,
     pub(super) sort: Option<SortKey>,
     pub(super) include: Include,
-    /// An index leads to the few resources that can match.
-    pub(super) is_selective: bool,
+    /// How an index leads to the few resources that can match.
+    way: Option<Way>,
     /// Keeps SQLite from walking an index in the order of the result, where another one finds the
     /// resources, or holds all that the condition looks at.
     pub(super) order_by_sorting: bool,
@@ -46,21 +48,28 @@ impl<'a> Target<'a> {
         let (filtering, sorting) = (compiler(), compiler());
         let path = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
         let sql = filtering.compile(condition);
-        let is_selective = is_selective(condition, layout);
+        let way = filtering.way(condition);
+        let is_all = matches!(way, Some(Way::List { is_all: true, .. }));
         Ok(Target {
+            dialect,
             tenant,
             layout,
             condition,
             sql,
-            is_selective,
             order_by_sorting: dialect == Dialect::Sqlite
-                && (is_selective || (path.is_none() && filtering.scans_column())),
-            filter_needs_normal: filtering.needs_normal(),
+                && (way.is_some() || (path.is_none() && filtering.scans_column())),
+            way,
+            filter_needs_normal: filtering.needs_normal() && !is_all,
             sort: path.and_then(|it| sorting.sort_key(it)),
             sort_needs_normal: sorting.needs_normal(),
             include: narrowed(layout, query.include),
             deadline,
         })
+    }
+
+    /// An index leads to the few resources that can match.
+    pub(super) fn is_selective(&self) -> bool {
+        self.way.is_some()
     }
 
     pub(super) fn finds_nothing(&self) -> bool {
@@ -133,13 +142,31 @@ impl<'a> Target<'a> {
                 .int(self.tenant.0)
                 .text(" AND n.pk = r.pk");
         }
+        let by_pk = matches!(self.way, Some(Way::Pk | Way::List { .. }));
+        let by_id = self.is_unfiltered() && self.sort.as_ref().is_some_and(|it| it.kind == SortKind::Id);
+        // SQLite takes a tenant for small, and would walk all of it instead of a list of few resources, and
+        // sort all ids instead of walking their index, which does not know the kind. A sign keeps an index out.
+        let sign = |is_kept_out: bool| match (self.dialect, is_kept_out) {
+            (Dialect::Sqlite, true) => "+",
+            _ => "",
+        };
         sql = sql
-            .text(" WHERE r.tenant_id = ")
+            .text(" WHERE ")
+            .text(sign(by_pk))
+            .text("r.tenant_id = ")
             .int(self.tenant.0)
-            .text(" AND r.kind = ")
+            .text(" AND ")
+            .text(sign(by_pk || by_id))
+            .text("r.kind = ")
             .int(self.layout.kind);
         if let Some(deadline) = self.deadline {
             sql = sql.text(" AND ").sql(deadline.check());
+        }
+        if let Some(Way::List { sql: list, is_all }) = &self.way {
+            sql = sql.text(" AND ").sql(list.clone());
+            if *is_all {
+                return sql;
+            }
         }
         if self.is_unfiltered() {
             return sql;
@@ -161,6 +188,7 @@ impl SortKey {
             SortKind::Text => sql.string(key),
             // A cursor that was not made here finds nothing.
             SortKind::Number => sql.int(key.parse().unwrap_or(i64::MAX)),
+            SortKind::Id => sql.id(key.parse().unwrap_or(Uuid::max())),
         }
     }
 }

@@ -15,8 +15,21 @@ const QUERIES: &[(char, &str, &str)] = &[
     ('U', "", "-name.familyName"),
     ('U', "", "emails"),
     ('U', "", "title"),
+    ('U', "", "id"),
+    ('U', "", "-meta.location"),
     ('U', "userName eq \"BJensen\"", ""),
     ('U', "userName eq \"BJensen\"", "title"),
+    (
+        'U',
+        "userName eq \"bjensen\" or emails.value eq \"b@example.com\"",
+        "title",
+    ),
+    (
+        'U',
+        "active eq true and not (externalId ne \"7\" and groups.value ne \"019283a0-0000-7000-8000-000000000001\")",
+        "",
+    ),
+    ('U', "emails.value eq \"b@example.com\"", "userName"),
     ('U', "userName sw \"bj\" and active eq true", ""),
     ('U', "name.familyName co \"ens\"", ""),
     (
@@ -342,6 +355,225 @@ fn an_index_page_far_from_the_beginning_skips_entries_of_an_index() {
                     step.starts_with("Sort  (") || step == "USE TEMP B-TREE FOR ORDER BY"
                 });
                 assert!(!sorts_all, "{asked}");
+            }
+        }
+    });
+}
+
+/// The id of a user that `fill` made, and of a group.
+const USER: &str = "00000000-0000-0000-0000-000000000007";
+const GROUP: &str = "00000000-0000-0000-0000-00000000138a";
+
+#[test]
+fn what_few_can_fulfil_is_no_walk_through_the_tenant() {
+    on_each(|database| {
+        let store = database.store();
+        let tenant = Fixture::new(&store, "acme").tenant;
+        database.fill(tenant.0, 5_000);
+        drop(store);
+        let store = database.store();
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "neighbour")
+        };
+        let user = |filter: &str| (&it.user, filter.replace("USER", USER).replace("GROUP", GROUP));
+        let group = |filter: &str| (&it.group, filter.replace("USER", USER));
+        let many =
+            (1..=5).map(|it| format!("externalId eq \"{it}\" or emails.value eq \"{it}@example.com\""));
+        let many = many.collect::<Vec<_>>().join(" or ");
+        for (resource_type, filter) in [
+            user("userName eq \"user7\""),
+            user("id eq \"USER\""),
+            user("emails.value eq \"7@example.com\""),
+            user("emails[type eq \"work\" and (value eq \"7@example.com\" or value eq \"8@example.com\")]"),
+            user("groups.value eq \"GROUP\""),
+            user("userName eq \"user7\" or externalId eq \"8\""),
+            user("userName eq \"user7\" or userName eq \"user8\" or id eq \"USER\""),
+            user("userName eq \"user7\" or emails.value eq \"8@example.com\""),
+            user("emails.value eq \"7@example.com\" or phoneNumbers.value eq \"555-8\""),
+            user("userName eq \"user7\" or groups.value eq \"GROUP\" or displayName eq \"name8\""),
+            user("active eq true and (userName eq \"user7\" or externalId eq \"8\")"),
+            user("title co \"a\" and (userName eq \"user7\" or (externalId eq \"8\" and active eq true))"),
+            user("(userName eq \"user7\" or externalId eq \"8\") and not (title pr or nickName pr)"),
+            user("not (userName ne \"user7\" and emails.value ne \"7@example.com\")"),
+            user("groups.value eq \"GROUP\" and emails.value eq \"7@example.com\" and userName sw \"user\""),
+            user(&many),
+            group("members.value eq \"USER\""),
+            group("members.value eq \"USER\" or members.value eq \"00000000-0000-0000-0000-000000000008\""),
+            group("members[value eq \"USER\" or value eq \"00000000-0000-0000-0000-000000000008\"]"),
+            group("displayName eq \"group7\" or members[value eq \"USER\" and type eq \"User\"]"),
+        ] {
+            for sort_by in [
+                "",
+                "id",
+                "userName",
+                "displayName",
+                "-externalId",
+                "meta.lastModified",
+                "title",
+            ] {
+                if ["userName", "title"].contains(&sort_by) && resource_type.has_members() {
+                    continue;
+                }
+                // In the middle: PostgreSQL knows when there is hardly anything beyond a key.
+                let (row, id, name, time) = match resource_type.has_members() {
+                    true => (5_250, "00000000-0000-0000-0000-000000001482", "group3", "250"),
+                    false => (2_500, "00000000-0000-0000-0000-0000000009c4", "name5", "2500"),
+                };
+                let key = match sort_by {
+                    "" => None,
+                    "id" => Some(id),
+                    "meta.lastModified" => Some(time),
+                    "userName" => Some("user5"),
+                    "-externalId" => Some("5"),
+                    _ => Some(name),
+                };
+                let position = |backwards| Position {
+                    target: 0,
+                    key: key.map(str::to_owned),
+                    row,
+                    backwards,
+                };
+                let cursor = |from| PageRequest::Cursor { from, count: 100 };
+                let pages = [
+                    PageRequest::Index {
+                        start_index: 1,
+                        count: 100,
+                    },
+                    cursor(None),
+                    cursor(Some(position(false))),
+                    cursor(Some(position(true))),
+                ];
+                for page in pages {
+                    // Instead of ten look-ups, PostgreSQL rightly reads a range of some hundred entries.
+                    let from_position = matches!(page, PageRequest::Cursor { from: Some(_), .. });
+                    if filter == many && from_position && !database.is_sqlite() {
+                        continue;
+                    }
+                    let query = it.query(resource_type, &filter, sort_by, page);
+                    for statement in store.explain(it.tenant, &query).expect("it explains") {
+                        let plan = &statement.plan;
+                        assert!(
+                            !statement.sql.contains("scim_in_time("),
+                            "{filter} {sort_by} is no scan"
+                        );
+                        let walk = if database.is_sqlite() {
+                            plan.iter().find(|it| sqlite_walks(it))
+                        } else {
+                            postgres_walk(plan)
+                        };
+                        assert!(
+                            walk.is_none(),
+                            "{filter} {sort_by} walks: {walk:?}\n{}\n{}",
+                            statement.sql,
+                            plan.join("\n")
+                        );
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Whether a step of a plan comes to the rows of a table otherwise than by a value of theirs.
+fn sqlite_walks(step: &str) -> bool {
+    let table = step.split(' ').nth(1).unwrap_or_default();
+    if !["r", "c", "v", "m", "x", "n", "d"].contains(&table) {
+        return false;
+    }
+    let keys = step
+        .rsplit_once('(')
+        .map_or("", |(_, keys)| keys.trim_end_matches(')'));
+    let of_all = ["tenant_id=?", "kind=?", "path=?"];
+    !keys
+        .split(" AND ")
+        .any(|it| it.ends_with("=?") && !of_all.contains(&it))
+}
+
+/// The first step that does.
+fn postgres_walk(plan: &[String]) -> Option<&String> {
+    let mut lines = plan.iter().peekable();
+    while let Some(line) = lines.next() {
+        let is_scan = ["Seq Scan on", "Index Scan", "Index Only Scan"]
+            .iter()
+            .any(|it| line.contains(it));
+        if !is_scan {
+            continue;
+        }
+        let condition = lines.peek().and_then(|it| it.trim().strip_prefix("Index Cond: "));
+        let finds = condition.is_some_and(|it| {
+            it.split(" AND ").any(|it| {
+                let it = it.trim_start_matches('(');
+                let of_all = ["tenant_id ", "kind ", "path "];
+                // Those without a value are few here.
+                (it.contains(" = ") || it.contains(" IS NULL"))
+                    && !of_all.iter().any(|name| it.starts_with(name))
+            })
+        });
+        if !finds {
+            return Some(line);
+        }
+    }
+    None
+}
+
+#[test]
+fn ids_are_in_the_order_of_their_index() {
+    on_each(|database| {
+        let store = database.store();
+        let tenant = Fixture::new(&store, "acme").tenant;
+        database.fill(tenant.0, 5_000);
+        drop(store);
+        let store = database.store();
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "neighbour")
+        };
+        for sort_by in ["id", "-id", "meta.location"] {
+            for backwards in [None, Some(false), Some(true)] {
+                let page = match backwards {
+                    None => PageRequest::Index {
+                        start_index: 1,
+                        count: 100,
+                    },
+                    Some(backwards) => PageRequest::Cursor {
+                        from: Some(Position {
+                            target: 0,
+                            key: Some("00000000-0000-0000-0000-000000000fa0".to_owned()),
+                            row: 4_000,
+                            backwards,
+                        }),
+                        count: 100,
+                    },
+                };
+                let query = it.query(&it.user, "", sort_by, page);
+                let statement = &store.explain(it.tenant, &query).expect("it explains")[0];
+                assert!(!statement.sql.contains("scim_in_time("), "{sort_by} is no scan");
+                let plan = &statement.plan;
+                let text = plan.join("\n");
+                assert!(text.contains("resource_id"), "{sort_by}:\n{text}");
+                if backwards.is_some() {
+                    let starts = |it: &String| {
+                        (it.contains("SEARCH r") || it.contains("Index Cond"))
+                            && ["id>?", "id<?", "(id >= ", "(id <= "]
+                                .iter()
+                                .any(|end| it.contains(end))
+                    };
+                    assert!(
+                        plan.iter().any(starts),
+                        "{sort_by} should start at the position:\n{text}"
+                    );
+                }
+                // The keys come sorted; the page is put in their order at the end.
+                let inner_sort = if database.is_sqlite() {
+                    plan.first().is_some_and(|it| it.starts_with("CO-ROUTINE"))
+                        && plan.get(2).is_some_and(|it| it.contains("TEMP B-TREE"))
+                } else {
+                    plan.iter()
+                        .skip_while(|it| !it.contains("Limit"))
+                        .any(|it| it.contains("Sort  ("))
+                };
+                assert!(!inner_sort, "{sort_by} should not sort:\n{text}");
             }
         }
     });

@@ -7,8 +7,9 @@ use std::thread;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
-use scim_model::store::conformance::Fixture;
-use scim_model::store::{PageRequest, Position};
+use scim_model::store::conformance::{Fixture, at};
+use scim_model::store::{NewResource, Page, PageRequest, Position, ResourceStore};
+use scim_model::{Document, SecretHashes};
 use scim_storage_diesel::{StoreOptions, Synchronous};
 use serde_json::json;
 use uuid::Uuid;
@@ -154,6 +155,78 @@ fn walk(it: &Fixture, filter: &str, sort_by: &str, between: &dyn Fn()) -> Walked
         between();
     }
     walked
+}
+
+#[test]
+fn a_walk_by_id_is_in_the_order_of_the_text_of_ids() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let mut ids = Vec::new();
+        for number in 0..23_u128 {
+            // Creation is in another order than the ids, and the types take turns.
+            let id = Uuid::from_u128(number.wrapping_mul(0x9f3a_59c7_0000_0000_0000_0000_0000_00f1));
+            let (resource_type, document) = match number % 3 {
+                0 => (&it.group, json!({"displayName": format!("group{number}")})),
+                _ => (
+                    &it.user,
+                    json!({"userName": format!("user{number}"), "title": "x"}),
+                ),
+            };
+            let new = NewResource {
+                resource_type: resource_type.clone(),
+                id,
+                now: at(1),
+                document: Document(document.as_object().expect("it is one").clone()),
+                members: Vec::new(),
+                secrets: SecretHashes::new(),
+            };
+            store.create(it.tenant, &new).expect("the name is free");
+            ids.push((id.to_string(), number));
+        }
+        ids.sort();
+        let found: [(&str, &dyn Fn(u128) -> bool); 3] = [
+            ("", &|_| true),
+            ("title eq \"x\"", &|number| number % 3 != 0),
+            (
+                "userName eq \"user1\" or externalId eq \"user1\" or displayName eq \"group3\" or userName eq \"user20\"",
+                &|number| [1, 3, 20].contains(&number),
+            ),
+        ];
+        for (filter, is_found) in found {
+            for sort_by in ["id", "-id", "meta.location"] {
+                let read = |from: Option<Position>| {
+                    let page = PageRequest::Cursor { from, count: 4 };
+                    let types = [it.user.clone(), it.group.clone()];
+                    let query = it.query_over(&types, filter, sort_by, page);
+                    it.store.list(it.tenant, &query).expect("the store is there")
+                };
+                let mut expected: Vec<String> = ids
+                    .iter()
+                    .filter(|(_, number)| is_found(*number))
+                    .map(|(id, _)| id.clone())
+                    .collect();
+                if sort_by.starts_with('-') {
+                    expected.reverse();
+                }
+                let ids_on = |pages: &[Page]| -> Vec<String> {
+                    let resources = pages.iter().flat_map(|page| &page.resources);
+                    resources.map(|it| it.id.to_string()).collect()
+                };
+                let mut pages = vec![read(None)];
+                while let Some(next) = pages.last().and_then(|it| it.next.clone()) {
+                    pages.push(read(Some(next)));
+                }
+                assert_eq!(ids_on(&pages), expected, "{filter} {sort_by}");
+                pages.drain(..pages.len() - 1);
+                while let Some(previous) = pages[0].previous.clone() {
+                    pages.insert(0, read(Some(previous)));
+                }
+                let backwards = ids_on(&pages);
+                assert_eq!(backwards, expected, "{filter} {sort_by} backwards");
+            }
+        }
+    });
 }
 
 fn id_of(number: i64) -> Uuid {
