@@ -243,6 +243,10 @@ fn with_value(path: AttributePath) -> Result<AttributePath, ScimError> {
 /// there are.
 fn test(path: &AttributePath, operator: CompareOp, value: &CompValue) -> Result<Test, ScimError> {
     let attribute = path.leaf();
+    // No value holds it, and PostgreSQL would not even compare with it.
+    if matches!(value, CompValue::String(text) if text.contains('\0')) {
+        return Err(wrong_operand(path, "text without the character U+0000"));
+    }
     match attribute.type_ {
         AttributeType::Boolean => match (operator, value) {
             (CompareOp::Eq, CompValue::Bool(operand)) => Ok(Test::Eq(Operand::Bool(*operand))),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Choice, GROUP, Server, USER};
+use crate::harness::{Choice, GROUP, Server, USER, encode};
 
 /// 7644-3.12-01, 7644-3.12-02, 7644-3.2-04, A-47, A-67
 #[test]
@@ -160,6 +160,74 @@ fn bodies_that_cannot_be_read_are_invalid_syntax() {
                 .send();
             reply.expect_error(400, Some("invalidSyntax"));
         }
+    }
+}
+
+/// No value holds U+0000, and PostgreSQL cannot compare with it.
+#[test]
+fn an_operand_with_the_character_zero_is_refused() {
+    let story = |server: Server| {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let group = acme.create_group("Guides", &[&user]);
+        for path in [
+            "userName",
+            "id",
+            "externalId",
+            "title",
+            "name.familyName",
+            "emails.value",
+            "emails",
+            "groups.value",
+            "groups.display",
+            "meta.version",
+            "meta.location",
+            "meta.resourceType",
+            "meta.created",
+            "active",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName",
+        ] {
+            for operator in ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"] {
+                let filter = format!("{path} {operator} \"a\\u0000b\"");
+                let search = json!({
+                    "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": filter
+                });
+                for reply in [
+                    acme.get(&format!("/Users?filter={}", encode(&filter))),
+                    acme.post("/.search", search),
+                ] {
+                    let reply = reply.expect_error(400, Some("invalidFilter"));
+                    let detail = reply.json()["detail"].to_string();
+                    assert!(detail.contains(path), "{filter}: {detail}");
+                }
+            }
+        }
+        let bracketed = "emails[type eq \"work\" and value eq \"a\\u0000b\"]";
+        acme.get(&format!("/Users?filter={}", encode(bracketed)))
+            .expect_error(400, Some("invalidFilter"));
+        for (path, target) in [
+            (&user.path, format!("{bracketed}.display")),
+            (&user.path, bracketed.to_owned()),
+            (&group.path, "members[value eq \"a\\u0000b\"]".to_owned()),
+        ] {
+            for operation in ["add", "replace", "remove"] {
+                let value = if target.ends_with("display") {
+                    json!("x")
+                } else {
+                    json!({"value": "x"})
+                };
+                let mut body = json!({"op": operation, "path": target});
+                if operation != "remove" {
+                    body["value"] = value;
+                }
+                acme.patch(path, json!([body]))
+                    .expect_error(400, Some("invalidFilter"));
+            }
+        }
+    };
+    story(Server::start());
+    if let Some(server) = Server::start_on_postgres(Choice::default()) {
+        story(server);
     }
 }
 
