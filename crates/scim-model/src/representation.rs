@@ -472,7 +472,7 @@ pub(crate) fn show_reference<'a>(
         let uri = location(base_url, resource_type, reference.id);
         value.insert("$ref".to_owned(), uri.into());
     }
-    if let Some(display) = &reference.display {
+    if let Some(display) = reference.display.as_ref().filter(|_| path.attribute.shows_name()) {
         value.insert("displayName".to_owned(), display.as_str().into());
     }
     Some(reference)

@@ -93,9 +93,9 @@ impl Attribute {
         attribute_named(&self.sub_attributes, name)
     }
 
-    /// Whether it is a complex attribute that points at another resource and shows that resource's
-    /// name, as `manager` does: `value`, a `$ref` to a resource type, and a readOnly `displayName`.
-    /// Only `value` is stored; the rest is added to an answer.
+    /// Whether it is a complex attribute that points at another resource, as `manager` does: `value`,
+    /// and a `$ref` to a resource type. `$ref` is not stored but added to an answer, and so is the
+    /// name, see [`Attribute::shows_name`].
     pub fn is_shown_reference(&self) -> bool {
         let points_at_resource = |it: &Arc<Attribute>| {
             it.reference_types
@@ -105,9 +105,12 @@ impl Attribute {
         !self.multi_valued
             && self.sub_attribute("value").is_some()
             && self.sub_attribute("$ref").is_some_and(points_at_resource)
-            && self
-                .sub_attribute("displayName")
-                .is_some_and(|it| it.mutability == Mutability::ReadOnly)
+    }
+
+    /// Whether such a reference shows the name of what it points at: in a readOnly `displayName`.
+    pub fn shows_name(&self) -> bool {
+        self.sub_attribute("displayName")
+            .is_some_and(|it| it.mutability == Mutability::ReadOnly)
     }
 }
 
@@ -119,8 +122,7 @@ pub enum Format {
     Country,
     /// One DER certificate.
     Certificate,
-    /// No character that cannot be seen: white space, control and format characters (RFC 8265
-    /// section 3.3, A-49).
+    /// Letters, digits and visible ASCII characters (RFC 8265 section 3.3, A-49).
     UserName,
 }
 
@@ -263,7 +265,7 @@ impl ResourceType {
             .chain(extensions)
     }
 
-    /// The single complex attributes that point at a resource and show its name, as `manager` does
+    /// The single complex attributes that point at a resource, as `manager` does
     /// ([`Attribute::is_shown_reference`]).
     pub fn shown_references(&self) -> impl Iterator<Item = AttributePath> {
         self.parts().flat_map(|(extension, schema)| {

@@ -370,3 +370,37 @@ fn references_of_one_name_are_all_found() {
     ids.dedup();
     assert_eq!(ids, [uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2)]);
 }
+
+/// 7643-2.4-06, A-26: `$ref` follows from the id whether or not a name is shown, and a name that the
+/// client writes stays the client's.
+#[test]
+fn a_reference_without_a_name_is_shown_with_its_uri() {
+    let device = "urn:example:params:scim:schemas:core:1.0:Device";
+    for name in ["display", "displayName"] {
+        let schema = json!({"id": device, "attributes": [{"name": "owner", "type": "complex", "subAttributes": [
+            {"name": "value"}, {"name": "$ref", "type": "reference", "referenceTypes": ["User"]}, {"name": name}]}]});
+        let resource_type = json!({"name": "Device", "endpoint": "/Devices", "schema": device});
+        let file = ("file".to_owned(), json!([schema, resource_type]).to_string());
+        let registry = SchemaRegistry::load(&[file]).unwrap();
+        let own = registry.resource_type("Device").unwrap();
+        let body =
+            json!({"schemas": [device], "owner": {"$ref": format!("../Users/{BOSS}"), name: "The boss"}});
+        let sent = scim_model::Document::for_create(own, body, Policy { lenient: false }).unwrap();
+        let stored = stored("Device", &sent.document.to_stored_json(own));
+        let projection = Projection::default();
+        let owner = |references: &[Reference]| {
+            let shown = represent(&registry, BASE, &projection, &stored, references).unwrap();
+            serde_json::from_str::<Value>(&shown.body).unwrap()["owner"].clone()
+        };
+        assert_eq!(
+            owner(&[reference(BOSS, "User", Some("Boss"))]),
+            json!({"value": BOSS, "$ref": format!("{BASE}/Users/{BOSS}"), name: "The boss"})
+        );
+        // Gone, or of another type.
+        for others in [vec![], vec![reference(BOSS, "Device", None)]] {
+            assert_eq!(owner(&others), json!({"value": BOSS, name: "The boss"}));
+        }
+        let mut presenter = Presenter::new(&registry, BASE, &projection);
+        assert_eq!(presenter.reference_ids(&stored), [BOSS.parse::<Uuid>().unwrap()]);
+    }
+}

@@ -548,3 +548,35 @@ fn an_extension_of_groups() {
         assert_eq!(seen["members"].as_array().unwrap().len(), 1);
     });
 }
+
+/// a reference of one's own whose name is the client's has its URI from the server all the same, and
+/// is found by it.
+#[test]
+fn a_reference_of_ones_own_has_its_uri() {
+    let documents = [
+        schema(
+            DEVICE,
+            json!([{"name": "serial"}, {"name": "owner", "type": "complex", "subAttributes": [
+                {"name": "value"}, {"name": "display"},
+                {"name": "$ref", "type": "reference", "referenceTypes": ["User"]}]}]),
+        ),
+        resource_type("Device", "/Devices", DEVICE, &[]),
+    ];
+    on_each(
+        || with(documents.clone()),
+        |server| {
+            let client = server.tenant("acme");
+            let owner = client.create_user("ann").id;
+            let body = json!({"schemas": [DEVICE], "owner": {"value": owner, "display": "Ann"}});
+            let made = client.post("/Devices", body).expect(201).json();
+            let uri = format!("{BASE}/Users/{owner}");
+            assert_eq!(
+                made["owner"],
+                json!({"value": owner, "display": "Ann", "$ref": uri})
+            );
+            assert_eq!(found(&client, "/Devices", &format!("owner.$ref eq \"{uri}\"")), 1);
+            assert_eq!(found(&client, "/Devices", "owner.display eq \"ann\""), 1);
+            assert_eq!(found(&client, "/Devices", &format!("owner.$ref ne \"{uri}\"")), 0);
+        },
+    );
+}

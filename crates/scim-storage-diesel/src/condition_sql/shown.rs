@@ -293,7 +293,7 @@ pub(super) fn shown_by_reference(path: &AttributePath) -> Option<Shown> {
         .filter(|_| path.attribute.is_shown_reference())?;
     match sub.name.as_str() {
         "$ref" => Some(Shown::Uri),
-        "displayName" => Some(Shown::Name),
+        "displayName" if path.attribute.shows_name() => Some(Shown::Name),
         _ => None,
     }
 }
