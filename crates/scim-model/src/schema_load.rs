@@ -946,11 +946,14 @@ fn keyword<T: DeserializeOwned + Default>(
     match member(document, name) {
         None | Some(Value::Null) => Ok(T::default()),
         Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
-            wrong_attribute(
-                file,
-                path,
-                format!("`{name}` has the unknown value `{}`", plain(value)),
-            )
+            let known = match name {
+                "mutability" => "readOnly, readWrite, immutable and writeOnly",
+                "returned" => "always, never, default and request",
+                _ => "none, server and global",
+            };
+            let value = plain(value);
+            let reason = format!("`{name}` has the unknown value `{value}`; there are {known}");
+            wrong_attribute(file, path, reason)
         }),
     }
 }

@@ -418,7 +418,10 @@ impl ServeArgs {
     /// # Errors
     /// When the folder or a file cannot be read.
     pub fn schema_files(&self) -> io::Result<Vec<(String, String)>> {
-        self.schemas.as_deref().map_or_else(|| Ok(Vec::new()), json_files)
+        let Some(folder) = self.schemas.as_deref() else {
+            return Ok(Vec::new());
+        };
+        json_files(folder).map_err(|error| io::Error::new(error.kind(), format!("--schemas: {error}")))
     }
 }
 

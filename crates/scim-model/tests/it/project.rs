@@ -233,6 +233,19 @@ fn returned_decides() {
         apply(&sent, user, &resource)[OWN],
         json!({"asked": "a", "always": "b", "plain": "d", "mixed": whole})
     );
+    // Unless the same request says that it should not be (7644-3.9-04).
+    for (excluded, expected) in [
+        ("asked", json!({"always": "b", "plain": "d", "mixed": whole})),
+        (
+            "mixed.asked",
+            json!({"asked": "a", "always": "b", "plain": "d", "mixed": part}),
+        ),
+    ] {
+        let excluded = vec![format!("{OWN}:{excluded}")];
+        let projection = Projection::new(None, Some(&excluded), LENIENT).unwrap();
+        let sent = projection.with_sent(vec![path(0, None), path(4, Some(0))]);
+        assert_eq!(apply(&sent, user, &resource)[OWN], expected, "{excluded:?}");
+    }
 }
 
 #[test]

@@ -266,6 +266,8 @@ fn settings_that_would_go_wrong_are_refused_at_the_start() {
     ] {
         shell.refused(arguments);
     }
+    let text = shell.refused(&["--schemas", "missing"]);
+    assert!(text.contains("--schemas: missing: "), "{text}");
     shell.ok(&["migrate"]);
     shell.ok(&["migrate", "--database-url", "sqlite:other.db"]);
     shell.ok(&["--database-url", "sqlite:third.db", "tenant", "create", "acme"]);
