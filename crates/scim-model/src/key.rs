@@ -243,7 +243,7 @@ const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfkc
 
 /// Fullwidth and halfwidth characters to their ordinary forms; all of them are U+3000 and
 /// U+FF01 to U+FFEE (RFC 8264 section 5.2.1).
-fn map_width(text: &str) -> Cow<'_, str> {
+pub(crate) fn map_width(text: &str) -> Cow<'_, str> {
     let is_width_variant = |c: char| c == '\u{3000}' || ('\u{ff01}'..='\u{ffee}').contains(&c);
     if !text.chars().any(is_width_variant) {
         return Cow::Borrowed(text);

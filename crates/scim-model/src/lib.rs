@@ -11,6 +11,7 @@ pub mod json;
 pub mod key;
 pub mod message;
 pub mod normal;
+mod precis;
 pub mod project;
 pub mod representation;
 pub mod schema;

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::document::{Document, Policy};
 use crate::error::{ScimError, ScimType};
 use crate::key;
+use crate::precis;
 use crate::schema::{Attribute, AttributeType, Format, Mutability, ResourceType, Schema, Uniqueness};
 
 /// Bytes of a string or reference.
@@ -97,13 +98,19 @@ pub fn canonical_element(
         }
         (AttributeType::Integer, Value::Number(number)) => {
             let lexeme = number.as_str();
-            if lexeme.contains(['.', 'e', 'E']) || key::number(lexeme).is_none() {
+            if lexeme.contains(['.', 'e', 'E']) {
                 return Err(invalid(path, "must be an integer without fraction and exponent"));
+            }
+            if key::number(lexeme).is_none() {
+                return Err(invalid(path, "must not have more than 1,000 digits"));
             }
         }
         (AttributeType::Decimal, Value::Number(number)) => {
             if key::number(number.as_str()).is_none() {
-                return Err(invalid(path, "has more digits than can be compared"));
+                return Err(invalid(
+                    path,
+                    "must be zero, or from 10^-1001 to below 10^1000, with at most 1,000 significant digits",
+                ));
             }
         }
         (AttributeType::DateTime, Value::String(text)) => {
@@ -592,11 +599,21 @@ fn check_text(
         Some(Format::Certificate) if !policy.lenient && !is_der_sequence(text) => {
             Err(invalid(path, "must be one DER certificate in base64"))
         }
-        Some(Format::UserName) if !policy.lenient && text.chars().any(is_unseen) => Err(invalid(
-            path,
-            "must not hold white space, control or invisible characters",
-        )),
+        Some(Format::UserName) if !policy.lenient => check_user_name(path, text),
         _ => Ok(()),
+    }
+}
+
+fn check_user_name(path: &dyn fmt::Display, text: &str) -> Result<(), ScimError> {
+    match precis::disallowed(text) {
+        None => Ok(()),
+        Some(found) => Err(invalid(
+            path,
+            format_args!(
+                "must not hold U+{:04X}: letters, digits and visible ASCII characters are allowed (RFC 8265 section 3.3)",
+                u32::from(found)
+            ),
+        )),
     }
 }
 
@@ -628,13 +645,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-
-/// White space, control characters, and what Unicode ignores when it shows text.
-fn is_unseen(c: char) -> bool {
-    c.is_whitespace()
-        || c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
 
 fn is_country_code(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic())

@@ -240,6 +240,21 @@ fn r7643_2_5_null_and_empty_are_unassigned() {
 fn r7643_2_4_03_two_primaries_are_refused() {
     let two = json!({"emails": [{"value": "a", "primary": true}, {"value": "b", "primary": true}]});
     refused(two, LENIENT, "invalidValue", "emails.primary");
+    // In what is put together from several places, as by a PATCH, too.
+    let registry = SchemaRegistry::builtin();
+    let user_type = registry.resource_type("User").unwrap();
+    let emails = json!([{"value": "a", "primary": true}, {"value": "b", "primary": true}]);
+    let patched = document(json!({"userName": "bjensen", "emails": emails}));
+    let before = document(json!({"userName": "bjensen"}));
+    for error in [
+        patched.check(user_type),
+        patched.check_patched(user_type, &before),
+    ] {
+        assert_eq!(
+            error.unwrap_err().detail,
+            "`emails.primary` must be true for one value at most"
+        );
+    }
     let one = json!({"emails": [{"value": "a", "primary": false}, {"value": "b", "primary": true}]});
     assert_eq!(stored(one.clone(), STRICT), one);
 }
@@ -357,7 +372,16 @@ fn formats_are_checked() {
     stored(certificate("MIEBAA=="), LENIENT);
     stored(certificate("MAMCAQE="), STRICT);
     //
-    for user_name in ["b jensen", "b\u{200b}jensen", "b\njensen"] {
+    for user_name in [
+        "b jensen",
+        "b\u{200b}jensen",
+        "b\njensen",
+        "\u{1f600}",
+        "b\u{e000}",
+        "b\u{fdd0}",
+        "b\u{3164}",
+        "\u{378}",
+    ] {
         let body = json!({"schemas": [USER], "userName": user_name});
         assert!(create("User", body.clone(), LENIENT).is_ok(), "{user_name:?}");
         assert_eq!(
@@ -366,7 +390,15 @@ fn formats_are_checked() {
             "{user_name:?}"
         );
     }
-    stored(json!({"userName": "bjensen"}), STRICT);
+    for user_name in [
+        "bjensen@example.com",
+        "\u{e9}mile",
+        "\u{ff42}jensen",
+        "\u{5f20}\u{4e09}",
+    ] {
+        let body = json!({"schemas": [USER], "userName": user_name});
+        assert!(create("User", body, STRICT).is_ok(), "{user_name:?}");
+    }
 }
 
 #[test]

@@ -274,15 +274,15 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
         // characteristics
         (
             attribute(json!({"name": "a", "mutability": "readonly"})),
-            "`mutability` has the unknown value `readonly`",
+            "`mutability` has the unknown value `readonly`; there are readOnly, readWrite, immutable and writeOnly",
         ),
         (
             attribute(json!({"name": "a", "returned": "often"})),
-            "`returned` has the unknown value",
+            "`returned` has the unknown value `often`; there are always, never, default and request",
         ),
         (
             attribute(json!({"name": "a", "uniqueness": true})),
-            "`uniqueness` has the unknown value `true`",
+            "`uniqueness` has the unknown value `true`; there are none, server and global",
         ),
         (
             attribute(json!({"name": "a", "required": "yes"})),
@@ -1213,4 +1213,30 @@ fn data_that_is_no_longer_described_stays_within_what_is() {
         Value::Object(sent.document.0),
         json!({"userName": "a", "name": {"familyName": "B", "gone": 1}})
     );
+}
+
+/// 7643-2.3.3-01, 7643-2.3.4-01: what cannot be compared is refused, for its reason.
+#[test]
+fn numbers_that_are_too_long_are_told_so() {
+    let registry = user_with(
+        json!([{"name": "number", "type": "integer"}, {"name": "weight", "type": "decimal"}]),
+        false,
+    );
+    let nines = "9".repeat(1001);
+    let range = "must be zero, or from 10^-1001 to below 10^1000, with at most 1,000 significant digits";
+    for (name, lexeme, reason) in [
+        ("number", nines.as_str(), "must not have more than 1,000 digits"),
+        (
+            "number",
+            "1e3",
+            "must be an integer without fraction and exponent",
+        ),
+        ("weight", &nines, range),
+        ("weight", "1e1001", range),
+        ("weight", "1e-1002", range),
+    ] {
+        let body = scim_model::json::parse(format!("{{\"{name}\":{lexeme}}}").as_bytes()).unwrap();
+        let error = replaced(&registry, json!({}), body, true).unwrap_err();
+        assert_eq!(error, format!("`{BADGE}:{name}` {reason}"), "{lexeme}");
+    }
 }
