@@ -398,26 +398,37 @@ impl Listing<'_> {
         if self.is_sorted {
             return vec![Part(targets.map(|it| (it, None)).collect())];
         }
-        targets.map(Part::whole).collect()
+        let mut parts: Vec<Part> = targets.map(Part::whole).collect();
+        if self.descending {
+            parts.reverse();
+        }
+        parts
     }
 
-    /// What lies ahead of a position, split where sort keys begin or end: so each part is, of each type, a
-    /// range of an index. What has the same sort key is in the order of types, then of creation.
+    /// Towards greater keys, later types and later resources, or towards smaller and earlier ones: descending
+    /// order is the reverse of the ascending one, ties included, so that an index has both.
+    fn is_ascending(&self, direction: Direction) -> bool {
+        self.descending == (direction == Direction::Backward)
+    }
+
+    /// What lies ahead of a position, split where sort keys begin or end, and where those that are equal to
+    /// the position's do: so each part is, of each type, a range of an index. What has the same sort key is in
+    /// the order of types, then of creation.
     fn parts(&self, from: Option<&Position>, direction: Direction) -> Vec<Part> {
-        let backward = direction == Direction::Backward;
+        let ascending = self.is_ascending(direction);
         let mut targets: Vec<usize> = (0..self.targets.len())
             .filter(|it| !self.targets[*it].finds_nothing())
             .collect();
-        if backward {
+        if !ascending {
             targets.reverse();
         }
-        let rows_ahead = |row: i64| Sql::new(if backward { "r.pk < " } else { "r.pk > " }).int(row);
+        let rows_ahead = |row: i64| Sql::new(if ascending { "r.pk > " } else { "r.pk < " }).int(row);
         // Of what is equal to the position by its key, what lies ahead.
         let equal_ahead = |target: usize, position: &Position| {
             let of_position = usize::from(position.target);
             if target == of_position {
                 Ahead::From(rows_ahead(position.row))
-            } else if (target < of_position) == backward {
+            } else if (target > of_position) == ascending {
                 Ahead::All
             } else {
                 Ahead::None
@@ -447,66 +458,63 @@ impl Listing<'_> {
         if !self.is_sorted {
             return without_key(from);
         }
-        // Towards greater keys, or towards smaller ones.
-        let ascending = self.descending == backward;
-        let with_key = |from: Option<(&str, &Position)>| {
-            let part = targets.iter().filter_map(|target| {
-                let sort = self.targets[*target].sort.as_ref()?;
-                let Some((key, position)) = from else {
-                    return Some((*target, Some(sort.is_present())));
+        let with_key = || {
+            let of_target = |it: &usize| Some((*it, Some(self.targets[*it].sort.as_ref()?.is_present())));
+            Part(targets.iter().filter_map(of_target).collect())
+        };
+        let beyond = |key: &str, position: &Position| -> Vec<Part> {
+            // Where each resource has to be looked at for its key, once is enough.
+            let is_split = targets.iter().all(|it| self.targets[*it].sorts_by_column());
+            let mut parts = Vec::new();
+            let mut greater = Vec::new();
+            for target in &targets {
+                let Some(sort) = &self.targets[*target].sort else {
+                    continue;
                 };
-                let beyond = || sort.compared(if ascending { ") > " } else { ") < " }, key);
-                let at_least = || sort.compared(if ascending { ") >= " } else { ") <= " }, key);
-                let condition = match equal_ahead(*target, position) {
-                    Ahead::All => at_least(),
-                    Ahead::None => beyond(),
-                    Ahead::From(rows) => at_least()
-                        .text(" AND (")
-                        .sql(beyond())
-                        .text(" OR ")
-                        .sql(rows)
-                        .text(")"),
+                let equal = sort.compared(") = ", key);
+                let equal = match equal_ahead(*target, position) {
+                    Ahead::All => Some(equal),
+                    Ahead::None => None,
+                    Ahead::From(rows) => Some(equal.text(" AND ").sql(rows)),
                 };
-                Some((*target, Some(condition)))
-            });
-            Part(part.collect())
+                let beyond = sort.compared(if ascending { ") > " } else { ") < " }, key);
+                let condition = match equal {
+                    Some(equal) if is_split => {
+                        parts.push(Part(vec![(*target, Some(equal))]));
+                        beyond
+                    }
+                    Some(equal) => Sql::new("(").sql(beyond).text(" OR ").sql(equal).text(")"),
+                    None => beyond,
+                };
+                greater.push((*target, Some(condition)));
+            }
+            parts.push(Part(greater));
+            parts
         };
         // Without a key last ascending and first descending.
         match from.map(|it| (it.key.as_deref(), it)) {
-            None if ascending => [vec![with_key(None)], without_key(None)]
-                .into_iter()
-                .flatten()
-                .collect(),
-            None => [without_key(None), vec![with_key(None)]]
-                .into_iter()
-                .flatten()
-                .collect(),
-            Some((Some(key), it)) if ascending => [vec![with_key(Some((key, it)))], without_key(None)]
-                .into_iter()
-                .flatten()
-                .collect(),
-            Some((Some(key), it)) => vec![with_key(Some((key, it)))],
+            None if ascending => joined(vec![with_key()], without_key(None)),
+            None => joined(without_key(None), vec![with_key()]),
+            Some((Some(key), it)) if ascending => joined(beyond(key, it), without_key(None)),
+            Some((Some(key), it)) => beyond(key, it),
             Some((None, it)) if ascending => without_key(Some(it)),
-            Some((None, it)) => [without_key(Some(it)), vec![with_key(None)]]
-                .into_iter()
-                .flatten()
-                .collect(),
+            Some((None, it)) => joined(without_key(Some(it)), vec![with_key()]),
         }
     }
 
     fn select(&self, part: &Part, direction: Direction, limit: u64, offset: u64) -> Sql {
-        let backward = direction == Direction::Backward;
+        let is_ascending = self.is_ascending(direction);
         let is_merged = part.0.len() > 1;
         let sorts = |it: &(usize, _)| self.targets[it.0].sort.as_ref().map(|it| it.kind);
         let by_id = self.is_sorted && part.0.iter().all(|it| sorts(it) == Some(SortKind::Id));
         let order = |sql: Sql, by_target: bool, table: &'static str, pk: &'static str| {
             let sql = sql.text(" ORDER BY ");
-            let sql = match (self.is_sorted, self.descending != backward) {
+            let sql = match (self.is_sorted, is_ascending) {
                 (false, _) => sql,
-                (true, false) => sql.text(table).text("sort_key ASC NULLS LAST"),
-                (true, true) => sql.text(table).text("sort_key DESC NULLS FIRST"),
+                (true, true) => sql.text(table).text("sort_key ASC NULLS LAST"),
+                (true, false) => sql.text(table).text("sort_key DESC NULLS FIRST"),
             };
-            let direction = if backward { " DESC" } else { "" };
+            let direction = if is_ascending { "" } else { " DESC" };
             // No two have the same id. Without a second key, its index has the order.
             if by_id {
                 return sql;
@@ -609,6 +617,11 @@ impl Listing<'_> {
             })
             .collect()
     }
+}
+
+fn joined(mut first: Vec<Part>, then: Vec<Part>) -> Vec<Part> {
+    first.extend(then);
+    first
 }
 
 /// What lies ahead, of the resources of a type that have the position's key.

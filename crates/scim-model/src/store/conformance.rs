@@ -955,7 +955,7 @@ fn filters_find_what_references_show(it: &Fixture) {
     by_id.sort();
     for (order, sub, expected) in [
         ("", "displayName", "ben cid ann deb".to_owned()),
-        ("-", "displayName", "deb ann ben cid".to_owned()),
+        ("-", "displayName", "deb ann cid ben".to_owned()),
         ("", "$ref", by_id.map(|(_, names)| names).join(" ")),
     ] {
         let filter = format!("{MANAGER}.displayName pr");
@@ -1042,16 +1042,16 @@ fn sorting_puts_missing_values_last(it: &Fixture) {
         ("userName", "abcde"),
         ("-userName", "edcba"),
         ("name.familyName", "dacbe"),
-        ("-name.familyName", "beacd"),
+        ("-name.familyName", "ebcad"),
         ("title", "cebad"),
-        ("-title", "adbce"),
+        ("-title", "dabec"),
         ("active", "cdeab"),
-        ("-active", "abcde"),
+        ("-active", "baedc"),
         ("id", "abcde"),
         ("-id", "edcba"),
         ("-meta.location", "edcba"),
         ("meta.created", "abcde"),
-        ("-meta.lastModified", "abcde"),
+        ("-meta.lastModified", "edcba"),
         ("externalId", "abcde"),
     ] {
         assert_eq!(it.names(&it.user, "", sort_by).concat(), expected, "{sort_by}");
@@ -1267,14 +1267,15 @@ fn a_sorted_query_over_types_has_one_order(it: &Fixture) {
     let both = [it.user.clone(), it.group.clone()];
     for (filter, sort_by, expected) in [
         ("", "displayName", "u1 B u0 u4 c d u3 u2"),
-        ("", "-displayName", "u2 u3 d u0 u4 c B u1"),
+        ("", "-displayName", "u2 u3 d c u4 u0 B u1"),
         ("displayName pr", "displayName", "u1 B u0 u4 c d u3"),
         ("", "userName", "u0 u1 u2 u3 u4 d B c"),
-        ("", "-userName", "d B c u4 u3 u2 u1 u0"),
-        // All at the same time: by type, then in order of creation.
-        ("", "-meta.created", "u0 u1 u2 u3 u4 d B c"),
+        ("", "-userName", "c B d u4 u3 u2 u1 u0"),
+        // All at the same time: by type, then in order of creation; descending is the reverse.
+        ("", "meta.created", "u0 u1 u2 u3 u4 d B c"),
+        ("", "-meta.created", "c B d u4 u3 u2 u1 u0"),
         ("", "meta.version", "u0 u1 u2 u3 u4 d B c"),
-        ("userName pr", "-displayName", "u2 u3 u0 u4 u1"),
+        ("userName pr", "-displayName", "u2 u3 u4 u0 u1"),
         ("meta.resourceType eq \"Group\"", "displayName", "B c d"),
         (
             "userName eq \"u3\" or displayName eq \"b\"",

@@ -98,6 +98,11 @@ impl<'a> Target<'a> {
         is_plain || self.sort.is_none() && is_look_up(self.condition, self.layout)
     }
 
+    /// Whether what it is sorted by can be read without looking at the normal form.
+    pub(super) fn sorts_by_column(&self) -> bool {
+        !self.sort_needs_normal
+    }
+
     /// That a resource has no sort key; `None` where none has one.
     pub(super) fn has_no_key(&self) -> Option<Sql> {
         let sort = self.sort.as_ref()?;
