@@ -202,15 +202,16 @@ fn store_error(error: &StoreError, request_id: &str) -> ScimError {
         StoreError::TooExpensive { attribute } => ScimError::new(
             ScimType::TooMany,
             format!(
-                "too many resources would have to be searched for `{attribute}`, which no index serves here: \
-                 filter or sort by an attribute with an index, or give it one with `\"indexed\": true` in its schema"
+                "too many resources would have to be looked at for `{attribute}`: use `eq` or `sw` on an attribute \
+                 with an index, leave `sortBy` out, or, if it has no index, give it one with `\"indexed\": true` in \
+                 its schema"
             ),
         ),
         StoreError::TooManyScans { attribute } => ScimError::status(
             503,
             format!(
-                "too many searches without an index run just now, and no index serves `{attribute}` here; please \
-                 try again"
+                "too many searches that look at each resource run just now, and this one would do so for \
+                 `{attribute}`; please try again"
             ),
         ),
         StoreError::Busy => ScimError::status(503, "too much to do just now; please try again"),
@@ -286,6 +287,12 @@ mod tests {
         };
         let (error, _) = told(expensive);
         assert_eq!((error.status, error.scim_type), (400, Some(ScimType::TooMany)));
+        assert!(error.detail.contains("`title`"), "{error}");
+        let (error, headers) = told(StoreError::TooManyScans {
+            attribute: "title".to_owned(),
+        });
+        assert_eq!((error.status, &headers[0].0), (503, &RETRY_AFTER));
+        assert!(error.detail.contains("`title`"), "{error}");
         let (error, headers) = told(StoreError::Busy);
         assert_eq!((error.status, &headers[0].0), (503, &RETRY_AFTER));
     }

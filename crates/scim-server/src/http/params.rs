@@ -122,10 +122,10 @@ fn integer(name: &str, text: Option<&str>, scim_type: ScimType) -> Result<Option
 }
 
 fn scim_type(name: &str) -> ScimType {
-    if name == "filter" {
-        ScimType::InvalidFilter
-    } else {
-        ScimType::InvalidValue
+    match name {
+        "filter" => ScimType::InvalidFilter,
+        "cursor" => ScimType::InvalidCursor,
+        _ => ScimType::InvalidValue,
     }
 }
 
@@ -176,6 +176,10 @@ mod tests {
     fn what_cannot_be_read_is_refused() {
         for query in ["filter=%ff", "count=1&count=2", "filter=a&Filter=b"] {
             assert_eq!(Params::parse(query).unwrap_err().status, 400, "{query}");
+        }
+        for query in ["cursor=%ff", "cursor=a&cursor=b"] {
+            let error = Params::parse(query).unwrap_err();
+            assert_eq!(error.scim_type, Some(ScimType::InvalidCursor), "{query}");
         }
         assert_eq!(Params::parse(&"x".repeat(40_000)).unwrap_err().status, 414);
     }

@@ -42,7 +42,10 @@ impl Service {
         let binding = binding(
             tenant,
             resource_type.map_or("", |it| &it.endpoint),
-            what_is_asked(request),
+            // A cursor tells a type by its number.
+            what_is_asked(request)
+                .into_iter()
+                .chain(types.iter().map(|it| Some(&*it.name))),
         );
         let now = Utc::now();
         let query = Query {
