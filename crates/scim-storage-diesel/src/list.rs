@@ -474,6 +474,8 @@ impl Listing<'_> {
                 let equal = sort.compared(") = ", key);
                 let equal = match equal_ahead(*target, position) {
                     Ahead::All => Some(equal),
+                    // No two have the same id.
+                    Ahead::From(_) if sort.kind == SortKind::Id => None,
                     Ahead::None => None,
                     Ahead::From(rows) => Some(equal.text(" AND ").sql(rows)),
                 };

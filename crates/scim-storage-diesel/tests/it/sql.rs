@@ -569,7 +569,7 @@ fn ids_are_in_the_order_of_their_index() {
                 if backwards.is_some() {
                     let starts = |it: &String| {
                         (it.contains("SEARCH r") || it.contains("Index Cond"))
-                            && ["id>?", "id<?", "(id >= ", "(id <= "]
+                            && ["id>?", "id<?", "(id > ", "(id < "]
                                 .iter()
                                 .any(|end| it.contains(end))
                     };
