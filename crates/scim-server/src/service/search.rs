@@ -43,9 +43,7 @@ impl Service {
             tenant,
             resource_type.map_or("", |it| &it.endpoint),
             // A cursor tells a type by its number.
-            what_is_asked(request)
-                .into_iter()
-                .chain(types.iter().map(|it| Some(&*it.name))),
+            what_is_asked(request).chain(types.iter().map(|it| Some(&*it.name))),
         );
         let now = Utc::now();
         let query = Query {
