@@ -82,13 +82,7 @@ pub(crate) fn run(databases: Databases) -> Result<(), String> {
 /// All but `postgres-tls`, which compiles OpenSSL, and changes no code but a constant.
 const FEATURES: &str = "--features=scim-filter/serde,scim-model/testing";
 
-const TEST: [&str; 5] = [
-    "test",
-    "--locked",
-    "--workspace",
-    FEATURES,
-    "--no-fail-fast",
-];
+const TEST: [&str; 5] = ["test", "--locked", "--workspace", FEATURES, "--no-fail-fast"];
 
 fn test(databases: Databases) -> Result<(), String> {
     if databases == Databases::SqliteOnly {
