@@ -161,7 +161,8 @@ fn migrations_go_up_and_down_and_up() {
                 let file = database.file();
                 let mut conn =
                     SqliteConnection::establish(file.to_str().expect("it is UTF-8")).expect("it opens");
-                conn.batch_execute("PRAGMA foreign_keys = ON").expect("it runs");
+                conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON")
+                    .expect("it runs");
                 conn.revert_all_migrations(SQLITE).expect("they go down");
                 conn.batch_execute(left_sqlite).expect("one table is left");
             } else {
@@ -193,7 +194,8 @@ fn each_way_down_keeps_what_was_there_before() {
                     let file = database.file();
                     let file = file.to_str().expect("it is UTF-8");
                     let mut conn = SqliteConnection::establish(file).expect("it opens");
-                    conn.batch_execute("PRAGMA foreign_keys = ON").expect("it runs");
+                    conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON")
+                        .expect("it runs");
                     conn.revert_last_migration(SQLITE).expect("it goes down");
                 } else {
                     let mut conn = PgConnection::establish(&database.url).expect("it opens");

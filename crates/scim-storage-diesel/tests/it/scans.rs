@@ -258,7 +258,8 @@ fn fill_all_turns(database: &Database, tenant: TenantId, filter: &str, expected:
     assert!(list(&it, "title eq \"x\"", "").is_ok());
 }
 
-/// Takes its time for each resource.
+/// Takes its time for each resource; PostgreSQL would look at equal terms once.
 fn long_filter() -> String {
-    vec!["title co \"x\""; 150].join(" or ")
+    let terms: Vec<String> = (0..150).map(|it| format!("title co \"x{it}\"")).collect();
+    terms.join(" or ")
 }
