@@ -130,6 +130,18 @@ fn until_signal() -> io::Result<Receiver<()>> {
     }
 }
 
+/// All but the resource types.
+fn store_options(pooler: Pooler, arguments: &ServeArgs) -> StoreOptions {
+    let usual = StoreOptions::default();
+    StoreOptions {
+        unique_group_names: arguments.group_names == GroupNames::Unique,
+        pooler,
+        max_scans: arguments.max_scans.unwrap_or(usual.max_scans),
+        scan_timeout: Duration::from_secs(arguments.scan_timeout.into()),
+        ..usual
+    }
+}
+
 /// Serves until a signal comes and what had begun is done.
 fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
     let registry = scim_server::registry(&arguments.schema_files()?)?;
@@ -143,14 +155,9 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn
         None => None,
     };
     let base_url = arguments.base_url(listener.local_addr()?)?;
-    let usual = StoreOptions::default();
     let options = StoreOptions {
         resource_types: registry.resource_types.clone(),
-        unique_group_names: arguments.group_names == GroupNames::Unique,
-        pooler,
-        max_scans: arguments.max_scans.unwrap_or(usual.max_scans),
-        scan_timeout: Duration::from_secs(arguments.scan_timeout.into()),
-        ..usual
+        ..store_options(pooler, arguments)
     };
     let store = Arc::new(DieselStore::open(url, &options)?);
     let settings = Settings {
@@ -219,4 +226,20 @@ fn with_sources(error: &dyn Error) -> String {
     }
     // libpq's reasons have several.
     text.trim_end().replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_scans_reaches_the_store() {
+        let cli = Cli::parse_from(["scim-server", "--max-scans", "3", "--scan-timeout", "7"]);
+        let options = store_options(Pooler::Transaction, &cli.serve);
+        assert_eq!(options.max_scans, 3);
+        assert_eq!(options.scan_timeout, Duration::from_secs(7));
+        assert_eq!(options.pooler, Pooler::Transaction);
+    }
 }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix_web::App;
 use actix_web::http::Method;
@@ -49,6 +50,7 @@ pub struct Choice {
     pub unique_group_names: bool,
     /// Name and text of schema files.
     pub schemas: Vec<(String, String)>,
+    pub scan_timeout: Duration,
 }
 
 impl Default for Choice {
@@ -61,6 +63,7 @@ impl Default for Choice {
             max_body_bytes: 1024 * 1024,
             unique_group_names: true,
             schemas: Vec::new(),
+            scan_timeout: StoreOptions::default().scan_timeout,
         }
     }
 }
@@ -180,6 +183,7 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
     let options = StoreOptions {
         resource_types: registry.resource_types.clone(),
         unique_group_names: choice.unique_group_names,
+        scan_timeout: choice.scan_timeout,
         ..StoreOptions::default()
     };
     let store = Arc::new(DieselStore::open(url, &options).unwrap());

@@ -2,10 +2,11 @@
 
 use std::net::TcpListener;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use scim_server::http::metrics;
 
-use crate::harness::{Server, encode};
+use crate::harness::{Choice, Server, encode};
 
 #[test]
 fn requests_and_scans_are_counted_without_a_clients_words() {
@@ -41,6 +42,29 @@ fn requests_and_scans_are_counted_without_a_clients_words() {
     for word in ["bjensen", "BJENSEN", "acme", "TITLE", "Nothing", &user.id] {
         assert!(!text.contains(word), "{word} in\n{text}");
     }
+}
+
+/// On SQLite the time is looked at with the first resource.
+#[test]
+fn a_scan_that_takes_too_long_is_too_many_and_names_the_attribute() {
+    let server = Server::start_with(Choice {
+        scan_timeout: Duration::ZERO,
+        ..Choice::default()
+    });
+    let acme = server.tenant("acme-secret");
+    acme.create_user("bjensen");
+    for query in ["/Users?filter=title%20co%20%22x%22", "/Users?sortBy=title"] {
+        let refused = acme.get(query).expect(400).json();
+        assert_eq!(refused["scimType"], "tooMany", "{query}");
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.contains("`title`"), "{detail}");
+    }
+    acme.get("/Users?filter=userName%20eq%20%22bjensen%22")
+        .expect(200);
+    acme.get("/Users").expect(200);
+    let too_long = "scim_scans_too_long_total{resource_type=\"User\",attribute=\"title\"} 2";
+    let text = scrape(&server);
+    assert!(text.lines().any(|it| it == too_long), "{text}");
 }
 
 /// What stands at `/metrics`.
