@@ -8,10 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::document::Document;
 use crate::key;
 use crate::representation::show_reference;
-use crate::schema::{
-    Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, SchemaRegistry,
-    attribute_named,
-};
+use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, SchemaRegistry, attribute_named};
 use crate::store::{Reference, Stored};
 
 impl Document {
@@ -192,7 +189,7 @@ fn normal_object(attributes: &[Arc<Attribute>], members: &Map<String, Value>) ->
 }
 
 fn normal_value(attribute: &Attribute, value: &Value) -> Option<Value> {
-    if is_never_returned(attribute) {
+    if attribute.is_never_read() {
         return None;
     }
     if !attribute.multi_valued {
@@ -214,9 +211,4 @@ fn normal_single(attribute: &Attribute, value: &Value) -> Option<Value> {
         (AttributeType::Complex, _) => None,
         _ => key::of(attribute, value).map(Value::from),
     }
-}
-
-/// Whether a value can be written but never read, and so never searched for either.
-pub(crate) fn is_never_returned(attribute: &Attribute) -> bool {
-    attribute.returned == Returned::Never || attribute.mutability == Mutability::WriteOnly
 }

@@ -107,6 +107,18 @@ impl Attribute {
             && self.sub_attribute("$ref").is_some_and(points_at_resource)
     }
 
+    /// Whether it can be written but never read, and so is neither searched for nor in a normal form.
+    pub fn is_never_read(&self) -> bool {
+        self.returned == Returned::Never || self.mutability == Mutability::WriteOnly
+    }
+
+    /// Whether a value of it, or a part of one, is never returned: a journal says no more than that it
+    /// changed.
+    pub fn hides_values(&self) -> bool {
+        let is_never = |it: &Attribute| it.returned == Returned::Never;
+        is_never(self) || self.sub_attributes.iter().any(|it| is_never(it))
+    }
+
     /// Whether such a reference shows the name of what it points at: in a readOnly `displayName`.
     pub fn shows_name(&self) -> bool {
         self.sub_attribute("displayName")

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use scim_model::schema::Returned;
 use scim_model::store::{MembersChange, MembersStep};
 use scim_model::validate::member_id;
 use scim_model::{Attribute, Document, ResourceType, ScimError};
@@ -259,14 +258,9 @@ fn attribute_change(
     Some(AttributeChange {
         extension: extension.cloned(),
         attribute: name.to_owned(),
-        hidden: attribute.is_some_and(|it| is_hidden(it)),
+        hidden: attribute.is_some_and(|it| it.hides_values()),
         kind,
     })
-}
-
-fn is_hidden(attribute: &Attribute) -> bool {
-    let is_never = |it: &Attribute| it.returned == Returned::Never;
-    is_never(attribute) || attribute.sub_attributes.iter().any(|it| is_never(it))
 }
 
 /// Whether the attribute is a set of references to resources: elements are the same when their

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use scim_model::schema::Returned;
 use scim_model::store::{StoreError, TenantId};
 use scim_model::{Attribute, ResourceType, SecretHashes};
 use serde_json::{Map, Value, json};
@@ -162,7 +161,7 @@ fn whole(
     side: &'static str,
 ) -> Map<String, Value> {
     let entry = |attribute: Option<&Arc<Attribute>>, value: &Value| match attribute {
-        Some(attribute) if !hides(attribute) => json!({ side: value }),
+        Some(attribute) if !attribute.hides_values() => json!({ side: value }),
         // A schema that is gone no longer tells whether it may be shown.
         _ => json!({ "changed": true }),
     };
@@ -181,12 +180,6 @@ fn whole(
         }
     }
     change
-}
-
-/// Whether a value of it, or a part of one, is never returned.
-fn hides(attribute: &Attribute) -> bool {
-    let is_never = |it: &Attribute| it.returned == Returned::Never;
-    is_never(attribute) || attribute.sub_attributes.iter().any(|it| is_never(it))
 }
 
 /// The changes behind a position, in an order in which nothing ever appears in front of what was read.

@@ -4,9 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use scim_model::schema::{
-    Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, Uniqueness,
-};
+use scim_model::schema::{Attribute, AttributePath, AttributeType, ResourceType, Uniqueness};
 use scim_model::{Document, key};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -208,7 +206,7 @@ fn label(resource_type: &ResourceType, document: &Document) -> Option<String> {
     names.iter().find_map(|name| {
         let attribute = resource_type.core_attribute(name)?;
         let text = document.0.get(&attribute.name)?.as_str()?;
-        (!text.is_empty() && !is_never_seen(attribute)).then(|| text.to_owned())
+        (!text.is_empty() && !attribute.is_never_read()).then(|| text.to_owned())
     })
 }
 
@@ -266,12 +264,7 @@ pub(crate) fn is_membership(resource_type: &ResourceType, path: &AttributePath) 
 }
 
 fn is_unseen(path: &AttributePath) -> bool {
-    is_never_seen(&path.attribute) || path.sub.as_deref().is_some_and(is_never_seen)
-}
-
-/// Whether it can be written but never read, and so is in no normal form.
-pub(crate) fn is_never_seen(attribute: &Attribute) -> bool {
-    attribute.returned == Returned::Never || attribute.mutability == Mutability::WriteOnly
+    path.attribute.is_never_read() || path.sub.as_deref().is_some_and(Attribute::is_never_read)
 }
 
 /// The key of a single value that is in no normal form, to keep it unique.

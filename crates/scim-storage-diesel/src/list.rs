@@ -119,14 +119,9 @@ impl<'a> Listing<'a> {
         }
         let limit = self.deadline.map(Deadline::left);
         self.limit.set(limit.unwrap_or_default());
-        conn.snapshot_within(limit, |conn| {
-            if !is_single && let Some(page) = self.at_a_glance(conn)? {
-                return Ok(page);
-            }
-            match self.page {
-                PageRequest::Index { start_index, count } => self.index_page(conn, *start_index, *count),
-                PageRequest::Cursor { from, count } => self.cursor_page(conn, from.as_ref(), *count),
-            }
+        conn.snapshot_within(limit, |conn| match self.page {
+            PageRequest::Index { start_index, count } => self.index_page(conn, *start_index, *count),
+            PageRequest::Cursor { from, count } => self.cursor_page(conn, from.as_ref(), *count),
         })
     }
 

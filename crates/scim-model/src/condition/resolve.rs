@@ -8,7 +8,6 @@ use super::{Condition, ElementCondition, Operand, Test};
 use crate::document::Policy;
 use crate::error::{ScimError, ScimType};
 use crate::key::{self, Key};
-use crate::normal::is_never_returned;
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
 
 /// Where a filter is resolved.
@@ -351,7 +350,7 @@ fn is_primary(path: &AttributePath) -> bool {
 
 /// A filter on a value that is never returned would tell it, letter by letter.
 fn refuse_never_returned(path: &AttributePath) -> Result<(), ScimError> {
-    if is_never_returned(&path.attribute) || path.sub.as_deref().is_some_and(is_never_returned) {
+    if path.attribute.is_never_read() || path.sub.as_deref().is_some_and(Attribute::is_never_read) {
         return Err(invalid(format!(
             "`{path}` is never returned and cannot be filtered by"
         )));

@@ -1,11 +1,13 @@
 //! The databases without the store: what one row costs at least, through the same driver.
 
+use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
-use diesel::pg::{Pg, PgConnection};
+use diesel::pg::PgConnection;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
-use diesel::sql_types::{BigInt, Binary, Integer, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, Binary, HasSqlType, Integer, Text};
+use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -158,22 +160,13 @@ impl<ST> Query for Statement<'_, ST> {
 
 impl<ST, Conn> RunQueryDsl<Conn> for Statement<'_, ST> {}
 
-impl<ST> QueryFragment<Sqlite> for Statement<'_, ST> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        for (index, part) in self.parts.iter().enumerate() {
-            out.push_sql(part);
-            match self.binds.get(index) {
-                Some(Bind::Int(it)) => out.push_bind_param::<BigInt, _>(it)?,
-                Some(Bind::Bytes(it)) => out.push_bind_param::<Binary, _>(it)?,
-                None => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<ST> QueryFragment<Pg> for Statement<'_, ST> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+impl<ST, DB> QueryFragment<DB> for Statement<'_, ST>
+where
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Binary>,
+    i64: ToSql<BigInt, DB>,
+    Vec<u8>: ToSql<Binary, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         for (index, part) in self.parts.iter().enumerate() {
             out.push_sql(part);
             match self.binds.get(index) {

@@ -4,7 +4,6 @@ use scim_model::condition::{Operand, Test};
 use scim_model::schema::{Attribute, AttributePath, AttributeType};
 
 use super::{Compiler, always, balanced};
-use crate::layout::is_never_seen;
 use crate::sql::{Dialect, Sql};
 
 impl Compiler<'_> {
@@ -37,7 +36,7 @@ impl Compiler<'_> {
     pub(super) fn single_json_test(&self, value: &Json, attribute: &Attribute, test: &Test) -> Sql {
         match (attribute.type_, test) {
             (AttributeType::Complex, Test::Present) => {
-                let subs = attribute.sub_attributes.iter().filter(|it| !is_never_seen(it));
+                let subs = attribute.sub_attributes.iter().filter(|it| !it.is_never_read());
                 let tests: Vec<Sql> = subs
                     .map(|sub| self.json_test(&value.member(&sub.name), sub, test))
                     .collect();

@@ -73,7 +73,7 @@ impl Presence {
         let is_outdated = Arc::new(AtomicBool::new(false));
         let outdated = is_outdated.clone();
         let mut conn = Some(conn);
-        let look = move || {
+        let mut look = move || {
             let mut current = match conn.take() {
                 Some(conn) => conn,
                 None => {
@@ -100,7 +100,6 @@ impl Presence {
         let thread = std::thread::Builder::new()
             .name("presence".to_owned())
             .spawn(move || {
-                let mut look = look;
                 while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
                     look();
                 }
