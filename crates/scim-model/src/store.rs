@@ -44,7 +44,7 @@ pub trait ResourceStore: Send + Sync {
     /// The resources that match, in order, and how many there are in all.
     ///
     /// # Errors
-    /// `Unavailable`, `TooExpensive`, `TooManyScans`.
+    /// `Unavailable`, `TooExpensive`, `TooManyScans`, `TooManyMembers`.
     fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError>;
 
     /// Changes a resource. Nothing is written, and version and modification time stay, when
@@ -308,6 +308,12 @@ pub enum StoreError {
     TooManyScans {
         /// The attribute that no index serves.
         attribute: String,
+    },
+    /// The groups of a page have more members together than one answer takes.
+    #[error("the page has more than {most} members")]
+    TooManyMembers {
+        /// So many would be taken.
+        most: u64,
     },
     /// Too much to do just now; the same call may succeed later.
     #[error("the store is busy")]

@@ -65,6 +65,9 @@ pub struct StoreOptions {
     pub max_scans: u32,
     /// How long such a query may take.
     pub scan_timeout: Duration,
+    /// So many members may the groups of one page have together, unless it has a single group: they are in memory
+    /// while they are sent.
+    pub max_page_members: u32,
 }
 
 impl Default for StoreOptions {
@@ -79,6 +82,7 @@ impl Default for StoreOptions {
             pooler: Pooler::None,
             max_scans: (cores / 2).clamp(2, 4),
             scan_timeout: Duration::from_secs(10),
+            max_page_members: 1_000_000,
         }
     }
 }
@@ -194,6 +198,7 @@ pub struct DieselStore {
     database: Database,
     layouts: Arc<Layouts>,
     scans: Scans,
+    max_page_members: u32,
 }
 
 enum Database {
@@ -261,6 +266,7 @@ impl DieselStore {
             database,
             layouts: Arc::new(layouts),
             scans: Scans::new(options.max_scans, options.scan_timeout),
+            max_page_members: options.max_page_members,
         })
     }
 
@@ -272,7 +278,7 @@ impl DieselStore {
     pub fn explain(&self, tenant: TenantId, query: &Query) -> Result<Vec<Explained>, StoreError> {
         let scanned = list::scanned(&self.layouts, query)?;
         let deadline = (!scanned.is_empty()).then(Deadline::never);
-        let listing = Listing::new(self.dialect(), &self.layouts, tenant, query, deadline)?;
+        let listing = self.listing(tenant, query, deadline)?;
         self.read(|conn| listing.explain(conn))
     }
 
@@ -321,14 +327,23 @@ impl DieselStore {
     ) -> Result<Option<Page>, StoreError> {
         self.read(|conn| {
             let deadline = deadline();
-            let listing = Listing::new(self.dialect(), &self.layouts, tenant, query, deadline)?;
-            match listing.read(conn) {
+            match self.listing(tenant, query, deadline)?.read(conn) {
                 Err(failure) if failure.is_a_statement_s() && deadline.is_some_and(Deadline::is_over) => {
                     Ok(None)
                 }
                 result => result.map(Some),
             }
         })
+    }
+
+    fn listing<'a>(
+        &'a self,
+        tenant: TenantId,
+        query: &'a Query,
+        deadline: Option<Deadline>,
+    ) -> Result<Listing<'a>, Failure> {
+        let most = self.max_page_members;
+        Listing::new(self.dialect(), &self.layouts, tenant, query, deadline, most)
     }
 
     fn dialect(&self) -> Dialect {

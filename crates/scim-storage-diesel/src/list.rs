@@ -39,6 +39,7 @@ pub(crate) struct Listing<'a> {
     deadline: Option<Deadline>,
     /// What PostgreSQL was last told of what is left.
     limit: Cell<Duration>,
+    max_page_members: u32,
 }
 
 /// The attributes for which each resource would have to be looked at: no index leads to what the query
@@ -52,10 +53,10 @@ pub(crate) fn scanned(layouts: &Layouts, query: &Query) -> Result<Vec<Scanned>, 
     Ok(scanned)
 }
 
-/// Whether a page costs no more than the way to it, whatever the values in the query are.
+/// Of a query that is no scan: whether a page costs no more than the way to it, whatever the values in it are.
 pub(crate) fn is_at_hand(layouts: &Layouts, query: &Query) -> Result<bool, Failure> {
-    for (resource_type, condition, sort) in parts_of(query) {
-        if !condition_sql::is_at_hand(condition, sort, layouts.of(resource_type)?) {
+    for (resource_type, condition) in &query.targets {
+        if !condition_sql::is_at_hand(condition, layouts.of(resource_type)?) {
             return Ok(false);
         }
     }
@@ -93,6 +94,7 @@ impl<'a> Listing<'a> {
         tenant: TenantId,
         query: &'a Query,
         deadline: Option<Deadline>,
+        max_page_members: u32,
     ) -> Result<Listing<'a>, Failure> {
         let target = |index| Target::new(dialect, layouts, tenant, query, index, deadline);
         let targets = (0..query.targets.len()).map(target);
@@ -107,6 +109,7 @@ impl<'a> Listing<'a> {
             descending: query.sort.as_ref().is_some_and(|it| it.descending),
             deadline: deadline.filter(|_| dialect == Dialect::Postgres),
             limit: Cell::default(),
+            max_page_members,
         })
     }
 
@@ -289,6 +292,7 @@ impl<'a> Listing<'a> {
             self.layouts,
             self.tenant,
             with_members.map(|it| &mut it.row).collect(),
+            self.max_page_members,
         )?;
         Ok(Page {
             total,

@@ -47,7 +47,7 @@ pub(crate) fn get(
             return Ok(None);
         };
         let mut found = [found];
-        add_members(conn, layouts, tenant, found.iter_mut().collect())?;
+        add_members(conn, layouts, tenant, found.iter_mut().collect(), u32::MAX)?;
         let [found] = found;
         Ok(Some(found.stored))
     })
@@ -107,28 +107,47 @@ pub(crate) struct Row {
     pub(crate) stored: Stored,
 }
 
-/// Adds the members of groups, in order of joining, in one statement for all.
+/// Adds the members of groups, in order of joining, in one statement for all. Of a single group it is all of
+/// them, of several so many at most.
 pub(crate) fn add_members(
     conn: &mut Conn,
     layouts: &Layouts,
     tenant: TenantId,
     groups: Vec<&mut Row>,
+    most: u32,
 ) -> Result<(), Failure> {
     if groups.is_empty() {
         return Ok(());
     }
     let pks: Vec<i64> = groups.iter().map(|it| it.pk).collect();
-    let mut select =
-        Sql::new("SELECT m.group_pk, x.id, x.kind, x.label FROM membership m JOIN resource x ON ")
-            .found_by_pk(conn.dialect(), "x.tenant_id", tenant)
-            .text(" AND x.pk = m.member_pk WHERE m.tenant_id = ")
+    let mut select = Sql::new("SELECT m.group_pk, x.id, x.kind, x.label FROM membership m JOIN ");
+    select = match conn.dialect() {
+        Dialect::Sqlite => select
+            .text("resource x ON ")
+            .found_by_pk(Dialect::Sqlite, "x.tenant_id", tenant)
+            .text(" AND x.pk = m.member_pk"),
+        // For a large group PostgreSQL would read the whole table, everybody's; `OFFSET 0` keeps it from that.
+        Dialect::Postgres => select
+            .text("LATERAL (SELECT r.id, r.kind, r.label FROM resource r WHERE r.tenant_id = ")
             .int(tenant.0)
-            .text(" AND m.group_pk");
+            .text(" AND r.pk = m.member_pk OFFSET 0) x ON TRUE"),
+    };
+    select = select
+        .text(" WHERE m.tenant_id = ")
+        .int(tenant.0)
+        .text(" AND m.group_pk");
     select = match pks.as_slice() {
         [pk] => select.text(" = ").int(*pk),
         pks => select.in_pks(conn.dialect(), pks),
     };
     select = select.text(" ORDER BY m.group_pk, m.joined");
+    let most = (pks.len() > 1).then_some(u64::from(most));
+    if let Some(most) = most {
+        // One more tells that there are too many.
+        select = select
+            .text(" LIMIT ")
+            .int(i64::try_from(most + 1).unwrap_or(i64::MAX));
+    }
     if conn.dialect() == Dialect::Postgres {
         // A kept plan may stem from a time when the groups were small.
         select = select.one_off();
@@ -136,7 +155,12 @@ pub(crate) fn add_members(
     type Types = (BigInt, Binary, BigInt, Nullable<Text>);
     type Columns = (i64, Vec<u8>, i64, Option<String>);
     let mut members: HashMap<i64, Vec<Reference>> = HashMap::new();
+    let mut number = 0;
     conn.each::<Types, Columns>(&select, |(pk, id, kind, display)| {
+        number += 1;
+        if let Some(most) = most.filter(|it| number > *it) {
+            return Err(StoreError::TooManyMembers { most }.into());
+        }
         let reference = reference(layouts, &id, kind, display)?;
         members.entry(pk).or_default().push(reference);
         Ok(())

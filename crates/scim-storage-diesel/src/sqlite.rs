@@ -244,8 +244,9 @@ impl Manager {
         let mut conn = SqliteConnection::establish(path)?;
         scans::register(&mut conn)?;
         conn.batch_execute(
+            // As much as SQLite was compiled to map: 2 GiB, or what `.cargo/config.toml` says.
             "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
-             PRAGMA mmap_size = 2147418112;",
+             PRAGMA mmap_size = 1099511627776;",
         )?;
         if self.is_writer {
             conn.batch_execute(match self.synchronous {

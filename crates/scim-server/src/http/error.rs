@@ -214,6 +214,13 @@ fn store_error(error: &StoreError, request_id: &str) -> ScimError {
                  `{attribute}`; please try again"
             ),
         ),
+        StoreError::TooManyMembers { most } => ScimError::new(
+            ScimType::TooMany,
+            format!(
+                "the groups of this page have more than {most} `members` together: leave them out with \
+                 `excludedAttributes=members`, or ask for fewer groups with `count`"
+            ),
+        ),
         StoreError::Busy => ScimError::status(503, "too much to do just now; please try again"),
         StoreError::Unavailable(_) => ScimError::status(
             503,
@@ -293,6 +300,9 @@ mod tests {
         });
         assert_eq!((error.status, &headers[0].0), (503, &RETRY_AFTER));
         assert!(error.detail.contains("`title`"), "{error}");
+        let (error, _) = told(StoreError::TooManyMembers { most: 70 });
+        assert_eq!((error.status, error.scim_type), (400, Some(ScimType::TooMany)));
+        assert!(error.detail.contains("more than 70 `members`"), "{error}");
         let (error, headers) = told(StoreError::Busy);
         assert_eq!((error.status, &headers[0].0), (503, &RETRY_AFTER));
     }

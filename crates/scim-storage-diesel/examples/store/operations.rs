@@ -180,6 +180,23 @@ impl Bench<'_> {
     }
 
     fn pages(&self, meter: &mut Meter) {
+        let mut bare = meter.bare();
+        for (name, by_family_name) in [
+            ("bare prepared SELECT of the keys of a page at 50 %", false),
+            (
+                "bare prepared SELECT of the keys of a page sorted by familyName at 50 %",
+                true,
+            ),
+        ] {
+            let offset = self.users / 2;
+            meter.measure(
+                name,
+                |number| vec![(); number],
+                |()| assert_eq!(bare.skip(self.tenant.0, by_family_name, offset), 100),
+                drop,
+            );
+        }
+        drop(bare);
         let user = &self.company.user;
         let index = |start_index| PageRequest::Index {
             start_index,

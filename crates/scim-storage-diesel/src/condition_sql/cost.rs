@@ -40,11 +40,11 @@ pub(crate) fn scanned_attributes(
     attributes
 }
 
-/// Whether no more is read than a page and the way to it, whatever the values are: one resource found by
-/// a unique key, or all of them in the order of creation.
-pub(crate) fn is_at_hand(condition: &Condition, sort: Option<&AttributePath>, layout: &Layout) -> bool {
+/// Of what is no scan: whether no more is read than a page and the way to it, whatever the values are: one
+/// resource found by a unique key, or all of them in the order of an index.
+pub(crate) fn is_at_hand(condition: &Condition, layout: &Layout) -> bool {
     match condition {
-        Condition::Always(matches) => !matches || sort.is_none(),
+        Condition::Always(_) => true,
         Condition::Attribute(path, Test::Eq(Operand::Key(_))) => {
             let sub = path.sub.as_ref().map(|it| it.name.as_str());
             let name = path.attribute.name.as_str();

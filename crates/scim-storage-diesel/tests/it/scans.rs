@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use scim_model::store::conformance::Fixture;
-use scim_model::store::{Page, PageRequest, StoreError, TenantId};
+use scim_model::store::{Page, PageRequest, StoreError, Stored, TenantId};
 use scim_storage_diesel::{DieselStore, ScanCount, StoreOptions};
 
 use crate::database::{Database, on_each};
@@ -186,6 +186,45 @@ fn a_value_that_many_have_makes_a_scan() {
                 .collect();
             assert_eq!(too_long.join(" "), expected, "{filter}");
         }
+    });
+}
+
+/// What is on a page is in memory while it is sent; one group has to be readable, however large it is.
+#[test]
+fn the_groups_of_a_page_have_so_many_members_at_most() {
+    on_each(|database| {
+        let store = database.store_with(&StoreOptions {
+            max_page_members: 5,
+            ..StoreOptions::default()
+        });
+        let it = Fixture::new(&store, "acme");
+        let users: Vec<_> = (0..6)
+            .map(|number| it.add_user(&format!("user{number}")))
+            .collect();
+        it.add_group("all", &users);
+        it.add_group("first", &users[..1]);
+        it.add_group("others", &users[..4]);
+        let page = |filter: &str, members: bool| {
+            let mut query = it.query(&it.group, filter, "", FIRST_PAGE);
+            query.include.members = members;
+            let page = it.store.list(it.tenant, &query)?;
+            let number = |it: &Stored| it.members.as_ref().map(Vec::len);
+            Ok(page.resources.iter().map(number).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            page("displayName eq \"all\"", true).expect("it is one group"),
+            [Some(6)]
+        );
+        let found = page("displayName eq \"first\" or displayName eq \"others\"", true);
+        assert_eq!(found.expect("together they are few enough"), [Some(1), Some(4)]);
+        match page("", true) {
+            Err(StoreError::TooManyMembers { most }) => assert_eq!(most, 5),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(
+            page("", false).expect("nobody asked for members"),
+            [None, None, None]
+        );
     });
 }
 
