@@ -19,7 +19,7 @@ use crate::Explained;
 use crate::condition_sql::{self, SortKind, scanned_attributes};
 use crate::error::Failure;
 use crate::layouts::Layouts;
-use crate::read::{ResourceRow, ResourceTypes, Row, add_members, groups_of, stored};
+use crate::read::{ResourceRow, ResourceTypes, Row, add_members, groups_of, members_of, stored};
 use crate::scans::{Deadline, Scanned};
 use crate::sql::{Conn, Dialect, Sql};
 
@@ -55,6 +55,10 @@ pub(crate) fn scanned(layouts: &Layouts, query: &Query) -> Result<Vec<Scanned>, 
 
 /// Of a query that is no scan: whether a page costs no more than the way to it, whatever the values in it are.
 pub(crate) fn is_at_hand(layouts: &Layouts, query: &Query) -> Result<bool, Failure> {
+    // Types that are sorted are merged, which is more than to walk along an index.
+    if query.sort.is_some() && query.targets.len() > 1 {
+        return Ok(false);
+    }
     for (resource_type, condition) in &query.targets {
         if !condition_sql::is_at_hand(condition, layouts.of(resource_type)?) {
             return Ok(false);
@@ -585,20 +589,28 @@ impl Listing<'_> {
 
     /// The statements and the database's plan of each.
     pub(crate) fn explain(&self, conn: &mut Conn) -> Result<Vec<Explained>, Failure> {
-        let mut statements = Vec::new();
-        match self.page {
+        let (parts, direction, count, offset) = match self.page {
             PageRequest::Index { start_index, count } => {
                 let offset = start_index.saturating_sub(1);
-                for part in self.index_parts() {
-                    statements.push(self.select(&part, Direction::Forward, (*count).into(), offset));
-                }
+                (self.index_parts(), Direction::Forward, *count, offset)
             }
             PageRequest::Cursor { from, count } => {
                 let direction = Direction::of(from.as_ref());
-                for part in self.parts(from.as_ref(), direction) {
-                    statements.push(self.select(&part, direction, (*count).into(), 0));
-                }
+                (self.parts(from.as_ref(), direction), direction, *count, 0)
             }
+        };
+        let mut statements = Vec::new();
+        let mut with_members = Vec::new();
+        for part in &parts {
+            statements.push(self.select(part, direction, count.into(), offset));
+            if part.0.iter().any(|(it, _)| self.targets[*it].include.members) {
+                let found = self.rows(conn, part, direction, count.into(), offset)?;
+                with_members.extend(found.iter().map(|it| it.row.pk));
+            }
+        }
+        if !with_members.is_empty() {
+            let most = (with_members.len() > 1).then_some(self.max_page_members.into());
+            statements.push(members_of(self.dialect, self.tenant, &with_members, most));
         }
         statements.extend(self.targets.iter().map(Target::count_statement));
         statements

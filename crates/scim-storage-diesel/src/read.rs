@@ -120,38 +120,8 @@ pub(crate) fn add_members(
         return Ok(());
     }
     let pks: Vec<i64> = groups.iter().map(|it| it.pk).collect();
-    let mut select = Sql::new("SELECT m.group_pk, x.id, x.kind, x.label FROM membership m JOIN ");
-    select = match conn.dialect() {
-        Dialect::Sqlite => select
-            .text("resource x ON ")
-            .found_by_pk(Dialect::Sqlite, "x.tenant_id", tenant)
-            .text(" AND x.pk = m.member_pk"),
-        // For a large group PostgreSQL would read the whole table, everybody's; `OFFSET 0` keeps it from that.
-        Dialect::Postgres => select
-            .text("LATERAL (SELECT r.id, r.kind, r.label FROM resource r WHERE r.tenant_id = ")
-            .int(tenant.0)
-            .text(" AND r.pk = m.member_pk OFFSET 0) x ON TRUE"),
-    };
-    select = select
-        .text(" WHERE m.tenant_id = ")
-        .int(tenant.0)
-        .text(" AND m.group_pk");
-    select = match pks.as_slice() {
-        [pk] => select.text(" = ").int(*pk),
-        pks => select.in_pks(conn.dialect(), pks),
-    };
-    select = select.text(" ORDER BY m.group_pk, m.joined");
     let most = (pks.len() > 1).then_some(u64::from(most));
-    if let Some(most) = most {
-        // One more tells that there are too many.
-        select = select
-            .text(" LIMIT ")
-            .int(i64::try_from(most + 1).unwrap_or(i64::MAX));
-    }
-    if conn.dialect() == Dialect::Postgres {
-        // A kept plan may stem from a time when the groups were small.
-        select = select.one_off();
-    }
+    let select = members_of(conn.dialect(), tenant, &pks, most);
     type Types = (BigInt, Binary, BigInt, Nullable<Text>);
     type Columns = (i64, Vec<u8>, i64, Option<String>);
     let mut members: HashMap<i64, Vec<Reference>> = HashMap::new();
@@ -169,6 +139,43 @@ pub(crate) fn add_members(
         stored.members = Some(members.remove(pk).unwrap_or_default());
     }
     Ok(())
+}
+
+/// Selects the members of groups as `group_pk, id, kind, label`; one more than `most`, if there are, tells that
+/// there are too many.
+pub(crate) fn members_of(dialect: Dialect, tenant: TenantId, groups: &[i64], most: Option<u64>) -> Sql {
+    let select = Sql::new("SELECT m.group_pk, x.id, x.kind, x.label FROM membership m JOIN ");
+    let select = match dialect {
+        Dialect::Sqlite => select
+            .text("resource x ON ")
+            .found_by_pk(dialect, "x.tenant_id", tenant)
+            .text(" AND x.pk = m.member_pk"),
+        // For a large group PostgreSQL would read the whole table, everybody's; `OFFSET 0` keeps it from that.
+        Dialect::Postgres => select
+            .text("LATERAL (SELECT r.id, r.kind, r.label FROM resource r WHERE r.tenant_id = ")
+            .int(tenant.0)
+            .text(" AND r.pk = m.member_pk OFFSET 0) x ON TRUE"),
+    };
+    let select = select
+        .text(" WHERE m.tenant_id = ")
+        .int(tenant.0)
+        .text(" AND m.group_pk");
+    let select = match groups {
+        [group] => select.text(" = ").int(*group),
+        groups => select.in_pks(dialect, groups),
+    };
+    let select = select.text(" ORDER BY m.group_pk, m.joined");
+    let select = match most {
+        Some(most) => select
+            .text(" LIMIT ")
+            .int(i64::try_from(most + 1).unwrap_or(i64::MAX)),
+        None => select,
+    };
+    match dialect {
+        Dialect::Sqlite => select,
+        // A kept plan may stem from a time when the groups were small.
+        Dialect::Postgres => select.one_off(),
+    }
 }
 
 /// The groups of a resource in order of joining, as a column of the statement that reads the resource:

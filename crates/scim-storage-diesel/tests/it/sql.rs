@@ -374,6 +374,51 @@ fn an_index_page_far_from_the_beginning_skips_entries_of_an_index() {
     });
 }
 
+/// However many of all there are in a group, nobody else's rows are read to show them.
+#[test]
+fn members_are_found_one_by_one() {
+    on_each(|database| {
+        let store = database.store();
+        let tenant = Fixture::new(&store, "acme").tenant;
+        database.fill(tenant.0, 5_000);
+        database.run(
+            "INSERT INTO membership (tenant_id, group_pk, joined, member_pk) SELECT tenant_id, 5001, 1000000 + pk, pk \
+             FROM resource WHERE kind = 1 AND pk % 500 <> 0",
+        );
+        database.run(if database.is_sqlite() {
+            "ANALYZE"
+        } else {
+            "VACUUM ANALYZE"
+        });
+        let it = Fixture {
+            tenant,
+            ..Fixture::new(&store, "neighbour")
+        };
+        let first = PageRequest::Index {
+            start_index: 1,
+            count: 100,
+        };
+        for filter in ["displayName eq \"group1\"", "displayName sw \"group1\""] {
+            let mut query = it.query(&it.group, filter, "", first.clone());
+            query.include.members = true;
+            let statements = store.explain(it.tenant, &query).expect("it explains");
+            let members = statements.iter().find(|it| it.sql.contains("m.group_pk, x.id"));
+            let plan = &members.expect("there are members").plan;
+            let one_by_one = if database.is_sqlite() {
+                "SEARCH x USING INTEGER PRIMARY KEY (rowid=?)"
+            } else {
+                "(pk = m.member_pk)"
+            };
+            assert!(
+                plan.iter().any(|it| it.contains(one_by_one)),
+                "{filter}: {plan:#?}"
+            );
+            let is_walk = |it: &&String| it.contains("Seq Scan on resource") || it.starts_with("SCAN x");
+            assert_eq!(plan.iter().find(is_walk), None, "{filter}: {plan:#?}");
+        }
+    });
+}
+
 /// The id of a user that `fill` made, and of a group.
 const USER: &str = "00000000-0000-0000-0000-000000000007";
 const GROUP: &str = "00000000-0000-0000-0000-00000000138a";
