@@ -39,15 +39,21 @@ pub(crate) struct Layout {
     pub(crate) more_unique: Vec<(i64, AttributePath)>,
 }
 
-/// What a document becomes.
+/// What stands in columns beside a document, mostly for an index.
 #[derive(Clone, Debug)]
-pub(crate) struct Derived {
+pub(crate) struct Keys {
     pub(crate) active: Option<bool>,
     pub(crate) unique_key: Option<String>,
     pub(crate) external_key: Option<String>,
     pub(crate) display_key: Option<String>,
     pub(crate) family_key: Option<String>,
     pub(crate) label: Option<String>,
+}
+
+/// What a document becomes.
+#[derive(Clone, Debug)]
+pub(crate) struct Derived {
+    pub(crate) keys: Keys,
     pub(crate) document: String,
     pub(crate) normal: String,
     pub(crate) values: BTreeSet<(i64, String)>,
@@ -160,12 +166,14 @@ impl Layout {
             keys.collect::<BTreeSet<_>>()
         };
         Derived {
-            active,
-            unique_key: self.unique.as_ref().and_then(|it| first_key(it, &normal)),
-            external_key: single(Column::External),
-            display_key: single(Column::Display),
-            family_key: single(Column::Family),
-            label: label(&self.resource_type, document),
+            keys: Keys {
+                active,
+                unique_key: self.unique.as_ref().and_then(|it| first_key(it, &normal)),
+                external_key: single(Column::External),
+                display_key: single(Column::Display),
+                family_key: single(Column::Family),
+                label: label(&self.resource_type, document),
+            },
             values: all(&self.indexed),
             unique_values: all(&self.more_unique),
             document: document.to_stored_json(&self.resource_type),

@@ -19,6 +19,7 @@ use crate::Explained;
 use crate::condition_sql::{self, SortKind, scanned_attributes};
 use crate::error::Failure;
 use crate::layouts::Layouts;
+use crate::postgres;
 use crate::read::{ResourceRow, ResourceTypes, Row, add_members, groups_of, members_of, stored};
 use crate::scans::{Deadline, Scanned};
 use crate::sql::{Conn, Dialect, Sql};
@@ -290,14 +291,12 @@ impl<'a> Listing<'a> {
         let with_members = found
             .iter_mut()
             .filter(|it| self.targets[it.target].include.members);
-        self.tell_what_is_left(conn)?;
-        add_members(
-            conn,
-            self.layouts,
-            self.tenant,
-            with_members.map(|it| &mut it.row).collect(),
-            self.max_page_members,
-        )?;
+        let groups: Vec<&mut Row> = with_members.map(|it| &mut it.row).collect();
+        if !groups.is_empty() && self.deadline.is_some() {
+            // It is for the search; who has found a large group may read it.
+            conn.execute(&Sql::statement_timeout(postgres::STATEMENT_TIMEOUT))?;
+        }
+        add_members(conn, self.layouts, self.tenant, groups, self.max_page_members)?;
         Ok(Page {
             total,
             resources: found.into_iter().map(|it| it.row.stored).collect(),
@@ -609,8 +608,7 @@ impl Listing<'_> {
             }
         }
         if !with_members.is_empty() {
-            let most = (with_members.len() > 1).then_some(self.max_page_members.into());
-            statements.push(members_of(self.dialect, self.tenant, &with_members, most));
+            statements.push(members_of(self.dialect, self.tenant, &with_members));
         }
         statements.extend(self.targets.iter().map(Target::count_statement));
         statements

@@ -42,6 +42,9 @@ macro_rules! limits {
     };
 }
 
+/// What they say a statement may take.
+pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// READ COMMITTED, also where the database's default is another.
 const BEGIN_WRITE: &str = concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", limits!("SET LOCAL"));
 

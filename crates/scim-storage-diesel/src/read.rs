@@ -120,17 +120,24 @@ pub(crate) fn add_members(
         return Ok(());
     }
     let pks: Vec<i64> = groups.iter().map(|it| it.pk).collect();
-    let most = (pks.len() > 1).then_some(u64::from(most));
-    let select = members_of(conn.dialect(), tenant, &pks, most);
+    if pks.len() > 1 {
+        let count = Sql::new("SELECT count(*) FROM (SELECT 1 FROM membership m WHERE m.tenant_id = ")
+            .int(tenant.0)
+            .text(" AND m.group_pk")
+            .in_pks(conn.dialect(), &pks)
+            .text(" LIMIT ")
+            .int(i64::from(most) + 1)
+            .text(") AS c")
+            .one_off();
+        if conn.row::<BigInt, i64>(&count)? > Some(most.into()) {
+            return Err(StoreError::TooManyMembers { most: most.into() }.into());
+        }
+    }
+    let select = members_of(conn.dialect(), tenant, &pks);
     type Types = (BigInt, Binary, BigInt, Nullable<Text>);
     type Columns = (i64, Vec<u8>, i64, Option<String>);
     let mut members: HashMap<i64, Vec<Reference>> = HashMap::new();
-    let mut number = 0;
     conn.each::<Types, Columns>(&select, |(pk, id, kind, display)| {
-        number += 1;
-        if let Some(most) = most.filter(|it| number > *it) {
-            return Err(StoreError::TooManyMembers { most }.into());
-        }
         let reference = reference(layouts, &id, kind, display)?;
         members.entry(pk).or_default().push(reference);
         Ok(())
@@ -141,9 +148,8 @@ pub(crate) fn add_members(
     Ok(())
 }
 
-/// Selects the members of groups as `group_pk, id, kind, label`; one more than `most`, if there are, tells that
-/// there are too many.
-pub(crate) fn members_of(dialect: Dialect, tenant: TenantId, groups: &[i64], most: Option<u64>) -> Sql {
+/// Selects the members of groups as `group_pk, id, kind, label`.
+pub(crate) fn members_of(dialect: Dialect, tenant: TenantId, groups: &[i64]) -> Sql {
     let select = Sql::new("SELECT m.group_pk, x.id, x.kind, x.label FROM membership m JOIN ");
     let select = match dialect {
         Dialect::Sqlite => select
@@ -165,12 +171,6 @@ pub(crate) fn members_of(dialect: Dialect, tenant: TenantId, groups: &[i64], mos
         groups => select.in_pks(dialect, groups),
     };
     let select = select.text(" ORDER BY m.group_pk, m.joined");
-    let select = match most {
-        Some(most) => select
-            .text(" LIMIT ")
-            .int(i64::try_from(most + 1).unwrap_or(i64::MAX)),
-        None => select,
-    };
     match dialect {
         Dialect::Sqlite => select,
         // A kept plan may stem from a time when the groups were small.

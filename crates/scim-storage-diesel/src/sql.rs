@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use diesel::pg::{Pg, PgConnection};
+use diesel::pg::{Pg, PgConnection, PgRowByRowLoadingMode};
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
@@ -346,14 +346,16 @@ impl Conn<'_> {
     ) -> Result<(), Failure>
     where
         Statement<'q, ST>: diesel::query_dsl::LoadQuery<'q, SqliteConnection, R>
-            + diesel::query_dsl::LoadQuery<'q, PgConnection, R>,
+            + diesel::query_dsl::LoadQuery<'q, PgConnection, R, PgRowByRowLoadingMode>,
     {
         match self {
             Conn::Sqlite(conn) => {
                 RunQueryDsl::load_iter(Statement::<ST>::new(sql), *conn)?.try_for_each(|row| take(row?))
             }
             Conn::Postgres(conn) => {
-                RunQueryDsl::load_iter(Statement::<ST>::new(sql), *conn)?.try_for_each(|row| take(row?))
+                let rows =
+                    RunQueryDsl::load_iter::<R, PgRowByRowLoadingMode>(Statement::<ST>::new(sql), *conn);
+                rows?.try_for_each(|row| take(row?))
             }
         }
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::error::{Failure, is_unique_violation, unavailable};
 use crate::journal::{self, Line};
-use crate::layout::{Derived, Layout};
+use crate::layout::{Derived, Keys, Layout};
 use crate::sql::{Conn, Dialect, Sql};
 
 /// A resource to create, ready for its rows.
@@ -34,6 +34,7 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
     members.check()?;
     let at = new.now.timestamp_millis();
     let derived = &new.derived;
+    let keys = &derived.keys;
     let insert = Sql::new(
         "INSERT INTO resource (tenant_id, kind, id, version, created, modified, active, unique_key, \
          external_key, display_key, family_key, label, document) VALUES (",
@@ -48,17 +49,17 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
     .text(", ")
     .int(at)
     .text(", ")
-    .optional_bool(derived.active)
+    .optional_bool(keys.active)
     .text(", ")
-    .optional_string(derived.unique_key.clone())
+    .optional_string(keys.unique_key.clone())
     .text(", ")
-    .optional_string(derived.external_key.clone())
+    .optional_string(keys.external_key.clone())
     .text(", ")
-    .optional_string(derived.display_key.clone())
+    .optional_string(keys.display_key.clone())
     .text(", ")
-    .optional_string(derived.family_key.clone())
+    .optional_string(keys.family_key.clone())
     .text(", ")
-    .optional_string(derived.label.clone())
+    .optional_string(keys.label.clone())
     .text(", ")
     .string(derived.document.clone())
     .text(") ON CONFLICT (tenant_id, kind, unique_key) DO NOTHING RETURNING pk");
@@ -142,7 +143,7 @@ pub(crate) fn update(
     let modified = update.now.timestamp_millis().max(row.modified);
     let mut guarded = Sql::new("UPDATE resource SET version = version + 1, modified = ").int(modified);
     if let Some(derived) = derived {
-        guarded = set_derived(guarded.text(", "), derived);
+        guarded = set_derived(guarded.text(", "), derived, row.keys_to_keep(conn.dialect()));
     }
     guarded = guarded
         .text(" WHERE tenant_id = ")
@@ -154,7 +155,7 @@ pub(crate) fn update(
         .text(" RETURNING pk");
     let mut others = Vec::new();
     if let Some(derived) = derived {
-        others = replace_derived(conn.dialect(), &update.layout, tenant, row.pk, derived);
+        others = replace_derived(conn, &update.layout, tenant, row.pk, derived)?;
     }
     let version = row.version + 1;
     let line = Line {
@@ -174,7 +175,7 @@ pub(crate) fn update(
     }
     if let Some(derived) = derived {
         replace_unique_values(conn, &update.layout, tenant, row.pk, derived)?;
-        if derived.label != row.label {
+        if derived.keys.label != row.keys.label {
             let change = format!("{{\"member\":\"{}\"}}", update.id);
             move_groups_on(conn, tenant, row.pk, update.now, "memberRenamed", &change)?;
         }
@@ -253,7 +254,7 @@ struct Locked {
     pk: i64,
     version: i64,
     modified: i64,
-    label: Option<String>,
+    keys: Keys,
     same_document: bool,
     /// Empty where it was only compared.
     document: String,
@@ -275,6 +276,11 @@ impl Locked {
             _ => Ok(()),
         }
     }
+
+    /// SQLite writes every index of a column that is assigned anew, even to the same value.
+    fn keys_to_keep(&self, dialect: Dialect) -> Option<&Keys> {
+        (dialect == Dialect::Sqlite).then_some(&self.keys)
+    }
 }
 
 fn lock(
@@ -284,7 +290,9 @@ fn lock(
     id: Uuid,
     look: Look,
 ) -> Result<Option<Locked>, Failure> {
-    let mut select = Sql::new("SELECT pk, version, modified, label, ");
+    let mut select = Sql::new(
+        "SELECT pk, version, modified, active, unique_key, external_key, display_key, family_key, label, ",
+    );
     select = match look {
         Look::Compare(Some(document)) => select.text("document = ").string(document).text(", ''"),
         Look::Compare(None) => select.text("TRUE, ''"),
@@ -304,19 +312,44 @@ fn lock(
             Look::Read => " FOR UPDATE",
         });
     }
-    type Types = (BigInt, BigInt, BigInt, Nullable<Text>, Bool, Text);
-    type Row = (i64, i64, i64, Option<String>, bool, String);
+    type KeyTypes = (
+        Nullable<Bool>,
+        Nullable<Text>,
+        Nullable<Text>,
+        Nullable<Text>,
+        Nullable<Text>,
+        Nullable<Text>,
+    );
+    type KeyColumns = (
+        Option<bool>,
+        Option<String>,
+        Option<String>,
+        Option<String>,
+        Option<String>,
+        Option<String>,
+    );
+    type Types = (BigInt, BigInt, BigInt, KeyTypes, Bool, Text);
+    type Row = (i64, i64, i64, KeyColumns, bool, String);
     let row = conn.row::<Types, Row>(&select)?;
-    Ok(
-        row.map(|(pk, version, modified, label, same_document, document)| Locked {
+    Ok(row.map(|(pk, version, modified, keys, same_document, document)| {
+        let (active, unique_key, external_key, display_key, family_key, label) = keys;
+        let keys = Keys {
+            active,
+            unique_key,
+            external_key,
+            display_key,
+            family_key,
+            label,
+        };
+        Locked {
             pk,
             version,
             modified,
-            label,
+            keys,
             same_document,
             document,
-        }),
-    )
+        }
+    }))
 }
 
 /// The resources that are to become members.
@@ -593,13 +626,13 @@ pub(crate) struct Rewritten {
 
 /// Writes what is derived from a document that has not changed.
 pub(crate) fn rewrite(conn: &mut Conn, layout: &Layout, it: &Rewritten) -> Result<(), Failure> {
-    let update = set_derived(Sql::new("UPDATE resource SET "), &it.derived)
+    let update = set_derived(Sql::new("UPDATE resource SET "), &it.derived, None)
         .text(" WHERE tenant_id = ")
         .int(it.tenant.0)
         .text(" AND pk = ")
         .int(it.pk)
         .text(" RETURNING pk");
-    let others = replace_derived(conn.dialect(), layout, it.tenant, it.pk, &it.derived);
+    let others = replace_derived(conn, layout, it.tenant, it.pk, &it.derived)?;
     match conn.together(update, others) {
         Ok(_) => replace_unique_values(conn, layout, it.tenant, it.pk, &it.derived),
         Err(error) if is_unique_violation(&error) => Err(conflict(layout)),
@@ -607,23 +640,27 @@ pub(crate) fn rewrite(conn: &mut Conn, layout: &Layout, it: &Rewritten) -> Resul
     }
 }
 
-/// Assigns the columns that a document decides.
-fn set_derived(update: Sql, derived: &Derived) -> Sql {
+/// Assigns the columns that a document decides; of the keys, those that differ from what is stored.
+fn set_derived(update: Sql, derived: &Derived, stored: Option<&Keys>) -> Sql {
+    let keys = &derived.keys;
+    let mut update = update.text("document = ").string(derived.document.clone());
+    if stored.is_none_or(|it| it.active != keys.active) {
+        update = update.text(", active = ").optional_bool(keys.active);
+    }
+    type Column = (&'static str, fn(&Keys) -> &Option<String>);
+    let columns: [Column; 5] = [
+        (", unique_key = ", |it| &it.unique_key),
+        (", external_key = ", |it| &it.external_key),
+        (", display_key = ", |it| &it.display_key),
+        (", family_key = ", |it| &it.family_key),
+        (", label = ", |it| &it.label),
+    ];
+    for (name, key) in columns {
+        if stored.is_none_or(|it| key(it) != key(keys)) {
+            update = update.text(name).optional_string(key(keys).clone());
+        }
+    }
     update
-        .text("active = ")
-        .optional_bool(derived.active)
-        .text(", unique_key = ")
-        .optional_string(derived.unique_key.clone())
-        .text(", external_key = ")
-        .optional_string(derived.external_key.clone())
-        .text(", display_key = ")
-        .optional_string(derived.display_key.clone())
-        .text(", family_key = ")
-        .optional_string(derived.family_key.clone())
-        .text(", label = ")
-        .optional_string(derived.label.clone())
-        .text(", document = ")
-        .string(derived.document.clone())
 }
 
 type Values = BTreeSet<(i64, String)>;
@@ -631,20 +668,23 @@ type Values = BTreeSet<(i64, String)>;
 /// What brings the rows beside `resource` in line with a changed document; those that stay are not
 /// touched.
 fn replace_derived(
-    dialect: Dialect,
+    conn: &mut Conn,
     layout: &Layout,
     tenant: TenantId,
     pk: i64,
     derived: &Derived,
-) -> Vec<Sql> {
+) -> Result<Vec<Sql>, Failure> {
+    let dialect = conn.dialect();
     let normal = Sql::new("UPDATE resource_normal SET normal = ")
         .json(dialect, derived.normal.clone())
         .text(" WHERE tenant_id = ")
         .int(tenant.0)
         .text(" AND pk = ")
         .int(pk);
-    if layout.indexed.is_empty() {
-        return vec![normal];
+    // Most changes are of something else. On PostgreSQL to look costs more than not to know.
+    let is_same = dialect == Dialect::Sqlite && stored_values(conn, tenant, pk)? == derived.values;
+    if layout.indexed.is_empty() || is_same {
+        return Ok(vec![normal]);
     }
     let outdated = Sql::new("DELETE FROM attribute_value WHERE tenant_id = ")
         .int(tenant.0)
@@ -653,7 +693,17 @@ fn replace_derived(
         .text(" AND (path, key) NOT IN (SELECT path, key FROM ")
         .table_of_values(dialect, derived.values.iter())
         .text(" AS a)");
-    vec![normal, outdated, insert_values(dialect, tenant, &derived.values)]
+    let missing = insert_values(dialect, tenant, &derived.values);
+    Ok(vec![normal, outdated, missing])
+}
+
+fn stored_values(conn: &mut Conn, tenant: TenantId, pk: i64) -> Result<Values, Failure> {
+    let select = Sql::new("SELECT path, key FROM attribute_value WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND pk = ")
+        .int(pk);
+    let values = conn.rows::<(BigInt, Text), (i64, String)>(&select)?;
+    Ok(values.into_iter().collect())
 }
 
 /// What gives the resource in `found` its values; those that are there already stay.

@@ -388,6 +388,19 @@ fn long_names_are_told_apart(it: &Fixture) {
     for name in names {
         assert_eq!(it.names(&it.user, &format!("userName eq \"{name}\""), ""), [name]);
     }
+    // Nothing makes this one shorter.
+    let random: String = (0..500)
+        .map(|_| Uuid::now_v7().simple().to_string().split_off(16))
+        .collect();
+    let everywhere = json!({
+        "userName": random, "externalId": random, "displayName": random, "name": {"familyName": random},
+        "emails": [{"value": random}],
+    });
+    let user = it.add(&it.user, everywhere, &[]).expect("it is allowed");
+    let group = it.add_group(&random, &[user]);
+    let shown = it.read(&it.group, group).expect("it is there").members;
+    assert_eq!(shown.expect("it has members")[0].display.as_ref(), Some(&random));
+    assert!(it.delete(&it.group, group) && it.delete(&it.user, user));
     let find = |filter: &str| it.search(&it.user, filter, "").total;
     assert_eq!(find(&format!("userName sw \"{}\"", &long[..200])), 3);
     assert_eq!(find(&format!("userName sw \"{long}\"")), 3);

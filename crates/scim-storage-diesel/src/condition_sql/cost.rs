@@ -50,7 +50,7 @@ pub(crate) fn is_at_hand(condition: &Condition, layout: &Layout) -> bool {
             let name = path.attribute.name.as_str();
             let is_id =
                 path.extension.is_none() && matches!((name, sub), ("id", None) | ("meta", Some("location")));
-            is_id || layout.column(path) == Some(Column::Unique)
+            is_id || layout.unique.as_ref() == Some(path)
         }
         _ => false,
     }

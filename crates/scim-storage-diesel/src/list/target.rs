@@ -148,9 +148,8 @@ impl<'a> Target<'a> {
                 .text(" AND n.pk = r.pk");
         }
         let by_pk = matches!(self.way, Some(Way::Pk | Way::List { .. }));
-        let by_id = self.is_unfiltered() && self.sort.as_ref().is_some_and(|it| it.kind == SortKind::Id);
-        // SQLite takes a tenant for small, and would walk all of it instead of a list of few resources, and
-        // sort all ids instead of walking their index, which does not know the kind. A sign keeps an index out.
+        // SQLite takes a tenant for small, and would walk all of it instead of a list of few resources. A sign
+        // keeps an index out.
         let sign = |is_kept_out: bool| match (self.dialect, is_kept_out) {
             (Dialect::Sqlite, true) => "+",
             _ => "",
@@ -161,7 +160,7 @@ impl<'a> Target<'a> {
             .text("r.tenant_id = ")
             .int(self.tenant.0)
             .text(" AND ")
-            .text(sign(by_pk || by_id))
+            .text(sign(by_pk))
             .text("r.kind = ")
             .int(self.layout.kind);
         if let Some(deadline) = self.deadline {

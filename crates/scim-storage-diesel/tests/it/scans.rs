@@ -189,6 +189,38 @@ fn a_value_that_many_have_makes_a_scan() {
     });
 }
 
+/// To find it is a look-up, whatever there is to read then.
+#[test]
+fn a_large_group_that_is_found_by_its_name_is_no_scan() {
+    on_each(|database| {
+        let (store, tenant) = filled(database, 100_000, &StoreOptions::default());
+        database.run(
+            "INSERT INTO membership (tenant_id, group_pk, joined, member_pk) SELECT tenant_id, 100001, 1000000 + pk, pk \
+             FROM resource WHERE kind = 1 AND pk % 10000 <> 0",
+        );
+        let it = of(&store, tenant);
+        for filter in [
+            "displayName eq \"group1\"",
+            "members.value eq \"00000000-0000-0000-0000-000000000007\"",
+        ] {
+            let mut query = it.query(&it.group, filter, "", FIRST_PAGE);
+            query.include.members = true;
+            let found = it
+                .store
+                .list(tenant, &query)
+                .expect("it is not turned away")
+                .resources;
+            let most = found
+                .iter()
+                .filter_map(|it| it.members.as_ref())
+                .map(Vec::len)
+                .max();
+            assert_eq!(most, Some(100_000), "{filter}");
+        }
+        assert!(store.scan_counts().is_empty(), "{:?}", store.scan_counts());
+    });
+}
+
 /// What is on a page is in memory while it is sent; one group has to be readable, however large it is.
 #[test]
 fn the_groups_of_a_page_have_so_many_members_at_most() {

@@ -1,1 +1,0 @@
--- Nothing: a row that is found by its `pk` is at hand as quickly as an entry of an index would be.
