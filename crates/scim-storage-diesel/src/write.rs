@@ -380,8 +380,7 @@ impl Members {
         match conn.dialect() {
             Dialect::Sqlite if members.unknown.is_empty() => {}
             Dialect::Sqlite => {
-                // The sign keeps SQLite from walking all of the tenant's users.
-                let select = select().text(" AND +kind IN (1, 2) AND id");
+                let select = select().text(" AND kind IN (1, 2) AND id");
                 members.note(conn, &select.in_ids(Dialect::Sqlite, &members.unknown))?;
             }
             Dialect::Postgres => {
