@@ -271,7 +271,7 @@ impl DieselStore {
     }
 
     /// The statements that a list request becomes, and how the database would run them: for whoever
-    /// wonders why a filter is slow.
+    /// wonders why a filter is slow. Where members are asked for, the groups are looked for, without a limit.
     ///
     /// # Errors
     /// As for [`ResourceStore::list`].
@@ -409,7 +409,7 @@ impl ResourceStore for DieselStore {
     fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError> {
         let mut scanned = list::scanned(&self.layouts, query)?;
         if scanned.is_empty() {
-            let is_at_hand = list::is_at_hand(&self.layouts, query)?;
+            let is_at_hand = list::is_at_hand(self.dialect(), &self.layouts, query)?;
             let deadline = || (!is_at_hand).then(|| self.scans.without_turn());
             if let Some(page) = self.list_within(tenant, query, deadline)? {
                 return Ok(page);

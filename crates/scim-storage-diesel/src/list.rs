@@ -36,7 +36,7 @@ pub(crate) struct Listing<'a> {
     /// One of the targets at least has something to be sorted by, and something to be found.
     is_sorted: bool,
     descending: bool,
-    /// When all has to be done; on SQLite the statements know themselves.
+    /// When all has to be found; on SQLite the statements know themselves.
     deadline: Option<Deadline>,
     /// What PostgreSQL was last told of what is left.
     limit: Cell<Duration>,
@@ -55,9 +55,11 @@ pub(crate) fn scanned(layouts: &Layouts, query: &Query) -> Result<Vec<Scanned>, 
 }
 
 /// Of a query that is no scan: whether a page costs no more than the way to it, whatever the values in it are.
-pub(crate) fn is_at_hand(layouts: &Layouts, query: &Query) -> Result<bool, Failure> {
-    // Types that are sorted are merged, which is more than to walk along an index.
-    if query.sort.is_some() && query.targets.len() > 1 {
+pub(crate) fn is_at_hand(dialect: Dialect, layouts: &Layouts, query: &Query) -> Result<bool, Failure> {
+    // Types that are sorted are merged, which is more than to walk along an index. PostgreSQL may have to look
+    // at the rows as well, or to sort those without a key; and a limit costs it nothing.
+    let is_merged = query.targets.len() > 1;
+    if query.sort.is_some() && (is_merged || dialect == Dialect::Postgres) {
         return Ok(false);
     }
     for (resource_type, condition) in &query.targets {
@@ -292,11 +294,19 @@ impl<'a> Listing<'a> {
             .iter_mut()
             .filter(|it| self.targets[it.target].include.members);
         let groups: Vec<&mut Row> = with_members.map(|it| &mut it.row).collect();
-        if !groups.is_empty() && self.deadline.is_some() {
-            // It is for the search; who has found a large group may read it.
+        if groups.len() == 1 && self.deadline.is_some() {
+            // The deadline is for the search: who has found one group may read it, however large it is.
             conn.execute(&Sql::statement_timeout(postgres::STATEMENT_TIMEOUT))?;
+            let read = add_members(conn, self.layouts, self.tenant, groups, self.max_page_members);
+            // That it took too long is not the search's fault.
+            read.map_err(|it| match it.is_a_statement_s() {
+                true => Failure::Store(it.into()),
+                false => it,
+            })?;
+        } else {
+            self.tell_what_is_left(conn)?;
+            add_members(conn, self.layouts, self.tenant, groups, self.max_page_members)?;
         }
-        add_members(conn, self.layouts, self.tenant, groups, self.max_page_members)?;
         Ok(Page {
             total,
             resources: found.into_iter().map(|it| it.row.stored).collect(),
@@ -604,7 +614,8 @@ impl Listing<'_> {
             statements.push(self.select(part, direction, count.into(), offset));
             if part.0.iter().any(|(it, _)| self.targets[*it].include.members) {
                 let found = self.rows(conn, part, direction, count.into(), offset)?;
-                with_members.extend(found.iter().map(|it| it.row.pk));
+                let with = found.iter().filter(|it| self.targets[it.target].include.members);
+                with_members.extend(with.map(|it| it.row.pk));
             }
         }
         if !with_members.is_empty() {

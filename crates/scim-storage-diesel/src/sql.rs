@@ -199,7 +199,9 @@ impl Sql {
     pub(crate) fn statement_timeout(limit: Duration) -> Sql {
         // Rounded up: 0 would be no limit.
         let milliseconds = limit.as_micros().div_ceil(1_000).clamp(1, 1_000_000_000);
-        Sql::default().built(format!("SET LOCAL statement_timeout = {milliseconds}"))
+        Sql::default()
+            .built(format!("SET LOCAL statement_timeout = {milliseconds}"))
+            .one_off()
     }
 
     /// The text with every bound value as it would be written, for tests and the log.

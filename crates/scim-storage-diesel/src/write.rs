@@ -143,7 +143,7 @@ pub(crate) fn update(
     let modified = update.now.timestamp_millis().max(row.modified);
     let mut guarded = Sql::new("UPDATE resource SET version = version + 1, modified = ").int(modified);
     if let Some(derived) = derived {
-        guarded = set_derived(guarded.text(", "), derived, row.keys_to_keep(conn.dialect()));
+        guarded = set_derived(guarded.text(", "), derived, row.keys_to_compare(conn.dialect()));
     }
     guarded = guarded
         .text(" WHERE tenant_id = ")
@@ -278,7 +278,7 @@ impl Locked {
     }
 
     /// SQLite writes every index of a column that is assigned anew, even to the same value.
-    fn keys_to_keep(&self, dialect: Dialect) -> Option<&Keys> {
+    fn keys_to_compare(&self, dialect: Dialect) -> Option<&Keys> {
         (dialect == Dialect::Sqlite).then_some(&self.keys)
     }
 }
@@ -639,7 +639,7 @@ pub(crate) fn rewrite(conn: &mut Conn, layout: &Layout, it: &Rewritten) -> Resul
     }
 }
 
-/// Assigns the columns that a document decides; of the keys, those that differ from what is stored.
+/// Assigns the columns that a document decides; of the keys, those that differ from what is stored, or all.
 fn set_derived(update: Sql, derived: &Derived, stored: Option<&Keys>) -> Sql {
     let keys = &derived.keys;
     let mut update = update.text("document = ").string(derived.document.clone());
@@ -681,8 +681,8 @@ fn replace_derived(
         .text(" AND pk = ")
         .int(pk);
     // Most changes are of something else. On PostgreSQL to look costs more than not to know.
-    let is_same = dialect == Dialect::Sqlite && stored_values(conn, tenant, pk)? == derived.values;
-    if layout.indexed.is_empty() || is_same {
+    let can_look = dialect == Dialect::Sqlite;
+    if layout.indexed.is_empty() || can_look && stored_values(conn, tenant, pk)? == derived.values {
         return Ok(vec![normal]);
     }
     let outdated = Sql::new("DELETE FROM attribute_value WHERE tenant_id = ")

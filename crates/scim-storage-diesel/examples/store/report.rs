@@ -18,7 +18,7 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Of what was measured again, the rounds that cost least, and the size before anything was written.
+    /// Of what was measured again, the rounds that cost least; the size is that after the first pass.
     pub(crate) fn keep_the_cheapest(&mut self, again: Measured) {
         for ((_, figure), (_, other)) in self.figures.iter_mut().zip(again.figures) {
             figure.cpu = figure.cpu.min(other.cpu);

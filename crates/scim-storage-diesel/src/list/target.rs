@@ -150,17 +150,17 @@ impl<'a> Target<'a> {
         let by_pk = matches!(self.way, Some(Way::Pk | Way::List { .. }));
         // SQLite takes a tenant for small, and would walk all of it instead of a list of few resources. A sign
         // keeps an index out.
-        let sign = |is_kept_out: bool| match (self.dialect, is_kept_out) {
-            (Dialect::Sqlite, true) => "+",
+        let sign = match self.dialect {
+            Dialect::Sqlite if by_pk => "+",
             _ => "",
         };
         sql = sql
             .text(" WHERE ")
-            .text(sign(by_pk))
+            .text(sign)
             .text("r.tenant_id = ")
             .int(self.tenant.0)
             .text(" AND ")
-            .text(sign(by_pk))
+            .text(sign)
             .text("r.kind = ")
             .int(self.layout.kind);
         if let Some(deadline) = self.deadline {

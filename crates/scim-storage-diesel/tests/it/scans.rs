@@ -201,7 +201,7 @@ fn a_large_group_that_is_found_by_its_name_is_no_scan() {
         let it = of(&store, tenant);
         for filter in [
             "displayName eq \"group1\"",
-            "members.value eq \"00000000-0000-0000-0000-000000000007\"",
+            "id eq \"00000000-0000-0000-0000-0000000186a1\"",
         ] {
             let mut query = it.query(&it.group, filter, "", FIRST_PAGE);
             query.include.members = true;
