@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use scim_model::schema::AttributePath;
-use scim_model::store::{Include, Page, PageRequest, Position, Query, TenantId};
+use scim_model::store::{Include, Page, PageRequest, Position, Query, StoreError, TenantId};
 use scim_model::{Condition, ResourceType};
 
 use crate::Explained;
 use crate::condition_sql::{self, SortKind, scanned_attributes};
-use crate::error::Failure;
+use crate::error::{Failure, is_lock_timeout};
 use crate::layouts::Layouts;
 use crate::postgres;
 use crate::read::{ResourceRow, ResourceTypes, Row, add_members, groups_of, members_of, stored};
@@ -294,19 +294,19 @@ impl<'a> Listing<'a> {
             .iter_mut()
             .filter(|it| self.targets[it.target].include.members);
         let groups: Vec<&mut Row> = with_members.map(|it| &mut it.row).collect();
-        if groups.len() == 1 && self.deadline.is_some() {
-            // The deadline is for the search: who has found one group may read it, however large it is.
+        // The deadline is for the search: who has found one group may read it, however large it is, and
+        // that it took too long is not the search's fault.
+        let is_one = groups.len() == 1;
+        if is_one && self.deadline.is_some() {
             conn.execute(&Sql::statement_timeout(postgres::STATEMENT_TIMEOUT))?;
-            let read = add_members(conn, self.layouts, self.tenant, groups, self.max_page_members);
-            // That it took too long is not the search's fault.
-            read.map_err(|it| match it.is_a_statement_s() {
-                true => Failure::Store(it.into()),
-                false => it,
-            })?;
         } else {
             self.tell_what_is_left(conn)?;
-            add_members(conn, self.layouts, self.tenant, groups, self.max_page_members)?;
         }
+        let read = add_members(conn, self.layouts, self.tenant, groups, self.max_page_members);
+        read.map_err(|it| match it {
+            Failure::Database(error) if is_one && is_lock_timeout(&error) => StoreError::Busy.into(),
+            it => it,
+        })?;
         Ok(Page {
             total,
             resources: found.into_iter().map(|it| it.row.stored).collect(),

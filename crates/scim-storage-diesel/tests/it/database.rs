@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection};
+use scim_model::store::TenantId;
 use scim_model::store::conformance::Fixture;
 use scim_storage_diesel::{DieselStore, StoreOptions};
 
@@ -138,6 +139,23 @@ impl Drop for Database {
                 let _ = conn.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
             }
         }
+    }
+}
+
+/// A store with so many users of one tenant, and the tenant.
+pub(crate) fn filled(database: &Database, users: i64, options: &StoreOptions) -> (DieselStore, TenantId) {
+    let store = database.store();
+    let tenant = Fixture::new(&store, "acme").tenant;
+    database.fill(tenant.0, users);
+    drop(store);
+    (database.store_with(options), tenant)
+}
+
+/// What the suite does to a tenant, for one that is there already.
+pub(crate) fn of(store: &DieselStore, tenant: TenantId) -> Fixture<'_> {
+    Fixture {
+        tenant,
+        ..Fixture::new(store, "neighbour")
     }
 }
 

@@ -6,30 +6,14 @@ use std::time::Duration;
 
 use scim_model::store::conformance::Fixture;
 use scim_model::store::{Page, PageRequest, StoreError, Stored, TenantId};
-use scim_storage_diesel::{DieselStore, ScanCount, StoreOptions};
+use scim_storage_diesel::{ScanCount, StoreOptions};
 
-use crate::database::{Database, on_each};
+use crate::database::{Database, filled, of, on_each};
 
 const FIRST_PAGE: PageRequest = PageRequest::Index {
     start_index: 1,
     count: 10,
 };
-
-/// A store with so many users of one tenant, and the tenant.
-fn filled(database: &Database, users: i64, options: &StoreOptions) -> (DieselStore, TenantId) {
-    let store = database.store();
-    let tenant = Fixture::new(&store, "acme").tenant;
-    database.fill(tenant.0, users);
-    drop(store);
-    (database.store_with(options), tenant)
-}
-
-fn of(store: &DieselStore, tenant: TenantId) -> Fixture<'_> {
-    Fixture {
-        tenant,
-        ..Fixture::new(store, "neighbour")
-    }
-}
 
 fn list(it: &Fixture, filter: &str, sort_by: &str) -> Result<Page, StoreError> {
     it.store

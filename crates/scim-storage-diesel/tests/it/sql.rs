@@ -6,7 +6,9 @@
 use scim_model::store::conformance::Fixture;
 use scim_model::store::{PageRequest, Position};
 
-use crate::database::on_each;
+use scim_storage_diesel::StoreOptions;
+
+use crate::database::{filled, of, on_each};
 
 /// Resource type, filter, `sortBy` (`-` is descending).
 const QUERIES: &[(char, &str, &str)] = &[
@@ -127,15 +129,8 @@ fn the_text_of_representative_queries() {
 #[test]
 fn promised_indexes_are_used() {
     on_each(|database| {
-        let store = database.store();
-        let tenant = Fixture::new(&store, "acme").tenant;
-        database.fill(tenant.0, 5_000);
-        drop(store);
-        let store = database.store();
-        let it = Fixture {
-            tenant,
-            ..Fixture::new(&store, "neighbour")
-        };
+        let (store, tenant) = filled(database, 5_000, &StoreOptions::default());
+        let it = of(&store, tenant);
         for (resource_type, filter, sort_by, index) in [
             ('U', "", "", "resource_list"),
             ('U', "", "userName", "resource_unique"),
@@ -243,15 +238,8 @@ fn promised_indexes_are_used() {
 #[test]
 fn a_page_far_from_the_beginning_starts_in_the_index() {
     on_each(|database| {
-        let store = database.store();
-        let tenant = Fixture::new(&store, "acme").tenant;
-        database.fill(tenant.0, 5_000);
-        drop(store);
-        let store = database.store();
-        let it = Fixture {
-            tenant,
-            ..Fixture::new(&store, "neighbour")
-        };
+        let (store, tenant) = filled(database, 5_000, &StoreOptions::default());
+        let it = of(&store, tenant);
         for (sort_by, key, index) in [
             ("", None, "resource_list"),
             ("name.familyName", Some("family4"), "resource_family"),
@@ -429,15 +417,8 @@ const GROUP: &str = "00000000-0000-0000-0000-00000000138a";
 #[test]
 fn what_few_can_fulfil_is_no_walk_through_the_tenant() {
     on_each(|database| {
-        let store = database.store();
-        let tenant = Fixture::new(&store, "acme").tenant;
-        database.fill(tenant.0, 5_000);
-        drop(store);
-        let store = database.store();
-        let it = Fixture {
-            tenant,
-            ..Fixture::new(&store, "neighbour")
-        };
+        let (store, tenant) = filled(database, 5_000, &StoreOptions::default());
+        let it = of(&store, tenant);
         let user = |filter: &str| (&it.user, filter.replace("USER", USER).replace("GROUP", GROUP));
         let group = |filter: &str| (&it.group, filter.replace("USER", USER));
         let many =
@@ -584,15 +565,8 @@ fn postgres_walk(plan: &[String]) -> Option<&String> {
 #[test]
 fn ids_are_in_the_order_of_their_index() {
     on_each(|database| {
-        let store = database.store();
-        let tenant = Fixture::new(&store, "acme").tenant;
-        database.fill(tenant.0, 5_000);
-        drop(store);
-        let store = database.store();
-        let it = Fixture {
-            tenant,
-            ..Fixture::new(&store, "neighbour")
-        };
+        let (store, tenant) = filled(database, 5_000, &StoreOptions::default());
+        let it = of(&store, tenant);
         for (resource_type, sort_by) in [
             (&it.user, "id"),
             (&it.user, "-id"),

@@ -14,7 +14,7 @@ use scim_storage_diesel::{StoreOptions, Synchronous};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::database::{Database, on_each};
+use crate::database::{Database, filled, of, on_each};
 
 const USERS: i64 = 10_000;
 const PAGE: u32 = 500;
@@ -32,15 +32,8 @@ fn a_walk_misses_nobody_and_meets_nobody_twice() {
             synchronous: Synchronous::Normal,
             ..StoreOptions::default()
         };
-        let store = database.store_with(&options);
-        let tenant = Fixture::new(&store, "acme").tenant;
-        database.fill(tenant.0, USERS);
-        drop(store);
-        let store = database.store_with(&options);
-        let it = Fixture {
-            tenant,
-            ..Fixture::new(&store, "neighbour")
-        };
+        let (store, tenant) = filled(database, USERS, &options);
+        let it = of(&store, tenant);
         // Filter, order, and whether those that writers rename keep their place in it.
         for (round, (filter, sort_by, keeps_renamed)) in [
             ("", "", true),
