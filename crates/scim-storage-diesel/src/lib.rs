@@ -8,6 +8,7 @@
 //! durable.
 
 mod condition_sql;
+mod counts;
 mod directory;
 mod error;
 mod index_key;
@@ -245,6 +246,7 @@ impl DieselStore {
                 if is_server && conn.dialect() == Dialect::Postgres && options.pooler == Pooler::None {
                     presence::announce(conn)?;
                 }
+                counts::place(conn)?;
                 Layouts::register(conn, &options.resource_types, options.unique_group_names)
             })
         };

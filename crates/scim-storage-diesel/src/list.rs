@@ -17,6 +17,7 @@ use scim_model::{Condition, ResourceType};
 
 use crate::Explained;
 use crate::condition_sql::{self, SortKind, scanned_attributes};
+use crate::counts::{self, Block};
 use crate::error::{Failure, is_lock_timeout};
 use crate::layouts::Layouts;
 use crate::postgres;
@@ -203,19 +204,14 @@ impl<'a> Listing<'a> {
         if wanted == 0 {
             return Ok((Vec::new(), self.count(conn, part)?));
         }
-        if skip > 0 && part.0.iter().all(|(it, _)| self.targets[*it].is_unfiltered()) {
-            // Their number is at hand, and with it the end that is nearer.
-            let total = self.count(conn, part)?;
-            let rest = total.saturating_sub(skip);
-            let limit = wanted.min(rest);
-            if limit == 0 {
-                return Ok((Vec::new(), total));
+        if let Some((way, total)) = self.way(conn, part, skip, wanted)? {
+            let mut found = match &way {
+                Some(it) => self.rows(conn, &it.part, it.direction, it.limit, it.offset)?,
+                None => Vec::new(),
+            };
+            if way.is_some_and(|it| it.direction == Direction::Backward) {
+                found.reverse();
             }
-            if skip <= rest {
-                return Ok((self.rows(conn, part, Direction::Forward, limit, skip)?, total));
-            }
-            let mut found = self.rows(conn, part, Direction::Backward, limit, rest - limit)?;
-            found.reverse();
             return Ok((found, total));
         }
         let found = self.rows(conn, part, Direction::Forward, wanted, skip)?;
@@ -228,6 +224,63 @@ impl<'a> Listing<'a> {
             self.count(conn, part)?
         };
         Ok((found, matches))
+    }
+
+    /// How to read a page far into a part whose number is at hand, if one is there, and that number. `None` where
+    /// only reading tells how many there are.
+    fn way(
+        &self,
+        conn: &mut Conn,
+        part: &Part,
+        skip: u64,
+        wanted: u64,
+    ) -> Result<Option<(Option<Way>, u64)>, Failure> {
+        if skip == 0 || !part.0.iter().all(|(it, _)| self.targets[*it].is_unfiltered()) {
+            return Ok(None);
+        }
+        let blocks = self.blocks(conn, part)?;
+        let total = blocks.iter().map(|it| it.number).sum();
+        Ok(Some((shortest_way(part, &blocks, skip, wanted), total)))
+    }
+
+    /// The blocks of an unfiltered part whose numbers are at hand, in the order of the result: many in the
+    /// order of creation, all as one in another.
+    fn blocks(&self, conn: &mut Conn, part: &Part) -> Result<Vec<Counted>, Failure> {
+        if let ([(target, None)], false) = (&*part.0, self.is_sorted) {
+            self.tell_what_is_left(conn)?;
+            let kind = self.targets[*target].layout.kind;
+            if let Some(blocks) = counts::blocks(conn, self.tenant, kind)? {
+                let ascending = self.is_ascending(Direction::Forward);
+                let mut blocks: Vec<Counted> = blocks
+                    .into_iter()
+                    .map(|Block { pks, number }| {
+                        let (after, before) = (
+                            Sql::new("r.pk >= ").int(pks.start),
+                            Sql::new("r.pk < ").int(pks.end),
+                        );
+                        let (onwards, back) = if ascending {
+                            (after, before)
+                        } else {
+                            (before, after)
+                        };
+                        Counted {
+                            number,
+                            onwards: Some(onwards),
+                            back: Some(back),
+                        }
+                    })
+                    .collect();
+                if !ascending {
+                    blocks.reverse();
+                }
+                return Ok(blocks);
+            }
+        }
+        Ok(vec![Counted {
+            number: self.count(conn, part)?,
+            onwards: None,
+            back: None,
+        }])
     }
 
     fn cursor_page(&self, conn: &mut Conn, from: Option<&Position>, count: u32) -> Result<Page, Failure> {
@@ -401,6 +454,64 @@ impl Part {
     fn whole(target: usize) -> Part {
         Part(vec![(target, None)])
     }
+
+    /// What of a whole part fulfils a condition on its place.
+    fn within(&self, place: Option<&Sql>) -> Part {
+        Part(
+            self.0
+                .iter()
+                .map(|(target, _)| (*target, place.cloned()))
+                .collect(),
+        )
+    }
+}
+
+/// Resources that are next to each other in the result.
+struct Counted {
+    number: u64,
+    /// The place of these and all that follow.
+    onwards: Option<Sql>,
+    /// The place of these and all that come before.
+    back: Option<Sql>,
+}
+
+/// How to read a page.
+struct Way {
+    part: Part,
+    direction: Direction,
+    limit: u64,
+    offset: u64,
+}
+
+/// The way to a page behind so many resources that passes the fewest: from the start of the block in which the
+/// page starts, or back from the end of the one in which it ends. `None` when nothing is there.
+fn shortest_way(part: &Part, blocks: &[Counted], skip: u64, wanted: u64) -> Option<Way> {
+    let total: u64 = blocks.iter().map(|it| it.number).sum();
+    let limit = wanted.min(total.saturating_sub(skip));
+    let end = skip + limit;
+    let mut before = 0;
+    let mut forward = None;
+    for block in blocks.iter().filter(|_| limit > 0) {
+        let through = before + block.number;
+        if forward.is_none() && skip < through {
+            forward = Some((block, skip - before));
+        }
+        if end <= through {
+            let (start, ahead) = forward?;
+            let (from, direction, offset) = match through - end {
+                behind if behind < ahead => (&block.back, Direction::Backward, behind),
+                _ => (&start.onwards, Direction::Forward, ahead),
+            };
+            return Some(Way {
+                part: part.within(from.as_ref()),
+                direction,
+                limit,
+                offset,
+            });
+        }
+        before = through;
+    }
+    None
 }
 
 impl Listing<'_> {
@@ -608,12 +719,24 @@ impl Listing<'_> {
                 (self.parts(from.as_ref(), direction), direction, *count, 0)
             }
         };
+        let limit = u64::from(count);
+        let mut ways = Vec::new();
+        for part in parts {
+            let way = self.way(conn, &part, offset, limit)?.and_then(|(way, _)| way);
+            ways.push(way.unwrap_or(Way {
+                part,
+                direction,
+                limit,
+                offset,
+            }));
+        }
         let mut statements = Vec::new();
         let mut with_members = Vec::new();
-        for part in &parts {
-            statements.push(self.select(part, direction, count.into(), offset));
+        for way in &ways {
+            let part = &way.part;
+            statements.push(self.select(part, way.direction, way.limit, way.offset));
             if part.0.iter().any(|(it, _)| self.targets[*it].include.members) {
-                let found = self.rows(conn, part, direction, count.into(), offset)?;
+                let found = self.rows(conn, part, way.direction, way.limit, way.offset)?;
                 let with = found.iter().filter(|it| self.targets[it.target].include.members);
                 with_members.extend(with.map(|it| it.row.pk));
             }

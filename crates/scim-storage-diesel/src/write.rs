@@ -13,6 +13,7 @@ use scim_model::SecretHashes;
 use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Updated};
 use uuid::Uuid;
 
+use crate::counts::count;
 use crate::error::{Failure, is_unique_violation, unavailable};
 use crate::journal::{self, Line};
 use crate::layout::{Derived, Keys, Layout};
@@ -775,26 +776,6 @@ fn conflict(layout: &Layout) -> Failure {
         .as_ref()
         .map_or_else(|| "id".to_owned(), ToString::to_string);
     StoreError::Conflict { attribute }.into()
-}
-
-/// Keeps the number of a tenant's resources, if one is `found`.
-fn count(dialect: Dialect, tenant: TenantId, kind: i64, by: i64) -> Sql {
-    let shard = match dialect {
-        Dialect::Sqlite => "0",
-        Dialect::Postgres => "pg_backend_pid() % 16",
-    };
-    Sql::new("INSERT INTO resource_count (tenant_id, kind, shard, number) SELECT ")
-        .int(tenant.0)
-        .text(", ")
-        .int(kind)
-        .text(", ")
-        .text(shard)
-        .text(", ")
-        .int(by)
-        .text(
-            " FROM found WHERE TRUE ON CONFLICT (tenant_id, kind, shard) \
-             DO UPDATE SET number = resource_count.number + excluded.number",
-        )
 }
 
 /// A stored time.

@@ -1,6 +1,7 @@
 //! The store on SQLite, and on PostgreSQL when `SCIM_TEST_POSTGRES_URL` names a server.
 
 mod agreement;
+mod blocks;
 mod database;
 mod deletion;
 mod journal;

@@ -1,0 +1,109 @@
+//! How many resources a tenant has of each type, and where they are in the order of creation: so a page by
+//! index starts at a block of known number instead of at one of the two ends.
+
+use std::ops::Range;
+
+use diesel::sql_types::BigInt;
+use scim_model::store::TenantId;
+
+use crate::error::Failure;
+use crate::sql::{Conn, Dialect, Sql};
+
+/// So many `pk`s in a row are counted together. Smaller blocks shorten the way to a page, and lengthen the
+/// list of numbers that each list request adds up.
+const BLOCK: i64 = 32_768;
+
+/// On PostgreSQL a block has so many rows, so that writers do not wait for each other: `shard` is the number
+/// of the block, from 1 on, times this, and the number of the writer. What versions without blocks counted
+/// is less than that.
+const WRITERS: i64 = 16;
+
+/// Resources that are next to each other in the order of creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) pks: Range<i64>,
+    pub(crate) number: u64,
+}
+
+/// Counts a resource that is `found`, or no longer.
+pub(crate) fn count(dialect: Dialect, tenant: TenantId, kind: i64, by: i64) -> Sql {
+    let writer = match dialect {
+        Dialect::Sqlite => "0",
+        Dialect::Postgres => "pg_backend_pid() % 16",
+    };
+    Sql::new("INSERT INTO resource_count (tenant_id, kind, shard, number) SELECT ")
+        .int(tenant.0)
+        .text(", ")
+        .int(kind)
+        .text(", ")
+        .built(format!("{} + {writer}", shard_of_pk()))
+        .text(", ")
+        .int(by)
+        .text(
+            " FROM found WHERE TRUE ON CONFLICT (tenant_id, kind, shard) \
+             DO UPDATE SET number = resource_count.number + excluded.number",
+        )
+}
+
+/// The first shard of a resource's block.
+fn shard_of_pk() -> String {
+    format!("(pk / {BLOCK} + 1) * {WRITERS}")
+}
+
+/// How many resources of a type a tenant has.
+pub(crate) fn total(tenant: TenantId, kind: i64) -> Sql {
+    Sql::new("SELECT CAST(coalesce(sum(number), 0) AS BIGINT) FROM resource_count WHERE tenant_id = ")
+        .int(tenant.0)
+        .text(" AND kind = ")
+        .int(kind)
+}
+
+/// The blocks of a tenant's resources of a type, in the order of creation. `None` when a version that knows
+/// no blocks has counted some of them.
+pub(crate) fn blocks(conn: &mut Conn, tenant: TenantId, kind: i64) -> Result<Option<Vec<Block>>, Failure> {
+    let select = Sql::default()
+        .built(format!(
+            "SELECT CAST(shard / {WRITERS} AS BIGINT), CAST(sum(number) AS BIGINT) FROM resource_count \
+             WHERE tenant_id = "
+        ))
+        .int(tenant.0)
+        .text(" AND kind = ")
+        .int(kind)
+        .text(" GROUP BY 1 ORDER BY 1");
+    let rows = conn.rows::<(BigInt, BigInt), (i64, i64)>(&select)?;
+    if rows.first().is_some_and(|(block, _)| *block == 0) {
+        return Ok(None);
+    }
+    let block = |(block, number): (i64, i64)| Block {
+        pks: (block - 1) * BLOCK..block * BLOCK,
+        number: u64::try_from(number).unwrap_or(0),
+    };
+    Ok(Some(rows.into_iter().map(block).collect()))
+}
+
+/// Counts anew, block by block, what a version without blocks has counted.
+pub(crate) fn place(conn: &mut Conn) -> Result<(), Failure> {
+    let without = Sql::default().built(format!(
+        "SELECT DISTINCT tenant_id FROM resource_count WHERE shard < {WRITERS}"
+    ));
+    if conn.rows::<BigInt, i64>(&without)?.is_empty() {
+        return Ok(());
+    }
+    if conn.dialect() == Dialect::Postgres {
+        // Who has written something has counted it as well, or waits until all is counted.
+        conn.execute(&Sql::new("LOCK TABLE resource_count IN SHARE ROW EXCLUSIVE MODE"))?;
+    }
+    for tenant in conn.rows::<BigInt, i64>(&without)? {
+        conn.execute(&Sql::new("DELETE FROM resource_count WHERE tenant_id = ").int(tenant))?;
+        let shard = shard_of_pk();
+        let insert = Sql::default()
+            .built(format!(
+                "INSERT INTO resource_count (tenant_id, kind, shard, number) \
+                 SELECT tenant_id, kind, {shard}, count(*) FROM resource WHERE tenant_id = "
+            ))
+            .int(tenant)
+            .built(format!(" GROUP BY tenant_id, kind, {shard}"));
+        conn.execute(&insert)?;
+    }
+    Ok(())
+}

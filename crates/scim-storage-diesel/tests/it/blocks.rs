@@ -1,0 +1,161 @@
+//! A page by index starts at a block of resources whose number is known, wherever the page is.
+
+use std::sync::Arc;
+
+use scim_model::ResourceType;
+use scim_model::store::conformance::Fixture;
+use scim_model::store::{PageRequest, Query, Sort};
+use scim_storage_diesel::DieselStore;
+use uuid::Uuid;
+
+use crate::database::{Database, of, on_each};
+
+/// What lies between the resources of two times is more than a block.
+const BETWEEN: i64 = 40_000;
+
+/// As many users as one time has, or fewer.
+const AT_ONCE: usize = 3;
+
+/// Creates users and groups of both tenants at times that are far apart; in the order of creation.
+fn create(database: &Database, it: &Fixture, neighbour: &Fixture) -> (Vec<Uuid>, Vec<Uuid>) {
+    let (mut users, mut groups) = (Vec::new(), Vec::new());
+    for time in 0..6 {
+        for number in 0..AT_ONCE {
+            users.push(it.add_user(&format!("user{time}.{number}")));
+            neighbour.add_user(&format!("user{time}.{number}"));
+        }
+        groups.push(it.add_group(&format!("group{time}"), &[]));
+        database.run(&if database.is_sqlite() {
+            format!("UPDATE sqlite_sequence SET seq = seq + {BETWEEN} WHERE name = 'resource'")
+        } else {
+            format!(
+                "SELECT setval(pg_get_serial_sequence('resource', 'pk'), max(pk) + {BETWEEN}) FROM resource"
+            )
+        });
+    }
+    // Of one time nobody is left, of another one the last.
+    for number in [3, 4, 5, 8] {
+        assert!(it.delete(&it.user, users[number]));
+    }
+    let deleted = [3, 4, 5, 8].map(|it: usize| users[it]);
+    users.retain(|it| !deleted.contains(it));
+    (users, groups)
+}
+
+fn page_of(it: &Fixture, types: &[Arc<ResourceType>], descending: bool, start: usize, count: usize) -> Query {
+    let page = PageRequest::Index {
+        start_index: start as u64,
+        count: u32::try_from(count).expect("it is small"),
+    };
+    Query {
+        // By what no type has: so in the order of creation, or backwards.
+        sort: descending.then(|| Sort {
+            paths: vec![None; types.len()],
+            descending,
+        }),
+        ..it.query_over(types, "", "", page)
+    }
+}
+
+/// That all pages of a list are what they should be.
+fn check(it: &Fixture, types: &[Arc<ResourceType>], expected: &[Uuid]) {
+    for descending in [false, true] {
+        let mut expected = expected.to_vec();
+        if descending {
+            expected.reverse();
+        }
+        for start in 1..=expected.len() + 2 {
+            for count in 0..=expected.len() + 1 {
+                let query = page_of(it, types, descending, start, count);
+                let page = it.store.list(it.tenant, &query).expect("the store is there");
+                let ids: Vec<Uuid> = page.resources.iter().map(|it| it.id).collect();
+                let skipped = expected.iter().skip(start - 1);
+                let of_page: Vec<Uuid> = skipped.take(count).copied().collect();
+                assert_eq!(ids, of_page, "{count} from {start} on, descending: {descending}");
+                assert_eq!(page.total, expected.len() as u64, "{count} from {start} on");
+            }
+        }
+    }
+}
+
+/// How many rows the statements of a page of two skip at most, wherever it starts.
+fn skipped_at_most(store: &DieselStore, it: &Fixture, users: usize) -> usize {
+    let starts = (1..users).flat_map(|start| [(start, false), (start, true)]);
+    let offsets = starts.map(|(start, descending)| {
+        let query = page_of(it, std::slice::from_ref(&it.user), descending, start, 2);
+        let explained = store.explain(it.tenant, &query).expect("it explains").remove(0);
+        assert!(
+            explained.plan.iter().any(|it| it.contains("resource_list")),
+            "{explained:?}"
+        );
+        let (_, offset) = explained.sql.rsplit_once(" OFFSET 0 + ").expect("it skips");
+        let digits = offset.split(|it: char| !it.is_ascii_digit()).next();
+        digits.and_then(|it| it.parse().ok()).expect("it is a number")
+    });
+    offsets.max().expect("there are pages")
+}
+
+#[test]
+fn a_page_by_index_starts_at_the_nearest_block() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let neighbour = Fixture::new(&store, "neighbour");
+        let (users, groups) = create(database, &it, &neighbour);
+        let both = [&it.user, &it.group].map(Arc::clone);
+        check(&it, &both[..1], &users);
+        check(&it, &both[1..], &groups);
+        check(&it, &both, &[users.clone(), groups].concat());
+
+        let tenant = it.tenant;
+        drop(store);
+        if !database.is_sqlite() {
+            // Small tables are scanned whatever indexes they have.
+            let (_, name) = database.url.rsplit_once('/').expect("the URL names a database");
+            database.run(&format!("ALTER DATABASE {name} SET enable_seqscan = off"));
+            database.run(&format!("ALTER DATABASE {name} SET enable_sort = off"));
+        }
+        let store = database.store();
+        assert!(skipped_at_most(&store, &of(&store, tenant), users.len()) < AT_ONCE);
+    });
+}
+
+/// A version that knows no blocks may have filled the database, and may run beside this one.
+#[test]
+fn what_was_counted_without_blocks_is_counted_anew() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let neighbour = Fixture::new(&store, "neighbour");
+        let (users, _) = create(database, &it, &neighbour);
+        let (id, tenant) = (it.tenant, it.tenant.0);
+        // The other version has deleted a user, and does not say of which time.
+        database.run(&format!(
+            "INSERT INTO resource_count (tenant_id, kind, shard, number) VALUES ({tenant}, 1, 3, -1);
+             INSERT INTO resource_count (tenant_id, kind, shard, number) VALUES ({tenant}, 1, 47, 1)
+             ON CONFLICT (tenant_id, kind, shard) DO UPDATE SET number = resource_count.number + 1"
+        ));
+        let of_neighbour = format!(
+            "SELECT count(*) FROM resource_count WHERE tenant_id = {}",
+            neighbour.tenant.0
+        );
+        let before = database.number(&of_neighbour);
+        check(&it, std::slice::from_ref(&it.user), &users);
+        drop(store);
+
+        let store = database.store();
+        let it = of(&store, id);
+        assert_eq!(
+            database.number("SELECT count(*) FROM resource_count WHERE shard < 16"),
+            0
+        );
+        assert_eq!(database.number(&of_neighbour), before);
+        check(&it, std::slice::from_ref(&it.user), &users);
+        let of_nobody = format!(
+            "SELECT count(*) FROM resource_count WHERE tenant_id = {tenant} AND kind = 1 AND shard / 16 = 2"
+        );
+        assert_eq!(database.number(&of_nobody), 0);
+        assert!(it.delete(&it.user, users[0]));
+        check(&it, std::slice::from_ref(&it.user), &users[1..]);
+    });
+}
