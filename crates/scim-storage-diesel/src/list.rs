@@ -16,7 +16,7 @@ use scim_model::store::{Include, Page, PageRequest, Position, Query, StoreError,
 use scim_model::{Condition, ResourceType};
 
 use crate::Explained;
-use crate::condition_sql::{self, SortKind, scanned_attributes};
+use crate::condition_sql::{self, SortKey, SortKind, scanned_attributes};
 use crate::counts::{self, Block};
 use crate::error::{Failure, is_lock_timeout};
 use crate::layouts::Layouts;
@@ -57,11 +57,13 @@ pub(crate) fn scanned(layouts: &Layouts, query: &Query) -> Result<Vec<Scanned>, 
 
 /// Of a query that is no scan: whether a page costs no more than the way to it, whatever the values in it are.
 pub(crate) fn is_at_hand(dialect: Dialect, layouts: &Layouts, query: &Query) -> Result<bool, Failure> {
-    // Types that are sorted are merged, which is more than to walk along an index. PostgreSQL may have to look
-    // at the rows as well, or to sort those without a key; and a limit costs it nothing.
-    let is_merged = query.targets.len() > 1;
-    if query.sort.is_some() && (is_merged || dialect == Dialect::Postgres) {
-        return Ok(false);
+    if let Some(sort) = &query.sort {
+        // PostgreSQL may have to look at the rows as well, or to sort those without a key; and a limit costs it
+        // nothing. SQLite sorts those of a type that has no such attribute.
+        let lacks = sort.paths.len() > 1 && sort.paths.contains(&None);
+        if lacks || dialect == Dialect::Postgres {
+            return Ok(false);
+        }
     }
     for (resource_type, condition) in &query.targets {
         if !condition_sql::is_at_hand(condition, layouts.of(resource_type)?) {
@@ -166,7 +168,13 @@ impl<'a> Listing<'a> {
         if *count == 0 || target.include.members || !target.is_selective() {
             return Ok(None);
         }
-        let found = self.rows(conn, &Part::whole(0), Direction::Forward, u64::from(*count), 0)?;
+        let found = self.rows(
+            conn,
+            &Part::whole(0..1, self.is_sorted),
+            Direction::Forward,
+            u64::from(*count),
+            0,
+        )?;
         if found.len() >= *count as usize {
             return Ok(None);
         }
@@ -235,7 +243,12 @@ impl<'a> Listing<'a> {
         skip: u64,
         wanted: u64,
     ) -> Result<Option<(Option<Way>, u64)>, Failure> {
-        if skip == 0 || !part.0.iter().all(|(it, _)| self.targets[*it].is_unfiltered()) {
+        if skip == 0
+            || !part
+                .targets
+                .iter()
+                .all(|(it, _)| self.targets[*it].is_unfiltered())
+        {
             return Ok(None);
         }
         let blocks = self.blocks(conn, part)?;
@@ -246,7 +259,7 @@ impl<'a> Listing<'a> {
     /// The blocks of an unfiltered part whose numbers are at hand, in the order of the result: many in the
     /// order of creation, all as one in another.
     fn blocks(&self, conn: &mut Conn, part: &Part) -> Result<Vec<Counted>, Failure> {
-        if let ([(target, None)], false) = (&*part.0, self.is_sorted) {
+        if let ([(target, None)], false) = (&*part.targets, part.has_keys) {
             self.tell_what_is_left(conn)?;
             let kind = self.targets[*target].layout.kind;
             if let Some(blocks) = counts::blocks(conn, self.tenant, kind)? {
@@ -414,7 +427,7 @@ impl<'a> Listing<'a> {
 
     fn count(&self, conn: &mut Conn, part: &Part) -> Result<u64, Failure> {
         let mut total = 0;
-        for (target, _) in &part.0 {
+        for (target, _) in &part.targets {
             self.tell_what_is_left(conn)?;
             let number = conn.row::<BigInt, i64>(&self.targets[*target].count_statement())?;
             total += u64::try_from(number.unwrap_or(0)).unwrap_or(0);
@@ -448,21 +461,27 @@ impl Direction {
 
 /// What one statement reads, in one order: of some targets all resources, or those that fulfil a
 /// condition on their place.
-struct Part(Vec<(usize, Option<Sql>)>);
+struct Part {
+    targets: Vec<(usize, Option<Sql>)>,
+    /// Some of them can have a key to be sorted by.
+    has_keys: bool,
+}
 
 impl Part {
-    fn whole(target: usize) -> Part {
-        Part(vec![(target, None)])
+    fn whole(targets: impl Iterator<Item = usize>, has_keys: bool) -> Part {
+        Part {
+            targets: targets.map(|it| (it, None)).collect(),
+            has_keys,
+        }
     }
 
     /// What of a whole part fulfils a condition on its place.
     fn within(&self, place: Option<&Sql>) -> Part {
-        Part(
-            self.0
-                .iter()
-                .map(|(target, _)| (*target, place.cloned()))
-                .collect(),
-        )
+        let targets = self.targets.iter().map(|(it, _)| (*it, place.cloned()));
+        Part {
+            targets: targets.collect(),
+            has_keys: self.has_keys,
+        }
     }
 }
 
@@ -519,9 +538,9 @@ impl Listing<'_> {
     fn index_parts(&self) -> Vec<Part> {
         let targets = (0..self.targets.len()).filter(|it| !self.targets[*it].finds_nothing());
         if self.is_sorted {
-            return vec![Part(targets.map(|it| (it, None)).collect())];
+            return vec![Part::whole(targets, true)];
         }
-        let mut parts: Vec<Part> = targets.map(Part::whole).collect();
+        let mut parts: Vec<Part> = targets.map(|it| Part::whole(it..=it, false)).collect();
         if self.descending {
             parts.reverse();
         }
@@ -535,151 +554,159 @@ impl Listing<'_> {
     }
 
     /// What lies ahead of a position, split where sort keys begin or end, and where those that are equal to
-    /// the position's do: so each part is, of each type, a range of an index. What has the same sort key is in
-    /// the order of types, then of creation.
+    /// the position's do: so each part is, of each type, a range of an index.
     fn parts(&self, from: Option<&Position>, direction: Direction) -> Vec<Part> {
         let ascending = self.is_ascending(direction);
-        let mut targets: Vec<usize> = (0..self.targets.len())
-            .filter(|it| !self.targets[*it].finds_nothing())
-            .collect();
-        if !ascending {
-            targets.reverse();
-        }
-        let rows_ahead = |row: i64| Sql::new(if ascending { "r.pk > " } else { "r.pk < " }).int(row);
-        // Of what is equal to the position by its key, what lies ahead.
-        let equal_ahead = |target: usize, position: &Position| {
-            let of_position = usize::from(position.target);
-            if target == of_position {
-                Ahead::From(rows_ahead(position.row))
-            } else if (target > of_position) == ascending {
-                Ahead::All
-            } else {
-                Ahead::None
-            }
-        };
-        let sorts_by = |target: usize| self.targets[target].sort.as_ref().map(|it| it.kind);
-        // One after the other, those without a sort key; without sorting that is everything.
-        let without_key = |from: Option<&Position>| -> Vec<Part> {
-            let part = |target: usize| {
-                // Every resource has an id and its times.
-                if sorts_by(target).is_some_and(|it| it != SortKind::Text) {
-                    return None;
-                }
-                let has_none = self.targets[target].has_no_key();
-                let condition = match from.map(|it| equal_ahead(target, it)) {
-                    None | Some(Ahead::All) => has_none,
-                    Some(Ahead::None) => return None,
-                    Some(Ahead::From(rows)) => Some(match has_none {
-                        Some(it) => it.text(" AND ").sql(rows),
-                        None => rows,
-                    }),
-                };
-                Some(Part(vec![(target, condition)]))
-            };
-            targets.iter().filter_map(|it| part(*it)).collect()
+        let targets = (0..self.targets.len()).filter(|it| !self.targets[*it].finds_nothing());
+        let mut targets: Vec<usize> = targets.collect();
+        let rows_ahead = |it: &Position| {
+            let operator = if ascending { "r.pk > " } else { "r.pk < " };
+            Sql::new(operator).int(it.row)
         };
         if !self.is_sorted {
-            return without_key(from);
+            // One type after the other.
+            if !ascending {
+                targets.reverse();
+            }
+            let ahead = |target: usize| {
+                let of_position = from.map_or(target, |it| it.target.into());
+                match target == of_position {
+                    true => Some(from.map(rows_ahead)),
+                    false => ((target > of_position) == ascending).then_some(None),
+                }
+            };
+            let part = |target: usize| {
+                Some(Part {
+                    targets: vec![(target, ahead(target)?)],
+                    has_keys: false,
+                })
+            };
+            return targets.into_iter().filter_map(part).collect();
         }
         let with_key = || {
             let of_target = |it: &usize| Some((*it, Some(self.targets[*it].sort.as_ref()?.is_present())));
-            Part(targets.iter().filter_map(of_target).collect())
+            Part {
+                targets: targets.iter().filter_map(of_target).collect(),
+                has_keys: true,
+            }
+        };
+        let without_key = |from: Option<&Position>| {
+            let of_target = |target: &usize| {
+                let Target { sort, .. } = &self.targets[*target];
+                // Every resource has an id and its times.
+                if sort.as_ref().is_some_and(|it| it.kind != SortKind::Text) {
+                    return None;
+                }
+                let conditions = [sort.as_ref().map(SortKey::is_absent), from.map(rows_ahead)];
+                let both = conditions
+                    .into_iter()
+                    .flatten()
+                    .reduce(|one, other| one.text(" AND ").sql(other));
+                Some((*target, both))
+            };
+            Part {
+                targets: targets.iter().filter_map(of_target).collect(),
+                has_keys: false,
+            }
         };
         let beyond = |key: &str, position: &Position| -> Vec<Part> {
             // Where each resource has to be looked at for its key, once is enough.
             let is_split = targets.iter().all(|it| self.targets[*it].sorts_by_column());
-            let mut parts = Vec::new();
-            let mut greater = Vec::new();
+            let (mut equal, mut greater) = (Vec::new(), Vec::new());
             for target in &targets {
                 let Some(sort) = &self.targets[*target].sort else {
                     continue;
                 };
-                let equal = sort.compared(") = ", key);
-                let equal = match equal_ahead(*target, position) {
-                    Ahead::All => Some(equal),
-                    // No two have the same id.
-                    Ahead::From(_) if sort.kind == SortKind::Id => None,
-                    Ahead::None => None,
-                    Ahead::From(rows) => Some(equal.text(" AND ").sql(rows)),
-                };
                 let beyond = sort.compared(if ascending { ") > " } else { ") < " }, key);
-                let condition = match equal {
-                    Some(equal) if is_split => {
-                        parts.push(Part(vec![(*target, Some(equal))]));
+                let equal_ahead = || sort.compared(") = ", key).text(" AND ").sql(rows_ahead(position));
+                let beyond = match sort.kind {
+                    // No two have the same id.
+                    SortKind::Id => beyond,
+                    _ if is_split => {
+                        equal.push((*target, Some(equal_ahead())));
                         beyond
                     }
-                    Some(equal) => Sql::new("(").sql(beyond).text(" OR ").sql(equal).text(")"),
-                    None => beyond,
+                    _ => Sql::new("(")
+                        .sql(beyond)
+                        .text(" OR ")
+                        .sql(equal_ahead())
+                        .text(")"),
                 };
-                greater.push((*target, Some(condition)));
+                greater.push((*target, Some(beyond)));
             }
-            parts.push(Part(greater));
-            parts
+            let part = |targets| Part {
+                targets,
+                has_keys: true,
+            };
+            vec![part(equal), part(greater)]
         };
         // Without a key last ascending and first descending.
-        match from.map(|it| (it.key.as_deref(), it)) {
-            None if ascending => joined(vec![with_key()], without_key(None)),
-            None => joined(without_key(None), vec![with_key()]),
+        let parts = match from.map(|it| (it.key.as_deref(), it)) {
+            None if ascending => vec![with_key(), without_key(None)],
+            None => vec![without_key(None), with_key()],
             Some((Some(key), it)) if ascending => joined(beyond(key, it), without_key(None)),
             Some((Some(key), it)) => beyond(key, it),
-            Some((None, it)) if ascending => without_key(Some(it)),
-            Some((None, it)) => joined(without_key(Some(it)), vec![with_key()]),
-        }
+            Some((None, it)) if ascending => vec![without_key(Some(it))],
+            Some((None, it)) => vec![without_key(Some(it)), with_key()],
+        };
+        parts.into_iter().filter(|it| !it.targets.is_empty()).collect()
     }
 
     fn select(&self, part: &Part, direction: Direction, limit: u64, offset: u64) -> Sql {
         let is_ascending = self.is_ascending(direction);
-        let is_merged = part.0.len() > 1;
+        let is_merged = part.targets.len() > 1;
         let sorts = |it: &(usize, _)| self.targets[it.0].sort.as_ref().map(|it| it.kind);
-        let by_id = self.is_sorted && part.0.iter().all(|it| sorts(it) == Some(SortKind::Id));
-        let order = |sql: Sql, by_target: bool, table: &'static str, pk: &'static str| {
+        let by_id = self.is_sorted && part.targets.iter().all(|it| sorts(it) == Some(SortKind::Id));
+        // Those without a key are in the order of creation. PostgreSQL finds them in that order in the index of
+        // the keys, and has to be asked for the order of the index.
+        let by_key = part.has_keys || (self.is_sorted && self.dialect == Dialect::Postgres);
+        let order = |sql: Sql, table: &'static str, pk: &'static str| {
             let sql = sql.text(" ORDER BY ");
-            let sql = match (self.is_sorted, is_ascending) {
+            let sql = match (by_key, is_ascending) {
                 (false, _) => sql,
                 (true, true) => sql.text(table).text("sort_key ASC NULLS LAST"),
                 (true, false) => sql.text(table).text("sort_key DESC NULLS FIRST"),
             };
-            let direction = if is_ascending { "" } else { " DESC" };
             // No two have the same id. Without a second key, its index has the order.
             if by_id {
                 return sql;
             }
-            let sql = if self.is_sorted { sql.text(", ") } else { sql };
-            let sql = match by_target {
-                true => sql.text(table).text("target").text(direction).text(", "),
-                false => sql,
-            };
-            sql.text(pk).text(direction)
+            let sql = if by_key { sql.text(", ") } else { sql };
+            sql.text(pk).text(if is_ascending { "" } else { " DESC" })
         };
         // PostgreSQL would sort all that is merged, unless each type says itself how much of it can come.
         let limits_each = is_merged && self.dialect == Dialect::Postgres;
         let mut keys = Sql::default();
-        for (number, (target, condition)) in part.0.iter().enumerate() {
+        for (number, (target, condition)) in part.targets.iter().enumerate() {
             if number > 0 {
                 keys = keys.text(" UNION ALL ");
             }
             let of_target = self.targets[*target].keys(*target, condition.as_ref(), is_merged);
             keys = match limits_each {
-                true => order(keys.text("(").sql(of_target), false, "", "pk")
+                true => order(keys.text("(").sql(of_target), "", "pk")
                     .text(" LIMIT ")
                     .int(i64::try_from(limit.saturating_add(offset)).unwrap_or(i64::MAX))
                     .text(")"),
                 false => keys.sql(of_target),
             };
         }
-        let pk = match &*part.0 {
+        let pk = match &*part.targets {
             [(only, _)] if self.targets[*only].order_by_sorting => "+r.pk",
             [_] => "r.pk",
             _ => "pk",
         };
         // SQLite looks at a bound limit when it plans, and plans again whenever one is bound, unless it cannot
         // see that it is one.
-        let keys = order(keys, is_merged, "", pk)
+        let keys = order(keys, "", pk)
             .text(" LIMIT 0 + ")
             .int(i64::try_from(limit).unwrap_or(i64::MAX))
             .text(" OFFSET 0 + ")
             .int(i64::try_from(offset).unwrap_or(i64::MAX));
-        let includes = || part.0.iter().map(|(target, _)| self.targets[*target].include);
+        let includes = || {
+            part.targets
+                .iter()
+                .map(|(target, _)| self.targets[*target].include)
+        };
         let include = Include {
             groups: includes().any(|it| it.groups),
             members: includes().any(|it| it.members),
@@ -698,10 +725,10 @@ impl Listing<'_> {
             .text(") AS k JOIN resource d ON ")
             .found_by_pk(self.dialect, "d.tenant_id", self.tenant)
             .text(" AND d.pk = k.pk");
-        let select = order(select, is_merged, "k.", "k.pk");
+        let select = order(select, "k.", "k.pk");
         // Whatever a client can vary would fill the cache of statements, and on PostgreSQL a kept plan
         // of a join may stem from a time when the table was empty.
-        match &*part.0 {
+        match &*part.targets {
             [(only, _)] if self.targets[*only].is_kept(self.dialect) => select,
             _ => select.one_off(),
         }
@@ -735,7 +762,11 @@ impl Listing<'_> {
         for way in &ways {
             let part = &way.part;
             statements.push(self.select(part, way.direction, way.limit, way.offset));
-            if part.0.iter().any(|(it, _)| self.targets[*it].include.members) {
+            if part
+                .targets
+                .iter()
+                .any(|(it, _)| self.targets[*it].include.members)
+            {
                 let found = self.rows(conn, part, way.direction, way.limit, way.offset)?;
                 let with = found.iter().filter(|it| self.targets[it.target].include.members);
                 with_members.extend(with.map(|it| it.row.pk));
@@ -764,14 +795,7 @@ impl Listing<'_> {
     }
 }
 
-fn joined(mut first: Vec<Part>, then: Vec<Part>) -> Vec<Part> {
-    first.extend(then);
+fn joined(mut first: Vec<Part>, then: Part) -> Vec<Part> {
+    first.push(then);
     first
-}
-
-/// What lies ahead, of the resources of a type that have the position's key.
-enum Ahead {
-    All,
-    None,
-    From(Sql),
 }

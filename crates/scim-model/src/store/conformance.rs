@@ -1277,19 +1277,25 @@ fn a_sorted_query_over_types_has_one_order(it: &Fixture) {
     for name in ["d", "B", "c"] {
         it.add_group(name, &members);
     }
+    it.add(&it.user, json!({ "userName": "u5", "displayName": "c" }), &[])
+        .expect("it is new");
+    it.add_group("e", &members);
+    it.add_user("u6");
     let both = [it.user.clone(), it.group.clone()];
     for (filter, sort_by, expected) in [
-        ("", "displayName", "u1 B u0 u4 c d u3 u2"),
-        ("", "-displayName", "u2 u3 d c u4 u0 B u1"),
-        ("displayName pr", "displayName", "u1 B u0 u4 c d u3"),
-        ("", "userName", "u0 u1 u2 u3 u4 d B c"),
-        ("", "-userName", "c B d u4 u3 u2 u1 u0"),
-        // All at the same time: by type, then in order of creation; descending is the reverse.
-        ("", "meta.created", "u0 u1 u2 u3 u4 d B c"),
-        ("", "-meta.created", "c B d u4 u3 u2 u1 u0"),
-        ("", "meta.version", "u0 u1 u2 u3 u4 d B c"),
-        ("userName pr", "-displayName", "u2 u3 u4 u0 u1"),
-        ("meta.resourceType eq \"Group\"", "displayName", "B c d"),
+        // What is equal is in order of creation, of whatever type; descending is the reverse.
+        ("", "displayName", "u1 B u0 u4 c u5 d u3 e u2 u6"),
+        ("", "-displayName", "u6 u2 e u3 d u5 c u4 u0 B u1"),
+        ("displayName pr", "displayName", "u1 B u0 u4 c u5 d u3 e"),
+        ("", "userName", "u0 u1 u2 u3 u4 u5 u6 d B c e"),
+        ("", "-userName", "e c B d u6 u5 u4 u3 u2 u1 u0"),
+        ("", "title", "u0 u1 u2 u3 u4 d B c u5 e u6"),
+        ("", "-externalId", "u6 e u5 c B d u4 u3 u2 u1 u0"),
+        ("", "meta.created", "u0 u1 u2 u3 u4 d B c u5 e u6"),
+        ("", "-meta.created", "u6 e u5 c B d u4 u3 u2 u1 u0"),
+        ("", "meta.version", "u0 u1 u2 u3 u4 d B c u5 e u6"),
+        ("userName pr", "-displayName", "u6 u2 u3 u5 u4 u0 u1"),
+        ("meta.resourceType eq \"Group\"", "displayName", "B c d e"),
         (
             "userName eq \"u3\" or displayName eq \"b\"",
             "-displayName",
@@ -1304,7 +1310,7 @@ fn a_sorted_query_over_types_has_one_order(it: &Fixture) {
             },
             ..it.query_over(&both, filter, sort_by, page)
         };
-        for count in 1..9_u32 {
+        for count in 1..12_u32 {
             let forward = pages(it, query, count);
             assert_eq!(
                 forward.iter().flat_map(names).collect::<Vec<_>>(),

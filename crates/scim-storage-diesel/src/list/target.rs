@@ -104,12 +104,6 @@ impl<'a> Target<'a> {
         !self.sort_needs_normal
     }
 
-    /// That a resource has no sort key; `None` where none has one.
-    pub(super) fn has_no_key(&self) -> Option<Sql> {
-        let sort = self.sort.as_ref()?;
-        Some(Sql::new("(").sql(sort.sql.clone()).text(") IS NULL"))
-    }
-
     /// Selects place and sort key of what matches and fulfils the condition on its place.
     pub(super) fn keys(&self, index: usize, place: Option<&Sql>, is_merged: bool) -> Sql {
         let mut keys = Sql::new("SELECT ")
@@ -186,6 +180,11 @@ impl SortKey {
     /// That there is one.
     pub(super) fn is_present(&self) -> Sql {
         Sql::new("(").sql(self.sql.clone()).text(") IS NOT NULL")
+    }
+
+    /// That there is none.
+    pub(super) fn is_absent(&self) -> Sql {
+        Sql::new("(").sql(self.sql.clone()).text(") IS NULL")
     }
 
     /// Compared with the key of a position; the operator closes a bracket.

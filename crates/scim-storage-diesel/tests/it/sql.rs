@@ -240,11 +240,17 @@ fn a_page_far_from_the_beginning_starts_in_the_index() {
     on_each(|database| {
         let (store, tenant) = filled(database, 5_000, &StoreOptions::default());
         let it = of(&store, tenant);
-        for (sort_by, key, index) in [
-            ("", None, "resource_list"),
-            ("name.familyName", Some("family4"), "resource_family"),
-            ("-name.familyName", Some("family4"), "resource_family"),
-            ("meta.created", Some("4000"), "resource_created"),
+        let both = [it.user.clone(), it.group.clone()];
+        for (types, sort_by, key, index) in [
+            (&both[..1], "", None, "resource_list"),
+            (&both[..1], "name.familyName", Some("family4"), "resource_family"),
+            (&both[..1], "-name.familyName", Some("family4"), "resource_family"),
+            (&both[..1], "meta.created", Some("4000"), "resource_created"),
+            (&both, "displayName", Some("name4"), "resource_display"),
+            (&both, "-displayName", Some("name4"), "resource_display"),
+            (&both, "meta.lastModified", Some("4000"), "resource_modified"),
+            (&both, "externalId", None, "resource_external"),
+            (&both, "-displayName", None, "resource_display"),
         ] {
             for backwards in [false, true] {
                 let from = Position {
@@ -257,7 +263,7 @@ fn a_page_far_from_the_beginning_starts_in_the_index() {
                     from: Some(from),
                     count: 100,
                 };
-                let query = it.query(&it.user, "", sort_by, page);
+                let query = it.query_over(types, "", sort_by, page);
                 let statements = store.explain(it.tenant, &query).expect("it explains");
                 // What has the same key and lies behind, then what has another key.
                 for statement in &statements[..if key.is_some() { 2 } else { 1 }] {
@@ -273,9 +279,11 @@ fn a_page_far_from_the_beginning_starts_in_the_index() {
                     let sorts_keys = if database.is_sqlite() {
                         plan.contains("TEMP B-TREE")
                     } else {
+                        // Of each type no more comes than the page has room for.
+                        let of_each = if types.len() > 1 { "Append" } else { "Limit" };
                         plan.lines()
-                            .skip_while(|it| !it.contains("Limit"))
-                            .any(|it| it.contains("Sort"))
+                            .skip_while(|it| !it.contains(of_each))
+                            .any(|it| it.contains("Sort  ("))
                     };
                     assert!(
                         !sorts_keys,
@@ -354,12 +362,12 @@ fn an_index_page_far_from_the_beginning_skips_entries_of_an_index() {
                 for (scan, index) in scans.iter().zip(indexes) {
                     assert!(scan.contains(covers) && scan.contains(index), "{asked}");
                 }
-                // What has the same key is sorted by place: a few at a time, not all of them.
-                let sorts_all = statements[0].plan.iter().any(|it| {
+                // PostgreSQL sorts by place what has the same key: a few at a time, not all of them.
+                let sorts = statements[0].plan.iter().any(|it| {
                     let step = it.trim_start_matches([' ', '-', '>']);
-                    step.starts_with("Sort  (") || step == "USE TEMP B-TREE FOR ORDER BY"
+                    step.starts_with("Sort  (") || step.contains("TEMP B-TREE")
                 });
-                assert!(!sorts_all, "{asked}");
+                assert!(!sorts, "{asked}");
             }
         }
     });
