@@ -10,8 +10,8 @@ use crate::error::Failure;
 use crate::sql::{Conn, Dialect, Sql};
 
 /// So many `pk`s in a row are counted together. Smaller blocks shorten the way to a page, and lengthen the
-/// list of numbers that each list request adds up.
-const BLOCK: i64 = 32_768;
+/// list of numbers that each list request adds up. What is stored depends on it: another size needs other shards.
+const BLOCK: i64 = 16_384;
 
 /// On PostgreSQL a block has so many rows, so that writers do not wait for each other: `shard` is the number
 /// of the block, from 1 on, times this, and the number of the writer. What versions without blocks counted

@@ -132,7 +132,7 @@ fn what_was_counted_without_blocks_is_counted_anew() {
         // The other version has deleted a user, and does not say of which time.
         database.run(&format!(
             "INSERT INTO resource_count (tenant_id, kind, shard, number) VALUES ({tenant}, 1, 3, -1);
-             INSERT INTO resource_count (tenant_id, kind, shard, number) VALUES ({tenant}, 1, 47, 1)
+             INSERT INTO resource_count (tenant_id, kind, shard, number) VALUES ({tenant}, 1, 63, 1)
              ON CONFLICT (tenant_id, kind, shard) DO UPDATE SET number = resource_count.number + 1"
         ));
         let of_neighbour = format!(
@@ -152,7 +152,7 @@ fn what_was_counted_without_blocks_is_counted_anew() {
         assert_eq!(database.number(&of_neighbour), before);
         check(&it, std::slice::from_ref(&it.user), &users);
         let of_nobody = format!(
-            "SELECT count(*) FROM resource_count WHERE tenant_id = {tenant} AND kind = 1 AND shard / 16 = 2"
+            "SELECT count(*) FROM resource_count WHERE tenant_id = {tenant} AND kind = 1 AND shard / 16 = 3"
         );
         assert_eq!(database.number(&of_nobody), 0);
         assert!(it.delete(&it.user, users[0]));
