@@ -6,12 +6,12 @@ use std::ops::Range;
 use diesel::sql_types::BigInt;
 use scim_model::store::TenantId;
 
-use crate::error::Failure;
+use crate::error::{Failure, is_lock_timeout};
 use crate::sql::{Conn, Dialect, Sql};
 
 /// So many `pk`s in a row are counted together. Smaller blocks shorten the way to a page, and lengthen the
 /// list of numbers that each list request adds up. What is stored depends on it: another size needs other shards.
-const BLOCK: i64 = 16_384;
+const BLOCK: i64 = 32_768;
 
 /// On PostgreSQL a block has so many rows, so that writers do not wait for each other: `shard` is the number
 /// of the block, from 1 on, times this, and the number of the writer. What versions without blocks counted
@@ -28,8 +28,8 @@ pub(crate) struct Block {
 /// Counts a resource that is `found`, or no longer.
 pub(crate) fn count(dialect: Dialect, tenant: TenantId, kind: i64, by: i64) -> Sql {
     let writer = match dialect {
-        Dialect::Sqlite => "0",
-        Dialect::Postgres => "pg_backend_pid() % 16",
+        Dialect::Sqlite => "0".to_owned(),
+        Dialect::Postgres => format!("pg_backend_pid() % {WRITERS}"),
     };
     Sql::new("INSERT INTO resource_count (tenant_id, kind, shard, number) SELECT ")
         .int(tenant.0)
@@ -69,7 +69,9 @@ pub(crate) fn blocks(conn: &mut Conn, tenant: TenantId, kind: i64) -> Result<Opt
         .int(tenant.0)
         .text(" AND kind = ")
         .int(kind)
-        .text(" GROUP BY 1 ORDER BY 1");
+        .text(" GROUP BY 1 HAVING sum(number) > 0 OR min(shard) < ")
+        .int(WRITERS)
+        .text(" ORDER BY 1");
     let rows = conn.rows::<(BigInt, BigInt), (i64, i64)>(&select)?;
     if rows.first().is_some_and(|(block, _)| *block == 0) {
         return Ok(None);
@@ -81,7 +83,8 @@ pub(crate) fn blocks(conn: &mut Conn, tenant: TenantId, kind: i64) -> Result<Opt
     Ok(Some(rows.into_iter().map(block).collect()))
 }
 
-/// Counts anew, block by block, what a version without blocks has counted.
+/// Counts anew, block by block, what a version without blocks has counted. Writers wait meanwhile; where they would have to wait for one that is slow, it is left for the next
+/// time.
 pub(crate) fn place(conn: &mut Conn) -> Result<(), Failure> {
     let without = Sql::default().built(format!(
         "SELECT DISTINCT tenant_id FROM resource_count WHERE shard < {WRITERS}"
@@ -89,9 +92,9 @@ pub(crate) fn place(conn: &mut Conn) -> Result<(), Failure> {
     if conn.rows::<BigInt, i64>(&without)?.is_empty() {
         return Ok(());
     }
-    if conn.dialect() == Dialect::Postgres {
-        // Who has written something has counted it as well, or waits until all is counted.
-        conn.execute(&Sql::new("LOCK TABLE resource_count IN SHARE ROW EXCLUSIVE MODE"))?;
+    if !lock(conn)? {
+        log::info!("others write: the blocks of resources are counted when a server starts again");
+        return Ok(());
     }
     for tenant in conn.rows::<BigInt, i64>(&without)? {
         conn.execute(&Sql::new("DELETE FROM resource_count WHERE tenant_id = ").int(tenant))?;
@@ -106,4 +109,26 @@ pub(crate) fn place(conn: &mut Conn) -> Result<(), Failure> {
         conn.execute(&insert)?;
     }
     Ok(())
+}
+
+/// Keeps writers out until the transaction ends: who has written something has counted it as well, or waits
+/// until all is counted. Whether that was possible at once; SQLite has one writer anyway.
+fn lock(conn: &mut Conn) -> Result<bool, Failure> {
+    if conn.dialect() == Dialect::Sqlite {
+        return Ok(true);
+    }
+    conn.execute(&Sql::new("SAVEPOINT place"))?;
+    conn.execute(&Sql::new("SET LOCAL lock_timeout = 200"))?;
+    let lock = Sql::new("LOCK TABLE resource_count IN SHARE ROW EXCLUSIVE MODE");
+    match conn.execute(&lock) {
+        Ok(_) => {
+            conn.execute(&Sql::new("SET LOCAL lock_timeout = 0"))?;
+            Ok(true)
+        }
+        Err(error) if is_lock_timeout(&error) => {
+            conn.execute(&Sql::new("ROLLBACK TO SAVEPOINT place"))?;
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
 }

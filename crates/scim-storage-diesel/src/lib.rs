@@ -246,8 +246,12 @@ impl DieselStore {
                 if is_server && conn.dialect() == Dialect::Postgres && options.pooler == Pooler::None {
                     presence::announce(conn)?;
                 }
-                counts::place(conn)?;
-                Layouts::register(conn, &options.resource_types, options.unique_group_names)
+                let layouts = Layouts::register(conn, &options.resource_types, options.unique_group_names)?;
+                // Last, for it keeps writers waiting.
+                if is_server {
+                    counts::place(conn)?;
+                }
+                Ok(layouts)
             })
         };
         let shapes = |layouts: &Layouts| is_server.then(|| layouts.shapes());

@@ -207,8 +207,8 @@ impl Database {
                 "INSERT INTO membership (tenant_id, group_pk, joined, member_pk) SELECT {tenant}, {users} + 1 + pk % {groups}, pk, pk FROM resource \
                  WHERE kind = 1"
             ),
-            "INSERT INTO resource_count (tenant_id, kind, shard, number) SELECT tenant_id, kind, (pk / 16384 + 1) * 16, count(*) \
-             FROM resource GROUP BY tenant_id, kind, pk / 16384"
+            "INSERT INTO resource_count (tenant_id, kind, shard, number) SELECT tenant_id, kind, (pk / 32768 + 1) * 16, count(*) \
+             FROM resource GROUP BY tenant_id, kind, pk / 32768"
                 .to_owned(),
         ];
         let run = |conn: &mut dyn FnMut(&str)| {
