@@ -19,7 +19,6 @@ const BLOCK: i64 = 32_768;
 const WRITERS: i64 = 16;
 
 /// Resources that are next to each other in the order of creation.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(crate) pks: Range<i64>,
     pub(crate) number: u64,
@@ -83,8 +82,8 @@ pub(crate) fn blocks(conn: &mut Conn, tenant: TenantId, kind: i64) -> Result<Opt
     Ok(Some(rows.into_iter().map(block).collect()))
 }
 
-/// Counts anew, block by block, what a version without blocks has counted. Writers wait meanwhile; where they would have to wait for one that is slow, it is left for the next
-/// time.
+/// Counts anew, block by block, what a version without blocks has counted. Writers wait meanwhile; where they
+/// would have to wait for one that is slow, it is left for the next time.
 pub(crate) fn place(conn: &mut Conn) -> Result<(), Failure> {
     let without = Sql::default().built(format!(
         "SELECT DISTINCT tenant_id FROM resource_count WHERE shard < {WRITERS}"
