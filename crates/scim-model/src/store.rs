@@ -227,7 +227,8 @@ pub struct Query {
 }
 
 /// `sortBy` and `sortOrder`: by the attribute's key, of multi-valued ones the primary value's,
-/// else the first's; without a value last; ties in order of creation. Descending is the exact reverse.
+/// else the first's; without a value last; ties in order of creation, of whatever type. Descending is the exact
+/// reverse. Where no target has such an attribute, one comes after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sort {
     /// By what, one for each of the query's targets; `None` where the type has no such attribute.

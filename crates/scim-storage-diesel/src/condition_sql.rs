@@ -29,7 +29,7 @@ use crate::sql::{Dialect, Sql};
 
 pub(crate) use cost::{attributes, is_at_hand, is_look_up, scanned_attributes};
 pub(crate) use look_up::Way;
-pub(crate) use sort_key::{SortKey, SortKind};
+pub(crate) use sort_key::{SortKey, SortKind, begin_of_keys};
 
 use normal_form::{Json, path_members};
 use shown::shown_by_reference;

@@ -5,6 +5,7 @@
 //! resources to skip: what is created or deleted meanwhile moves nobody past it.
 
 mod target;
+mod way;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -16,8 +17,7 @@ use scim_model::store::{Include, Page, PageRequest, Position, Query, StoreError,
 use scim_model::{Condition, ResourceType};
 
 use crate::Explained;
-use crate::condition_sql::{self, SortKey, SortKind, scanned_attributes};
-use crate::counts::{self, Block};
+use crate::condition_sql::{self, SortKey, SortKind, begin_of_keys, scanned_attributes};
 use crate::error::{Failure, is_lock_timeout};
 use crate::layouts::Layouts;
 use crate::postgres;
@@ -26,6 +26,7 @@ use crate::scans::{Deadline, Scanned};
 use crate::sql::{Conn, Dialect, Sql};
 
 use target::Target;
+use way::{Part, Way};
 
 /// What a list request asks for, as SQL.
 pub(crate) struct Listing<'a> {
@@ -34,8 +35,10 @@ pub(crate) struct Listing<'a> {
     tenant: TenantId,
     page: &'a PageRequest,
     targets: Vec<Target<'a>>,
-    /// One of the targets at least has something to be sorted by, and something to be found.
-    is_sorted: bool,
+    /// Those with something to be found, in the order of the result where one type comes after the other.
+    order: Vec<usize>,
+    /// All of them are in one order, by a key that one of them at least can have.
+    is_merged: bool,
     descending: bool,
     /// When all has to be found; on SQLite the statements know themselves.
     deadline: Option<Deadline>,
@@ -109,12 +112,21 @@ impl<'a> Listing<'a> {
         let target = |index| Target::new(dialect, layouts, tenant, query, index, deadline);
         let targets = (0..query.targets.len()).map(target);
         let targets: Vec<Target> = targets.collect::<Result<_, Failure>>()?;
+        let begins: Vec<_> = parts_of(query)
+            .map(|(it, _, sort)| begin_of_keys(it, sort?))
+            .collect();
+        let mut order: Vec<usize> = (0..targets.len())
+            .filter(|it| !targets[*it].finds_nothing())
+            .collect();
+        order.sort_by_key(|it| &begins[*it]);
+        let is_by_type = begins.iter().any(Option::is_some);
         Ok(Listing {
             layouts,
             dialect,
             tenant,
             page: &query.page,
-            is_sorted: targets.iter().any(|it| it.sort.is_some() && !it.finds_nothing()),
+            is_merged: !is_by_type && order.iter().any(|it| targets[*it].sort.is_some()),
+            order,
             targets,
             descending: query.sort.as_ref().is_some_and(|it| it.descending),
             deadline: deadline.filter(|_| dialect == Dialect::Postgres),
@@ -170,7 +182,7 @@ impl<'a> Listing<'a> {
         }
         let found = self.rows(
             conn,
-            &Part::whole(0..1, self.is_sorted),
+            &Part::whole([0], target.sort.is_some()),
             Direction::Forward,
             u64::from(*count),
             0,
@@ -232,68 +244,6 @@ impl<'a> Listing<'a> {
             self.count(conn, part)?
         };
         Ok((found, matches))
-    }
-
-    /// How to read a page far into a part whose number is at hand, if one is there, and that number. `None` where
-    /// only reading tells how many there are.
-    fn way(
-        &self,
-        conn: &mut Conn,
-        part: &Part,
-        skip: u64,
-        wanted: u64,
-    ) -> Result<Option<(Option<Way>, u64)>, Failure> {
-        if skip == 0
-            || !part
-                .targets
-                .iter()
-                .all(|(it, _)| self.targets[*it].is_unfiltered())
-        {
-            return Ok(None);
-        }
-        let blocks = self.blocks(conn, part)?;
-        let total = blocks.iter().map(|it| it.number).sum();
-        Ok(Some((shortest_way(part, &blocks, skip, wanted), total)))
-    }
-
-    /// The blocks of an unfiltered part whose numbers are at hand, in the order of the result: many in the
-    /// order of creation, all as one in another.
-    fn blocks(&self, conn: &mut Conn, part: &Part) -> Result<Vec<Counted>, Failure> {
-        if let ([(target, None)], false) = (&*part.targets, part.has_keys) {
-            self.tell_what_is_left(conn)?;
-            let kind = self.targets[*target].layout.kind;
-            if let Some(blocks) = counts::blocks(conn, self.tenant, kind)? {
-                let ascending = self.is_ascending(Direction::Forward);
-                let mut blocks: Vec<Counted> = blocks
-                    .into_iter()
-                    .map(|Block { pks, number }| {
-                        let (after, before) = (
-                            Sql::new("r.pk >= ").int(pks.start),
-                            Sql::new("r.pk < ").int(pks.end),
-                        );
-                        let (onwards, back) = if ascending {
-                            (after, before)
-                        } else {
-                            (before, after)
-                        };
-                        Counted {
-                            number,
-                            onwards: Some(onwards),
-                            back: Some(back),
-                        }
-                    })
-                    .collect();
-                if !ascending {
-                    blocks.reverse();
-                }
-                return Ok(blocks);
-            }
-        }
-        Ok(vec![Counted {
-            number: self.count(conn, part)?,
-            onwards: None,
-            back: None,
-        }])
     }
 
     fn cursor_page(&self, conn: &mut Conn, from: Option<&Position>, count: u32) -> Result<Page, Failure> {
@@ -459,92 +409,18 @@ impl Direction {
     }
 }
 
-/// What one statement reads, in one order: of some targets all resources, or those that fulfil a
-/// condition on their place.
-struct Part {
-    targets: Vec<(usize, Option<Sql>)>,
-    /// Some of them can have a key to be sorted by.
-    has_keys: bool,
-}
-
-impl Part {
-    fn whole(targets: impl Iterator<Item = usize>, has_keys: bool) -> Part {
-        Part {
-            targets: targets.map(|it| (it, None)).collect(),
-            has_keys,
-        }
-    }
-
-    /// What of a whole part fulfils a condition on its place.
-    fn within(&self, place: Option<&Sql>) -> Part {
-        let targets = self.targets.iter().map(|(it, _)| (*it, place.cloned()));
-        Part {
-            targets: targets.collect(),
-            has_keys: self.has_keys,
-        }
-    }
-}
-
-/// Resources that are next to each other in the result.
-struct Counted {
-    number: u64,
-    /// The place of these and all that follow.
-    onwards: Option<Sql>,
-    /// The place of these and all that come before.
-    back: Option<Sql>,
-}
-
-/// How to read a page.
-struct Way {
-    part: Part,
-    direction: Direction,
-    limit: u64,
-    offset: u64,
-}
-
-/// The way to a page behind so many resources that passes the fewest: from the start of the block in which the
-/// page starts, or back from the end of the one in which it ends. `None` when nothing is there.
-fn shortest_way(part: &Part, blocks: &[Counted], skip: u64, wanted: u64) -> Option<Way> {
-    let total: u64 = blocks.iter().map(|it| it.number).sum();
-    let limit = wanted.min(total.saturating_sub(skip));
-    let end = skip + limit;
-    let mut before = 0;
-    let mut forward = None;
-    for block in blocks.iter().filter(|_| limit > 0) {
-        let through = before + block.number;
-        if forward.is_none() && skip < through {
-            forward = Some((block, skip - before));
-        }
-        if end <= through {
-            let (start, ahead) = forward?;
-            let (from, direction, offset) = match through - end {
-                behind if behind < ahead => (&block.back, Direction::Backward, behind),
-                _ => (&start.onwards, Direction::Forward, ahead),
-            };
-            return Some(Way {
-                part: part.within(from.as_ref()),
-                direction,
-                limit,
-                offset,
-            });
-        }
-        before = through;
-    }
-    None
-}
-
 impl Listing<'_> {
-    /// The whole result. Types are merged when they are sorted, and else come one after the other.
+    /// The whole result.
     fn index_parts(&self) -> Vec<Part> {
-        let targets = (0..self.targets.len()).filter(|it| !self.targets[*it].finds_nothing());
-        if self.is_sorted {
-            return vec![Part::whole(targets, true)];
+        if self.is_merged {
+            return vec![Part::whole(self.order.iter().copied(), true)];
         }
-        let mut parts: Vec<Part> = targets.map(|it| Part::whole(it..=it, false)).collect();
-        if self.descending {
-            parts.reverse();
+        let part = |target: &usize| Part::whole([*target], self.targets[*target].sort.is_some());
+        let parts = self.order.iter().map(part);
+        match self.descending {
+            true => parts.rev().collect(),
+            false => parts.collect(),
         }
-        parts
     }
 
     /// Towards greater keys, later types and later resources, or towards smaller and earlier ones: descending
@@ -557,31 +433,10 @@ impl Listing<'_> {
     /// the position's do: so each part is, of each type, a range of an index.
     fn parts(&self, from: Option<&Position>, direction: Direction) -> Vec<Part> {
         let ascending = self.is_ascending(direction);
-        let targets = (0..self.targets.len()).filter(|it| !self.targets[*it].finds_nothing());
-        let mut targets: Vec<usize> = targets.collect();
-        let rows_ahead = |it: &Position| {
-            let operator = if ascending { "r.pk > " } else { "r.pk < " };
-            Sql::new(operator).int(it.row)
-        };
-        if !self.is_sorted {
-            // One type after the other.
-            if !ascending {
-                targets.reverse();
-            }
-            let ahead = |target: usize| {
-                let of_position = from.map_or(target, |it| it.target.into());
-                match target == of_position {
-                    true => Some(from.map(rows_ahead)),
-                    false => ((target > of_position) == ascending).then_some(None),
-                }
-            };
-            let part = |target: usize| {
-                Some(Part {
-                    targets: vec![(target, ahead(target)?)],
-                    has_keys: false,
-                })
-            };
-            return targets.into_iter().filter_map(part).collect();
+        let targets = &self.order;
+        let rows_ahead = |it: &Position| rows_ahead(ascending, it);
+        if !self.is_merged {
+            return self.parts_by_type(from, ascending);
         }
         let with_key = || {
             let of_target = |it: &usize| Some((*it, Some(self.targets[*it].sort.as_ref()?.is_present())));
@@ -609,15 +464,15 @@ impl Listing<'_> {
                 has_keys: false,
             }
         };
-        let beyond = |key: &str, position: &Position| -> Vec<Part> {
+        let behind = |key: &str, position: &Position| -> Vec<Part> {
             // Where each resource has to be looked at for its key, once is enough.
             let is_split = targets.iter().all(|it| self.targets[*it].sorts_by_column());
             let (mut equal, mut greater) = (Vec::new(), Vec::new());
-            for target in &targets {
+            for target in targets {
                 let Some(sort) = &self.targets[*target].sort else {
                     continue;
                 };
-                let beyond = sort.compared(if ascending { ") > " } else { ") < " }, key);
+                let beyond = sort.compared(beyond(ascending), key);
                 let equal_ahead = || sort.compared(") = ", key).text(" AND ").sql(rows_ahead(position));
                 let beyond = match sort.kind {
                     // No two have the same id.
@@ -644,22 +499,45 @@ impl Listing<'_> {
         let parts = match from.map(|it| (it.key.as_deref(), it)) {
             None if ascending => vec![with_key(), without_key(None)],
             None => vec![without_key(None), with_key()],
-            Some((Some(key), it)) if ascending => joined(beyond(key, it), without_key(None)),
-            Some((Some(key), it)) => beyond(key, it),
+            Some((Some(key), it)) if ascending => joined(behind(key, it), without_key(None)),
+            Some((Some(key), it)) => behind(key, it),
             Some((None, it)) if ascending => vec![without_key(Some(it))],
             Some((None, it)) => vec![without_key(Some(it)), with_key()],
         };
         parts.into_iter().filter(|it| !it.targets.is_empty()).collect()
     }
 
+    /// The same where one type comes after the other.
+    fn parts_by_type(&self, from: Option<&Position>, ascending: bool) -> Vec<Part> {
+        let mut order = self.order.clone();
+        if !ascending {
+            order.reverse();
+        }
+        let is_of = |target: usize| move |it: &&Position| usize::from(it.target) == target;
+        let part = |target: usize| {
+            let sort = self.targets[target].sort.as_ref();
+            let place = |it: &Position| match (sort, &it.key) {
+                // No two have the same id, and nothing else is compared here.
+                (Some(sort), Some(key)) => sort.compared(beyond(ascending), key),
+                _ => rows_ahead(ascending, it),
+            };
+            Part {
+                targets: vec![(target, from.filter(is_of(target)).map(place))],
+                has_keys: sort.is_some(),
+            }
+        };
+        let is_behind = |target: &usize| from.is_some() && from.filter(is_of(*target)).is_none();
+        order.into_iter().skip_while(is_behind).map(part).collect()
+    }
+
     fn select(&self, part: &Part, direction: Direction, limit: u64, offset: u64) -> Sql {
         let is_ascending = self.is_ascending(direction);
         let is_merged = part.targets.len() > 1;
         let sorts = |it: &(usize, _)| self.targets[it.0].sort.as_ref().map(|it| it.kind);
-        let by_id = self.is_sorted && part.targets.iter().all(|it| sorts(it) == Some(SortKind::Id));
+        let by_id = part.has_keys && part.targets.iter().all(|it| sorts(it) == Some(SortKind::Id));
         // Those without a key are in the order of creation. PostgreSQL finds them in that order in the index of
         // the keys, and has to be asked for the order of the index.
-        let by_key = part.has_keys || (self.is_sorted && self.dialect == Dialect::Postgres);
+        let by_key = part.has_keys || (self.is_merged && self.dialect == Dialect::Postgres);
         let order = |sql: Sql, table: &'static str, pk: &'static str| {
             let sql = sql.text(" ORDER BY ");
             let sql = match (by_key, is_ascending) {
@@ -747,9 +625,20 @@ impl Listing<'_> {
             }
         };
         let limit = u64::from(count);
-        let mut ways = Vec::new();
+        let (mut ways, mut skip) = (Vec::new(), offset);
         for part in parts {
-            let way = self.way(conn, &part, offset, limit)?.and_then(|(way, _)| way);
+            let offset = skip;
+            let way = match self.way(conn, &part, offset, limit)? {
+                Some((way, matches)) => {
+                    skip = skip.saturating_sub(matches);
+                    way
+                }
+                None if skip > 0 => {
+                    skip = skip.saturating_sub(self.count(conn, &part)?);
+                    None
+                }
+                None => None,
+            };
             ways.push(way.unwrap_or(Way {
                 part,
                 direction,
@@ -793,6 +682,17 @@ impl Listing<'_> {
             })
             .collect()
     }
+}
+
+/// Of the same type, what is created later, or earlier.
+fn rows_ahead(ascending: bool, position: &Position) -> Sql {
+    let operator = if ascending { "r.pk > " } else { "r.pk < " };
+    Sql::new(operator).int(position.row)
+}
+
+/// The operator behind a sort key in brackets.
+fn beyond(ascending: bool) -> &'static str {
+    if ascending { ") > " } else { ") < " }
 }
 
 fn joined(mut first: Vec<Part>, then: Part) -> Vec<Part> {

@@ -1294,6 +1294,13 @@ fn a_sorted_query_over_types_has_one_order(it: &Fixture) {
         ("", "meta.created", "u0 u1 u2 u3 u4 d B c u5 e u6"),
         ("", "-meta.created", "u6 e u5 c B d u4 u3 u2 u1 u0"),
         ("", "meta.version", "u0 u1 u2 u3 u4 d B c u5 e u6"),
+        ("", "id", "u0 u1 u2 u3 u4 d B c u5 e u6"),
+        // All of one type are before all of another one.
+        ("", "meta.location", "d B c e u0 u1 u2 u3 u4 u5 u6"),
+        ("", "-meta.location", "u6 u5 u4 u3 u2 u1 u0 e c B d"),
+        ("userName pr", "meta.location", "u0 u1 u2 u3 u4 u5 u6"),
+        ("", "meta.resourceType", "d B c e u0 u1 u2 u3 u4 u5 u6"),
+        ("", "-meta.resourceType", "u6 u5 u4 u3 u2 u1 u0 e c B d"),
         ("userName pr", "-displayName", "u6 u2 u3 u5 u4 u0 u1"),
         ("meta.resourceType eq \"Group\"", "displayName", "B c d e"),
         (

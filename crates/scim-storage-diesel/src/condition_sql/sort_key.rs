@@ -1,5 +1,6 @@
 //! What resources are sorted by.
 
+use scim_model::ResourceType;
 use scim_model::schema::{Attribute, AttributePath, AttributeType};
 
 use super::Compiler;
@@ -24,6 +25,22 @@ pub(crate) enum SortKind {
     Id,
 }
 
+/// What the keys of all resources of a type begin with, where those of another type do not: so one type comes
+/// after the other, and only within it the rest is to be compared.
+pub(crate) fn begin_of_keys(resource_type: &ResourceType, path: &AttributePath) -> Option<String> {
+    match of_meta(path)? {
+        "location" => Some(format!("{}/", resource_type.endpoint)),
+        "resourceType" => Some(resource_type.name.to_string()),
+        _ => None,
+    }
+}
+
+/// The sub-attribute of `meta`.
+fn of_meta(path: &AttributePath) -> Option<&str> {
+    let is_meta = path.extension.is_none() && path.attribute.name.as_str() == "meta";
+    is_meta.then_some(path.sub.as_ref()?.name.as_str())
+}
+
 impl Compiler<'_> {
     /// What `r` is sorted by (RFC 7644 section 3.4.2.3, A-72); `None` when all have the same key.
     pub(crate) fn sort_key(&self, path: &AttributePath) -> Option<SortKey> {
@@ -42,7 +59,7 @@ impl Compiler<'_> {
                 path.attribute.name.as_str(),
                 path.sub.as_ref().map(|it| it.name.as_str()),
             ) {
-                // Where one location is before another, so is the id.
+                // Of one type, where one location is before another, so is the id.
                 ("id", None) | ("meta", Some("location")) => return of_kind("r.id", SortKind::Id),
                 ("meta", Some("created")) => return of_kind("r.created", SortKind::Number),
                 ("meta", Some("lastModified")) => return of_kind("r.modified", SortKind::Number),
