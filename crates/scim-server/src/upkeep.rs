@@ -1,5 +1,5 @@
-//! What a server does beside serving: it drops journal lines that are old enough, and finishes
-//! deletions of tenants that were interrupted.
+//! What a server does beside serving: it drops journal lines that are old enough, and counters of which nothing is
+//! left, and finishes deletions of tenants that were interrupted.
 
 use std::io;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use scim_storage_diesel::DieselStore;
 
 /// Between two looks at what there is to do.
 const INTERVAL: Duration = Duration::from_secs(60);
+
+/// So many looks are between two at counters, of which all have to be read.
+const LOOKS_PER_COUNT: u64 = 60;
 
 /// Lines of the journal that are dropped in one transaction.
 const LINES_AT_ONCE: u32 = 500;
@@ -37,9 +40,13 @@ impl Upkeep {
             .name("upkeep".to_owned())
             .spawn(move || {
                 let waiter = Waiter { stopped };
-                loop {
+                for look in 0_u64.. {
                     let began = Instant::now();
-                    if let Err(error) = look_after(&store, journal_days, &waiter) {
+                    let mut done = look_after(&store, journal_days, &waiter);
+                    if look.is_multiple_of(LOOKS_PER_COUNT) {
+                        done = done.and_then(|()| delete_empty_counts(&store, &waiter));
+                    }
+                    if let Err(error) = done {
                         log::warn!("upkeep of the database: {error:?}");
                     }
                     if waiter.is_stopped_within(INTERVAL.saturating_sub(began.elapsed())) {
@@ -105,6 +112,15 @@ fn look_after(store: &DieselStore, journal_days: Option<u32>, waiter: &Waiter) -
         }
         if dropped > 0 {
             log::info!("dropped {dropped} old lines from the journal of {}", tenant.name);
+        }
+    }
+    Ok(())
+}
+
+fn delete_empty_counts(store: &DieselStore, waiter: &Waiter) -> Result<(), StoreError> {
+    while or_busy(store.delete_empty_counts())? {
+        if waiter.is_stopped_within(PAUSE) {
+            break;
         }
     }
     Ok(())

@@ -82,6 +82,54 @@ pub(crate) fn blocks(conn: &mut Conn, tenant: TenantId, kind: i64) -> Result<Opt
     Ok(Some(rows.into_iter().map(block).collect()))
 }
 
+/// So many blocks are looked after in one transaction.
+pub(crate) const EMPTY_AT_ONCE: usize = 200;
+
+/// A tenant, a kind, and a number of a block.
+type BlockOf = (i64, i64, i64);
+
+/// Blocks in which nothing is left, which each list would add up for ever.
+pub(crate) fn empty_blocks(conn: &mut Conn) -> Result<Vec<BlockOf>, Failure> {
+    let select = Sql::default().built(format!(
+        "SELECT tenant_id, kind, CAST(shard / {WRITERS} AS BIGINT) FROM resource_count \
+         WHERE shard >= {WRITERS} GROUP BY 1, 2, 3 HAVING sum(number) = 0 LIMIT {EMPTY_AT_ONCE}"
+    ));
+    Ok(conn.rows::<(BigInt, BigInt, BigInt), BlockOf>(&select)?)
+}
+
+/// Deletes the counters of blocks that are still empty; how many blocks it were. Nobody is waited for: counters
+/// that are being written stay, unless the others add up to nothing without them.
+pub(crate) fn delete_empty(conn: &mut Conn, blocks: &[BlockOf]) -> Result<usize, Failure> {
+    let mut deleted = 0;
+    for (tenant, kind, block) in blocks {
+        let of_block = |sql: Sql| {
+            sql.text(" FROM resource_count WHERE tenant_id = ")
+                .int(*tenant)
+                .text(" AND kind = ")
+                .int(*kind)
+        };
+        let select = of_block(Sql::new("SELECT shard, number"))
+            .text(" AND shard >= ")
+            .int(block * WRITERS)
+            .text(" AND shard < ")
+            .int((block + 1) * WRITERS);
+        // What is locked keeps its number until it is deleted.
+        let select = match conn.dialect() {
+            Dialect::Sqlite => select,
+            Dialect::Postgres => select.text(" FOR UPDATE SKIP LOCKED"),
+        };
+        let counters = conn.rows::<(BigInt, BigInt), (i64, i64)>(&select)?;
+        if counters.is_empty() || counters.iter().map(|(_, number)| number).sum::<i64>() != 0 {
+            continue;
+        }
+        for (shard, _) in counters {
+            conn.execute(&of_block(Sql::new("DELETE")).text(" AND shard = ").int(shard))?;
+        }
+        deleted += 1;
+    }
+    Ok(deleted)
+}
+
 /// Counts anew, block by block, what a version without blocks has counted. Writers wait meanwhile; where they
 /// would have to wait for one that is slow, it is left for the next time.
 pub(crate) fn place(conn: &mut Conn) -> Result<(), Failure> {

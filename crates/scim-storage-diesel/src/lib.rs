@@ -324,6 +324,20 @@ impl DieselStore {
         self.write(move |conn| journal::trim(conn, tenant, before, limit))
     }
 
+    /// Deletes counters of resources of which none are left, which each list would read for ever: at most so
+    /// many that nobody has to wait. Whether there may be more.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    pub fn delete_empty_counts(&self) -> Result<bool, StoreError> {
+        let empty = self.read(counts::empty_blocks)?;
+        if empty.is_empty() {
+            return Ok(false);
+        }
+        let deleted = self.write(move |conn| counts::delete_empty(conn, &empty))?;
+        Ok(deleted == counts::EMPTY_AT_ONCE)
+    }
+
     /// `None` when the time is over; `deadline` is asked when there is a connection.
     fn list_within(
         &self,

@@ -198,3 +198,54 @@ fn a_start_beside_a_slow_writer_leaves_the_counters_alone() {
     assert_eq!(database.number(without_blocks), 0);
     assert_eq!(page(&third), (1, 2));
 }
+
+/// A block that is empty for good would be added up by each list. Who writes to it meanwhile loses nothing, and
+/// waits for nobody.
+#[test]
+fn counters_of_nothing_are_deleted() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let neighbour = Fixture::new(&store, "neighbour");
+        let (users, groups) = create(database, &it, &neighbour);
+        let check_all = || {
+            check(&it, std::slice::from_ref(&it.user), &users);
+            check(&it, std::slice::from_ref(&it.group), &groups);
+        };
+        let (tenant, of_neighbour) = (it.tenant.0, neighbour.tenant.0);
+        let blocks = |tenant, filter: &str| {
+            database.number(&format!(
+                "SELECT count(*) FROM (SELECT kind, shard / 16 FROM resource_count WHERE tenant_id = {tenant} \
+                 GROUP BY 1, 2 {filter}) AS block"
+            ))
+        };
+        let before = blocks(of_neighbour, "");
+        assert_eq!(blocks(tenant, "HAVING sum(number) = 0"), 1);
+        if !database.is_sqlite() {
+            // Two writers have counted it, one what came and the other what went.
+            database.run(&format!(
+                "UPDATE resource_count SET number = number + 7 WHERE tenant_id = {tenant} AND kind = 1 AND shard =
+                   (SELECT min(shard) FROM resource_count WHERE tenant_id = {tenant} AND kind = 1 AND shard >= 32);
+                 INSERT INTO resource_count (tenant_id, kind, shard, number)
+                 SELECT {tenant}, 1, it, -7 FROM generate_series(32, 47) AS it
+                 WHERE NOT EXISTS (SELECT FROM resource_count WHERE tenant_id = {tenant} AND kind = 1 AND shard = it)
+                 LIMIT 1"
+            ));
+            assert_eq!(blocks(tenant, "HAVING sum(number) = 0"), 1);
+            // While one of them is at it, what the other one has counted stays.
+            let mut slow = PgConnection::establish(&database.url).expect("it opens");
+            slow.batch_execute(&format!(
+                "BEGIN; SELECT FROM resource_count WHERE tenant_id = {tenant} AND number = -7 FOR UPDATE"
+            ))
+            .expect("it runs");
+            assert!(!store.delete_empty_counts().expect("the store is there"));
+            slow.batch_execute("COMMIT").expect("it runs");
+            assert_eq!(blocks(tenant, "HAVING sum(number) = 0"), 1);
+            check_all();
+        }
+        assert!(!store.delete_empty_counts().expect("the store is there"));
+        assert_eq!(blocks(tenant, "HAVING sum(number) = 0"), 0);
+        assert_eq!(blocks(of_neighbour, ""), before);
+        check_all();
+    });
+}
