@@ -178,7 +178,6 @@ fn goals(text: &mut String, of_it: &[&Measured]) {
     for (deep, start, share) in [
         ("index page at 50 %", "index page", 0.5),
         ("index page at 90 %", "index page", 0.9),
-        ("index page sorted by familyName at 50 %", SORTED, 0.5),
         ("index page sorted by familyName at 90 %", SORTED, 0.9),
     ] {
         let skipped = last.users as f64 * share / 1e6;
@@ -189,7 +188,8 @@ fn goals(text: &mut String, of_it: &[&Measured]) {
         let what = format!("{deep}, a million resources skipped");
         goal(&what, milliseconds, 60.0, " ms");
     }
-    // From the middle on, the end is nearer: nothing is farther than that.
+    // From the middle on, the end is nearer: nothing is farther than that, and what a database takes for an entry
+    // of an index is its own affair.
     let keys = "bare prepared SELECT of the keys of a page sorted by familyName at 50 %";
     goal(
         "index page sorted by familyName at 50 %, to the bare SELECT of its keys",
