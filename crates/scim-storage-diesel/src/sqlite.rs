@@ -333,6 +333,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::channel;
 
+    use diesel::RunQueryDsl;
     use diesel::sql_types::BigInt;
 
     use super::*;
@@ -351,6 +352,38 @@ mod tests {
     fn insert(conn: &mut Conn, number: i64) -> Result<(), Failure> {
         conn.execute(&Sql::new("INSERT INTO t (number) VALUES (").int(number).text(")"))?;
         Ok(())
+    }
+
+    /// What is acknowledged is on the disk, references are checked, and all of a large file is mapped.
+    #[test]
+    fn connections_are_as_the_promises_need_them() {
+        #[derive(diesel::QueryableByName)]
+        struct Mapped {
+            #[diesel(sql_type = BigInt)]
+            mmap_size: i64,
+        }
+        let (sqlite, folder) = open(&StoreOptions::default());
+        let settings = |conn: &mut Conn| {
+            let select = Sql::new(
+                "SELECT synchronous, foreign_keys, journal_mode = 'wal', query_only FROM pragma_synchronous, \
+                 pragma_foreign_keys, pragma_journal_mode, pragma_query_only",
+            );
+            type Types = (BigInt, BigInt, BigInt, BigInt);
+            Ok(conn.row::<Types, (i64, i64, i64, i64)>(&select)?)
+        };
+        const FULL: i64 = 2;
+        assert_eq!(sqlite.write(settings).unwrap(), Some((FULL, 1, 1, 0)));
+        assert_eq!(sqlite.read(settings).unwrap(), Some((FULL, 1, 1, 1)));
+        let manager = Manager {
+            path: folder.path().join("scim.db"),
+            is_writer: false,
+            synchronous: Synchronous::Full,
+        };
+        let mut conn = manager.connect_now().expect("it opens");
+        let mapped: Mapped = diesel::sql_query("PRAGMA mmap_size")
+            .get_result(&mut conn)
+            .unwrap();
+        assert_eq!(mapped.mmap_size, 1 << 40, "as in .cargo/config.toml");
     }
 
     fn numbers(sqlite: &Sqlite) -> Vec<i64> {
