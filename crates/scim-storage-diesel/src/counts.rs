@@ -100,6 +100,10 @@ pub(crate) fn empty_blocks(conn: &mut Conn) -> Result<Vec<BlockOf>, Failure> {
 /// Deletes the counters of blocks that are still empty; how many blocks it were. Nobody is waited for: counters
 /// that are being written stay, unless the others add up to nothing without them.
 pub(crate) fn delete_empty(conn: &mut Conn, blocks: &[BlockOf]) -> Result<usize, Failure> {
+    if conn.dialect() == Dialect::Postgres {
+        // Before any row is: see `lock`.
+        conn.execute(&Sql::new("LOCK TABLE resource_count IN ROW EXCLUSIVE MODE"))?;
+    }
     let mut deleted = 0;
     for (tenant, kind, block) in blocks {
         let of_block = |sql: Sql| {
