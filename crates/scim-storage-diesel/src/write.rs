@@ -452,14 +452,7 @@ fn change_members(
         changed += match step {
             MembersStep::Add(ids) => add_members(conn, tenant, group_pk, now, &members.pks(ids))?,
             MembersStep::Remove(ids) => {
-                let dialect = conn.dialect();
-                let delete = delete_members(tenant, group_pk)
-                    .text(" AND member_pk IN (SELECT pk FROM resource WHERE tenant_id = ")
-                    .int(tenant.0)
-                    .text(" AND id")
-                    .in_ids(dialect, ids)
-                    .text(")");
-                conn.execute(&delete)?
+                conn.execute(&remove_members(conn.dialect(), tenant, group_pk, ids))?
             }
             MembersStep::RemoveAll => conn.execute(&delete_members(tenant, group_pk))?,
             MembersStep::ReplaceAll(ids) => {
@@ -480,6 +473,26 @@ fn delete_members(tenant: TenantId, group_pk: i64) -> Sql {
         .int(tenant.0)
         .text(" AND group_pk = ")
         .int(group_pk)
+}
+
+/// Deletes those that are named and nothing else, however many there are.
+fn remove_members(dialect: Dialect, tenant: TenantId, group_pk: i64, ids: &[Uuid]) -> Sql {
+    let delete = delete_members(tenant, group_pk);
+    match dialect {
+        // SQLite would read all of the group for its members, and leaves a joined table in its place.
+        Dialect::Sqlite => delete
+            .text(
+                " AND joined IN (SELECT m.joined FROM resource x CROSS JOIN membership m \
+                 ON m.member_pk = x.pk AND m.tenant_id = x.tenant_id AND m.group_pk = ",
+            )
+            .int(group_pk),
+        Dialect::Postgres => delete.text(" AND member_pk IN (SELECT x.pk FROM resource x"),
+    }
+    .text(" WHERE x.tenant_id = ")
+    .int(tenant.0)
+    .text(" AND x.id")
+    .in_ids(dialect, ids)
+    .text(")")
 }
 
 fn add_members(
