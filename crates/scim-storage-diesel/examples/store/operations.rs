@@ -26,11 +26,13 @@ pub(crate) type Figures = Vec<(&'static str, Figure)>;
 const SAMPLE: u64 = 2_000;
 const PAGE: u32 = 100;
 
-/// Groups of these sizes are joined.
-pub(crate) const GROUPS: [(u64, &str); 3] = [
-    (10, "add a member to a group of 10"),
-    (1_000, "… of 1,000"),
-    (100_000, "… of 100,000"),
+/// Groups of so many members are joined.
+pub(crate) const JOINED: [&str; 3] = ["add a member to a group of 10", "… of 1,000", "… of 100,000"];
+/// The same are left.
+pub(crate) const LEFT: [&str; 3] = [
+    "remove a member from a group of 10",
+    "… from one of 1,000",
+    "… from one of 100,000",
 ];
 
 struct Bench<'a> {
@@ -357,7 +359,7 @@ impl Bench<'_> {
         // Users who are in no group, since in a small tenant all are in the big one.
         let joiners = fresh(MOST_JOINERS);
         joiners.iter().for_each(|it| create(*it));
-        let own_groups = [10, 1_000].map(|size| {
+        let own_groups = [10, 1_000].map(|size: u64| {
             let index = 1_000_000_000 + size;
             let members = (0..size.min(self.users)).map(|it| company.user_id(it)).collect();
             let new = company.new_group(index, &format!("Bench {size}"), members);
@@ -365,18 +367,28 @@ impl Bench<'_> {
             new.id
         });
         let all_groups = [own_groups[0], own_groups[1], company.group_id(groups - 1)];
-        for ((_, name), group) in GROUPS.iter().zip(all_groups) {
+        let some = |number: usize| -> Vec<Uuid> {
+            let joiners = joiners.iter().take(number);
+            joiners.map(|it| company.user_id(*it)).collect()
+        };
+        for (name, group) in JOINED.into_iter().zip(all_groups) {
+            meter.measure(
+                name,
+                some,
+                |id| self.members(group, MembersStep::Add(vec![*id])),
+                |ids| self.members(group, MembersStep::Remove(ids)),
+            );
+        }
+        for (name, group) in LEFT.into_iter().zip(all_groups) {
             meter.measure(
                 name,
                 |number| {
-                    joiners
-                        .iter()
-                        .take(number)
-                        .map(|it| company.user_id(*it))
-                        .collect()
+                    let ids = some(number);
+                    self.members(group, MembersStep::Add(ids.clone()));
+                    ids
                 },
-                |id| self.members(group, MembersStep::Add(vec![*id])),
-                |ids| self.members(group, MembersStep::Remove(ids)),
+                |id| self.members(group, MembersStep::Remove(vec![*id])),
+                drop,
             );
         }
 
