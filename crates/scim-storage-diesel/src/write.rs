@@ -1,8 +1,8 @@
 //! Create, update and delete, each inside one transaction.
 //!
 //! Locks are always taken in the order users, groups, and among each in the order of their keys;
-//! PostgreSQL then has few deadlocks to find. A member is locked against renaming while it joins, so that every change of its display
-//! name moves on the version of every group it is in.
+//! PostgreSQL then has few deadlocks to find. A member is locked against renaming while it joins, so that
+//! every change of its display name moves on the version of every group it is in.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) struct Creation {
 }
 
 pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Result<(), Failure> {
-    let members = Members::find(conn, tenant, new.members.iter().copied(), None)?;
+    let members = Members::find(conn, tenant, new.members.iter().copied(), Circle::None)?;
     members.check()?;
     let at = new.now.timestamp_millis();
     let derived = &new.derived;
@@ -121,8 +121,12 @@ pub(crate) fn update(
         MembersStep::Add(ids) | MembersStep::ReplaceAll(ids) => ids.as_slice(),
         MembersStep::Remove(_) | MembersStep::RemoveAll => &[],
     });
-    let circle = update.layout.resource_type.has_members() && update.derived.is_some();
-    let members = Members::find(conn, tenant, joining.copied(), circle.then_some(update.id))?;
+    let circle = match (update.layout.resource_type.has_members(), &update.derived) {
+        (false, _) => Circle::None,
+        (true, None) => Circle::Group(update.id),
+        (true, Some(_)) => Circle::GroupAndItsGroups(update.id),
+    };
+    let members = Members::find(conn, tenant, joining.copied(), circle)?;
     let document = update.derived.as_ref().map(|it| it.document.as_str());
     let Some(row) = lock(conn, tenant, &update.layout, update.id, Look::Compare(document))? else {
         return Ok(None);
@@ -196,7 +200,10 @@ pub(crate) fn delete(
     expected_version: Option<i64>,
     now: DateTime<Utc>,
 ) -> Result<bool, Failure> {
-    let circle = layout.resource_type.has_members().then_some(id);
+    let circle = match layout.resource_type.has_members() {
+        true => Circle::GroupAndItsGroups(id),
+        false => Circle::None,
+    };
     Members::find(conn, tenant, std::iter::empty(), circle)?;
     let Some(row) = lock(conn, tenant, layout, id, Look::Read)? else {
         return Ok(false);
@@ -353,6 +360,18 @@ fn lock(
     }))
 }
 
+/// What a change of a group locks at once with the groups that become members: groups can be in each other, and
+/// who locks them in any other order than that of their keys waits in a circle.
+#[derive(Clone, Copy)]
+enum Circle {
+    /// It is about no group, or a new one.
+    None,
+    /// The group, where others join it.
+    Group(Uuid),
+    /// The group, which may be renamed or go, and those that it is in.
+    GroupAndItsGroups(Uuid),
+}
+
 /// The resources that are to become members.
 struct Members {
     found: HashMap<Uuid, i64>,
@@ -361,14 +380,11 @@ struct Members {
 
 impl Members {
     /// Finds those that exist, and on PostgreSQL keeps them as they are until the transaction ends.
-    /// With `circle`, which is a group that may be renamed or go, the groups that it is in are locked
-    /// as well: groups can be in each other, and who locks them in any other order than that of their
-    /// keys waits in a circle.
     fn find(
         conn: &mut Conn,
         tenant: TenantId,
         ids: impl Iterator<Item = Uuid>,
-        circle: Option<Uuid>,
+        circle: Circle,
     ) -> Result<Members, Failure> {
         let ids: BTreeSet<Uuid> = ids.collect();
         let ids: Vec<Uuid> = ids.into_iter().collect();
@@ -390,14 +406,20 @@ impl Members {
                     let select = select.in_ids(Dialect::Postgres, &members.unknown);
                     members.note(conn, &select.text(" ORDER BY pk FOR SHARE"))?;
                 }
-                if !members.unknown.is_empty() || circle.is_some() {
+                let (group, is_in) = match circle {
+                    Circle::None => (None, None),
+                    Circle::Group(id) => (Some(id), None),
+                    Circle::GroupAndItsGroups(id) => (Some(id), Some(id)),
+                };
+                if !members.unknown.is_empty() || is_in.is_some() {
                     let mut select = select()
                         .text(" AND kind = 2 AND (id")
                         .in_ids(Dialect::Postgres, &members.unknown);
-                    if let Some(id) = circle {
+                    if let Some(id) = group {
+                        select = select.text(" OR id = ").id(id);
+                    }
+                    if let Some(id) = is_in {
                         select = select
-                            .text(" OR id = ")
-                            .id(id)
                             .text(
                                 " OR pk IN (SELECT m.group_pk FROM membership m JOIN resource x \
                                  ON x.tenant_id = m.tenant_id AND x.pk = m.member_pk WHERE m.tenant_id = ",

@@ -89,6 +89,18 @@ fn what_always_meets_another_transaction_is_told_to_come_again() {
     });
 }
 
+/// Until somebody waits for a lock in this database.
+fn wait_for_a_waiter(beside: &mut PgConnection) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut watching = 0;
+    while number(beside, waiting) == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+        watching += 1;
+        assert!(watching < 1_000, "nobody waits");
+    }
+}
+
 #[test]
 fn a_deadlock_is_nobody_s_business() {
     with_postgres(|it, mut beside| {
@@ -102,18 +114,38 @@ fn a_deadlock_is_nobody_s_business() {
             // Locks the first user, and waits for the second.
             let joining =
                 threads.spawn(|| it.change_members(group, vec![MembersStep::Add(vec![first, second])]));
-            let mut watching = 0;
-            while number(&mut beside, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0 {
-                std::thread::sleep(Duration::from_millis(5));
-                watching += 1;
-                assert!(watching < 1_000, "the store waits");
-            }
+            wait_for_a_waiter(&mut beside);
             run(&mut beside, &lock("first"));
             run(&mut beside, "COMMIT");
             let joined = joining.join().expect("it has not panicked");
             assert!(joined.expect("it was tried again").is_some_and(|it| it.changed));
         });
         assert_eq!(it.members(group), [first, second]);
+    });
+}
+
+/// Another request may rename the group that joins, which locks those that it is in.
+#[test]
+fn a_group_and_those_in_it_are_locked_in_the_order_of_creation() {
+    with_postgres(|it, mut beside| {
+        let (group, joining) = (it.add_group("group", &[]), it.add_group("joining", &[]));
+        let lock =
+            |name: &str| format!("SELECT FROM resource WHERE display_key = '{name}' FOR UPDATE NOWAIT");
+        run(&mut beside, "BEGIN");
+        run(&mut beside, &lock("group"));
+        std::thread::scope(|threads| {
+            let change = threads.spawn(|| it.change_members(group, vec![MembersStep::Add(vec![joining])]));
+            wait_for_a_waiter(&mut beside);
+            run(&mut beside, &lock("joining"));
+            run(&mut beside, "COMMIT");
+            let changed = change.join().expect("it has not panicked");
+            assert!(
+                changed
+                    .expect("nothing is in the way")
+                    .is_some_and(|it| it.changed)
+            );
+        });
+        assert_eq!(it.members(group), [joining]);
     });
 }
 
