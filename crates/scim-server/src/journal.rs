@@ -17,11 +17,14 @@ const PAGE: u32 = 100;
 /// Between two looks for new changes.
 const INTERVAL: Duration = Duration::from_millis(250);
 
+/// So many looks in vain are between two at the tenant itself.
+const LOOKS_PER_TENANT: u32 = 4;
+
 /// Prints changes, one JSON object a line, and each line as soon as it is known: those there are, or
 /// also those to come. Ends well when the reader goes away, or when `stop` has nobody left to send.
 ///
 /// # Errors
-/// `Refused` when there is no such tenant, or the position does not say where to go on.
+/// `Refused` when there is no such tenant, or no longer, or the position does not say where to go on.
 pub fn print(
     directory: &DieselDirectory,
     arguments: &JournalArgs,
@@ -36,6 +39,7 @@ pub fn print(
             .map_err(|reason| CommandError::Refused(format!("`{text}` is no position: {reason}")))?,
     };
     let mut left = arguments.limit.unwrap_or(u64::MAX);
+    let mut in_vain = 0;
     while left > 0 {
         let limit = u32::try_from(left).map_or(PAGE, |it| it.min(PAGE));
         let changes = match directory.changes(tenant.id, after, limit) {
@@ -60,11 +64,30 @@ pub fn print(
             (true, true) => INTERVAL,
             (false, _) => Duration::ZERO,
         };
+        in_vain = if changes.is_empty() { in_vain + 1 } else { 0 };
+        if in_vain == LOOKS_PER_TENANT {
+            in_vain = 0;
+            still_there(directory, &tenant)?;
+        }
         if stop.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// Whoever follows a tenant that has gone would wait for ever.
+fn still_there(directory: &DieselDirectory, tenant: &Tenant) -> Result<(), CommandError> {
+    match directory.tenants() {
+        // It can be waited for.
+        Err(StoreError::Busy) => Ok(()),
+        Ok(tenants) if tenants.iter().any(|it| it.id == tenant.id) => Ok(()),
+        Ok(_) => Err(CommandError::Refused(format!(
+            "the tenant `{}` has been deleted, and its journal with it",
+            tenant.name
+        ))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn line(tenant: &Tenant, change: &Change) -> String {

@@ -125,6 +125,9 @@ pub enum OpenError {
     /// Another server has the file.
     #[error("`{}` is in use by another server", .0.display())]
     InUse(PathBuf),
+    /// The file has a second name, by which it could be opened past the lock.
+    #[error("`{}` has another name, a hard link to the same file: remove one, or copy the file instead", .0.display())]
+    HardLinked(PathBuf),
     /// A file cannot be opened or created.
     #[error("`{}` cannot be opened: {source}", .path.display())]
     File {

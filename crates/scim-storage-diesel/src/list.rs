@@ -224,24 +224,24 @@ impl<'a> Listing<'a> {
         if wanted == 0 {
             return Ok((Vec::new(), self.count(conn, part)?));
         }
-        if let Some((way, total)) = self.way(conn, part, skip, wanted)? {
-            let mut found = match &way {
-                Some(it) => self.rows(conn, &it.part, it.direction, it.limit, it.offset)?,
-                None => Vec::new(),
+        if skip > 0 {
+            // From the nearer end, once it is known where that is.
+            let (way, total) = self.way(conn, part, skip, wanted)?;
+            let Some(way) = way else {
+                return Ok((Vec::new(), total));
             };
-            if way.is_some_and(|it| it.direction == Direction::Backward) {
+            let mut found = self.rows(conn, &way.part, way.direction, way.limit, way.offset)?;
+            if way.direction == Direction::Backward {
                 found.reverse();
             }
             return Ok((found, total));
         }
-        let found = self.rows(conn, part, Direction::Forward, wanted, skip)?;
+        let found = self.rows(conn, part, Direction::Forward, wanted, 0)?;
         let number = found.len() as u64;
-        // A part that is not full ends the result, and no second query is needed.
-        let is_last = number < wanted && (number > 0 || skip == 0);
-        let matches = if is_last {
-            skip + number
-        } else {
-            self.count(conn, part)?
+        // A page that is not full ends the result, and no second query is needed.
+        let matches = match number < wanted {
+            true => number,
+            false => self.count(conn, part)?,
         };
         Ok((found, matches))
     }
@@ -628,17 +628,12 @@ impl Listing<'_> {
         let (mut ways, mut skip) = (Vec::new(), offset);
         for part in parts {
             let offset = skip;
-            let way = match self.way(conn, &part, offset, limit)? {
-                Some((way, matches)) => {
-                    skip = skip.saturating_sub(matches);
-                    way
-                }
-                None if skip > 0 => {
-                    skip = skip.saturating_sub(self.count(conn, &part)?);
-                    None
-                }
-                None => None,
-            };
+            let mut way = None;
+            if offset > 0 {
+                let matches;
+                (way, matches) = self.way(conn, &part, offset, limit)?;
+                skip = skip.saturating_sub(matches);
+            }
             ways.push(way.unwrap_or(Way {
                 part,
                 direction,

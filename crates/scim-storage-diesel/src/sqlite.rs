@@ -50,10 +50,11 @@ impl Sqlite {
         } else if !path.exists() {
             return Err(OpenError::Missing(path.to_owned()));
         }
-        // By whatever name: a link to the file is the same database.
+        // By whatever name: a symbolic link to the file is the same database.
         let path = &path
             .canonicalize()
             .map_err(|error| OpenError::file(path, error))?;
+        refuse_second_name(path)?;
         let server = (opening == Opening::Server)
             .then(|| lock_file(path))
             .transpose()?;
@@ -313,6 +314,22 @@ fn lock_file(path: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
         Err(TryLockError::Error(error)) => Err(OpenError::file(&lock_path, error)),
     }
+}
+
+/// The lock, and what SQLite keeps beside the file, go by its name: who opens it by another one sees neither, and
+/// destroys it.
+#[cfg(unix)]
+fn refuse_second_name(path: &Path) -> Result<(), OpenError> {
+    let metadata = path.metadata().map_err(|it| OpenError::file(path, it))?;
+    match std::os::unix::fs::MetadataExt::nlink(&metadata) {
+        0 | 1 => Ok(()),
+        _ => Err(OpenError::HardLinked(path.to_owned())),
+    }
+}
+
+#[cfg(not(unix))]
+fn refuse_second_name(_: &Path) -> Result<(), OpenError> {
+    Ok(())
 }
 
 /// Creates an empty file that only its owner may read, if there is none. SQLite gives its other files

@@ -222,6 +222,22 @@ fn a_follower_gets_each_line_at_once_and_ends_with_a_signal() {
 }
 
 #[test]
+fn a_follower_of_a_tenant_that_is_deleted_is_told() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&[]);
+        create(&server.client(), "bjensen");
+        let mut follower = Follower::start(shell);
+        assert_eq!(follower.next()["kind"], "create");
+        shell.ok(&["tenant", "delete", "default", "--yes"]);
+        let mut errors = String::new();
+        let mut stderr = follower.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut errors).unwrap();
+        assert!(!follower.child.wait().unwrap().success());
+        assert!(errors.contains("`default`"), "{errors}");
+    });
+}
+
+#[test]
 fn a_follower_whose_reader_goes_away_ends_well() {
     Shell::on_each(|shell| {
         let server = shell.serve(&[]);

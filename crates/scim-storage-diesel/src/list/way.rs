@@ -60,28 +60,25 @@ impl Counted {
 }
 
 impl Listing<'_> {
-    /// How to read a page far into a part whose number is at hand, if one is there, and that number. `None` where
-    /// only reading tells how many there are.
+    /// How to read a page far into a part, if one is there, and how many resources the part has.
     pub(super) fn way(
         &self,
         conn: &mut Conn,
         part: &Part,
         skip: u64,
         wanted: u64,
-    ) -> Result<Option<(Option<Way>, u64)>, Failure> {
-        let is_unfiltered = |(target, _): &(usize, _)| self.targets[*target].is_unfiltered();
-        if skip == 0 || !part.targets.iter().all(is_unfiltered) {
-            return Ok(None);
-        }
+    ) -> Result<(Option<Way>, u64), Failure> {
         let blocks = self.blocks(conn, part)?;
         let total = blocks.iter().map(|it| it.number).sum();
-        Ok(Some((self.shortest_way(part, &blocks, skip, wanted), total)))
+        Ok((self.shortest_way(part, &blocks, skip, wanted), total))
     }
 
-    /// The blocks of an unfiltered part whose numbers are at hand, in the order of the result: many in the
-    /// order of creation, all as one in another.
+    /// The blocks of a part, in the order of the result: those whose numbers are at hand where all resources of a
+    /// type come in the order of creation, else all as one.
     fn blocks(&self, conn: &mut Conn, part: &Part) -> Result<Vec<Counted>, Failure> {
-        if let ([(target, None)], false) = (&*part.targets, part.has_keys) {
+        if let ([(target, None)], false) = (&*part.targets, part.has_keys)
+            && self.targets[*target].is_unfiltered()
+        {
             self.tell_what_is_left(conn)?;
             let kind = self.targets[*target].layout.kind;
             if let Some(blocks) = counts::blocks(conn, self.tenant, kind)? {

@@ -46,6 +46,33 @@ fn a_second_server_on_the_same_file_is_refused() {
     database.store();
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_with_two_names_is_refused() {
+    use std::os::unix::fs::symlink;
+    let database = Database::sqlite();
+    let store = database.store();
+    let (file, linked) = (database.file(), database.file().with_file_name("linked.db"));
+    symlink(&file, &linked).expect("it is created");
+    let url = format!("sqlite:{}", linked.display());
+    let refused = DieselStore::open(&url, &StoreOptions::default());
+    assert!(matches!(refused, Err(OpenError::InUse(_))));
+    std::fs::remove_file(&linked).expect("it is there");
+
+    std::fs::hard_link(&file, &linked).expect("it is created");
+    for name in [&linked, &file] {
+        let url = format!("sqlite:{}", name.display());
+        let refused = DieselStore::open(&url, &StoreOptions::default()).map(drop);
+        let error = refused.expect_err("it is refused").to_string();
+        assert!(error.contains("hard link"), "{error}");
+        let refused = DieselStore::open_existing(&url, Pooler::None).map(drop);
+        assert!(matches!(refused, Err(OpenError::HardLinked(_))));
+    }
+    drop(store);
+    std::fs::remove_file(&linked).expect("it is there");
+    database.store();
+}
+
 #[test]
 fn what_is_no_database_is_refused() {
     for url in [
