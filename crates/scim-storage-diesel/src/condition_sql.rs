@@ -31,6 +31,7 @@ pub(crate) use cost::{attributes, is_at_hand, is_look_up, scanned_attributes};
 pub(crate) use look_up::Way;
 pub(crate) use sort_key::{SortKey, SortKind, begin_of_keys};
 
+use look_up::look_ups;
 use normal_form::{Json, path_members};
 use shown::shown_by_reference;
 
@@ -50,6 +51,9 @@ pub(crate) struct Compiler<'a> {
     /// Subqueries stay subqueries: PostgreSQL would make joins of them, and with a hundred of those
     /// plan for minutes.
     many_subqueries: Cell<bool>,
+    /// SQLite finds the few resources by a column: memberships are to be looked up for each of them, where it
+    /// would else list those of all in a group first.
+    is_by_column: Cell<bool>,
 }
 
 /// A condition of more tests than this may have many subqueries.
@@ -74,6 +78,7 @@ impl<'a> Compiler<'a> {
             needs_normal: Cell::new(false),
             scans_column: Cell::new(false),
             many_subqueries: Cell::new(false),
+            is_by_column: Cell::new(false),
         }
     }
 
@@ -92,6 +97,9 @@ impl<'a> Compiler<'a> {
         let has_many_tests = condition.attributes().len() > FEW_TESTS;
         self.many_subqueries
             .set(has_many_tests && self.dialect == Dialect::Postgres);
+        let is_by_column = look_ups(condition, self.layout).is_some_and(|it| it.are_of_columns());
+        self.is_by_column
+            .set(is_by_column && self.dialect == Dialect::Sqlite);
         self.condition(condition)
     }
 

@@ -54,6 +54,11 @@ impl LookUps<'_> {
         }
     }
 
+    /// A column that the condition requires leads to all that can fulfil it.
+    pub(super) fn are_of_columns(&self) -> bool {
+        self.in_sight && self.tests.iter().all(|it| it.found == Found::Column)
+    }
+
     /// The worst, and how many.
     fn cost(&self) -> (Option<Found>, usize) {
         (self.tests.iter().map(|it| it.found).max(), self.tests.len())
@@ -185,14 +190,11 @@ impl Compiler<'_> {
     /// How to come to the resources that fulfil the condition; to be asked after it was compiled.
     pub(crate) fn way(&self, condition: &Condition) -> Option<Way> {
         let look_ups = look_ups(condition, self.layout)?;
-        if look_ups.in_sight {
-            let is_column = look_ups.tests.iter().all(|it| it.found == Found::Column);
-            if is_column {
-                return Some(Way::Column);
-            }
-            if !self.many_subqueries.get() {
-                return Some(Way::Pk);
-            }
+        if look_ups.are_of_columns() {
+            return Some(Way::Column);
+        }
+        if look_ups.in_sight && !self.many_subqueries.get() {
+            return Some(Way::Pk);
         }
         let is_all = look_ups.is_all;
         let mut tests = look_ups.tests.iter();

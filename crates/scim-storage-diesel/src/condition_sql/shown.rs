@@ -187,7 +187,7 @@ impl Membership<'_> {
                 .text(self.this)
                 .text(" = r.pk)");
         }
-        if names_one(condition) {
+        if names_one(condition) && !self.compiler.is_by_column.get() {
             return Sql::new("r.pk IN (").sql(self.select(condition)).text(")");
         }
         let mut of_this = self
