@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -223,18 +224,37 @@ fn a_follower_gets_each_line_at_once_and_ends_with_a_signal() {
 
 #[test]
 fn a_follower_of_a_tenant_that_is_deleted_is_told() {
-    Shell::on_each(|shell| {
-        let server = shell.serve(&[]);
-        create(&server.client(), "bjensen");
-        let mut follower = Follower::start(shell);
-        assert_eq!(follower.next()["kind"], "create");
-        shell.ok(&["tenant", "delete", "default", "--yes"]);
-        let mut errors = String::new();
-        let mut stderr = follower.child.stderr.take().unwrap();
-        stderr.read_to_string(&mut errors).unwrap();
-        assert!(!follower.child.wait().unwrap().success());
-        assert!(errors.contains("`default`"), "{errors}");
-    });
+    // The place of what it has seen is gone then; without one, only the tenant is.
+    for has_seen_a_line in [true, false] {
+        Shell::on_each(|shell| {
+            let server = shell.serve(&[]);
+            let mut follower = Follower::start(shell);
+            if has_seen_a_line {
+                create(&server.client(), "bjensen");
+                assert_eq!(follower.next()["kind"], "create");
+            } else {
+                // One that is slower to start than this finds no tenant at all.
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            shell.ok(&["tenant", "delete", "default", "--yes"]);
+            let end = Instant::now() + Duration::from_secs(60);
+            let status = loop {
+                if let Some(status) = follower.child.try_wait().unwrap() {
+                    break status;
+                }
+                if Instant::now() > end {
+                    follower.child.kill().unwrap();
+                    panic!("it waits for ever");
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            };
+            let mut errors = String::new();
+            let mut stderr = follower.child.stderr.take().unwrap();
+            stderr.read_to_string(&mut errors).unwrap();
+            assert!(!status.success(), "{errors}");
+            assert!(errors.contains("`default`"), "{errors}");
+        });
+    }
 }
 
 #[test]
