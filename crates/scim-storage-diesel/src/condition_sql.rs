@@ -97,9 +97,9 @@ impl<'a> Compiler<'a> {
         let has_many_tests = condition.attributes().len() > FEW_TESTS;
         self.many_subqueries
             .set(has_many_tests && self.dialect == Dialect::Postgres);
-        let is_by_column = look_ups(condition, self.layout).is_some_and(|it| it.are_of_columns());
+        let are_of_columns = || look_ups(condition, self.layout).is_some_and(|it| it.are_of_columns());
         self.is_by_column
-            .set(is_by_column && self.dialect == Dialect::Sqlite);
+            .set(self.dialect == Dialect::Sqlite && are_of_columns());
         self.condition(condition)
     }
 

@@ -433,11 +433,11 @@ impl Listing<'_> {
     /// the position's do: so each part is, of each type, a range of an index.
     fn parts(&self, from: Option<&Position>, direction: Direction) -> Vec<Part> {
         let ascending = self.is_ascending(direction);
-        let targets = &self.order;
-        let rows_ahead = |it: &Position| rows_ahead(ascending, it);
         if !self.is_merged {
             return self.parts_by_type(from, ascending);
         }
+        let targets = &self.order;
+        let rows_ahead = |it: &Position| rows_ahead(ascending, it);
         let with_key = || {
             let of_target = |it: &usize| Some((*it, Some(self.targets[*it].sort.as_ref()?.is_present())));
             Part {

@@ -371,6 +371,34 @@ mod tests {
         Ok(())
     }
 
+    fn numbers(sqlite: &Sqlite) -> Vec<i64> {
+        let select = Sql::new("SELECT number FROM t ORDER BY number");
+        sqlite
+            .read(|conn| Ok(conn.rows::<BigInt, i64>(&select)?))
+            .expect("it reads")
+    }
+
+    /// Holds the writer meanwhile, so that what is written waits together.
+    fn hold(sqlite: &Sqlite, meanwhile: impl FnOnce()) {
+        std::thread::scope(|threads| {
+            let (holding, held) = channel();
+            let (release, released) = channel::<()>();
+            let released = std::sync::Mutex::new(released);
+            threads.spawn(move || {
+                sqlite
+                    .write(move |_| {
+                        holding.send(()).expect("the test waits");
+                        let _ = released.lock().expect("nobody has panicked").recv();
+                        Ok(())
+                    })
+                    .expect("nothing is in the way");
+            });
+            held.recv().expect("the writer works");
+            meanwhile();
+            drop(release);
+        });
+    }
+
     /// What is acknowledged is on the disk, references are checked, and all of a large file is mapped.
     #[test]
     fn connections_are_as_the_promises_need_them() {
@@ -401,34 +429,6 @@ mod tests {
             .get_result(&mut conn)
             .unwrap();
         assert_eq!(mapped.mmap_size, 1 << 40, "as in .cargo/config.toml");
-    }
-
-    fn numbers(sqlite: &Sqlite) -> Vec<i64> {
-        let select = Sql::new("SELECT number FROM t ORDER BY number");
-        sqlite
-            .read(|conn| Ok(conn.rows::<BigInt, i64>(&select)?))
-            .expect("it reads")
-    }
-
-    /// Holds the writer meanwhile, so that what is written waits together.
-    fn hold(sqlite: &Sqlite, meanwhile: impl FnOnce()) {
-        std::thread::scope(|threads| {
-            let (holding, held) = channel();
-            let (release, released) = channel::<()>();
-            let released = std::sync::Mutex::new(released);
-            threads.spawn(move || {
-                sqlite
-                    .write(move |_| {
-                        holding.send(()).expect("the test waits");
-                        let _ = released.lock().expect("nobody has panicked").recv();
-                        Ok(())
-                    })
-                    .expect("nothing is in the way");
-            });
-            held.recv().expect("the writer works");
-            meanwhile();
-            drop(release);
-        });
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) struct Creation {
 }
 
 pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Result<(), Failure> {
-    let members = Members::find(conn, tenant, new.members.iter().copied(), Circle::None)?;
+    let members = Members::find(conn, tenant, new.members.iter().copied(), None)?;
     members.check()?;
     let at = new.now.timestamp_millis();
     let derived = &new.derived;
@@ -121,11 +121,11 @@ pub(crate) fn update(
         MembersStep::Add(ids) | MembersStep::ReplaceAll(ids) => ids.as_slice(),
         MembersStep::Remove(_) | MembersStep::RemoveAll => &[],
     });
-    let circle = match (update.layout.resource_type.has_members(), &update.derived) {
-        (false, _) => Circle::None,
-        (true, None) => Circle::Group(update.id),
-        (true, Some(_)) => Circle::GroupAndItsGroups(update.id),
+    let circle = Circle {
+        group: update.id,
+        with_its_groups: update.derived.is_some(),
     };
+    let circle = update.layout.resource_type.has_members().then_some(circle);
     let members = Members::find(conn, tenant, joining.copied(), circle)?;
     let document = update.derived.as_ref().map(|it| it.document.as_str());
     let Some(row) = lock(conn, tenant, &update.layout, update.id, Look::Compare(document))? else {
@@ -200,10 +200,11 @@ pub(crate) fn delete(
     expected_version: Option<i64>,
     now: DateTime<Utc>,
 ) -> Result<bool, Failure> {
-    let circle = match layout.resource_type.has_members() {
-        true => Circle::GroupAndItsGroups(id),
-        false => Circle::None,
+    let circle = Circle {
+        group: id,
+        with_its_groups: true,
     };
+    let circle = layout.resource_type.has_members().then_some(circle);
     Members::find(conn, tenant, std::iter::empty(), circle)?;
     let Some(row) = lock(conn, tenant, layout, id, Look::Read)? else {
         return Ok(false);
@@ -363,13 +364,10 @@ fn lock(
 /// What a change of a group locks at once with the groups that become members: groups can be in each other, and
 /// who locks them in any other order than that of their keys waits in a circle.
 #[derive(Clone, Copy)]
-enum Circle {
-    /// It is about no group, or a new one.
-    None,
-    /// The group, where others join it.
-    Group(Uuid),
-    /// The group, which may be renamed or go, and those that it is in.
-    GroupAndItsGroups(Uuid),
+struct Circle {
+    group: Uuid,
+    /// It may be renamed or go, which those that it is in show.
+    with_its_groups: bool,
 }
 
 /// The resources that are to become members.
@@ -384,7 +382,7 @@ impl Members {
         conn: &mut Conn,
         tenant: TenantId,
         ids: impl Iterator<Item = Uuid>,
-        circle: Circle,
+        circle: Option<Circle>,
     ) -> Result<Members, Failure> {
         let ids: BTreeSet<Uuid> = ids.collect();
         let ids: Vec<Uuid> = ids.into_iter().collect();
@@ -406,28 +404,24 @@ impl Members {
                     let select = select.in_ids(Dialect::Postgres, &members.unknown);
                     members.note(conn, &select.text(" ORDER BY pk FOR SHARE"))?;
                 }
-                let (group, is_in) = match circle {
-                    Circle::None => (None, None),
-                    Circle::Group(id) => (Some(id), None),
-                    Circle::GroupAndItsGroups(id) => (Some(id), Some(id)),
-                };
-                if !members.unknown.is_empty() || is_in.is_some() {
+                let with_its_groups = circle.is_some_and(|it| it.with_its_groups);
+                if !members.unknown.is_empty() || with_its_groups {
                     let mut select = select()
                         .text(" AND kind = 2 AND (id")
                         .in_ids(Dialect::Postgres, &members.unknown);
-                    if let Some(id) = group {
-                        select = select.text(" OR id = ").id(id);
-                    }
-                    if let Some(id) = is_in {
-                        select = select
-                            .text(
-                                " OR pk IN (SELECT m.group_pk FROM membership m JOIN resource x \
-                                 ON x.tenant_id = m.tenant_id AND x.pk = m.member_pk WHERE m.tenant_id = ",
-                            )
-                            .int(tenant.0)
-                            .text(" AND x.id = ")
-                            .id(id)
-                            .text(")");
+                    if let Some(Circle { group, .. }) = circle {
+                        select = select.text(" OR id = ").id(group);
+                        if with_its_groups {
+                            select = select
+                                .text(
+                                    " OR pk IN (SELECT m.group_pk FROM membership m JOIN resource x \
+                                     ON x.tenant_id = m.tenant_id AND x.pk = m.member_pk WHERE m.tenant_id = ",
+                                )
+                                .int(tenant.0)
+                                .text(" AND x.id = ")
+                                .id(group)
+                                .text(")");
+                        }
                     }
                     members.note(conn, &select.text(") ORDER BY pk FOR NO KEY UPDATE"))?;
                 }

@@ -8,6 +8,7 @@ use scim_model::schema::AttributePath;
 
 use super::columns::canonical_id;
 use super::shown::shown_by_reference;
+use super::sort_key::of_meta;
 use super::{Compiler, always};
 use crate::index_key::index_key;
 use crate::layout::{Column, Layout, is_membership};
@@ -165,9 +166,7 @@ fn is_id(path: &AttributePath) -> bool {
 }
 
 fn is_location(path: &AttributePath) -> bool {
-    path.extension.is_none()
-        && path.attribute.name == "meta"
-        && path.sub.as_ref().is_some_and(|it| it.name == "location")
+    of_meta(path) == Some("location")
 }
 
 /// How a statement comes to the few resources.

@@ -36,8 +36,8 @@ pub(crate) fn begin_of_keys(resource_type: &ResourceType, path: &AttributePath) 
 }
 
 /// The sub-attribute of `meta`.
-fn of_meta(path: &AttributePath) -> Option<&str> {
-    let is_meta = path.extension.is_none() && path.attribute.name.as_str() == "meta";
+pub(super) fn of_meta(path: &AttributePath) -> Option<&str> {
+    let is_meta = path.extension.is_none() && path.attribute.name == "meta";
     is_meta.then_some(path.sub.as_ref()?.name.as_str())
 }
 

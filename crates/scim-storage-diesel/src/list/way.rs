@@ -34,6 +34,7 @@ impl Part {
     }
 }
 
+/// How to read a page.
 pub(super) struct Way {
     pub(super) part: Part,
     pub(super) direction: Direction,
