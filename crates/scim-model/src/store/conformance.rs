@@ -56,6 +56,10 @@ const CASES: &[Case] = &[
     ("long names are told apart", long_names_are_told_apart),
     ("an update moves the version on", an_update_moves_the_version_on),
     (
+        "a resource is found under its own type only",
+        a_resource_is_found_under_its_own_type_only,
+    ),
+    (
         "what does not change is not written",
         what_does_not_change_is_not_written,
     ),
@@ -64,6 +68,10 @@ const CASES: &[Case] = &[
         members_come_in_order_of_joining,
     ),
     ("members are changed in steps", members_are_changed_in_steps),
+    (
+        "a change of members checks the expected version",
+        a_change_of_members_checks_the_expected_version,
+    ),
     ("members must exist", members_must_exist),
     (
         "a deleted member leaves its groups",
@@ -79,6 +87,10 @@ const CASES: &[Case] = &[
     ),
     ("references are those that exist", references_are_those_that_exist),
     ("totals are exact", totals_are_exact),
+    (
+        "totals of index lookups are exact",
+        totals_of_index_lookups_are_exact,
+    ),
     ("filters find what they mean", filters_find_what_they_mean),
     ("filters find memberships", filters_find_memberships),
     (
@@ -93,6 +105,10 @@ const CASES: &[Case] = &[
     ("sorting takes the primary value", sorting_takes_the_primary_value),
     ("cursors walk forward and back", cursors_walk_forward_and_back),
     ("cursors survive deletions", cursors_survive_deletions),
+    (
+        "an empty page links to the remaining resources",
+        an_empty_page_links_to_the_remaining_resources,
+    ),
     (
         "a query over types lists type by type",
         a_query_over_types_lists_type_by_type,
@@ -454,6 +470,41 @@ fn an_update_moves_the_version_on(it: &Fixture) {
     assert!(!it.delete(&it.user, id));
 }
 
+fn a_resource_is_found_under_its_own_type_only(it: &Fixture) {
+    let (user, other) = (it.add_user("bjensen"), it.add_user("smith"));
+    let group = it.add_group("Guides", &[user]);
+    for (wrong_type, id) in [(&it.group, user), (&it.user, group)] {
+        assert!(it.read(wrong_type, id).is_none());
+        assert!(!it.delete(wrong_type, id), "deleted as a {}", wrong_type.name);
+        let stale = it.store.delete(it.tenant, wrong_type, id, Some(7), at(4));
+        assert!(matches!(stale, Ok(false)), "{stale:?}");
+        let document = json!({"userName": "changed", "displayName": "changed"});
+        let replaced = it.replace(wrong_type, id, None, document);
+        assert!(
+            matches!(replaced, Ok(None)),
+            "replaced as a {}: {replaced:?}",
+            wrong_type.name
+        );
+    }
+    for steps in [
+        vec![MembersStep::Add(vec![other])],
+        vec![MembersStep::RemoveAll],
+        vec![MembersStep::ReplaceAll(Vec::new())],
+    ] {
+        let changed = it.change_members(user, steps.clone());
+        assert!(matches!(changed, Ok(None)), "{steps:?}: {changed:?}");
+    }
+    assert_eq!((it.version(&it.user, user), it.version(&it.group, group)), (1, 1));
+    assert_eq!(it.members(group), [user]);
+    assert_eq!(
+        (
+            it.search(&it.user, "", "").total,
+            it.search(&it.group, "", "").total
+        ),
+        (2, 1)
+    );
+}
+
 fn what_does_not_change_is_not_written(it: &Fixture) {
     let id = it
         .add(&it.user, json!({"userName": "bjensen", "title": "Guide"}), &[])
@@ -561,6 +612,48 @@ fn members_are_changed_in_steps(it: &Fixture) {
     );
     assert_eq!(it.version(&it.group, group), 5);
     assert_eq!(it.read(&it.group, group).expect("it exists").last_modified, at(3));
+}
+
+fn a_change_of_members_checks_the_expected_version(it: &Fixture) {
+    let (one, two) = (it.add_user("one"), it.add_user("two"));
+    let group = it.add_group("Guides", &[one]);
+    let change = |expected_version, steps| {
+        let update = Update {
+            resource_type: it.group.clone(),
+            id: group,
+            expected_version: Some(expected_version),
+            now: at(3),
+            document: None,
+            members: MembersChange::Steps(steps),
+            secrets: SecretHashes::new(),
+            change: "{}".to_owned(),
+        };
+        it.store.update(it.tenant, &update)
+    };
+    let updated = change(1, vec![MembersStep::Add(vec![two])]);
+    assert_eq!(
+        updated.expect("the version matches").expect("it exists").version,
+        2
+    );
+    for steps in [
+        vec![MembersStep::RemoveAll],
+        vec![MembersStep::Remove(vec![one])],
+        // A step without effect fails too: the client's view of the group is out of date.
+        vec![MembersStep::Add(vec![two])],
+    ] {
+        let stale = change(1, steps.clone());
+        assert!(matches!(stale, Err(StoreError::Stale)), "{steps:?}: {stale:?}");
+    }
+    assert_eq!(
+        (it.members(group), it.version(&it.group, group)),
+        (vec![one, two], 2)
+    );
+    let updated = change(2, vec![MembersStep::Remove(vec![one])]);
+    assert_eq!(
+        updated.expect("the version matches").expect("it exists").version,
+        3
+    );
+    assert_eq!(it.members(group), [two]);
 }
 
 fn members_must_exist(it: &Fixture) {
@@ -700,6 +793,72 @@ fn totals_are_exact(it: &Fixture) {
     assert_eq!(page("", 1, 1), (24, vec![users[1]]));
     expect_taken("userName", it.add(&it.user, json!({"userName": "user01"}), &[]));
     assert_eq!(page("", 1, 0), (24, Vec::new()), "a failed create counts nothing");
+}
+
+/// 7644-3.4.2-04: also where an index leads to the matches and one page holds all or fewer of them.
+fn totals_of_index_lookups_are_exact(it: &Fixture) {
+    let mut users = Vec::new();
+    for number in 0..4 {
+        let user = json!({
+            "userName": format!("user{number}"),
+            "externalId": "shared",
+            "displayName": "Shared",
+            "name": {"familyName": "Shared"},
+            "emails": [{"value": "shared@example.com"}],
+        });
+        users.push(it.add(&it.user, user, &[]).expect("it is new"));
+    }
+    it.add_user("another");
+    let group = it.add_group("Guides", &users);
+    it.add_group("Others", &[]);
+    let second = it.add_group("More guides", &users[..1]);
+    let three = format!(
+        "id eq \"{}\" or id eq \"{}\" or id eq \"{}\"",
+        users[0], users[1], users[2]
+    );
+    let cases = [
+        (&it.user, "externalId eq \"shared\"".to_owned(), 4),
+        (&it.user, "displayName eq \"shared\"".to_owned(), 4),
+        (&it.user, "name.familyName eq \"shared\"".to_owned(), 4),
+        (&it.user, "emails.value eq \"shared@example.com\"".to_owned(), 4),
+        (
+            &it.user,
+            "userName eq \"user1\" or userName eq \"user2\"".to_owned(),
+            2,
+        ),
+        (&it.user, "userName eq \"user1\"".to_owned(), 1),
+        (&it.user, three, 3),
+        (&it.user, format!("groups.value eq \"{group}\""), 4),
+        (&it.user, format!("groups.value eq \"{second}\""), 1),
+        (&it.group, format!("members.value eq \"{}\"", users[0]), 2),
+        (&it.group, format!("members.value eq \"{}\"", users[1]), 1),
+    ];
+    for (resource_type, filter, expected) in cases {
+        for sort_by in ["", "id", "-displayName"] {
+            for count in 0..=5 {
+                let index = |start_index| PageRequest::Index { start_index, count };
+                for start_index in 1..=5_u64 {
+                    let query = it.query(resource_type, &filter, sort_by, index(start_index));
+                    let page = it.store.list(it.tenant, &query).expect("the store is there");
+                    let on_page = u64::from(count).min((expected + 1_u64).saturating_sub(start_index));
+                    assert_eq!(
+                        (page.total, page.resources.len() as u64),
+                        (expected, on_page),
+                        "{filter} {sort_by} {start_index} {count}"
+                    );
+                }
+                let query = it.query(
+                    resource_type,
+                    &filter,
+                    sort_by,
+                    PageRequest::Cursor { from: None, count },
+                );
+                let page = it.store.list(it.tenant, &query).expect("the store is there");
+                assert_eq!(page.total, expected, "{filter} {sort_by} {count}");
+                assert_eq!(page.next.is_some(), count > 0 && u64::from(count) < expected);
+            }
+        }
+    }
 }
 
 fn filters_find_what_they_mean(it: &Fixture) {
@@ -1204,6 +1363,47 @@ fn cursors_survive_deletions(it: &Fixture) {
     let end = page(second.next, 2);
     assert!(end.resources.is_empty() && end.next.is_none());
     assert_eq!(names(&page(end.previous, 2)), ["user0", "user0a"]);
+}
+
+/// 9865-2-04: a page whose resources were deleted meanwhile is not the end of the list.
+fn an_empty_page_links_to_the_remaining_resources(it: &Fixture) {
+    for sort_by in ["", "userName", "-displayName"] {
+        let users: Vec<Uuid> = (0..6)
+            .map(|number| {
+                let user =
+                    json!({"userName": format!("user{number}"), "displayName": format!("{}", 9 - number)});
+                it.add(&it.user, user, &[]).expect("it is new")
+            })
+            .collect();
+        let page = |from: Option<Position>| {
+            let query = it.query(&it.user, "", sort_by, PageRequest::Cursor { from, count: 2 });
+            it.store.list(it.tenant, &query).expect("the store is there")
+        };
+        let first = page(None);
+        let second = page(first.next);
+        assert_eq!(names(&second), ["user2", "user3"], "{sort_by}");
+        assert!(it.delete(&it.user, users[0]) && it.delete(&it.user, users[1]));
+
+        let backward = page(second.previous);
+        assert_eq!((backward.total, names(&backward).len()), (4, 0), "{sort_by}");
+        assert!(backward.previous.is_none(), "{sort_by}: nothing is before it");
+        assert!(backward.next.is_some(), "{sort_by}: four users are after it");
+        let again = page(backward.next);
+        assert!(
+            names(&again).contains(&"user3".to_owned()),
+            "{sort_by}: {:?}",
+            names(&again)
+        );
+
+        for user in &users[2..] {
+            assert!(it.delete(&it.user, *user));
+        }
+        let forward = page(second.next);
+        assert!(
+            forward.resources.is_empty() && forward.next.is_none() && forward.previous.is_none(),
+            "{sort_by}: nothing is left on either side"
+        );
+    }
 }
 
 fn a_query_over_types_lists_type_by_type(it: &Fixture) {
