@@ -544,3 +544,51 @@ fn r7644_3_5_1_a_replacement_clears_what_it_leaves_out() {
     assert_eq!(keyword, "invalidValue");
     assert!(detail.contains("`userName`"), "{detail}");
 }
+
+/// 7643-2.3.7-01
+#[test]
+fn a_strict_policy_accepts_only_whole_percent_escapes_in_a_uri() {
+    for uri in [
+        "",
+        "https://example.com/a%20b?c=%C3%A9#%2f",
+        "%41",
+        "../photos/100%25",
+        "urn:example:%e2%82%ac",
+    ] {
+        let more = json!({"profileUrl": uri, "photos": [{"value": format!("x{uri}")}]});
+        assert_eq!(stored(more.clone(), STRICT), more);
+    }
+    for uri in [
+        "%", "%4", "a%2", "%zz", "%4g", "%%41", "100%", "a%2/b", "%-1", "é",
+    ] {
+        let more = json!({"profileUrl": uri});
+        refused(more.clone(), STRICT, "invalidValue", "profileUrl");
+        assert_eq!(stored(more.clone(), LENIENT), more);
+        let more = json!({"photos": [{"value": uri}]});
+        refused(more.clone(), STRICT, "invalidValue", "photos.value");
+        assert_eq!(stored(more.clone(), LENIENT), more);
+    }
+    for uri in [
+        "a b", "a\u{a0}b", "<x>", "a\"b", "a\\b", "a^b", "{x}", "a|b", "a\n",
+    ] {
+        for policy in [STRICT, LENIENT] {
+            refused(json!({"profileUrl": uri}), policy, "invalidValue", "profileUrl");
+        }
+    }
+}
+
+/// 7643-2.4-09: the `type` is part of a value's identity.
+#[test]
+fn values_that_differ_in_their_type_are_different_values() {
+    let more = json!({"emails": [{"value": "a", "type": "work", "display": "A"}, {"value": "a"},
+        {"value": "a", "type": "home"}, {"value": "A", "type": "work"}]});
+    for policy in [STRICT, LENIENT] {
+        assert_eq!(stored(more.clone(), policy), more);
+    }
+    // The more complete of two spellings of one value stays where the first stood.
+    let more = json!({"emails": [{"value": "a", "type": "work"}, {"value": "b", "type": "work"},
+        {"value": "a", "type": "home"}, {"value": "a", "type": "work", "display": "A"}]});
+    let expected = json!({"emails": [{"value": "a", "type": "work", "display": "A"},
+        {"value": "b", "type": "work"}, {"value": "a", "type": "home"}]});
+    assert_eq!(stored(more, STRICT), expected);
+}

@@ -1240,3 +1240,168 @@ fn numbers_that_are_too_long_are_told_so() {
         assert_eq!(error, format!("`{BADGE}:{name}` {reason}"), "{lexeme}");
     }
 }
+
+/// 7643-7-16, 7643-2.4-09: values with the same `value` and `type` are paired by their immutable
+/// sub-attributes, first those that agree in all of them.
+#[test]
+fn values_of_one_identity_are_paired_by_what_is_immutable_in_them() {
+    let registry = user_with(
+        json!([{"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
+            {"name": "value"}, {"name": "type"},
+            {"name": "serial", "type": "integer", "mutability": "immutable"},
+            {"name": "maker", "mutability": "immutable"}, {"name": "colour"}]}]),
+        false,
+    );
+    let put = |old: &Value, new: Value| replaced(&registry, json!({"keys": old}), json!({"keys": new}), true);
+    let kept = |old: &Value, new: Value, expected: Value| {
+        assert_eq!(
+            put(old, new.clone()),
+            Ok(json!({"keys": expected}).to_string()),
+            "{new}"
+        );
+    };
+    let changes = |sub: &str| {
+        Err(format!(
+            "`{BADGE}:keys.{sub}` is immutable and already has a value"
+        ))
+    };
+
+    let old = json!([{"value": "k", "serial": 1, "maker": "a"}, {"value": "k", "serial": 2, "maker": "b"}]);
+    // The element without a serial number comes first and does not take the place of the one that has it.
+    kept(
+        &old,
+        json!([{"value": "k", "colour": "red"}, {"value": "k", "serial": 1, "maker": "a", "colour": "blue"}]),
+        json!([{"value": "k", "serial": 2, "maker": "b", "colour": "red"},
+            {"value": "k", "serial": 1, "maker": "a", "colour": "blue"}]),
+    );
+    // One of two immutable sub-attributes tells which value is meant.
+    kept(
+        &old,
+        json!([{"value": "k", "maker": "b"}, {"value": "k", "serial": 1}]),
+        json!([{"value": "k", "serial": 2, "maker": "b"}, {"value": "k", "serial": 1, "maker": "a"}]),
+    );
+    assert_eq!(
+        put(
+            &old,
+            json!([{"value": "k", "serial": 1, "maker": "a"}, {"value": "k", "serial": 1, "maker": "b"}])
+        ),
+        changes("serial")
+    );
+    assert_eq!(
+        put(
+            &old,
+            json!([{"value": "k", "serial": 1, "maker": "c"}, {"value": "k", "serial": 2, "maker": "b"}])
+        ),
+        changes("maker")
+    );
+    // Each old value is kept once: a third element of the same identity is new.
+    kept(
+        &old,
+        json!([{"value": "k", "serial": 1, "maker": "a"}, {"value": "k", "serial": 2, "maker": "b"},
+            {"value": "k", "colour": "red"}]),
+        json!([{"value": "k", "serial": 1, "maker": "a"}, {"value": "k", "serial": 2, "maker": "b"},
+            {"value": "k", "colour": "red"}]),
+    );
+
+    // Another `type`, or none, is another value, which inherits nothing and contradicts nothing.
+    let old = json!([{"value": "k", "type": "door", "serial": 1}]);
+    for new in [
+        json!([{"value": "k", "serial": 2}]),
+        json!([{"value": "k", "type": "car", "colour": "red"}]),
+        json!([{"value": "l", "type": "door", "serial": 2}]),
+        json!([{"type": "door", "serial": 2}]),
+    ] {
+        kept(&old, new.clone(), new);
+    }
+    let without_type = json!([{"value": "k", "serial": 1}]);
+    let new = json!([{"value": "k", "type": "door", "serial": 2}]);
+    kept(&without_type, new.clone(), new);
+}
+
+/// 7643-7-16: a PATCH keeps in a value what is immutable or undescribed in it, but a value that the
+/// operation has written anew loses what is never returned.
+#[test]
+fn a_patched_value_keeps_what_is_immutable_in_it() {
+    let registry = user_with(
+        json!([{"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
+            {"name": "value"}, {"name": "serial", "type": "integer", "mutability": "immutable"},
+            {"name": "code", "returned": "never"}, {"name": "colour"}]}]),
+        false,
+    );
+    let own = registry.resource_type("User").unwrap();
+    let patched = |before: Value, after: Value| {
+        let mut after = document(json!({"userName": "a", BADGE: {"keys": after}}));
+        let before = document(json!({"userName": "a", BADGE: {"keys": before}}));
+        after
+            .keep_in_elements(own, &before)
+            .map(|()| after.0[BADGE]["keys"].to_string())
+            .map_err(|it| it.detail)
+    };
+    let before = json!([{"value": "k", "serial": 1, "code": "c", "colour": "red", "gone": 3}]);
+    assert_eq!(
+        patched(
+            before.clone(),
+            json!([{"value": "l"}, {"value": "k", "colour": "blue"}])
+        ),
+        Ok(json!([{"value": "l"}, {"value": "k", "serial": 1, "colour": "blue", "gone": 3}]).to_string())
+    );
+    assert_eq!(
+        patched(before, json!([{"value": "k", "serial": 2}])),
+        Err(format!(
+            "`{BADGE}:keys.serial` is immutable and already has a value"
+        ))
+    );
+}
+
+/// 7643-7-21: an attribute that is returned on request is part of the answer when a client has sent it.
+#[test]
+fn sent_attributes_that_are_returned_on_request_are_noted() {
+    let asked = |name: &str| json!({"name": name, "returned": "request"});
+    let complex = |name: &str, many: bool, returned: &str| {
+        json!({"name": name, "type": "complex",
+        "multiValued": many, "returned": returned, "subAttributes": [{"name": "value"}, asked("hint")]})
+    };
+    let registry = user_with(
+        json!([asked("note"), asked("pending"), {"name": "colour"}, complex("maker", false, "default"),
+            complex("keys", true, "default"), complex("whole", false, "request")]),
+        false,
+    );
+    let own = registry.resource_type("User").unwrap();
+    let requested = |extension: Value| {
+        let body = || json!({"schemas": [USER], "userName": "a", BADGE: extension});
+        let policy = Policy { lenient: false };
+        let paths = |sent: scim_model::Sent| {
+            let paths = sent.requested.iter().map(ToString::to_string);
+            paths
+                .map(|it| it.strip_prefix(&format!("{BADGE}:")).unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let created = paths(Document::for_create(own, body(), policy).unwrap());
+        // A replacement notes the attributes that the body names, not those that it keeps.
+        let current = document(json!({"userName": "a", BADGE: {"pending": "p"}}));
+        let replaced = paths(Document::for_replace(own, &current, body(), policy).unwrap());
+        assert_eq!(created, replaced);
+        created
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(requested(json!({"colour": "red"})), none);
+    assert_eq!(
+        requested(json!({"note": null, "maker": {"hint": null, "value": "m"}})),
+        none
+    );
+    assert_eq!(requested(json!({"Note": "n", "colour": "red"})), ["note"]);
+    assert_eq!(
+        requested(json!({"maker": {"value": "m"}, "keys": [{"value": "k"}]})),
+        none
+    );
+    assert_eq!(requested(json!({"maker": {"Hint": "h"}})), ["maker.hint"]);
+    assert_eq!(
+        requested(json!({"keys": [{"value": "k"}, {"value": "l", "hint": "h"}]})),
+        ["keys.hint"]
+    );
+    assert_eq!(requested(json!({"whole": {"value": "w"}})), ["whole"]);
+    assert_eq!(
+        requested(json!({"whole": {"hint": "w"}, "note": "n"})),
+        ["whole", "whole.hint", "note"]
+    );
+}
