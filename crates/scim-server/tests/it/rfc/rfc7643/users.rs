@@ -6,8 +6,8 @@ use super::documents::{attribute, sub_attribute};
 use crate::rfc::client::*;
 use crate::rfc::tenants::{strict_tenant, tenant, two_tenants};
 
+/// 7643-2.3.1-02, 7643-2.3.1-03, 7643-7-11, 7643-4.1.1-09, 7643-4.1.1-10, 7643-4.1.1-11, 7643-4.1.1-12,
 /// 7643-4.1.1-13, 7643-4.1.2-01, 7643-4.1.2-02, 7643-4.1.2-03, 7643-4.1.2-04, 7643-4.1.2-05,
-
 /// 7643-4.1.2-06, 7643-4.1.2-18, 7643-2.4-07
 #[test]
 fn values_are_kept_as_they_were_sent() {
