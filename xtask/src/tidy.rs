@@ -8,9 +8,8 @@ mod texts;
 mod top_level;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use crate::{layers, process};
+use crate::{files, layers, process};
 
 /// Runs all checks.
 ///
@@ -54,33 +53,14 @@ impl File {
     }
 }
 
-/// What is committed, and what would be with the next `git add --all`.
+/// Reads the files of the project.
 fn project_files(root: &Path) -> Result<Vec<File>, String> {
-    let mut git = Command::new("git");
-    // CI often checks out as another user than it builds.
-    git.args([
-        "-c",
-        "safe.directory=*",
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]);
-    let listing = process::output(git.current_dir(root).stdin(Stdio::null()))
-        .map_err(|error| format!("tidy looks at the files that git knows, so run it in a clone: {error}"))?;
-    let mut paths: Vec<&str> = listing.split('\0').filter(|path| !path.is_empty()).collect();
-    paths.sort_unstable();
-    paths.dedup();
-    Ok(paths
-        .into_iter()
-        // A deleted file is listed until its deletion is staged.
-        .filter_map(|path| Some((path, std::fs::read(root.join(path)).ok()?)))
-        .map(|(path, bytes)| File {
-            path: path.to_owned(),
-            text: String::from_utf8(bytes).unwrap_or_default(),
-        })
-        .collect())
+    let files = files::paths(root)?.into_iter().filter_map(|path| {
+        let bytes = std::fs::read(root.join(&path)).ok()?;
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        Some(File { path, text })
+    });
+    Ok(files.collect())
 }
 
 /// The workspace's packages and what their manifests ask for; `--no-deps` needs neither network nor lock.
