@@ -11,8 +11,10 @@
 mod bench;
 mod ci;
 mod conformance;
+mod files;
 mod fuzz;
 mod layers;
+mod mutants;
 mod postgres;
 mod process;
 mod tidy;
@@ -30,6 +32,10 @@ cargo xtask <command>
   postgres -- <command> ...  runs a command with a throwaway PostgreSQL, whose URL is in
                              SCIM_TEST_POSTGRES_URL
   fuzz [<seconds>]           fuzzes the filter parser and PATCH, 60 seconds a target if not told otherwise
+  mutants [CRATE] [--sample N] [--seed S] [--nextest] [-- <cargo-mutants arguments>]
+                             changes scim-filter, scim-patch, scim-model and scim-server (or one of them) in
+                             small ways, in a copy below target/mutants, and lists the changes that no test
+                             catches; --sample tries N changes, which the seed repeats
   bench filter               the filter parser beside the other ones for Rust
   bench patch                what a PATCH costs, on small groups and on large ones
   bench store [--users 10000,100000,1000000] [--sqlite-only | --postgres-only] [--keep] [--write]
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
             Ok(seconds) => fuzz::run(seconds),
             Err(_) => Err(format!("not a number of seconds: `{seconds}`")),
         },
+        ["mutants", options @ ..] => mutants::run(options),
         ["bench", name, options @ ..] => bench::run(name, options),
         ["load", options @ ..] => bench::load(options),
         ["help" | "--help" | "-h"] => {
