@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use crate::error::{ScimError, ScimType};
 use crate::json;
-use crate::key;
 use crate::schema::{Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, Schema};
 use crate::secret::{ClearText, SentSecrets};
-use crate::validate::{Place, canonical_value, check_unknown, invalid, member_id, wrong_type};
+use crate::value::canonical::{Place, canonical_value, check_unknown, invalid, member_id, wrong_type};
+use crate::value::key;
 
 /// What a client may change of a resource, in canonical form: names spelled as in the schema, no
 /// `null`, `[]` or `{}`, values in the form that is stored and returned.

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Number, Value};
 
 use crate::error::{ScimError, ScimType};
-use crate::validate::shortened;
+use crate::value::canonical::shortened;
 
 /// Objects and arrays in each other, at most so deep.
 pub const MAX_DEPTH: usize = 64;

@@ -2,8 +2,10 @@
 //! attribute path to an attribute.
 //!
 //! [`SchemaRegistry::builtin`] knows User, Group, Enterprise User and the three meta-schemas; an
-//! operator's own documents come in through [`SchemaRegistry::load`] (see [`crate::schema_load`]
+//! operator's own documents come in through [`SchemaRegistry::load`] (see [`crate::schema::document`]
 //! for the rules they obey).
+
+pub mod document;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -11,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 use scim_filter::AttrPath;
 use serde::{Deserialize, Serialize};
 
-use crate::schema_load::{self, SchemaError};
+use self::document::SchemaError;
 
 /// URN of the User schema.
 pub const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -358,9 +360,9 @@ impl SchemaRegistry {
     /// its text. The order of the files means nothing.
     ///
     /// # Errors
-    /// The first document that breaks a rule of [`crate::schema_load`], with file and attribute.
+    /// The first document that breaks a rule of [`crate::schema::document`], with file and attribute.
     pub fn load(files: &[(String, String)]) -> Result<SchemaRegistry, SchemaError> {
-        schema_load::extend(&BUILTIN, files)
+        document::extend(&BUILTIN, files)
     }
 
     /// A schema by URN in any case.
@@ -380,7 +382,7 @@ impl SchemaRegistry {
 }
 
 static BUILTIN: LazyLock<SchemaRegistry> = LazyLock::new(|| {
-    let schema = |text| Arc::new(schema_load::builtin(text));
+    let schema = |text| Arc::new(document::builtin(text));
     let common = schema(include_str!("schema/common.json"));
     let user = schema(include_str!("schema/user.json"));
     let group = schema(include_str!("schema/group.json"));

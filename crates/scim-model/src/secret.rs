@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::ScimError;
-use crate::key;
-use crate::validate::invalid;
+use crate::value::canonical::invalid;
+use crate::value::key;
 
 /// The secrets that a client has sent, by the path of their attribute; `None` is one to forget.
 pub type SentSecrets = BTreeMap<String, Option<ClearText>>;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::condition::Condition;
 use crate::document::Document;
+use crate::filter::condition::Condition;
 use crate::schema::{AttributePath, ResourceType};
 use crate::secret::{SecretHash, SecretHashes};
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::document::Document;
-use crate::key;
-use crate::representation::show_reference;
+use crate::representation::presenter::show_reference;
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, SchemaRegistry, attribute_named};
 use crate::store::{Reference, Stored};
+use crate::value::key;
 
 impl Document {
     /// The document with every value replaced by its comparison key ([`key::of`]) and with its

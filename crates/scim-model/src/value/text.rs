@@ -8,7 +8,7 @@ use icu_properties::props::{
 };
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-use crate::key;
+use crate::value::key;
 
 /// The first character that no user name may hold, after fullwidth and halfwidth characters became
 /// ordinary ones. The bidi rule of RFC 5893 is not looked at.

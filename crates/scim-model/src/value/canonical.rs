@@ -16,9 +16,9 @@ use uuid::Uuid;
 
 use crate::document::{Document, Policy};
 use crate::error::{ScimError, ScimType};
-use crate::key;
-use crate::precis;
 use crate::schema::{Attribute, AttributeType, Format, Mutability, ResourceType, Schema, Uniqueness};
+use crate::value::key;
+use crate::value::text;
 
 /// Bytes of a string or reference.
 pub const MAX_STRING: usize = 8 * 1024;
@@ -605,7 +605,7 @@ fn check_text(
 }
 
 fn check_user_name(path: &dyn fmt::Display, text: &str) -> Result<(), ScimError> {
-    match precis::disallowed(text) {
+    match text::disallowed(text) {
         None => Ok(()),
         Some(found) => Err(invalid(
             path,

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Condition, ElementCondition, Operand, Test};
-use crate::key::{self, Key};
-use crate::normal::{Subject, holder};
+use super::condition::{Condition, ElementCondition, Operand, Test};
+use crate::filter::normal::{Subject, holder};
 use crate::schema::{Attribute, AttributePath};
+use crate::value::key::{self, Key};
 
 impl Condition {
     /// Whether the resource fulfils the condition. Time grows with the size of the condition times

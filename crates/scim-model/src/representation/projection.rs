@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::document::Policy;
 use crate::error::{ScimError, ScimType};
+use crate::schema::document::is_attribute_name;
 use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema};
-use crate::schema_load::is_attribute_name;
-use crate::validate::shortened;
+use crate::value::canonical::shortened;
 
 /// What a client asked to see.
 #[derive(Clone, Debug, Default, PartialEq)]

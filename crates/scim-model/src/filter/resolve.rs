@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValFilter, ValuePath};
 
-use super::{Condition, ElementCondition, Operand, Test};
+use super::condition::{Condition, ElementCondition, Operand, Test};
 use crate::document::Policy;
 use crate::error::{ScimError, ScimType};
-use crate::key::{self, Key};
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
+use crate::value::key::{self, Key};
 
 /// Where a filter is resolved.
 pub(super) struct Scope<'a> {

@@ -5,17 +5,14 @@
 //! evaluated on a normal form ([`Document::normal_form`](crate::Document::normal_form)) or turned
 //! into SQL with the same result.
 
-mod evaluate;
-mod resolve;
-
 use std::sync::Arc;
 
 use scim_filter::{AttrPath, Filter, ValFilter};
 
+use super::resolve::{self, Scope};
 use crate::document::Policy;
 use crate::error::ScimError;
 use crate::schema::{AttributePath, ResourceType};
-use resolve::Scope;
 
 /// A resolved filter (RFC 7644 section 3.4.2.2).
 #[derive(Clone, Debug, PartialEq)]
@@ -184,6 +181,6 @@ pub enum Test {
 pub enum Operand {
     /// For boolean attributes.
     Bool(bool),
-    /// A comparison key (see [`crate::key`]) for all other types.
+    /// A comparison key (see [`crate::value::key`]) for all other types.
     Key(String),
 }

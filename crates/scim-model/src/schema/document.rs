@@ -38,7 +38,7 @@ use crate::schema::{
     Attribute, AttributeType, GROUP_URN, Mutability, RESOURCE_TYPE_URN, ResourceType, Returned, SCHEMA_URN,
     Schema, SchemaRegistry, USER_URN, Uniqueness, attribute_named,
 };
-use crate::validate::shortened;
+use crate::value::canonical::shortened;
 
 /// What is wrong with an operator's document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,553 @@
+//! From what is stored to what a client reads: the JSON of a resource and its entity tag.
+//!
+//! The stored text is an answer with gaps: as long as nothing in it has to go or come, it is copied
+//! and `id`, `meta`, `members` or `groups` are written around it, without parsing it.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, Timelike, Utc};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::error::ScimError;
+use crate::json::{self, raw_members, write_string, write_value};
+use crate::representation::body::{Body, Endpoints, Shows, write_id, write_reference};
+use crate::representation::projection::{Projection, Selection};
+use crate::schema::{
+    AttributePath, ENTERPRISE_USER_URN, GROUP_URN, ResourceType, Returned, SchemaRegistry, USER_URN,
+};
+use crate::store::{Reference, Stored};
+
+/// The JSON text of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Representation {
+    /// The `ETag` header; the same as `meta.version`.
+    pub etag: String,
+    /// The body.
+    pub body: String,
+}
+
+/// One resource as a client sees it.
+///
+/// `base_url` is what stands before the endpoint in `meta.location` and `$ref`, without a trailing
+/// slash. `references` are those that the store found of [`Presenter::reference_ids`].
+///
+/// # Errors
+/// The stored document is not JSON.
+pub fn represent(
+    registry: &SchemaRegistry,
+    base_url: &str,
+    projection: &Projection,
+    stored: &Stored,
+    references: &[Reference],
+) -> Result<Representation, ScimError> {
+    let mut body = Body::default();
+    let mut presenter = Presenter::new(registry, base_url, projection);
+    let etag = presenter.write(&mut body, stored.clone(), references)?;
+    Ok(Representation {
+        etag,
+        body: body.into_text(),
+    })
+}
+
+/// The URI of a resource: `meta.location`, `$ref` and the `Location` header (A-25).
+pub fn location(base_url: &str, resource_type: &ResourceType, id: Uuid) -> String {
+    let mut uri = String::with_capacity(base_url.len() + resource_type.endpoint.len() + 37);
+    write_location(&mut uri, base_url, &resource_type.endpoint, id);
+    uri
+}
+
+/// The entity tag of a version, if the representation shows nothing of other resources.
+pub fn etag(version: i64) -> String {
+    Derived::default().etag(version)
+}
+
+/// Writes resources for one request: what the projection means for a type is worked out once.
+pub struct Presenter<'a> {
+    registry: &'a SchemaRegistry,
+    base_url: &'a str,
+    projection: &'a Projection,
+    views: Vec<View>,
+    /// Made when a reference is written.
+    endpoints: OnceCell<Arc<Endpoints>>,
+}
+
+/// What is shown of the resources of one type.
+struct View {
+    resource_type: Arc<ResourceType>,
+    /// Whether a stored text with built-in schemas only can be copied.
+    copies: bool,
+    /// `None` shows everything.
+    selection: Option<Selection>,
+    /// Attributes that show the URI or the name of what they point at, as `manager` does.
+    shown_references: Vec<AttributePath>,
+}
+
+impl<'a> Presenter<'a> {
+    /// See [`represent`].
+    pub fn new(registry: &'a SchemaRegistry, base_url: &'a str, projection: &'a Projection) -> Presenter<'a> {
+        Presenter {
+            registry,
+            base_url,
+            projection,
+            views: Vec::new(),
+            endpoints: OnceCell::new(),
+        }
+    }
+
+    /// The ids of resources whose names are part of the representation, for
+    /// [`crate::store::ResourceStore::references`]. Found in the text, without parsing it.
+    pub fn reference_ids(&mut self, stored: &Stored) -> Vec<Uuid> {
+        let Some(view) = self.view(&stored.resource_type) else {
+            return Vec::new();
+        };
+        let found = self.views[view].shown_references.iter().flat_map(|path| {
+            let member = format!("\"{}\":{{", path.attribute.name);
+            // Core schema and extensions may have attributes of one name: an id too many does no harm.
+            let places = stored.document.match_indices(&member).map(|(at, _)| at);
+            let ids = places.filter_map(|at| {
+                // Only ids are of interest, and an id holds no escaped character.
+                let (_, id) = stored.document[at..].split_once("\"value\":\"")?;
+                Uuid::try_parse(id.get(..36)?).ok()
+            });
+            ids.collect::<Vec<_>>()
+        });
+        found.collect()
+    }
+
+    /// Whether the groups of such a resource are part of its representation, should there be any.
+    pub fn shows_groups(&mut self, stored: &Stored) -> bool {
+        self.view(&stored.resource_type)
+            .is_some_and(|it| self.views[it].shows_groups())
+    }
+
+    /// Appends the JSON text of a resource, and gives its entity tag: the version, and behind it a
+    /// hash of what is shown of other resources, `W/"3"` or `W/"3.0123456789abcdef"`.
+    ///
+    /// # Errors
+    /// The stored document is not JSON.
+    pub fn write(
+        &mut self,
+        body: &mut Body,
+        mut stored: Stored,
+        references: &[Reference],
+    ) -> Result<String, ScimError> {
+        let Some(view) = self.view(&stored.resource_type) else {
+            let detail = format!("there is no resource type `{}` any more", stored.resource_type);
+            return Err(ScimError::status(500, detail));
+        };
+        let view = &self.views[view];
+        let mut derived = Derived::default();
+        let text = body.text();
+        text.reserve(stored.document.len() + 400);
+        match stored_parts(&stored.document)
+            .filter(|(schemas, _)| view.copies && are_built_in(&view.resource_type, schemas))
+        {
+            Some((schemas, attributes)) => {
+                text.push_str("{\"schemas\":[");
+                text.push_str(schemas);
+                text.push(']');
+                write_id_member(text, stored.id);
+                self.copy(text, view, attributes, references, &mut derived);
+            }
+            None => self.write_selected(text, view, &stored, references, &mut derived)?,
+        }
+        self.write_members(body, view, stored.members.take());
+        let text = body.text();
+        self.write_groups(text, view, &stored, &mut derived);
+        let etag = derived.etag(stored.version);
+        self.write_meta(text, view, &stored, &etag);
+        text.push('}');
+        Ok(etag)
+    }
+
+    fn view(&mut self, name: &str) -> Option<usize> {
+        if let Some(index) = self.views.iter().position(|it| &*it.resource_type.name == name) {
+            return Some(index);
+        }
+        let resource_type = self.registry.resource_type(name)?.clone();
+        let copies = returns_all(&resource_type) && self.projection.keeps_stored(&resource_type);
+        let selection = if copies && self.projection.is_default() {
+            None
+        } else {
+            Some(self.projection.selection(&resource_type))
+        };
+        let is_shown = |path: &AttributePath| {
+            let (extension, name) = (path.extension.as_deref(), &path.attribute.name);
+            let keeps = |it: &Selection, sub| it.keeps(extension, name, sub);
+            selection
+                .as_ref()
+                .is_none_or(|it| keeps(it, "$ref") || keeps(it, "displayName"))
+        };
+        let shown_references = resource_type.shown_references().filter(is_shown).collect();
+        self.views.push(View {
+            resource_type,
+            copies,
+            selection,
+            shown_references,
+        });
+        Some(self.views.len() - 1)
+    }
+
+    /// The attributes of a stored text, with URI and name added to the ids of references that were
+    /// found.
+    fn copy(
+        &self,
+        text: &mut String,
+        view: &View,
+        attributes: &str,
+        references: &[Reference],
+        derived: &mut Derived,
+    ) {
+        let mut rest = attributes;
+        if !references.is_empty() {
+            for path in &view.shown_references {
+                let start = format!("\"{}\":{{\"value\":\"", path.attribute.name);
+                let Some(at) = rest.find(&start).map(|at| at + start.len()) else {
+                    continue;
+                };
+                let Some(id) = rest[at..].split('"').next() else {
+                    continue;
+                };
+                let Some(reference) = find_reference(path, id, references) else {
+                    continue;
+                };
+                derived.add(&path.attribute.name, reference);
+                let end = at + id.len() + 1;
+                text.push_str(&rest[..end]);
+                rest = &rest[end..];
+                text.push_str(",\"$ref\":");
+                self.write_uri(text, reference);
+                if let Some(display) = &reference.display {
+                    text.push_str(",\"displayName\":");
+                    write_string(text, display);
+                }
+            }
+        }
+        text.push_str(rest);
+    }
+
+    /// `schemas`, `id` and the attributes that are shown. What is shown or left out as a whole is
+    /// not parsed.
+    fn write_selected(
+        &self,
+        text: &mut String,
+        view: &View,
+        stored: &Stored,
+        references: &[Reference],
+        derived: &mut Derived,
+    ) -> Result<(), ScimError> {
+        let not_json = || ScimError::status(500, "a stored document is not JSON");
+        let selection = match &view.selection {
+            Some(selection) => Cow::Borrowed(selection),
+            None => Cow::Owned(self.projection.selection(&view.resource_type)),
+        };
+        let mut has_schemas = false;
+        for member in raw_members(&stored.document) {
+            let (name, value) = member.ok_or_else(not_json)?;
+            if name == "schemas" {
+                has_schemas = true;
+                write_schemas(text, &view.resource_type, value);
+                write_id_member(text, stored.id);
+                continue;
+            }
+            match selection.shows_whole(name) {
+                Some(false) => {}
+                Some(true) => {
+                    let _ = write!(text, ",\"{name}\":{value}");
+                }
+                None => {
+                    let mut value = json::parse(value.as_bytes())?;
+                    self.show_references(&mut value, name, view, references, derived);
+                    if let Some(value) = selection.take(name, value) {
+                        let _ = write!(text, ",\"{name}\":");
+                        write_value(text, &value);
+                    }
+                }
+            }
+        }
+        if has_schemas { Ok(()) } else { Err(not_json()) }
+    }
+
+    /// Adds URI and name to the ids in one member of a resource that name others.
+    fn show_references(
+        &self,
+        member: &mut Value,
+        name: &str,
+        view: &View,
+        references: &[Reference],
+        derived: &mut Derived,
+    ) {
+        for path in &view.shown_references {
+            let value = match &path.extension {
+                None if path.attribute.name == name => Some(&mut *member),
+                Some(urn) if **urn == *name => member.get_mut(&path.attribute.name),
+                _ => None,
+            };
+            let Some(value) = value.and_then(Value::as_object_mut) else {
+                continue;
+            };
+            if let Some(shown) = show_reference(value, path, self.registry, self.base_url, references) {
+                derived.add(&path.attribute.name, shown);
+            }
+        }
+    }
+
+    fn write_members(&self, body: &mut Body, view: &View, members: Option<Vec<Reference>>) {
+        let Some(members) = members else { return };
+        if !view.resource_type.has_members() || !view.shows("members") {
+            return;
+        }
+        body.text().push_str(",\"members\":[");
+        body.references(members, view.shows_of("members"), || self.endpoints().clone());
+        body.text().push(']');
+    }
+
+    fn write_groups(&self, text: &mut String, view: &View, stored: &Stored, derived: &mut Derived) {
+        let groups = stored.groups.as_deref().unwrap_or_default();
+        if groups.is_empty() || !view.shows_groups() {
+            return;
+        }
+        let shows = view.shows_of("groups");
+        text.push_str(",\"groups\":[");
+        for (index, group) in groups.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            derived.add("groups", group);
+            write_reference(text, group, shows, self.endpoints(), "direct");
+        }
+        text.push(']');
+    }
+
+    fn endpoints(&self) -> &Arc<Endpoints> {
+        self.endpoints
+            .get_or_init(|| Arc::new(Endpoints::new(self.registry, self.base_url)))
+    }
+
+    fn write_meta(&self, text: &mut String, view: &View, stored: &Stored, etag: &str) {
+        if !view.shows("meta") {
+            return;
+        }
+        let mut separator = ",\"meta\":{\"";
+        let mut member = |text: &mut String, name: &str| {
+            let shown = view
+                .selection
+                .as_ref()
+                .is_none_or(|it| it.keeps(None, "meta", name));
+            if shown {
+                text.push_str(separator);
+                text.push_str(name);
+                text.push_str("\":");
+                separator = ",\"";
+            }
+            shown
+        };
+        if member(text, "resourceType") {
+            write_string(text, &stored.resource_type);
+        }
+        if member(text, "created") {
+            write_instant(text, stored.created);
+        }
+        if member(text, "lastModified") {
+            write_instant(text, stored.last_modified);
+        }
+        if member(text, "location") {
+            text.push('"');
+            write_location(text, self.base_url, &view.resource_type.endpoint, stored.id);
+            text.push('"');
+        }
+        if member(text, "version") {
+            write_string(text, etag);
+        }
+        if separator == ",\"" {
+            text.push('}');
+        }
+    }
+
+    fn write_uri(&self, text: &mut String, reference: &Reference) {
+        let endpoint = self
+            .registry
+            .resource_type(&reference.resource_type)
+            .map_or("", |it| &it.endpoint);
+        text.push('"');
+        write_location(text, self.base_url, endpoint, reference.id);
+        text.push('"');
+    }
+}
+
+impl View {
+    /// Whether a core or common attribute is part of the answer.
+    fn shows(&self, attribute: &str) -> bool {
+        self.selection
+            .as_ref()
+            .is_none_or(|it| it.keeps_any(None, attribute))
+    }
+
+    fn shows_groups(&self) -> bool {
+        self.resource_type.has_groups() && self.shows("groups")
+    }
+
+    /// Which sub-attributes of `members` or `groups` are part of the answer.
+    fn shows_of(&self, attribute: &str) -> Shows {
+        let shows = |sub| {
+            self.selection
+                .as_ref()
+                .is_none_or(|it| it.keeps(None, attribute, sub))
+        };
+        Shows {
+            value: shows("value"),
+            uri: shows("$ref"),
+            type_: shows("type"),
+            display: shows("display"),
+        }
+    }
+}
+
+/// Whether everything that is stored of a type with a built-in core schema is returned by default.
+///
+/// The schemas of other types may have changed since a document was stored, and then it holds what
+/// must not be seen; they are always read attribute by attribute.
+fn returns_all(resource_type: &ResourceType) -> bool {
+    let is_shown = |returned, secret| secret || matches!(returned, Returned::Default | Returned::Always);
+    [USER_URN, GROUP_URN].contains(&&*resource_type.schema.id)
+        && resource_type
+            .parts()
+            .filter(|(extension, _)| extension.is_none_or(|it| &**it == ENTERPRISE_USER_URN))
+            .all(|(_, schema)| {
+                schema.attributes.iter().all(|it| {
+                    is_shown(it.returned, it.is_secret())
+                        && it
+                            .sub_attributes
+                            .iter()
+                            .all(|sub| is_shown(sub.returned, sub.is_secret()))
+                })
+            })
+}
+
+/// The URNs, without brackets, and what follows them without the closing brace.
+fn stored_parts(document: &str) -> Option<(&str, &str)> {
+    let (schemas, rest) = document.strip_prefix("{\"schemas\":[")?.split_once(']')?;
+    Some((schemas, rest.strip_suffix('}')?))
+}
+
+/// The start of a resource: those of the stored schemas that its type still has.
+fn write_schemas(text: &mut String, resource_type: &ResourceType, stored: &str) {
+    text.push_str("{\"schemas\":[");
+    let mut separator = "";
+    for quoted in stored.trim_matches(['[', ']']).split(',') {
+        if resource_type.schema_of(quoted.trim_matches('"')).is_some() {
+            text.push_str(separator);
+            text.push_str(quoted);
+            separator = ",";
+        }
+    }
+    text.push(']');
+}
+
+/// Whether only schemas that are compiled in and that the type still has are among these.
+fn are_built_in(resource_type: &ResourceType, schemas: &str) -> bool {
+    schemas.split(',').all(|quoted| {
+        let urn = quoted.trim_matches('"');
+        urn == &*resource_type.schema.id
+            || (urn == ENTERPRISE_USER_URN && resource_type.extensions.iter().any(|(it, _)| &*it.id == urn))
+    })
+}
+
+/// Adds URI and name to the id in a value of a reference such as `manager`, if it is one of
+/// `references`, and gives that one.
+pub(crate) fn show_reference<'a>(
+    value: &mut Map<String, Value>,
+    path: &AttributePath,
+    registry: &SchemaRegistry,
+    base_url: &str,
+    references: &'a [Reference],
+) -> Option<&'a Reference> {
+    let id = value.get("value").and_then(Value::as_str)?;
+    let reference = find_reference(path, id, references)?;
+    if let Some(resource_type) = registry.resource_type(&reference.resource_type) {
+        let uri = location(base_url, resource_type, reference.id);
+        value.insert("$ref".to_owned(), uri.into());
+    }
+    if let Some(display) = reference.display.as_ref().filter(|_| path.attribute.shows_name()) {
+        value.insert("displayName".to_owned(), display.as_str().into());
+    }
+    Some(reference)
+}
+
+/// The resource that an attribute's value names, if it is of a type that the attribute points at. Only
+/// the spelling with hyphens names one.
+fn find_reference<'a>(path: &AttributePath, id: &str, references: &'a [Reference]) -> Option<&'a Reference> {
+    let id = Uuid::try_parse(id).ok().filter(|_| id.len() == 36)?;
+    let types = &path.attribute.sub_attribute("$ref")?.reference_types;
+    references
+        .iter()
+        .find(|it| it.id == id && types.iter().any(|type_| **type_ == *it.resource_type))
+}
+
+fn write_id_member(text: &mut String, id: Uuid) {
+    text.push_str(",\"id\":\"");
+    write_id(text, id);
+    text.push('"');
+}
+
+fn write_location(text: &mut String, base_url: &str, endpoint: &str, id: Uuid) {
+    text.push_str(base_url);
+    text.push_str(endpoint);
+    text.push('/');
+    write_id(text, id);
+}
+
+/// UTC with milliseconds (A-59).
+fn write_instant(text: &mut String, time: DateTime<Utc>) {
+    let (year, month, day) = (time.year(), time.month(), time.day());
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    let millisecond = time.timestamp_subsec_millis();
+    let _ = write!(
+        text,
+        "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z\""
+    );
+}
+
+/// The hash of what a representation shows of other resources: groups, and URI and name of what it
+/// refers to. `None` as long as that is nothing.
+///
+/// These change without touching the resource, so its version does not tell of it. FNV-1a: it tells
+/// two lists apart and is no secret.
+#[derive(Default)]
+struct Derived(Option<u64>);
+
+impl Derived {
+    fn add(&mut self, attribute: &str, shown: &Reference) {
+        // No byte of a text is one of these, so they end it.
+        const END: u8 = 0xff;
+        const NO_NAME: u8 = 0xfe;
+        let mut hash = self.0.unwrap_or(0xcbf2_9ce4_8422_2325);
+        let mut take = |bytes: &[u8]| {
+            for byte in bytes {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        };
+        for text in [attribute, &*shown.resource_type] {
+            take(text.as_bytes());
+            take(&[END]);
+        }
+        take(shown.id.as_bytes());
+        match &shown.display {
+            Some(display) => take(display.as_bytes()),
+            None => take(&[NO_NAME]),
+        }
+        take(&[END]);
+        self.0 = Some(hash);
+    }
+
+    fn etag(&self, version: i64) -> String {
+        match self.0 {
+            None => format!("W/\"{version}\""),
+            Some(hash) => format!("W/\"{version}.{hash:016x}\""),
+        }
+    }
+}
