@@ -60,8 +60,8 @@ const OWNED: &[(&str, &str)] = &[
     ("prometheus-client", "scim-server"),
 ];
 
-/// All that xtask may use: it is built before anything else.
-const XTASK_MAY_USE: &[&str] = &["serde_json"];
+/// The crates from outside that xtask may use: it is built before anything else.
+const XTASK_MAY_USE: &[&str] = &["proc-macro2", "serde_json", "syn"];
 
 /// A package of the workspace as `cargo metadata` describes it.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The contributors' commands: `cargo xtask ci` and its parts.
 //!
-//! Knows the workspace's layout and its tools, nothing of SCIM. It depends on serde_json alone, so that
-//! it is built in seconds.
+//! Knows the workspace's layout and its tools, nothing of SCIM. It has few dependencies, so that it is built in
+//! seconds.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,6 +1,6 @@
 //! Every version stands once, in the workspace's table.
 
-use super::File;
+use crate::files::File;
 
 /// A finding for each dependency of a crate that does not come from `[workspace.dependencies]`.
 pub(crate) fn check(files: &[File]) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::File;
+use crate::files::File;
 
 const DATABASES: [&str; 2] = ["sqlite", "postgres"];
 

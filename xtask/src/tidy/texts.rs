@@ -1,6 +1,6 @@
 //! What files say: module documentation, names that a file must not mention.
 
-use super::File;
+use crate::files::File;
 
 /// A finding for each file without module documentation, for each layer that names what it must not know, and
 /// for each trace of the machine that a file was written on.

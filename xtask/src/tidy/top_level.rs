@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::File;
+use crate::files::File;
 
 /// `README.md` explains each in a word. Dotfiles are for tools and not in the way; `target` is not committed.
 const ENTRIES: [&str; 7] = [
