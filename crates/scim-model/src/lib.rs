@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod change;
 pub mod document;
 pub mod error;
 pub mod filter;

@@ -121,6 +121,19 @@ impl Attribute {
         is_never(self) || self.sub_attributes.iter().any(|it| is_never(it))
     }
 
+    /// Whether the attribute is a set of references to resources: two elements are the same when their
+    /// `value` is the same, whatever their other sub-attributes are.
+    pub fn is_reference_set(&self) -> bool {
+        let refers_to_resources = |it: &Arc<Attribute>| {
+            it.reference_types
+                .iter()
+                .any(|to| !matches!(to.as_str(), "external" | "uri"))
+        };
+        self.multi_valued
+            && self.sub_attribute("value").is_some()
+            && self.sub_attribute("$ref").is_some_and(refers_to_resources)
+    }
+
     /// Whether such a reference shows the name of what it points at: in a readOnly `displayName`.
     pub fn shows_name(&self) -> bool {
         self.sub_attribute("displayName")

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::change::{AttributeChanges, Change, ChangePosition};
 use crate::document::Document;
 use crate::filter::condition::Condition;
 use crate::schema::{AttributePath, ResourceType};
 use crate::secret::{SecretHash, SecretHashes};
+
+pub use crate::change::{MembersChange, MembersStep};
 
 /// A tenant, as the directory knows it. Every call on resources names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +24,7 @@ pub struct TenantId(pub i64);
 ///
 /// **Invariants.** A call never reads or writes another tenant's rows. A write that returned `Ok`
 /// survives a crash. A write is seen whole or not at all, and by every read that starts after it
-/// returned. Every write leaves one line in the change journal, in the same transaction.
+/// returned. Every write appends its changes to the journal, in the same transaction.
 pub trait ResourceStore: Send + Sync {
     /// Stores a new resource with version 1 and its members.
     ///
@@ -128,32 +131,8 @@ pub struct Update {
     pub members: MembersChange,
     /// The secrets that change; others stay.
     pub secrets: SecretHashes,
-    /// JSON text for the change journal: which attributes changed, from what to what.
-    pub change: String,
-}
-
-/// A change of a group's members as row operations; ids that are there already, or not there,
-/// change nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum MembersChange {
-    /// They stay.
-    #[default]
-    None,
-    /// Steps in order, each on the result of the one before.
-    Steps(Vec<MembersStep>),
-}
-
-/// One step of a change of members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MembersStep {
-    /// These become members.
-    Add(Vec<Uuid>),
-    /// These are members no longer.
-    Remove(Vec<Uuid>),
-    /// Nobody is a member.
-    RemoveAll,
-    /// Exactly these are members.
-    ReplaceAll(Vec<Uuid>),
+    /// The changes that the journal records, if anything is written.
+    pub changes: AttributeChanges,
 }
 
 /// What an update led to.
@@ -324,7 +303,7 @@ pub enum StoreError {
 }
 
 /// Tenants and their bearer tokens. Secrets never come here: only their SHA-256.
-pub trait TenantDirectory: Send + Sync {
+pub trait Directory: Send + Sync {
     /// Creates a tenant.
     ///
     /// # Errors
@@ -340,7 +319,7 @@ pub trait TenantDirectory: Send + Sync {
     /// Deletes a tenant with everything it owns; `false` when there is none. All access ends at once and
     /// the name is free again; the rest goes in steps that others can write between. When the last step
     /// is not reached, nobody sees what is left, and the next call goes on, as
-    /// [`TenantDirectory::continue_deletion`] does.
+    /// [`Directory::continue_deletion`] does.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -427,4 +406,47 @@ pub struct Token {
     pub read_only: bool,
     /// What it is for.
     pub note: String,
+}
+
+/// The journal: the log of all changes of a tenant's resources, written by the [`ResourceStore`].
+///
+/// **Invariant.** The journal is complete, and gaps are detectable: entries are only ever dropped from
+/// its beginning, and a reader that continues from the last position it has seen gets each later change
+/// once, or an error.
+pub trait ChangeJournal: Send + Sync {
+    /// The changes after a position, oldest first; [`ChangePosition::default`] is before the oldest entry
+    /// that retention has left. A change is returned only when no earlier one can appear any more.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    fn changes(
+        &self,
+        tenant: TenantId,
+        after: ChangePosition,
+        limit: u32,
+    ) -> Result<Vec<Change>, JournalError>;
+
+    /// Drops at most `limit` changes that are older than a time, from the beginning of the journal, and
+    /// returns their number. When it is less than `limit`, no more can be dropped now, or another process
+    /// is dropping them.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    fn prune_changes(&self, tenant: TenantId, before: DateTime<Utc>, limit: u32)
+    -> Result<usize, StoreError>;
+}
+
+/// The reason why a journal cannot be read from a position.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Retention has dropped entries after the position: a reader that stopped there has missed them.
+    #[error("entries after the position `{0}` have been dropped")]
+    Dropped(ChangePosition),
+    /// The tenant's journal has no such entry. The position belongs to another tenant, or a backup that
+    /// is older than the entry was restored.
+    #[error("`{0}` is not a position of this journal")]
+    Unknown(ChangePosition),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }

@@ -60,7 +60,7 @@ fn main() {
 fn applied(resource_type: &ResourceType, document: &Document, operations: &Value) {
     let operations = Operation::parse_all(message(operations), POLICY).unwrap();
     let outcome = apply(resource_type, document, &operations, POLICY).unwrap();
-    assert!(!outcome.change.is_empty());
+    assert!(!outcome.changes.is_empty());
 }
 
 fn planned(resource_type: &ResourceType, operations: &Value) {

@@ -1,10 +1,10 @@
 //! Operations in order, each on the result of the one before (RFC 7644 section 3.5.2).
 
+use scim_model::change::AttributeChanges;
 use scim_model::message::Op;
 use scim_model::{AttributePath, Document, Policy, ResourceType, ScimError, ScimType, SentSecrets};
 use serde_json::{Map, Value};
 
-use crate::change::Change;
 use crate::error::{PatchError, invalid_path, invalid_value, is_read_only, mutability, quoted};
 use crate::operation::Operation;
 use crate::quirks::Leniency;
@@ -18,7 +18,7 @@ pub struct Outcome {
     /// The document now; the one that was given if nothing changed.
     pub document: Document,
     /// The difference; empty if nothing changed.
-    pub change: Change,
+    pub changes: AttributeChanges,
     /// The password, and other secrets, that were set or removed; they are in no document. The
     /// last operation on one counts, and it follows from the operations alone.
     pub secrets: SentSecrets,
@@ -62,15 +62,15 @@ pub fn apply(
         .keep_in_elements(resource_type, document)
         .and_then(|()| after.check_patched(resource_type, document))
         .map_err(|error| blame(error, &written, operations))?;
-    let change = Change::between(resource_type, document, &after);
-    let document = if change.is_empty() {
+    let changes = AttributeChanges::between(resource_type, document, &after);
+    let document = if changes.is_empty() {
         document.clone()
     } else {
         after
     };
     Ok(Outcome {
         document,
-        change,
+        changes,
         secrets,
         leniencies,
         requested,

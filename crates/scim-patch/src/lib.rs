@@ -6,7 +6,6 @@
 #![doc = include_str!("../README.md")]
 
 mod apply;
-mod change;
 mod error;
 mod operation;
 mod plan;
@@ -18,7 +17,6 @@ mod working;
 mod write;
 
 pub use apply::{Outcome, apply};
-pub use change::{AttributeChange, Change, ChangeKind, steps_to_json};
 pub use error::PatchError;
 pub use operation::Operation;
 pub use plan::{MembersPlan, Plan, plan};

@@ -351,7 +351,5 @@ fn ids_in(filter: &ValFilter) -> Option<Vec<String>> {
 }
 
 pub(crate) fn is_members(found: &AttributePath) -> bool {
-    found.extension.is_none()
-        && found.attribute.name == "members"
-        && crate::change::is_reference_set(&found.attribute)
+    found.extension.is_none() && found.attribute.name == "members" && found.attribute.is_reference_set()
 }

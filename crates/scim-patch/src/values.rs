@@ -12,7 +12,6 @@ use scim_model::key::{self, Key};
 use scim_model::{Attribute, AttributePath, AttributeType, ScimError};
 use serde_json::{Map, Value};
 
-use crate::change::is_reference_set;
 use crate::error::{invalid_value, is_immutable, refuse_immutable};
 
 /// Looks at single values that one request may cost, so that no hostile one keeps a server busy: 50
@@ -143,7 +142,7 @@ impl Values {
     /// none takes over from another.
     pub(crate) fn add(&mut self, given: Value, own: usize, work: &mut Work) -> Result<usize, ScimError> {
         let mut found = Vec::new();
-        let by_value_alone = is_reference_set(&self.attribute.attribute);
+        let by_value_alone = self.attribute.attribute.is_reference_set();
         match value_key(&self.attribute, &given) {
             Some(Key::Text(key)) => self.candidates(Hashed::Value(&key), &mut found, work)?,
             _ => self.candidates(Hashed::Whole(&given.to_string()), &mut found, work)?,

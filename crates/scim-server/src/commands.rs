@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use scim_model::store::{NewToken, StoreError, Tenant, TenantDirectory, TenantId, Token};
+use scim_model::store::{Directory, NewToken, StoreError, Tenant, TenantId, Token};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ pub struct Terminal<'a> {
 /// # Errors
 /// See [`CommandError`].
 pub fn tenant(
-    directory: &dyn TenantDirectory,
+    directory: &dyn Directory,
     command: &TenantCommand,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
@@ -118,7 +118,7 @@ pub fn tenant(
 /// # Errors
 /// See [`CommandError`].
 pub fn token(
-    directory: &dyn TenantDirectory,
+    directory: &dyn Directory,
     command: &TokenCommand,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
@@ -203,7 +203,7 @@ pub const FIRST_TENANT: &str = "default";
 /// # Errors
 /// See [`CommandError`].
 pub fn welcome(
-    directory: &dyn TenantDirectory,
+    directory: &dyn Directory,
     base_url: &str,
     output: &mut dyn Write,
     now: DateTime<Utc>,
@@ -228,7 +228,7 @@ pub fn welcome(
 }
 
 fn welcome_first(
-    directory: &dyn TenantDirectory,
+    directory: &dyn Directory,
     tenant: TenantId,
     base_url: &str,
     output: &mut dyn Write,
@@ -264,7 +264,7 @@ Try it:
 }
 
 fn create_token(
-    directory: &dyn TenantDirectory,
+    directory: &dyn Directory,
     tenant: TenantId,
     now: DateTime<Utc>,
     expires: Option<DateTime<Utc>>,
@@ -289,13 +289,13 @@ fn create_token(
 ///
 /// # Errors
 /// `Refused` when there is none.
-pub(crate) fn find_tenant(directory: &dyn TenantDirectory, name: &str) -> Result<Tenant, CommandError> {
+pub(crate) fn find_tenant(directory: &dyn Directory, name: &str) -> Result<Tenant, CommandError> {
     let found = directory.tenants()?.into_iter().find(|it| it.name == name);
     found.ok_or_else(|| CommandError::Refused(format!("there is no tenant `{name}`")))
 }
 
 /// Whether a deletion of a tenant that had this name had been interrupted.
-fn finish_deletion(directory: &dyn TenantDirectory, name: &str) -> Result<bool, CommandError> {
+fn finish_deletion(directory: &dyn Directory, name: &str) -> Result<bool, CommandError> {
     let mut found = false;
     loop {
         match directory.continue_deletion(Some(name)) {

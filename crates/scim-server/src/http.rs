@@ -22,7 +22,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use percent_encoding::percent_decode_str;
-use scim_model::store::TenantDirectory;
+use scim_model::store::Directory;
 use scim_model::{ResourceType, SchemaRegistry, ScimError, ScimType};
 
 use self::auth::{Authenticator, Caller};
@@ -236,7 +236,7 @@ impl Endpoint {
 /// The service behind HTTP.
 pub struct Http {
     service: Arc<Service>,
-    directory: Arc<dyn TenantDirectory>,
+    directory: Arc<dyn Directory>,
     authenticator: Authenticator,
     endpoints: Vec<Endpoint>,
     discovery: discovery::Documents,
@@ -283,7 +283,7 @@ impl<'a> Call<'a> {
 
 impl Http {
     /// Serves a service; tokens are looked up in the directory.
-    pub fn new(service: Arc<Service>, directory: Arc<dyn TenantDirectory>, max_body_bytes: usize) -> Http {
+    pub fn new(service: Arc<Service>, directory: Arc<dyn Directory>, max_body_bytes: usize) -> Http {
         let blocking = Blocking::default();
         Http {
             authenticator: Authenticator::new(directory.clone(), blocking.clone()),

@@ -4,11 +4,10 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use scim_model::store::{StoreError, Tenant};
-use scim_storage_diesel::{Change, ChangePosition, ChangesError, DieselDirectory};
-use serde_json::{Value, json};
+use scim_model::change::ChangePosition;
+use scim_model::store::{ChangeJournal, Directory, JournalError, StoreError, Tenant};
 
-use crate::commands::{CommandError, find_tenant, timestamp};
+use crate::commands::{CommandError, find_tenant};
 use crate::config::JournalArgs;
 
 /// Changes that are read at once.
@@ -26,12 +25,13 @@ const LOOKS_PER_TENANT: u32 = 4;
 /// # Errors
 /// `Refused` when there is no such tenant, or no longer, or the position does not say where to go on.
 pub fn print(
-    directory: &DieselDirectory,
+    directory: &dyn Directory,
+    journal: &dyn ChangeJournal,
     arguments: &JournalArgs,
     output: &mut dyn Write,
     stop: &Receiver<()>,
 ) -> Result<(), CommandError> {
-    let tenant = find_tenant(&**directory, &arguments.tenant)?;
+    let tenant = find_tenant(directory, &arguments.tenant)?;
     let mut after = match &arguments.after {
         None => ChangePosition::default(),
         Some(text) => text
@@ -42,17 +42,15 @@ pub fn print(
     let mut in_vain = 0;
     while left > 0 {
         let limit = u32::try_from(left).map_or(PAGE, |it| it.min(PAGE));
-        let changes = match directory.changes(tenant.id, after, limit) {
+        let changes = match journal.changes(tenant.id, after, limit) {
             // Whoever follows can wait for a database that is busy or away for a while.
-            Err(ChangesError::Store(StoreError::Busy)) if arguments.follow => Vec::new(),
+            Err(JournalError::Store(StoreError::Busy)) if arguments.follow => Vec::new(),
             result => result.map_err(|error| lost(error, &tenant))?,
         };
         for change in &changes {
             // In one piece: a reader never sees half a line.
-            match output
-                .write_all(line(&tenant, change).as_bytes())
-                .and_then(|()| output.flush())
-            {
+            let line = format!("{}\n", change.to_json(&tenant.name));
+            match output.write_all(line.as_bytes()).and_then(|()| output.flush()) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                 result => result?,
             }
@@ -77,7 +75,7 @@ pub fn print(
 }
 
 /// Whoever follows a tenant that has gone would wait for ever.
-fn still_there(directory: &DieselDirectory, tenant: &Tenant) -> Result<(), CommandError> {
+fn still_there(directory: &dyn Directory, tenant: &Tenant) -> Result<(), CommandError> {
     match directory.tenants() {
         // It can be waited for.
         Err(StoreError::Busy) => Ok(()),
@@ -90,33 +88,17 @@ fn still_there(directory: &DieselDirectory, tenant: &Tenant) -> Result<(), Comma
     }
 }
 
-fn line(tenant: &Tenant, change: &Change) -> String {
-    // Text that is no JSON would be damage; it is still shown.
-    let what = serde_json::from_str(&change.change).unwrap_or_else(|_| Value::from(&*change.change));
-    let line = json!({
-        "position": change.position.to_string(),
-        "at": timestamp(change.at),
-        "tenant": tenant.name,
-        "resourceType": &*change.resource_type,
-        "id": change.id.to_string(),
-        "version": change.version,
-        "kind": change.action,
-        "change": what,
-    });
-    format!("{line}\n")
-}
-
 /// Whoever goes on from a place that is gone must know it: he has missed something.
-fn lost(error: ChangesError, tenant: &Tenant) -> CommandError {
+fn lost(error: JournalError, tenant: &Tenant) -> CommandError {
     let advice = "read all resources anew, and the journal without `--after`";
     match error {
-        ChangesError::Store(error) => CommandError::Store(error),
-        ChangesError::Dropped(position) => CommandError::Refused(format!(
+        JournalError::Store(error) => CommandError::Store(error),
+        JournalError::Dropped(position) => CommandError::Refused(format!(
             "the journal of `{}` behind `{position}` is no longer complete: lines older than `--journal-days` have \
              been dropped; {advice}",
             tenant.name
         )),
-        ChangesError::Unknown(position) => CommandError::Refused(format!(
+        JournalError::Unknown(position) => CommandError::Refused(format!(
             "`{position}` is no position in the journal of `{}`: it is another tenant's, or a backup was restored \
              that is older; {advice}",
             tenant.name

@@ -81,7 +81,13 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Command::Journal(arguments) => {
             let store = open_existing(&url, pooler)?;
             let stop = until_signal()?;
-            Ok(journal::print(&store, &arguments, &mut io::stdout(), &stop)?)
+            Ok(journal::print(
+                &*store,
+                &store,
+                &arguments,
+                &mut io::stdout(),
+                &stop,
+            )?)
         }
     }
 }

@@ -15,17 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use scim_model::change::AttributeChanges;
 use scim_model::representation::location;
 use scim_model::store::{
     Include, MembersChange, MembersStep, NewResource, ResourceStore, StoreError, Stored, TenantId, Update,
     Updated,
 };
 use scim_model::{
-    Body, Document, Policy, Presenter, Projection, ResourceType, SchemaRegistry, ScimError, SecretHashes,
-    json,
+    Body, Document, Policy, Presenter, Projection, ResourceType, SchemaRegistry, ScimError, json,
 };
-use scim_patch::{Change, PatchError, steps_to_json};
-use serde_json::json;
+use scim_patch::PatchError;
 use uuid::Uuid;
 
 use cursor::CursorKeys;
@@ -278,11 +277,8 @@ impl Service {
                 id,
                 expected_version: Some(current.version),
                 now: now(),
-                change: journal(
-                    &Change::between(resource_type, &document, &sent.document),
-                    &members,
-                    &secrets,
-                ),
+                changes: AttributeChanges::between(resource_type, &document, &sent.document)
+                    .with(&members, &secrets),
                 document: Some(sent.document),
                 members,
                 secrets,
@@ -389,19 +385,6 @@ fn include(resource_type: &ResourceType, projection: &Projection) -> Include {
         members: resource_type.has_members() && projection.wants(resource_type, "members"),
         groups: resource_type.has_groups() && projection.wants(resource_type, "groups"),
     }
-}
-
-/// A change in the words of the journal. Row operations say what was asked for where nobody read who
-/// was a member; of a secret it says that it changed, and no more.
-fn journal(change: &Change, members: &MembersChange, secrets: &SecretHashes) -> String {
-    let mut text = change.to_json();
-    for path in secrets.keys() {
-        text[path.as_str()] = json!({ "changed": true });
-    }
-    if let (MembersChange::Steps(steps), None) = (members, text.get("members")) {
-        text["members"] = steps_to_json(steps)["members"].take();
-    }
-    text.to_string()
 }
 
 /// Ids are UUIDs in their usual spelling; anything else is the id of nothing (A-74, 7643-3.1-09).

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
-use scim_model::store::{StoreError, TenantDirectory};
+use scim_model::store::{ChangeJournal, Directory, StoreError};
 use scim_storage_diesel::DieselStore;
 
 /// Between two looks at what there is to do.
@@ -101,7 +101,7 @@ fn look_after(store: &DieselStore, journal_days: Option<u32>, waiter: &Waiter) -
     for tenant in store.tenants()? {
         let mut dropped = 0;
         loop {
-            let lines = or_busy(store.trim_changes(tenant.id, before, LINES_AT_ONCE))?;
+            let lines = or_busy(store.prune_changes(tenant.id, before, LINES_AT_ONCE))?;
             dropped += lines;
             if lines < LINES_AT_ONCE as usize {
                 break;

@@ -3,93 +3,15 @@
 //! Lines leave it from its beginning only, so whoever finds the line he stopped at has missed none
 //! behind it.
 
-use std::collections::HashSet;
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use scim_model::store::{StoreError, TenantId};
-use scim_model::{Attribute, ResourceType, SecretHashes};
-use serde_json::{Map, Value, json};
+use scim_model::change::{Actor, Change, ChangeDetail, ChangePosition, Operation};
+use scim_model::store::{JournalError, TenantId};
 use uuid::Uuid;
 
 use crate::error::{Failure, unavailable};
 use crate::sql::{Conn, Dialect, Sql};
 use crate::write::time;
-
-/// A change of one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Where it stands; later changes of the tenant stand behind it.
-    pub position: ChangePosition,
-    /// When it was made.
-    pub at: DateTime<Utc>,
-    /// Name of the resource's type.
-    pub resource_type: Arc<str>,
-    /// Which resource.
-    pub id: Uuid,
-    /// The version it led to; of a deletion, the last one.
-    pub version: i64,
-    /// `create`, `update`, `delete`; of a group also `memberRenamed` and `memberDeleted`.
-    pub action: String,
-    /// JSON text of an object: for the first three, the changed attributes by their paths, each with
-    /// `old` and `new` as far as there are any; for the last two `{"member":"<id>"}`. What is never
-    /// returned is named without its values.
-    pub change: String,
-}
-
-/// A place in a tenant's journal. It is kept as text: `Display` writes what `FromStr` reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ChangePosition {
-    sequence: i64,
-    /// Milliseconds since 1970 of the line: after a backup was restored, another line may have its
-    /// number.
-    at: i64,
-}
-
-impl fmt::Display for ChangePosition {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "{}-{}", self.sequence, self.at)
-    }
-}
-
-impl FromStr for ChangePosition {
-    type Err = InvalidPosition;
-
-    fn from_str(text: &str) -> Result<ChangePosition, InvalidPosition> {
-        let number = |text: &str| {
-            let is_number = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-            text.parse().ok().filter(|_| is_number).ok_or(InvalidPosition)
-        };
-        let (sequence, at) = text.split_once('-').ok_or(InvalidPosition)?;
-        Ok(ChangePosition {
-            sequence: number(sequence)?,
-            at: number(at)?,
-        })
-    }
-}
-
-/// A text is no [`ChangePosition`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a position is two numbers, as in `17-1735689600000`")]
-pub struct InvalidPosition;
-
-/// Why the journal cannot be read on from a position.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangesError {
-    /// Retention has dropped lines behind it: whoever had read so far has missed them.
-    #[error("lines behind the position `{0}` have been dropped")]
-    Dropped(ChangePosition),
-    /// The tenant has no such line: it is another tenant's, or a backup older than the line was
-    /// restored since.
-    #[error("`{0}` is no position of this journal")]
-    Unknown(ChangePosition),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// A line to write.
 pub(crate) struct Line<'a> {
@@ -97,8 +19,9 @@ pub(crate) struct Line<'a> {
     pub(crate) kind: i64,
     pub(crate) id: Uuid,
     pub(crate) version: i64,
-    pub(crate) action: &'static str,
-    pub(crate) change: &'a str,
+    pub(crate) operation: Operation,
+    /// See [`ChangeDetail::to_stored`].
+    pub(crate) detail: &'a str,
 }
 
 /// The statement that writes a line, for each row of what is appended as `FROM`.
@@ -114,72 +37,9 @@ pub(crate) fn insert(tenant: TenantId, line: &Line) -> Sql {
         .text(", ")
         .int(line.version)
         .text(", ")
-        .string(line.action)
+        .string(line.operation.as_str())
         .text(", ")
-        .string(line.change)
-}
-
-/// What a creation changes: all that the resource has, from nothing.
-pub(crate) fn creation(
-    resource_type: &ResourceType,
-    document: &Map<String, Value>,
-    members: &[Uuid],
-    secrets: &SecretHashes,
-) -> String {
-    let mut change = whole(resource_type, document, "new");
-    for (path, _) in secrets.iter().filter(|(_, hash)| hash.is_some()) {
-        change.insert(path.clone(), json!({ "changed": true }));
-    }
-    if resource_type.has_members() && !members.is_empty() {
-        let mut seen = HashSet::new();
-        let members: Vec<String> = members
-            .iter()
-            .filter(|it| seen.insert(**it))
-            .map(Uuid::to_string)
-            .collect();
-        change.insert("members".to_owned(), json!({ "added": members, "removed": [] }));
-    }
-    Value::Object(change).to_string()
-}
-
-/// What a deletion changes: all that the resource had, to nothing. A stored document is no reason for
-/// a deletion to fail, whatever it holds.
-pub(crate) fn deletion(resource_type: &ResourceType, stored_document: &str, members: &[Uuid]) -> String {
-    let document = serde_json::from_str(stored_document).unwrap_or_default();
-    let mut change = whole(resource_type, &document, "old");
-    if !members.is_empty() {
-        let members: Vec<String> = members.iter().map(Uuid::to_string).collect();
-        change.insert("members".to_owned(), json!({ "added": [], "removed": members }));
-    }
-    Value::Object(change).to_string()
-}
-
-/// Each attribute by its path, with its value as `side`.
-fn whole(
-    resource_type: &ResourceType,
-    document: &Map<String, Value>,
-    side: &'static str,
-) -> Map<String, Value> {
-    let entry = |attribute: Option<&Arc<Attribute>>, value: &Value| match attribute {
-        Some(attribute) if !attribute.hides_values() => json!({ side: value }),
-        // A schema that is gone no longer tells whether it may be shown.
-        _ => json!({ "changed": true }),
-    };
-    let mut change = Map::new();
-    for (name, value) in document.iter().filter(|(name, _)| *name != "schemas") {
-        match (resource_type.extension_of(name), value) {
-            (Some(schema), Value::Object(values)) => {
-                for (name, value) in values {
-                    let attribute = schema.attributes.iter().find(|it| it.name == *name);
-                    change.insert(format!("{}:{name}", schema.id), entry(attribute, value));
-                }
-            }
-            _ => {
-                change.insert(name.clone(), entry(resource_type.core_attribute(name), value));
-            }
-        }
-    }
-    change
+        .string(line.detail)
 }
 
 /// The changes behind a position, in an order in which nothing ever appears in front of what was read.
@@ -188,7 +48,7 @@ pub(crate) fn read(
     tenant: TenantId,
     after: ChangePosition,
     limit: u32,
-) -> Result<Result<Vec<Change>, ChangesError>, Failure> {
+) -> Result<Result<Vec<Change>, JournalError>, Failure> {
     let horizon = horizon(conn)?;
     conn.snapshot(|conn| {
         if let Err(lost) = find(conn, tenant, after)? {
@@ -210,15 +70,16 @@ pub(crate) fn read(
         let rows = conn.rows::<Types, Row>(&select)?;
         let changes = rows
             .into_iter()
-            .map(|(sequence, at, resource_type, id, version, action, change)| {
+            .map(|(sequence, at, resource_type, id, version, operation, detail)| {
                 Ok(Change {
                     position: ChangePosition { sequence, at },
                     at: time(at)?,
+                    actor: Actor::Unknown,
                     resource_type: resource_type.into(),
                     id: Uuid::from_slice(&id).map_err(unavailable)?,
                     version,
-                    action,
-                    change,
+                    operation: operation.parse::<Operation>().map_err(unavailable)?,
+                    detail: ChangeDetail::from_stored(&detail),
                 })
             })
             .collect::<Result<_, Failure>>()?;
@@ -258,7 +119,7 @@ fn find(
     conn: &mut Conn,
     tenant: TenantId,
     position: ChangePosition,
-) -> Result<Result<(), ChangesError>, Failure> {
+) -> Result<Result<(), JournalError>, Failure> {
     if position == ChangePosition::default() {
         return Ok(Ok(()));
     }
@@ -271,8 +132,8 @@ fn find(
     }
     Ok(match start(conn, tenant)? {
         Some(start) if start == position => Ok(()),
-        Some(start) if position.sequence < start.sequence => Err(ChangesError::Dropped(position)),
-        _ => Err(ChangesError::Unknown(position)),
+        Some(start) if position.sequence < start.sequence => Err(JournalError::Dropped(position)),
+        _ => Err(JournalError::Unknown(position)),
     })
 }
 
@@ -284,11 +145,11 @@ fn start(conn: &mut Conn, tenant: TenantId) -> Result<Option<ChangePosition>, Fa
 }
 
 /// Any number that nobody else uses.
-const TRIM_LOCK: i64 = 0x5343_494e;
+const PRUNE_LOCK: i64 = 0x5343_494e;
 
 /// Drops at most so many lines from the beginning of a journal that are older than a time; how many it
 /// were. Fewer than asked for means that there is no more to do, or that another server does it.
-pub(crate) fn trim(
+pub(crate) fn prune(
     conn: &mut Conn,
     tenant: TenantId,
     before: DateTime<Utc>,
@@ -296,7 +157,7 @@ pub(crate) fn trim(
 ) -> Result<usize, Failure> {
     if conn.dialect() == Dialect::Postgres {
         let lock = Sql::new("SELECT 1::bigint WHERE pg_try_advisory_xact_lock(")
-            .int(TRIM_LOCK)
+            .int(PRUNE_LOCK)
             .text(")");
         if conn.row::<BigInt, i64>(&lock)?.is_none() {
             return Ok(0);
@@ -327,32 +188,4 @@ pub(crate) fn trim(
         .text(" AND sequence <= ")
         .int(sequence);
     Ok(conn.execute(&delete)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn positions_are_read_as_they_are_written() {
-        let position = ChangePosition {
-            sequence: 3,
-            at: 1_735_689_600_000,
-        };
-        assert_eq!(position.to_string().parse(), Ok(position));
-        for text in [
-            "",
-            "1",
-            "1-",
-            "-1",
-            "1-2-3",
-            "-1-2",
-            "1-+2",
-            "1-x",
-            " 1-2",
-            "1-99999999999999999999",
-        ] {
-            assert_eq!(text.parse::<ChangePosition>(), Err(InvalidPosition), "{text}");
-        }
-    }
 }

@@ -29,14 +29,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use scim_model::change::{AttributeChanges, Change, ChangePosition};
 use scim_model::store::{
-    Include, NewResource, NewToken, Page, Query, Reference, ResourceStore, StoreError, Stored, Tenant,
-    TenantDirectory, TenantId, Token, Update, Updated,
+    ChangeJournal, Directory, Include, JournalError, NewResource, NewToken, Page, Query, Reference,
+    ResourceStore, StoreError, Stored, Tenant, TenantId, Token, Update, Updated,
 };
 use scim_model::{ResourceType, SchemaRegistry, SecretHash};
 use uuid::Uuid;
 
-pub use journal::{Change, ChangePosition, ChangesError, InvalidPosition};
 pub use scans::ScanCount;
 
 use error::Failure;
@@ -296,37 +296,6 @@ impl DieselStore {
         self.scans.counts()
     }
 
-    /// The changes of a tenant's resources behind a position, oldest first; [`ChangePosition::default`]
-    /// is the beginning of what retention has left. Whoever goes on from the last position seen misses
-    /// none and sees none twice. On PostgreSQL a change is shown once every transaction that wrote an earlier
-    /// one has ended.
-    ///
-    /// # Errors
-    /// Lines behind the position have been dropped, or it is of no line of this tenant.
-    pub fn changes(
-        &self,
-        tenant: TenantId,
-        after: ChangePosition,
-        limit: u32,
-    ) -> Result<Vec<Change>, ChangesError> {
-        self.read(|conn| journal::read(conn, tenant, after, limit))?
-    }
-
-    /// Drops at most so many of a tenant's changes that are older than a time, from the beginning of
-    /// its journal; how many it were. Fewer than asked for means that there is no more to do, or that
-    /// another server is at it.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub fn trim_changes(
-        &self,
-        tenant: TenantId,
-        before: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<usize, StoreError> {
-        self.write(move |conn| journal::trim(conn, tenant, before, limit))
-    }
-
     /// Deletes counters of resources of which none are left, which each list would read for ever: at most so
     /// many that nobody has to wait. Whether there may be more.
     ///
@@ -406,9 +375,11 @@ pub struct Explained {
 impl ResourceStore for DieselStore {
     fn create(&self, tenant: TenantId, new: &NewResource) -> Result<(), StoreError> {
         let layout = self.layouts.of(&new.resource_type)?.clone();
+        let changes =
+            AttributeChanges::of_creation(&new.resource_type, &new.document, &new.members, &new.secrets);
         let creation = write::Creation {
             derived: layout.derive(&new.document),
-            change: journal::creation(&new.resource_type, &new.document.0, &new.members, &new.secrets),
+            detail: changes.to_stored(),
             layout,
             id: new.id,
             now: new.now,
@@ -454,7 +425,7 @@ impl ResourceStore for DieselStore {
             now: update.now,
             members: update.members.clone(),
             secrets: update.secrets.clone(),
-            change: update.change.clone(),
+            detail: update.changes.to_stored(),
         };
         self.write(move |conn| write::update(conn, tenant, &replacement))
     }
@@ -487,7 +458,7 @@ impl ResourceStore for DieselStore {
     }
 }
 
-impl TenantDirectory for DieselStore {
+impl Directory for DieselStore {
     fn create_tenant(&self, name: &str, now: DateTime<Utc>) -> Result<TenantId, StoreError> {
         let name = name.to_owned();
         self.write(move |conn| directory::create_tenant(conn, &name, now))
@@ -556,6 +527,27 @@ enum Opening {
     Existing,
 }
 
+impl ChangeJournal for DieselStore {
+    /// On PostgreSQL a change is returned once every transaction that wrote an earlier one has ended.
+    fn changes(
+        &self,
+        tenant: TenantId,
+        after: ChangePosition,
+        limit: u32,
+    ) -> Result<Vec<Change>, JournalError> {
+        self.read(|conn| journal::read(conn, tenant, after, limit))?
+    }
+
+    fn prune_changes(
+        &self,
+        tenant: TenantId,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        self.write(move |conn| journal::prune(conn, tenant, before, limit))
+    }
+}
+
 /// Tenants, tokens and changes alone, beside a running server.
 pub struct DieselDirectory(DieselStore);
 
@@ -570,25 +562,32 @@ impl DieselDirectory {
         };
         DieselStore::open_as(url, &options, opening).map(DieselDirectory)
     }
+}
 
-    /// See [`DieselStore::changes`].
-    ///
-    /// # Errors
-    /// The same.
-    pub fn changes(
+impl ChangeJournal for DieselDirectory {
+    fn changes(
         &self,
         tenant: TenantId,
         after: ChangePosition,
         limit: u32,
-    ) -> Result<Vec<Change>, ChangesError> {
+    ) -> Result<Vec<Change>, JournalError> {
         self.0.changes(tenant, after, limit)
+    }
+
+    fn prune_changes(
+        &self,
+        tenant: TenantId,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        self.0.prune_changes(tenant, before, limit)
     }
 }
 
 impl std::ops::Deref for DieselDirectory {
-    type Target = dyn TenantDirectory;
+    type Target = dyn Directory;
 
-    fn deref(&self) -> &(dyn TenantDirectory + 'static) {
+    fn deref(&self) -> &(dyn Directory + 'static) {
         &self.0
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use scim_model::SecretHashes;
+use scim_model::change::{AttributeChanges, ChangeDetail, Operation};
 use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Updated};
 use uuid::Uuid;
 
@@ -27,7 +28,8 @@ pub(crate) struct Creation {
     pub(crate) derived: Derived,
     pub(crate) members: Vec<Uuid>,
     pub(crate) secrets: SecretHashes,
-    pub(crate) change: String,
+    /// For the journal.
+    pub(crate) detail: String,
 }
 
 pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Result<(), Failure> {
@@ -84,8 +86,8 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
         kind: new.layout.kind,
         id: new.id,
         version: 1,
-        action: "create",
-        change: &new.change,
+        operation: Operation::Create,
+        detail: &new.detail,
     };
     others.push(journal::insert(tenant, &line).text(" FROM found"));
     let Some(pk) = conn.together(insert, others)? else {
@@ -105,7 +107,8 @@ pub(crate) struct Replacement {
     pub(crate) derived: Option<Derived>,
     pub(crate) members: MembersChange,
     pub(crate) secrets: SecretHashes,
-    pub(crate) change: String,
+    /// For the journal.
+    pub(crate) detail: String,
 }
 
 pub(crate) fn update(
@@ -168,8 +171,8 @@ pub(crate) fn update(
         kind: update.layout.kind,
         id: update.id,
         version,
-        action: "update",
-        change: &update.change,
+        operation: Operation::Update,
+        detail: &update.detail,
     };
     others.push(journal::insert(tenant, &line).text(" FROM found"));
     match conn.together(guarded, others) {
@@ -181,8 +184,8 @@ pub(crate) fn update(
     if let Some(derived) = derived {
         replace_unique_values(conn, &update.layout, tenant, row.pk, derived)?;
         if derived.keys.label != row.keys.label {
-            let change = format!("{{\"member\":\"{}\"}}", update.id);
-            move_groups_on(conn, tenant, row.pk, update.now, "memberRenamed", &change)?;
+            let operation = Operation::MemberRenamed;
+            move_groups_on(conn, tenant, row.pk, update.id, update.now, operation)?;
         }
     }
     Ok(Some(Updated {
@@ -210,14 +213,13 @@ pub(crate) fn delete(
         return Ok(false);
     };
     row.check(expected_version)?;
-    let change = format!("{{\"member\":\"{id}\"}}");
-    move_groups_on(conn, tenant, row.pk, now, "memberDeleted", &change)?;
+    move_groups_on(conn, tenant, row.pk, id, now, Operation::MemberDeleted)?;
     let members = if layout.resource_type.has_members() {
         member_ids(conn, tenant, row.pk)?
     } else {
         Vec::new()
     };
-    let went = journal::deletion(&layout.resource_type, &row.document, &members);
+    let detail = AttributeChanges::of_deletion(&layout.resource_type, &row.document, &members).to_stored();
     let of_tenant = |statement: &'static str| Sql::new(statement).int(tenant.0);
     let found = of_tenant("SELECT pk FROM resource WHERE tenant_id = ")
         .text(" AND pk = ")
@@ -227,8 +229,8 @@ pub(crate) fn delete(
         kind: layout.kind,
         id,
         version: row.version,
-        action: "delete",
-        change: &went,
+        operation: Operation::Delete,
+        detail: &detail,
     };
     let others = vec![
         of_tenant("DELETE FROM membership WHERE tenant_id = ")
@@ -600,9 +602,9 @@ fn move_groups_on(
     conn: &mut Conn,
     tenant: TenantId,
     member_pk: i64,
+    member: Uuid,
     now: DateTime<Utc>,
-    action: &'static str,
-    change: &str,
+    operation: Operation,
 ) -> Result<(), Failure> {
     let mut select = Sql::new(
         "SELECT g.pk FROM resource g WHERE g.pk IN (SELECT m.group_pk FROM membership m WHERE m.tenant_id = ",
@@ -634,9 +636,9 @@ fn move_groups_on(
         Sql::new("INSERT INTO changes (tenant_id, at, kind, id, version, action, change) SELECT tenant_id, ")
             .int(at)
             .text(", kind, id, version, ")
-            .string(action)
+            .string(operation.as_str())
             .text(", ")
-            .string(change)
+            .string(ChangeDetail::Member(member).to_stored())
             .text(" FROM resource WHERE ")
             .found_by_pk(conn.dialect(), "tenant_id", tenant)
             .text(" AND pk")

@@ -16,9 +16,9 @@ use crate::document::Policy;
 use crate::schema::SchemaRegistry;
 
 /// A store with its directory of tenants.
-pub trait Store: ResourceStore + TenantDirectory {}
+pub trait Store: ResourceStore + Directory {}
 
-impl<T: ResourceStore + TenantDirectory> Store for T {}
+impl<T: ResourceStore + Directory> Store for T {}
 
 /// One tenant of a store, and short ways to use it.
 pub struct Fixture<'a> {
@@ -221,7 +221,7 @@ impl<'a> Fixture<'a> {
             document: Some(document(value)),
             members: MembersChange::None,
             secrets: SecretHashes::new(),
-            change: "{}".to_owned(),
+            changes: AttributeChanges::default(),
         };
         self.store.update(self.tenant, &update)
     }
@@ -236,7 +236,7 @@ impl<'a> Fixture<'a> {
             document: None,
             members: MembersChange::Steps(steps),
             secrets: SecretHashes::new(),
-            change: "{}".to_owned(),
+            changes: AttributeChanges::default(),
         };
         self.store.update(self.tenant, &update)
     }
@@ -626,7 +626,7 @@ fn a_change_of_members_checks_the_expected_version(it: &Fixture) {
             document: None,
             members: MembersChange::Steps(steps),
             secrets: SecretHashes::new(),
-            change: "{}".to_owned(),
+            changes: AttributeChanges::default(),
         };
         it.store.update(it.tenant, &update)
     };
@@ -1659,7 +1659,7 @@ fn secrets_are_kept_apart(it: &Fixture) {
             document: Some(new.document.clone()),
             members: MembersChange::None,
             secrets,
-            change: "{}".to_owned(),
+            changes: AttributeChanges::default(),
         };
         let updated = it.store.update(it.tenant, &update);
         updated.map(|it| it.map(|it| (it.version, it.changed)))

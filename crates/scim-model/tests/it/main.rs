@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // A panic is how a test fails.
 
+mod change;
 mod condition;
 mod condition_laws;
 mod discovery;

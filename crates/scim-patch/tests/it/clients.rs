@@ -42,7 +42,7 @@ fn every_client_gets_what_it_expects() {
                 step["after"],
                 "{context}"
             );
-            assert_eq!(!outcome.change.is_empty(), step["changed"], "{context}");
+            assert_eq!(!outcome.changes.is_empty(), step["changed"], "{context}");
             let needed: BTreeSet<&str> = outcome.leniencies.iter().map(|it| it.as_str()).collect();
             let expected = step["leniencies"].as_array().unwrap().iter();
             assert_eq!(

@@ -41,7 +41,7 @@ fn changes(policy: Policy, operations: &Value, expected: &Value) {
     }
     assert_eq!(Value::Object(outcome.document.0), after);
     assert_eq!(
-        outcome.change.is_empty(),
+        outcome.changes.is_empty(),
         expected.as_object().unwrap().is_empty()
     );
 }

@@ -61,7 +61,7 @@ fn answer(
                 "schemas".to_owned(),
                 outcome.document.schemas(resource_type).into(),
             );
-            Ok((Value::Object(after), !outcome.change.is_empty()))
+            Ok((Value::Object(after), !outcome.changes.is_empty()))
         }
         Err(error) => {
             assert_eq!(before.to_stored_json(resource_type), text);

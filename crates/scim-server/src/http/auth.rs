@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use chrono::{DateTime, Utc};
-use scim_model::store::{TenantDirectory, TenantId};
+use scim_model::store::{Directory, TenantId};
 
 use super::blocking::Blocking;
 use super::error::Failure;
@@ -37,7 +37,7 @@ const CACHE_CAPACITY: usize = 10_000;
 
 /// Turns tokens into callers.
 pub struct Authenticator {
-    directory: Arc<dyn TenantDirectory>,
+    directory: Arc<dyn Directory>,
     blocking: Blocking,
     known: RwLock<HashMap<[u8; 32], Known>>,
 }
@@ -52,7 +52,7 @@ struct Known {
 
 impl Authenticator {
     /// Tokens are looked up in this directory.
-    pub fn new(directory: Arc<dyn TenantDirectory>, blocking: Blocking) -> Authenticator {
+    pub fn new(directory: Arc<dyn Directory>, blocking: Blocking) -> Authenticator {
         Authenticator {
             directory,
             blocking,

@@ -3,17 +3,18 @@
 
 use std::sync::Arc;
 
+use scim_model::change::AttributeChanges;
 use scim_model::representation::{etag, location};
 use scim_model::store::{Include, MembersChange, MembersStep, Stored, TenantId, Update, Updated};
 use scim_model::{AttributePath, Document, Projection, ResourceType, SecretHashes, json};
-use scim_patch::{MembersPlan, Operation, Plan, apply, plan, steps_to_json};
+use scim_patch::{MembersPlan, Operation, Plan, apply, plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::members::check_not_itself;
 use super::precondition::Preconditions;
 use super::secrets::Hashed;
-use super::{Error, Service, Shown, include, journal, now, parse_id};
+use super::{Error, Service, Shown, include, now, parse_id};
 
 impl Service {
     /// Changes a resource by the operations of a PatchOp message.
@@ -95,15 +96,17 @@ impl Patch<'_> {
         } = *self;
         check_not_itself(id, added(steps))?;
         let expected_version = service.expected_version(tenant, resource_type, id, preconditions)?;
+        let members = MembersChange::Steps(steps.to_vec());
+        let secrets = SecretHashes::new();
         let update = Update {
             resource_type: resource_type.clone(),
             id,
             expected_version,
             now: now(),
             document: None,
-            members: MembersChange::Steps(steps.to_vec()),
-            secrets: SecretHashes::new(),
-            change: steps_to_json(steps).to_string(),
+            changes: AttributeChanges::default().with(&members, &secrets),
+            members,
+            secrets,
         };
         service.write(tenant, &update)
     }
@@ -136,7 +139,7 @@ impl Patch<'_> {
             .map_err(|_| Error::PreconditionFailed)?;
         let members = match &plan.members {
             MembersPlan::Untouched => MembersChange::None,
-            MembersPlan::NeedsList => outcome.change.members()?,
+            MembersPlan::NeedsList => outcome.changes.members()?,
             MembersPlan::Steps(steps) => MembersChange::Steps(steps.clone()),
         };
         if let MembersChange::Steps(steps) = &members {
@@ -155,7 +158,7 @@ impl Patch<'_> {
             expected_version: Some(current.version),
             now: now(),
             document: Some(changed),
-            change: journal(&outcome.change, &members, &secrets),
+            changes: outcome.changes.with(&members, &secrets),
             members,
             secrets,
         };

@@ -1,7 +1,7 @@
 //! Who may do what: nobody anything without a token, but for discovery.
 
 use chrono::{TimeDelta, Utc};
-use scim_model::store::TenantDirectory;
+use scim_model::store::Directory;
 use serde_json::json;
 
 use crate::harness::{Server, Token, USER};

@@ -21,7 +21,7 @@ use actix_web::test as actix;
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
-use scim_model::store::{NewToken, TenantDirectory, TenantId};
+use scim_model::store::{Directory, NewToken, TenantId};
 use scim_server::http::{Http, routes};
 use scim_server::service::{Service, Settings};
 use scim_server::token;
@@ -201,11 +201,7 @@ pub struct Token {
     pub expires: Option<DateTime<Utc>>,
 }
 
-pub fn create_token(
-    directory: &dyn TenantDirectory,
-    tenant: TenantId,
-    wanted: Token,
-) -> (String, uuid::Uuid) {
+pub fn create_token(directory: &dyn Directory, tenant: TenantId, wanted: Token) -> (String, uuid::Uuid) {
     let secret = token::new_secret().unwrap();
     let token = NewToken {
         id: uuid::Uuid::now_v7(),

@@ -2,10 +2,10 @@
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordVerifier as _};
-use scim_model::store::ResourceStore as _;
+use scim_model::change::ChangePosition;
+use scim_model::store::{ChangeJournal as _, ResourceStore as _};
 use scim_model::{ClearText, SchemaRegistry};
 use scim_server::service::Settings;
-use scim_storage_diesel::ChangePosition;
 use serde_json::{Value, json};
 
 use crate::harness::{BASE, Choice, Client, Created, GROUP, Server, USER};
@@ -57,7 +57,7 @@ fn journal(client: &Client) -> Vec<Value> {
     let changes = client.server.store.changes(tenant, start, 100).unwrap();
     changes
         .iter()
-        .map(|it| serde_json::from_str(&it.change).unwrap())
+        .map(|it| serde_json::from_str(&it.detail.to_stored()).unwrap())
         .collect()
 }
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use scim_model::Condition;
 use scim_model::SecretHashes;
+use scim_model::change::AttributeChanges;
 use scim_model::store::{
-    Include, MembersChange, MembersStep, NewResource, PageRequest, Query, ResourceStore, StoreError,
-    TenantDirectory, TenantId, Update,
+    Directory, Include, MembersChange, MembersStep, NewResource, PageRequest, Query, ResourceStore,
+    StoreError, TenantId, Update,
 };
 use scim_storage_diesel::DieselStore;
 
@@ -84,7 +85,7 @@ pub(crate) fn fill(store: &DieselStore, plan: &Plan) -> Result<TenantId, String>
                 document: None,
                 members: MembersChange::Steps(vec![MembersStep::Add(members.to_vec())]),
                 secrets: SecretHashes::new(),
-                change: "{}".to_owned(),
+                changes: AttributeChanges::default(),
             };
             store.update(tenant, &update).map_err(|it| it.to_string())?;
         }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use chrono::{SecondsFormat, Utc};
 use scim_filter::{AttrPath, Filter};
+use scim_model::change::AttributeChanges;
 use scim_model::condition::resolve_sort_by;
 use scim_model::store::{
     Include, MembersChange, MembersStep, PageRequest, Position, Query, ResourceStore, Sort, TenantId, Update,
@@ -536,7 +537,7 @@ fn update(resource_type: &Arc<ResourceType>, id: Uuid) -> Update {
         document: None,
         members: MembersChange::None,
         secrets: SecretHashes::new(),
-        change: "{}".to_owned(),
+        changes: AttributeChanges::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use scim_model::store::conformance::{Fixture, at};
-use scim_model::store::{MembersStep, NewToken, ResourceStore, StoreError, TenantDirectory, TenantId};
+use scim_model::store::{Directory, MembersStep, NewToken, ResourceStore, StoreError, TenantId};
 use scim_storage_diesel::DieselStore;
 use serde_json::json;
 use uuid::Uuid;

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
+use scim_model::change::{AttributeChanges, Change, ChangeDetail, ChangePosition};
 use scim_model::store::conformance::{Fixture, at, document};
 use scim_model::store::{
-    MembersChange, MembersStep, NewResource, ResourceStore, TenantDirectory, TenantId, Update,
+    ChangeJournal, Directory, JournalError, MembersChange, MembersStep, NewResource, ResourceStore, TenantId,
+    Update,
 };
 use scim_model::{ResourceType, SchemaRegistry, SecretHashes};
-use scim_storage_diesel::{Change, ChangePosition, ChangesError, DieselStore, StoreOptions};
+use scim_storage_diesel::{DieselStore, StoreOptions};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -59,7 +61,7 @@ fn every_change_leaves_a_line() {
         let changes = all(&store, it.tenant);
         let lines: Vec<_> = changes
             .iter()
-            .map(|it| (&*it.resource_type, it.id, it.version, it.action.as_str()))
+            .map(|it| (&*it.resource_type, it.id, it.version, it.operation.as_str()))
             .collect();
         assert_eq!(
             lines,
@@ -74,10 +76,7 @@ fn every_change_leaves_a_line() {
                 ("User", user, 2, "delete"),
             ]
         );
-        assert_eq!(
-            changes[3].change,
-            json!({ "member": user.to_string() }).to_string()
-        );
+        assert_eq!(changes[3].detail, ChangeDetail::Member(user));
         assert_eq!(all(&store, other.tenant).len(), 1);
     });
 }
@@ -132,20 +131,22 @@ fn the_changes_of_a_resource_are_read_in_their_order() {
             .map(|number| it.add_group(&format!("group{number}"), &[]))
             .collect();
         let change = |group: Uuid, is_joining: bool| {
-            let (step, name) = if is_joining {
-                (MembersStep::Add(vec![user]), "add")
+            let step = if is_joining {
+                MembersStep::Add(vec![user])
             } else {
-                (MembersStep::Remove(vec![user]), "remove")
+                MembersStep::Remove(vec![user])
             };
+            let members = MembersChange::Steps(vec![step]);
+            let secrets = SecretHashes::new();
             let update = Update {
                 resource_type: it.group.clone(),
                 id: group,
                 expected_version: None,
                 now: at(3),
                 document: None,
-                members: MembersChange::Steps(vec![step]),
-                secrets: SecretHashes::new(),
-                change: json!({ "step": name }).to_string(),
+                changes: AttributeChanges::default().with(&members, &secrets),
+                members,
+                secrets,
             };
             let updated = store.update(it.tenant, &update).expect("others wait");
             assert!(updated.is_some());
@@ -181,7 +182,7 @@ fn the_changes_of_a_resource_are_read_in_their_order() {
             let every: Vec<i64> = (1..=it.version(&it.group, group)).collect();
             assert_eq!(versions, every);
             let last = lines.last().expect("its creation");
-            let is_member = change_of(last)["step"] == "add";
+            let is_member = change_of(last)["members"]["steps"][0].get("add").is_some();
             assert_eq!(it.members(group), if is_member { vec![user] } else { vec![] });
         }
     });
@@ -269,7 +270,7 @@ fn a_connection_that_was_cut_is_replaced() {
 }
 
 fn change_of(change: &Change) -> Value {
-    serde_json::from_str(&change.change).expect("a change is JSON")
+    serde_json::from_str(&change.detail.to_stored()).expect("a change is JSON")
 }
 
 /// A creation tells all that came, a deletion all that went: history and undo need nothing else.
@@ -368,7 +369,7 @@ fn trim(store: &DieselStore, tenant: TenantId, seconds: i64) -> usize {
     let mut dropped = 0;
     loop {
         let lines = store
-            .trim_changes(tenant, at(seconds), 2)
+            .prune_changes(tenant, at(seconds), 2)
             .expect("the store is there");
         assert!(lines <= 2);
         dropped += lines;
@@ -403,7 +404,7 @@ fn retention_drops_old_lines_and_readers_know() {
         for missed in &before[..2] {
             let refused = read(missed.position);
             assert!(
-                matches!(refused, Err(ChangesError::Dropped(it)) if it == missed.position),
+                matches!(refused, Err(JournalError::Dropped(it)) if it == missed.position),
                 "{refused:?}"
             );
         }
@@ -412,12 +413,12 @@ fn retention_drops_old_lines_and_readers_know() {
             assert_eq!(rest, before[index + 1..]);
         }
         let unknown = read("999999999-1".parse().expect("it is one"));
-        assert!(matches!(unknown, Err(ChangesError::Unknown(_))), "{unknown:?}");
+        assert!(matches!(unknown, Err(JournalError::Unknown(_))), "{unknown:?}");
         // Whether it was ever this tenant's, nobody can tell any more.
         let foreign = read(others[1].position);
-        assert!(matches!(foreign, Err(ChangesError::Dropped(_))), "{foreign:?}");
+        assert!(matches!(foreign, Err(JournalError::Dropped(_))), "{foreign:?}");
         let foreign = store.changes(other.tenant, before[5].position, 100);
-        assert!(matches!(foreign, Err(ChangesError::Unknown(_))), "{foreign:?}");
+        assert!(matches!(foreign, Err(JournalError::Unknown(_))), "{foreign:?}");
 
         // When all is gone, whoever has seen the last line goes on.
         assert_eq!(trim(&store, it.tenant, 100), 3);
@@ -426,7 +427,7 @@ fn retention_drops_old_lines_and_readers_know() {
         let next = all(&store, it.tenant);
         assert!(next[0].position > before[5].position);
         assert_eq!(read(before[5].position).expect("nothing was missed"), next);
-        assert!(matches!(read(before[4].position), Err(ChangesError::Dropped(_))));
+        assert!(matches!(read(before[4].position), Err(JournalError::Dropped(_))));
     });
 }
 
@@ -454,7 +455,7 @@ fn a_follower_misses_nothing_in_silence_while_lines_are_dropped() {
                 scope.spawn(move || {
                     while writing.load(Ordering::Relaxed) {
                         store
-                            .trim_changes(it.tenant, at(100), 1)
+                            .prune_changes(it.tenant, at(100), 1)
                             .expect("nobody is in the way");
                     }
                 });
@@ -477,7 +478,7 @@ fn a_follower_misses_nothing_in_silence_while_lines_are_dropped() {
                             break;
                         }
                     }
-                    Err(ChangesError::Dropped(_)) => {
+                    Err(JournalError::Dropped(_)) => {
                         told += 1;
                         after = ChangePosition::default();
                     }
@@ -506,7 +507,7 @@ fn a_journal_that_is_trimmed_does_not_grow_the_file() {
         }
         sizes.push(database.number("SELECT page_count FROM pragma_page_count"));
         while store
-            .trim_changes(it.tenant, at(100), 100)
+            .prune_changes(it.tenant, at(100), 100)
             .expect("the store is there")
             == 100
         {}
@@ -566,7 +567,7 @@ fn a_position_of_before_a_restore_is_found_out() {
         let seen = all(&store, it.tenant)[1].position;
         database.run("UPDATE changes SET at = at + 1");
         let refused = store.changes(it.tenant, seen, 100);
-        assert!(matches!(refused, Err(ChangesError::Unknown(_))), "{refused:?}");
+        assert!(matches!(refused, Err(JournalError::Unknown(_))), "{refused:?}");
         assert_eq!(all(&store, it.tenant).len(), 2);
     });
 }
@@ -586,7 +587,7 @@ fn the_journal_of_a_deleted_tenant_is_gone() {
         assert!(store.delete_tenant("acme").expect("the store is there"));
         for position in [seen[0].position, seen[1].position] {
             let refused = store.changes(tenant, position, 10);
-            assert!(matches!(refused, Err(ChangesError::Unknown(_))), "{refused:?}");
+            assert!(matches!(refused, Err(JournalError::Unknown(_))), "{refused:?}");
         }
     });
 }

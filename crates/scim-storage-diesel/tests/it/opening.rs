@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use scim_model::store::conformance::{Fixture, at, document};
-use scim_model::store::{NewResource, PageRequest, ResourceStore, StoreError, TenantDirectory};
+use scim_model::store::{ChangeJournal, Directory, NewResource, PageRequest, ResourceStore, StoreError};
 use scim_model::{ResourceType, SchemaRegistry, SecretHashes};
 use scim_storage_diesel::{DieselStore, OpenError, Pooler, StoreOptions};
 use serde_json::json;
@@ -210,7 +210,7 @@ fn each_way_down_keeps_what_was_there_before() {
         let (tenant, user) = (it.tenant, it.add_user("bjensen"));
         it.add_group("Guides", &[user]);
         store
-            .trim_changes(tenant, at(100), 1)
+            .prune_changes(tenant, at(100), 1)
             .expect("nobody is in the way");
         drop(store);
         let steps = database.number("SELECT count(*) FROM __diesel_schema_migrations") - 1;

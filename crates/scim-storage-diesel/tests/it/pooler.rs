@@ -5,9 +5,10 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
-use scim_model::store::TenantDirectory;
+use scim_model::change::ChangePosition;
 use scim_model::store::conformance::{self, Fixture};
-use scim_storage_diesel::{ChangePosition, DieselStore, Pooler, StoreOptions};
+use scim_model::store::{ChangeJournal, Directory};
+use scim_storage_diesel::{DieselStore, Pooler, StoreOptions};
 
 use crate::database::Database;
 

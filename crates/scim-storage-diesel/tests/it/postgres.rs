@@ -7,6 +7,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use scim_model::change::{AttributeChange, AttributeChanges};
 use scim_model::store::conformance::Fixture;
 use scim_model::store::{MembersStep, StoreError};
 use serde_json::json;
@@ -283,7 +284,7 @@ fn changes_of_different_resources_do_not_wait_for_each_other() {
     run(
         &mut holder,
         "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-         IF NEW.version = 2 AND NEW.kind = 2 AND NEW.change = '{\"hold\":1}' THEN \
+         IF NEW.version = 2 AND NEW.kind = 2 AND NEW.change = '{\"hold\":{\"changed\":true}}' THEN \
          PERFORM pg_advisory_xact_lock(1); END IF; RETURN NULL; END $$; \
          CREATE TRIGGER hold AFTER INSERT ON changes FOR EACH ROW EXECUTE FUNCTION hold()",
     );
@@ -291,6 +292,8 @@ fn changes_of_different_resources_do_not_wait_for_each_other() {
     let (done, other_is_done) = channel();
     std::thread::scope(|threads| {
         let held = threads.spawn(|| {
+            let mut hold = AttributeChanges::default();
+            hold.insert("hold", AttributeChange::Hidden);
             let update = scim_model::store::Update {
                 resource_type: it.group.clone(),
                 id: groups[0],
@@ -299,7 +302,7 @@ fn changes_of_different_resources_do_not_wait_for_each_other() {
                 document: None,
                 members: scim_model::store::MembersChange::Steps(vec![MembersStep::Add(vec![users[0]])]),
                 secrets: scim_model::SecretHashes::new(),
-                change: "{\"hold\":1}".to_owned(),
+                changes: hold,
             };
             it.store.update(it.tenant, &update)
         });

@@ -12,9 +12,10 @@ use std::sync::Mutex;
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
+use scim_model::change::ChangePosition;
 use scim_model::store::conformance::{Fixture, at};
-use scim_model::store::{Include, MembersStep, PageRequest, TenantDirectory};
-use scim_storage_diesel::{ChangePosition, DieselStore};
+use scim_model::store::{ChangeJournal, Directory, Include, MembersStep, PageRequest};
+use scim_storage_diesel::DieselStore;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -174,7 +175,7 @@ fn keep_house(store: &DieselStore, it: &Fixture) {
     }
     assert_eq!(
         store
-            .trim_changes(it.tenant, at(100), 3)
+            .prune_changes(it.tenant, at(100), 3)
             .expect("the store is there"),
         3
     );

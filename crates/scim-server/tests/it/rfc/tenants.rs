@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, Weak};
 
 use chrono::{Duration, Utc};
-use scim_model::store::{TenantDirectory, TenantId};
+use scim_model::store::{Directory, TenantId};
 use uuid::Uuid;
 
 use super::client::Client;

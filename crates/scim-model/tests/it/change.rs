@@ -1,0 +1,327 @@
+//! The changes that the journal records, and their JSON.
+
+use std::sync::LazyLock;
+
+use chrono::DateTime;
+use scim_model::change::{
+    Actor, AttributeChange, AttributeChanges, Change, ChangeDetail, MembersChange, MembersStep, Operation,
+};
+use scim_model::schema::{ENTERPRISE_USER_URN, USER_URN};
+use scim_model::{Document, SchemaRegistry, SecretHash};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const BADGE: &str = "urn:example:params:scim:schemas:extension:badge:2.0:User";
+
+/// The built-in types, with a badge for users.
+fn registry() -> &'static SchemaRegistry {
+    static REGISTRY: LazyLock<SchemaRegistry> = LazyLock::new(|| {
+        let badge = json!({"id": BADGE, "name": "Badge", "attributes": [
+            {"name": "level", "type": "integer"}, {"name": "code"}, {"name": "tags", "multiValued": true},
+            {"name": "pin", "returned": "never"}]});
+        let extension = |urn: &str| json!({"schema": urn, "required": false});
+        let user = json!({"name": "User", "endpoint": "/Users", "schema": USER_URN,
+            "schemaExtensions": [extension(ENTERPRISE_USER_URN), extension(BADGE)]});
+        let files = [("badge.json", badge), ("user.json", user)];
+        SchemaRegistry::load(&files.map(|(name, text)| (name.to_owned(), text.to_string()))).unwrap()
+    });
+    &REGISTRY
+}
+
+fn document(value: &Value) -> Document {
+    Document(value.as_object().unwrap().clone())
+}
+
+fn json_of(changes: &AttributeChanges) -> Value {
+    serde_json::to_value(changes).unwrap()
+}
+
+/// The changes between two resources of a type, which have this JSON.
+#[track_caller]
+fn check(type_: &str, old: &Value, new: &Value, expected: &Value) -> AttributeChanges {
+    let resource_type = registry().resource_type(type_).unwrap();
+    let (old, new) = (document(old), document(new));
+    let changes = AttributeChanges::between(resource_type, &old, &new);
+    assert_eq!(json_of(&changes), *expected);
+    assert!(AttributeChanges::between(resource_type, &new, &new).is_empty());
+    read_back(&changes);
+    changes
+}
+
+/// Stored text reads as the changes it was written from.
+#[track_caller]
+fn read_back(changes: &AttributeChanges) {
+    let stored = changes.to_stored();
+    let detail = ChangeDetail::from_stored(&stored);
+    assert_eq!(detail, ChangeDetail::Attributes(changes.clone()));
+    assert_eq!(detail.to_stored(), stored);
+}
+
+#[test]
+fn added_removed_and_replaced_attributes_are_changes() {
+    check(
+        "User",
+        &json!({"userName": "a", "title": "T", "emails": [{"value": "1"}], BADGE: {"level": 1, "code": "c"}}),
+        &json!({"userName": "b", "nickName": "N", "emails": [{"value": "1"}, {"value": "2"}], BADGE: {"level": 2, "code": "c"}}),
+        &json!({
+            "userName": {"old": "a", "new": "b"},
+            "title": {"old": "T"},
+            "nickName": {"new": "N"},
+            "emails": {"old": [{"value": "1"}], "new": [{"value": "1"}, {"value": "2"}]},
+            format!("{BADGE}:level"): {"old": 1, "new": 2},
+        }),
+    );
+    check(
+        "User",
+        &json!({"userName": "a", BADGE: {"level": 1}}),
+        &json!({"userName": "a"}),
+        &json!({format!("{BADGE}:level"): {"old": 1}}),
+    );
+    check(
+        "User",
+        &json!({"userName": "a"}),
+        &json!({"userName": "a", BADGE: {"level": 1}}),
+        &json!({format!("{BADGE}:level"): {"new": 1}}),
+    );
+}
+
+#[test]
+fn the_order_of_values_makes_no_difference() {
+    let registry = registry();
+    let user = registry.resource_type("User").unwrap();
+    let old = document(
+        &json!({"emails": [{"value": "1", "type": "a"}, {"value": "2"}], BADGE: {"tags": ["x", "y", "x"]}}),
+    );
+    let new = document(
+        &json!({BADGE: {"tags": ["x", "x", "y"]}, "emails": [{"value": "2"}, {"type": "a", "value": "1"}]}),
+    );
+    assert!(AttributeChanges::between(user, &old, &new).is_empty());
+    let more = document(&json!({"emails": old.0["emails"], BADGE: {"tags": ["x", "y", "y"]}}));
+    assert!(!AttributeChanges::between(user, &old, &more).is_empty());
+}
+
+#[test]
+fn members_are_recorded_one_by_one() {
+    let id = |number: u8| Uuid::from_bytes([number; 16]);
+    let text = |number: u8| id(number).to_string();
+    let changes = check(
+        "Group",
+        &json!({"displayName": "g", "members": [{"value": text(1), "type": "User"}, {"value": text(2), "type": "User"}]}),
+        &json!({"displayName": "g", "members": [{"value": text(2), "type": "User"}, {"value": text(3)}]}),
+        &json!({"members": {"added": [text(3)], "removed": [text(1)]}}),
+    );
+    let steps = vec![MembersStep::Remove(vec![id(1)]), MembersStep::Add(vec![id(3)])];
+    assert_eq!(changes.members(), Ok(MembersChange::Steps(steps.clone())));
+    // Only the id of a member is stored in the group.
+    let registry = registry();
+    let old = document(&json!({"members": [{"value": text(1), "type": "User", "display": "A"}]}));
+    let new = document(&json!({"members": [{"value": text(1)}]}));
+    let changes = AttributeChanges::between(registry.resource_type("Group").unwrap(), &old, &new);
+    assert!(changes.is_empty());
+    assert_eq!(changes.members(), Ok(MembersChange::None));
+    let nobody = document(&json!({"members": [{"value": "nobody"}]}));
+    assert!(
+        AttributeChanges::between(registry.resource_type("Group").unwrap(), &old, &nobody)
+            .members()
+            .is_err()
+    );
+}
+
+#[test]
+fn a_value_that_is_never_returned_is_not_in_the_journal() {
+    let changes = check(
+        "User",
+        &json!({"userName": "a", BADGE: {"pin": "1234"}}),
+        &json!({"userName": "a", BADGE: {"pin": "9999"}}),
+        &json!({format!("{BADGE}:pin"): {"changed": true}}),
+    );
+    assert!(!changes.is_empty());
+}
+
+/// 7643-9.2-01: the journal records that the attribute changed, and not its values, even if only a part of it
+/// is never returned.
+#[test]
+fn an_attribute_with_a_part_that_is_never_returned_is_recorded_without_its_values() {
+    let schema = r#"{"id": "urn:example:Door", "name": "Door", "attributes": [
+        {"name": "name"}, {"name": "pin", "returned": "never"},
+        {"name": "lock", "type": "complex", "subAttributes": [{"name": "make"}, {"name": "code", "returned": "never"}]}]}"#;
+    let resource_type = r#"{"name": "Door", "endpoint": "/Doors", "schema": "urn:example:Door"}"#;
+    let files = [("a", schema), ("b", resource_type)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let registry = SchemaRegistry::load(&files).unwrap();
+    let door = |number: &str| {
+        document(&json!({"name": number, "pin": number, "lock": {"make": "x", "code": number}}))
+    };
+    let changes = AttributeChanges::between(registry.resource_type("Door").unwrap(), &door("1"), &door("2"));
+    assert_eq!(
+        json_of(&changes),
+        json!({"name": {"old": "1", "new": "2"}, "pin": {"changed": true}, "lock": {"changed": true}})
+    );
+}
+
+/// A PATCH of members alone does not read them, so the journal records its steps.
+#[test]
+fn steps_are_recorded_unless_the_members_were_compared() {
+    let id = |number: u8| Uuid::from_bytes([number; 16]);
+    let text = |number: u8| id(number).to_string();
+    let steps = MembersChange::Steps(vec![
+        MembersStep::RemoveAll,
+        MembersStep::Remove(vec![id(1)]),
+        MembersStep::Add(vec![id(2), id(3)]),
+        MembersStep::ReplaceAll(Vec::new()),
+    ]);
+    let secrets = [("password".to_owned(), None)].into();
+    let changes = AttributeChanges::default().with(&steps, &secrets);
+    assert_eq!(
+        changes.to_stored(),
+        json!({"password": {"changed": true}, "members": {"steps": [
+            {"removeAll": true}, {"remove": [text(1)]}, {"add": [text(2), text(3)]}, {"replaceAll": []}]}})
+        .to_string()
+    );
+    read_back(&changes);
+    assert_eq!(changes.members(), Ok(steps.clone()));
+    let none = AttributeChanges::default().with(&MembersChange::None, &[].into());
+    assert!(none.is_empty());
+
+    let group = registry().resource_type("Group").unwrap();
+    let new = document(&json!({"members": [{"value": text(1)}]}));
+    let compared = AttributeChanges::between(group, &document(&json!({})), &new).with(&steps, &[].into());
+    assert_eq!(
+        json_of(&compared),
+        json!({"members": {"added": [text(1)], "removed": []}})
+    );
+}
+
+#[test]
+fn a_creation_and_a_deletion_record_the_whole_resource() {
+    let id = |number: u8| Uuid::from_bytes([number; 16]);
+    let text = |number: u8| id(number).to_string();
+    let user = registry().resource_type("User").unwrap();
+    let value =
+        json!({"userName": "a", BADGE: {"level": 1, "pin": "1234"}, "urn:example:gone": {"pin": "1"}});
+    let changes = |side: &str| {
+        json!({"userName": {side: "a"}, format!("{BADGE}:level"): {side: 1},
+            format!("{BADGE}:pin"): {"changed": true}, "urn:example:gone": {"changed": true}})
+    };
+    let secrets = [
+        ("password".to_owned(), Some(SecretHash("secret".to_owned()))),
+        ("other".to_owned(), None),
+    ]
+    .into();
+    let created = AttributeChanges::of_creation(user, &document(&value), &[id(1)], &secrets);
+    let mut expected = changes("new");
+    expected["password"] = json!({"changed": true});
+    assert_eq!(json_of(&created), expected, "a user has no members");
+    read_back(&created);
+    let mut stored = value;
+    stored["schemas"] = json!([USER_URN]);
+    let deleted = AttributeChanges::of_deletion(user, &stored.to_string(), &[]);
+    assert_eq!(json_of(&deleted), changes("old"));
+    read_back(&deleted);
+    assert!(AttributeChanges::of_deletion(user, "damaged", &[]).is_empty());
+
+    let group = registry().resource_type("Group").unwrap();
+    let members = [id(1), id(2), id(1)];
+    let created = AttributeChanges::of_creation(
+        group,
+        &document(&json!({"displayName": "g"})),
+        &members,
+        &[].into(),
+    );
+    assert_eq!(
+        created.to_stored(),
+        format!(
+            r#"{{"displayName":{{"new":"g"}},"members":{{"added":["{}","{}"],"removed":[]}}}}"#,
+            text(1),
+            text(2)
+        )
+    );
+    let deleted = AttributeChanges::of_deletion(group, r#"{"displayName":"g"}"#, &members[..2]);
+    let removed = json!({"added": [], "removed": [text(1), text(2)]});
+    assert_eq!(
+        json_of(&deleted),
+        json!({"displayName": {"old": "g"}, "members": removed})
+    );
+}
+
+#[test]
+fn an_earlier_change_of_the_same_attribute_is_replaced() {
+    let mut changes = AttributeChanges::default();
+    let value = AttributeChange::Value {
+        old: None,
+        new: Some(json!(1)),
+    };
+    changes.insert("a", value.clone());
+    changes.insert("b", value);
+    changes.insert("a", AttributeChange::Hidden);
+    assert_eq!(changes.to_stored(), r#"{"a":{"changed":true},"b":{"new":1}}"#);
+    assert_eq!(changes.get("a"), Some(&AttributeChange::Hidden));
+    assert_eq!(changes.get("c"), None);
+}
+
+/// Entries of earlier versions stay as they were written.
+#[test]
+fn text_that_is_not_a_change_is_kept_and_shown() {
+    for text in [
+        "",
+        "damaged",
+        "[]",
+        "5",
+        r#"{"member":"nobody"}"#,
+        r#"{"member":"00000000-0000-0000-0000-000000000000","since":1}"#,
+        r#"{"title":"A"}"#,
+        r#"{"title":{"before":"A"}}"#,
+        r#"{"title":{"new":"A","changed":true}}"#,
+        r#"{"title":{"changed":false}}"#,
+        r#"{"members":{"added":["a"]}}"#,
+        r#"{"members":{"added":["a"],"removed":[1]}}"#,
+        r#"{"members":{"added":[],"removed":[],"steps":[]}}"#,
+        r#"{"members":{"steps":[{"move":[]}]}}"#,
+        r#"{"members":{"steps":[{"removeAll":false}]}}"#,
+        r#"{"members":{"steps":[{"add":["nobody"]}]}}"#,
+        r#"{"members":{"steps":[{"add":[],"remove":[]}]}}"#,
+    ] {
+        let detail = ChangeDetail::from_stored(text);
+        assert_eq!(detail, ChangeDetail::Unreadable(text.to_owned()));
+        assert_eq!(detail.to_stored(), text);
+        let shown = serde_json::from_str(text).unwrap_or(json!(text));
+        assert_eq!(serde_json::to_value(&detail).unwrap(), shown);
+    }
+}
+
+#[test]
+fn a_change_of_a_member_names_the_member() {
+    let id = Uuid::from_bytes([7; 16]);
+    let stored = format!(r#"{{"member":"{id}"}}"#);
+    assert_eq!(ChangeDetail::Member(id).to_stored(), stored);
+    assert_eq!(ChangeDetail::from_stored(&stored), ChangeDetail::Member(id));
+}
+
+#[test]
+fn operations_are_read_as_they_are_written() {
+    for text in ["create", "update", "delete", "memberRenamed", "memberDeleted"] {
+        assert_eq!(text.parse::<Operation>().map(Operation::as_str), Ok(text));
+    }
+    let error = "Create".parse::<Operation>().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`Create` is not an operation that this version knows"
+    );
+}
+
+#[test]
+fn an_entry_is_printed_with_its_tenant() {
+    let change = Change {
+        position: "17-1735689600000".parse().unwrap(),
+        at: DateTime::from_timestamp_millis(1_735_689_600_120).unwrap(),
+        actor: Actor::Unknown,
+        resource_type: "Group".into(),
+        id: Uuid::from_bytes([1; 16]),
+        version: 3,
+        operation: Operation::MemberDeleted,
+        detail: ChangeDetail::Member(Uuid::from_bytes([2; 16])),
+    };
+    assert_eq!(
+        change.to_json("acme").to_string(),
+        r#"{"position":"17-1735689600000","at":"2025-01-01T00:00:00.120Z","tenant":"acme","resourceType":"Group","id":"01010101-0101-0101-0101-010101010101","version":3,"kind":"memberDeleted","change":{"member":"02020202-0202-0202-0202-020202020202"}}"#
+    );
+}
