@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::files::File;
 
-/// `README.md` explains each in a word. Dotfiles are for tools and not in the way; `target` is not committed.
-const ENTRIES: [&str; 7] = [
+/// Dotfiles are for tools and not in the way; `target` is not committed.
+const ENTRIES: [&str; 9] = [
     "Cargo.lock",
     "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
     "README.md",
     "crates",
     "docs",
@@ -53,6 +55,8 @@ mod tests {
         let right = [
             "Cargo.lock",
             "Cargo.toml",
+            "LICENSE-APACHE",
+            "LICENSE-MIT",
             "README.md",
             "crates/a/Cargo.toml",
             "docs/A.md",
