@@ -1,6 +1,6 @@
 //! Bounds: any text gets its answer at once, and nothing overflows the stack.
 
-use scim_filter::{Filter, Options, PatchPath};
+use scim_filter::{AttrPath, Filter, Options, PatchPath};
 
 #[test]
 fn ten_thousand_parentheses_are_refused_at_once() {
@@ -29,7 +29,7 @@ fn each_bound_names_itself() {
     assert!(Filter::parse_with("((a pr)) or b pr", &options).is_ok());
     assert!(
         Filter::parse_with(r#"a eq "(((((((((""#, &options).is_ok(),
-        "a string has no depth"
+        "parentheses in a string do not nest"
     );
 }
 
@@ -111,4 +111,80 @@ fn quotes_and_parentheses_in_names_hide_no_depth() {
     // Many signs of which few nest are no depth either.
     let flat = vec![r#"(a[b eq "(("] or not(c pr))"#; 500].join(" and ");
     assert!(Filter::parse(&flat).is_ok());
+}
+
+#[test]
+fn each_bound_is_inclusive() {
+    let default = Options::default();
+    assert_eq!(
+        (
+            default.max_length,
+            default.max_depth,
+            default.max_terms,
+            default.bare_words
+        ),
+        (131_072, 128, 5_000, false)
+    );
+    assert_eq!(
+        Options::strict(),
+        Options {
+            mode: scim_filter::Mode::Strict,
+            ..Options::default()
+        }
+    );
+    assert_eq!(Options::DEPTH_CEILING, 200);
+    let options = Options {
+        max_length: 12,
+        max_depth: 1,
+        max_terms: 2,
+        ..Options::default()
+    };
+    let parse = |text: &str| Filter::parse_with(text, &options);
+    assert!(parse("a pr or b pr").is_ok());
+    let error = parse("a pr or b  pr").unwrap_err();
+    assert_eq!((error.offset(), error.column(), error.found()), (0, 1, ""));
+    assert_eq!(error.expected(), "a shorter or simpler text");
+    assert!(error.is_limit() && error.hint().is_none());
+    assert!(parse("(a pr)").is_ok());
+    assert!(parse("a[b pr]").is_ok());
+    assert_eq!(parse("((a pr))").unwrap_err().offset(), 1);
+    assert_eq!(parse("(a[b pr])").unwrap_err().offset(), 2);
+    assert!(parse("a eq '(['").is_ok(), "parentheses in a string do not nest");
+    assert!(
+        parse("(a)or(b)").is_err_and(|it| !it.is_limit()),
+        "they do not nest"
+    );
+    assert!(!Filter::parse("a xx").unwrap_err().is_limit());
+
+    let terms = Options {
+        max_terms: 2,
+        ..Options::default()
+    };
+    let parse = |text: &str| Filter::parse_with(text, &terms);
+    assert!(parse("a[b pr].c eq 1").is_ok());
+    let error = parse("a[b pr or c pr].d eq 1").unwrap_err();
+    assert_eq!((error.offset(), error.column(), error.is_limit()), (17, 18, true));
+    let path = PatchPath::parse_with("a[b pr or c pr or d pr]", &terms).unwrap_err();
+    assert!(path.is_limit());
+    let length = Options {
+        max_length: 2,
+        ..Options::default()
+    };
+    assert!(AttrPath::parse_with("ab", &length).is_ok());
+    assert!(AttrPath::parse_with("abc", &length).is_err_and(|it| it.is_limit()));
+    assert!(PatchPath::parse_with("abc", &length).is_err_and(|it| it.is_limit()));
+}
+
+#[test]
+fn no_option_raises_the_ceiling() {
+    let options = Options {
+        max_depth: usize::MAX,
+        ..Options::default()
+    };
+    let nested = |depth: usize| "(".repeat(depth) + "a pr" + &")".repeat(depth);
+    assert!(Filter::parse_with(&nested(200), &options).is_ok());
+    let error = Filter::parse_with(&nested(201), &options).unwrap_err();
+    assert_eq!(error.to_string(), "nested deeper than 200 levels at column 201");
+    assert!(Filter::parse(&nested(128)).is_ok());
+    assert!(Filter::parse(&nested(129)).is_err_and(|it| it.is_limit()));
 }

@@ -8,5 +8,6 @@ mod limits;
 mod properties;
 #[cfg(feature = "serde")]
 mod serde_text;
+mod text;
 mod tree;
 mod vectors;

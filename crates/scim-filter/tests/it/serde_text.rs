@@ -1,6 +1,6 @@
 //! Filters and paths as strings in serde documents.
 
-use scim_filter::{Filter, PatchPath};
+use scim_filter::{AttrPath, Filter, PatchPath};
 
 #[test]
 fn a_filter_is_a_string() {
@@ -11,6 +11,9 @@ fn a_filter_is_a_string() {
         serde_json::to_value(&path).unwrap(),
         "emails[type eq \"work\"].value"
     );
+    let path: AttrPath = serde_json::from_str(r#""name.familyName""#).unwrap();
+    assert_eq!((path.name(), path.sub()), ("name", Some("familyName")));
+    assert_eq!(serde_json::to_value(&path).unwrap(), "name.familyName");
 }
 
 #[test]

@@ -198,3 +198,183 @@ fn tabs_and_line_ends_are_blanks_between_words_and_nowhere_else() {
         assert!(Filter::parse(text).is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn sub_attributes_of_a_value_filter_can_be_listed() {
+    let filter = Filter::parse("a[b pr and not (c eq 1 or d pr) or e.f pr]").unwrap();
+    let Filter::ValuePath(value_path) = filter else {
+        panic!("it is a value path")
+    };
+    let names: Vec<String> = value_path.filter.attributes().map(ToString::to_string).collect();
+    assert_eq!(names, ["b", "c", "d", "e.f"]);
+}
+
+/// RFC 3986, without the signs that delimit in filters.
+#[test]
+fn a_prefix_has_the_signs_of_a_uri() {
+    let strictly = |text: &str| Filter::parse_with(text, &Options::strict());
+    for urn in [
+        "urn:a",
+        "u:",
+        "u::",
+        "u:a:b",
+        "a+b-c.1:x",
+        "u:%20",
+        "u:%aF%0a",
+        "u:a%7Eb",
+        "u:*+,-./0189",
+        "u:;?@AZaz",
+        "u:_$%41&!=~",
+        "u:#",
+        "u:#a",
+        "u:a#b:c",
+        "u:a:b#",
+    ] {
+        let text = format!("{urn}:x pr");
+        let filter = strictly(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let path = filter.value.attributes().next().unwrap();
+        assert_eq!((path.urn(), path.name()), (Some(urn), "x"), "{text}");
+    }
+    for urn in [
+        "u",
+        "1:a",
+        "+:a",
+        "_a:b",
+        "a_b:c",
+        "a#b:c",
+        "a/b:c",
+        "u:%",
+        "u:%2",
+        "u:%2g",
+        "u:%g2",
+        "u:%:20",
+        "u:a#b#c",
+        "u:a#b:c#d",
+        "u:a<b",
+        "u:a>b",
+        "u:a^b",
+        "u:a`b",
+        "u:a{b",
+        "u:a|b",
+        "u:a}b",
+        "u:a\\b",
+        "u:a'b",
+        "u:a\"b",
+        "u:a(b",
+        "u:a)b",
+        "u:a]b",
+        "u:\u{e9}",
+        "u:a b",
+        "u:a\u{7f}b",
+    ] {
+        let text = format!("{urn}:x pr");
+        assert!(strictly(&text).is_err(), "{text}");
+        assert!(Filter::parse(&text).is_err(), "{text}");
+        assert!(AttrPath::parse(&format!("{urn}:x")).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn bare_words_have_the_signs_of_a_word() {
+    let options = Options {
+        bare_words: true,
+        ..Options::default()
+    };
+    let parse = |word: &str| Filter::parse_with(&format!("a eq {word}"), &options);
+    for word in [
+        "x",
+        "!#$%&*+,-./:;<=>?@AZ^_`az|~",
+        "9lives",
+        "01",
+        "-",
+        "trueish",
+        "nulls",
+        "\u{e9}",
+        "\u{a1}",
+        "\u{2017}",
+        "\u{201a}",
+        "\u{201b}",
+        "\u{201e}",
+        "\u{10ffff}",
+        "and",
+    ] {
+        let parsed = parse(word).unwrap_or_else(|error| panic!("{word}: {error}"));
+        let quoted = Filter::parse(&format!("a eq \"{word}\"")).unwrap();
+        assert_eq!(parsed.value, quoted, "{word}");
+        assert_eq!(parsed.leniencies.len(), 1, "{word}");
+    }
+    for word in [
+        "x\\y",
+        "x{y",
+        "x}y",
+        "x\u{7f}",
+        "x\u{a0}y",
+        "\u{2018}",
+        "\u{2019}",
+        "x\u{201c}",
+        "\u{201d}x",
+        "x\u{0}",
+        "x(y",
+        "x)y",
+        "x[y",
+        "x]y",
+        "x\"y",
+        "x'y",
+        "'",
+        "",
+    ] {
+        assert!(parse(word).is_err(), "{word:?}");
+    }
+    for word in ["True", "1", "-1.5e3", "null"] {
+        assert_ne!(
+            parse(word).unwrap().value.to_string(),
+            format!("a eq \"{word}\""),
+            "{word}"
+        );
+    }
+}
+
+#[test]
+fn names_have_the_signs_of_a_name() {
+    for name in [
+        "a", "Z9", "a-b_c", "$ref", "a$b", "a$", "eq", "and", "not", "pr", "true", "notes", "orders",
+    ] {
+        let path = AttrPath::parse(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((path.urn(), path.name(), path.sub()), (None, name, None));
+        let filter = Filter::parse(&format!("{name} pr and x.{name} eq 1")).unwrap();
+        let names: Vec<&AttrPath> = filter.attributes().collect();
+        assert_eq!((names[0].name(), names[1].sub()), (name, Some(name)));
+    }
+    for name in [
+        "$", "$$a", "$1", "9a", "-a", "_a", "a.", ".a", "a..b", "a/b", "a*", "\u{e9}", "a\u{e9}", "a:b",
+    ] {
+        assert!(AttrPath::parse(name).is_err(), "{name}");
+        assert!(Filter::parse(&format!("{name} pr")).is_err(), "{name}");
+    }
+    assert_eq!(AttrPath::new("a", Some("b")), AttrPath::parse("a.b").unwrap());
+    assert_eq!(
+        AttrPath::of(Some("urn:a"), "b", None),
+        AttrPath::parse("urn:a:b").unwrap()
+    );
+}
+
+#[test]
+fn a_missing_or_additional_blank_is_reported_where_it_is() {
+    let whitespace = |text: &str| -> Vec<usize> {
+        let parsed = Filter::parse_with(text, &Options::default()).unwrap_or_else(|e| panic!("{text}: {e}"));
+        for it in &parsed.leniencies {
+            assert_eq!(it.kind, LeniencyKind::Whitespace, "{text}");
+        }
+        parsed.leniencies.iter().map(|it| it.offset).collect()
+    };
+    assert_eq!(whitespace("a pr and b pr"), [0_usize; 0]);
+    assert_eq!(whitespace("a  pr"), [2]);
+    assert_eq!(whitespace("a\tpr"), [1]);
+    assert_eq!(whitespace("a \tpr\n"), [2, 5]);
+    assert_eq!(whitespace("a eq\"x\"and b pr"), [4, 7]);
+    assert_eq!(whitespace("(a pr)and(b pr)or c pr"), [6, 9, 15]);
+    assert_eq!(whitespace("not  ( a pr )"), [4, 6, 11]);
+    assert_eq!(whitespace("not\t(a pr)"), [3]);
+    assert_eq!(whitespace(" a [ b pr ] "), [0, 2, 4, 9, 11]);
+    assert_eq!(whitespace("a[b pr]or c eq 1  or\td pr"), [7, 17, 20]);
+}
