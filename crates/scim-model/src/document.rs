@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::error::{ScimError, ScimType};
+use crate::error::{Place, ScimError, ScimType, invalid};
 use crate::json;
 use crate::schema::{Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, Schema};
 use crate::secret::{ClearText, SentSecrets};
-use crate::value::canonical::{Place, canonical_value, check_unknown, invalid, member_id, wrong_type};
+use crate::value::canonical::{canonical_value, check_unknown, member_id, wrong_type};
 use crate::value::key;
 
 /// What a client may change of a resource, in canonical form: names spelled as in the schema, no

@@ -102,3 +102,46 @@ impl fmt::Display for ScimError {
 }
 
 impl std::error::Error for ScimError {}
+
+/// `invalidValue` for the attribute of this path: "`emails.value` must be a string".
+pub(crate) fn invalid(path: &dyn fmt::Display, problem: impl fmt::Display) -> ScimError {
+    ScimError::new(ScimType::InvalidValue, format!("`{path}` {problem}"))
+}
+
+/// The path of an attribute, such as `urn:…:User:manager`, which becomes text only when an error needs it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) extension: Option<&'a str>,
+    pub(crate) attribute: &'a str,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(urn) = self.extension {
+            write!(f, "{urn}:")?;
+        }
+        f.write_str(self.attribute)
+    }
+}
+
+/// The path of a sub-attribute: the path of its attribute, and its name.
+pub(crate) struct Sub<'a>(pub(crate) &'a dyn fmt::Display, pub(crate) &'a str);
+
+impl fmt::Display for Sub<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// Input as it is quoted in a message: at most 100 characters, on one line.
+pub(crate) fn shortened(text: &str) -> String {
+    let mut short: String = text
+        .chars()
+        .take(100)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}

@@ -10,8 +10,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Number, Value};
 
-use crate::error::{ScimError, ScimType};
-use crate::value::canonical::shortened;
+use crate::error::{ScimError, ScimType, shortened};
 
 /// Objects and arrays in each other, at most so deep.
 pub const MAX_DEPTH: usize = 64;

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::error::ScimError;
-use crate::value::canonical::invalid;
+use crate::error::{ScimError, invalid};
 use crate::value::key;
 
 /// The secrets that a client has sent, by the path of their attribute; `None` is one to forget.

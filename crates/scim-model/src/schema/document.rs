@@ -33,12 +33,12 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::error::shortened;
 use crate::json;
 use crate::schema::{
     Attribute, AttributeType, GROUP_URN, Mutability, RESOURCE_TYPE_URN, ResourceType, Returned, SCHEMA_URN,
     Schema, SchemaRegistry, USER_URN, Uniqueness, attribute_named,
 };
-use crate::value::canonical::shortened;
 
 /// What is wrong with an operator's document.
 #[derive(Clone, Debug, PartialEq, Eq)]

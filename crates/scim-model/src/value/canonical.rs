@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::document::{Document, Policy};
-use crate::error::{ScimError, ScimType};
+use crate::error::{Place, ScimError, ScimType, Sub, invalid, shortened};
 use crate::schema::{Attribute, AttributeType, Format, Mutability, ResourceType, Schema, Uniqueness};
 use crate::value::key;
 use crate::value::text;
@@ -398,34 +398,6 @@ pub(crate) fn check_primary(
     Ok(())
 }
 
-/// A path such as `urn:…:User:manager`, without building it before somebody reads it.
-#[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
-    pub(crate) extension: Option<&'a str>,
-    pub(crate) attribute: &'a str,
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(urn) = self.extension {
-            write!(f, "{urn}:")?;
-        }
-        f.write_str(self.attribute)
-    }
-}
-
-struct Sub<'a>(&'a dyn fmt::Display, &'a str);
-
-impl fmt::Display for Sub<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.0, self.1)
-    }
-}
-
-pub(crate) fn invalid(path: &dyn fmt::Display, what: impl fmt::Display) -> ScimError {
-    ScimError::new(ScimType::InvalidValue, format!("`{path}` {what}"))
-}
-
 /// Says the type and not the value: it may be a secret.
 pub(crate) fn wrong_type(path: &dyn fmt::Display, expected: &str, value: &Value) -> ScimError {
     let found = match value {
@@ -685,19 +657,6 @@ fn last_segment(uri: &str) -> Option<&str> {
         .unwrap_or_default()
         .trim_end_matches('/');
     path.rsplit('/').next().filter(|it| !it.is_empty())
-}
-
-/// Input in a message: one line, not long.
-pub(crate) fn shortened(text: &str) -> String {
-    let mut short: String = text
-        .chars()
-        .take(100)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 fn size(value: &Value) -> usize {
