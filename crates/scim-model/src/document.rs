@@ -11,7 +11,7 @@ use crate::json;
 use crate::schema::{Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, Schema};
 use crate::secret::{ClearText, SentSecrets};
 use crate::value::canonical::{canonical_value, check_unknown, member_id, wrong_type};
-use crate::value::key;
+use crate::value::{Policy, key};
 
 /// What a client may change of a resource, in canonical form: names spelled as in the schema, no
 /// `null`, `[]` or `{}`, values in the form that is stored and returned.
@@ -22,15 +22,6 @@ use crate::value::key;
 /// stays in it and is not shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document(pub Map<String, Value>);
-
-/// How strictly a client's document is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// What real clients send is accepted: boolean strings, one value instead of an array, a plain
-    /// string for a complex attribute with a `value`, unknown attributes, `schemas` of other times.
-    /// Otherwise the RFC alone decides.
-    pub lenient: bool,
-}
 
 /// The body of a POST or PUT, understood.
 #[derive(Clone, Debug, PartialEq)]

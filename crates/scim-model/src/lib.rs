@@ -14,7 +14,7 @@ pub mod secret;
 pub mod store;
 pub mod value;
 
-pub use document::{Document, Policy, Sent};
+pub use document::{Document, Sent};
 pub use error::{ScimError, ScimType};
 pub use filter::condition::{self, Condition, ElementCondition};
 pub use filter::normal::{self, Subject};
@@ -26,4 +26,4 @@ pub use schema::document::SchemaError;
 pub use schema::{Attribute, AttributePath, AttributeType, ResourceType, Schema, SchemaRegistry};
 pub use secret::{ClearText, SecretHash, SecretHashes, SentSecrets};
 pub use value::canonical::{self as validate, canonical_element, canonical_value};
-pub use value::key;
+pub use value::{Policy, key};

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use scim_filter::{AttrPath, Filter, ValFilter};
 
 use super::resolve::{self, Scope};
-use crate::document::Policy;
 use crate::error::ScimError;
 use crate::schema::{AttributePath, ResourceType};
+use crate::value::Policy;
 
 /// A resolved filter (RFC 7644 section 3.4.2.2).
 #[derive(Clone, Debug, PartialEq)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValFilter, ValuePath};
 
 use super::condition::{Condition, ElementCondition, Operand, Test};
-use crate::document::Policy;
 use crate::error::{ScimError, ScimType};
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
+use crate::value::Policy;
 use crate::value::key::{self, Key};
 
 /// Where a filter is resolved.

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::document::Policy;
 use crate::error::{ScimError, ScimType, shortened};
 use crate::json::write_string;
 use crate::representation::body::Body;
+use crate::value::Policy;
 
 /// URN of the message that holds a list.
 pub const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";

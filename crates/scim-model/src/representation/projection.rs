@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::document::Policy;
 use crate::error::{ScimError, ScimType, shortened};
 use crate::schema::document::is_attribute_name;
 use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema};
+use crate::value::Policy;
 
 /// What a client asked to see.
 #[derive(Clone, Debug, Default, PartialEq)]

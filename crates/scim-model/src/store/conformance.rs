@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::condition::resolve_sort_by;
-use crate::document::Policy;
 use crate::schema::SchemaRegistry;
+use crate::value::Policy;
 
 /// A store with its directory of tenants.
 pub trait Store: ResourceStore + Directory {}

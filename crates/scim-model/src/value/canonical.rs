@@ -14,11 +14,11 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::document::{Document, Policy};
+use crate::document::Document;
 use crate::error::{Place, ScimError, ScimType, Sub, invalid, shortened};
 use crate::schema::{Attribute, AttributeType, Format, Mutability, ResourceType, Schema, Uniqueness};
-use crate::value::key;
 use crate::value::text;
+use crate::value::{Policy, key};
 
 /// Bytes of a string or reference.
 pub const MAX_STRING: usize = 8 * 1024;
