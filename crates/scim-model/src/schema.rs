@@ -1,19 +1,17 @@
-//! Schemas and resource types as data (RFC 7643 sections 2, 6 and 7), and the way from an
-//! attribute path to an attribute.
+//! Schemas and resource types as data (RFC 7643 sections 2, 6 and 7), and the resolution of an attribute
+//! path to an attribute.
 //!
-//! [`SchemaRegistry::builtin`] knows User, Group, Enterprise User and the three meta-schemas; an
-//! operator's own documents come in through [`SchemaRegistry::load`] (see [`crate::schema::document`]
-//! for the rules they obey).
+//! The [`registry`] holds the schemas and resource types of a server; [`document`] reads those of an
+//! operator and has the rules that they obey.
 
 pub mod document;
+pub mod registry;
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use scim_filter::AttrPath;
 use serde::{Deserialize, Serialize};
-
-use self::document::SchemaError;
 
 /// URN of the User schema.
 pub const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -267,6 +265,16 @@ pub fn attribute_named<'a>(attributes: &'a [Arc<Attribute>], name: &str) -> Opti
     attributes.iter().find(|it| it.name.eq_ignore_ascii_case(name))
 }
 
+/// Whether an attribute may have this name: ASCII letters, digits, `-`, `_` and `$`, of which a letter, or
+/// `$` and a letter, come first.
+pub(crate) fn is_attribute_name(name: &str) -> bool {
+    let name = name.strip_prefix('$').unwrap_or(name);
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'$'))
+}
+
 impl ResourceType {
     /// Whether its `members` are kept by the store as rows of their own, not in the document: true
     /// for types with the Group schema.
@@ -353,81 +361,3 @@ impl ResourceType {
             .or_else(|| attribute_named(&self.schema.attributes, name))
     }
 }
-
-/// All schemas and resource types that a server knows.
-#[derive(Clone, Debug)]
-pub struct SchemaRegistry {
-    /// Every schema, the meta-schemas included.
-    pub schemas: Vec<Arc<Schema>>,
-    /// Every resource type.
-    pub resource_types: Vec<Arc<ResourceType>>,
-}
-
-impl SchemaRegistry {
-    /// User and Group, with Enterprise User as an optional extension of User.
-    pub fn builtin() -> SchemaRegistry {
-        BUILTIN.clone()
-    }
-
-    /// The built-in schemas and types together with an operator's documents, each a file's name and
-    /// its text. The order of the files means nothing.
-    ///
-    /// # Errors
-    /// The first document that breaks a rule of [`crate::schema::document`], with file and attribute.
-    pub fn load(files: &[(String, String)]) -> Result<SchemaRegistry, SchemaError> {
-        document::extend(&BUILTIN, files)
-    }
-
-    /// A schema by URN in any case.
-    pub fn schema(&self, urn: &str) -> Option<&Arc<Schema>> {
-        self.schemas.iter().find(|it| it.id.eq_ignore_ascii_case(urn))
-    }
-
-    /// A resource type by name, case-exact.
-    pub fn resource_type(&self, name: &str) -> Option<&Arc<ResourceType>> {
-        self.resource_types.iter().find(|it| &*it.name == name)
-    }
-
-    /// A resource type by endpoint, for example `/Users`, case-exact.
-    pub fn resource_type_at(&self, endpoint: &str) -> Option<&Arc<ResourceType>> {
-        self.resource_types.iter().find(|it| &*it.endpoint == endpoint)
-    }
-}
-
-static BUILTIN: LazyLock<SchemaRegistry> = LazyLock::new(|| {
-    let schema = |text| Arc::new(document::builtin(text));
-    let common = schema(include_str!("schema/common.json"));
-    let user = schema(include_str!("schema/user.json"));
-    let group = schema(include_str!("schema/group.json"));
-    let enterprise_user = schema(include_str!("schema/enterprise-user.json"));
-    let resource_types = vec![
-        Arc::new(ResourceType {
-            name: "User".into(),
-            endpoint: "/Users".into(),
-            description: user.description.clone(),
-            common: common.clone(),
-            schema: user.clone(),
-            extensions: vec![(enterprise_user.clone(), false)],
-        }),
-        Arc::new(ResourceType {
-            name: "Group".into(),
-            endpoint: "/Groups".into(),
-            description: group.description.clone(),
-            common,
-            schema: group.clone(),
-            extensions: Vec::new(),
-        }),
-    ];
-    let schemas = vec![
-        user,
-        group,
-        enterprise_user,
-        schema(include_str!("schema/service-provider-config.json")),
-        schema(include_str!("schema/resource-type.json")),
-        schema(include_str!("schema/schema.json")),
-    ];
-    SchemaRegistry {
-        schemas,
-        resource_types,
-    }
-});

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::document::Document;
 use crate::representation::presenter::show_reference;
-use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, SchemaRegistry, attribute_named};
+use crate::schema::registry::SchemaRegistry;
+use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
 use crate::store::{Reference, Stored};
 use crate::value::key;
 

@@ -8,7 +8,7 @@ use std::vec::IntoIter;
 use uuid::Uuid;
 
 use crate::json::write_string;
-use crate::schema::SchemaRegistry;
+use crate::schema::registry::SchemaRegistry;
 use crate::store::Reference;
 
 /// JSON text, some of it not written yet.

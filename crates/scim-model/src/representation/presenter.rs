@@ -16,9 +16,8 @@ use crate::error::ScimError;
 use crate::json::{self, raw_members, write_string, write_value};
 use crate::representation::body::{Body, Endpoints, Shows, write_id, write_reference};
 use crate::representation::projection::{Projection, Selection};
-use crate::schema::{
-    AttributePath, ENTERPRISE_USER_URN, GROUP_URN, ResourceType, Returned, SchemaRegistry, USER_URN,
-};
+use crate::schema::registry::SchemaRegistry;
+use crate::schema::{AttributePath, ENTERPRISE_USER_URN, GROUP_URN, ResourceType, Returned, USER_URN};
 use crate::store::{Reference, Stored};
 
 /// The JSON text of a resource.

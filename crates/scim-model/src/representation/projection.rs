@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType, shortened};
-use crate::schema::document::is_attribute_name;
-use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema};
+use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema, is_attribute_name};
 use crate::value::Policy;
 
 /// What a client asked to see.

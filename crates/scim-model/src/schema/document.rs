@@ -28,16 +28,17 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::error::shortened;
 use crate::json;
+use crate::schema::registry::SchemaRegistry;
 use crate::schema::{
     Attribute, AttributeType, GROUP_URN, Mutability, RESOURCE_TYPE_URN, ResourceType, Returned, SCHEMA_URN,
-    Schema, SchemaRegistry, USER_URN, Uniqueness, attribute_named,
+    Schema, USER_URN, Uniqueness, attribute_named, is_attribute_name,
 };
 
 /// What is wrong with an operator's document.
@@ -67,6 +68,60 @@ fn one_line(text: &str) -> String {
 }
 
 impl std::error::Error for SchemaError {}
+
+impl SchemaRegistry {
+    /// User and Group, with Enterprise User as an optional extension of User.
+    pub fn builtin() -> SchemaRegistry {
+        BUILTIN.clone()
+    }
+
+    /// The built-in schemas and types together with an operator's documents, each a file's name and
+    /// its text. The order of the files means nothing.
+    ///
+    /// # Errors
+    /// The first document that breaks a rule of [this module](self), with file and attribute.
+    pub fn load(files: &[(String, String)]) -> Result<SchemaRegistry, SchemaError> {
+        extend(&BUILTIN, files)
+    }
+}
+
+static BUILTIN: LazyLock<SchemaRegistry> = LazyLock::new(|| {
+    let schema = |text| Arc::new(builtin(text));
+    let common = schema(include_str!("common.json"));
+    let user = schema(include_str!("user.json"));
+    let group = schema(include_str!("group.json"));
+    let enterprise_user = schema(include_str!("enterprise-user.json"));
+    let resource_types = vec![
+        Arc::new(ResourceType {
+            name: "User".into(),
+            endpoint: "/Users".into(),
+            description: user.description.clone(),
+            common: common.clone(),
+            schema: user.clone(),
+            extensions: vec![(enterprise_user.clone(), false)],
+        }),
+        Arc::new(ResourceType {
+            name: "Group".into(),
+            endpoint: "/Groups".into(),
+            description: group.description.clone(),
+            common,
+            schema: group.clone(),
+            extensions: Vec::new(),
+        }),
+    ];
+    let schemas = vec![
+        user,
+        group,
+        enterprise_user,
+        schema(include_str!("service-provider-config.json")),
+        schema(include_str!("resource-type.json")),
+        schema(include_str!("schema.json")),
+    ];
+    SchemaRegistry {
+        schemas,
+        resource_types,
+    }
+});
 
 /// Parses a schema that is compiled in.
 pub(crate) fn builtin(text: &str) -> Schema {
@@ -821,14 +876,6 @@ fn check_urn(file: &str, urn: &str) -> Result<(), SchemaError> {
         ));
     }
     Ok(())
-}
-
-pub(crate) fn is_attribute_name(name: &str) -> bool {
-    let name = name.strip_prefix('$').unwrap_or(name);
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'$'))
 }
 
 fn data_type(text: &str) -> Option<AttributeType> {

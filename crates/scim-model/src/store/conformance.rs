@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::condition::resolve_sort_by;
-use crate::schema::SchemaRegistry;
+use crate::schema::registry::SchemaRegistry;
 use crate::value::Policy;
 
 /// A store with its directory of tenants.
