@@ -1,6 +1,13 @@
 //! Filters that have met a schema, and the normal form that they are evaluated on.
 
-pub mod condition;
+pub(crate) mod condition;
 mod evaluate;
-pub mod normal;
+mod normal;
+mod operand;
 mod resolve;
+mod sort;
+mod tree;
+
+pub use condition::{Condition, ElementCondition, Operand, Test};
+pub use normal::Subject;
+pub use sort::{resolve_sort_by, sort_key};

@@ -16,8 +16,7 @@ pub mod value;
 
 pub use document::{Document, Sent};
 pub use error::{ScimError, ScimType};
-pub use filter::condition::{self, Condition, ElementCondition};
-pub use filter::normal::{self, Subject};
+pub use filter::{self as condition, self as normal, Condition, ElementCondition, Subject};
 pub use protocol::{discovery, message};
 pub use representation::body::{Body, Pieces};
 pub use representation::projection::Projection;

@@ -5,14 +5,7 @@
 //! evaluated on a normal form ([`Document::normal_form`](crate::Document::normal_form)) or turned
 //! into SQL with the same result.
 
-use std::sync::Arc;
-
-use scim_filter::{AttrPath, Filter, ValFilter};
-
-use super::resolve::{self, Scope};
-use crate::error::ScimError;
-use crate::schema::{AttributePath, ResourceType};
-use crate::value::Policy;
+use crate::schema::AttributePath;
 
 /// A resolved filter (RFC 7644 section 3.4.2.2).
 #[derive(Clone, Debug, PartialEq)]
@@ -34,52 +27,6 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// What a filter means for one resource type. Errors depend on the filter and the schemas
-    /// alone, never on data.
-    ///
-    /// What always has the same answer is [`Condition::Always`]: tests of `meta.resourceType`, and
-    /// `pr` of `id`, `meta` and `schemas`.
-    ///
-    /// # Errors
-    /// `invalidFilter`, naming the attribute, when the type has no such attribute, when it can
-    /// never be read, or when its type does not allow the operator or the operand (A-60,
-    ///
-    pub fn resolve(
-        filter: &Filter,
-        resource_type: &ResourceType,
-        policy: Policy,
-    ) -> Result<Condition, ScimError> {
-        Scope {
-            resource_type,
-            all: &[resource_type],
-            policy,
-        }
-        .condition(filter)
-    }
-
-    /// What a filter means for each type of a query over several. An attribute that one type lacks
-    /// has no value there (RFC 7644 section 3.4.2.1, A-19).
-    ///
-    /// # Errors
-    /// As for [`Condition::resolve`], but an attribute is unknown only if no type has it.
-    pub fn resolve_for_all(
-        filter: &Filter,
-        resource_types: &[Arc<ResourceType>],
-        policy: Policy,
-    ) -> Result<Vec<Condition>, ScimError> {
-        let all: Vec<&ResourceType> = resource_types.iter().map(|it| &**it).collect();
-        all.iter()
-            .map(|resource_type| {
-                Scope {
-                    resource_type,
-                    all: &all,
-                    policy,
-                }
-                .condition(filter)
-            })
-            .collect()
-    }
-
     /// Every attribute that is tested, in order, with repetitions. For a value filter they are its
     /// sub-attributes.
     pub fn attributes(&self) -> Vec<&AttributePath> {
@@ -101,19 +48,6 @@ impl Condition {
     }
 }
 
-/// What `sortBy` means for each type of a query (RFC 7644 section 3.4.2.3): as in filters, a bare
-/// complex attribute stands for its `value`; `None` where a type lacks the attribute.
-///
-/// # Errors
-/// `invalidValue` when no type has the attribute, when it is complex without `value`, never
-/// returned, or derived with no order of its own, as `members` and `groups` are.
-pub fn resolve_sort_by(
-    sort_by: &AttrPath,
-    resource_types: &[Arc<ResourceType>],
-) -> Result<Vec<Option<AttributePath>>, ScimError> {
-    resolve::sort_paths(sort_by, resource_types)
-}
-
 /// A condition on one value of a multi-valued attribute; the paths are sub-attributes of it, or for
 /// a simple attribute (`tags[value eq "blue"]`) the attribute's own path, meaning the value itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,16 +65,6 @@ pub enum ElementCondition {
 }
 
 impl ElementCondition {
-    /// What a value filter of a PATCH path means for the values of `attribute` (RFC 7644 section
-    /// 3.5.2).
-    ///
-    /// # Errors
-    /// `invalidFilter` as for [`Condition::resolve`], and when the attribute is simple and
-    /// single-valued.
-    pub fn resolve(filter: &ValFilter, attribute: &AttributePath) -> Result<ElementCondition, ScimError> {
-        resolve::element(filter, attribute)
-    }
-
     fn visit<'a>(&'a self, visitor: &mut impl FnMut(&'a AttributePath)) {
         match self {
             ElementCondition::Always(_) => {}

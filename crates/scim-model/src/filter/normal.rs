@@ -122,29 +122,6 @@ fn group(reference: &Reference, base_url: &str) -> Value {
     json!({"value": id.to_string(), "$ref": format!("{base_url}/Groups/{id}"), "type": "direct", "display": display})
 }
 
-/// The key that a resource is sorted by (RFC 7644 section 3.4.2.3, A-72): of a multi-valued
-/// attribute the primary value's, else the first value's.
-pub fn sort_key(path: &AttributePath, normal_form: &Map<String, Value>) -> Option<String> {
-    let mut value = holder(path, normal_form)?.get(&path.attribute.name)?;
-    if let Value::Array(values) = value {
-        value = values
-            .iter()
-            .find(|it| it["primary"] == Value::Bool(true))
-            .or(values.first())?;
-    }
-    if let Some(sub) = &path.sub {
-        value = value.get(&sub.name)?;
-        if let Value::Array(values) = value {
-            value = values.first()?;
-        }
-    }
-    match value {
-        Value::String(key) => Some(key.clone()),
-        Value::Bool(key) => Some(key.to_string()),
-        _ => None,
-    }
-}
-
 /// The object that holds the path's attribute: the resource, or an extension in it.
 pub(crate) fn holder<'a>(
     path: &AttributePath,

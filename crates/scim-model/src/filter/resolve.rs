@@ -5,21 +5,83 @@ use std::sync::Arc;
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValFilter, ValuePath};
 
 use super::condition::{Condition, ElementCondition, Operand, Test};
-use crate::error::{ScimError, ScimType};
+use super::operand::{invalid, is_meta, test};
+use super::tree::{Tree, all, any};
+use crate::error::ScimError;
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
 use crate::value::Policy;
-use crate::value::key::{self, Key};
+use crate::value::key::Key;
+
+impl Condition {
+    /// What a filter means for one resource type. Errors depend on the filter and the schemas
+    /// alone, never on data.
+    ///
+    /// What always has the same answer is [`Condition::Always`]: tests of `meta.resourceType`, and
+    /// `pr` of `id`, `meta` and `schemas`.
+    ///
+    /// # Errors
+    /// `invalidFilter`, naming the attribute, when the type has no such attribute, when it can
+    /// never be read (A-35), or when its type does not allow the operator or the operand (A-60,
+    /// A-61).
+    pub fn resolve(
+        filter: &Filter,
+        resource_type: &ResourceType,
+        policy: Policy,
+    ) -> Result<Condition, ScimError> {
+        Scope {
+            resource_type,
+            all: &[resource_type],
+            policy,
+        }
+        .condition(filter)
+    }
+
+    /// What a filter means for each type of a query over several. An attribute that one type lacks
+    /// has no value there (RFC 7644 section 3.4.2.1, A-19).
+    ///
+    /// # Errors
+    /// As for [`Condition::resolve`], but an attribute is unknown only if no type has it.
+    pub fn resolve_for_all(
+        filter: &Filter,
+        resource_types: &[Arc<ResourceType>],
+        policy: Policy,
+    ) -> Result<Vec<Condition>, ScimError> {
+        let all: Vec<&ResourceType> = resource_types.iter().map(|it| &**it).collect();
+        all.iter()
+            .map(|resource_type| {
+                Scope {
+                    resource_type,
+                    all: &all,
+                    policy,
+                }
+                .condition(filter)
+            })
+            .collect()
+    }
+}
+
+impl ElementCondition {
+    /// What a value filter of a PATCH path means for the values of `attribute` (RFC 7644 section
+    /// 3.5.2).
+    ///
+    /// # Errors
+    /// `invalidFilter` as for [`Condition::resolve`], and when the attribute is simple and
+    /// single-valued.
+    pub fn resolve(filter: &ValFilter, attribute: &AttributePath) -> Result<ElementCondition, ScimError> {
+        element(filter, attribute)
+    }
+}
 
 /// Where a filter is resolved.
-pub(super) struct Scope<'a> {
-    pub(super) resource_type: &'a ResourceType,
+struct Scope<'a> {
+    resource_type: &'a ResourceType,
     /// All types that the query covers; what at least one of them knows is no error.
-    pub(super) all: &'a [&'a ResourceType],
-    pub(super) policy: Policy,
+    all: &'a [&'a ResourceType],
+    policy: Policy,
 }
 
 impl Scope<'_> {
-    pub(super) fn condition(&self, filter: &Filter) -> Result<Condition, ScimError> {
+    fn condition(&self, filter: &Filter) -> Result<Condition, ScimError> {
         Ok(self.narrow(self.filter(filter)?))
     }
 
@@ -134,7 +196,7 @@ fn unqualified_reference(
 }
 
 /// What stands in brackets, over the sub-attributes of `parent`.
-pub(super) fn element<T: Tree>(filter: &ValFilter, parent: &AttributePath) -> Result<T, ScimError> {
+fn element<T: Tree>(filter: &ValFilter, parent: &AttributePath) -> Result<T, ScimError> {
     if parent.sub.is_some()
         || !(parent.attribute.multi_valued || parent.attribute.type_ == AttributeType::Complex)
     {
@@ -220,7 +282,7 @@ fn assigned(attribute: &Attribute) -> Test {
 }
 
 /// A bare complex attribute stands for its `value` (A-05).
-fn with_value(path: AttributePath) -> Result<AttributePath, ScimError> {
+pub(super) fn with_value(path: AttributePath) -> Result<AttributePath, ScimError> {
     if path.leaf().type_ != AttributeType::Complex {
         return Ok(path);
     }
@@ -238,106 +300,9 @@ fn with_value(path: AttributePath) -> Result<AttributePath, ScimError> {
     }
 }
 
-/// The test for an operator and an operand other than null; the attribute's type decides which
-/// there are (A-60, A-61).
-fn test(path: &AttributePath, operator: CompareOp, value: &CompValue) -> Result<Test, ScimError> {
-    let attribute = path.leaf();
-    // No value holds it, and PostgreSQL would not even compare with it.
-    if matches!(value, CompValue::String(text) if text.contains('\0')) {
-        return Err(wrong_operand(path, "text without the character U+0000"));
-    }
-    match attribute.type_ {
-        AttributeType::Boolean => match (operator, value) {
-            (CompareOp::Eq, CompValue::Bool(operand)) => Ok(Test::Eq(Operand::Bool(*operand))),
-            // Entra: `roles[primary eq "True"]`.
-            (CompareOp::Eq, CompValue::String(text)) if text.eq_ignore_ascii_case("true") => {
-                Ok(Test::Eq(Operand::Bool(true)))
-            }
-            (CompareOp::Eq, CompValue::String(text)) if text.eq_ignore_ascii_case("false") => {
-                Ok(Test::Eq(Operand::Bool(false)))
-            }
-            (CompareOp::Eq, _) => Err(wrong_operand(path, "true or false")),
-            _ => Err(wrong_operator(path, operator, "a boolean")),
-        },
-        AttributeType::String | AttributeType::Reference => match value {
-            CompValue::String(text) => Ok(text_test(operator, comparison_text(path, text))),
-            _ => Err(wrong_operand(path, "a string")),
-        },
-        AttributeType::Binary => match (operator, value) {
-            (CompareOp::Eq, CompValue::String(text)) => Ok(text_test(operator, comparison_text(path, text))),
-            (CompareOp::Eq, _) => Err(wrong_operand(path, "a string")),
-            _ => Err(wrong_operator(path, operator, "binary")),
-        },
-        AttributeType::DateTime => {
-            let key = match value {
-                CompValue::String(text) => key::date_time(text),
-                _ => None,
-            };
-            match operator {
-                CompareOp::Co | CompareOp::Sw | CompareOp::Ew => {
-                    Err(wrong_operator(path, operator, "a dateTime"))
-                }
-                _ => Ok(text_test(
-                    operator,
-                    key.ok_or_else(|| {
-                        wrong_operand(path, "a dateTime, for example \"2024-02-29T23:30:00Z\"")
-                    })?,
-                )),
-            }
-        }
-        AttributeType::Integer | AttributeType::Decimal => match (operator, value) {
-            (CompareOp::Co | CompareOp::Sw | CompareOp::Ew, _) => {
-                Err(wrong_operator(path, operator, "a number"))
-            }
-            (_, CompValue::Number(number)) => match key::number(number.as_str()) {
-                Some(key) => Ok(text_test(operator, key)),
-                None => Err(wrong_operand(path, "a number of at most 1,000 digits")),
-            },
-            _ => Err(wrong_operand(path, "a number")),
-        },
-        AttributeType::Complex => Err(wrong_operator(path, operator, "complex")),
-    }
-}
-
-/// Not for `ne`, which is resolved as a negated `eq`.
-fn text_test(operator: CompareOp, key: String) -> Test {
-    match operator {
-        CompareOp::Eq | CompareOp::Ne => Test::Eq(Operand::Key(key)),
-        // Every text contains the empty one.
-        CompareOp::Co | CompareOp::Sw | CompareOp::Ew if key.is_empty() => Test::Ge(key),
-        CompareOp::Co => Test::Co(key),
-        CompareOp::Sw => Test::Sw(key),
-        CompareOp::Ew => Test::Ew(key),
-        CompareOp::Gt => Test::Gt(key),
-        CompareOp::Ge => Test::Ge(key),
-        CompareOp::Lt => Test::Lt(key),
-        CompareOp::Le => Test::Le(key),
-    }
-}
-
-/// `meta.version` is stored as `W/"5"`; one who sees a user's groups or manager sees a hash of them
-/// too, `W/"5.0123abcd"`.
-fn comparison_text(path: &AttributePath, operand: &str) -> String {
-    if is_meta(path, "version")
-        && let Some((version, hash)) = operand.strip_suffix('"').and_then(|it| it.split_once('.'))
-        && let Some(digits) = version.strip_prefix("W/\"")
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
-        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        return format!("{version}\"");
-    }
-    key::text(path.leaf(), operand).into_owned()
-}
-
 /// `id`, `meta` and `schemas` are part of every resource (RFC 7643 section 3.1).
 fn is_always_there(path: &AttributePath) -> bool {
     path.extension.is_none() && ["id", "meta", "schemas"].contains(&path.attribute.name.as_str())
-}
-
-fn is_meta(path: &AttributePath, sub: &str) -> bool {
-    path.extension.is_none()
-        && path.attribute.name == "meta"
-        && path.sub.as_ref().is_some_and(|it| it.name == sub)
 }
 
 fn is_primary(path: &AttributePath) -> bool {
@@ -349,7 +314,7 @@ fn is_primary(path: &AttributePath) -> bool {
 }
 
 /// A filter on a value that is never returned would tell it, letter by letter (A-35).
-fn refuse_never_returned(path: &AttributePath) -> Result<(), ScimError> {
+pub(super) fn refuse_never_returned(path: &AttributePath) -> Result<(), ScimError> {
     if path.attribute.is_never_read() || path.sub.as_deref().is_some_and(Attribute::is_never_read) {
         return Err(invalid(format!(
             "`{path}` is never returned and cannot be filtered by"
@@ -358,142 +323,7 @@ fn refuse_never_returned(path: &AttributePath) -> Result<(), ScimError> {
     Ok(())
 }
 
-fn wrong_operator(path: &AttributePath, operator: CompareOp, type_: &str) -> ScimError {
-    invalid(format!("`{path}` is {type_}, which `{operator}` cannot compare"))
-}
-
-fn wrong_operand(path: &AttributePath, expected: &str) -> ScimError {
-    invalid(format!("`{path}` can only be compared with {expected}"))
-}
-
-fn invalid(detail: String) -> ScimError {
-    ScimError::new(ScimType::InvalidFilter, detail)
-}
-
-/// What conditions on resources and on single values have in common.
-pub(super) trait Tree: Sized {
-    fn always(answer: bool) -> Self;
-    fn attribute(path: AttributePath, test: Test) -> Self;
-    /// The value, or for a whole resource one of the values, is not the primary one.
-    fn not_primary(path: AttributePath) -> Self;
-    fn and(operands: Vec<Self>) -> Self;
-    fn or(operands: Vec<Self>) -> Self;
-    fn negated(self) -> Self;
-    fn answer(&self) -> Option<bool>;
-}
-
-macro_rules! tree {
-    ($tree:ident, $not_primary:expr) => {
-        impl Tree for $tree {
-            fn always(answer: bool) -> Self {
-                $tree::Always(answer)
-            }
-
-            fn attribute(path: AttributePath, test: Test) -> Self {
-                $tree::Attribute(path, test)
-            }
-
-            fn not_primary(path: AttributePath) -> Self {
-                $not_primary(path)
-            }
-
-            fn and(operands: Vec<Self>) -> Self {
-                $tree::And(operands)
-            }
-
-            fn or(operands: Vec<Self>) -> Self {
-                $tree::Or(operands)
-            }
-
-            fn negated(self) -> Self {
-                match self {
-                    $tree::Always(answer) => $tree::Always(!answer),
-                    $tree::Not(inner) => *inner,
-                    other => $tree::Not(Box::new(other)),
-                }
-            }
-
-            fn answer(&self) -> Option<bool> {
-                match self {
-                    $tree::Always(answer) => Some(*answer),
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-tree!(ElementCondition, |path| ElementCondition::Attribute(
-    path,
-    Test::Eq(Operand::Bool(true))
-)
-.negated());
-tree!(Condition, |path: AttributePath| {
-    let attribute = AttributePath {
-        sub: None,
-        ..path.clone()
-    };
-    Condition::Element(attribute, ElementCondition::not_primary(path))
-});
-
-fn all<T: Tree>(operands: Vec<T>) -> T {
-    combine(operands, true, T::and)
-}
-
-fn any<T: Tree>(operands: Vec<T>) -> T {
-    combine(operands, false, T::or)
-}
-
-/// Leaves out operands whose answer is `neutral`; one operand with the other answer decides.
-fn combine<T: Tree>(mut operands: Vec<T>, neutral: bool, join: fn(Vec<T>) -> T) -> T {
-    if operands.iter().any(|it| it.answer() == Some(!neutral)) {
-        return T::always(!neutral);
-    }
-    operands.retain(|it| it.answer().is_none());
-    match operands.len() {
-        0 => T::always(neutral),
-        1 => operands.remove(0),
-        _ => join(operands),
-    }
-}
-
 /// Resolves every operand, so that an error never depends on the others.
 fn collect<F, T>(operands: &[F], resolve: impl Fn(&F) -> Result<T, ScimError>) -> Result<Vec<T>, ScimError> {
     operands.iter().map(resolve).collect()
-}
-
-/// The attribute that `sortBy` names, for each of the types (RFC 7644 section 3.4.2.3); `None`
-/// where a type lacks it.
-pub(super) fn sort_paths(
-    path: &AttrPath,
-    resource_types: &[Arc<ResourceType>],
-) -> Result<Vec<Option<AttributePath>>, ScimError> {
-    let refuse = |detail: String| ScimError::new(ScimType::InvalidValue, detail);
-    let mut paths = Vec::with_capacity(resource_types.len());
-    for resource_type in resource_types {
-        let Some(found) = resource_type.resolve(path) else {
-            paths.push(None);
-            continue;
-        };
-        refuse_never_returned(&found)
-            .map_err(|_| refuse(format!("`{path}` is never returned and cannot be sorted by")))?;
-        let found = with_value(found).map_err(|it| refuse(it.detail))?;
-        let is_derived = found.extension.is_none()
-            && (resource_type.has_members() && found.attribute.name == "members"
-                || resource_type.has_groups() && found.attribute.name == "groups");
-        if is_derived {
-            return Err(refuse(format!(
-                "`{path}` cannot be sorted by: its values have no order"
-            )));
-        }
-        paths.push(Some(found));
-    }
-    if paths.iter().all(Option::is_none) {
-        let names: Vec<&str> = resource_types.iter().map(|it| &*it.name).collect();
-        return Err(refuse(format!(
-            "`{path}`, given in `sortBy`, is not an attribute of {}",
-            names.join(" or ")
-        )));
-    }
-    Ok(paths)
 }

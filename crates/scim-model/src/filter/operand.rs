@@ -1,0 +1,117 @@
+//! Operands: the test that an operator and a value stand for, by the type of the attribute.
+
+use scim_filter::{CompValue, CompareOp};
+
+use super::condition::{Operand, Test};
+use crate::error::{ScimError, ScimType};
+use crate::schema::{AttributePath, AttributeType};
+use crate::value::key;
+
+/// The test for an operator and an operand other than null; the attribute's type decides which
+/// there are (A-60, A-61).
+pub(super) fn test(path: &AttributePath, operator: CompareOp, value: &CompValue) -> Result<Test, ScimError> {
+    let attribute = path.leaf();
+    // No value holds it, and PostgreSQL would not even compare with it.
+    if matches!(value, CompValue::String(text) if text.contains('\0')) {
+        return Err(wrong_operand(path, "text without the character U+0000"));
+    }
+    match attribute.type_ {
+        AttributeType::Boolean => match (operator, value) {
+            (CompareOp::Eq, CompValue::Bool(operand)) => Ok(Test::Eq(Operand::Bool(*operand))),
+            // Entra: `roles[primary eq "True"]`.
+            (CompareOp::Eq, CompValue::String(text)) if text.eq_ignore_ascii_case("true") => {
+                Ok(Test::Eq(Operand::Bool(true)))
+            }
+            (CompareOp::Eq, CompValue::String(text)) if text.eq_ignore_ascii_case("false") => {
+                Ok(Test::Eq(Operand::Bool(false)))
+            }
+            (CompareOp::Eq, _) => Err(wrong_operand(path, "true or false")),
+            _ => Err(wrong_operator(path, operator, "a boolean")),
+        },
+        AttributeType::String | AttributeType::Reference => match value {
+            CompValue::String(text) => Ok(text_test(operator, comparison_text(path, text))),
+            _ => Err(wrong_operand(path, "a string")),
+        },
+        AttributeType::Binary => match (operator, value) {
+            (CompareOp::Eq, CompValue::String(text)) => Ok(text_test(operator, comparison_text(path, text))),
+            (CompareOp::Eq, _) => Err(wrong_operand(path, "a string")),
+            _ => Err(wrong_operator(path, operator, "binary")),
+        },
+        AttributeType::DateTime => {
+            let key = match value {
+                CompValue::String(text) => key::date_time(text),
+                _ => None,
+            };
+            match operator {
+                CompareOp::Co | CompareOp::Sw | CompareOp::Ew => {
+                    Err(wrong_operator(path, operator, "a dateTime"))
+                }
+                _ => Ok(text_test(
+                    operator,
+                    key.ok_or_else(|| {
+                        wrong_operand(path, "a dateTime, for example \"2024-02-29T23:30:00Z\"")
+                    })?,
+                )),
+            }
+        }
+        AttributeType::Integer | AttributeType::Decimal => match (operator, value) {
+            (CompareOp::Co | CompareOp::Sw | CompareOp::Ew, _) => {
+                Err(wrong_operator(path, operator, "a number"))
+            }
+            (_, CompValue::Number(number)) => match key::number(number.as_str()) {
+                Some(key) => Ok(text_test(operator, key)),
+                None => Err(wrong_operand(path, "a number of at most 1,000 digits")),
+            },
+            _ => Err(wrong_operand(path, "a number")),
+        },
+        AttributeType::Complex => Err(wrong_operator(path, operator, "complex")),
+    }
+}
+
+/// Not for `ne`, which is resolved as a negated `eq`.
+fn text_test(operator: CompareOp, key: String) -> Test {
+    match operator {
+        CompareOp::Eq | CompareOp::Ne => Test::Eq(Operand::Key(key)),
+        // Every text contains the empty one.
+        CompareOp::Co | CompareOp::Sw | CompareOp::Ew if key.is_empty() => Test::Ge(key),
+        CompareOp::Co => Test::Co(key),
+        CompareOp::Sw => Test::Sw(key),
+        CompareOp::Ew => Test::Ew(key),
+        CompareOp::Gt => Test::Gt(key),
+        CompareOp::Ge => Test::Ge(key),
+        CompareOp::Lt => Test::Lt(key),
+        CompareOp::Le => Test::Le(key),
+    }
+}
+
+/// `meta.version` is stored as `W/"5"`; one who sees a user's groups or manager sees a hash of them
+/// too, `W/"5.0123abcd"`.
+fn comparison_text(path: &AttributePath, operand: &str) -> String {
+    if is_meta(path, "version")
+        && let Some((version, hash)) = operand.strip_suffix('"').and_then(|it| it.split_once('.'))
+        && let Some(digits) = version.strip_prefix("W/\"")
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        return format!("{version}\"");
+    }
+    key::text(path.leaf(), operand).into_owned()
+}
+
+pub(super) fn is_meta(path: &AttributePath, sub: &str) -> bool {
+    path.extension.is_none()
+        && path.attribute.name == "meta"
+        && path.sub.as_ref().is_some_and(|it| it.name == sub)
+}
+
+fn wrong_operator(path: &AttributePath, operator: CompareOp, type_: &str) -> ScimError {
+    invalid(format!("`{path}` is {type_}, which `{operator}` cannot compare"))
+}
+
+fn wrong_operand(path: &AttributePath, expected: &str) -> ScimError {
+    invalid(format!("`{path}` can only be compared with {expected}"))
+}
+
+pub(super) fn invalid(detail: String) -> ScimError {
+    ScimError::new(ScimType::InvalidFilter, detail)
+}
