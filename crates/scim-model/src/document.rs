@@ -1,5 +1,7 @@
 //! A resource's own attributes in canonical form: from what a client sent, to what is stored.
 
+mod check;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,8 +12,13 @@ use crate::error::{Place, ScimError, ScimType, invalid};
 use crate::json;
 use crate::schema::{Attribute, AttributePath, AttributeType, Mutability, ResourceType, Returned, Schema};
 use crate::secret::{ClearText, SentSecrets};
-use crate::value::canonical::{canonical_value, check_unknown, member_id, wrong_type};
-use crate::value::{Policy, key};
+use crate::value::canonical::{canonical_value, check_unknown, wrong_type};
+use crate::value::key;
+use crate::value::policy::Policy;
+use crate::value::reference::member_id;
+
+/// Bytes of all attributes of a resource together, members of groups not counted.
+pub const MAX_DOCUMENT: usize = 1024 * 1024;
 
 /// What a client may change of a resource, in canonical form: names spelled as in the schema, no
 /// `null`, `[]` or `{}`, values in the form that is stored and returned.

@@ -25,5 +25,4 @@ pub use schema::document::SchemaError;
 pub use schema::registry::SchemaRegistry;
 pub use schema::{Attribute, AttributePath, AttributeType, ResourceType, Schema};
 pub use secret::{ClearText, SecretHash, SecretHashes, SentSecrets};
-pub use value::canonical::{self as validate, canonical_element, canonical_value};
-pub use value::{Policy, key};
+pub use value::{self as validate, Policy, canonical_element, canonical_value, key};

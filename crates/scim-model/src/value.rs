@@ -1,15 +1,13 @@
 //! Single values: their canonical form, and the keys that they are compared by.
 
-pub mod canonical;
+pub(crate) mod canonical;
+mod format;
 pub mod key;
+pub(crate) mod policy;
+pub(crate) mod reference;
 mod text;
 
-/// Whether values and names that the RFC does not allow are accepted from a client (A-01, A-11, A-33,
-///
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// Accepts the deviations of real clients: booleans in strings, one value instead of an array, a
-    /// plain string for a complex attribute with a `value`, unknown attributes, missing or outdated
-    /// `schemas`. A strict policy follows the RFC alone.
-    pub lenient: bool,
-}
+pub use canonical::{boolean_text, canonical_element, canonical_value, drop_repeated};
+pub use format::{MAX_BINARY, MAX_STRING, MAX_UNIQUE};
+pub use policy::Policy;
+pub use reference::{member_id, reference_id};

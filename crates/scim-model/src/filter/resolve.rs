@@ -9,8 +9,8 @@ use super::operand::{invalid, is_meta, test};
 use super::tree::{Tree, all, any};
 use crate::error::ScimError;
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
-use crate::value::Policy;
 use crate::value::key::Key;
+use crate::value::policy::Policy;
 
 impl Condition {
     /// What a filter means for one resource type. Errors depend on the filter and the schemas

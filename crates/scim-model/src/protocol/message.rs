@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::error::{ScimError, ScimType, shortened};
 use crate::json::write_string;
 use crate::representation::body::Body;
-use crate::value::Policy;
+use crate::value::policy::Policy;
 
 /// URN of the message that holds a list.
 pub const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";

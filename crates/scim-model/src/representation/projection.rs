@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType, shortened};
 use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema, is_attribute_name};
-use crate::value::Policy;
+use crate::value::policy::Policy;
 
 /// What a client asked to see.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::*;
 use crate::condition::resolve_sort_by;
 use crate::schema::registry::SchemaRegistry;
-use crate::value::Policy;
+use crate::value::policy::Policy;
 
 /// A store with its directory of tenants.
 pub trait Store: ResourceStore + Directory {}

@@ -1,0 +1,132 @@
+//! The text of strings, references and binary values: size and format (RFC 7643 sections 2.3.6, 2.3.7
+//! and 4.1).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::error::{ScimError, invalid};
+use crate::schema::{Attribute, AttributeType, Format, Uniqueness};
+use crate::value::policy::Policy;
+use crate::value::text;
+
+/// Bytes of a string or reference.
+pub const MAX_STRING: usize = 8 * 1024;
+/// Bytes of a value that has to be unique.
+pub const MAX_UNIQUE: usize = 1024;
+/// Bytes of the base64 text of a binary value.
+pub const MAX_BINARY: usize = 64 * 1024;
+
+pub(super) fn check_text(
+    attribute: &Attribute,
+    path: &dyn fmt::Display,
+    text: &str,
+    policy: Policy,
+) -> Result<(), ScimError> {
+    let limit = match attribute.type_ {
+        AttributeType::Binary => MAX_BINARY,
+        _ if attribute.uniqueness != Uniqueness::None => MAX_UNIQUE,
+        _ => MAX_STRING,
+    };
+    if text.len() > limit {
+        return Err(invalid(
+            path,
+            format_args!("must not be longer than {limit} bytes"),
+        ));
+    }
+    match attribute.type_ {
+        AttributeType::Binary if BASE64.decode(text).is_err() => {
+            return Err(invalid(path, "must be base64 (RFC 4648 section 4)"));
+        }
+        AttributeType::Reference => check_uri(path, text, policy)?,
+        _ => {}
+    }
+    match attribute.format {
+        // Identity providers send what they have; only a strict policy insists.
+        Some(Format::Country) if !policy.lenient && !is_country_code(text) => Err(invalid(
+            path,
+            "must be a two-letter country code of ISO 3166-1, such as `US`",
+        )),
+        Some(Format::Certificate) if !policy.lenient && !is_der_sequence(text) => {
+            Err(invalid(path, "must be one DER certificate in base64"))
+        }
+        Some(Format::UserName) if !policy.lenient => check_user_name(path, text),
+        _ => Ok(()),
+    }
+}
+
+fn check_user_name(path: &dyn fmt::Display, text: &str) -> Result<(), ScimError> {
+    match text::disallowed(text) {
+        None => Ok(()),
+        Some(found) => Err(invalid(
+            path,
+            format_args!(
+                "must not hold U+{:04X}: letters, digits and visible ASCII characters are allowed (RFC 8265 section 3.3)",
+                u32::from(found)
+            ),
+        )),
+    }
+}
+
+/// The characters of RFC 3986, and letters of other scripts from clients that do not escape them.
+fn check_uri(path: &dyn fmt::Display, text: &str, policy: Policy) -> Result<(), ScimError> {
+    let allowed = |c: char| {
+        c.is_ascii_alphanumeric()
+            || "-._~:/?#[]@!$&'()*+,;=%".contains(c)
+            || (policy.lenient && c.is_alphanumeric())
+    };
+    let escapes_are_whole = || {
+        text.match_indices('%').all(|(at, _)| {
+            text.as_bytes()
+                .get(at + 1..at + 3)
+                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+        })
+    };
+    if text.chars().all(allowed) && (policy.lenient || escapes_are_whole()) {
+        return Ok(());
+    }
+    Err(invalid(
+        path,
+        "must be a URI, absolute or relative, without spaces (RFC 3986)",
+    ))
+}
+
+/// Padded or not (7643-2.3.6-02).
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+fn is_country_code(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+/// Whether the octets are one DER SEQUENCE, from the first to the last, as every certificate is.
+fn is_der_sequence(base64: &str) -> bool {
+    let Ok(octets) = BASE64.decode(base64) else {
+        return false;
+    };
+    let [0x30, length, rest @ ..] = octets.as_slice() else {
+        return false;
+    };
+    let (length, content) = match usize::from(*length) {
+        short @ 0..0x80 => (short, rest),
+        long => {
+            let Some((digits, content)) = rest
+                .split_at_checked(long & 0x7f)
+                .filter(|(it, _)| (1..=4).contains(&it.len()))
+            else {
+                return false;
+            };
+            (
+                digits
+                    .iter()
+                    .fold(0, |length, &digit| length << 8 | usize::from(digit)),
+                content,
+            )
+        }
+    };
+    length == content.len()
+}
