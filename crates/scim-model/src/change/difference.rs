@@ -11,7 +11,7 @@ use crate::document::Document;
 use crate::error::ScimError;
 use crate::schema::{Attribute, ResourceType};
 use crate::secret::SecretHashes;
-use crate::value::canonical::member_id;
+use crate::value::reference::member_id;
 
 impl AttributeChanges {
     /// The changes of a creation: each attribute of the resource, from nothing.

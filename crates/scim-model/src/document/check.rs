@@ -21,7 +21,7 @@ impl Document {
         self.check_all(resource_type, None, |_| false)
     }
 
-    /// The same for the result of a PATCH, whose values [`canonical_value`] has seen. What was missing
+    /// The same for the result of a PATCH, whose values [`canonical_value`](crate::canonical_value) has seen. What was missing
     /// before is no fault of the PATCH: an attribute that a schema has come to require must not keep a
     /// user from being deactivated.
     ///

@@ -37,7 +37,7 @@ impl Document {
 pub struct Subject(Map<String, Value>);
 
 impl Subject {
-    /// Every value as its comparison key, as [`sort_key`] reads them.
+    /// Every value as its comparison key, as [`sort_key`](super::sort_key) reads them.
     pub fn normal_form(&self) -> &Map<String, Value> {
         &self.0
     }
