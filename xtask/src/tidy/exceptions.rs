@@ -23,8 +23,6 @@ const EXCEPTIONS: &[&[&str]] = &[
         "crates/scim-model/src/schema/document.rs",
         "crates/scim-model/src/schema/document.rs: attribute",
         "crates/scim-model/src/schema/document.rs: resource_type",
-        "crates/scim-model/src/value/canonical.rs",
-        "crates/scim-model: circle",
     ],
     &[
         "crates/scim-model/src/store/conformance.rs",
