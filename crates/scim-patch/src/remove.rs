@@ -19,6 +19,7 @@ impl Working<'_> {
             Target::Schemas => self.remove_schemas(value),
             Target::Attribute(found) => {
                 refuse_read_only(&found)?;
+                self.note_requested(&found, found.sub.as_ref(), None);
                 match (&found.sub, found.attribute.multi_valued, value) {
                     (None, true, Some(value)) => self.remove_listed(&found, value),
                     (None, _, _) => self.unassign(&found),
@@ -55,6 +56,7 @@ impl Working<'_> {
                 if let Some(sub) = &sub {
                     refuse_read_only(&with_sub(&attribute, sub))?;
                 }
+                self.note_requested(&attribute, sub.as_ref(), None);
                 if value.is_some() {
                     self.tolerances.value_beside_filter();
                 }

@@ -7,7 +7,7 @@ use scim_model::{Attribute, AttributePath, Document, Policy, ResourceType, ScimE
 use serde_json::{Map, Value};
 
 use crate::error::{is_immutable, missing, refuse_immutable, refuse_required};
-use crate::quirks::Tolerances;
+use crate::quirks::{Tolerances, attribute_of};
 use crate::values::{Values, Work};
 
 /// A copy of the document; the original stays as it is, so an error leaves nothing behind.
@@ -16,7 +16,7 @@ pub(crate) struct Working<'a> {
     pub(crate) policy: Policy,
     pub(crate) tolerances: Tolerances,
     pub(crate) work: Work,
-    /// Attributes with `returned` = `request` that were written.
+    /// Attributes and sub-attributes with `returned` = `request` that operations named.
     pub(crate) requested: Vec<AttributePath>,
     /// Secrets that were set, or with `None` removed.
     pub(crate) secrets: SentSecrets,
@@ -229,10 +229,44 @@ impl<'a> Working<'a> {
         holder.shift_remove(&found.attribute.name)
     }
 
-    fn note_written(&mut self, found: &AttributePath) {
-        if found.attribute.returned == Returned::Request && !self.requested.contains(found) {
-            self.requested.push(without_sub(found));
+    /// Notes what of an attribute with `returned` = `request`, or of such a sub-attribute, an operation
+    /// names (RFC 7643 section 7).
+    pub(crate) fn note_requested(
+        &mut self,
+        found: &AttributePath,
+        sub: Option<&Arc<Attribute>>,
+        value: Option<&Value>,
+    ) {
+        let attribute = &found.attribute;
+        let on_request = |it: &Attribute| it.returned == Returned::Request;
+        if on_request(attribute) {
+            self.note_request(without_sub(found));
         }
+        let elements = match value {
+            Some(Value::Array(elements)) => &elements[..],
+            value => value.map_or(&[][..], std::slice::from_ref),
+        };
+        for part in attribute.sub_attributes.iter().filter(|it| on_request(it)) {
+            let is_named = match sub {
+                Some(sub) => Arc::ptr_eq(sub, part),
+                None => elements
+                    .iter()
+                    .filter_map(Value::as_object)
+                    .any(|it| attribute_of(it, &part.name).is_some()),
+            };
+            if is_named {
+                self.note_request(with_sub(found, part));
+            }
+        }
+    }
+
+    fn note_request(&mut self, path: AttributePath) {
+        if !self.requested.contains(&path) {
+            self.requested.push(path);
+        }
+    }
+
+    fn note_written(&mut self, found: &AttributePath) {
         let same = |it: &&mut (AttributePath, usize)| {
             Arc::ptr_eq(&it.0.attribute, &found.attribute) && it.0.extension == found.extension
         };

@@ -48,6 +48,7 @@ impl Working<'_> {
                 if found.attribute.is_secret() {
                     return self.write_secret(&found, value);
                 }
+                self.note_requested(&found, found.sub.as_ref(), Some(&value));
                 match (&found.sub, found.attribute.multi_valued) {
                     (None, true) => self.write_values(write, &found, value),
                     (None, false) => self.write_single(&found, value),
@@ -76,6 +77,7 @@ impl Working<'_> {
                 if let Some(sub) = &sub {
                     refuse_read_only(&with_sub(&attribute, sub))?;
                 }
+                self.note_requested(&attribute, sub.as_ref(), Some(&value));
                 let selection = Selection {
                     attribute: &attribute,
                     filter: &filter,

@@ -8,6 +8,7 @@ mod cost;
 mod laws;
 mod plan;
 mod properties;
+mod requested;
 mod rules;
 mod vectors;
 
