@@ -10,6 +10,7 @@ mod plan;
 mod properties;
 mod requested;
 mod rules;
+mod values;
 mod vectors;
 
 use std::sync::LazyLock;

@@ -156,6 +156,31 @@ fn what_depends_on_the_members_needs_the_list() {
     assert_eq!(planned(&listed, LENIENT).unwrap().members, MembersPlan::NeedsList);
 }
 
+/// a key of a value without path may be a path into the members.
+#[test]
+fn keys_that_are_paths_into_the_members_need_the_list() {
+    let by_id = format!("members[value eq \"{}\"]", id(1));
+    let by_ids = format!("members[value eq \"{}\" or value eq \"{}\"]", id(1), id(2));
+    for key in [
+        &by_id,
+        &by_ids,
+        &format!("{by_id}.type"),
+        "MEMBERS.value",
+        "members[type eq \"User\"]",
+    ] {
+        for op in ["add", "replace"] {
+            let mut value = json!({"displayName": "g"});
+            value[key] = json!({});
+            let plan = planned(&json!([{"op": op, "value": value}]), LENIENT).unwrap();
+            assert_eq!(plan.members, MembersPlan::NeedsList, "{key}");
+            assert_eq!(plan.rest.len(), 1, "{key}");
+            assert_eq!(plan.rest[0].value, Some(value), "{key}");
+            // The tolerances are noted when the operations are applied.
+            assert_eq!(plan.leniencies, [], "{key}");
+        }
+    }
+}
+
 #[test]
 fn tolerances_are_counted_here_too() {
     let remove = json!([{"op": "Remove", "path": "members", "value": [{"$ref": null, "value": text(1)}]}]);

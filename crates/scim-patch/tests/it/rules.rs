@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use crate::{LENIENT, STRICT, patch, registry};
 
-const BADGE: &str = "urn:example:params:scim:schemas:extension:badge:2.0:User";
+pub(crate) const BADGE: &str = "urn:example:params:scim:schemas:extension:badge:2.0:User";
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
-fn user() -> Value {
+pub(crate) fn user() -> Value {
     json!({
         "userName": "bjensen",
         "name": {"givenName": "Barbara", "familyName": "Jensen"},
@@ -27,7 +27,7 @@ fn user() -> Value {
 
 /// The attributes that differ afterwards, `null` where one is gone.
 #[track_caller]
-fn changes(policy: Policy, operations: &Value, expected: &Value) {
+pub(crate) fn changes(policy: Policy, operations: &Value, expected: &Value) {
     let registry = registry();
     let user_type = registry.resource_type("User").unwrap();
     let before = user();
@@ -47,14 +47,14 @@ fn changes(policy: Policy, operations: &Value, expected: &Value) {
 }
 
 #[track_caller]
-fn both(operations: &Value, expected: &Value) {
+pub(crate) fn both(operations: &Value, expected: &Value) {
     changes(STRICT, operations, expected);
     changes(LENIENT, operations, expected);
 }
 
 /// Keyword and message under a strict policy.
 #[track_caller]
-fn refused(policy: Policy, operations: &Value, keyword: &str, message: &str) {
+pub(crate) fn refused(policy: Policy, operations: &Value, keyword: &str, message: &str) {
     let registry = registry();
     let user_type = registry.resource_type("User").unwrap();
     let error = patch(user_type, &user(), operations, policy).unwrap_err();
@@ -62,7 +62,7 @@ fn refused(policy: Policy, operations: &Value, keyword: &str, message: &str) {
     assert_eq!(error.to_string(), message);
 }
 
-fn badge(name: &str) -> String {
+pub(crate) fn badge(name: &str) -> String {
     format!("{BADGE}:{name}")
 }
 
@@ -785,11 +785,11 @@ fn what_was_missing_before_does_not_stop_a_patch() {
     assert_eq!(error.error.scim_type.unwrap().as_str(), "mutability");
 }
 
-const KEY: &str = "urn:example:params:scim:schemas:extension:key:1.0:User";
+pub(crate) const KEY: &str = "urn:example:params:scim:schemas:extension:key:1.0:User";
 
 /// A PATCH of a user with an extension that has immutable parts: the extension afterwards, or the detail
 /// of the error.
-fn key_patched(before: &Value, operations: &Value, policy: Policy) -> Result<Value, String> {
+pub(crate) fn key_patched(before: &Value, operations: &Value, policy: Policy) -> Result<Value, String> {
     let parts = json!([{"name": "value"}, {"name": "type"}, {"name": "colour"},
         {"name": "room", "required": true},
         {"name": "since", "type": "dateTime", "mutability": "immutable"}]);

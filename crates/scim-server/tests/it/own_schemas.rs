@@ -580,3 +580,129 @@ fn a_reference_of_ones_own_has_its_uri() {
         },
     );
 }
+
+/// 7643-7-21: attributes and sub-attributes that are returned on request are part of the answer to the
+/// POST, PUT or PATCH that sends them, and of no other answer by default.
+#[test]
+fn attributes_returned_on_request_are_in_the_answer_to_the_write_that_sends_them() {
+    let documents = [
+        schema(
+            DEVICE,
+            json!([
+                {"name": "serial"}, {"name": "asked", "returned": "request"},
+                {"name": "desk", "type": "complex", "subAttributes": [
+                    {"name": "value"}, {"name": "asked", "returned": "request"}]},
+                {"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
+                    {"name": "value"}, {"name": "asked", "returned": "request"}]},
+            ]),
+        ),
+        resource_type("Device", "/Devices", DEVICE, &[]),
+    ];
+    on_each(
+        || with(documents.clone()),
+        |server| {
+            let acme = server.tenant("acme");
+            let all = json!({"schemas": [DEVICE], "serial": "S-1", "asked": "a",
+                "desk": {"value": "d", "asked": "a"}, "keys": [{"value": "k", "asked": "a"}]});
+            let shown = |mut json: Value| {
+                let members = json.as_object_mut().unwrap();
+                members.shift_remove("meta");
+                members.shift_remove("id");
+                json
+            };
+            let by_default = json!({"schemas": [DEVICE], "serial": "S-1", "desk": {"value": "d"},
+                "keys": [{"value": "k"}]});
+            let device = acme.create("/Devices", all.clone());
+            assert_eq!(shown(device.json.clone()), all);
+            let read = || shown(acme.get(&device.path).expect(200).json());
+            assert_eq!(read(), by_default);
+            assert_eq!(shown(acme.put(&device.path, all.clone()).expect(200).json()), all);
+            let put = json!({"schemas": [DEVICE], "serial": "S-1", "asked": "a", "desk": {"value": "d"},
+                "keys": [{"value": "k"}]});
+            assert_eq!(shown(acme.put(&device.path, put.clone()).expect(200).json()), put);
+            acme.put(&device.path, all).expect(200);
+            for (path, value, name, expected) in [
+                ("serial", json!("S-1"), "serial", json!("S-1")),
+                ("asked", json!("b"), "asked", json!("b")),
+                (
+                    "desk.asked",
+                    json!("b"),
+                    "desk",
+                    json!({"value": "d", "asked": "b"}),
+                ),
+                (
+                    "keys[value eq \"k\"].asked",
+                    json!("b"),
+                    "keys",
+                    json!([{"value": "k", "asked": "b"}]),
+                ),
+                (
+                    "keys",
+                    json!([{"value": "k", "asked": "c"}]),
+                    "keys",
+                    json!([{"value": "k", "asked": "c"}]),
+                ),
+            ] {
+                let mut answer = by_default.clone();
+                answer[name] = expected;
+                let replace = json!([{"op": "replace", "path": path, "value": value}]);
+                assert_eq!(
+                    shown(acme.patch(&device.path, replace).expect(200).json()),
+                    answer,
+                    "{path}"
+                );
+                assert_eq!(read(), by_default);
+            }
+        },
+    );
+}
+
+/// 7643-7-16: PUT and PATCH give every value the immutable part of the value that it repeats, in any order.
+#[test]
+fn an_immutable_part_stays_with_its_value() {
+    let documents = [
+        schema(
+            DEVICE,
+            json!([{"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
+                {"name": "value"}, {"name": "type"}, {"name": "since", "mutability": "immutable"}]}]),
+        ),
+        resource_type("Device", "/Devices", DEVICE, &[]),
+    ];
+    on_each(
+        || with(documents.clone()),
+        |server| {
+            let acme = server.tenant("acme");
+            let key = |value: &str, type_: &str| json!({"value": value, "type": type_});
+            let with_since = |value: &str, type_: &str, since: &str| {
+                let mut key = key(value, type_);
+                key["since"] = since.into();
+                key
+            };
+            let keys = json!([
+                with_since("k", "a", "2020"),
+                with_since("k", "b", "2021"),
+                with_since("l", "a", "2022")
+            ]);
+            let body = |keys: &Value| json!({"schemas": [DEVICE], "keys": keys});
+            let given = json!([key("l", "a"), key("k", "b"), key("m", "a"), key("k", "a")]);
+            let expected = json!([
+                with_since("l", "a", "2022"),
+                with_since("k", "b", "2021"),
+                key("m", "a"),
+                with_since("k", "a", "2020")
+            ]);
+            let put = acme.create("/Devices", body(&keys));
+            let seen = acme.put(&put.path, body(&given)).expect(200).json();
+            assert_eq!(seen["keys"], expected);
+            let patched = acme.create("/Devices", body(&keys));
+            let replace = |keys: &Value| json!([{"op": "replace", "path": "keys", "value": keys}]);
+            let seen = acme.patch(&patched.path, replace(&given)).expect(200).json();
+            assert_eq!(seen["keys"], expected);
+            let swapped = json!([with_since("k", "a", "2021"), with_since("k", "b", "2020")]);
+            acme.put(&put.path, body(&swapped))
+                .expect_error(400, Some("mutability"));
+            acme.patch(&patched.path, replace(&swapped))
+                .expect_error(400, Some("mutability"));
+        },
+    );
+}

@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Choice, Created, ENTERPRISE, HttpServer, Server, USER, patch_op};
+use crate::harness::{Choice, Created, ENTERPRISE, HttpServer, Server, USER, on_each, patch_op};
 
 fn member(user: &Created) -> Value {
     json!({ "value": user.id })
@@ -236,6 +236,71 @@ fn a_patch_of_nobody_is_not_found() {
     let group = acme.create_group("Tour Guides", &[]);
     acme.patch(&group.path.replace("Groups", "Users"), operations)
         .expect_error(404, None);
+}
+
+/// 7643-2.4-09, 7644-3.5.2.1-07: the same address may be a work address and a home address.
+#[test]
+fn the_same_value_with_another_type_is_added() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let work = json!({ "value": "b@example.com", "type": "work", "primary": true });
+        let home = json!({ "value": "b@example.com", "type": "home", "display": "Babs" });
+        for email in [&work, &home, &work] {
+            let add = json!([{ "op": "add", "path": "emails", "value": [email] }]);
+            acme.patch(&user.path, add).expect(200);
+        }
+        assert_eq!(acme.get(&user.path).json()["emails"], json!([work, home]));
+    });
+}
+
+/// a key of a value without path may be a path into the members of a group.
+#[test]
+fn members_come_and_go_by_keys_that_are_paths() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let (a, b) = (acme.create_user("a"), acme.create_user("b"));
+        let group = acme.create_group("Tour Guides", &[&a]);
+        let by_id = |user: &Created| format!("members[value eq \"{}\"]", user.id);
+        let mut value = json!({ "displayName": "Guides" });
+        value[by_id(&b)] = json!({});
+        acme.patch(&group.path, json!([{ "op": "add", "value": value }]))
+            .expect(204);
+        let seen = acme.get(&group.path).json();
+        assert_eq!(seen["displayName"], json!("Guides"));
+        let ids = |seen: &Value| -> Vec<Value> {
+            let members = seen["members"].as_array().unwrap().iter();
+            members.map(|it| it["value"].clone()).collect()
+        };
+        assert_eq!(ids(&seen), [json!(a.id), json!(b.id)]);
+        let mut value = json!({});
+        value[by_id(&a)] = Value::Null;
+        acme.patch(&group.path, json!([{ "op": "replace", "value": value }]))
+            .expect(204);
+        assert_eq!(ids(&acme.get(&group.path).json()), [json!(b.id)]);
+    });
+}
+
+/// 7644-3.5.2.2-04, A-39
+#[test]
+fn remove_with_a_filter_on_a_single_complex_value() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let name = json!({ "familyName": "Jensen", "givenName": "Barbara" });
+        let body = json!({ "schemas": [USER], "userName": "bjensen", "name": name });
+        let user = acme.create("/Users", body);
+        let remove = |path: &str| {
+            let remove = json!([{ "op": "remove", "path": path }]);
+            acme.patch(&user.path, remove).expect(200).json()["name"].clone()
+        };
+        assert_eq!(remove("name[familyName eq \"Smith\"]"), name);
+        assert_eq!(remove("name[familyName eq \"Smith\"].givenName"), name);
+        assert_eq!(
+            remove("name[familyName eq \"jensen\"].givenName"),
+            json!({ "familyName": "Jensen" })
+        );
+        assert_eq!(remove("name[familyName eq \"jensen\"]"), Value::Null);
+    });
 }
 
 /// Parallel additions to one group, which others have lost: every one of them stays.
