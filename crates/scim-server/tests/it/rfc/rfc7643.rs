@@ -4,9 +4,11 @@
 mod attributes;
 mod characteristics;
 mod common_attributes;
+mod discovery;
 mod documents;
 mod groups;
 mod multi_valued;
 mod schemas;
 mod types;
 mod users;
+mod writing;
