@@ -1,5 +1,5 @@
-//! A tenant of its own for each test, on servers that the tests share: a server takes longer to
-//! start than most tests to run.
+//! Tenants for the tests. Each test has its own, on servers that the tests share, because starting a
+//! server takes longer than most tests.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::client::Client;
 use crate::harness::{Choice, HttpServer, Token, create_token};
 
-/// A server that lives as long as a test needs it; the next test after that starts another one.
+/// A server that stops when the last test that uses it has ended. The next test starts another one.
 struct Shared(Mutex<Weak<HttpServer>>);
 
 impl Shared {
@@ -19,7 +19,7 @@ impl Shared {
     }
 
     fn server(&self, choice: impl FnOnce() -> Choice) -> Arc<HttpServer> {
-        // A test that failed while it held the lock has not changed anything.
+        // The lock is poisoned by a test that failed while it held it; the value is still good.
         let mut server = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         server.upgrade().unwrap_or_else(|| {
             let new = Arc::new(HttpServer::start_with(choice()));
@@ -45,7 +45,7 @@ pub(crate) fn two_tenants() -> (Client, Client) {
     (new_tenant(&server), new_tenant(&server))
 }
 
-/// A new tenant of a server that takes the RFCs by the letter (`--leniency strict`).
+/// A new tenant of a server that tolerates no deviation of a client (`--leniency strict`).
 pub(crate) fn strict_tenant() -> Client {
     new_tenant(&STRICT.server(|| {
         let mut choice = Choice::default();
@@ -54,7 +54,7 @@ pub(crate) fn strict_tenant() -> Client {
     }))
 }
 
-/// A new tenant of a server that says of new users that they are active (`--active-by-default`).
+/// A new tenant of a server that stores `active` for new users (`--active-by-default`).
 pub(crate) fn tenant_active_by_default() -> Client {
     new_tenant(&ACTIVE.server(|| {
         let mut choice = Choice::default();
@@ -89,7 +89,7 @@ pub(crate) fn read_only_token(client: &Client) -> Client {
     )
 }
 
-/// A token that ended a second ago.
+/// A token that expired a second ago.
 pub(crate) fn expired_token(client: &Client) -> Client {
     another_token(
         client,
@@ -100,8 +100,8 @@ pub(crate) fn expired_token(client: &Client) -> Client {
     )
 }
 
-/// Ends a client's token, as `scim-server token revoke` does: with a pause after which no server
-/// remembers it.
+/// Revokes a client's token, and waits until no server has it in its cache, as `scim-server token
+/// revoke` does.
 pub(crate) fn revoke(client: &Client) {
     let revoked = client
         .server
