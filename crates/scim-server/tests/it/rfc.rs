@@ -2,6 +2,7 @@
 //! of docs/conformance/requirements.tsv; `cargo xtask conformance` makes docs/CONFORMANCE.md of them.
 
 mod client;
+mod other_rfcs;
 mod rfc6750;
 mod rfc7643;
 mod rfc7644_create;
