@@ -3,6 +3,7 @@
 //! Each check is a function from what it reads to findings; a finding is a sentence that says what to do.
 
 mod circles;
+mod decisions;
 mod exceptions;
 mod manifests;
 mod migrations;
@@ -28,6 +29,7 @@ pub(crate) fn run() -> Result<(), String> {
     findings.extend(manifests::check(&files));
     findings.extend(migrations::check(&files));
     findings.extend(top_level::check(&files));
+    findings.extend(decisions::check(&files));
     findings.extend(texts::check(&files, &process::root().to_string_lossy()));
     match Source::all(&files) {
         Ok(sources) => {

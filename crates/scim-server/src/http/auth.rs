@@ -158,3 +158,224 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
     }
     Ok(token.trim_matches(' '))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use actix_web::http::header::HeaderValue;
+    use chrono::TimeDelta;
+    use scim_model::store::{NewToken, StoreError, Tenant, Token};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Answers every look-up with the same token, and counts them.
+    #[derive(Default)]
+    struct Counting {
+        token: Option<Token>,
+        look_ups: AtomicUsize,
+    }
+
+    impl Directory for Counting {
+        fn token_by_hash(&self, _: &[u8; 32]) -> Result<Option<Token>, StoreError> {
+            self.look_ups.fetch_add(1, Ordering::SeqCst);
+            Ok(self.token.clone())
+        }
+
+        fn create_tenant(&self, _: &str, _: DateTime<Utc>) -> Result<TenantId, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn delete_tenant(&self, _: &str) -> Result<bool, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn continue_deletion(&self, _: Option<&str>) -> Result<bool, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn create_token(&self, _: &NewToken) -> Result<(), StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn tokens(&self, _: Option<TenantId>) -> Result<Vec<Token>, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn revoke_token(&self, _: Uuid, _: DateTime<Utc>) -> Result<bool, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+    }
+
+    fn valid_token() -> Token {
+        Token {
+            id: Uuid::nil(),
+            tenant: TenantId(7),
+            tenant_name: "acme".to_owned(),
+            created: Utc::now(),
+            expires: None,
+            revoked: None,
+            read_only: true,
+            note: String::new(),
+        }
+    }
+
+    /// An authenticator, the directory behind it, and a call with a secret of 43 times this letter.
+    struct Subject {
+        system: actix_web::rt::SystemRunner,
+        directory: Arc<Counting>,
+        authenticator: Authenticator,
+    }
+
+    impl Subject {
+        fn new(token: Option<Token>) -> Subject {
+            let directory = Arc::new(Counting {
+                token,
+                ..Counting::default()
+            });
+            Subject {
+                system: actix_web::rt::System::new(),
+                authenticator: Authenticator::new(directory.clone(), Blocking::default()),
+                directory,
+            }
+        }
+
+        fn call(&self, letter: char) -> Result<Caller, Failure> {
+            let value = format!("Bearer scim_{}", letter.to_string().repeat(43));
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(&value).unwrap());
+            self.system.block_on(self.authenticator.caller(&headers))
+        }
+
+        fn look_ups(&self) -> usize {
+            self.directory.look_ups.load(Ordering::SeqCst)
+        }
+
+        /// As if every token in the cache had been looked up that much earlier.
+        fn age(&self, by: Duration) {
+            for known in self.authenticator.known.write().unwrap().values_mut() {
+                known.asked = known.asked.checked_sub(by).expect("the clock has run for longer");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cached_token_saves_a_look_up() {
+        let subject = Subject::new(Some(valid_token()));
+        for _ in 0..5 {
+            let caller = subject.call('a').unwrap();
+            assert_eq!((caller.tenant, &*caller.tenant_name), (TenantId(7), "acme"));
+            assert!(caller.read_only);
+        }
+        assert_eq!(subject.look_ups(), 1);
+        subject.call('b').unwrap();
+        assert_eq!(subject.look_ups(), 2, "another token is looked up for itself");
+        subject.call('a').unwrap();
+        assert_eq!(subject.look_ups(), 2);
+        subject.age(CACHE_LIFETIME);
+        subject.call('a').unwrap();
+        assert_eq!(subject.look_ups(), 3, "nothing is kept beyond its time");
+        subject.call('a').unwrap();
+        assert_eq!(subject.look_ups(), 3);
+    }
+
+    #[test]
+    fn a_token_that_expires_while_it_is_cached_is_refused() {
+        let expires = Utc::now() + TimeDelta::hours(1);
+        let subject = Subject::new(Some(Token {
+            expires: Some(expires),
+            ..valid_token()
+        }));
+        subject.call('a').unwrap();
+        subject.call('a').unwrap();
+        assert_eq!(subject.look_ups(), 1);
+        for known in subject.authenticator.known.write().unwrap().values_mut() {
+            known.expires = Some(Utc::now());
+        }
+        subject.call('a').unwrap();
+        assert_eq!(subject.look_ups(), 2, "the directory decides");
+    }
+
+    #[test]
+    fn refused_tokens_are_not_cached() {
+        let past = Some(Utc::now() - TimeDelta::seconds(1));
+        let revoked = Token {
+            revoked: past,
+            ..valid_token()
+        };
+        let expired = Token {
+            expires: past,
+            ..valid_token()
+        };
+        for token in [None, Some(revoked), Some(expired)] {
+            let subject = Subject::new(token);
+            for look_ups in 1..=3 {
+                let refused = subject.call('a').unwrap_err();
+                let presented = matches!(
+                    refused,
+                    Failure::Unauthorized {
+                        token_presented: true
+                    }
+                );
+                assert!(presented, "{refused:?}");
+                assert_eq!(subject.look_ups(), look_ups);
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_token_is_not_looked_up() {
+        let subject = Subject::new(Some(valid_token()));
+        assert!(subject.call('!').is_err());
+        assert_eq!(subject.look_ups(), 0);
+    }
+
+    #[test]
+    fn a_full_cache_gives_up_old_tokens_and_no_others() {
+        let subject = Subject::new(Some(valid_token()));
+        subject.call('a').unwrap();
+        let fill = |asked: Instant| {
+            let mut known = subject.authenticator.known.write().unwrap();
+            let caller = known.values().next().unwrap().caller.clone();
+            for number in known.len()..CACHE_CAPACITY {
+                let mut hash = [0; 32];
+                hash[..8].copy_from_slice(&number.to_be_bytes());
+                let caller = caller.clone();
+                known.insert(
+                    hash,
+                    Known {
+                        caller,
+                        expires: None,
+                        asked,
+                    },
+                );
+            }
+            assert_eq!(known.len(), CACHE_CAPACITY);
+        };
+        let size = || subject.authenticator.known.read().unwrap().len();
+        // None of these is old within this test.
+        fill(Instant::now() + Duration::from_secs(3_600));
+        subject.call('b').unwrap();
+        subject.call('b').unwrap();
+        assert_eq!(
+            (subject.look_ups(), size()),
+            (3, CACHE_CAPACITY),
+            "there is no room for it"
+        );
+        subject.authenticator.known.write().unwrap().clear();
+        subject.call('a').unwrap();
+        fill(
+            Instant::now()
+                .checked_sub(CACHE_LIFETIME)
+                .expect("the clock has run for longer"),
+        );
+        subject.call('b').unwrap();
+        subject.call('b').unwrap();
+        assert_eq!((subject.look_ups(), size()), (5, 2), "the old ones made room");
+    }
+}

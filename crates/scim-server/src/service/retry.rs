@@ -69,19 +69,35 @@ mod tests {
         Err(StoreError::Stale.into())
     }
 
+    /// Runs of an attempt. A retry that does not end panics here, so that its test fails instead of hanging.
+    #[derive(Default)]
+    struct Runs(u32);
+
+    impl Runs {
+        fn next(&mut self) -> u32 {
+            self.0 += 1;
+            assert!(self.0 <= 2 * ATTEMPTS, "the retry has no end");
+            self.0
+        }
+    }
+
     #[test]
-    fn a_lost_race_is_run_again_but_not_for_ever() {
-        let (turns, mut runs) = (Turns::new(), 0);
-        let mut run = |wins_at: u32| {
-            runs = 0;
-            turns.retry(Uuid::nil(), &Preconditions::default(), || {
-                runs += 1;
-                if runs == wins_at { Ok(runs) } else { stale() }
-            })
+    fn a_lost_race_is_run_again_a_limited_number_of_times() {
+        let turns = Turns::new();
+        let run = |wins_at: u32| {
+            let mut runs = Runs::default();
+            let result = turns.retry(Uuid::nil(), &Preconditions::default(), || match runs.next() {
+                run if run == wins_at => Ok(run),
+                _ => stale(),
+            });
+            (result, runs.0)
         };
-        assert_eq!(run(1).ok(), Some(1));
-        assert_eq!(run(5).ok(), Some(5));
-        assert!(matches!(run(u32::MAX), Err(Error::Contended)));
+        for wins_at in [1, 2, 5, ATTEMPTS] {
+            let (result, runs) = run(wins_at);
+            assert_eq!((result.ok(), runs), (Some(wins_at), wins_at));
+        }
+        let (result, runs) = run(u32::MAX);
+        assert!(matches!(result, Err(Error::Contended)));
         assert_eq!(runs, ATTEMPTS);
     }
 
@@ -91,23 +107,55 @@ mod tests {
             if_match: Some(Match::Tags(vec!["3".to_owned()])),
             if_none_match: None,
         };
-        let mut runs = 0;
+        let mut runs = Runs::default();
         let result = Turns::new().retry(Uuid::nil(), &preconditions, || {
-            runs += 1;
+            runs.next();
             stale()
         });
         assert!(matches!(result, Err(Error::PreconditionFailed)));
-        assert_eq!(runs, 1);
+        assert_eq!(runs.0, 1);
     }
 
     #[test]
     fn other_errors_are_final() {
-        let mut runs = 0;
+        let mut runs = Runs::default();
         let result: Result<(), Error> = Turns::new().retry(Uuid::nil(), &Preconditions::default(), || {
-            runs += 1;
+            runs.next();
             Err(Error::NotFound)
         });
         assert!(matches!(result, Err(Error::NotFound)));
-        assert_eq!(runs, 1);
+        assert_eq!(runs.0, 1);
+    }
+
+    #[test]
+    fn only_a_lost_race_takes_the_turn_of_its_resource() {
+        let (turns, mut runs) = (Turns::new(), Runs::default());
+        let taken = || -> Vec<usize> {
+            let turns = turns.0.iter().enumerate();
+            turns
+                .filter_map(|(at, it)| it.try_lock().is_err().then_some(at))
+                .collect()
+        };
+        let mut seen = Vec::new();
+        let id = Uuid::from_u128(0x47);
+        let result = turns.retry(id, &Preconditions::default(), || {
+            seen.push(taken());
+            if runs.next() == 3 { Ok(3) } else { stale() }
+        });
+        assert_eq!(result.ok(), Some(3));
+        assert_eq!(seen, [vec![], vec![7], vec![7]]);
+        assert_eq!(taken(), [0; 0]);
+    }
+
+    #[test]
+    fn pauses_grow_and_differ() {
+        let mut longest_random = Duration::ZERO;
+        for failed in (1..ATTEMPTS).cycle().take(1_000) {
+            let shortest = Duration::from_micros(u64::from(failed) * 200);
+            let random = pause(failed).checked_sub(shortest).expect("it is no shorter");
+            assert!(random <= Duration::from_micros(2_040), "{failed}: {random:?}");
+            longest_random = longest_random.max(random);
+        }
+        assert!(longest_random > Duration::from_millis(1), "{longest_random:?}");
     }
 }

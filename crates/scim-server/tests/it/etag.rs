@@ -1,6 +1,6 @@
 //! Versions: entity tags and preconditions.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Choice, Client, Created, ENTERPRISE, GROUP, Reply, Server, USER, on_each, patch_op};
 
@@ -61,6 +61,47 @@ fn a_write_over_another_version_is_refused() {
         .header("if-match", "*")
         .send()
         .expect(204);
+}
+
+/// 7644-3.14-05, 9110-13.1.1-01, 9110-13.1.2-01: also where the group itself is not read
+#[test]
+fn a_change_of_members_over_another_version_is_refused() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let (one, two) = (acme.create_user("one"), acme.create_user("two"));
+        let group = acme.create_group("Tour Guides", &[&one]);
+        let add = json!({ "op": "add", "path": "members", "value": [{ "value": two.id }] });
+        let remove = json!({ "op": "remove", "path": format!("members[value eq \"{}\"]", one.id) });
+        let patch = |header: &str, tag: &str, operation: &Value| {
+            let request = acme.request("PATCH", &group.path).header(header, tag);
+            request.json(&patch_op(json!([operation]))).send()
+        };
+        acme.patch(&group.path, json!([add])).expect(204);
+        for operation in [&add, &remove, &json!({ "op": "remove", "path": "members" })] {
+            for stale in ["W/\"1\"", "\"1\"", "W/\"3\"", "\"x\", W/\"1\"", "\"x\""] {
+                patch("if-match", stale, operation).expect_error(412, None);
+            }
+            for seen in ["*", "W/\"2\"", "\"x\", W/\"2\""] {
+                patch("if-none-match", seen, operation).expect_error(412, None);
+            }
+        }
+        let unchanged = acme.get(&group.path).expect(200).json();
+        assert_eq!(unchanged["members"].as_array().map(Vec::len), Some(2));
+        assert_eq!(unchanged["meta"]["version"], "W/\"2\"");
+
+        let reply = patch("if-match", "W/\"2\"", &remove).expect(204);
+        assert_eq!(reply.header("etag"), Some("W/\"3\""));
+        let reply = patch(
+            "if-match",
+            "\"x\", W/\"3\"",
+            &json!({ "op": "remove", "path": "members" }),
+        );
+        assert_eq!(reply.expect(204).header("etag"), Some("W/\"4\""));
+        let reply = patch("if-match", "*", &add).expect(204);
+        assert_eq!(reply.header("etag"), Some("W/\"5\""));
+        let reply = patch("if-none-match", "W/\"4\"", &remove).expect(204);
+        assert_eq!(reply.header("etag"), Some("W/\"5\""), "the user was no member");
+    });
 }
 
 /// 7644-3.14-04, 9110-13.1.2-01, 9110-13.1.2-02, 9110-15.4.5-01, A-51
@@ -169,6 +210,51 @@ fn a_304_never_hides_another_name_of_the_manager() {
         assert_eq!(left.header("etag"), Some("W/\"1\""));
         if_none_match(&acme, &user.path, "W/\"1\"").expect(304);
         if_none_match(&acme, &user.path, &user.etag).expect(200);
+    });
+}
+
+/// 7644-3.14-04, 7643-2.4-05: a group shows the names of its members, so a renamed member is a change of the group.
+#[test]
+fn a_304_never_hides_another_name_of_a_member() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let inner = acme.create_group("Inner", &[]);
+        let group = acme.create_group("Tour Guides", &[&user, &inner]);
+        let replace = |of: &Created, attribute: &str, value: &str| {
+            let reply = acme.patch(
+                &of.path,
+                json!([{ "op": "replace", "path": attribute, "value": value }]),
+            );
+            assert!([200, 204].contains(&reply.status), "{}", reply.text);
+        };
+        let displays = |group: &Value| {
+            let members = group["members"].as_array().unwrap().iter();
+            members.map(|it| it["display"].clone()).collect::<Vec<_>>()
+        };
+        let mut tag = group.etag.clone();
+        for (renamed, attribute, name, expected) in [
+            (&user, "userName", "babs", ["babs", "Inner"]),
+            (&user, "displayName", "Babs Jensen", ["Babs Jensen", "Inner"]),
+            (&inner, "displayName", "Outer", ["Babs Jensen", "Outer"]),
+        ] {
+            if_none_match(&acme, &group.path, &tag).expect(304);
+            replace(renamed, attribute, name);
+            let reply = if_none_match(&acme, &group.path, &tag).expect(200);
+            assert_eq!(displays(&reply.json()), expected);
+            assert_ne!(reply.header("etag"), Some(tag.as_str()));
+            let stale = acme
+                .request("DELETE", &group.path)
+                .header("if-match", &tag)
+                .send();
+            stale.expect_error(412, None);
+            tag = reply.header("etag").unwrap().to_owned();
+            assert_eq!(reply.json()["meta"]["version"], json!(tag));
+        }
+        // The group shows neither of these.
+        replace(&user, "title", "Guide");
+        replace(&user, "userName", "barbara");
+        if_none_match(&acme, &group.path, &tag).expect(304);
     });
 }
 

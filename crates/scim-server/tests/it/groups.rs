@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Choice, Created, GROUP, Server};
+use crate::harness::{BASE, Choice, Created, GROUP, Server, USER, on_each};
 
 /// A-24, 7643-2.3.7-06, 7644-3.3.1-01
 #[test]
@@ -248,4 +248,76 @@ fn groups_are_found_by_their_members() {
         Vec::<Value>::new()
     );
     assert_eq!(acme.user_names(r#"groups.display eq "ab""#), ["a", "b"]);
+}
+
+/// 7644-3.4.1-02, 7644-3.6-01: an id belongs to one endpoint
+#[test]
+fn a_resource_is_not_reached_through_the_endpoint_of_another_type() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let (user, other) = (acme.create_user("bjensen"), acme.create_user("smith"));
+        let group = acme.create_group("Tour Guides", &[&user]);
+        let user_as_group = format!("/Groups/{}", user.id);
+        let group_as_user = format!("/Users/{}", group.id);
+        let member = json!([{ "value": other.id }]);
+        for operation in [
+            json!({ "op": "add", "path": "members", "value": member }),
+            json!({ "op": "replace", "path": "members", "value": member }),
+            json!({ "op": "remove", "path": "members" }),
+            json!({ "op": "remove", "path": format!("members[value eq \"{}\"]", other.id) }),
+            json!({ "op": "replace", "path": "displayName", "value": "x" }),
+        ] {
+            acme.patch(&user_as_group, json!([operation]))
+                .expect_error(404, None);
+        }
+        let title = json!([{ "op": "replace", "path": "title", "value": "x" }]);
+        acme.patch(&group_as_user, title).expect_error(404, None);
+        let as_group = json!({ "schemas": [GROUP], "displayName": "x", "members": member });
+        acme.put(&user_as_group, as_group).expect_error(404, None);
+        let as_user = json!({ "schemas": [USER], "userName": "x" });
+        acme.put(&group_as_user, as_user).expect_error(404, None);
+        for path in [&user_as_group, &group_as_user] {
+            acme.get(path).expect_error(404, None);
+            for if_match in [None, Some("*"), Some("W/\"1\""), Some("W/\"7\"")] {
+                let mut delete = acme.request("DELETE", path);
+                if let Some(tag) = if_match {
+                    delete = delete.header("if-match", tag);
+                }
+                delete.send().expect_error(404, None);
+            }
+        }
+        assert_eq!(acme.get(&group.path).expect(200).json(), group.json);
+        let shown = acme.get(&user.path).expect(200).json();
+        assert_eq!(shown["meta"]["lastModified"], user.json["meta"]["lastModified"]);
+    });
+}
+
+/// 7643-4.2-02, A-23
+#[test]
+fn a_group_never_becomes_its_own_member() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let group = acme.create_group("Tour Guides", &[&user]);
+        let members = json!([{ "value": user.id }, { "value": group.id }]);
+        let body = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": members });
+        let reply = acme
+            .put(&group.path, body)
+            .expect_error(400, Some("invalidValue"));
+        assert!(reply.text.contains("`members`"), "{}", reply.text);
+        let rename = json!({ "op": "replace", "path": "displayName", "value": "Guides" });
+        let by_ref = json!([{ "$ref": format!("{BASE}/Groups/{}", group.id) }]);
+        for operations in [
+            json!([{ "op": "add", "path": "members", "value": members }]),
+            json!([{ "op": "replace", "path": "members", "value": members }]),
+            json!([{ "op": "add", "value": { "members": members } }]),
+            json!([{ "op": "add", "path": "members", "value": by_ref }]),
+            json!([rename, { "op": "add", "path": "members", "value": members }]),
+            json!([rename, { "op": "replace", "path": "members", "value": members }]),
+        ] {
+            acme.patch(&group.path, operations)
+                .expect_error(400, Some("invalidValue"));
+        }
+        assert_eq!(acme.get(&group.path).json(), group.json);
+    });
 }

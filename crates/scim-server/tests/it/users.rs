@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Choice, ENTERPRISE, Server, USER, encode};
+use crate::harness::{BASE, Choice, ENTERPRISE, Server, USER, encode, on_each};
 
 /// 7644-3.3-04, 7644-3.3-05, 7644-3.3-06, 7643-3.1-02, 7643-3.1-19, 7643-3.1-20, 7643-3.1-21
 #[test]
@@ -380,6 +380,49 @@ fn a_manager_may_be_unknown_and_is_named_once_known() {
     );
 }
 
+/// 7644-6.1-01, 7643-9.3-03, A-26: an id of another tenant is kept as it was sent, and resolves to nothing
+#[test]
+fn a_manager_of_another_tenant_is_unknown() {
+    on_each(Choice::default, |server| {
+        let (acme, other) = (server.tenant("acme"), server.tenant("other"));
+        let boss = other.create("/Users", json!({ "userName": "boss", "displayName": "The Boss" }));
+        let sent = json!({ "value": boss.id });
+        let user = acme.create(
+            "/Users",
+            json!({ "schemas": [USER, ENTERPRISE], "userName": "a", ENTERPRISE: { "manager": sent } }),
+        );
+        let patch = json!([{ "op": "replace", "path": format!("{ENTERPRISE}:manager"), "value": sent }]);
+        let shown = [
+            user.json.clone(),
+            acme.get(&user.path).expect(200).json(),
+            acme.get("/Users").expect(200).resources()[0].clone(),
+            acme.put(&user.path, user.json.clone()).expect(200).json(),
+            acme.patch(&user.path, patch).expect(200).json(),
+        ];
+        for shown in shown {
+            assert_eq!(shown[ENTERPRISE]["manager"], sent);
+        }
+        let manager = format!("{ENTERPRISE}:manager");
+        for filter in [
+            format!("{manager}.displayName eq \"The Boss\""),
+            format!("{manager}.displayName pr"),
+            format!("{manager}.$ref eq \"{BASE}/Users/{}\"", boss.id),
+        ] {
+            assert_eq!(acme.user_names(&filter), Vec::<Value>::new(), "{filter}");
+        }
+        assert_eq!(acme.user_names(&format!("{manager} eq \"{}\"", boss.id)), ["a"]);
+        // The other tenant's change is no change of this one's user.
+        let rename = json!([{ "op": "replace", "path": "displayName", "value": "Chief" }]);
+        other.patch(&boss.path, rename).expect(200);
+        other.delete(&boss.path).expect(204);
+        let reply = acme
+            .request("GET", &user.path)
+            .header("if-none-match", "W/\"1\"")
+            .send();
+        reply.expect(304);
+    });
+}
+
 /// 7644-6.1-01, 7643-9.3-03, A-55
 #[test]
 fn another_tenants_user_is_as_unknown_as_no_user() {
@@ -415,4 +458,47 @@ fn another_tenants_user_is_as_unknown_as_no_user() {
         Vec::<Value>::new()
     );
     assert_eq!(acme.get(&user.path).json(), user.json);
+}
+
+/// 7643-2.3.7-01, A-36: RFC 3986 section 2.1 for a strict server; clients send what they have
+#[test]
+fn a_strict_server_checks_the_percent_escapes_of_uris() {
+    for lenient in [true, false] {
+        let mut choice = Choice::default();
+        choice.settings.policy.lenient = lenient;
+        let server = Server::start_with(choice);
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        for (uri, is_strict) in [
+            ("https://example.com/~bjensen", true),
+            ("https://example.com/a%20b%2Fc%c3%a9", true),
+            ("/photos/%41", true),
+            ("https://example.com/100%", false),
+            ("https://example.com/%4", false),
+            ("https://example.com/%zz", false),
+            ("https://example.com/%4g", false),
+            ("https://example.com/%+4", false),
+            ("https://example.com/%20%", false),
+            ("https://example.com/é", false),
+        ] {
+            let body = json!({ "schemas": [USER], "userName": uri, "profileUrl": uri });
+            let photos = json!({ "schemas": [USER], "userName": "bjensen", "photos": [{ "value": uri }] });
+            let patch = json!([{ "op": "replace", "path": "profileUrl", "value": uri }]);
+            for (attribute, status, reply) in [
+                ("profileUrl", 201, acme.post("/Users", body)),
+                ("photos", 200, acme.put(&user.path, photos)),
+                ("profileUrl", 200, acme.patch(&user.path, patch)),
+            ] {
+                if lenient || is_strict {
+                    reply.expect(status);
+                } else {
+                    let reply = reply.expect_error(400, Some("invalidValue"));
+                    assert!(reply.text.contains(&format!("`{attribute}")), "{}", reply.text);
+                }
+            }
+        }
+        let refused = json!({ "schemas": [USER], "userName": "x", "profileUrl": "https://example.com/a b" });
+        acme.post("/Users", refused)
+            .expect_error(400, Some("invalidValue"));
+    }
 }
