@@ -37,7 +37,7 @@ pub(crate) fn eval(document: &Value) -> Result<Value, String> {
             .ok_or_else(|| format!("no resource type `{name}`"))?;
         let answer = match matches(text(vector, "filter")?, resource_type, resources) {
             Ok(ids) => json!(ids),
-            Err(error) => json!({"error": error.scim_type.map(ScimType::as_str), "detail": error.detail}),
+            Err(error) => json!({"error": error.scim_type().map(ScimType::as_str), "detail": error.detail}),
         };
         answers.insert(text(vector, "id")?.to_owned(), answer);
     }

@@ -201,7 +201,7 @@ impl Document {
                 members.shift_remove("schemas");
                 Ok(Document(members))
             }
-            _ => Err(ScimError::status(500, "a stored document is no object")),
+            _ => Err(ScimError::internal("a stored document is no object")),
         }
     }
 
@@ -811,8 +811,7 @@ fn keep_unchanged(
 }
 
 fn changes_immutable(path: &dyn std::fmt::Display) -> ScimError {
-    let detail = format!("`{path}` is immutable and already has a value");
-    ScimError::new(ScimType::Mutability, detail)
+    ScimError::at(ScimType::Mutability, path, "is immutable and already has a value")
 }
 
 /// Data of an extension, attribute or sub-attribute that was taken away stays until it comes back; in

@@ -1,8 +1,6 @@
-//! What a client is told when something is wrong: RFC 7644 section 3.12 and RFC 9865 section 2.1.
+//! Errors as a client sees them (RFC 7644 section 3.12, RFC 9865 section 2.1).
 
 use std::fmt;
-
-use serde_json::{Value, json};
 
 /// The `scimType` keywords of RFC 7644 table 9 and RFC 9865 table 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,54 +42,71 @@ impl ScimType {
     }
 }
 
-/// An error as the client sees it: HTTP status, `scimType`, `detail`.
-///
-/// The detail is one line, names the attribute by its full path and says what would be right.
+/// The kind of an error: a keyword of the RFCs, or a problem for which they have no keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request is wrong in the way that a `scimType` names.
+    Scim(ScimType),
+    /// The request or its result is larger than this implementation accepts.
+    TooLarge,
+    /// The request is right, and the server cannot answer it: a stored document is damaged, for example.
+    Internal,
+}
+
+/// An error as the client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScimError {
-    /// HTTP status code.
-    pub status: u16,
-    /// Keyword, where the RFC has one.
-    pub scim_type: Option<ScimType>,
-    /// For the administrator who reads it in the identity provider's log.
+    /// The kind of the error, which decides the HTTP status and the `scimType` of the answer.
+    pub kind: ErrorKind,
+    /// Full path of the attribute at fault, or the URN of an extension; `None` when no single attribute
+    /// is.
+    pub path: Option<String>,
+    /// One line for the administrator who reads it in the identity provider's log. It names the
+    /// attribute and says which value would be right.
     pub detail: String,
 }
 
 impl ScimError {
-    /// 400 with a `scimType`; 409 for uniqueness, 403 for sensitive.
+    /// An error that no single attribute causes.
     pub fn new(scim_type: ScimType, detail: impl Into<String>) -> ScimError {
-        let status = match scim_type {
-            ScimType::Uniqueness => 409,
-            ScimType::Sensitive => 403,
-            _ => 400,
-        };
+        ScimError::of_kind(ErrorKind::Scim(scim_type), detail)
+    }
+
+    /// An error of one attribute. The detail is the path in backticks, followed by `problem`, as in
+    /// `` `userName` is required``.
+    pub fn at(scim_type: ScimType, path: impl fmt::Display, problem: impl fmt::Display) -> ScimError {
+        let path = path.to_string();
+        let detail = format!("`{path}` {problem}");
         ScimError {
-            status,
-            scim_type: Some(scim_type),
+            path: Some(path),
+            ..ScimError::new(scim_type, detail)
+        }
+    }
+
+    /// An error of the kind [`ErrorKind::TooLarge`].
+    pub fn too_large(detail: impl Into<String>) -> ScimError {
+        ScimError::of_kind(ErrorKind::TooLarge, detail)
+    }
+
+    /// An error of the kind [`ErrorKind::Internal`].
+    pub fn internal(detail: impl Into<String>) -> ScimError {
+        ScimError::of_kind(ErrorKind::Internal, detail)
+    }
+
+    fn of_kind(kind: ErrorKind, detail: impl Into<String>) -> ScimError {
+        ScimError {
+            kind,
+            path: None,
             detail: detail.into(),
         }
     }
 
-    /// A status without `scimType`.
-    pub fn status(status: u16, detail: impl Into<String>) -> ScimError {
-        ScimError {
-            status,
-            scim_type: None,
-            detail: detail.into(),
+    /// The keyword, where the RFCs have one.
+    pub fn scim_type(&self) -> Option<ScimType> {
+        match self.kind {
+            ErrorKind::Scim(scim_type) => Some(scim_type),
+            ErrorKind::TooLarge | ErrorKind::Internal => None,
         }
-    }
-
-    /// The error body of RFC 7644 section 3.12; `status` is a string.
-    pub fn to_json(&self) -> Value {
-        let mut body = json!({
-            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
-            "status": self.status.to_string(),
-        });
-        if let Some(scim_type) = self.scim_type {
-            body["scimType"] = scim_type.as_str().into();
-        }
-        body["detail"] = self.detail.as_str().into();
-        body
     }
 }
 
@@ -103,9 +118,9 @@ impl fmt::Display for ScimError {
 
 impl std::error::Error for ScimError {}
 
-/// `invalidValue` for the attribute of this path: "`emails.value` must be a string".
+/// An `invalidValue` error of one attribute.
 pub(crate) fn invalid(path: &dyn fmt::Display, problem: impl fmt::Display) -> ScimError {
-    ScimError::new(ScimType::InvalidValue, format!("`{path}` {problem}"))
+    ScimError::at(ScimType::InvalidValue, path, problem)
 }
 
 /// The path of an attribute, such as `urn:…:User:manager`, which becomes text only when an error needs it.

@@ -15,9 +15,9 @@ pub mod store;
 pub mod value;
 
 pub use document::{Document, Sent};
-pub use error::{ScimError, ScimType};
+pub use error::{ErrorKind, ScimError, ScimType};
 pub use filter::{self as condition, self as normal, Condition, ElementCondition, Subject};
-pub use protocol::{discovery, message};
+pub use protocol::{discovery, error_body, message};
 pub use representation::body::{Body, Pieces};
 pub use representation::projection::Projection;
 pub use representation::{Presenter, Representation, represent};

@@ -7,7 +7,7 @@
 
 use std::io::Read;
 
-use scim_model::{Document, Policy, ResourceType, SchemaRegistry, ScimError, json};
+use scim_model::{Document, ErrorKind, Policy, ResourceType, SchemaRegistry, ScimError, json};
 use scim_patch::{Operation, apply};
 use serde_json::{Map, Value, json};
 
@@ -23,8 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let answer = match patched(resource_type, vector) {
             Ok(after) => json!({"after": after}),
             Err(error) => json!({"error": {
-                "status": error.status,
-                "scimType": error.scim_type.map(scim_model::ScimType::as_str),
+                "status": if error.kind == ErrorKind::TooLarge { 413 } else { 400 },
+                "scimType": error.scim_type().map(scim_model::ScimType::as_str),
             }}),
         };
         output.insert(vector["id"].as_str().unwrap_or_default().to_owned(), answer);

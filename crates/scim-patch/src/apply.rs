@@ -5,7 +5,7 @@ use scim_model::message::Op;
 use scim_model::{AttributePath, Document, Policy, ResourceType, ScimError, ScimType, SentSecrets};
 use serde_json::{Map, Value};
 
-use crate::error::{PatchError, invalid_path, invalid_value, is_read_only, mutability, quoted};
+use crate::error::{PatchError, invalid_path, invalid_value, is_read_only, quoted};
 use crate::operation::Operation;
 use crate::quirks::Leniency;
 use crate::target::Target;
@@ -79,8 +79,7 @@ pub fn apply(
 
 /// The operation that last wrote what is wrong with the result.
 fn blame(error: ScimError, written: &[(AttributePath, usize)], operations: &[Operation]) -> PatchError {
-    // The detail names the attribute by its full path, in backticks.
-    let path = error.detail.split('`').nth(1).unwrap_or_default();
+    let path = error.path.as_deref().unwrap_or_default();
     let by = written.iter().find(|(found, _)| {
         let rest = path.strip_prefix(&found.to_string());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -144,7 +143,7 @@ impl Working<'_> {
             }
             let target = match Target::find(self.resource_type, name, &mut self.tolerances) {
                 Ok(target) => target,
-                Err(error) if error.scim_type == Some(ScimType::InvalidPath) => {
+                Err(error) if error.scim_type() == Some(ScimType::InvalidPath) => {
                     self.unknown(name)?;
                     continue;
                 }
@@ -175,7 +174,7 @@ impl Working<'_> {
         if repeats || self.tolerances.read_only_in_value() {
             return Ok(true);
         }
-        Err(mutability(format!("`{found}` is readOnly")))
+        Err(ScimError::at(ScimType::Mutability, found, "is readOnly"))
     }
 
     pub(crate) fn unknown(&mut self, name: &str) -> Result<(), ScimError> {

@@ -15,7 +15,7 @@ pub struct PatchError {
     pub operation: Option<usize>,
     /// The operation's path, as it came.
     pub path: Option<String>,
-    /// Status, `scimType` and what is wrong, without the operation.
+    /// The error, whose detail does not name the operation.
     pub error: ScimError,
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn is_read_only(found: &AttributePath) -> bool {
 
 pub(crate) fn refuse_read_only(found: &AttributePath) -> Result<(), ScimError> {
     if is_read_only(found) {
-        return Err(mutability(format!("`{found}` is readOnly")));
+        return Err(ScimError::at(ScimType::Mutability, found, "is readOnly"));
     }
     Ok(())
 }
@@ -92,14 +92,15 @@ pub(crate) fn refuse_read_only(found: &AttributePath) -> Result<(), ScimError> {
 /// RFC 7644 section 3.5.2.2: removing a required attribute is an error of mutability.
 pub(crate) fn refuse_required(path: &dyn fmt::Display, attribute: &Attribute) -> Result<(), ScimError> {
     if attribute.required {
-        return Err(mutability(format!("`{path}` is required and cannot be removed")));
+        let problem = "is required and cannot be removed";
+        return Err(ScimError::at(ScimType::Mutability, path, problem));
     }
     Ok(())
 }
 
 /// A required attribute that is given nothing for a value.
 pub(crate) fn missing(path: &dyn fmt::Display) -> ScimError {
-    invalid_value(format!("`{path}` is required and must have a value"))
+    ScimError::at(ScimType::InvalidValue, path, "is required and must have a value")
 }
 
 /// RFC 7644 section 3.5.2: an immutable attribute may get its first value, and be given the same
@@ -113,7 +114,11 @@ pub(crate) fn refuse_immutable(
     let Some(old) = old else { return Ok(()) };
     let is_same = || new.is_some_and(|new| key::same(attribute, old, new));
     if is_immutable(attribute) && !is_same() {
-        return Err(mutability(format!("`{path}` is immutable and has a value")));
+        return Err(ScimError::at(
+            ScimType::Mutability,
+            path,
+            "is immutable and has a value",
+        ));
     }
     if attribute.multi_valued {
         return Ok(());

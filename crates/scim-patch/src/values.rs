@@ -9,10 +9,10 @@ use std::hash::{BuildHasher, RandomState};
 
 use scim_model::condition::{ElementCondition, Operand, Test};
 use scim_model::key::{self, Key};
-use scim_model::{Attribute, AttributePath, AttributeType, ScimError};
+use scim_model::{Attribute, AttributePath, AttributeType, ScimError, ScimType};
 use serde_json::{Map, Value};
 
-use crate::error::{invalid_value, is_immutable, refuse_immutable};
+use crate::error::{is_immutable, refuse_immutable};
 
 /// Looks at single values that one request may cost, so that no hostile one keeps a server busy: 50
 /// filters over 100,000 members that no index serves are about half a second.
@@ -28,8 +28,7 @@ impl Work {
     pub(crate) fn spend(&mut self, looks: usize) -> Result<(), ScimError> {
         self.0 = self.0.saturating_add(looks);
         if self.0 > MAX_WORK {
-            return Err(ScimError::status(
-                413,
+            return Err(ScimError::too_large(
                 "the operations look at too many values: send fewer at once, or name values by `value eq`",
             ));
         }
@@ -376,7 +375,8 @@ pub(crate) fn refuse_two_primaries(found: &AttributePath, values: &[Value]) -> R
 }
 
 fn two_primaries(found: &AttributePath) -> ScimError {
-    invalid_value(format!("`{found}.primary` must be true for one value at most"))
+    let path = format_args!("{found}.primary");
+    ScimError::at(ScimType::InvalidValue, path, "must be true for one value at most")
 }
 
 /// Equal values are equal text: sub-attributes stand in the order of the schema.

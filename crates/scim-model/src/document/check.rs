@@ -65,10 +65,9 @@ impl Document {
         let counted = self.0.iter().filter(|(name, _)| counted(name));
         let size: usize = counted.map(|(name, value)| name.len() + size(value)).sum();
         if size > MAX_DOCUMENT {
-            return Err(ScimError::status(
-                413,
-                format!("the resource would be larger than {MAX_DOCUMENT} bytes"),
-            ));
+            return Err(ScimError::too_large(format!(
+                "the resource would be larger than {MAX_DOCUMENT} bytes"
+            )));
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Operands: the test that an operator and a value stand for, by the type of the attribute.
 
+use std::fmt;
+
 use scim_filter::{CompValue, CompareOp};
 
 use super::condition::{Operand, Test};
@@ -105,13 +107,17 @@ pub(super) fn is_meta(path: &AttributePath, sub: &str) -> bool {
 }
 
 fn wrong_operator(path: &AttributePath, operator: CompareOp, type_: &str) -> ScimError {
-    invalid(format!("`{path}` is {type_}, which `{operator}` cannot compare"))
+    invalid(
+        path,
+        format_args!("is {type_}, which `{operator}` cannot compare"),
+    )
 }
 
 fn wrong_operand(path: &AttributePath, expected: &str) -> ScimError {
-    invalid(format!("`{path}` can only be compared with {expected}"))
+    invalid(path, format_args!("can only be compared with {expected}"))
 }
 
-pub(super) fn invalid(detail: String) -> ScimError {
-    ScimError::new(ScimType::InvalidFilter, detail)
+/// An `invalidFilter` error of one attribute.
+pub(super) fn invalid(path: impl fmt::Display, problem: impl fmt::Display) -> ScimError {
+    ScimError::at(ScimType::InvalidFilter, path, problem)
 }

@@ -7,7 +7,7 @@ use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValFilter, Va
 use super::condition::{Condition, ElementCondition, Operand, Test};
 use super::operand::{invalid, is_meta, test};
 use super::tree::{Tree, all, any};
-use crate::error::ScimError;
+use crate::error::{ScimError, ScimType};
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
 use crate::value::key::Key;
 use crate::value::policy::Policy;
@@ -170,10 +170,8 @@ impl Scope<'_> {
             return Ok(None);
         }
         let names: Vec<&str> = self.all.iter().map(|it| &*it.name).collect();
-        Err(invalid(format!(
-            "`{path}` is not an attribute of {}",
-            names.join(" or ")
-        )))
+        let problem = format!("is not an attribute of {}", names.join(" or "));
+        Err(invalid(path, problem))
     }
 }
 
@@ -200,9 +198,10 @@ fn element<T: Tree>(filter: &ValFilter, parent: &AttributePath) -> Result<T, Sci
     if parent.sub.is_some()
         || !(parent.attribute.multi_valued || parent.attribute.type_ == AttributeType::Complex)
     {
-        return Err(invalid(format!(
-            "`{parent}` has no sub-attributes that a value filter could test"
-        )));
+        return Err(invalid(
+            parent,
+            "has no sub-attributes that a value filter could test",
+        ));
     }
     element_filter(filter, parent)
 }
@@ -222,7 +221,7 @@ fn element_filter<T: Tree>(filter: &ValFilter, parent: &AttributePath) -> Result
 /// The values of a simple multi-valued attribute are called `value`; there the path stays the
 /// parent's own.
 fn sub_attribute(path: &AttrPath, parent: &AttributePath) -> Result<AttributePath, ScimError> {
-    let unknown = || invalid(format!("`{path}` is not a sub-attribute of `{parent}`"));
+    let unknown = || invalid(path, format_args!("is not a sub-attribute of `{parent}`"));
     if path.urn().is_some() || path.sub().is_some() {
         return Err(unknown());
     }
@@ -260,7 +259,11 @@ fn compare<T: Tree>(path: AttributePath, operator: CompareOp, value: &CompValue)
             Ok(T::attribute(path, assigned).negated())
         }
         (operator, CompValue::Null) => {
-            Err(invalid(format!("`{operator}` cannot compare `{path}` with null")))
+            let detail = format!("`{operator}` cannot compare `{path}` with null");
+            Err(ScimError {
+                path: Some(path.to_string()),
+                ..ScimError::new(ScimType::InvalidFilter, detail)
+            })
         }
         (operator, value) => {
             let path = with_value(path)?;
@@ -293,9 +296,8 @@ pub(super) fn with_value(path: AttributePath) -> Result<AttributePath, ScimError
         }),
         None => {
             let example = path.attribute.sub_attributes.first().map_or("", |it| &it.name);
-            Err(invalid(format!(
-                "`{path}` is complex: name a sub-attribute, for example `{path}.{example}`"
-            )))
+            let problem = format!("is complex: name a sub-attribute, for example `{path}.{example}`");
+            Err(invalid(path, problem))
         }
     }
 }
@@ -316,9 +318,7 @@ fn is_primary(path: &AttributePath) -> bool {
 /// A filter on a value that is never returned would tell it, letter by letter.
 pub(super) fn refuse_never_returned(path: &AttributePath) -> Result<(), ScimError> {
     if path.attribute.is_never_read() || path.sub.as_deref().is_some_and(Attribute::is_never_read) {
-        return Err(invalid(format!(
-            "`{path}` is never returned and cannot be filtered by"
-        )));
+        return Err(invalid(path, "is never returned and cannot be filtered by"));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::normal::holder;
 use super::resolve::{refuse_never_returned, with_value};
-use crate::error::{ScimError, ScimType};
+use crate::error::{ErrorKind, ScimError, ScimType};
 use crate::schema::{AttributePath, ResourceType};
 
 /// What `sortBy` means for each type of a query (RFC 7644 section 3.4.2.3): as in filters, a bare
@@ -20,32 +20,36 @@ pub fn resolve_sort_by(
     sort_by: &AttrPath,
     resource_types: &[Arc<ResourceType>],
 ) -> Result<Vec<Option<AttributePath>>, ScimError> {
-    let refuse = |detail: String| ScimError::new(ScimType::InvalidValue, detail);
+    let refuse = |problem: &str| ScimError::at(ScimType::InvalidValue, sort_by, problem);
     let mut paths = Vec::with_capacity(resource_types.len());
     for resource_type in resource_types {
         let Some(found) = resource_type.resolve(sort_by) else {
             paths.push(None);
             continue;
         };
-        refuse_never_returned(&found)
-            .map_err(|_| refuse(format!("`{sort_by}` is never returned and cannot be sorted by")))?;
-        let found = with_value(found).map_err(|it| refuse(it.detail))?;
+        refuse_never_returned(&found).map_err(|_| refuse("is never returned and cannot be sorted by"))?;
+        let found = with_value(found).map_err(|error| ScimError {
+            kind: ErrorKind::Scim(ScimType::InvalidValue),
+            ..error
+        })?;
         let is_derived = found.extension.is_none()
             && (resource_type.has_members() && found.attribute.name == "members"
                 || resource_type.has_groups() && found.attribute.name == "groups");
         if is_derived {
-            return Err(refuse(format!(
-                "`{sort_by}` cannot be sorted by: its values have no order"
-            )));
+            return Err(refuse("cannot be sorted by: its values have no order"));
         }
         paths.push(Some(found));
     }
     if paths.iter().all(Option::is_none) {
         let names: Vec<&str> = resource_types.iter().map(|it| &*it.name).collect();
-        return Err(refuse(format!(
+        let detail = format!(
             "`{sort_by}`, given in `sortBy`, is not an attribute of {}",
             names.join(" or ")
-        )));
+        );
+        return Err(ScimError {
+            path: Some(sort_by.to_string()),
+            ..ScimError::new(ScimType::InvalidValue, detail)
+        });
     }
     Ok(paths)
 }

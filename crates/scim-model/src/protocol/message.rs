@@ -205,10 +205,9 @@ pub fn patch_operations(body: Value, policy: Policy) -> Result<Vec<RawOperation>
         }
     };
     if operations.len() > MAX_OPERATIONS {
-        return Err(ScimError::status(
-            413,
-            format!("`Operations` may hold {MAX_OPERATIONS} operations at most"),
-        ));
+        return Err(ScimError::too_large(format!(
+            "`Operations` may hold {MAX_OPERATIONS} operations at most"
+        )));
     }
     let mut read = Vec::with_capacity(operations.len());
     for (given, number) in operations.into_iter().zip(1..) {

@@ -136,7 +136,7 @@ impl<'a> Presenter<'a> {
     ) -> Result<String, ScimError> {
         let Some(view) = self.view(&stored.resource_type) else {
             let detail = format!("there is no resource type `{}` any more", stored.resource_type);
-            return Err(ScimError::status(500, detail));
+            return Err(ScimError::internal(detail));
         };
         let view = &self.views[view];
         let mut derived = Derived::default();
@@ -239,7 +239,7 @@ impl<'a> Presenter<'a> {
         references: &[Reference],
         derived: &mut Derived,
     ) -> Result<(), ScimError> {
-        let not_json = || ScimError::status(500, "a stored document is not JSON");
+        let not_json = || ScimError::internal("a stored document is not JSON");
         let selection = match &view.selection {
             Some(selection) => Cow::Borrowed(selection),
             None => Cow::Owned(self.projection.selection(&view.resource_type)),

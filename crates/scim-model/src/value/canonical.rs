@@ -238,11 +238,9 @@ pub(crate) fn check_unknown(policy: Policy, path: &dyn fmt::Display) -> Result<(
     if policy.lenient {
         return Ok(());
     }
-    let detail = format!(
-        "`{}` is no attribute of this resource type",
-        shortened(&path.to_string())
-    );
-    Err(ScimError::new(ScimType::InvalidSyntax, detail))
+    let path = shortened(&path.to_string());
+    let problem = "is no attribute of this resource type";
+    Err(ScimError::at(ScimType::InvalidSyntax, path, problem))
 }
 
 /// RFC 7643 section 2.4: no two values of one attribute have the same `type` and `value`. Of two that do,

@@ -4,7 +4,7 @@ use scim_model::json::{MAX_DEPTH, parse, write_value};
 
 fn refused(text: &str, part: &str) {
     let error = parse(text.as_bytes()).unwrap_err();
-    assert_eq!(error.scim_type.unwrap().as_str(), "invalidSyntax", "{text}");
+    assert_eq!(error.scim_type().unwrap().as_str(), "invalidSyntax", "{text}");
     assert!(error.detail.contains(part), "{text}: {}", error.detail);
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{TimeZone, Utc};
 use scim_model::store::{Reference, Stored};
-use scim_model::{Policy, Presenter, Projection, SchemaRegistry, represent};
+use scim_model::{ErrorKind, Policy, Presenter, Projection, SchemaRegistry, represent};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -105,7 +105,7 @@ fn a_damaged_document_is_an_error() {
     ] {
         let projection = excluded(&["title"]);
         let error = represent(&registry, BASE, &projection, &stored("User", text), &[]).unwrap_err();
-        assert_eq!(error.status, 500, "{text}");
+        assert_eq!(error.kind, ErrorKind::Internal, "{text}");
     }
     let projection = Projection::default();
     assert!(represent(&registry, BASE, &projection, &stored("Gone", "{}"), &[]).is_err());

@@ -96,5 +96,5 @@ fn every_tolerance_has_a_client() {
 }
 
 fn keyword(error: &PatchError) -> &'static str {
-    error.error.scim_type.map_or("", ScimType::as_str)
+    error.error.scim_type().map_or("", ScimType::as_str)
 }

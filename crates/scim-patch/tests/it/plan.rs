@@ -213,7 +213,11 @@ fn members_that_no_resource_can_be() {
             LENIENT,
         )
         .unwrap_err();
-        assert_eq!(error.error.scim_type.unwrap().as_str(), "invalidValue", "{error}");
+        assert_eq!(
+            error.error.scim_type().unwrap().as_str(),
+            "invalidValue",
+            "{error}"
+        );
         assert_eq!(error.operation, Some(1));
     }
     // Nobody is removed by a name that nobody has.

@@ -58,7 +58,7 @@ pub(crate) fn refused(policy: Policy, operations: &Value, keyword: &str, message
     let registry = registry();
     let user_type = registry.resource_type("User").unwrap();
     let error = patch(user_type, &user(), operations, policy).unwrap_err();
-    assert_eq!(error.error.scim_type.unwrap().as_str(), keyword, "{error}");
+    assert_eq!(error.error.scim_type().unwrap().as_str(), keyword, "{error}");
     assert_eq!(error.to_string(), message);
 }
 
@@ -475,7 +475,7 @@ fn required_attributes_keep_a_value() {
     ]);
     let user_type = registry().resource_type("User").unwrap();
     let error = patch(user_type, &before, &operations, STRICT).unwrap_err();
-    assert_eq!(error.error.scim_type, Some(ScimType::InvalidValue));
+    assert_eq!(error.error.scim_type(), Some(ScimType::InvalidValue));
     assert_eq!(
         error.to_string(),
         format!(
@@ -504,7 +504,7 @@ fn paths_that_name_nothing() {
                 policy,
             )
             .unwrap_err();
-            assert_eq!(error.error.scim_type.unwrap().as_str(), "invalidPath", "{path}");
+            assert_eq!(error.error.scim_type().unwrap().as_str(), "invalidPath", "{path}");
             assert_eq!((error.operation, error.path.as_deref()), (Some(1), Some(path)));
         }
         for path in [
@@ -521,7 +521,11 @@ fn paths_that_name_nothing() {
                 policy,
             )
             .unwrap_err();
-            assert_eq!(error.error.scim_type.unwrap().as_str(), "invalidFilter", "{path}");
+            assert_eq!(
+                error.error.scim_type().unwrap().as_str(),
+                "invalidFilter",
+                "{path}"
+            );
         }
         for path in [
             "",
@@ -541,7 +545,7 @@ fn paths_that_name_nothing() {
                 policy,
             )
             .unwrap_err();
-            let keyword = error.error.scim_type.unwrap().as_str();
+            let keyword = error.error.scim_type().unwrap().as_str();
             assert!(["invalidPath", "invalidFilter"].contains(&keyword), "{path}");
         }
         refused(
@@ -694,7 +698,11 @@ fn values_come_in_canonical_form() {
             LENIENT,
         )
         .unwrap_err();
-        assert_eq!(error.error.scim_type.unwrap().as_str(), "invalidValue", "{error}");
+        assert_eq!(
+            error.error.scim_type().unwrap().as_str(),
+            "invalidValue",
+            "{error}"
+        );
     }
     refused(
         STRICT,
@@ -782,7 +790,7 @@ fn what_was_missing_before_does_not_stop_a_patch() {
         );
     }
     let error = patched(json!([{"op": "remove", "path": "userName"}])).unwrap_err();
-    assert_eq!(error.error.scim_type.unwrap().as_str(), "mutability");
+    assert_eq!(error.error.scim_type().unwrap().as_str(), "mutability");
 }
 
 pub(crate) const KEY: &str = "urn:example:params:scim:schemas:extension:key:1.0:User";
@@ -813,7 +821,7 @@ pub(crate) fn key_patched(before: &Value, operations: &Value, policy: Policy) ->
     .map(|it| it.document.0.get(KEY).cloned().unwrap_or_default())
     .map_err(|it| {
         assert_eq!(
-            it.error.scim_type.map(scim_model::ScimType::as_str),
+            it.error.scim_type().map(scim_model::ScimType::as_str),
             Some("mutability"),
             "{it}"
         );

@@ -65,7 +65,7 @@ fn answer(
         }
         Err(error) => {
             assert_eq!(before.to_stored_json(resource_type), text);
-            Err(error.error.scim_type.map_or("", ScimType::as_str))
+            Err(error.error.scim_type().map_or("", ScimType::as_str))
         }
     }
 }

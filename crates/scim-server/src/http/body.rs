@@ -25,7 +25,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// `415`, `413`, `408`; `400` when the connection breaks off.
 pub async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Bytes, Failure> {
     check_media_type(headers)?;
-    let too_large = || ScimError::status(413, format!("the body has more than {limit} bytes"));
+    let too_large = || ScimError::too_large(format!("the body has more than {limit} bytes"));
     // Told beforehand, nothing needs to be read.
     let length = headers
         .get(CONTENT_LENGTH)
@@ -39,7 +39,7 @@ pub async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result
             Err(ScimError::new(ScimType::InvalidSyntax, "the body is incomplete").into())
         }
         Ok(Err(_limit_exceeded)) => Err(too_large().into()),
-        Err(_elapsed) => Err(ScimError::status(408, "the body did not arrive in time").into()),
+        Err(_elapsed) => Err(Failure::BodyTimeout),
     }
 }
 
@@ -86,7 +86,7 @@ pub fn check_accept(headers: &HeaderMap) -> Result<(), Failure> {
                 name.eq_ignore_ascii_case("q") && q.parse::<f32>().is_ok_and(|q| q <= 0.0)
             });
             if refused && essence.eq_ignore_ascii_case(SCIM_JSON) {
-                return Err(ScimError::status(406, format!("every answer is `{SCIM_JSON}`")).into());
+                return Err(Failure::NotAcceptable);
             }
         }
     }

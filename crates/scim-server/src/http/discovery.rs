@@ -5,7 +5,6 @@ use std::collections::HashMap;
 
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
-use scim_model::ScimError;
 use scim_model::discovery::{self, Features, Limits};
 use serde_json::Value;
 
@@ -46,10 +45,9 @@ pub(super) fn schema(http: &Http, call: &Call) -> Answer {
 /// Paging, order and attributes are ignored, a filter is not (RFC 7644 section 4, A-48).
 fn answer(call: &Call, document: Option<&Bytes>) -> Answer {
     if Params::parse(call.request.query_string())?.has_filter() {
-        return Err(ScimError::status(403, "discovery cannot be filtered").into());
+        return Err(Failure::DiscoveryFilter);
     }
-    let document =
-        document.ok_or_else(|| Failure::from(ScimError::status(404, "there is no such document")))?;
+    let document = document.ok_or(Failure::NoSuchDocument)?;
     Ok(scim_json(StatusCode::OK, document.clone()))
 }
 

@@ -9,7 +9,8 @@ use actix_web::http::header::{
 };
 use actix_web::http::{Method, StatusCode};
 use scim_model::store::StoreError;
-use scim_model::{ScimError, ScimType};
+use scim_model::{ErrorKind, ScimError, ScimType, error_body};
+use serde_json::Value;
 
 use super::body;
 use crate::service;
@@ -38,6 +39,16 @@ pub enum Failure {
     NotSupported(&'static str),
     /// Not SCIM's JSON.
     UnsupportedMediaType,
+    /// The client does not accept SCIM's JSON.
+    NotAcceptable,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The query string has more bytes than this.
+    QueryTooLong(usize),
+    /// A filter on a discovery endpoint.
+    DiscoveryFilter,
+    /// There is no discovery document of this name.
+    NoSuchDocument,
     /// Something in this server is broken; the text is for the log.
     Internal(String),
 }
@@ -76,55 +87,65 @@ impl Failure {
                 .insert_header((CONTENT_LOCATION, location.as_str()))
                 .finish();
         }
-        let error = self.to_scim_error(method, request_id);
-        let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = HttpResponse::build(status);
+        let answer = self.to_answer(method, request_id);
+        let mut response = HttpResponse::build(answer.status);
         for (name, value) in self.headers(method) {
             response.insert_header((name, value));
         }
         response
             .insert_header((CONTENT_TYPE, body::SCIM_JSON))
-            .body(error.to_json().to_string())
+            .body(answer.to_json().to_string())
     }
 
     /// The table.
-    fn to_scim_error(&self, method: &Method, request_id: &str) -> ScimError {
+    fn to_answer(&self, method: &Method, request_id: &str) -> Answer {
         use service::Error as E;
-        let status = |code, detail: &str| ScimError::status(code, detail);
+        let answer = |status, detail: &str| Answer::new(status, None, detail);
         match self {
-            Failure::Scim(error) | Failure::Service(E::Scim(error)) => error.clone(),
+            Failure::Scim(error) | Failure::Service(E::Scim(error)) => error.into(),
             Failure::Unauthorized {
                 token_presented: false,
-            } => status(401, "a bearer token is needed"),
+            } => answer(StatusCode::UNAUTHORIZED, "a bearer token is needed"),
             Failure::Unauthorized {
                 token_presented: true,
-            } => status(401, "the bearer token is not valid"),
-            Failure::InsufficientScope => status(403, "this token may only read"),
-            Failure::NoSuchPath => status(404, "nothing is served under this path"),
-            Failure::MethodNotAllowed(allowed) => {
-                status(405, &format!("`{method}` is not possible here, only {allowed}"))
-            }
-            Failure::UnknownMethod => status(501, "the method is not known"),
-            Failure::NotSupported(what) => status(501, &format!("{what} is not supported")),
-            Failure::UnsupportedMediaType => status(
-                415,
+            } => answer(StatusCode::UNAUTHORIZED, "the bearer token is not valid"),
+            Failure::InsufficientScope => answer(StatusCode::FORBIDDEN, "this token may only read"),
+            Failure::DiscoveryFilter => answer(StatusCode::FORBIDDEN, "discovery cannot be filtered"),
+            Failure::NoSuchPath => answer(StatusCode::NOT_FOUND, "nothing is served under this path"),
+            Failure::NoSuchDocument => answer(StatusCode::NOT_FOUND, "there is no such document"),
+            Failure::MethodNotAllowed(allowed) => answer(
+                StatusCode::METHOD_NOT_ALLOWED,
+                &format!("`{method}` is not possible here, only {allowed}"),
+            ),
+            Failure::NotAcceptable => answer(
+                StatusCode::NOT_ACCEPTABLE,
+                &format!("every answer is `{}`", body::SCIM_JSON),
+            ),
+            Failure::BodyTimeout => answer(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+            Failure::QueryTooLong(limit) => answer(
+                StatusCode::URI_TOO_LONG,
+                &format!("the query has more than {limit} bytes; `POST` it to `/.search`"),
+            ),
+            Failure::UnsupportedMediaType => answer(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 &format!("a body must be one of {}, in UTF-8", body::ACCEPTED),
             ),
-            Failure::Internal(_) => status(
-                500,
+            Failure::UnknownMethod => answer(StatusCode::NOT_IMPLEMENTED, "the method is not known"),
+            Failure::NotSupported(what) => {
+                answer(StatusCode::NOT_IMPLEMENTED, &format!("{what} is not supported"))
+            }
+            Failure::Internal(_) => answer(
+                StatusCode::INTERNAL_SERVER_ERROR,
                 &format!("internal error; its number in the log is {request_id}"),
             ),
-            Failure::Service(E::NotFound) => status(404, "there is no such resource"),
-            Failure::Service(E::NotModified { .. }) => status(304, "not modified"),
-            Failure::Service(E::PreconditionFailed) => {
-                status(412, "the resource has another version than the request asks for")
-            }
-            Failure::Service(E::Contended) => {
-                status(409, "others keep changing the resource; please try again")
-            }
-            Failure::Service(E::Overloaded | E::Store(StoreError::Busy)) => {
-                status(503, "too much to do just now; please try again")
-            }
+            Failure::Service(E::NotFound) => answer(StatusCode::NOT_FOUND, "there is no such resource"),
+            Failure::Service(E::NotModified { .. }) => answer(StatusCode::NOT_MODIFIED, "not modified"),
+            Failure::Service(E::PreconditionFailed) => store_error(&StoreError::Stale, request_id),
+            Failure::Service(E::Contended) => answer(
+                StatusCode::CONFLICT,
+                "others keep changing the resource; please try again",
+            ),
+            Failure::Service(E::Overloaded) => store_error(&StoreError::Busy, request_id),
             Failure::Service(E::Store(error)) => store_error(error, request_id),
         }
     }
@@ -175,14 +196,59 @@ impl Failure {
     }
 }
 
-fn store_error(error: &StoreError, request_id: &str) -> ScimError {
+/// The status and the body of an error.
+struct Answer {
+    status: StatusCode,
+    scim_type: Option<ScimType>,
+    detail: String,
+}
+
+impl Answer {
+    fn new(status: StatusCode, scim_type: Option<ScimType>, detail: impl Into<String>) -> Answer {
+        Answer {
+            status,
+            scim_type,
+            detail: detail.into(),
+        }
+    }
+
+    fn of_scim_type(scim_type: ScimType, detail: impl Into<String>) -> Answer {
+        let status = match scim_type {
+            // A-16
+            ScimType::Uniqueness => StatusCode::CONFLICT,
+            ScimType::Sensitive => StatusCode::FORBIDDEN,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Answer::new(status, Some(scim_type), detail)
+    }
+
+    fn to_json(&self) -> Value {
+        error_body(self.status.as_u16(), self.scim_type, &self.detail)
+    }
+}
+
+impl From<&ScimError> for Answer {
+    fn from(error: &ScimError) -> Answer {
+        let detail = error.detail.as_str();
+        match error.kind {
+            ErrorKind::Scim(scim_type) => Answer::of_scim_type(scim_type, detail),
+            ErrorKind::TooLarge => Answer::new(StatusCode::PAYLOAD_TOO_LARGE, None, detail),
+            ErrorKind::Internal => Answer::new(StatusCode::INTERNAL_SERVER_ERROR, None, detail),
+        }
+    }
+}
+
+fn store_error(error: &StoreError, request_id: &str) -> Answer {
+    let unavailable = |detail: String| Answer::new(StatusCode::SERVICE_UNAVAILABLE, None, detail);
     match error {
         StoreError::Conflict { attribute } => {
-            ScimError::new(ScimType::Uniqueness, format!("`{attribute}` is already taken"))
+            Answer::of_scim_type(ScimType::Uniqueness, format!("`{attribute}` is already taken"))
         }
-        StoreError::Stale => {
-            ScimError::status(412, "the resource has another version than the request asks for")
-        }
+        StoreError::Stale => Answer::new(
+            StatusCode::PRECONDITION_FAILED,
+            None,
+            "the resource has another version than the request asks for",
+        ),
         StoreError::UnknownMembers(ids) => {
             // A few are enough to go by, and the answer stays short.
             let mut names = String::new();
@@ -194,12 +260,12 @@ fn store_error(error: &StoreError, request_id: &str) -> ScimError {
             } else {
                 String::new()
             };
-            ScimError::new(
+            Answer::of_scim_type(
                 ScimType::InvalidValue,
                 format!("`members` has no User or Group {names}{more}"),
             )
         }
-        StoreError::TooExpensive { attribute } => ScimError::new(
+        StoreError::TooExpensive { attribute } => Answer::of_scim_type(
             ScimType::TooMany,
             format!(
                 "too many resources would have to be looked at for `{attribute}`: use `eq` or `sw` on an attribute \
@@ -207,25 +273,21 @@ fn store_error(error: &StoreError, request_id: &str) -> ScimError {
                  its schema"
             ),
         ),
-        StoreError::TooManyScans { attribute } => ScimError::status(
-            503,
-            format!(
-                "too many searches that look at each resource run just now, and this one would do so for \
-                 `{attribute}`; please try again"
-            ),
-        ),
-        StoreError::TooManyMembers { most } => ScimError::new(
+        StoreError::TooManyScans { attribute } => unavailable(format!(
+            "too many searches that look at each resource run just now, and this one would do so for \
+             `{attribute}`; please try again"
+        )),
+        StoreError::TooManyMembers { most } => Answer::of_scim_type(
             ScimType::TooMany,
             format!(
                 "the groups of this page have more than {most} `members` together: leave them out with \
                  `excludedAttributes=members`, or ask for fewer groups with `count`"
             ),
         ),
-        StoreError::Busy => ScimError::status(503, "too much to do just now; please try again"),
-        StoreError::Unavailable(_) => ScimError::status(
-            503,
-            format!("the storage failed; its number in the log is {request_id}"),
-        ),
+        StoreError::Busy => unavailable("too much to do just now; please try again".to_owned()),
+        StoreError::Unavailable(_) => unavailable(format!(
+            "the storage failed; its number in the log is {request_id}"
+        )),
     }
 }
 
@@ -245,10 +307,10 @@ mod tests {
 
     use super::*;
 
-    fn told(error: StoreError) -> (ScimError, Vec<(HeaderName, HeaderValue)>) {
+    fn told(error: StoreError) -> (Answer, Vec<(HeaderName, HeaderValue)>) {
         let failure = Failure::Service(error.into());
         (
-            failure.to_scim_error(&Method::GET, "4711"),
+            failure.to_answer(&Method::GET, "4711"),
             failure.headers(&Method::GET),
         )
     }
@@ -258,10 +320,11 @@ mod tests {
     fn a_failing_store_is_for_the_log() {
         let failure = || StoreError::Unavailable("disk of host-7 is full".into());
         let (error, headers) = told(failure());
-        assert_eq!(error.status, 503);
+        assert_eq!(error.status.as_u16(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(
             error.detail.contains("4711") && !error.detail.contains("host-7"),
-            "{error}"
+            "{}",
+            error.detail
         );
         assert_eq!(headers[0].0, RETRY_AFTER);
         let (level, text) = Failure::Service(failure().into()).for_the_log().unwrap();
@@ -270,11 +333,12 @@ mod tests {
             (log::Level::Error, "disk of host-7 is full")
         );
         let broken = Failure::Internal("a request panicked".to_owned());
-        let error = broken.to_scim_error(&Method::GET, "4711");
-        assert_eq!((error.status, error.scim_type), (500, None));
+        let error = broken.to_answer(&Method::GET, "4711");
+        assert_eq!((error.status.as_u16(), error.scim_type), (500, None));
         assert!(
             error.detail.contains("4711") && !error.detail.contains("panicked"),
-            "{error}"
+            "{}",
+            error.detail
         );
     }
 
@@ -286,25 +350,53 @@ mod tests {
         };
         let (error, _) = told(conflict);
         assert_eq!(
-            (error.status, error.scim_type, &*error.detail),
+            (error.status.as_u16(), error.scim_type, &*error.detail),
             (409, Some(ScimType::Uniqueness), "`userName` is already taken")
         );
         let expensive = StoreError::TooExpensive {
             attribute: "title".to_owned(),
         };
         let (error, _) = told(expensive);
-        assert_eq!((error.status, error.scim_type), (400, Some(ScimType::TooMany)));
-        assert!(error.detail.contains("`title`"), "{error}");
+        assert_eq!(
+            (error.status.as_u16(), error.scim_type),
+            (400, Some(ScimType::TooMany))
+        );
+        assert!(error.detail.contains("`title`"), "{}", error.detail);
         let (error, headers) = told(StoreError::TooManyScans {
             attribute: "title".to_owned(),
         });
-        assert_eq!((error.status, &headers[0].0), (503, &RETRY_AFTER));
-        assert!(error.detail.contains("`title`"), "{error}");
+        assert_eq!((error.status.as_u16(), &headers[0].0), (503, &RETRY_AFTER));
+        assert!(error.detail.contains("`title`"), "{}", error.detail);
         let (error, _) = told(StoreError::TooManyMembers { most: 70 });
-        assert_eq!((error.status, error.scim_type), (400, Some(ScimType::TooMany)));
-        assert!(error.detail.contains("more than 70 `members`"), "{error}");
+        assert_eq!(
+            (error.status.as_u16(), error.scim_type),
+            (400, Some(ScimType::TooMany))
+        );
+        assert!(
+            error.detail.contains("more than 70 `members`"),
+            "{}",
+            error.detail
+        );
         let (error, headers) = told(StoreError::Busy);
-        assert_eq!((error.status, &headers[0].0), (503, &RETRY_AFTER));
+        assert_eq!((error.status.as_u16(), &headers[0].0), (503, &RETRY_AFTER));
+    }
+
+    #[test]
+    fn the_kind_of_an_error_decides_its_status() {
+        for (error, status) in [
+            (ScimError::new(ScimType::Uniqueness, "x"), 409),
+            (ScimError::new(ScimType::Sensitive, "x"), 403),
+            (ScimError::at(ScimType::Mutability, "title", "x"), 400),
+            (ScimError::too_large("x"), 413),
+            (ScimError::internal("x"), 500),
+        ] {
+            let answer = Answer::from(&error);
+            assert_eq!(answer.status.as_u16(), status);
+            assert_eq!(
+                (answer.scim_type, answer.detail),
+                (error.scim_type(), error.detail)
+            );
+        }
     }
 
     #[test]
@@ -314,8 +406,9 @@ mod tests {
         assert_eq!(error.scim_type, Some(ScimType::InvalidValue));
         assert!(
             error.detail.contains(&format!("`{}`", Uuid::from_u128(4))),
-            "{error}"
+            "{}",
+            error.detail
         );
-        assert!(error.detail.ends_with("and 2 more"), "{error}");
+        assert!(error.detail.ends_with("and 2 more"), "{}", error.detail);
     }
 }

@@ -4,6 +4,8 @@ use percent_encoding::percent_decode_str;
 use scim_model::message::{SearchRequest, SortOrder, saturating_integer};
 use scim_model::{Policy, Projection, ScimError, ScimType};
 
+use super::error::Failure;
+
 /// What a query string holds of the parameters of RFC 7644 sections 3.4.2 and 3.9 and of RFC 9865
 /// section 2, decoded; other parameters are ignored (7644-3.4.2-02).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,10 +30,9 @@ impl Params {
     ///
     /// # Errors
     /// `414` when it is too long; `400` for a parameter that comes twice or is not UTF-8.
-    pub fn parse(query: &str) -> Result<Params, ScimError> {
+    pub fn parse(query: &str) -> Result<Params, Failure> {
         if query.len() > MAX_LENGTH {
-            let detail = format!("the query has more than {MAX_LENGTH} bytes; `POST` it to `/.search`");
-            return Err(ScimError::status(414, detail));
+            return Err(Failure::QueryTooLong(MAX_LENGTH));
         }
         let mut params = Params::default();
         for pair in query.split('&') {
@@ -40,10 +41,7 @@ impl Params {
                 continue;
             };
             if slot.is_some() {
-                return Err(ScimError::new(
-                    scim_type(name),
-                    format!("`{name}` must not come twice"),
-                ));
+                return Err(ScimError::new(scim_type(name), format!("`{name}` must not come twice")).into());
             }
             let value = value.replace('+', " ");
             let decoded = percent_decode_str(&value).decode_utf8();
@@ -131,6 +129,8 @@ fn scim_type(name: &str) -> ScimType {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::Method;
+
     use super::*;
 
     #[test]
@@ -163,24 +163,31 @@ mod tests {
         assert_eq!(count("count=-99999999999999999999"), Ok(Some(i64::MIN)));
         assert_eq!(count("count="), Ok(None));
         assert_eq!(
-            count("count=abc").unwrap_err().scim_type,
+            count("count=abc").unwrap_err().scim_type(),
             Some(ScimType::InvalidValue)
         );
         assert_eq!(
-            count("cursor&count=1.5").unwrap_err().scim_type,
+            count("cursor&count=1.5").unwrap_err().scim_type(),
             Some(ScimType::InvalidCount)
         );
     }
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for query in ["filter=%ff", "count=1&count=2", "filter=a&Filter=b"] {
-            assert_eq!(Params::parse(query).unwrap_err().status, 400, "{query}");
+        let scim_type = |query: &str| match Params::parse(query) {
+            Err(Failure::Scim(error)) => error.scim_type(),
+            other => panic!("{query}: {other:?}"),
+        };
+        for (query, expected) in [
+            ("filter=%ff", ScimType::InvalidFilter),
+            ("count=1&count=2", ScimType::InvalidValue),
+            ("filter=a&Filter=b", ScimType::InvalidFilter),
+            ("cursor=%ff", ScimType::InvalidCursor),
+            ("cursor=a&cursor=b", ScimType::InvalidCursor),
+        ] {
+            assert_eq!(scim_type(query), Some(expected), "{query}");
         }
-        for query in ["cursor=%ff", "cursor=a&cursor=b"] {
-            let error = Params::parse(query).unwrap_err();
-            assert_eq!(error.scim_type, Some(ScimType::InvalidCursor), "{query}");
-        }
-        assert_eq!(Params::parse(&"x".repeat(40_000)).unwrap_err().status, 414);
+        let too_long = Params::parse(&"x".repeat(40_000)).unwrap_err();
+        assert_eq!(too_long.to_response(&Method::GET, "").status().as_u16(), 414);
     }
 }

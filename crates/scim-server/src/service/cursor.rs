@@ -44,7 +44,7 @@ impl CursorKeys {
     /// # Errors
     /// `500` when there is no key, or the system has no random bytes to give.
     pub fn seal(&self, query: &[u8], position: &Position, now: DateTime<Utc>) -> Result<String, ScimError> {
-        let failed = || ScimError::status(500, "no cursor could be made");
+        let failed = || ScimError::internal("no cursor could be made");
         let mut nonce = [0; NONCE_LENGTH];
         getrandom::fill(&mut nonce).map_err(|_| failed())?;
         let payload = Payload {
@@ -201,7 +201,7 @@ mod tests {
         // Old as it is, nobody but its own query learns so.
         let later = noon() + 2 * HOUR;
         let error = seven.open(&query(), "", later).unwrap_err();
-        assert_eq!(error.scim_type, Some(ScimType::InvalidCursor));
+        assert_eq!(error.scim_type(), Some(ScimType::InvalidCursor));
         for i in 0..cursor.len() {
             let other = if cursor.as_bytes()[i] == b'A' { "B" } else { "A" };
             let mut altered = cursor.clone();
@@ -246,7 +246,7 @@ mod tests {
         let cursor = limited.seal(&query(), &position(), noon()).unwrap();
         assert!(limited.open(&query(), &cursor, noon() + HOUR).is_ok());
         let late = limited.open(&query(), &cursor, noon() + HOUR + Duration::from_millis(1));
-        assert_eq!(late.unwrap_err().scim_type, Some(ScimType::ExpiredCursor));
+        assert_eq!(late.unwrap_err().scim_type(), Some(ScimType::ExpiredCursor));
         // Another server's clock may be behind.
         assert!(limited.open(&query(), &cursor, noon() - HOUR).is_ok());
         let unlimited = CursorKeys::new(&[[7; 32]], None);

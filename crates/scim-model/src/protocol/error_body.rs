@@ -1,0 +1,18 @@
+//! The body of an error answer (RFC 7644 section 3.12).
+
+use serde_json::{Value, json};
+
+use crate::error::ScimType;
+
+/// The error message with its HTTP status, which the RFC has as a string.
+pub fn error_body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Value {
+    let mut body = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+        "status": status.to_string(),
+    });
+    if let Some(scim_type) = scim_type {
+        body["scimType"] = scim_type.as_str().into();
+    }
+    body["detail"] = detail.into();
+    body
+}
