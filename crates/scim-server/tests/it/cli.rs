@@ -181,6 +181,7 @@ fn deleting_a_tenant_asks_for_its_name() {
     assert_eq!(shell.json(&["migrate", "--json"]), json!({ "migrated": true }));
 }
 
+/// 7644-2-03, 7644-7.4-03, 6750-5.2-02: a token comes from an operator, and ends unless he says otherwise
 #[test]
 fn tokens_are_created_listed_and_revoked() {
     let shell = Shell::new();
@@ -188,6 +189,9 @@ fn tokens_are_created_listed_and_revoked() {
     let token = shell.json(&["token", "create", "--tenant", "acme", "--json"]);
     let names: Vec<&String> = token.as_object().unwrap().keys().collect();
     assert_eq!(names, ["token", "id", "tenant", "expires"]);
+    let expires: chrono::DateTime<chrono::Utc> = token["expires"].as_str().unwrap().parse().unwrap();
+    let days = (expires - chrono::Utc::now()).num_days();
+    assert!((1..=366).contains(&days), "{days}");
     let secret = token["token"].as_str().unwrap();
     assert!(secret.starts_with("scim_") && secret.len() == 48, "{secret}");
     let text = shell.ok(&[

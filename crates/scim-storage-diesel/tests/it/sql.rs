@@ -295,7 +295,7 @@ fn a_page_far_from_the_beginning_starts_in_the_index() {
     });
 }
 
-/// 7644-3.4.2.4-01: no page costs more than what it skips, and that is skipped in an index, in its order.
+/// No page costs more than what it skips, and that is skipped in an index, in its order.
 #[test]
 fn an_index_page_far_from_the_beginning_skips_entries_of_an_index() {
     on_each(|database| {

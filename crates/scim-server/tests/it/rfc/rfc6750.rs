@@ -65,10 +65,11 @@ fn the_scheme_is_bearer_in_any_case() {
         &[("Authorization", &value), ("Authorization", &value)],
         None,
     );
-    assert!(matches!(twice.status, 400 | 401), "{}", twice.status);
+    let refused = challenge(&twice.expect_error(401, ""));
+    assert!(refused.contains("error=\"invalid_token\""), "{refused}");
 }
 
-/// 6750-2.1-02, 6750-5.2-01, 7644-7.4-01
+/// 6750-2.1-02, 6750-5.2-01, 7644-7.4-01, 7644-7.7-01: nobody guesses one, however often he tries
 #[test]
 fn tokens_are_long_and_of_the_right_letters() {
     let client = tenant();
@@ -131,9 +132,47 @@ fn the_challenge_says_what_is_wrong() {
 #[test]
 fn the_challenge_repeats_nothing() {
     let client = tenant();
-    for hostile in ["\", error=\"x", "<script>", "a\\\"b", "realm=\"evil\""] {
-        let answer = client.with_token(hostile).get("/Users").expect_error(401, "");
+    let hostile = [
+        "\", error=\"x",
+        "<script>",
+        "a\\\"b",
+        "realm=\"evil\"",
+        "a\tb",
+        "\u{e9}vil",
+    ];
+    let mut answers: Vec<Answer> = hostile
+        .iter()
+        .map(|it| client.with_token(it).get("/Users").expect_error(401, ""))
+        .collect();
+    answers.push(client.anonymous().get("/Users").expect_error(401, ""));
+    answers.push(
+        client
+            .anonymous()
+            .get("/Users?realm=%22evil%22&error=evil")
+            .expect_error(401, ""),
+    );
+    answers.push(
+        read_only_token(&client)
+            .post("/Users", &user("evil"))
+            .expect_error(403, ""),
+    );
+    for answer in answers {
         let challenge = challenge(&answer);
+        // RFC 6750 section 3: between its quotes each value has visible characters, `"` and `\` not among them.
+        let parameters = challenge.strip_prefix("Bearer ").expect("the scheme");
+        for parameter in parameters.split(", ") {
+            let (name, value) = parameter.split_once("=\"").expect("a quoted value");
+            let value = value.strip_suffix('"').expect("a quoted value");
+            assert!(
+                name.bytes().all(|it| it.is_ascii_lowercase() || it == b'_'),
+                "{challenge}"
+            );
+            assert!(
+                value.bytes().all(|it| it == b' ' || it.is_ascii_graphic()),
+                "{challenge}"
+            );
+            assert!(!value.is_empty() && !value.contains(['"', '\\']), "{challenge}");
+        }
         for name in ["realm=", "scope=", "error=", "error_description=", "error_uri="] {
             assert!(challenge.matches(name).count() <= 1, "{challenge}");
         }
@@ -166,18 +205,22 @@ fn tokens_end() {
     assert!(expired.contains("error=\"invalid_token\""), "{expired}");
 }
 
-/// 6750-5.3-02, 7644-6-01, 7644-6.1-01, 7644-2-08, 7644-2-07
+/// 6750-5.3-02, 7644-6-01, 7644-6.1-01, 7644-2-04, 7644-2-07, 7644-2-08, 7644-6.2-01
 #[test]
 fn the_token_is_the_tenant() {
     let (one, other) = two_tenants();
     let made = one.create("/Users", &user("a"));
     let path = format!("/Users/{}", made.id());
     let group = format!("/Groups/{}", one.group("g", &[]));
+    let group_made = one.now(&group);
     assert!(other.get("/Users").expect(200).resources().is_empty());
+    assert!(other.get("/Groups").expect(200).resources().is_empty());
     assert!(other.users(&format!(r#"id eq "{}""#, made.id())).is_empty());
     let unknown = "/Users/0190b3a2-0000-7000-8000-000000000000";
     let stranger = other.get(unknown).expect_error(404, "");
     let stale = [("If-Match", "W/\"999\"")];
+    let member = other.user("m");
+    let join = json!([{"op": "add", "path": "members", "value": [{"value": member}]}]);
     for answer in [
         other.get(&path),
         other.put(&path, &user("x")),
@@ -185,6 +228,15 @@ fn the_token_is_the_tenant() {
         other.send("DELETE", &path, &stale, None),
         other.delete(&path),
         other.get(&group),
+        other.put(&group, &self::group("theirs", &[])),
+        other.patch(&group, &join),
+        other.patch(&group, &json!([{"op": "remove", "path": "members"}])),
+        other.patch(
+            &group,
+            &json!([{"op": "replace", "path": "displayName", "value": "x"}]),
+        ),
+        other.send("DELETE", &group, &stale, None),
+        other.delete(&group),
     ] {
         assert_eq!(answer.expect_error(404, "").body, stranger.body);
     }
@@ -199,6 +251,7 @@ fn the_token_is_the_tenant() {
     let words = |answer: &Answer, id: &str| answer.body.to_string().replace(id, "…");
     assert_eq!(words(&foreign, &made.id()), words(&absent, nobody));
     assert_eq!(one.get(&path).expect(200).body, made.body);
+    assert_eq!(one.now(&group), group_made);
 }
 
 fn group_of(id: &str) -> serde_json::Value {

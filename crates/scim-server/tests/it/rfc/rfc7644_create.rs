@@ -24,6 +24,28 @@ fn nothing_has_a_default_that_is_shown() {
     assert_eq!(client.users("active eq false"), ["off"]);
 }
 
+/// 7644-3.3-03
+#[test]
+fn null_and_empty_arrays_override_defaults() {
+    let client = tenant_active_by_default();
+    let cleared = json!({
+        "title": null, "emails": [], "roles": null, "name": null, ENTERPRISE: {"department": null},
+    });
+    let made = client.create("/Users", &user_with("a", &cleared));
+    assert_eq!(keys(&made.body), ["active", "id", "meta", "schemas", "userName"]);
+    assert_eq!(made.body["schemas"], json!([USER]));
+    assert_eq!(client.now(&format!("/Users/{}", made.id())), made.body);
+    assert!(
+        client
+            .users("title pr or emails pr or roles pr or name pr")
+            .is_empty()
+    );
+    for members in [json!(null), json!([])] {
+        let body = json!({"schemas": [GROUP], "displayName": format!("g {members}"), "members": members});
+        assert_eq!(client.create("/Groups", &body).body["members"], json!([]));
+    }
+}
+
 /// 7644-3.3-02, 7644-3.4.2.2-25
 #[test]
 fn a_default_that_is_chosen_is_shown_and_found() {
@@ -34,33 +56,153 @@ fn a_default_that_is_chosen_is_shown_and_found() {
     assert_eq!(client.users("active eq true"), ["absent"]);
 }
 
-/// 7644-3.3-04, 7644-3.3-05, 7644-3.3-06, 9110-10.2.2-01, 7644-3.1-07
+/// 7644-3.3-04, 7644-3.3-05, 7644-3.3-06, 9110-10.2.2-01
 #[test]
 fn a_create_answers_with_the_whole_resource_and_its_place() {
     let client = tenant();
-    let made = client
-        .post(
+    let member = client.user("m");
+    for (endpoint, body, names) in [
+        (
             "/Users",
-            &user_with("a", &json!({"nothingKnown": 1, "title": "t"})),
-        )
-        .expect(201);
-    assert_eq!(made.body["schemas"], json!([USER]));
-    assert_eq!(
-        (&made.body["userName"], &made.body["title"]),
-        (&json!("a"), &json!("t"))
+            user_with("a", &json!({"title": "t"})),
+            ["id", "meta", "schemas", "title", "userName"],
+        ),
+        (
+            "/Groups",
+            group("g", &[&member]),
+            ["displayName", "id", "members", "meta", "schemas"],
+        ),
+    ] {
+        let made = client.post(endpoint, &body).expect(201);
+        assert_eq!(keys(&made.body), names);
+        for name in ["schemas", "userName", "title", "displayName"] {
+            assert_eq!(made.body[name], body[name], "{name}");
+        }
+        let location = made.header("Location").expect("Location");
+        assert_eq!(made.body["meta"]["location"], location);
+        let path = location
+            .strip_prefix(&client.base_url)
+            .expect("below the base URL");
+        assert_eq!(path, format!("{endpoint}/{}", made.id()));
+        let read = client.get(path).expect(200);
+        assert_eq!(read.body, made.body);
+        assert_eq!(read.etag(), made.etag());
+    }
+}
+
+/// 7644-3.1-07
+#[test]
+fn answers_show_what_the_server_holds() {
+    let client = tenant();
+    let sent = |title: &str| {
+        json!({
+            "schemas": [USER, "urn:example:nothing"],
+            "USERNAME": "a",
+            "Title": title,
+            "active": "True",
+            "nothingKnown": 1,
+            "name": {"givenname": "g", "nothingKnown": 1},
+            "emails": [{"value": "x", "nothingKnown": 1}],
+            "urn:example:nothing": {"x": 1},
+            ENTERPRISE: {"Department": "d", "nothingKnown": 1},
+            "id": "mine",
+        })
+    };
+    let shown = |answer: &Answer, title: &str| {
+        let mut body = answer.body.clone();
+        assert_ne!(body["id"], "mine");
+        let server_values = body.as_object_mut().expect("an object");
+        assert!(server_values.remove("id").is_some() && server_values.remove("meta").is_some());
+        let expected = json!({
+            "schemas": [USER, ENTERPRISE],
+            "userName": "a",
+            "title": title,
+            "active": true,
+            "name": {"givenName": "g"},
+            "emails": [{"value": "x"}],
+            ENTERPRISE: {"department": "d"},
+        });
+        assert_eq!(body, expected);
+    };
+    let made = client.post("/Users", &sent("1")).expect(201);
+    let path = format!("/Users/{}", made.id());
+    shown(&made, "1");
+    shown(&client.put(&path, &sent("2")).expect(200), "2");
+    let mut operation = json!([{"op": "replace", "value": sent("3")}]);
+    operation[0]["value"]
+        .as_object_mut()
+        .expect("an object")
+        .remove("emails");
+    shown(&client.patch(&path, &operation).expect(200), "3");
+    shown(&client.get(&path).expect(200), "3");
+}
+
+/// 7644-3.3-01
+#[test]
+fn read_only_values_of_a_create_are_ignored() {
+    let client = staff_tenant();
+    let meta = json!({
+        "resourceType": "Device", "created": "1999-01-01T00:00:00Z", "lastModified": "1999-01-01T00:00:00Z",
+        "location": "https://elsewhere/x", "version": "W/\"99\"",
+    });
+    let boss = client.user_with("boss", &json!({"displayName": "Boss"}));
+    let body = user_with(
+        "a",
+        &json!({
+            "id": "mine",
+            "meta": meta,
+            "groups": [{"value": boss, "display": "g", "type": "direct"}],
+            STAFF: {"plain": "p", "level": 9},
+            ENTERPRISE: {"manager": {"value": boss, "displayName": "Another"}},
+        }),
     );
-    assert!(made.body.get("nothingKnown").is_none());
-    let location = made.header("Location").expect("Location");
-    assert_eq!(made.body["meta"]["location"], location);
-    let read = client
-        .get(
-            location
-                .strip_prefix(&client.base_url)
-                .expect("below the base URL"),
-        )
-        .expect(200);
-    assert_eq!(read.body, made.body);
-    assert_eq!(read.etag(), made.etag());
+    let user_made = client.create("/Users", &body);
+    assert!(user_made.body.get("groups").is_none());
+    assert_eq!(user_made.body[STAFF], json!({"plain": "p"}));
+    assert_eq!(user_made.body[ENTERPRISE]["manager"]["displayName"], "Boss");
+    let mut body = group("g", &[&boss]);
+    body["id"] = json!("mine");
+    body["meta"] = meta.clone();
+    body["members"][0]["display"] = json!("Another");
+    let group_made = client.create("/Groups", &body);
+    assert_eq!(group_made.body["members"][0]["display"], "Boss");
+    for (made, kind) in [(user_made, "User"), (group_made, "Group")] {
+        let id = made.id();
+        assert_ne!(id, "mine");
+        assert_eq!(made.body["meta"]["resourceType"], kind);
+        let location = format!("{}/{kind}s/{id}", client.base_url);
+        assert_eq!(made.body["meta"]["location"], location);
+        for name in ["created", "lastModified", "version"] {
+            assert_ne!(made.body["meta"][name], meta[name], "{name}");
+        }
+        assert_eq!(client.now(&format!("/{kind}s/{id}")), made.body);
+    }
+}
+
+/// 7644-3.3-07
+#[test]
+fn one_of_many_creates_with_one_name_wins() {
+    let client = tenant();
+    for (endpoint, body) in [("/Users", user("a")), ("/Groups", group("g", &[]))] {
+        let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..6)
+                .map(|_| scope.spawn(|| client.post(endpoint, &body)))
+                .collect();
+            racers
+                .into_iter()
+                .map(|it| {
+                    let answer = it.join().expect("no panic");
+                    match answer.status {
+                        201 => 201,
+                        _ => answer.expect_error(409, "uniqueness").status,
+                    }
+                })
+                .collect()
+        });
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 409, 409, 409, 409, 409], "{endpoint}");
+        assert_eq!(client.get(endpoint).expect(200).body["totalResults"], 1);
+    }
 }
 
 /// 7644-3.3-07, 7644-3.12-10
@@ -94,7 +236,20 @@ fn bodies_that_are_no_resources_are_refused() {
     client
         .post("/Users", &user_with("a", &json!({"active": {}})))
         .expect_error(400, "invalidValue");
-    assert_eq!(client.get("/Users").expect(200).body["totalResults"], 0);
+    client
+        .send("POST", "/Groups", &[], Some(b"[]"))
+        .expect_error(400, "invalidSyntax");
+    for body in [
+        json!({"schemas": [GROUP]}),
+        json!({"schemas": [GROUP], "displayName": 5}),
+        json!({"schemas": [GROUP], "displayName": "g", "members": [{"value": 5}]}),
+        json!({"schemas": [GROUP], "displayName": "g", "members": [{"value": "nobody"}]}),
+    ] {
+        client.post("/Groups", &body).expect_error(400, "invalidValue");
+    }
+    for endpoint in ["/Users", "/Groups"] {
+        assert_eq!(client.get(endpoint).expect(200).body["totalResults"], 0);
+    }
 }
 
 /// 7644-3.3.1-01
@@ -114,7 +269,7 @@ fn the_endpoint_decides_the_type() {
 fn each_endpoint_has_its_methods() {
     let client = tenant();
     let id = client.user("a");
-    let group = client.group("g", &[]);
+    let group_id = client.group("g", &[]);
     for (method, path, allowed) in [
         ("PUT", "/Users".to_owned(), vec!["GET", "HEAD", "POST"]),
         ("PATCH", "/Users".into(), vec!["GET", "HEAD", "POST"]),
@@ -127,7 +282,7 @@ fn each_endpoint_has_its_methods() {
         ),
         (
             "POST",
-            format!("/Groups/{group}"),
+            format!("/Groups/{group_id}"),
             vec!["GET", "HEAD", "PUT", "PATCH", "DELETE"],
         ),
         ("PUT", "/.search".into(), vec!["POST"]),
@@ -147,7 +302,37 @@ fn each_endpoint_has_its_methods() {
     let unknown = "/Users/0190b3a2-0000-7000-8000-000000000000";
     client.put(unknown, &user("b")).expect_error(404, "");
     client.put("/Users/b", &user("b")).expect_error(404, "");
-    assert_eq!(client.get("/Users").expect(200).body["totalResults"], 1);
+    for path in [
+        "/Groups/0190b3a2-0000-7000-8000-000000000000".to_owned(),
+        "/Groups/h".into(),
+        format!("/Groups/{id}"),
+    ] {
+        client.put(&path, &group("h", &[])).expect_error(404, "");
+    }
+    for endpoint in ["/Users", "/Groups"] {
+        assert_eq!(client.get(endpoint).expect(200).body["totalResults"], 1);
+    }
+}
+
+/// 7644-3.9-01
+#[test]
+fn every_operation_answers_with_the_same_group() {
+    let client = tenant();
+    let made = client.create("/Groups", &group("g", &[&client.user("a")]));
+    let path = format!("/Groups/{}", made.id());
+    let search = json!({"schemas": [SEARCH_REQUEST]});
+    let operation = json!([{"op": "replace", "path": "displayName", "value": "g"}]);
+    // A PATCH of a group shows it on request only.
+    let patched = client.patch(&format!("{path}?excludedAttributes=nothing"), &operation);
+    for body in [
+        client.now(&path),
+        client.put(&path, &made.body).expect(200).body,
+        patched.expect(200).body,
+        client.get("/Groups").expect(200).resources()[0].clone(),
+        client.post("/Groups/.search", &search).expect(200).resources()[0].clone(),
+    ] {
+        assert_eq!(body, made.body);
+    }
 }
 
 /// 7644-3.9-01, 7644-3.1-06, 7644-3.5.1-02
@@ -294,6 +479,21 @@ fn large_bodies_are_refused() {
             Some(&chunks),
         )
         .expect_error(413, "");
+    let path = format!("/Users/{}", client.user("b"));
+    for (method, path) in [
+        ("PUT", path.as_str()),
+        ("PATCH", &path),
+        ("POST", "/Users/.search"),
+    ] {
+        client
+            .send(method, path, &[], Some(large.as_bytes()))
+            .expect_error(413, "");
+    }
+    let operations = vec![json!({"op": "add", "path": "title", "value": "t"}); 1001];
+    let answer = client.patch(&path, &json!(operations)).expect_error(413, "");
+    let detail = answer.body["detail"].as_str().expect("a detail");
+    assert!(detail.contains("1000"), "{detail}");
+    client.patch(&path, &json!(operations[1..])).expect(200);
 }
 
 /// 7643-2.1-02, 7643-3.3-01, 7643-3-04

@@ -2,11 +2,13 @@
 //! section 4.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::client::*;
-use super::tenants::{staff_tenant, tenant};
+use super::tenants::{staff_tenant, tenant, tenant_of};
+use crate::harness::Choice;
 
 const ENDPOINTS: [&str; 3] = ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"];
 
@@ -16,6 +18,25 @@ fn config() -> Value {
         .get("/ServiceProviderConfig")
         .expect(200)
         .body
+}
+
+/// 7644-4-01
+#[test]
+fn discovery_needs_no_token() {
+    let client = tenant();
+    let single = [
+        format!("/Schemas/{USER}"),
+        "/ResourceTypes/User".to_owned(),
+        "/ResourceTypes/Group".to_owned(),
+    ];
+    for path in ENDPOINTS.into_iter().chain(single.iter().map(String::as_str)) {
+        let public = client.anonymous().get(path).expect(200);
+        assert_eq!(client.get(path).expect(200).bytes, public.bytes, "{path}");
+        assert_eq!(
+            client.with_token("wrong").get(path).expect(200).bytes,
+            public.bytes
+        );
+    }
 }
 
 /// 7643-5-01, 7643-6-01, 7643-7-02, 7644-4-09
@@ -132,6 +153,55 @@ fn the_announced_page_sizes_are_the_real_ones() {
         assert_eq!(page.resources().len() as u64, size, "{query}");
         assert_eq!(page.body["itemsPerPage"], size, "{query}");
         assert_eq!(page.body["totalResults"], total, "{query}");
+    }
+}
+
+/// 9865-4-07
+#[test]
+fn no_limit_is_left_unsaid() {
+    for lifetime in [None, Some(Duration::from_secs(90))] {
+        let mut choice = Choice::default();
+        choice.settings.default_page_size = 2;
+        choice.settings.max_page_size = 3;
+        choice.settings.cursor_lifetime = lifetime;
+        let client = tenant_of(choice);
+        let config = client.anonymous().now("/ServiceProviderConfig");
+        assert_eq!(config["filter"]["maxResults"], 3);
+        assert_eq!(config["pagination"]["maxPageSize"], 3);
+        assert_eq!(config["pagination"]["defaultPageSize"], 2);
+        // Only cursors that never end have no time-out.
+        let timeout = lifetime.map(|it| json!(it.as_secs()));
+        assert_eq!(config["pagination"].get("cursorTimeout"), timeout.as_ref());
+        assert_eq!(
+            (
+                &config["bulk"]["maxOperations"],
+                &config["bulk"]["maxPayloadSize"]
+            ),
+            (&json!(0), &json!(0))
+        );
+        for index in 0..5 {
+            client.user(&format!("u{index}"));
+            client.group(&format!("g{index}"), &[]);
+        }
+        let search = |endpoint: &str, parameters: Value| {
+            let mut body = parameters;
+            body["schemas"] = json!([SEARCH_REQUEST]);
+            client.post(&format!("{endpoint}/.search"), &body)
+        };
+        for endpoint in ["/Users", "/Groups"] {
+            for (answer, size) in [
+                (client.get(endpoint), 2),
+                (client.get(&format!("{endpoint}?cursor")), 2),
+                (client.get(&format!("{endpoint}?count=4")), 3),
+                (client.get(&format!("{endpoint}?cursor&count=4")), 3),
+                (search(endpoint, json!({})), 2),
+                (search(endpoint, json!({"count": 4})), 3),
+                (search("", json!({"cursor": ""})), 2),
+                (search("", json!({"cursor": "", "count": 4})), 3),
+            ] {
+                assert_eq!(answer.expect(200).resources().len(), size, "{endpoint}");
+            }
+        }
     }
 }
 
@@ -360,7 +430,7 @@ fn the_standard_schemas_are_those_of_the_rfc() {
     }
 }
 
-/// 7644-3.1-03
+/// 7644-3.1-03, 7644-3.8-06
 #[test]
 fn every_published_attribute_can_be_stored() {
     let client = staff_tenant();
@@ -385,6 +455,63 @@ fn every_published_attribute_can_be_stored() {
         for (name, value) in attributes.as_object().expect("an object") {
             assert_eq!(&holder[name], value, "{urn}:{name}");
         }
+    }
+    let group_schema = client.now(&format!("/Schemas/{GROUP}"));
+    let names: Vec<&String> = group_schema["attributes"]
+        .as_array()
+        .expect("attributes")
+        .iter()
+        .filter_map(|it| match &it["name"] {
+            Value::String(name) => Some(name),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(names, ["displayName", "members"]);
+    let member = client.user("m");
+    let made = client.create("/Groups", &group("g", &[&member]));
+    assert_eq!(made.body["displayName"], "g");
+    let shown = keys(&made.body["members"][0]);
+    assert_eq!(shown, ["$ref", "display", "type", "value"]);
+    let published = facts(&group_schema);
+    for name in shown {
+        assert!(published.contains_key(&format!("members.{name}")), "{name}");
+    }
+}
+
+/// 7644-3.1-03
+#[test]
+fn what_is_not_published_is_not_stored() {
+    let client = staff_tenant();
+    let unknown = json!({"x": 1});
+    let member = client.user("m");
+    let mut group_body = group("g", &[&member]);
+    group_body["unknown"] = unknown.clone();
+    group_body["members"][0]["unknown"] = unknown.clone();
+    let user_body = user_with(
+        "a",
+        &json!({
+            "unknown": unknown,
+            "name": {"givenName": "g", "unknown": unknown},
+            "emails": [{"value": "x", "unknown": unknown}],
+            ENTERPRISE: {"department": "d", "unknown": unknown, "manager": {"value": "m", "unknown": unknown}},
+            STAFF: {"plain": "p", "unknown": unknown, "desk": {"number": 1, "unknown": unknown}},
+            "urn:example:params:scim:schemas:staff:2.0:Device": {"serial": "s"},
+        }),
+    );
+    for (endpoint, body) in [("/Users", user_body), ("/Groups", group_body)] {
+        let made = client.create(endpoint, &body);
+        let path = format!("{endpoint}/{}", made.id());
+        for shown in [
+            made.body,
+            client.put(&path, &body).expect(200).body,
+            client.now(&path),
+        ] {
+            let text = shown.to_string();
+            assert!(!text.contains("unknown") && !text.contains("Device"), "{text}");
+        }
+        client
+            .patch(&path, &json!([{"op": "add", "path": "unknown", "value": "x"}]))
+            .expect_error(400, "invalidPath");
     }
 }
 

@@ -34,7 +34,48 @@ fn check(client: &Client, cases: &[(&str, &[&str])]) {
     }
 }
 
-/// 7644-3.4.2.2-02, 7644-3.4.2-01
+/// 7644-3.4.2-01
+#[test]
+fn one_type_or_all_types_can_be_queried() {
+    let client = people();
+    let ann = client.get("/Users?filter=userName+eq+%22ann%22").expect(200);
+    let ann = ann.resources()[0]["id"].as_str().expect("an id").to_owned();
+    let g = client.group("Ann Smith", &[&ann]);
+    client.group("other", &[&ann]);
+    let filter = r#"displayName eq "ann smith""#;
+    let body = json!({"schemas": [SEARCH_REQUEST], "filter": filter});
+    for (answer, ids) in [
+        (
+            client.get(&format!("/Users{}", query(&[("filter", filter)]))),
+            vec![&ann],
+        ),
+        (
+            client.get(&format!("/Groups{}", query(&[("filter", filter)]))),
+            vec![&g],
+        ),
+        (client.post("/Users/.search", &body), vec![&ann]),
+        (client.post("/Groups/.search", &body), vec![&g]),
+        (client.post("/.search", &body), vec![&ann, &g]),
+    ] {
+        let answer = answer.expect(200);
+        assert_eq!(answer.body["schemas"], json!([LIST_RESPONSE]));
+        assert_eq!(answer.body["totalResults"], ids.len());
+        let found: Vec<&Value> = answer.resources().iter().map(|it| &it["id"]).collect();
+        assert_eq!(found, ids);
+    }
+    // One resource is asked by its attributes: it is itself the answer, no list.
+    let one = client.now(&format!("/Users/{ann}?attributes=displayName"));
+    assert_eq!(
+        one,
+        json!({"schemas": [USER, ENTERPRISE], "id": ann, "displayName": "Ann Smith"})
+    );
+    // The base URI itself is not queried with GET (A-20).
+    for path in ["", "/", "?filter=active+pr", "/?filter=active+pr", "?count=1"] {
+        client.get(path).expect_error(501, "");
+    }
+}
+
+/// 7644-3.4.2.2-02
 #[test]
 fn only_matches_are_returned_and_counted() {
     let client = people();
@@ -44,15 +85,14 @@ fn only_matches_are_returned_and_counted() {
     assert_eq!(answer.body["totalResults"], 1);
     assert_eq!(answer.names(), ["bob"]);
     assert_eq!(answer.body["schemas"], json!([LIST_RESPONSE]));
-    // The base URI itself is not searched with GET (A-20).
-    client.get("?filter=active+pr").expect_error(501, "");
 }
 
 /// 7644-3.4.2.2-03
 #[test]
 fn names_and_operators_have_no_case() {
+    let client = people();
     check(
-        &people(),
+        &client,
         &[
             (r#"userName Eq "ann""#, &["ann"]),
             (r#"USERNAME eq "ann""#, &["ann"]),
@@ -61,6 +101,22 @@ fn names_and_operators_have_no_case() {
             (r#"NOT (active eq TRUE) OR username EQ "ann""#, &["ann", "bob"]),
         ],
     );
+    for (operator, expected) in [
+        ("eq", &["ann"][..]),
+        ("ne", &["Cleo", "bob"]),
+        ("co", &["ann"]),
+        ("sw", &["ann"]),
+        ("ew", &["ann"]),
+        ("gt", &["Cleo", "bob"]),
+        ("ge", &["Cleo", "ann", "bob"]),
+        ("lt", &[]),
+        ("le", &["ann"]),
+    ] {
+        let mixed = format!("{}{}", operator[..1].to_uppercase(), &operator[1..]);
+        for operator in [operator, &operator.to_uppercase(), &mixed] {
+            check(&client, &[(&format!(r#"UserName {operator} "ann""#), expected)]);
+        }
+    }
 }
 
 /// 7644-3.4.2.2-04
@@ -105,6 +161,7 @@ fn expressions_combine() {
             (r#"userName eq "ann" or active eq false"#, &["ann", "bob"]),
             (r#"userName eq "none" or active eq false"#, &["bob"]),
             (r#"userName eq "none" or userName eq "nobody""#, &[]),
+            (r#"userName eq "bob" or active eq false"#, &["bob"]),
             (r#"not (userName eq "ann")"#, &["Cleo", "bob"]),
             (r#"not (not (userName eq "ann"))"#, &["ann"]),
             (r#"((((userName eq "ann"))))"#, &["ann"]),
@@ -470,6 +527,51 @@ fn attributes_may_carry_their_urn() {
         .expect(200);
 }
 
+/// 7644-3.10-01, 7644-3.10-03
+#[test]
+fn qualified_names_have_no_case_anywhere() {
+    let client = people();
+    let upper = |urn: &str, name: &str| format!("{}:{}", urn.to_uppercase(), name.to_uppercase());
+    let ann = client.get("/Users?filter=userName+eq+%22ann%22").expect(200);
+    let path = format!("/Users/{}", ann.resources()[0]["id"].as_str().expect("an id"));
+    let operations = json!([
+        {"op": "replace", "path": upper(USER, "name.givenName"), "value": "Anna"},
+        {"op": "replace", "path": upper(ENTERPRISE, "department"), "value": "New"},
+        {"op": "add", "value": {(upper(ENTERPRISE, "division")): "D"}},
+    ]);
+    let changed = client.patch(&path, &operations).expect(200).body;
+    assert_eq!(
+        changed["name"],
+        json!({"givenName": "Anna", "familyName": "Smith"})
+    );
+    assert_eq!(changed[ENTERPRISE]["department"], "New");
+    assert_eq!(changed[ENTERPRISE]["division"], "D");
+    let mut body = user("ann");
+    body["schemas"] = json!([USER.to_uppercase(), ENTERPRISE.to_uppercase()]);
+    body[ENTERPRISE.to_uppercase()] = json!({"DEPARTMENT": "X"});
+    let replaced = client.put(&path, &body).expect(200).body;
+    assert_eq!(replaced[ENTERPRISE], json!({"department": "X"}));
+    assert_eq!(replaced["schemas"], json!([USER, ENTERPRISE]));
+    let sorted = client
+        .get(&format!(
+            "/Users?sortBy={}&sortOrder=descending",
+            upper(USER, "userName")
+        ))
+        .expect(200);
+    assert_eq!(sorted.names(), ["Cleo", "bob", "ann"]);
+    let excluded = upper(ENTERPRISE, "department");
+    assert!(
+        client
+            .now(&format!("{path}?excludedAttributes={excluded}"))
+            .get(ENTERPRISE)
+            .is_none()
+    );
+    check(
+        &client,
+        &[(&format!("{} eq \"x\"", upper(ENTERPRISE, "department")), &["ann"])],
+    );
+}
+
 /// 7644-3.4.2.2-21
 #[test]
 fn brackets_do_not_nest_but_parentheses_in_them_do() {
@@ -604,6 +706,44 @@ fn user_names_are_prepared_before_they_are_compared() {
     for twin in ["rene\u{301}", "REN\u{c9}", "ab", "AB", "stra\u{df}e"] {
         client.post("/Users", &user(twin)).expect_error(409, "uniqueness");
     }
+}
+
+/// 7644-7.8-01
+#[test]
+fn all_strings_are_prepared_before_they_are_compared() {
+    let client = tenant();
+    let id = client.user_with(
+        "a",
+        &json!({
+            "externalId": "e\u{301}X", "displayName": "Ren\u{e9}", "emails": [{"value": "rene\u{301}@x"}],
+        }),
+    );
+    let group = client.group("Caf\u{e9}", &[&id]);
+    for filter in [
+        "externalId eq \"\u{e9}X\"",
+        "displayName eq \"RENE\u{301}\"",
+        "displayName ew \"e\u{301}\"",
+        "emails.value eq \"ren\u{e9}@X\"",
+        "emails[value sw \"REN\u{c9}\"]",
+        "groups.display eq \"cafe\u{301}\"",
+    ] {
+        assert_eq!(client.users(filter), ["a"], "{filter}");
+    }
+    // The exact one keeps its case, however it is composed.
+    assert!(client.users("externalId eq \"\u{e9}x\"").is_empty());
+    assert_eq!(
+        client.found("/Groups", "displayName eq \"CAFE\u{301}\""),
+        ["Caf\u{e9}"]
+    );
+    client
+        .post("/Groups", &self::group("cafe\u{301}", &[]))
+        .expect_error(409, "uniqueness");
+    // Stored and shown is what was sent.
+    assert_eq!(client.now(&format!("/Users/{id}"))["externalId"], "e\u{301}X");
+    assert_eq!(
+        client.now(&format!("/Groups/{group}"))["displayName"],
+        "Caf\u{e9}"
+    );
 }
 
 /// 7644-3.4.2.1-01, 7644-3.4.2.1-03

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::client::*;
-use super::tenants::tenant;
+use super::tenants::{staff_tenant, tenant};
 
 /// So many users, `u00` and so on.
 fn crowd(size: usize) -> Client {
@@ -21,7 +21,22 @@ fn crowd(size: usize) -> Client {
 #[test]
 fn unknown_parameters_are_ignored() {
     let client = crowd(1);
-    assert_eq!(client.get("/Users?foo=bar&_=1&&=").expect(200).names(), ["u00"]);
+    let list = client.get("/Users?foo=bar&_=1&&=").expect(200);
+    assert_eq!(list.names(), ["u00"]);
+    let path = format!("/Users/{}", list.resources()[0]["id"].as_str().expect("an id"));
+    let operation = json!([{"op": "add", "path": "title", "value": "t"}]);
+    client.create("/Groups?foo=bar", &group("g", &[]));
+    client.get(&format!("{path}?foo=bar")).expect(200);
+    client.put(&format!("{path}?foo=bar"), &user("u00")).expect(200);
+    client.patch(&format!("{path}?foo=bar"), &operation).expect(200);
+    client
+        .post(
+            "/.search?foo=bar",
+            &json!({"schemas": [SEARCH_REQUEST], "foo": "bar"}),
+        )
+        .expect(200);
+    client.get("/ServiceProviderConfig?foo=bar").expect(200);
+    client.delete(&format!("{path}?foo=bar")).expect(204);
 }
 
 /// 7644-3.4.2-03, 7644-3.4.2-05, 7644-3.4.2-07
@@ -43,7 +58,7 @@ fn every_result_is_a_list_response() {
     );
 }
 
-/// 7644-3.4.2-04, 7644-3.4.2-06, 7644-3.4.2.4-06, 7644-3.4.2.4-01
+/// 7644-3.4.2-04, 7644-3.4.2-06, 7644-3.4.2.4-06
 #[test]
 fn a_page_tells_where_it_stands() {
     let client = crowd(25);
@@ -68,14 +83,69 @@ fn a_page_tells_where_it_stands() {
     assert_eq!(beyond.body["startIndex"], 26);
 }
 
+/// 7644-3.4.2-04: however many of the matches a page shows, with and without an index
+#[test]
+fn the_total_counts_all_matches() {
+    let client = crowd(6);
+    for (filter, hits) in [
+        (r#"userName sw "u0""#, 6_usize),
+        (r#"userName eq "u03""#, 1),
+        (r#"userName eq "u01" or userName eq "u04""#, 2),
+        (r#"title eq "same" and userName ge "u02""#, 4),
+        (r#"title co "am""#, 6),
+        ("title pr", 6),
+        ("not (title pr)", 0),
+        (r#"meta.created gt "2011-05-13T04:42:34Z""#, 6),
+    ] {
+        for count in 0..=hits + 1 {
+            for (start, method) in [("1", "startIndex"), ("2", "startIndex"), ("", "cursor")] {
+                let parameters = [("filter", filter), (method, start), ("count", &count.to_string())];
+                let page = client.get(&format!("/Users{}", query(&parameters))).expect(200);
+                assert_eq!(page.body["totalResults"], hits, "{parameters:?}");
+                let left = if start == "2" {
+                    hits.saturating_sub(1)
+                } else {
+                    hits
+                };
+                assert_eq!(page.resources().len(), left.min(count), "{parameters:?}");
+            }
+        }
+    }
+}
+
+/// 7644-3.4.2.4-01
+#[test]
+fn each_index_page_is_counted_anew() {
+    let client = crowd(6);
+    let page = |start: u32| {
+        client
+            .get(&format!("/Users?startIndex={start}&count=2"))
+            .expect(200)
+    };
+    // A page needs none before it: the server remembers nothing of a client that pages.
+    assert_eq!(page(3).names(), ["u02", "u03"]);
+    assert_eq!(page(3).names(), ["u02", "u03"]);
+    let first = page(1);
+    assert_eq!(first.names(), ["u00", "u01"]);
+    // What goes from an earlier page moves all others up: nobody sees u02.
+    let gone = first.resources()[0]["id"].as_str().expect("an id");
+    client.delete(&format!("/Users/{gone}")).expect(204);
+    let second = page(3);
+    assert_eq!(second.names(), ["u03", "u04"]);
+    assert_eq!(second.body["totalResults"], 5);
+    assert_eq!(page(1).names(), ["u01", "u02"]);
+    // And what comes is there for the next page.
+    client.user("u06");
+    assert_eq!(page(5).names(), ["u05", "u06"]);
+    assert_eq!(page(5).body["totalResults"], 6);
+}
+
 /// 7644-3.4.2.4-02
 #[test]
 fn a_start_before_the_first_is_the_first() {
     let client = crowd(3);
-    for start in ["0", "-5", "1"] {
-        let page = client
-            .get(&format!("/Users?startIndex={start}&count=2"))
-            .expect(200);
+    for start in ["startIndex=0", "startIndex=-5", "startIndex=1", "startIndex=", ""] {
+        let page = client.get(&format!("/Users?{start}&count=2")).expect(200);
         assert_eq!(page.body["startIndex"], 1, "{start}");
         assert_eq!(page.names(), ["u00", "u01"]);
     }
@@ -195,6 +265,35 @@ fn order_follows_type_and_case() {
     assert_eq!(names("userName"), ["a", "B", "c", "Z", "\u{e9}"]);
     assert_eq!(names("externalId"), ["B", "Z", "a", "c", "\u{e9}"]);
     assert_eq!(names("meta.created"), ["c", "B", "a", "\u{e9}", "Z"]);
+}
+
+/// 7644-3.4.2.3-06
+#[test]
+fn numbers_and_dates_are_ordered_by_value() {
+    let client = staff_tenant();
+    for (name, floor, height, badge) in [
+        ("two", 2, 1.9, "2024-03-01T00:30:00+02:00"),
+        ("ten", 10, 1.85, "2024-02-29T23:00:00Z"),
+        ("minus", -3, 0.5, "2024-02-29T20:00:00-05:00"),
+    ] {
+        let staff = json!({"floor": floor, "height": height, "badgeExpires": badge, "code": name});
+        client.user_with(name, &json!({STAFF: staff}));
+    }
+    for (attribute, expected) in [
+        ("floor", ["minus", "two", "ten"]),
+        ("height", ["minus", "ten", "two"]),
+        ("badgeExpires", ["two", "ten", "minus"]),
+        ("code", ["minus", "ten", "two"]),
+    ] {
+        let sorted = |order: &str| {
+            let path = format!("/Users?sortBy={STAFF}:{attribute}&sortOrder={order}");
+            client.get(&path).expect(200).names()
+        };
+        assert_eq!(sorted("ascending"), expected, "{attribute}");
+        let mut backwards = expected;
+        backwards.reverse();
+        assert_eq!(sorted("descending"), backwards, "{attribute}");
+    }
 }
 
 /// 7644-3.4.2.3-07

@@ -274,6 +274,29 @@ fn operations_fit_mutability_and_type() {
             user.refuses(&json!([{"op": op, "path": path, "value": value}]), "mutability");
         }
     }
+    let team = Team::with_members(1);
+    for (path, value, scim_type) in [
+        ("displayName", json!(5), "invalidValue"),
+        ("members", json!([5]), "invalidValue"),
+        ("members", json!([{"value": 5}]), "invalidValue"),
+        (
+            "members",
+            json!([{"value": team.users[0], "type": "Group"}]),
+            "invalidValue",
+        ),
+        ("meta.created", json!("2020-01-01T00:00:00Z"), "mutability"),
+        ("id", json!("x"), "mutability"),
+        ("nosuch", json!("x"), "invalidPath"),
+        ("userName", json!("x"), "invalidPath"),
+    ] {
+        for op in ["add", "replace"] {
+            let operation = json!([{"op": op, "path": path, "value": value}]);
+            team.client
+                .patch(&team.path, &operation)
+                .expect_error(400, scim_type);
+        }
+    }
+    assert_eq!(team.members(), [team.users[0].as_str()]);
     for path in [
         "nosuch",
         "name.nosuch",
@@ -354,6 +377,25 @@ fn a_new_primary_value_ends_the_old_one() {
         user.after(&json!([{"op": "add", "path": "emails", "value": [{"value": "c", "primary": true}]}]));
     assert_eq!(primaries(&changed), ["c"]);
     user.refuses(&json!([{"op": "add", "path": "emails", "value": [{"value": "d", "primary": true}, {"value": "e", "primary": true}]}]), "invalidValue");
+    // Without a path too, and other attributes keep theirs.
+    user.after(&json!([{"op": "add", "path": "phoneNumbers", "value": [{"value": "1", "primary": true}]}]));
+    for (op, value, primary) in [
+        ("add", json!([{"value": "d", "primary": true}]), "d"),
+        ("add", json!([{"value": "a", "primary": true}]), "a"),
+        (
+            "replace",
+            json!([{"value": "x"}, {"value": "y", "primary": true}]),
+            "y",
+        ),
+    ] {
+        let changed = user.after(&json!([{"op": op, "value": {"emails": value}}]));
+        assert_eq!(primaries(&changed), [primary], "{op}");
+        assert_eq!(changed["phoneNumbers"], json!([{"value": "1", "primary": true}]));
+    }
+    // No new primary value ends none.
+    let changed =
+        user.after(&json!([{"op": "add", "path": "emails", "value": [{"value": "z", "primary": false}]}]));
+    assert_eq!(primaries(&changed), ["y"]);
 }
 
 /// 7644-3.5.2-16
@@ -365,6 +407,15 @@ fn all_operations_or_none() {
         &json!([{"op": "remove", "path": "emails"}, {"op": "add", "path": "title", "value": 5}]),
         "invalidValue",
     );
+    // What only the store finds out undoes as much.
+    user.client.user("taken");
+    let before = user.client.get(&user.path).expect(200);
+    let operations = json!([{"op": "replace", "path": "title", "value": "u"}, {"op": "replace", "path": "userName", "value": "taken"}]);
+    user.client
+        .patch(&user.path, &operations)
+        .expect_error(409, "uniqueness");
+    let after = user.client.get(&user.path).expect(200);
+    assert_eq!((&after.body, after.etag()), (&before.body, before.etag()));
     let team = Team::with_members(1);
     let [a, b, _] = &team.users;
     let version = team.version();
@@ -455,6 +506,16 @@ fn add_without_a_path_takes_an_object() {
 #[test]
 fn add_creates_or_replaces_a_single_value() {
     let user = Subject::new(&json!({}));
+    let changed = user.after(&json!([{"op": "add", "path": "emails", "value": [{"value": "a"}]}]));
+    assert_eq!(changed["emails"], json!([{"value": "a"}]));
+    let path = format!("{ENTERPRISE}:manager.value");
+    let changed = user.after(&json!([{"op": "add", "path": path, "value": "m"}]));
+    assert_eq!(changed[ENTERPRISE], json!({"manager": {"value": "m"}}));
+    let path = format!("{ENTERPRISE}:division");
+    for value in ["d", "e"] {
+        let changed = user.after(&json!([{"op": "add", "path": path, "value": value}]));
+        assert_eq!(changed[ENTERPRISE]["division"], value);
+    }
     assert_eq!(
         user.after(&json!([{"op": "add", "path": "nickName", "value": "1"}]))["nickName"],
         "1"
@@ -549,6 +610,33 @@ fn remove_unassigns() {
             .is_none()
     );
     assert!(user.client.users("title pr").is_empty());
+    let user = Subject::new(&json!({
+        "active": false, "name": {"givenName": "g", "familyName": "f"}, "emails": [{"value": "a"}, {"value": "b"}],
+        ENTERPRISE: {"division": "d", "department": "e", "manager": {"value": "m"}},
+    }));
+    for (path, filter) in [
+        ("active".to_owned(), "active eq false".to_owned()),
+        ("name.givenName".into(), "name.givenName pr".into()),
+        ("name".into(), "name pr".into()),
+        ("emails".into(), "emails pr".into()),
+        (
+            format!("{ENTERPRISE}:division"),
+            format!("{ENTERPRISE}:division pr"),
+        ),
+        (
+            format!("{ENTERPRISE}:manager"),
+            format!("{ENTERPRISE}:manager pr"),
+        ),
+        (ENTERPRISE.into(), format!("schemas eq \"{ENTERPRISE}\"")),
+    ] {
+        assert_eq!(user.client.users(&filter).len(), 1, "{filter}");
+        user.after(&json!([{"op": "remove", "path": path}]));
+        assert!(user.client.users(&filter).is_empty(), "{filter}");
+    }
+    assert_eq!(
+        keys(&user.client.now(&user.path)),
+        ["id", "meta", "schemas", "userName"]
+    );
     let team = Team::with_members(3);
     team.after(&json!([{"op": "remove", "path": "members"}]), &[]);
     assert!(team.client.found("/Groups", "members pr").is_empty());
@@ -614,12 +702,17 @@ fn required_and_read_only_attributes_cannot_be_removed() {
         .patch(&team.path, &json!([{"op": "remove", "path": "displayName"}]))
         .expect_error(400, "mutability");
     // To empty one by replace is to leave out a required value.
-    team.client
-        .patch(
-            &team.path,
-            &json!([{"op": "replace", "path": "displayName", "value": ""}]),
-        )
-        .expect_error(400, "invalidValue");
+    for value in [json!(""), json!(null), json!([])] {
+        for op in ["add", "replace"] {
+            let named = |path: &str| json!([{"op": op, "path": path, "value": value}]);
+            user.refuses(&named("userName"), "invalidValue");
+            user.refuses(&json!([{"op": op, "value": {"userName": value}}]), "invalidValue");
+            team.client
+                .patch(&team.path, &named("displayName"))
+                .expect_error(400, "invalidValue");
+        }
+    }
+    assert_eq!(team.client.now(&team.path)["displayName"], "g");
 }
 
 /// 7644-3.5.2.2-08
@@ -759,21 +852,22 @@ fn bad_filters_in_paths_are_told_from_bad_paths() {
         "emails[type xx \"w\"]",
         "emails[nosuch eq \"w\"]",
         "emails[primary gt true]",
+        "emails[userName eq \"w\"].value",
     ] {
-        let answer = user
-            .client
-            .patch(&user.path, &json!([{"op": "remove", "path": path}]))
-            .expect(400);
-        assert!(
-            matches!(
-                answer.body["scimType"].as_str(),
-                Some("invalidFilter" | "invalidPath")
-            ),
-            "{path}: {}",
-            answer.body
+        user.refuses(&json!([{"op": "remove", "path": path}]), "invalidFilter");
+        user.refuses(
+            &json!([{"op": "replace", "path": path, "value": {"type": "x"}}]),
+            "invalidFilter",
         );
     }
-    user.refuses(&json!([{"op": "remove", "path": "emails["}]), "invalidPath");
+    for path in [
+        "emails[",
+        "emails[type eq \"w\"",
+        "nosuch[type eq \"w\"]",
+        "emails[type eq \"w\"].nosuch",
+    ] {
+        user.refuses(&json!([{"op": "remove", "path": path}]), "invalidPath");
+    }
 }
 
 /// 7644-3.5.2-21
@@ -785,6 +879,22 @@ fn what_is_not_there_cannot_be_patched() {
         .patch("/Users/0190b3a2-0000-7000-8000-000000000000", &operations)
         .expect_error(404, "");
     client.patch("/Users/nothing", &operations).expect_error(404, "");
+    let (id, other_id) = (client.user("a"), client.user("b"));
+    let group = client.group("g", &[&id]);
+    for operations in [
+        json!([{"op": "replace", "path": "displayName", "value": "h"}]),
+        json!([{"op": "add", "path": "members", "value": [{"value": other_id}]}]),
+        json!([{"op": "remove", "path": "members"}]),
+    ] {
+        for other in ["0190b3a2-0000-7000-8000-000000000000", "nothing", &id] {
+            client
+                .patch(&format!("/Groups/{other}"), &operations)
+                .expect_error(404, "");
+        }
+    }
+    client
+        .patch(&format!("/Users/{group}"), &operations)
+        .expect_error(404, "");
 }
 
 /// 5789-2.2-01

@@ -1,9 +1,9 @@
 //! RFC 7644 sections 3.4, 3.4.1 and 3.8: reading one resource, and in which form.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::*;
-use super::tenants::{tenant, two_tenants};
+use super::tenants::{staff_tenant, tenant, two_tenants};
 
 /// 7644-3.4-01
 #[test]
@@ -17,27 +17,118 @@ fn by_default_no_secret_is_returned() {
     assert_eq!(keys(&read), ["id", "meta", "schemas", "title", "userName"]);
 }
 
-/// 7644-3.4.1-01, 9110-8.3-01, 9110-8.8.3.1-01, 7644-3.1-01, 7644-3.8-04
+/// 7644-3.4-01
+#[test]
+fn attributes_returned_on_request_need_a_request() {
+    let client = staff_tenant();
+    let staff = json!({"plain": "p", "notes": "n", "desk": {"building": "b", "key": "k"}});
+    let id = client.user_with("a", &json!({STAFF: staff}));
+    let search = |attributes: Value| {
+        let mut body = json!({"schemas": [SEARCH_REQUEST], "filter": format!("id eq \"{id}\"")});
+        if !attributes.is_null() {
+            body["attributes"] = attributes;
+        }
+        let answer = client.post("/Users/.search", &body).expect(200);
+        answer.resources()[0][STAFF].clone()
+    };
+    let path = format!("/Users/{id}");
+    let unasked = json!({"plain": "p", "desk": {"building": "b"}});
+    assert_eq!(client.now(&path)[STAFF], unasked);
+    assert_eq!(search(Value::Null), unasked);
+    let names = [format!("{STAFF}:notes"), format!("{STAFF}:desk.key")];
+    let asked = json!({"notes": "n", "desk": {"key": "k"}});
+    let query = format!("?attributes={}", names.join(","));
+    assert_eq!(client.now(&format!("{path}{query}"))[STAFF], asked);
+    assert_eq!(search(json!(names)), asked);
+}
+
+/// 7644-3.4.1-01, 9110-8.8.3.1-01, 7644-3.8-04
 #[test]
 fn a_resource_is_found_by_its_id() {
     let client = tenant();
-    let id = client.user("a");
-    for headers in [vec![], vec![("Accept", "*/*")]] {
-        let read = client
-            .send("GET", &format!("/Users/{id}"), &headers, None)
-            .expect(200);
-        assert_eq!(read.body["id"], id);
-        assert!(
-            read.header("Content-Type")
-                .is_some_and(|it| it.starts_with("application/scim+json"))
-        );
-        assert!(read.header("ETag").is_some());
+    let (user, group) = (client.user("a"), client.group("g", &[]));
+    for (endpoint, id) in [("/Users", user), ("/Groups", group)] {
+        for headers in [vec![], vec![("Accept", "*/*")]] {
+            let path = format!("{endpoint}/{id}");
+            let read = client.send("GET", &path, &headers, None).expect(200);
+            assert_eq!(read.body["id"], id);
+            assert!(is_scim_json(&read), "{endpoint}: {:?}", read.headers);
+            assert!(!read.etag().is_empty());
+            let location = format!("{}{path}", client.base_url);
+            assert_eq!(read.header("Content-Location"), Some(location.as_str()));
+            assert_eq!(read.body["meta"]["location"], location);
+            let list = client.send("GET", endpoint, &headers, None).expect(200);
+            assert!(is_scim_json(&list), "{endpoint}: {:?}", list.headers);
+        }
     }
-    let list = client.get("/Users").expect(200);
-    assert!(
-        list.header("Content-Type")
-            .is_some_and(|it| it.starts_with("application/scim+json"))
-    );
+}
+
+fn is_scim_json(answer: &Answer) -> bool {
+    answer.header("Content-Type").is_some_and(|it| {
+        matches!(
+            it,
+            "application/scim+json" | "application/scim+json; charset=utf-8"
+        )
+    })
+}
+
+/// 7644-3.1-01, 7644-3.1-02, 9110-8.3-01
+#[test]
+fn every_body_is_scim_json_and_names_its_schemas() {
+    let client = tenant();
+    let extended = user_with("a", &json!({ENTERPRISE: {"department": "d"}}));
+    let user_made = client.create("/Users", &extended);
+    let group_made = client.create("/Groups", &group("g", &[&user_made.id()]));
+    let user_path = format!("/Users/{}", user_made.id());
+    let group_path = format!("/Groups/{}", group_made.id());
+    let operation = json!([{"op": "replace", "path": "displayName", "value": "h"}]);
+    let search = json!({"schemas": [SEARCH_REQUEST]});
+    let core = |name: &str| format!("urn:ietf:params:scim:schemas:core:2.0:{name}");
+    let (user_schemas, group_schemas) = (json!([USER, ENTERPRISE]), json!([GROUP]));
+    for (answer, schemas) in [
+        (client.get(&user_path), &user_schemas),
+        (
+            client.get(&format!("{user_path}?attributes=userName")),
+            &user_schemas,
+        ),
+        (client.put(&user_path, &extended), &user_schemas),
+        (client.patch(&user_path, &operation), &user_schemas),
+        (client.get(&group_path), &group_schemas),
+        (client.put(&group_path, &group("g", &[])), &group_schemas),
+        (
+            client.patch(&format!("{group_path}?attributes=displayName"), &operation),
+            &group_schemas,
+        ),
+        (client.get("/Users"), &json!([LIST_RESPONSE])),
+        (
+            client.get("/Groups?excludedAttributes=schemas"),
+            &json!([LIST_RESPONSE]),
+        ),
+        (client.post("/.search", &search), &json!([LIST_RESPONSE])),
+        (
+            client.get("/ServiceProviderConfig"),
+            &json!([core("ServiceProviderConfig")]),
+        ),
+        (client.get("/ResourceTypes"), &json!([LIST_RESPONSE])),
+        (client.get("/ResourceTypes/User"), &json!([core("ResourceType")])),
+        (client.get("/Schemas"), &json!([LIST_RESPONSE])),
+        (client.get(&format!("/Schemas/{USER}")), &json!([core("Schema")])),
+        (user_made, &user_schemas),
+        (group_made, &group_schemas),
+    ] {
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.body);
+        assert!(is_scim_json(&answer), "{:?}", answer.headers);
+        assert_eq!(&answer.body["schemas"], schemas, "{}", answer.body);
+        for listed in answer.body["Resources"].as_array().into_iter().flatten() {
+            assert!(
+                listed["schemas"].as_array().is_some_and(|it| !it.is_empty()),
+                "{listed}"
+            );
+        }
+    }
+    let refused = client.get("/Users/nothing").expect(404);
+    assert!(is_scim_json(&refused), "{:?}", refused.headers);
+    assert_eq!(refused.body["schemas"], json!([ERROR]));
 }
 
 /// 7644-3.4.1-02, 7644-3.4.1-03
@@ -91,7 +182,7 @@ fn answers_are_scim_json_unless_that_is_refused() {
         .expect_error(406, "");
 }
 
-/// 7644-3.8-02, 7644-3.8-05, 9110-15.5.16-01
+/// 7644-3.8-02, 7644-3.8-05, 7644-8.1-01, 9110-15.5.16-01
 #[test]
 fn requests_are_json() {
     let client = tenant();
@@ -168,12 +259,46 @@ fn queries_are_percent_encoded_once() {
         .expect_error(400, "invalidFilter");
 }
 
+/// 7644-1.2-01
+#[test]
+fn paths_are_percent_encoded_once() {
+    let client = tenant();
+    let id = client.user("a");
+    let encoded: String = id.bytes().map(|it| format!("%{it:02x}")).collect();
+    assert_eq!(client.now(&format!("/Users/{encoded}"))["userName"], "a");
+    let twice = encoded.replace('%', "%25");
+    client.get(&format!("/Users/{twice}")).expect_error(404, "");
+    for query in ["sortBy=user%4Eame&attributes=user%4eame", "%73ortBy=userName"] {
+        client.get(&format!("/Users?{query}")).expect(200);
+    }
+    let projected = client.now(&format!("/Users/{id}?attributes=user%4eame%2Ctitle"));
+    assert_eq!(keys(&projected), ["id", "schemas", "userName"]);
+}
+
 /// 7644-3.12-06
 #[test]
 fn a_trailing_slash_is_no_redirect() {
     let client = tenant();
-    client.user("a");
+    let id = client.user("a");
     assert_eq!(client.get("/Users/").expect(200).names(), ["a"]);
+    assert_eq!(client.now(&format!("/Users/{id}/"))["userName"], "a");
+    client.create("/Users/", &user("b"));
+    client
+        .post("/Users/.search/", &json!({"schemas": [SEARCH_REQUEST]}))
+        .expect(200);
+    for path in [
+        "/Groups/",
+        "/Schemas/",
+        "/ResourceTypes/User/",
+        "/ServiceProviderConfig/",
+    ] {
+        client.get(path).expect(200);
+    }
+    for path in ["", "/", "//Users", "/users", "/Users/x/", "/Users/?count=1"] {
+        let answer = client.get(path);
+        assert!(!(300..400).contains(&answer.status), "{path}: {}", answer.status);
+        assert!(answer.header("Location").is_none(), "{path}");
+    }
 }
 
 /// 7644-1.3-02, 7644-3.13-01, 7644-3.13-02, 7644-3.13-03, 7644-3.12-17, 7644-3.13-04
@@ -197,6 +322,15 @@ fn the_version_stands_before_the_endpoint() {
             .send_to("GET", path, &[], None)
             .expect_error(400, "invalidVers");
     }
+    // Anywhere else it is no version.
+    for path in [
+        "/v2/scim/Users",
+        "/scim/Users/v2",
+        "/scim/v2/v2/Users",
+        "/scim/2/Users",
+    ] {
+        client.send_to("GET", path, &[], None).expect_error(404, "");
+    }
     // Without a version the latest is meant.
     assert_eq!(
         client
@@ -207,14 +341,70 @@ fn the_version_stands_before_the_endpoint() {
     );
 }
 
+/// All URIs of a document and of the headers around it.
+fn uris(answer: &Answer) -> Vec<String> {
+    fn collect(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::String(text) if text.starts_with("http://") || text.starts_with("https://") => {
+                found.push(text.clone());
+            }
+            Value::Array(values) => values.iter().for_each(|it| collect(it, found)),
+            Value::Object(object) => object.values().for_each(|it| collect(it, found)),
+            _ => {}
+        }
+    }
+    let mut found: Vec<String> = ["Location", "Content-Location"]
+        .iter()
+        .filter_map(|name| answer.header(name).map(str::to_owned))
+        .collect();
+    collect(&answer.body, &mut found);
+    found
+}
+
 /// 7644-7.1-01
 #[test]
-fn published_uris_have_no_userinfo() {
+fn no_published_uri_has_userinfo() {
+    let client = tenant();
+    let boss = client.user("boss");
+    let manager = json!({ENTERPRISE: {"manager": {"value": boss}}});
+    let made = client.create("/Users", &user_with("a", &manager));
+    let group_made = client.create("/Groups", &group("g", &[&made.id()]));
+    let (user_path, group_path) = (
+        format!("/Users/{}", made.id()),
+        format!("/Groups/{}", group_made.id()),
+    );
+    let operation = json!([{"op": "add", "path": "displayName", "value": "h"}]);
+    // The URIs that each answer has at least: of the resource, and of those that it refers to.
+    for (answer, least) in [
+        (client.get(&user_path), 4),
+        (client.put(&user_path, &user_with("a", &manager)), 4),
+        (client.patch(&user_path, &operation), 4),
+        (client.get(&group_path), 3),
+        (client.get("/Users"), 4),
+        (client.get("/Groups"), 2),
+        (client.get("/ServiceProviderConfig"), 1),
+        (client.get("/ResourceTypes"), 2),
+        (client.get("/Schemas"), 6),
+        (made, 3),
+        (group_made, 3),
+    ] {
+        let uris = uris(&answer);
+        assert!(uris.len() >= least, "{least}: {uris:?}");
+        for uri in uris {
+            let (_, rest) = uri.split_once("://").expect("an absolute URI");
+            let authority = rest.split('/').next().unwrap_or_default();
+            assert!(!authority.is_empty() && !authority.contains('@'), "{uri}");
+        }
+    }
+}
+
+/// 7644-7.1-01
+#[test]
+fn published_uris_come_from_the_configuration() {
     let client = tenant();
     let made = client.create("/Users", &user("a"));
     let location = made.body["meta"]["location"].as_str().expect("a URI");
-    assert!(!location.contains('@'), "{location}");
-    // And they come from the configuration, not from what a client claims.
+    assert!(location.starts_with(&client.base_url), "{location}");
     let path = format!("/scim/v2/Users/{}", made.id());
     for header in [
         ("X-Forwarded-Host", "evil.example"),

@@ -38,6 +38,56 @@ fn every_list_can_be_searched_with_post() {
         .expect_error(404, "");
 }
 
+/// 7644-3.1-04, 7644-8.2-01
+#[test]
+fn messages_have_their_registered_urns() {
+    let client = some_users();
+    let id = client.get("/Users").expect(200).resources()[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let path = format!("/Users/{id}");
+    let message = |name: &str| format!("urn:ietf:params:scim:api:messages:2.0:{name}");
+    let search = |urn: &str| client.post("/Users/.search", &json!({"schemas": [urn]}));
+    let patch = |urn: &str| {
+        let body = json!({"schemas": [urn], "Operations": [{"op": "add", "path": "title", "value": "t"}]});
+        client.send("PATCH", &path, &[], Some(body.to_string().as_bytes()))
+    };
+    search(&message("SearchRequest")).expect(200);
+    patch(&message("PatchOp")).expect(200);
+    for wrong in [
+        USER.to_owned(),
+        message("ListResponse"),
+        message("BulkRequest"),
+        message("SearchRequests"),
+        message("PatchOperation"),
+        "SearchRequest".into(),
+        "PatchOp".into(),
+        "urn:ietf:params:scim:api:messages:1.0:SearchRequest".into(),
+        "urn:ietf:params:scim:api:messages:1.0:PatchOp".into(),
+        "urn:ietf:params:scim:schemas:core:2.0:PatchOp".into(),
+    ] {
+        search(&wrong).expect_error(400, "invalidSyntax");
+        patch(&wrong).expect_error(400, "invalidSyntax");
+    }
+    search(&message("PatchOp")).expect_error(400, "invalidSyntax");
+    patch(&message("SearchRequest")).expect_error(400, "invalidSyntax");
+    let root = json!({"schemas": [SEARCH_REQUEST]});
+    for (name, answer) in [
+        ("ListResponse", client.get("/Users")),
+        ("ListResponse", client.get("/Groups?cursor")),
+        ("ListResponse", client.post("/.search", &root)),
+        ("ListResponse", client.get("/Schemas")),
+        ("ListResponse", client.get("/ResourceTypes")),
+        ("Error", client.get("/Users/nothing")),
+        ("Error", client.get("/Users?filter=x")),
+        ("Error", client.anonymous().get("/Users")),
+        ("Error", client.post("/Users", &user("a"))),
+    ] {
+        assert_eq!(answer.body["schemas"], json!([message(name)]), "{}", answer.body);
+    }
+}
+
 /// 7644-3.4.3-02
 #[test]
 fn the_body_is_a_search_request() {

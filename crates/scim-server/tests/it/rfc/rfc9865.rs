@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use scim_server::service::Settings;
 use serde_json::json;
 
@@ -17,6 +19,14 @@ fn crowd(client: &Client, size: usize) {
             &json!({"title": if index % 2 == 0 { "even" } else { "odd" }}),
         );
     }
+}
+
+/// The cursors of a page, forth and back.
+fn cursors(page: &Answer) -> impl Iterator<Item = &str> {
+    ["nextCursor", "previousCursor"]
+        .into_iter()
+        .filter_map(|name| page.body.get(name))
+        .map(|it| it.as_str().expect("a string"))
 }
 
 fn next_cursor(page: &Answer) -> Option<String> {
@@ -89,6 +99,61 @@ fn cursors_are_opaque_and_fit_into_urls() {
     client
         .get(&format!("/Users?cursor={}&count=1", &cursor[1..]))
         .expect_error(400, "invalidCursor");
+    for parameters in [
+        "count=1",
+        "count=1&sortBy=userName",
+        "count=1&sortBy=title&sortOrder=descending",
+    ] {
+        let pages = walk(&client, parameters);
+        let cursors: Vec<&str> = pages.iter().flat_map(cursors).collect();
+        assert_eq!(cursors.len(), 4, "two lead forth and two lead back");
+        for cursor in cursors {
+            assert!(
+                cursor
+                    .bytes()
+                    .all(|it| it.is_ascii_alphanumeric() || b"-._~".contains(&it)),
+                "{cursor}"
+            );
+        }
+    }
+}
+
+/// 9865-5.2-04
+#[test]
+fn cursors_show_nothing_of_what_they_hold() {
+    let client = tenant();
+    for name in ["Zaphod-1", "Zaphod-2", "Zaphod-3"] {
+        client.user_with(name, &json!({"title": "Marker"}));
+    }
+    let users = client.get("/Users").expect(200);
+    let ids = users
+        .resources()
+        .iter()
+        .map(|it| it["id"].as_str().expect("an id"));
+    let mut hidden: Vec<Vec<u8>> = ids
+        .flat_map(|id| {
+            let bytes = uuid::Uuid::parse_str(id).expect("a UUID").into_bytes();
+            [id.as_bytes().to_vec(), bytes.to_vec()]
+        })
+        .collect();
+    for word in ["zaphod", "marker", "user", "title"] {
+        hidden.push(word.as_bytes().to_vec());
+    }
+    let mut seen = BTreeSet::new();
+    for sort_by in ["id", "userName", "title", "meta.created"] {
+        for page in walk(&client, &format!("count=1&sortBy={sort_by}")) {
+            for cursor in cursors(&page) {
+                let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).expect("base64");
+                let lower = bytes.to_ascii_lowercase();
+                for hidden in &hidden {
+                    let holds = |it: &[u8]| it.windows(hidden.len()).any(|it| it == hidden);
+                    assert!(!holds(&bytes) && !holds(&lower), "{sort_by}: {cursor}");
+                }
+                // One position never looks the same twice.
+                assert!(seen.insert(bytes[..24].to_vec()), "{cursor}");
+            }
+        }
+    }
 }
 
 /// 9865-2-03
@@ -121,23 +186,19 @@ fn the_way_back_leads_to_the_same_items() {
             next_cursor(&first).expect("more")
         ))
         .expect(200);
-    if let Some(previous) = second.body.get("previousCursor") {
-        let back = client
-            .get(&format!(
-                "/Users?cursor={}&count=2",
-                previous.as_str().expect("a string")
-            ))
-            .expect(200);
-        assert_eq!(back.names(), first.names());
-        assert!(back.body.get("previousCursor").is_none());
-        let forth = client
-            .get(&format!(
-                "/Users?cursor={}&count=2",
-                next_cursor(&back).expect("more")
-            ))
-            .expect(200);
-        assert_eq!(forth.names(), second.names());
-    }
+    let previous = second.body["previousCursor"].as_str().expect("a string");
+    let back = client
+        .get(&format!("/Users?cursor={previous}&count=2"))
+        .expect(200);
+    assert_eq!(back.names(), first.names());
+    assert!(back.body.get("previousCursor").is_none());
+    let forth = client
+        .get(&format!(
+            "/Users?cursor={}&count=2",
+            next_cursor(&back).expect("more")
+        ))
+        .expect(200);
+    assert_eq!(forth.names(), second.names());
 }
 
 /// 9865-2-07

@@ -73,6 +73,11 @@ pub(crate) fn staff_tenant() -> Client {
     }))
 }
 
+/// A tenant of a server of its own, for stories about its settings or about its end.
+pub(crate) fn tenant_of(choice: Choice) -> Client {
+    new_tenant(&Arc::new(HttpServer::start_with(choice)))
+}
+
 /// Another token of the same tenant.
 pub(crate) fn token_for(client: &Client) -> Client {
     another_token(client, Token::default())
