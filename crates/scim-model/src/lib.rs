@@ -21,7 +21,7 @@ pub use protocol::{discovery, error_body, message};
 pub use representation::body::{Body, Pieces};
 pub use representation::projection::Projection;
 pub use representation::{Presenter, Representation, represent};
-pub use schema::document::SchemaError;
+pub use schema::error::SchemaError;
 pub use schema::registry::SchemaRegistry;
 pub use schema::{Attribute, AttributePath, AttributeType, ResourceType, Schema};
 pub use secret::{ClearText, SecretHash, SecretHashes, SentSecrets};

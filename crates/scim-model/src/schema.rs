@@ -1,11 +1,14 @@
 //! Schemas and resource types as data (RFC 7643 sections 2, 6 and 7), and the resolution of an attribute
 //! path to an attribute.
 //!
-//! The [`registry`] holds the schemas and resource types of a server; [`document`] reads those of an
-//! operator and has the rules that they obey.
+//! A [`SchemaRegistry`](crate::SchemaRegistry) holds the schemas and resource types of a server.
 
-pub mod document;
-pub mod registry;
+mod document;
+pub(crate) mod error;
+mod load;
+mod reader;
+pub(crate) mod registry;
+mod rules;
 
 use std::fmt;
 use std::sync::Arc;

@@ -20,9 +20,6 @@ const EXCEPTIONS: &[&[&str]] = &[
     &[
         "crates/scim-model/src/document.rs",
         "crates/scim-model/src/representation/presenter.rs",
-        "crates/scim-model/src/schema/document.rs",
-        "crates/scim-model/src/schema/document.rs: attribute",
-        "crates/scim-model/src/schema/document.rs: resource_type",
     ],
     &[
         "crates/scim-model/src/store/conformance.rs",

@@ -310,6 +310,44 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
                 {"name": "b", "secret": true, "mutability": "writeOnly"}]})),
             "can be `secret`",
         ),
+        // types of members
+        (
+            attribute(json!({"name": "a", "description": ["x"]})),
+            "0.json: attribute `a`: `description` must be a string",
+        ),
+        (
+            sub(json!({"name": "a", "multiValued": "true"})),
+            "0.json: attribute `badge.a`: `multiValued` must be true or false",
+        ),
+        (
+            attribute(json!({"name": "a", "type": "complex", "subAttributes": {"name": "b"}})),
+            "attribute `a`: `subAttributes` must be an array",
+        ),
+        (
+            attribute(json!({"name": "a", "canonicalValues": ["x", 1]})),
+            "attribute `a`: `canonicalValues` must be an array of strings",
+        ),
+        (
+            attribute(json!({"name": "a", "type": "reference", "referenceTypes": [null]})),
+            "attribute `a`: `referenceTypes` must be an array of strings",
+        ),
+        (
+            attribute(json!({"name": "a", "type": null})),
+            "attribute `a`: `type` must be a string",
+        ),
+        (
+            attribute(json!({"name": "a", "type": "uuid"})),
+            "there are string, boolean, decimal, integer, dateTime, reference, binary and complex",
+        ),
+        // members that only the built-in schemas have
+        (
+            attribute(json!({"name": "a", "type": "boolean", "default": null})),
+            "attribute `a`: unknown member `default`; there are name, type, multiValued, description, required, canonicalValues, caseExact, mutability, returned, uniqueness, referenceTypes, subAttributes, indexed, secret",
+        ),
+        (
+            sub(json!({"name": "a", "Format": "country"})),
+            "attribute `badge.a`: unknown member `format`",
+        ),
         // 7643-2.3.2-01, 7643-2.3.3-01, 7643-2.3.8-02
         (
             attribute(json!({"name": "a", "type": "boolean", "caseExact": true})),
@@ -521,8 +559,59 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
             )],
             "there is no schema",
         ),
+        (
+            vec![device(), resource_type("Device", "/Devices", DEVICE, json!({}))],
+            "1.json: `schemaExtensions` must be an array",
+        ),
+        (
+            vec![
+                device(),
+                resource_type("Device", "/Devices", DEVICE, json!([DEVICE])),
+            ],
+            "each of `schemaExtensions` must be an object with `schema` and `required`",
+        ),
+        (
+            vec![
+                device(),
+                plain(),
+                resource_type(
+                    "Device",
+                    "/Devices",
+                    DEVICE,
+                    json!([{"schema": BADGE, "required": true, "name": "Badge"}]),
+                ),
+            ],
+            "2.json: unknown member `name`; there are schema, required",
+        ),
+        (
+            vec![device(), resource_type("Device", "", DEVICE, json!([]))],
+            "1.json: `endpoint` is missing",
+        ),
+        (
+            vec![json!({"name": "Device", "endpoint": "/Devices"})],
+            "0.json: `schema` is missing",
+        ),
+        (
+            vec![
+                device(),
+                json!({"id": "Other", "name": "Device", "endpoint": "/Devices", "schema": DEVICE}),
+            ],
+            "1.json: `id` must be the name, `Device`, or be left out",
+        ),
         // documents
         (vec![json!("x")], "expected a JSON object"),
+        (
+            vec![json!({"attributes": [{"name": "a"}]})],
+            "0.json: `id` is missing",
+        ),
+        (
+            vec![json!({"id": BADGE, "title": "Badge", "attributes": [{"name": "a"}]})],
+            "0.json: unknown member `title`; there are schemas, id, externalId, meta, name, description, attributes",
+        ),
+        (
+            vec![json!({"schemas": BADGE, "id": BADGE, "attributes": [{"name": "a"}]})],
+            "0.json: `schemas` must be an array of URNs",
+        ),
         (
             vec![json!({"schemas": ["urn:x"], "id": "urn:example:x"})],
             "`schemas` must name",
@@ -589,6 +678,22 @@ fn files_that_are_no_documents_are_refused_in_one_line() {
     ] {
         load(&document.to_string());
     }
+}
+
+/// 7643-2.1-01: names of members match in any case, and `null` is an absent member.
+#[test]
+fn documents_are_read_whatever_the_case_of_their_members() {
+    let own = |document: Value| load(&[document]).unwrap().schema(BADGE).unwrap().clone();
+    let document = json!({"SCHEMAS": ["urn:ietf:params:scim:schemas:core:2.0:schema"], "Id": BADGE, "NAME": "Own",
+        "externalid": 5, "meta": {"version": "1"}, "Description": "d", "ATTRIBUTES": [{"Name": "a", "TYPE": "Complex", "multivalued": true,
+            "subattributes": [{"name": "b", "CASEEXACT": true, "canonicalvalues": ["x"]}]}]});
+    let expected = json!({"id": BADGE, "name": "Own", "description": "d", "attributes": [{"name": "a", "type": "complex",
+        "multiValued": true, "subAttributes": [{"name": "b", "caseExact": true, "canonicalValues": ["x"]}]}]});
+    assert_eq!(own(document), own(expected));
+    let document = json!({"id": BADGE, "name": null, "description": null, "attributes": [{"name": "a", "description": null,
+        "required": null, "canonicalValues": null, "mutability": null, "returned": null, "uniqueness": null, "subAttributes": null}]});
+    let expected = json!({"id": BADGE, "name": "User", "attributes": [{"name": "a"}]});
+    assert_eq!(own(document), own(expected));
 }
 
 /// What is announced is what is enforced: one server cannot tell what others hold.
