@@ -1,0 +1,268 @@
+//! A tenant of the store under test, and shorthands for calls on it.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use scim_filter::{AttrPath, Filter};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::change::{AttributeChanges, MembersChange, MembersStep};
+use crate::document::Document;
+use crate::filter::{Condition, resolve_sort_by};
+use crate::schema::ResourceType;
+use crate::schema::registry::SchemaRegistry;
+use crate::secret::SecretHashes;
+use crate::store::{
+    ChangeJournal, Directory, Include, NewResource, Page, PageRequest, Query, Reference, ResourceStore, Sort,
+    StoreError, Stored, TenantId, Update, Updated,
+};
+use crate::value::policy::Policy;
+
+/// A store with its directory of tenants and its journal.
+pub trait Store: ResourceStore + Directory + ChangeJournal {}
+
+impl<T: ResourceStore + Directory + ChangeJournal> Store for T {}
+
+/// A rule that every store keeps: its name, and a function that panics if the store breaks it.
+pub(super) type Case = (&'static str, fn(&Fixture));
+
+/// One tenant of a store, with shorthands for calls on it.
+pub struct Fixture<'a> {
+    /// The store.
+    pub store: &'a dyn Store,
+    /// A tenant that nothing else uses.
+    pub tenant: TenantId,
+    /// `User` of the built-in schemas.
+    pub user: Arc<ResourceType>,
+    /// `Group` of the built-in schemas.
+    pub group: Arc<ResourceType>,
+}
+
+/// What stands before the endpoint in locations.
+pub const BASE_URL: &str = "https://scim.example.com/scim/v2";
+
+/// A time, in seconds after an arbitrary beginning.
+pub fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000 + seconds, 123_000_000).expect("it is a time")
+}
+
+/// A document from JSON.
+pub fn document(value: Value) -> Document {
+    match value {
+        Value::Object(members) => Document(members),
+        other => panic!("{other} is no document"),
+    }
+}
+
+impl<'a> Fixture<'a> {
+    /// With a new tenant whose name starts with `name`.
+    pub fn new(store: &'a dyn Store, name: &str) -> Fixture<'a> {
+        let name = format!("{name} {}", Uuid::now_v7());
+        let tenant = store.create_tenant(&name, at(0)).expect("the tenant is new");
+        let registry = SchemaRegistry::builtin();
+        let of = |name| registry.resource_type(name).expect("it is built in").clone();
+        Fixture {
+            store,
+            tenant,
+            user: of("User"),
+            group: of("Group"),
+        }
+    }
+
+    /// Creates a resource.
+    pub fn add(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        value: Value,
+        members: &[Uuid],
+    ) -> Result<Uuid, StoreError> {
+        let id = Uuid::now_v7();
+        let new = NewResource {
+            resource_type: resource_type.clone(),
+            id,
+            now: at(1),
+            document: document(value),
+            members: members.to_vec(),
+            secrets: SecretHashes::new(),
+        };
+        self.store.create(self.tenant, &new).map(|()| id)
+    }
+
+    /// Creates a user.
+    pub fn add_user(&self, user_name: &str) -> Uuid {
+        self.add(&self.user, json!({ "userName": user_name }), &[])
+            .expect("the name is free")
+    }
+
+    /// Creates a group.
+    pub fn add_group(&self, display_name: &str, members: &[Uuid]) -> Uuid {
+        self.add(&self.group, json!({ "displayName": display_name }), members)
+            .expect("the name is free")
+    }
+
+    /// Reads a resource with everything.
+    pub fn read(&self, resource_type: &ResourceType, id: Uuid) -> Option<Stored> {
+        let include = Include {
+            members: true,
+            groups: true,
+        };
+        self.store
+            .get(self.tenant, resource_type, id, include)
+            .expect("the store is there")
+    }
+
+    /// The version of a resource that exists.
+    pub fn version(&self, resource_type: &ResourceType, id: Uuid) -> i64 {
+        self.read(resource_type, id).expect("it exists").version
+    }
+
+    /// Replaces a document.
+    pub fn replace(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        id: Uuid,
+        expected_version: Option<i64>,
+        value: Value,
+    ) -> Result<Option<Updated>, StoreError> {
+        let update = Update {
+            resource_type: resource_type.clone(),
+            id,
+            expected_version,
+            now: at(2),
+            document: Some(document(value)),
+            members: MembersChange::None,
+            secrets: SecretHashes::new(),
+            changes: AttributeChanges::default(),
+        };
+        self.store.update(self.tenant, &update)
+    }
+
+    /// Changes members.
+    pub fn change_members(&self, id: Uuid, steps: Vec<MembersStep>) -> Result<Option<Updated>, StoreError> {
+        let update = Update {
+            resource_type: self.group.clone(),
+            id,
+            expected_version: None,
+            now: at(3),
+            document: None,
+            members: MembersChange::Steps(steps),
+            secrets: SecretHashes::new(),
+            changes: AttributeChanges::default(),
+        };
+        self.store.update(self.tenant, &update)
+    }
+
+    /// Deletes whatever version there is.
+    pub fn delete(&self, resource_type: &ResourceType, id: Uuid) -> bool {
+        self.store
+            .delete(self.tenant, resource_type, id, None, at(4))
+            .expect("the store is there")
+    }
+
+    /// The ids of a group's members, in order.
+    pub fn members(&self, id: Uuid) -> Vec<Uuid> {
+        let group = self.read(&self.group, id).expect("it exists");
+        ids(&group.members.expect("members were asked for"))
+    }
+
+    /// A query for one type; an empty filter is none, `-` before the sort path means descending.
+    pub fn query(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        filter: &str,
+        sort_by: &str,
+        page: PageRequest,
+    ) -> Query {
+        self.query_over(std::slice::from_ref(resource_type), filter, sort_by, page)
+    }
+
+    /// A query over several types.
+    pub fn query_over(
+        &self,
+        resource_types: &[Arc<ResourceType>],
+        filter: &str,
+        sort_by: &str,
+        page: PageRequest,
+    ) -> Query {
+        let conditions = if filter.is_empty() {
+            vec![Condition::Always(true); resource_types.len()]
+        } else {
+            let parsed = Filter::parse(filter).expect("it is a filter");
+            let lenient = Policy { lenient: true };
+            Condition::resolve_for_all(&parsed, resource_types, lenient).expect("it fits the schemas")
+        };
+        let (path, descending) = match sort_by.strip_prefix('-') {
+            Some(path) => (path, true),
+            None => (sort_by, false),
+        };
+        let sort = (!path.is_empty()).then(|| {
+            let path = AttrPath::parse(path).expect("it is a path");
+            Sort {
+                paths: resolve_sort_by(&path, resource_types).expect("it fits the schemas"),
+                descending,
+            }
+        });
+        Query {
+            targets: resource_types.iter().cloned().zip(conditions).collect(),
+            sort,
+            page,
+            include: Include::default(),
+            base_url: BASE_URL.into(),
+        }
+    }
+
+    /// Everything that matches.
+    pub fn search(&self, resource_type: &Arc<ResourceType>, filter: &str, sort_by: &str) -> Page {
+        let query = self.query(resource_type, filter, sort_by, EVERYTHING);
+        self.store.list(self.tenant, &query).expect("the store is there")
+    }
+
+    /// The `userName`s, or `displayName`s of groups, of what matches.
+    pub fn names(&self, resource_type: &Arc<ResourceType>, filter: &str, sort_by: &str) -> Vec<String> {
+        names(&self.search(resource_type, filter, sort_by))
+    }
+}
+
+pub(super) const EVERYTHING: PageRequest = PageRequest::Index {
+    start_index: 1,
+    count: 1_000,
+};
+
+pub(super) fn ids(references: &[Reference]) -> Vec<Uuid> {
+    references.iter().map(|it| it.id).collect()
+}
+
+pub(super) fn names(page: &Page) -> Vec<String> {
+    page.resources.iter().map(name).collect()
+}
+
+pub(super) fn name(stored: &Stored) -> String {
+    let document: Value = serde_json::from_str(&stored.document).expect("documents are JSON");
+    let name = document.get("userName").or(document.get("displayName"));
+    name.and_then(Value::as_str).expect("it has a name").to_owned()
+}
+
+pub(super) fn expect_taken<T: std::fmt::Debug>(attribute: &str, result: Result<T, StoreError>) {
+    match result {
+        Err(StoreError::Conflict { attribute: found }) => assert_eq!(found, attribute),
+        other => panic!("expected `{attribute}` to be taken, not {other:?}"),
+    }
+}
+
+/// Every page from the beginning to the end, and the positions after each.
+pub(super) fn pages(it: &Fixture, query: impl Fn(PageRequest) -> Query, count: u32) -> Vec<Page> {
+    let mut pages = Vec::new();
+    let mut from = None;
+    loop {
+        let page = it
+            .store
+            .list(it.tenant, &query(PageRequest::Cursor { from, count }))
+            .expect("the store is there");
+        from = page.next.clone();
+        pages.push(page);
+        if from.is_none() {
+            return pages;
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Tenants and their tokens.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::fixture::{Case, Fixture, at, expect_taken};
+use crate::change::MembersStep;
+use crate::store::{NewToken, StoreError};
+
+pub(super) const CASES: &[Case] = cases![
+    tenants_are_isolated_from_each_other,
+    tokens_belong_to_tenants,
+    a_deleted_tenant_leaves_no_data,
+];
+
+fn tenants_are_isolated_from_each_other(it: &Fixture) {
+    let other = Fixture::new(it.store, "other");
+    let (mine, theirs) = (it.add_user("bjensen"), other.add_user("bjensen"));
+    let group = it.add_group("Guides", &[mine]);
+    other.add_group("Guides", &[theirs]);
+    assert!(it.read(&it.user, theirs).is_none());
+    assert!(!it.delete(&it.user, theirs));
+    let update = it.replace(&it.user, theirs, None, json!({"userName": "x"}));
+    assert!(matches!(update, Ok(None)), "{update:?}");
+    let join = it.change_members(group, vec![MembersStep::Add(vec![theirs])]);
+    assert!(matches!(join, Err(StoreError::UnknownMembers(_))), "{join:?}");
+    it.change_members(group, vec![MembersStep::Remove(vec![theirs])])
+        .expect("nothing happens");
+    assert_eq!(
+        it.store
+            .references(it.tenant, &[theirs])
+            .expect("the store is there"),
+        []
+    );
+    for filter in [
+        "",
+        "userName eq \"bjensen\"",
+        "userName sw \"b\"",
+        "not (title pr)",
+        "groups.display eq \"guides\"",
+    ] {
+        let found = it.search(&it.user, filter, "");
+        assert_eq!((found.total, found.resources[0].id), (1, mine), "{filter}");
+    }
+    for filter in [format!("members eq \"{theirs}\""), format!("id eq \"{theirs}\"")] {
+        assert_eq!(it.search(&it.group, &filter, "").total, 0, "{filter}");
+    }
+    assert_eq!(
+        it.search(&it.group, "members.display eq \"bjensen\"", "").total,
+        1
+    );
+    assert!(other.read(&other.user, theirs).is_some());
+}
+
+fn tokens_belong_to_tenants(it: &Fixture) {
+    let other = Fixture::new(it.store, "other");
+    let hash = |id: Uuid| {
+        let mut hash = [7; 32];
+        hash[..16].copy_from_slice(id.as_bytes());
+        hash
+    };
+    let new = |tenant, read_only: bool| {
+        let id = Uuid::now_v7();
+        let token = NewToken {
+            id,
+            tenant,
+            sha256: hash(id),
+            created: at(5),
+            expires: read_only.then(|| at(50)),
+            read_only,
+            note: "for Okta's \"job\"".to_owned(),
+        };
+        it.store.create_token(&token).expect("it is new");
+        id
+    };
+    let (mine, theirs) = (new(it.tenant, true), new(other.tenant, false));
+    let found = it
+        .store
+        .token_by_hash(&hash(mine))
+        .expect("the store is there")
+        .expect("it exists");
+    assert_eq!((found.id, found.tenant, found.read_only), (mine, it.tenant, true));
+    assert_eq!(
+        (found.created, found.expires, found.revoked),
+        (at(5), Some(at(50)), None)
+    );
+    assert!(found.tenant_name.starts_with("tokens belong to tenants") && found.note.contains("Okta"));
+    assert!(
+        it.store
+            .token_by_hash(&[0; 32])
+            .expect("the store is there")
+            .is_none()
+    );
+    let of_tenant = it.store.tokens(Some(other.tenant)).expect("the store is there");
+    assert_eq!(of_tenant.iter().map(|it| it.id).collect::<Vec<_>>(), [theirs]);
+    let all: Vec<Uuid> = it
+        .store
+        .tokens(None)
+        .expect("the store is there")
+        .iter()
+        .map(|it| it.id)
+        .collect();
+    assert!(all.contains(&mine) && all.contains(&theirs));
+    assert!(it.store.revoke_token(mine, at(6)).expect("the store is there"));
+    assert!(it.store.revoke_token(mine, at(7)).expect("the store is there"));
+    assert!(
+        !it.store
+            .revoke_token(Uuid::now_v7(), at(6))
+            .expect("the store is there")
+    );
+    let revoked = it
+        .store
+        .token_by_hash(&hash(mine))
+        .expect("the store is there")
+        .expect("it exists");
+    assert_eq!(revoked.revoked, Some(at(6)), "it was revoked then");
+}
+
+fn a_deleted_tenant_leaves_no_data(it: &Fixture) {
+    let user = it.add_user("bjensen");
+    it.add_group("Guides", &[user]);
+    let tenants = it.store.tenants().expect("the store is there");
+    let tenant = tenants
+        .iter()
+        .find(|tenant| tenant.id == it.tenant)
+        .expect("it exists");
+    assert_eq!(tenant.created, at(0));
+    expect_taken("name", it.store.create_tenant(&tenant.name, at(0)));
+    let mut names: Vec<&str> = tenants.iter().map(|it| it.name.as_str()).collect();
+    let sorted = names.clone();
+    names.sort_unstable();
+    assert_eq!(names, sorted, "tenants come by name");
+    let id = Uuid::now_v7();
+    let token = NewToken {
+        id,
+        tenant: it.tenant,
+        sha256: [9; 32],
+        created: at(5),
+        expires: None,
+        read_only: false,
+        note: String::new(),
+    };
+    it.store.create_token(&token).expect("it is new");
+    assert!(it.store.delete_tenant(&tenant.name).expect("the store is there"));
+    assert!(!it.store.delete_tenant(&tenant.name).expect("the store is there"));
+    assert!(it.read(&it.user, user).is_none());
+    assert_eq!(it.search(&it.user, "", "").total, 0);
+    assert!(
+        it.store
+            .token_by_hash(&[9; 32])
+            .expect("the store is there")
+            .is_none()
+    );
+    let again = it
+        .store
+        .create_tenant(&tenant.name, at(8))
+        .expect("the name is free again");
+    assert_ne!(again, it.tenant, "no id comes twice");
+}
