@@ -7,6 +7,7 @@ macro_rules! cases {
 
 mod filters;
 mod fixture;
+mod journal;
 mod members;
 mod paging;
 mod resources;
@@ -27,6 +28,7 @@ const TOPICS: &[&[Case]] = &[
     sorting::CASES,
     paging::CASES,
     secrets::CASES,
+    journal::CASES,
     tenants::CASES,
 ];
 

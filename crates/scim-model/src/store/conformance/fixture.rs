@@ -7,7 +7,7 @@ use scim_filter::{AttrPath, Filter};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::change::{AttributeChanges, MembersChange, MembersStep};
+use crate::change::{AttributeChanges, Change, ChangePosition, MembersChange, MembersStep};
 use crate::document::Document;
 use crate::filter::{Condition, resolve_sort_by};
 use crate::schema::ResourceType;
@@ -164,6 +164,22 @@ impl<'a> Fixture<'a> {
     pub fn members(&self, id: Uuid) -> Vec<Uuid> {
         let group = self.read(&self.group, id).expect("it exists");
         ids(&group.members.expect("members were asked for"))
+    }
+
+    /// All changes in the tenant's journal, oldest first.
+    pub fn changes(&self) -> Vec<Change> {
+        let mut changes: Vec<Change> = Vec::new();
+        loop {
+            let after = changes.last().map_or(ChangePosition::default(), |it| it.position);
+            let next = self.store.changes(self.tenant, after, 3);
+            let next = next.expect("no entry was dropped meanwhile");
+            if next.is_empty() {
+                return changes;
+            }
+            changes.extend(next);
+            let positions = changes.iter().map(|it| it.position);
+            assert!(positions.is_sorted_by(|a, b| a < b), "positions ascend");
+        }
     }
 
     /// A query for one type; an empty filter is none, `-` before the sort path means descending.
