@@ -1,0 +1,301 @@
+//! Bodies of POST requests, and the part of reading that they share with PUT.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{Document, Sent, core_attribute, extension_index};
+use crate::error::{Place, ScimError, ScimType, invalid};
+use crate::schema::{Attribute, AttributePath, Mutability, ResourceType, Returned, Schema};
+use crate::secret::{ClearText, SentSecrets};
+use crate::value::canonical::{canonical_value, check_unknown, wrong_type};
+use crate::value::policy::Policy;
+use crate::value::reference::member_id;
+
+impl Document {
+    /// The body of a POST in canonical form (RFC 7644 section 3.3): readOnly attributes ignored,
+    /// everything checked.
+    ///
+    /// # Errors
+    /// `invalidSyntax` for a body that is no resource of this type, `invalidValue` for a value that
+    /// does not fit its attribute or is missing; the detail names the attribute by its full path.
+    pub fn for_create(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
+        let sent = read(resource_type, body, policy)?;
+        check_secrets(resource_type, &sent, true)?;
+        // Secrets are not in the document, and an extension may hold nothing else.
+        let has_secret = |extension: &Schema| sent.has_secret_of(&extension.id);
+        sent.document.check_all(resource_type, None, has_secret)?;
+        Ok(sent)
+    }
+}
+
+impl Sent {
+    pub(super) fn has_secret_of(&self, extension: &str) -> bool {
+        let of_it = |path: &String| path.strip_prefix(extension).is_some_and(|it| it.starts_with(':'));
+        self.secrets
+            .iter()
+            .any(|(path, secret)| of_it(path) && secret.is_some())
+    }
+}
+
+/// The body as attributes of the type; what is required is not asked for yet.
+pub(super) fn read(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
+    let Value::Object(body) = body else {
+        return Err(ScimError::new(
+            ScimType::InvalidSyntax,
+            "the body must be a JSON object",
+        ));
+    };
+    check_schemas(resource_type, &body, policy)?;
+    let mut sent = Sent {
+        document: Document::default(),
+        members: None,
+        member_types: Vec::new(),
+        secrets: SentSecrets::new(),
+        requested: Vec::new(),
+    };
+    let mut core = Found::default();
+    let mut extensions: Vec<(usize, Map<String, Value>)> = Vec::new();
+    for (name, value) in body {
+        if name.eq_ignore_ascii_case("schemas") {
+            // Checked above, and derived from the values in the document.
+        } else if let Some((index, attribute)) = core_attribute(resource_type, &name) {
+            core.take(
+                &mut sent,
+                Place {
+                    extension: None,
+                    attribute: &attribute.name,
+                },
+                index,
+                attribute,
+                value,
+                policy,
+            )?;
+        } else if let Some(index) = extension_index(resource_type, &name) {
+            let urn = &resource_type.extensions[index].0.id;
+            match value {
+                Value::Null => {}
+                Value::Object(members) => extensions.push((index, members)),
+                other => return Err(wrong_type(urn, "an object", &other)),
+            }
+        } else {
+            check_unknown(policy, &name)?;
+        }
+    }
+    sent.document.0 = core.in_order();
+    extensions.sort_by_key(|(index, _)| *index);
+    for (index, members) in extensions {
+        let schema = &resource_type.extensions[index].0;
+        let values = read_extension(schema, members, &mut sent, policy)?;
+        if !values.is_empty() {
+            sent.document
+                .0
+                .insert(schema.id.to_string(), Value::Object(values));
+        }
+    }
+    if resource_type.has_members() {
+        take_members(&mut sent)?;
+    }
+    Ok(sent)
+}
+
+fn read_extension(
+    schema: &Arc<Schema>,
+    members: Map<String, Value>,
+    sent: &mut Sent,
+    policy: Policy,
+) -> Result<Map<String, Value>, ScimError> {
+    let mut found = Found::default();
+    for (name, value) in members {
+        let attribute = schema
+            .attributes
+            .iter()
+            .enumerate()
+            .find(|(_, it)| it.name.eq_ignore_ascii_case(&name));
+        let place = Place {
+            extension: Some(&schema.id),
+            attribute: &name,
+        };
+        match attribute {
+            Some((index, attribute)) => {
+                let place = Place {
+                    attribute: &attribute.name,
+                    ..place
+                };
+                found.take(sent, place, index, attribute, value, policy)?;
+            }
+            None => check_unknown(policy, &place)?,
+        }
+    }
+    Ok(found.in_order())
+}
+
+/// Values with the place of their attribute in the schema.
+#[derive(Default)]
+struct Found(Vec<(usize, String, Value)>);
+
+impl Found {
+    fn take(
+        &mut self,
+        sent: &mut Sent,
+        place: Place<'_>,
+        index: usize,
+        attribute: &Arc<Attribute>,
+        value: Value,
+        policy: Policy,
+    ) -> Result<(), ScimError> {
+        // RFC 7644 sections 3.3 and 3.5.1: readOnly attributes are ignored.
+        if attribute.mutability == Mutability::ReadOnly {
+            return Ok(());
+        }
+        let value = canonical_value(attribute, &place, value, policy)?;
+        if attribute.is_secret() {
+            sent.secrets.insert(place.to_string(), clear_text(value));
+            return Ok(());
+        }
+        let Some(value) = value else {
+            return Ok(());
+        };
+        note_requested(&mut sent.requested, place.extension, attribute, &value);
+        self.0.push((index, attribute.name.clone(), value));
+        Ok(())
+    }
+
+    fn in_order(mut self) -> Map<String, Value> {
+        self.0.sort_by_key(|(index, ..)| *index);
+        self.0.into_iter().map(|(_, name, value)| (name, value)).collect()
+    }
+}
+
+fn note_requested(
+    requested: &mut Vec<AttributePath>,
+    extension: Option<&str>,
+    attribute: &Arc<Attribute>,
+    value: &Value,
+) {
+    let path = |sub| AttributePath {
+        extension: extension.map(Into::into),
+        attribute: attribute.clone(),
+        sub,
+    };
+    if attribute.returned == Returned::Request {
+        requested.push(path(None));
+    }
+    for sub in attribute
+        .sub_attributes
+        .iter()
+        .filter(|it| it.returned == Returned::Request)
+    {
+        let has_sub = |it: &Value| it.get(&sub.name).is_some();
+        if has_sub(value)
+            || value
+                .as_array()
+                .is_some_and(|elements| elements.iter().any(has_sub))
+        {
+            requested.push(path(Some(sub.clone())));
+        }
+    }
+}
+
+/// RFC 7643 sections 3 and 3.3: `schemas` names at least the core schema.
+///
+/// Clients of other times name `urn:scim:schemas:core:1.0` or nothing (Google, OneLogin): leniently,
+/// that is no reason to refuse a document that fits. An empty list, or one of schemas that are known
+/// and do not include the core schema, is a mistake of another kind.
+fn check_schemas(
+    resource_type: &ResourceType,
+    body: &Map<String, Value>,
+    policy: Policy,
+) -> Result<(), ScimError> {
+    let core = &resource_type.schema.id;
+    let refused = |what: &str| {
+        Err(ScimError::new(
+            ScimType::InvalidSyntax,
+            format!("`schemas` {what}: it must be an array that names `{core}`"),
+        ))
+    };
+    let schemas = body
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("schemas"))
+        .map(|(_, value)| value);
+    let urns = match schemas {
+        None if policy.lenient => return Ok(()),
+        None => return refused("is missing"),
+        Some(Value::Array(urns)) if urns.is_empty() => return refused("is empty"),
+        Some(Value::Array(urns)) => urns,
+        Some(_) => return refused("is no array"),
+    };
+    let mut names_core = false;
+    let mut names_known = false;
+    for urn in urns {
+        let Value::String(urn) = urn else {
+            return refused("holds something that is no string");
+        };
+        names_core |= urn.eq_ignore_ascii_case(core);
+        names_known |= extension_index(resource_type, urn).is_some()
+            || urn.starts_with("urn:ietf:params:scim:schemas:core:2.0:");
+    }
+    if names_core || (policy.lenient && !names_known) {
+        Ok(())
+    } else {
+        refused("does not name the core schema")
+    }
+}
+
+fn take_members(sent: &mut Sent) -> Result<(), ScimError> {
+    let Some(Value::Array(members)) = sent.document.0.shift_remove("members") else {
+        return Ok(());
+    };
+    let mut ids = Vec::with_capacity(members.len());
+    let mut seen = HashSet::with_capacity(members.len());
+    for member in &members {
+        let id = member_id(&"members", member)?;
+        if let Some(type_) = member.get("type").and_then(Value::as_str) {
+            sent.member_types.push((id, type_.to_owned()));
+        }
+        if seen.insert(id) {
+            ids.push(id);
+        }
+    }
+    sent.members = Some(ids);
+    Ok(())
+}
+
+/// The value of a secret attribute, which is a string, on its way to a hash.
+fn clear_text(value: Option<Value>) -> Option<ClearText> {
+    match value {
+        Some(Value::String(text)) => Some(ClearText::new(text)),
+        _ => None,
+    }
+}
+
+/// A required secret is asked for here, once: it is in no document that could be checked later.
+pub(super) fn check_secrets(
+    resource_type: &ResourceType,
+    sent: &Sent,
+    is_new: bool,
+) -> Result<(), ScimError> {
+    for (extension, schema) in resource_type.parts() {
+        let speaks_of = |urn: &Arc<str>| sent.document.has_extension(urn) || sent.has_secret_of(urn);
+        let asked = is_new && extension.is_none_or(speaks_of);
+        let required = schema
+            .attributes
+            .iter()
+            .filter(|it| it.required && it.is_secret());
+        for attribute in required {
+            let place = Place {
+                extension: extension.map(|it| &**it),
+                attribute: &attribute.name,
+            };
+            let is_missing = match sent.secrets.get(&place.to_string()) {
+                Some(value) => value.as_ref().is_none_or(ClearText::is_empty),
+                None => asked,
+            };
+            if is_missing {
+                return Err(invalid(&place, "is required and must not be empty"));
+            }
+        }
+    }
+    Ok(())
+}
