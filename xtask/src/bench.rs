@@ -1,11 +1,11 @@
-//! `cargo xtask bench`: measurements in release builds, each with a table.
+//! `cargo xtask bench`: measurements of release builds. Each prints a table.
 
 use crate::{postgres, process};
 
-/// Runs the benches of that name.
+/// Runs the bench of that name.
 ///
 /// # Errors
-/// When there are none, or they fail.
+/// Fails when there is no such bench, or when the bench fails.
 pub(crate) fn run(name: &str, options: &[&str]) -> Result<(), String> {
     match (name, options) {
         ("filter", []) => filter(),
@@ -17,30 +17,30 @@ pub(crate) fn run(name: &str, options: &[&str]) -> Result<(), String> {
         }
         ("filter" | "patch", _) => Err(format!("`bench {name}` takes no options")),
         _ => Err(format!(
-            "no such bench: `{name}`; there are `filter`, `patch`, `store` and `list`"
+            "unknown bench `{name}`: choose `filter`, `patch`, `store` or `list`"
         )),
     }
 }
 
-/// The parsers of SCIM filters for Rust, side by side. They are a workspace of their own, so that no
-/// other build has them among its dependencies.
+/// Measures the Rust parsers of SCIM filters side by side. They are a separate workspace, so that no other build
+/// depends on them.
 fn filter() -> Result<(), String> {
     let folder = process::root().join("crates/scim-filter/benches/peers");
-    // One of them asks for a newer compiler than it needs.
+    // One of the parsers declares a newer compiler than it needs.
     let mut command = process::cargo(&["run", "--release", "--locked", "--ignore-rust-version"]);
     command.env("CARGO_TARGET_DIR", process::root().join("target/peers"));
     process::run(command.current_dir(folder))
 }
 
-/// Fills a store as that of a large company is, through the port that the server uses.
+/// Fills a store with the data of a large company, through the port that the server uses.
 ///
 /// # Errors
-/// When the tenant is not empty, or the store refuses.
+/// Fails when the tenant is not empty, or when the store fails.
 pub(crate) fn load(options: &[&str]) -> Result<(), String> {
     process::run(store_example("load").args(options))
 }
 
-/// What operations on a store cost, by the number of users. With `--write` the tables go into
+/// Measures the operations of a store by the number of users. With `--write`, the tables are written to
 /// docs/PERFORMANCE.md.
 fn store(options: &[&str]) -> Result<(), String> {
     let (writes, options): (Vec<&str>, Vec<&str>) = options.iter().partition(|it| **it == "--write");
@@ -53,12 +53,14 @@ fn store(options: &[&str]) -> Result<(), String> {
     let path = process::root().join("docs/PERFORMANCE.md");
     let unusable = |error: std::io::Error| format!("`{}`: {error}", path.display());
     let text = std::fs::read_to_string(&path).map_err(unusable)?;
-    let text =
-        with_tables(&text, &tables).ok_or(format!("`{}` has no place for the tables", path.display()))?;
+    let text = with_tables(&text, &tables).ok_or(format!(
+        "`{}` lacks the lines that mark the tables",
+        path.display()
+    ))?;
     std::fs::write(&path, text).map_err(unusable)
 }
 
-/// A command of the example with its databases; the PostgreSQL has to be held until it is done.
+/// Returns the command for the example, and the PostgreSQL that has to be kept until the command ends.
 fn on_databases(
     command: &str,
     options: &[&str],
@@ -77,8 +79,8 @@ fn on_databases(
     Ok((command, database))
 }
 
-/// A PostgreSQL as it is run: what is committed is on the disk. All on one core, so that the processors'
-/// time is that of the connection's process.
+/// PostgreSQL as in production: committed data is on the disk. Without parallel workers, so that the process of the
+/// connection accounts for all processor time.
 const STORE_SETTINGS: &[&str] = &[
     "shared_buffers=2GB",
     "max_wal_size=8GB",
@@ -86,7 +88,7 @@ const STORE_SETTINGS: &[&str] = &[
     "max_parallel_workers_per_gather=0",
 ];
 
-/// What stands between these lines in docs/PERFORMANCE.md is written by the bench.
+/// The bench writes the text between these lines of docs/PERFORMANCE.md.
 const BEGINNING: &str = "<!-- cargo xtask bench store --write -->\n";
 const END: &str = "<!-- end of what is written -->\n";
 
@@ -111,7 +113,7 @@ fn store_example(command: &str) -> std::process::Command {
     process::cargo(&arguments)
 }
 
-/// What a PATCH costs, by the size of the group and by whether its members have to be read.
+/// Measures PATCH by the size of the group, and by whether the members have to be read.
 fn patch() -> Result<(), String> {
     example("scim-patch", "patch_bench")
 }
@@ -134,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_take_the_place_of_the_older_ones() {
+    fn new_tables_replace_the_old_ones() {
         let page = |tables: &str| format!("# Performance\n\n{BEGINNING}\n{tables}\n\n{END}\nMore.\n");
         assert_eq!(with_tables(&page("old"), "new\n"), Some(page("new")));
         assert_eq!(with_tables("# Performance\n", "new"), None);

@@ -1,17 +1,18 @@
-//! `cargo xtask ci`: the steps, in order.
+//! `cargo xtask ci`: runs the steps in order.
 //!
-//! A failing step does not stop the ones after it. The last line says what failed, or what was left out.
+//! A failing step does not stop the following ones. The last line says which steps failed, or which tests were left
+//! out.
 
 use std::time::Instant;
 
 use crate::{conformance, postgres, process, tidy};
 
-/// What the tests of the storage run on.
+/// The databases that the tests use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Databases {
-    /// Both; a PostgreSQL is started when none is named in `SCIM_TEST_POSTGRES_URL`.
+    /// Both; a PostgreSQL is started unless `SCIM_TEST_POSTGRES_URL` names one.
     SqliteAndPostgres,
-    /// The tests on PostgreSQL are left out, and the last line says so.
+    /// SQLite only: the tests on PostgreSQL are left out, and the last line says so.
     SqliteOnly,
 }
 
@@ -20,11 +21,11 @@ type Step<'a> = &'a dyn Fn() -> Result<(), String>;
 /// Runs all steps.
 ///
 /// # Errors
-/// When a step failed; the message names all that did.
+/// Fails when a step failed; the message names all failed steps.
 pub(crate) fn run(databases: Databases) -> Result<(), String> {
-    // Clippy checks benches and examples too; `cargo test` without `--all-targets` is what also runs the
-    // examples in the documentation. Clippy and doc need the dependencies' metadata, the tests their
-    // code: each is compiled once, since all steps build the same packages with the same features.
+    // Clippy checks benches and examples too. `cargo test` runs without `--all-targets`, because that option leaves
+    // out the examples in the documentation. All steps build the same packages with the same features, so that each
+    // dependency is compiled once for its metadata (clippy, doc) and once for its code (tests).
     let steps: [(&str, Step); 6] = [
         ("tidy", &tidy::run),
         ("conformance", &|| conformance::run(conformance::Table::Check)),
@@ -79,7 +80,7 @@ pub(crate) fn run(databases: Databases) -> Result<(), String> {
     Ok(())
 }
 
-/// All but `postgres-tls`, which compiles OpenSSL, and changes no code but a constant.
+/// Every feature except `postgres-tls`, which compiles OpenSSL and changes only a constant of our code.
 const FEATURES: &str = "--features=scim-filter/serde,scim-model/testing";
 
 const TEST: [&str; 5] = ["test", "--locked", "--workspace", FEATURES, "--no-fail-fast"];
@@ -89,7 +90,7 @@ fn test(databases: Databases) -> Result<(), String> {
         let mut command = command(&TEST, &[]);
         return process::run(command.env_remove(postgres::URL_VARIABLE));
     }
-    // Built first, so that the database does not wait for the compiler.
+    // The tests are built first, so that the database does not wait for the compiler.
     cargo(&[&TEST[..], &["--no-run"]].concat(), &[])?;
     match postgres::provide() {
         Ok(database) => cargo(&TEST, &[(postgres::URL_VARIABLE, database.url())]),
@@ -108,7 +109,7 @@ fn cargo(arguments: &[&str], settings: &[(&str, &str)]) -> Result<(), String> {
 fn command(arguments: &[&str], settings: &[(&str, &str)]) -> std::process::Command {
     let mut command = process::cargo(arguments);
     command.envs(settings.iter().copied());
-    // A machine that builds once has no use for the caches of incremental compilation.
+    // A machine that builds once does not need the caches of incremental compilation.
     if std::env::var_os("CI").is_some() && std::env::var_os("CARGO_INCREMENTAL").is_none() {
         command.env("CARGO_INCREMENTAL", "0");
     }

@@ -1,9 +1,9 @@
-//! `cargo xtask conformance`: is every requirement of the RFCs shown by a test?
+//! `cargo xtask conformance`: checks that a test shows every requirement of the RFCs.
 //!
-//! docs/conformance/requirements.tsv lists the requirements. A test shows those whose ids stand in
-//! its documentation (`/// 7644-3.5.2-14`) or begin its name (`r7644_3_5_2_14_…`);
-//! docs/conformance/bindings.tsv adds tests that bear no id, and reasons for requirements that do not
-//! bind this server. docs/CONFORMANCE.md shows all of it as a table.
+//! docs/conformance/requirements.tsv lists the requirements. A test shows a requirement if its documentation
+//! contains the id (`/// 7644-3.5.2-14`) or its name begins with it (`r7644_3_5_2_14_…`).
+//! docs/conformance/bindings.tsv adds tests without ids, and reasons for requirements that do not bind this server.
+//! docs/CONFORMANCE.md shows the result as a table.
 
 mod suites;
 mod tests_found;
@@ -20,19 +20,19 @@ const REQUIREMENTS: &str = "docs/conformance/requirements.tsv";
 const BINDINGS: &str = "docs/conformance/bindings.tsv";
 const TABLE: &str = "docs/CONFORMANCE.md";
 
-/// What to do with docs/CONFORMANCE.md.
+/// Whether docs/CONFORMANCE.md is checked or written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Table {
-    /// It has to be right.
+    /// The file has to be up to date.
     Check,
-    /// It is written.
+    /// The file is written.
     Write,
 }
 
-/// Checks that every requirement has a test or a reason, and the table.
+/// Checks that every requirement has a test or a reason, and checks or writes the table.
 ///
 /// # Errors
-/// The findings, one a line.
+/// Returns the findings, one per line.
 pub(crate) fn run(table: Table) -> Result<(), String> {
     println!("$ cargo xtask conformance");
     let root = process::root();
@@ -51,7 +51,7 @@ pub(crate) fn run(table: Table) -> Result<(), String> {
             .map_err(|error| format!("`{TABLE}` cannot be written: {error}"))?,
         Table::Check if read(TABLE).ok().as_deref() != Some(&text) => {
             return Err(format!(
-                "conformance: `{TABLE}` is not up to date: `cargo xtask conformance --write`"
+                "conformance: `{TABLE}` is out of date: run `cargo xtask conformance --write`"
             ));
         }
         Table::Check => {}
@@ -78,9 +78,9 @@ fn lines(prefix: &str, findings: &[String]) -> String {
 struct Requirement {
     /// `7644-3.5.2-14`
     id: String,
-    /// The RFC's keyword; `def` is binding text without one, `note` a question the RFC leaves open.
+    /// The keyword of the RFC; `def` is binding text without a keyword, `note` a question that the RFC leaves open.
     level: String,
-    /// In our own words, with the choice we took.
+    /// The requirement in our own words, with our choice.
     text: String,
 }
 
@@ -92,7 +92,7 @@ impl Requirement {
                 Ok(Requirement { id, level, text })
             }
             _ => Err(format!(
-                "`{REQUIREMENTS}` line {number}: not id, level and requirement"
+                "`{REQUIREMENTS}` line {number}: expected an id, a level and a requirement"
             )),
         });
         let requirements = rows.collect::<Result<Vec<_>, _>>()?;
@@ -100,7 +100,7 @@ impl Requirement {
         if ids.len() == requirements.len() && !ids.is_empty() {
             return Ok(requirements);
         }
-        Err(format!("`{REQUIREMENTS}` is empty or has an id twice"))
+        Err(format!("`{REQUIREMENTS}` is empty or contains an id twice"))
     }
 
     /// `RFC 7644 section 3.5.2`
@@ -126,7 +126,7 @@ enum Shown {
     Reason(String),
 }
 
-/// Requirements by what shows them, and what is wrong.
+/// Finds the tests or the reason of each requirement. The second value is the list of findings.
 fn bind(
     requirements: &[Requirement],
     tests: &[TestFn],
@@ -137,7 +137,7 @@ fn bind(
     let mut shown: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for test in tests {
         for id in test.ids.iter().filter(|id| !known.contains(id.as_str())) {
-            findings.push(format!("{}: there is no requirement `{id}`", test.path));
+            findings.push(format!("{}: unknown requirement `{id}`", test.path));
         }
     }
     for id in &known {
@@ -155,14 +155,12 @@ fn bind(
     for (number, cells) in rows(table) {
         let &[id, what] = cells.as_slice() else {
             findings.push(format!(
-                "`{BINDINGS}` line {number}: not an id and a test or reason"
+                "`{BINDINGS}` line {number}: expected an id, and a test or a reason"
             ));
             continue;
         };
         let Some(id) = known.get(id) else {
-            findings.push(format!(
-                "`{BINDINGS}` line {number}: there is no requirement `{id}`"
-            ));
+            findings.push(format!("`{BINDINGS}` line {number}: unknown requirement `{id}`"));
             continue;
         };
         if let Some(reason) = what.strip_prefix("reason: ") {
@@ -170,7 +168,7 @@ fn bind(
         } else if tests.iter().any(|it| it.path == what) {
             shown.entry(id).or_default().insert(what.to_owned());
         } else {
-            findings.push(format!("`{BINDINGS}` line {number}: there is no test `{what}`"));
+            findings.push(format!("`{BINDINGS}` line {number}: unknown test `{what}`"));
         }
     }
 
@@ -181,13 +179,13 @@ fn bind(
             (None, Some(reason)) => bound.insert(id.to_owned(), Shown::Reason(reason)),
             (None, None) => {
                 findings.push(format!(
-                    "`{id}` is shown by no test, and `{BINDINGS}` has no reason"
+                    "no test shows `{id}`: add its id to a test, or a reason to `{BINDINGS}`"
                 ));
                 None
             }
             (Some(_), Some(_)) => {
                 findings.push(format!(
-                    "`{id}` is shown by a test: its reason in `{BINDINGS}` is out of date"
+                    "a test shows `{id}`: remove its reason from `{BINDINGS}`"
                 ));
                 None
             }
@@ -196,7 +194,7 @@ fn bind(
     (bound, findings)
 }
 
-/// `7644-3.5.2-14` as names of tests begin: `r7644_3_5_2_14_` or `rfc7644_3_5_2_14_`.
+/// Returns the beginnings of test names for an id: `r7644_3_5_2_14_` and `rfc7644_3_5_2_14_` for `7644-3.5.2-14`.
 fn test_name_prefixes(id: &str) -> [String; 2] {
     let id = id.replace(['-', '.'], "_");
     [format!("r{id}_"), format!("rfc{id}_")]
@@ -205,13 +203,14 @@ fn test_name_prefixes(id: &str) -> [String; 2] {
 const HEAD: &str = "\
 # Conformance
 
-What the RFCs ask of a SCIM service provider, rule by rule, and the tests that show it. Written by
-`cargo xtask conformance --write`, checked by `cargo xtask ci`; do not edit it by hand.
+The requirements that the RFCs place on a SCIM service provider, and the tests that show each of them.
+`cargo xtask conformance --write` writes this file, and `cargo xtask ci` checks it; do not edit it by hand.
 
-The rules are those of RFC 7643 and 7644 (SCIM), 9865 (cursors), 6750 (bearer tokens), 9110 (HTTP),
-8259 (JSON), 5789 (PATCH), 6585 (status codes) and 9967 (events), in our words, with what is verified of
-their errata. `def` is binding text without a keyword, `note` a question that an RFC leaves open; \"Here\" is
-the choice taken. Two public test suites run against the server too: `cargo xtask conformance --suites`.
+The rules are those of RFC 7643 and 7644 (SCIM), 9865 (cursors), 6750 (bearer tokens), 9110 (HTTP), 8259 (JSON),
+5789 (PATCH), 6585 (status codes) and 9967 (events), in our own words and with their verified errata. `def` is
+binding text without a keyword, and `note` is a question that an RFC leaves open. \"Here\" introduces our choice;
+numbers such as `A-17` refer to [DECISIONS.md](DECISIONS.md). `cargo xtask conformance --suites` runs two public test
+suites against the server as well.
 
 ";
 
@@ -253,7 +252,7 @@ fn render(requirements: &[Requirement], bound: &BTreeMap<String, Shown>) -> Stri
     text
 }
 
-/// Text for a table of Markdown.
+/// Escapes text for a cell of a Markdown table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
@@ -295,39 +294,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_wrong_or_stale_is_found() {
+    fn missing_wrong_and_outdated_bindings_are_found() {
         let order = || test("c::m::any", &["7644-3.5.2-14"]);
         for (tests, table, expected) in [
-            (
-                vec![order()],
-                "id\tshown by\n",
-                "`7644-3.7.1-01` is shown by no test",
-            ),
+            (vec![order()], "id\tshown by\n", "no test shows `7644-3.7.1-01`"),
             (
                 vec![],
                 "id\tshown by\n7644-3.7.1-01\treason: no bulk\n",
-                "`7644-3.5.2-14` is shown by no test",
+                "no test shows `7644-3.5.2-14`",
             ),
             (
                 vec![order()],
                 "h\n7644-3.7.1-01\tc::m::gone\n",
-                "there is no test `c::m::gone`",
+                "unknown test `c::m::gone`",
             ),
             (
                 vec![order()],
                 "h\n7644-9-99\treason: x\n",
-                "there is no requirement `7644-9-99`",
+                "unknown requirement `7644-9-99`",
             ),
             (
                 vec![test("c::m::any", &["7644-9-99"])],
                 "h\n",
-                "c::m::any: there is no requirement",
+                "c::m::any: unknown requirement",
             ),
-            (vec![order()], "h\n7644-3.5.2-14\treason: x\n", "its reason in"),
+            (
+                vec![order()],
+                "h\n7644-3.5.2-14\treason: x\n",
+                "remove its reason",
+            ),
             (
                 vec![test("c::m::r7644_3_5_2_1_x", &[])],
                 "h\n",
-                "`7644-3.5.2-14` is shown by no test",
+                "no test shows `7644-3.5.2-14`",
             ),
             (vec![order()], "h\n7644-3.7.1-01\n", "line 2"),
         ] {

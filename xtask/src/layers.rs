@@ -1,4 +1,4 @@
-//! Which crate may use which: the picture of `docs/ARCHITECTURE.md` as a table.
+//! The dependencies that crates may have: the picture of `docs/ARCHITECTURE.md` as a table.
 
 use serde_json::Value;
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 struct Layer {
     name: &'static str,
     may_use: &'static [&'static str],
-    /// Beyond those, what its tests, benches and examples may use.
+    /// Crates that only its tests, benches and examples may use.
     tests_may_use: &'static [&'static str],
 }
 
 const LAYERS: &[Layer] = &[
-    // An example that evaluates filters on documents.
+    // One of its examples evaluates filters on documents.
     Layer {
         name: "scim-filter",
         may_use: &[],
@@ -44,7 +44,7 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// Crates from outside that one crate alone may use, so that one place knows them.
+/// External crates that only one crate may use, so that a single place knows them.
 const OWNED: &[(&str, &str)] = &[
     ("pest", "scim-filter"),
     ("pest_derive", "scim-filter"),
@@ -60,7 +60,7 @@ const OWNED: &[(&str, &str)] = &[
     ("prometheus-client", "scim-server"),
 ];
 
-/// The crates from outside that xtask may use: it is built before anything else.
+/// The external crates that xtask may use. Everything else waits until xtask is built.
 const XTASK_MAY_USE: &[&str] = &["proc-macro2", "serde_json", "syn"];
 
 /// A package of the workspace as `cargo metadata` describes it.
@@ -77,10 +77,10 @@ struct Dependency {
     is_dev: bool,
 }
 
-/// Reads the packages out of what `cargo metadata --no-deps` printed.
+/// Reads the packages from the output of `cargo metadata --no-deps`.
 ///
 /// # Errors
-/// When it has not the documented form.
+/// Fails when the output does not have the documented form.
 pub(crate) fn packages(metadata: &Value) -> Result<Vec<Package>, String> {
     let packages = metadata["packages"]
         .as_array()
@@ -113,7 +113,7 @@ fn package(value: &Value) -> Result<Package, String> {
     })
 }
 
-/// A finding for each arrow that the table does not hold.
+/// Returns a finding for each dependency that the table does not allow.
 pub(crate) fn check(packages: &[Package]) -> Vec<String> {
     packages
         .iter()
@@ -124,7 +124,7 @@ pub(crate) fn check(packages: &[Package]) -> Vec<String> {
 fn check_package(package: &Package, packages: &[Package]) -> Vec<String> {
     let Some(layer) = LAYERS.iter().find(|layer| layer.name == package.name) else {
         return vec![format!(
-            "`{}` stands in no layer: add it to LAYERS in `xtask/src/layers.rs` and to the picture in \
+            "`{}` has no layer: add it to LAYERS in `xtask/src/layers.rs` and to the picture in \
              `docs/ARCHITECTURE.md`",
             package.name
         )];
@@ -152,19 +152,19 @@ fn check_arrow(layer: &Layer, dependency: &Dependency, is_ours: &dyn Fn(&str) ->
             )
         });
     }
-    // Tests may use what they like from outside: it reaches no user.
+    // Tests may use any external crate, because it does not reach users.
     if *is_dev {
         return None;
     }
     if from == "xtask" && !XTASK_MAY_USE.contains(&name.as_str()) {
         return Some(format!(
-            "`xtask` may not use `{name}`: it depends on {} alone",
+            "`xtask` may not use `{name}`, only {}: everything waits until it is built",
             XTASK_MAY_USE.join(", ")
         ));
     }
     let (_, owner) = OWNED.iter().find(|(outside, _)| outside == name)?;
     (*owner != from).then(|| {
-        format!("`{from}` may not use `{name}`, which only `{owner}` knows: ask `{owner}` for what is needed")
+        format!("`{from}` may not use `{name}`, which only `{owner}` may use: add the needed function to `{owner}`")
     })
 }
 
@@ -174,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    /// The findings for a workspace in which `name` has these dependencies of these kinds.
+    /// Returns the findings for a workspace in which `name` has these dependencies of these kinds.
     fn findings(name: &str, dependencies: &[(&str, Option<&str>)]) -> Vec<String> {
         let dependencies: Vec<Value> = dependencies
             .iter()
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_arrow_of_the_picture_is_allowed() {
+    fn every_dependency_of_the_picture_is_allowed() {
         for layer in LAYERS {
             let arrows: Vec<_> = layer.may_use.iter().map(|name| (*name, None)).collect();
             assert_eq!(findings(layer.name, &arrows), [""; 0]);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arrow_in_the_wrong_direction_is_found() {
+    fn a_dependency_in_the_wrong_direction_is_found() {
         for (from, to) in [
             ("scim-filter", "scim-model"),
             ("scim-model", "scim-patch"),
@@ -221,20 +221,20 @@ mod tests {
     }
 
     #[test]
-    fn build_scripts_count_as_the_crate_and_tests_may_a_little_more() {
+    fn build_scripts_count_as_the_crate_and_tests_may_use_more() {
         assert_eq!(findings("scim-filter", &[("scim-model", Some("dev"))]), [""; 0]);
         assert_eq!(findings("scim-filter", &[("scim-model", Some("build"))]).len(), 1);
         assert_eq!(findings("scim-filter", &[("scim-server", Some("dev"))]).len(), 1);
     }
 
     #[test]
-    fn an_outside_crate_has_one_owner() {
+    fn an_external_crate_has_one_owner() {
         let found = findings("scim-storage-diesel", &[("actix-web", None)]);
         assert_eq!(
             found,
             [
-                "`scim-storage-diesel` may not use `actix-web`, which only `scim-server` knows: ask `scim-server` \
-              for what is needed"
+                "`scim-storage-diesel` may not use `actix-web`, which only `scim-server` may use: add the \
+              needed function to `scim-server`"
             ]
         );
         assert_eq!(findings("scim-server", &[("diesel", None)]).len(), 1);
@@ -243,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_that_nobody_placed_is_found() {
+    fn a_crate_without_a_layer_is_found() {
         let found = findings("scim-new", &[]);
-        assert!(found[0].starts_with("`scim-new` stands in no layer"), "{found:?}");
+        assert!(found[0].starts_with("`scim-new` has no layer"), "{found:?}");
     }
 
     #[test]

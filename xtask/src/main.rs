@@ -1,11 +1,11 @@
 //! The contributors' commands: `cargo xtask ci` and its parts.
 //!
-//! Knows the workspace's layout and its tools, nothing of SCIM. It has few dependencies, so that it is built in
-//! seconds.
+//! This program knows the layout of the workspace and its tools, but nothing about SCIM. It has few dependencies, so
+//! that it is built in seconds.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command line program talks to its terminal"
+    reason = "a command-line program writes to its terminal"
 )]
 
 mod bench;
@@ -24,25 +24,26 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <command>
 
-  ci [--no-postgres]         tidy, formatting, lints, tests on SQLite and PostgreSQL, documentation
-  tidy                       the checks that need no compiling
-  conformance [--write]      every requirement of the RFCs has a test or a reason; --write writes
+  ci [--no-postgres]         runs tidy, conformance, formatting, lints, tests on SQLite and PostgreSQL, documentation
+  tidy                       runs the checks that need no compiling
+  conformance [--write]      checks that every requirement of the RFCs has a test or a reason; --write writes
                              docs/CONFORMANCE.md
-  conformance --suites       two public test suites against the server
+  conformance --suites       runs two public test suites against the server
   postgres -- <command> ...  runs a command with a throwaway PostgreSQL, whose URL is in
                              SCIM_TEST_POSTGRES_URL
-  fuzz [<seconds>]           fuzzes the filter parser and PATCH, 60 seconds a target if not told otherwise
+  fuzz [<seconds>]           fuzzes the filter parser and PATCH, by default 60 seconds for each target
   mutants [CRATE] [--sample N] [--seed S] [--nextest] [-- <cargo-mutants arguments>]
-                             changes scim-filter, scim-patch, scim-model and scim-server (or one of them) in
-                             small ways, in a copy below target/mutants, and lists the changes that no test
-                             catches; --sample tries N changes, which the seed repeats
-  bench filter               the filter parser beside the other ones for Rust
-  bench patch                what a PATCH costs, on small groups and on large ones
+                             makes small changes to the code of scim-filter, scim-patch, scim-model and
+                             scim-server (or of one CRATE) in a copy below target/mutants, and lists those
+                             that no test catches; --sample tries N random ones, and the same seed chooses
+                             the same ones again; needs cargo-mutants
+  bench filter               compares the filter parser with the other ones for Rust
+  bench patch                measures PATCH on small and large groups
   bench store [--users 10000,100000,1000000] [--sqlite-only | --postgres-only] [--keep] [--write]
-                             what the operations of a store cost, by the number of users; --keep keeps
+                             measures the operations of a store by the number of users; --keep keeps
                              filled SQLite files for the next run, --write writes docs/PERFORMANCE.md
   bench list [--users 20000] [--sqlite-only | --postgres-only] [--keep]
-                             what pages and scans cost, and look-ups beside scans
+                             measures pages, scans, and lookups while scans run
   load [--users 1000000] [--groups 1000] [--big-group 100000] [--tenant NAME] [--database-url URL]
                              fills a tenant of a store, by default in scim.db
 ";
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
         ["fuzz"] => fuzz::run(60),
         ["fuzz", seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::run(seconds),
-            Err(_) => Err(format!("not a number of seconds: `{seconds}`")),
+            Err(_) => Err(format!("`{seconds}` is not a number of seconds")),
         },
         ["mutants", options @ ..] => mutants::run(options),
         ["bench", name, options @ ..] => bench::run(name, options),
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         [] => Err(HELP.to_owned()),
-        _ => Err(format!("no such command: `{}`\n\n{HELP}", arguments.join(" "))),
+        _ => Err(format!("unknown command: `{}`\n\n{HELP}", arguments.join(" "))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,8 +1,8 @@
-//! A throwaway PostgreSQL for tests: found or fetched, started on a port of its own, stopped by its own
-//! process id on every way out.
+//! Provides a throwaway PostgreSQL for tests: finds or downloads one, starts it on a free port, and stops it by its
+//! process id however this program ends.
 //!
-//! A cluster that is there already is not touched: ours lives in a temporary folder and listens on a
-//! free port of 127.0.0.1.
+//! An existing cluster is not touched: the throwaway server lives in a temporary folder and listens on a free port of
+//! 127.0.0.1.
 
 mod install;
 
@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 
 use crate::process;
 
-/// Where tests look for the URL of a PostgreSQL database, such as `postgres://user@127.0.0.1:5433/name`.
+/// The variable in which tests look for the URL of a PostgreSQL database, such as
+/// `postgres://user@127.0.0.1:5433/name`.
 pub(crate) const URL_VARIABLE: &str = "SCIM_TEST_POSTGRES_URL";
 
 /// Runs `command` with the URL of a throwaway database in [`URL_VARIABLE`].
 ///
 /// # Errors
-/// When there is no PostgreSQL to be had, or when the command fails.
+/// Fails when no PostgreSQL can be found or started, or when the command fails.
 pub(crate) fn run(command: &[&str]) -> Result<(), String> {
     let database = provide()?;
     let (program, arguments) = command.split_first().ok_or("name the command after `--`")?;
@@ -32,13 +33,13 @@ pub(crate) fn run(command: &[&str]) -> Result<(), String> {
     )
 }
 
-/// The database that [`URL_VARIABLE`] names, or else one started for as long as the returned value lives.
+/// Returns the database that [`URL_VARIABLE`] names, or starts one that runs as long as the returned value lives.
 ///
 /// # Errors
-/// When none can be found, fetched or started: what was tried, and what to do.
+/// Fails when no PostgreSQL can be found, downloaded or started. The message says what was tried and what to do.
 pub(crate) fn provide() -> Result<Database, String> {
     provide_with(&[
-        // Nothing here has to survive a power cut, and many small test pools connect at once.
+        // The data need not survive a power failure, and many small test pools connect at once.
         "fsync=off",
         "synchronous_commit=off",
         "full_page_writes=off",
@@ -46,7 +47,7 @@ pub(crate) fn provide() -> Result<Database, String> {
     ])
 }
 
-/// The same with other settings of one that is started.
+/// Like [`provide`], with other settings for a server that is started.
 ///
 /// # Errors
 /// As for [`provide`].
@@ -55,7 +56,7 @@ pub(crate) fn provide_with(settings: &[&str]) -> Result<Database, String> {
         return Ok(Database { url, _server: None });
     }
     let binaries = install::find_or_fetch()?;
-    // Somebody else may take the free port before the server does; then another one is tried.
+    // Another program may take the free port before the server does; then another port is tried.
     let mut outcome = Err(String::new());
     for _ in 0..3 {
         outcome = start(&binaries, settings);
@@ -83,9 +84,9 @@ impl Database {
 
 /// A running server, held by a supervisor.
 ///
-/// The supervisor is a shell in a process group of its own whose standard input is a pipe from here. When
-/// the pipe closes, because the value is dropped or because this program ended in whatever way (an
-/// error, a panic, ctrl-c, a kill), it stops the server by its process id and deletes its folder.
+/// The supervisor is a shell in a separate process group whose standard input is a pipe from this program. When the
+/// pipe closes, because the value is dropped or because this program ends in any way (an error, a panic, ctrl-c,
+/// a kill), the supervisor stops the server by its process id and deletes the folder.
 #[derive(Debug)]
 struct Server {
     supervisor: Child,
@@ -100,8 +101,8 @@ impl Drop for Server {
     }
 }
 
-/// `$1` is the folder, the rest the command line of the server. SIGINT is the server's "fast" shutdown; one
-/// that does not heed it within ten seconds is told to quit at once.
+/// `$1` is the folder, the rest is the command line of the server. SIGINT is PostgreSQL's "fast" shutdown; a server
+/// that still runs after ten seconds gets SIGQUIT, the immediate shutdown.
 const SUPERVISOR: &str = r#"
 folder=$1
 shift
@@ -147,7 +148,7 @@ fn start(binaries: &Path, settings: &[&str]) -> Result<Database, String> {
     let supervisor = command
         .spawn()
         .map_err(|error| format!("`sh` could not be started: {error}"))?;
-    // From here on the supervisor deletes the folder.
+    // The supervisor deletes the folder from now on.
     let folder = folder.hand_over();
     let mut server = Server { supervisor };
     wait_until_ready(&mut server, &folder)?;
@@ -163,11 +164,11 @@ fn start(binaries: &Path, settings: &[&str]) -> Result<Database, String> {
     })
 }
 
-/// The database's superuser; anyone on this machine may connect as it, which is why the port is 127.0.0.1's.
+/// The superuser of the database. Every local user may connect as it, so the server listens on 127.0.0.1 only.
 const USER: &str = "scim";
 
 fn initialise(binaries: &Path, data: &Path, account: &Account) -> Result<(), String> {
-    // Some systems have no locale C.UTF-8; C orders and compares in the same way, by bytes.
+    // Some systems lack the locale C.UTF-8; C sorts and compares in the same way, by bytes.
     let mut outcome = Ok(());
     for locale in ["C.UTF-8", "C"] {
         let mut initdb = account.command(binaries.join("initdb"));
@@ -192,7 +193,7 @@ fn free_port() -> Result<u16, String> {
         .map_err(|error| format!("no free port on 127.0.0.1: {error}"))
 }
 
-/// The server writes its state into the eighth line of `postmaster.pid`, for `pg_ctl` and for us.
+/// The server writes its state to the eighth line of `postmaster.pid`, where `pg_ctl` reads it too.
 fn wait_until_ready(server: &mut Server, folder: &Path) -> Result<(), String> {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(60) {
@@ -205,7 +206,7 @@ fn wait_until_ready(server: &mut Server, folder: &Path) -> Result<(), String> {
             return Err(format!("PostgreSQL did not start: {}", log.trim()));
         }
         if let Ok(Some(status)) = server.supervisor.try_wait() {
-            return Err(format!("PostgreSQL's supervisor ended early ({status})"));
+            return Err(format!("the supervisor of PostgreSQL ended early ({status})"));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -215,7 +216,7 @@ fn wait_until_ready(server: &mut Server, folder: &Path) -> Result<(), String> {
 
 /// The account that the server runs as: PostgreSQL refuses to run as root.
 struct Account {
-    /// User and group id to change to; `None` when this program is not root.
+    /// The user and group id to change to; `None` when this program does not run as root.
     switch_to: Option<(u32, u32)>,
 }
 
@@ -247,8 +248,8 @@ impl Account {
         command
     }
 
-    /// The folder of the binaries, or a copy of their installation when the account may not enter it, as
-    /// below root's home.
+    /// Returns the folder of the binaries, or a copy of their installation if the account cannot enter it, as in the
+    /// home of root.
     fn reachable(&self, binaries: &Path, folder: &Path) -> Result<PathBuf, String> {
         let probe = |binaries: &Path| {
             process::output(
@@ -280,7 +281,7 @@ impl Account {
     }
 }
 
-/// User and group id of a name in the text of `/etc/passwd`.
+/// Finds the user and group id of a name in the text of `/etc/passwd`.
 fn ids_of(accounts: &str, name: &str) -> Option<(u32, u32)> {
     let fields: Vec<&str> = accounts
         .lines()
@@ -289,7 +290,7 @@ fn ids_of(accounts: &str, name: &str) -> Option<(u32, u32)> {
     Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
 }
 
-/// A fresh folder that the account owns; deleted when dropped, unless the supervisor has taken it over.
+/// A new folder that the account owns. It is deleted when dropped, unless the supervisor has taken it over.
 struct TemporaryFolder {
     path: PathBuf,
     handed_over: bool,
@@ -297,7 +298,7 @@ struct TemporaryFolder {
 
 impl TemporaryFolder {
     fn create(account: &Account) -> Result<TemporaryFolder, String> {
-        // Short, since the path of a unix socket may have 107 bytes; and /tmp, which every account may enter.
+        // The path of a unix socket has at most 107 bytes, and every account can enter /tmp.
         let parent = if account.switch_to.is_some() {
             PathBuf::from("/tmp")
         } else {

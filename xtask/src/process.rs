@@ -1,26 +1,26 @@
-//! Running other programs: each is echoed first, so that it can be repeated by hand.
+//! Runs other programs. Most are echoed first, so that they can be repeated by hand.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The workspace's root folder.
+/// Returns the root folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     root.pop();
     root
 }
 
-/// The cargo that runs this program, in the workspace's root.
+/// Returns a command for the cargo that runs this program, in the root of the workspace.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
     command
 }
 
-/// Echoes the command and runs it to its end.
+/// Echoes the command and waits for its end.
 ///
 /// # Errors
-/// When it cannot be started or ends with another status than 0.
+/// Fails when the command cannot be started, or when its exit status is not 0.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let line = echo(command);
     match command.status() {
@@ -30,10 +30,10 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// Runs the command quietly and returns what it printed on standard output.
+/// Runs the command without an echo and returns its standard output.
 ///
 /// # Errors
-/// When it cannot be started or fails; the message ends with what it printed on standard error.
+/// Fails when the command cannot be started or fails. The message ends with the standard error of the command.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let line = describe(command);
     let output = command
@@ -47,11 +47,10 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Echoes the command, runs it and returns what it printed on standard output; the rest goes to the
-/// terminal.
+/// Echoes the command, runs it and returns its standard output. Its standard error goes to the terminal.
 ///
 /// # Errors
-/// When it cannot be started or fails.
+/// Fails when the command cannot be started or fails.
 pub(crate) fn printed(command: &mut Command) -> Result<String, String> {
     let line = echo(command);
     let output = command
@@ -71,7 +70,7 @@ fn echo(command: &Command) -> String {
     line
 }
 
-/// The command as it would be typed: what was set in its environment, the program's name, its arguments.
+/// Returns the command as it would be typed: the variables set for it, the name of the program, the arguments.
 fn describe(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());
     let name = program

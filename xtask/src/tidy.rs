@@ -1,6 +1,6 @@
 //! `cargo xtask tidy`: the checks that need no compiling.
 //!
-//! Each check is a function from what it reads to findings; a finding is a sentence that says what to do.
+//! Each check is a function from its input to findings. A finding is a sentence that says what to do.
 
 mod circles;
 mod decisions;
@@ -19,7 +19,7 @@ use crate::{files, layers, process};
 /// Runs all checks.
 ///
 /// # Errors
-/// The findings, one a line.
+/// Returns the findings, one per line.
 pub(crate) fn run() -> Result<(), String> {
     println!("$ cargo xtask tidy");
     let files = files::read(&process::root())?;
@@ -50,7 +50,7 @@ pub(crate) fn run() -> Result<(), String> {
         .join("\n"))
 }
 
-/// The workspace's packages and what their manifests ask for; `--no-deps` needs neither network nor lock.
+/// Returns the packages of the workspace with their manifests. `--no-deps` needs neither network nor lock file.
 fn metadata() -> Result<serde_json::Value, String> {
     let text = process::output(&mut process::cargo(&[
         "metadata",

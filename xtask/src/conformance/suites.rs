@@ -1,8 +1,8 @@
-//! `cargo xtask conformance --suites`: two public test suites, scim2-tester and scim-sanity, against
-//! the server's binary.
+//! `cargo xtask conformance --suites`: runs two public test suites, scim2-tester and scim-sanity, against the binary
+//! of the server.
 //!
-//! What they find is compared with docs/conformance/suites-accepted.tsv: every deviation has to stand
-//! there with its reason, and everything there has to be a deviation still.
+//! Their results are compared with docs/conformance/suites-accepted.tsv, which has to list every deviation with its
+//! reason, and nothing that is no longer a deviation.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -20,11 +20,10 @@ const ACCEPTED: &str = "docs/conformance/suites-accepted.tsv";
 const VERSIONS: &str = include_str!("requirements.txt");
 const SCIM2_TESTER: &str = include_str!("scim2_tester.py");
 
-/// Builds the binary, starts it on a database of its own and lets the suites loose on it.
+/// Builds the binary, starts it on a new database and runs the suites against it.
 ///
 /// # Errors
-/// When something cannot be prepared; the deviations that are not accepted, and the accepted ones that
-/// are none any more.
+/// Fails when the preparation fails, on deviations that are not accepted, and on accepted ones that no longer occur.
 pub(crate) fn run() -> Result<(), String> {
     let root = process::root();
     let python = Python::prepare(&root)?;
@@ -67,13 +66,13 @@ struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Passed,
-    /// Not applicable: what it is about is not announced.
+    /// Not applicable: the server does not announce the feature.
     Skipped,
     Deviation,
 }
 
 impl Outcome {
-    /// Both suites' words. A suite's warning is a deviation here.
+    /// Parses the words of both suites. A warning of a suite counts as a deviation.
     fn parse(status: &str) -> Outcome {
         match status {
             "success" | "compliant" | "acceptable" | "pass" => Outcome::Passed,
@@ -95,14 +94,14 @@ fn count(checks: &[Check], suite: &str) -> (usize, usize) {
     )
 }
 
-/// What is wrong with the outcome of the suites.
+/// Compares the results of the suites with the accepted deviations, and returns the findings.
 fn compare(checks: &[Check], accepted: &str) -> Vec<String> {
     let mut findings = Vec::new();
     for suite in SUITES {
-        // A suite that gave up at the first step has found nothing, and shown nothing.
+        // A suite that gave up early has found nothing, and has not shown anything either.
         let (all, _) = count(checks, suite);
         if all < 20 {
-            findings.push(format!("{suite} ran {all} checks only"));
+            findings.push(format!("{suite} ran only {all} checks"));
         }
     }
     let mut rows = BTreeSet::new();
@@ -110,7 +109,7 @@ fn compare(checks: &[Check], accepted: &str) -> Vec<String> {
         match cells.as_slice() {
             [suite, name, reason] if !reason.is_empty() => drop(rows.insert((*suite, *name))),
             _ => findings.push(format!(
-                "`{ACCEPTED}` line {number}: not a suite, a check and a reason"
+                "`{ACCEPTED}` line {number}: expected a suite, a check and a reason"
             )),
         }
     }
@@ -124,13 +123,13 @@ fn compare(checks: &[Check], accepted: &str) -> Vec<String> {
     }
     for (suite, name) in rows.difference(&found) {
         findings.push(format!(
-            "`{ACCEPTED}`: {suite} no longer complains about `{name}`"
+            "`{ACCEPTED}`: {suite} no longer complains about `{name}`: remove the line"
         ));
     }
     findings
 }
 
-/// A virtual environment below target/ that holds exactly the versions of requirements.txt.
+/// A virtual environment below target/ that contains exactly the versions of requirements.txt.
 struct Python {
     folder: PathBuf,
 }
@@ -199,7 +198,7 @@ impl Python {
         command.args(["probe", &server.base_url, "--token", &token]);
         command.args(["--strict", "--json-output", "--i-accept-side-effects"]);
         println!("$ scim-sanity probe {} --strict", server.base_url);
-        // Its status is 1 when a check fails, which the comparison judges.
+        // The exit status is 1 when a check fails; the comparison decides whether that is accepted.
         let output = command
             .output()
             .map_err(|error| format!("scim-sanity: {error}"))?;
@@ -230,7 +229,7 @@ fn check(suite: &'static str, result: Option<&Value>, phase: &str) -> Result<Che
     }
 }
 
-/// The binary on a free port of this machine, with a database that goes when it goes.
+/// A server on a free port of this machine, with a database that is deleted with it.
 struct Server {
     process: Child,
     binary: PathBuf,
@@ -263,7 +262,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The binary on the suites' database, whatever the environment says.
+    /// Returns a command of the binary on the database of the suites, without the settings of the environment.
     fn command(binary: &Path, folder: &Path) -> Command {
         let mut command = Command::new(binary);
         for (name, _) in std::env::vars_os() {
@@ -292,7 +291,7 @@ impl Server {
         Err("the server is not ready after 20 seconds".to_owned())
     }
 
-    /// A token of a new tenant.
+    /// Creates a tenant and a token for it.
     fn token(&self, tenant: &str) -> Result<String, String> {
         let command = |arguments: &[&str]| {
             let mut command = Server::command(&self.binary, &self.folder);
@@ -312,7 +311,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // This process by its handle, and its folder; errors have nobody to tell them to.
+        // `drop` cannot report errors.
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -360,7 +359,7 @@ mod tests {
     fn a_suite_that_gave_up_is_a_finding() {
         assert_eq!(
             compare(&checks(Outcome::Passed)[..30], "h\n"),
-            ["scim-sanity ran 10 checks only"]
+            ["scim-sanity ran only 10 checks"]
         );
         assert_eq!(compare(&checks(Outcome::Skipped), "h\n").len(), 2);
     }

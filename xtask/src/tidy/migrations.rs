@@ -1,4 +1,4 @@
-//! Every migration exists for both databases, under one name, with a way up and a way down.
+//! Every migration exists for both databases under one name, with an `up.sql` and a `down.sql`.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +6,14 @@ use crate::files::File;
 
 const DATABASES: [&str; 2] = ["sqlite", "postgres"];
 
-/// A finding for each migration that a database lacks, and for each `up.sql` or `down.sql` that is missing.
+/// Returns a finding for each `up.sql` or `down.sql` that a database lacks.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
     let names: BTreeSet<&str> = DATABASES
         .iter()
         .flat_map(|database| files.iter().filter_map(|file| name(file, database)))
         .collect();
     if names.is_empty() {
-        return vec!["`migrations` holds no migration: see `migrations/README.md`".to_owned()];
+        return vec!["`migrations` contains no migration: see `migrations/README.md`".to_owned()];
     }
     let mut findings = Vec::new();
     for name in names {
@@ -26,7 +26,7 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
                 if !has_text {
                     findings.push(format!(
                         "`{path}` is missing or empty: a migration has the same name, an `up.sql` and a `down.sql` \
-                         for each database (a comment will do where one has nothing to change)"
+                         for each database (a comment is enough where one has nothing to change)"
                     ));
                 }
             }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn both_databases_with_both_directions_are_right() {
+    fn both_databases_need_both_directions() {
         let paths = [
             "sqlite/1_a/up.sql",
             "sqlite/1_a/down.sql",
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_no_migration() {
+    fn an_empty_file_is_not_a_migration() {
         let files = [
             File::new("migrations/sqlite/1_a/up.sql", "\n"),
             File::new("migrations/sqlite/1_a/down.sql", "-- none"),

@@ -1,9 +1,9 @@
-//! What files say: module documentation, names that a file must not mention.
+//! Checks the text of files: module documentation, and names that a file must not mention.
 
 use crate::files::File;
 
-/// A finding for each file without module documentation, for each layer that names what it must not know, and
-/// for each trace of the machine that a file was written on.
+/// Returns a finding for each file without module documentation, for each layer that mentions a name it must not
+/// know, for each unexplained lint exception, and for each trace of the machine that a file was written on.
 pub(crate) fn check(files: &[File], checkout: &str) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files {
@@ -22,7 +22,7 @@ fn module_documentation(file: &File) -> Option<String> {
         .is_some_and(|text| text.split_whitespace().count() > 1);
     (file.path.ends_with(".rs") && !says_something).then(|| {
         format!(
-            "`{}` has to start with a sentence (`//! …`) on what it is for",
+            "`{}` has to start with a sentence (`//! …`) about its purpose",
             file.path
         )
     })
@@ -30,7 +30,7 @@ fn module_documentation(file: &File) -> Option<String> {
 
 const SERVICE: &str = "crates/scim-server/src/service";
 
-/// A crate of its own would have one user; a folder and this check cost less.
+/// A separate crate would have a single user. A folder and this check cost less.
 fn service_without_http(file: &File) -> Option<String> {
     let inside = file
         .path
@@ -38,13 +38,13 @@ fn service_without_http(file: &File) -> Option<String> {
         .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'));
     (inside && file.text.contains("actix_web")).then(|| {
         format!(
-            "`{}` names actix_web: what an operation does knows no HTTP, so move that to `src/http`",
+            "`{}` names actix_web: operations do not depend on HTTP, so move that to `src/http`",
             file.path
         )
     })
 }
 
-/// An exception from a lint says why: behind it, in the line above it, or as its `reason`.
+/// A lint exception needs a reason: after it, in the line above it, or as its `reason`.
 fn lint_exceptions(file: &File) -> Vec<String> {
     if !file.path.ends_with(".rs") {
         return Vec::new();
@@ -63,7 +63,7 @@ fn lint_exceptions(file: &File) -> Vec<String> {
     unexplained
         .map(|(at, _)| {
             format!(
-                "`{}` makes an exception from a lint in line {}: say why in a comment behind it",
+                "`{}` has a lint exception without a reason in line {}: add a comment or a `reason`",
                 file.path,
                 at + 1
             )
@@ -72,7 +72,7 @@ fn lint_exceptions(file: &File) -> Vec<String> {
 }
 
 fn machine(file: &File, checkout: &str) -> Vec<String> {
-    // The one source that a lock file may name is cargo's default.
+    // A lock file may name only cargo's default source.
     let text = match file.path.as_str() {
         path if path.ends_with("Cargo.lock") => &file.text.replace(LOCK_SOURCE, ""),
         _ => &file.text,
@@ -82,20 +82,20 @@ fn machine(file: &File, checkout: &str) -> Vec<String> {
         .filter(|name| text.contains(**name))
         .map(|name| {
             format!(
-                "`{}` names a package registry (`{name}`): remove it, the tools know where to fetch from",
+                "`{}` names a package registry (`{name}`): remove it, because the tools know their registry",
                 file.path
             )
         });
     let path = absolute_path(text, checkout).map(|path| {
         format!(
-            "`{}` holds a path of somebody's machine (`{path}`): write it from the top level",
+            "`{}` contains an absolute path of a machine (`{path}`): write it relative to the top level",
             file.path
         )
     });
     registries.chain(path).collect()
 }
 
-// In pieces, so that this file passes its own check.
+// The texts are written in pieces, so that this file passes its own check.
 const LOCK_SOURCE: &str = concat!("registry+https://github.com/rust-lang/", "crates", ".io-index");
 const REGISTRIES: [&str; 9] = [
     concat!("crates", ".io"),
@@ -110,9 +110,9 @@ const REGISTRIES: [&str; 9] = [
     concat!("find", "-links"),
 ];
 
-/// The first absolute path below a home folder or below this checkout.
+/// Returns the first absolute path in a home folder or in this checkout.
 ///
-/// `/Users/…` is a SCIM endpoint, and only a home when a folder of macOS follows the name.
+/// `/Users/…` is a SCIM endpoint. It counts as a home folder only if a folder of macOS follows the name.
 fn absolute_path<'a>(text: &'a str, checkout: &str) -> Option<&'a str> {
     let after = |start: usize| {
         let end = text[start..].find(|c: char| c.is_whitespace() || "\"'`)>,;".contains(c));
@@ -120,7 +120,7 @@ fn absolute_path<'a>(text: &'a str, checkout: &str) -> Option<&'a str> {
     };
     let find = |prefix: &str, is_home: &dyn Fn(&[&str]) -> bool| {
         text.match_indices(prefix)
-            // The end of a longer path or of an URL is another thing.
+            // The end of a longer path or of a URL does not count.
             .filter(|(start, _)| {
                 !text[..*start].ends_with(|c: char| c.is_alphanumeric() || "._-}~".contains(c))
             })
@@ -135,7 +135,7 @@ fn absolute_path<'a>(text: &'a str, checkout: &str) -> Option<&'a str> {
         .or_else(|| find(concat!("/ro", "ot/"), &|parts| !parts[0].is_empty()))
         .or_else(|| find(concat!("/Us", "ers/"), &mac))
         .or_else(|| {
-            // A checkout in a folder such as `/app` would make any mention of that folder a finding.
+            // If the checkout is in a folder such as `/app`, every mention of that folder would be a finding.
             let is_telling = checkout.matches('/').count() > 1;
             is_telling.then(|| find(checkout, &|_| true)).flatten()
         })
@@ -179,8 +179,8 @@ mod tests {
     }
 
     #[test]
-    fn the_service_knows_no_http() {
-        let text = "//! What operations do.\nuse actix_web::web;\n";
+    fn the_service_does_not_depend_on_http() {
+        let text = "//! The operations.\nuse actix_web::web;\n";
         assert_eq!(findings("crates/scim-server/src/service.rs", text), 1);
         assert_eq!(findings("crates/scim-server/src/service/cursor.rs", text), 1);
         assert_eq!(findings("crates/scim-server/src/http.rs", text), 0);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_are_no_homes() {
+    fn endpoints_are_not_home_folders() {
         for text in [
             "GET /Users/2819c223-7f76-453a-919d-413861904646",
             "https://example.com/v2/Users/ann/Documents",

@@ -1,4 +1,4 @@
-//! What the top level holds: what a newcomer sees first.
+//! The top level contains only what a newcomer should see first.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ const ENTRIES: [&str; 9] = [
     "xtask",
 ];
 
-/// A finding for each entry that should not be at the top level, and for each that is missing.
+/// Returns a finding for each entry that should not be at the top level, and for each that is missing.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
     let found: BTreeSet<&str> = files
         .iter()
@@ -31,14 +31,12 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
         .iter()
         .filter(|name| !name.starts_with('.') && !ENTRIES.contains(name))
         .map(|name| {
-            format!(
-                "`{name}` does not belong at the top level: move it below docs, crates, migrations or xtask"
-            )
+            format!("`{name}` does not belong at the top level: move it to docs, crates, migrations or xtask")
         });
     let missing = ENTRIES
         .iter()
         .filter(|name| !found.contains(*name))
-        .map(|name| format!("`{name}` is missing at the top level: bring it back"));
+        .map(|name| format!("`{name}` is missing at the top level: restore it"));
     surplus.chain(missing).collect()
 }
 
@@ -69,7 +67,7 @@ mod tests {
         assert_eq!(findings(&[&right[..], &["scripts/x.sh"]].concat()).len(), 1);
         assert_eq!(
             findings(&right[1..]),
-            ["`Cargo.lock` is missing at the top level: bring it back"]
+            ["`Cargo.lock` is missing at the top level: restore it"]
         );
     }
 }
