@@ -1,16 +1,21 @@
 //! Operations in order, each on the result of the one before (RFC 7644 section 3.5.2).
 
+mod multiple;
+pub(crate) mod selection;
+mod state;
+mod values;
+
 use scim_model::change::AttributeChanges;
 use scim_model::message::Op;
 use scim_model::{AttributePath, Document, Policy, ResourceType, ScimError, ScimType, SentSecrets};
 use serde_json::{Map, Value};
 
+use crate::apply::multiple::Write;
+use crate::apply::state::Working;
 use crate::error::{PatchError, invalid_path, invalid_value, is_read_only, quoted};
 use crate::operation::Operation;
 use crate::quirks::Leniency;
 use crate::target::Target;
-use crate::working::Working;
-use crate::write::Write;
 
 /// What a PATCH led to.
 #[derive(Clone, Debug, PartialEq)]

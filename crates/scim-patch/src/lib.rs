@@ -10,11 +10,7 @@ mod error;
 mod operation;
 mod plan;
 mod quirks;
-mod remove;
 mod target;
-mod values;
-mod working;
-mod write;
 
 pub use apply::{Outcome, apply};
 pub use error::PatchError;

@@ -15,10 +15,10 @@ use scim_model::{AttributePath, Policy, ResourceType, ScimError};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::apply::selection::remove_with_value;
 use crate::error::{PatchError, invalid_value};
 use crate::operation::Operation;
 use crate::quirks::{Leniency, Tolerances, attribute_of};
-use crate::remove::remove_with_value;
 use crate::target::Target;
 
 /// How to carry out a PATCH.

@@ -14,14 +14,14 @@ use scim_model::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::apply::state::{Working, with_sub, without_sub};
+use crate::apply::values::{in_schema_order, refuse_two_primaries};
 use crate::error::{
     invalid_value, is_immutable, missing, mutability, no_target, quoted, refuse_immutable, refuse_read_only,
 };
 use crate::plan::{is_members, named_id, no_id};
 use crate::quirks::Tolerances;
 use crate::target::Target;
-use crate::values::{in_schema_order, refuse_two_primaries};
-use crate::working::{Working, with_sub, without_sub};
 
 /// Looks that the change of one value is worth.
 const MERGE: usize = 10;

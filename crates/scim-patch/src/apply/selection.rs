@@ -5,11 +5,11 @@ use std::sync::Arc;
 use scim_model::{Attribute, AttributePath, Schema, ScimError};
 use serde_json::{Value, json};
 
+use crate::apply::state::{Working, with_sub, without_sub};
 use crate::error::{invalid_value, mutability, refuse_immutable, refuse_read_only, refuse_required};
 use crate::plan::{is_members, named_id};
 use crate::quirks;
 use crate::target::Target;
-use crate::working::{Working, with_sub, without_sub};
 
 impl Working<'_> {
     pub(crate) fn remove(&mut self, target: Target, value: Option<&Value>) -> Result<(), ScimError> {

@@ -6,9 +6,9 @@ use scim_model::schema::Returned;
 use scim_model::{Attribute, AttributePath, Document, Policy, ResourceType, ScimError, SentSecrets};
 use serde_json::{Map, Value};
 
+use crate::apply::values::{Values, Work};
 use crate::error::{is_immutable, missing, refuse_immutable, refuse_required};
 use crate::quirks::{Tolerances, attribute_of};
-use crate::values::{Values, Work};
 
 /// A copy of the document; the original stays as it is, so an error leaves nothing behind.
 pub(crate) struct Working<'a> {
