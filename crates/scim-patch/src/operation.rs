@@ -1,26 +1,26 @@
 //! The operations of a request (RFC 7644 section 3.5.2).
 
-use scim_model::Policy;
 use scim_model::message::{self, Op};
+use scim_model::{Policy, ScimError};
 use serde_json::Value;
 
 use crate::error::PatchError;
 
-/// One operation, with the place it had in the request.
+/// One operation of a PATCH, with its number in the request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
-    /// From 1, for messages.
+    /// The number, from 1, which error messages repeat.
     pub number: usize,
-    /// What to do.
+    /// The kind of operation.
     pub op: Op,
-    /// Where, as it came; `None` is the resource itself.
+    /// The `path` as the client sent it; without one the operation concerns the resource itself.
     pub path: Option<String>,
-    /// With what; `Some(Value::Null)` when it is `null`, `None` when there is none.
+    /// The `value`; `Some(Value::Null)` when the client sent `null`, `None` when it sent no `value`.
     pub value: Option<Value>,
 }
 
 impl Operation {
-    /// An operation for use without a request, for example in tests.
+    /// Creates an operation without a request, for example in tests.
     pub fn new(number: usize, op: Op, path: Option<&str>, value: Option<Value>) -> Operation {
         Operation {
             number,
@@ -30,13 +30,14 @@ impl Operation {
         }
     }
 
-    /// The operations of a whole PatchOp message.
+    /// Reads the operations of a PatchOp message.
     ///
     /// # Errors
-    /// `invalidSyntax` for a body that is no PatchOp message, has no operations, or an unknown `op`
-    /// 413 for more operations than [`message::MAX_OPERATIONS`].
+    /// `invalidSyntax` for a body that is not a PatchOp message, has no operations or has an unknown `op`
+    /// `invalidPath` for a `path` that is not a string; 413 for more operations than
+    /// [`message::MAX_OPERATIONS`].
     pub fn parse_all(body: Value, policy: Policy) -> Result<Vec<Operation>, PatchError> {
-        let operations = message::patch_operations(body, policy).map_err(PatchError::whole)?;
+        let operations = message::patch_operations(body, policy).map_err(PatchError::of_request)?;
         let numbered = operations.into_iter().zip(1..).map(|(it, number)| Operation {
             number,
             op: it.op,
@@ -46,11 +47,27 @@ impl Operation {
         Ok(numbered.collect())
     }
 
-    pub(crate) fn fail(&self, error: scim_model::ScimError) -> PatchError {
+    /// Returns how the operation writes its value; `None` for a `remove`.
+    pub(crate) fn write(&self) -> Option<Write> {
+        match self.op {
+            Op::Add => Some(Write::Add),
+            Op::Replace => Some(Write::Replace),
+            Op::Remove => None,
+        }
+    }
+
+    pub(crate) fn fail(&self, error: ScimError) -> PatchError {
         PatchError {
             operation: Some(self.number),
             path: self.path.clone(),
             error,
         }
     }
+}
+
+/// The two operations that write. They differ in the existing values of a multi-valued attribute: `add` keeps them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Write {
+    Add,
+    Replace,
 }

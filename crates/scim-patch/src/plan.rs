@@ -1,57 +1,61 @@
-//! Changes of members that can be told from the operations alone.
+//! The changes of members that follow from the operations alone.
 //!
-//! `add`, `replace` and `remove` of the whole `members` attribute, and of members named by their
-//! `value` in a filter, become row operations; nobody has to read who is a member. A filter over
-//! anything else (`members[type eq "Group"]`, `not`, a sub-attribute behind the bracket) needs the
-//! list: then the whole request is applied to a document that holds the members.
+//! `add`, `replace` and `remove` of the whole `members` attribute, and of members whose `value` a filter names, become
+//! row operations: no store has to read the members of the group. Any other filter (`members[type eq "Group"]`, `not`,
+//! a sub-attribute after the bracket) needs the list of members; the whole request is then applied to a document that
+//! holds it.
 
-use std::collections::HashMap;
+mod delta;
 
 use scim_filter::{AttrExp, CompValue, CompareOp, ValFilter};
 use scim_model::message::Op;
 use scim_model::store::MembersStep;
-use scim_model::validate::{member_id, reference_id};
+use scim_model::validate::member_id;
 use scim_model::{AttributePath, Policy, ResourceType, ScimError};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::apply::selection::remove_with_value;
-use crate::error::{PatchError, invalid_value};
+use self::delta::Delta;
+use crate::error::{PatchError, invalid_value, remove_with_value};
+use crate::member::{id_to_add, id_to_remove, is_members_of, parse_id};
+use crate::object::value_named;
 use crate::operation::Operation;
-use crate::quirks::{Leniency, Tolerances, attribute_of};
-use crate::target::Target;
+use crate::target::{Selection, Target};
+use crate::tolerance::{Tolerance, Tolerances};
 
-/// How to carry out a PATCH.
+/// The way to carry out a PATCH.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// What happens to the members.
+    /// The effect on the members.
     pub members: MembersPlan,
-    /// The operations on the document: all of them if the list of members is needed, else those
-    /// (or the parts of those) that are not about members.
+    /// The operations for [`crate::apply()`]: all of them if the list of members is needed, otherwise those, or the
+    /// parts of those, that do not concern members.
     pub rest: Vec<Operation>,
-    /// Tolerances that the planned part needed; [`crate::Outcome::leniencies`] has the others.
-    pub leniencies: Vec<Leniency>,
-    /// The `type` of new members for which the client named one. One that contradicts the member is an
-    /// error, which needs the store to tell.
+    /// The tolerances that the planned part needed; [`crate::Outcome::tolerances`] has those of the rest.
+    pub tolerances: Vec<Tolerance>,
+    /// The new members for which the client sent a `type`. A `type` that contradicts the resource is an error
+    /// that only the store can detect.
     pub member_types: Vec<(Uuid, String)>,
 }
 
-/// What a PATCH does to a group's members.
+/// The effect of a PATCH on the members of a group.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MembersPlan {
-    /// Nothing.
+    /// No operation concerns members.
     Untouched,
-    /// Row operations: `Remove` and `Add` of different ids, `ReplaceAll`, or `RemoveAll`. They are what
-    /// remains of all operations: an id that is added and then removed is only removed.
+    /// Row operations: `Remove` and `Add` of different ids, `ReplaceAll`, or `RemoveAll`. They are the net effect of
+    /// all operations: an id that is added and then removed is only removed.
     Steps(Vec<MembersStep>),
-    /// The document must hold the members; see [`crate::Change::members`] for what comes out.
+    /// The document must hold the members. [`scim_model::change::AttributeChanges::members`] then returns the row
+    /// operations.
     NeedsList,
 }
 
-/// Separates the operations on members from the others.
+/// Separates the operations on members from the others. A resource type without members has an empty plan, with all
+/// operations in [`Plan::rest`].
 ///
 /// # Errors
-/// As [`crate::apply()`], for the operations on members.
+/// The errors of [`crate::apply()`], for the operations on members.
 pub fn plan(
     resource_type: &ResourceType,
     operations: &[Operation],
@@ -60,7 +64,7 @@ pub fn plan(
     let mut plan = Plan {
         members: MembersPlan::Untouched,
         rest: Vec::new(),
-        leniencies: Vec::new(),
+        tolerances: Vec::new(),
         member_types: Vec::new(),
     };
     if !resource_type.has_members() {
@@ -88,7 +92,7 @@ pub fn plan(
         plan.rest = operations.to_vec();
         return Ok(plan);
     }
-    plan.leniencies = planner.tolerances.take();
+    plan.tolerances = planner.tolerances.into_used();
     let steps = planner.delta.into_steps();
     if !steps.is_empty() {
         plan.members = MembersPlan::Steps(steps);
@@ -106,24 +110,23 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// What of an operation is not about members.
+    /// Plans an operation, and returns the part of it that does not concern members.
     fn operation(&mut self, operation: &Operation) -> Result<Option<Operation>, ScimError> {
         let Some(path) = &operation.path else {
             return self.without_path(operation);
         };
-        let target = Target::find(self.resource_type, path, &mut self.tolerances);
-        match target {
-            Ok(Target::Attribute(found)) if is_members(&found) && found.sub.is_none() => {
-                self.whole(&found, operation.op, operation.value.as_ref())?;
+        match Target::find(self.resource_type, path, &mut self.tolerances) {
+            Ok(Target::Attribute(found)) if self.is_members(&found) => {
+                if found.sub.is_some() {
+                    self.needs_list = true;
+                } else {
+                    self.whole(&found, operation.op, operation.value.as_ref())?;
+                }
             }
-            Ok(Target::Values {
-                attribute,
-                filter,
-                sub,
-                ..
-            }) if is_members(&attribute) => self.selected(&attribute, &filter, sub.is_some(), operation)?,
-            Ok(Target::Attribute(found)) if is_members(&found) => self.needs_list = true,
-            // The error of a path is reported when its turn comes.
+            Ok(Target::Values(selection)) if self.is_members(&selection.attribute) => {
+                self.selected(&selection, operation)?;
+            }
+            // `apply` reports a path that is invalid, in the order of the operations.
             _ => {
                 self.tolerances.forget_operation();
                 return Ok(Some(operation.clone()));
@@ -132,30 +135,29 @@ impl Planner<'_> {
         Ok(None)
     }
 
-    /// An operation without path may speak of members among others.
+    /// Plans an operation without `path`, whose value may name members among other attributes.
     fn without_path(&mut self, operation: &Operation) -> Result<Option<Operation>, ScimError> {
-        let (Op::Add | Op::Replace, Some(Value::Object(value))) = (operation.op, &operation.value) else {
+        let (Op::Add | Op::Replace, Some(Value::Object(named))) = (operation.op, &operation.value) else {
             return Ok(Some(operation.clone()));
         };
         let mut rest = Map::new();
-        for (name, value) in value {
-            match Target::find(self.resource_type, name, &mut self.tolerances) {
-                Ok(Target::Attribute(found)) if is_members(&found) && found.sub.is_none() => {
-                    self.tolerances.forget_operation();
-                    self.whole(&found, operation.op, Some(value))?;
-                    continue;
+        for (name, value) in named {
+            // `apply` records the tolerances that the other names need.
+            let target = Target::find(self.resource_type, name, &mut Tolerances::new(self.policy)).ok();
+            match target.as_ref().and_then(Target::attribute) {
+                Some(found) if self.is_members(found) => {
+                    if target.as_ref().is_some_and(Target::is_more_than_a_name) {
+                        self.needs_list = true;
+                    } else {
+                        self.whole(found, operation.op, Some(value))?;
+                    }
                 }
-                Ok(Target::Attribute(found) | Target::Values { attribute: found, .. })
-                    if is_members(&found) =>
-                {
-                    self.needs_list = true;
+                _ => {
+                    rest.insert(name.clone(), value.clone());
                 }
-                _ => {}
             }
-            rest.insert(name.clone(), value.clone());
         }
-        if rest.len() == value.len() {
-            self.tolerances.forget_operation();
+        if rest.len() == named.len() {
             return Ok(Some(operation.clone()));
         }
         Ok((!rest.is_empty()).then(|| Operation {
@@ -164,25 +166,10 @@ impl Planner<'_> {
         }))
     }
 
-    /// `members` as a whole.
+    /// Plans an operation on the whole `members` attribute.
     fn whole(&mut self, members: &AttributePath, op: Op, value: Option<&Value>) -> Result<(), ScimError> {
         if op == Op::Remove {
-            let Some(value) = value.filter(|it| !it.is_null()) else {
-                self.delta.clear();
-                return Ok(());
-            };
-            let listed = self
-                .tolerances
-                .values_to_remove(&members.attribute, value)
-                .ok_or_else(|| remove_with_value(members))?;
-            for listed in &listed {
-                match named_id(listed, self.policy) {
-                    Some(id) => self.delta.set(uuid(&id), false),
-                    // By anything but its id, `{"type": "Group"}`.
-                    None => self.needs_list |= listed.is_object(),
-                }
-            }
-            return Ok(());
+            return self.remove_whole(members, value);
         }
         let elements = match value {
             None => {
@@ -198,27 +185,36 @@ impl Planner<'_> {
             self.delta.clear();
         }
         for element in elements.iter().filter(|it| !it.is_null()) {
-            self.tolerances.text_for_complex(&members.attribute, element);
-            let id = named_id(element, self.policy).ok_or_else(|| no_id(members))?;
+            let id = id_to_add(members, element, &mut self.tolerances)?;
             let id = member_id(members, &json!({ "value": id }))?;
-            let type_ = element.as_object().and_then(|it| attribute_of(it, "type"));
+            let type_ = element.as_object().and_then(|it| value_named(it, "type"));
             if let Some(type_) = type_.and_then(Value::as_str) {
                 self.types.push((id, type_.to_owned()));
             }
-            self.delta.set(Some(id), true);
+            self.delta.add(id);
         }
         Ok(())
     }
 
-    /// Members that fulfil a filter, which may name them by their ids.
-    fn selected(
-        &mut self,
-        members: &AttributePath,
-        filter: &ValFilter,
-        has_sub: bool,
-        operation: &Operation,
-    ) -> Result<(), ScimError> {
-        let Some(ids) = ids_in(filter).filter(|_| !has_sub) else {
+    fn remove_whole(&mut self, members: &AttributePath, value: Option<&Value>) -> Result<(), ScimError> {
+        let Some(value) = value.filter(|it| !it.is_null()) else {
+            self.delta.clear();
+            return Ok(());
+        };
+        let listed = self.tolerances.values_to_remove(&members.attribute, value);
+        for listed in &listed.ok_or_else(|| remove_with_value(members))? {
+            match id_to_remove(listed) {
+                Some(id) => self.remove(&id),
+                // The client names members by something else than their ids: `{"type": "Group"}`.
+                None => self.needs_list |= listed.is_object(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans an operation on the members that a filter selects, if the filter names their ids.
+    fn selected(&mut self, selection: &Selection, operation: &Operation) -> Result<(), ScimError> {
+        let Some(ids) = ids_in(&selection.filter).filter(|_| selection.sub.is_none()) else {
             self.needs_list = true;
             return Ok(());
         };
@@ -227,109 +223,43 @@ impl Planner<'_> {
                 if value.as_ref().is_some_and(|it| !it.is_null()) {
                     self.tolerances.value_beside_filter();
                 }
-                // What is no id is nobody's id.
-                for id in ids {
-                    self.delta.set(uuid(&id), false);
-                }
+                ids.iter().for_each(|id| self.remove(id));
             }
-            // Whether the member is there or not, it is there afterwards, and nothing else of it can
-            // change.
+            // The result is the same whether the group has the member already or not, since nothing else of a member
+            // can change.
             (Op::Add, Some(Value::Object(value)))
-                if says_no_other(value, &ids) && self.tolerances.value_from_filter(filter).is_some() =>
+                if has_no_other(value, &ids)
+                    && self.tolerances.value_from_filter(&selection.filter).is_some() =>
             {
-                self.delta
-                    .set(Some(member_id(members, &json!({ "value": ids[0] }))?), true);
+                let member = json!({ "value": ids[0] });
+                self.delta.add(member_id(&selection.attribute, &member)?);
             }
             _ => self.needs_list = true,
         }
         Ok(())
     }
-}
 
-/// What operations on members come to, whoever was a member before.
-#[derive(Default)]
-struct Delta {
-    /// Nobody who was a member before is one now, unless named.
-    replaces: bool,
-    /// The last word on each id, in order of the first.
-    named: Vec<(Uuid, bool)>,
-    places: HashMap<Uuid, usize>,
-}
-
-impl Delta {
-    fn clear(&mut self) {
-        *self = Delta {
-            replaces: true,
-            ..Delta::default()
-        };
-    }
-
-    fn set(&mut self, id: Option<Uuid>, is_member: bool) {
-        let Some(id) = id else { return };
-        let place = *self.places.entry(id).or_insert(self.named.len());
-        if place == self.named.len() {
-            self.named.push((id, is_member));
-        } else {
-            self.named[place].1 = is_member;
+    /// Removes a member. A text that is not an id names no member.
+    fn remove(&mut self, id: &str) {
+        if let Some(id) = parse_id(id) {
+            self.delta.remove(id);
         }
     }
 
-    fn into_steps(self) -> Vec<MembersStep> {
-        let of = |is_member: bool| -> Vec<Uuid> {
-            let ids = self.named.iter().filter(|(_, it)| *it == is_member);
-            ids.map(|(id, _)| *id).collect()
-        };
-        let (removed, added) = (of(false), of(true));
-        let mut steps = Vec::new();
-        match (self.replaces, added.is_empty()) {
-            (true, true) => steps.push(MembersStep::RemoveAll),
-            (true, false) => steps.push(MembersStep::ReplaceAll(added)),
-            (false, no_one) => {
-                if !removed.is_empty() {
-                    steps.push(MembersStep::Remove(removed));
-                }
-                if !no_one {
-                    steps.push(MembersStep::Add(added));
-                }
-            }
-        }
-        steps
+    fn is_members(&self, found: &AttributePath) -> bool {
+        is_members_of(self.resource_type, found)
     }
 }
 
-/// The id that an element of `members` names, in an object by its `value` or else its `$ref`;
-/// leniently also as a plain string.
-pub(crate) fn named_id(element: &Value, policy: Policy) -> Option<String> {
-    match element {
-        Value::Object(members) => {
-            let said = ["value", "$ref"].into_iter().filter_map(|name| {
-                let value = attribute_of(members, name)?;
-                Some((name.to_owned(), value.clone()))
-            });
-            reference_id(&said.collect()).map(str::to_owned)
-        }
-        Value::String(id) if policy.lenient && !id.is_empty() => Some(id.clone()),
-        _ => None,
-    }
-}
-
-pub(crate) fn no_id(members: &AttributePath) -> ScimError {
-    invalid_value(format!("`{members}.value` is required: the id of a resource"))
-}
-
-fn uuid(id: &str) -> Option<Uuid> {
-    member_id(&"members", &json!({ "value": id })).ok()
-}
-
-/// Whether an object says nothing of a member but the one id of the filter.
-fn says_no_other(value: &Map<String, Value>, ids: &[String]) -> bool {
+/// Returns whether the value of an operation names nothing but the one id of the filter.
+fn has_no_other(value: &Map<String, Value>, ids: &[String]) -> bool {
     let [id] = ids else { return false };
     value
         .iter()
         .all(|(name, it)| name.eq_ignore_ascii_case("value") && it.as_str() == Some(id))
 }
 
-/// The ids of `value eq "a"` and `value eq "a" or value eq "b"`; `None` for any other filter.
+/// Returns the ids of `value eq "a"` and `value eq "a" or value eq "b"`; `None` for any other filter.
 fn ids_in(filter: &ValFilter) -> Option<Vec<String>> {
     let terms = match filter {
         ValFilter::Or(terms) => &**terms,
@@ -348,8 +278,4 @@ fn ids_in(filter: &ValFilter) -> Option<Vec<String>> {
             _ => None,
         })
         .collect()
-}
-
-pub(crate) fn is_members(found: &AttributePath) -> bool {
-    found.extension.is_none() && found.attribute.name == "members" && found.attribute.is_reference_set()
 }

@@ -1,133 +1,25 @@
-//! What clients send beyond the RFC, one function each, with the client's name.
+//! What clients send beyond the RFCs: one function for each departure.
 //!
-//! Every function asks [`Tolerances`] first: under a strict policy none of them changes anything, and
-//! the RFC alone decides; but for booleans in quotes, which are understood always. What a client really sent stands in `tests/fixtures/clients.json` under the
-//! name that is given here as its trace. `op` and names in any letter case are no tolerance: names know
-//! no case (RFC 7643 section 2.1).
+//! Every function asks [`Tolerances::allow`] first, so that a strict policy changes nothing; the one exception are
+//! booleans in quotes, which every policy understands. A name such as `entra--manager-array` is the trace of
+//! a recorded exchange in `tests/fixtures/clients.json`. Names and `op` in any letter case need no tolerance: RFC
+//! 7643 section 2.1 compares names without case.
 
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, LeniencyKind, ValFilter};
 use scim_model::schema::attribute_named;
 use scim_model::validate::boolean_text;
-use scim_model::{Attribute, AttributePath, AttributeType, Policy, ResourceType, key};
+use scim_model::{Attribute, AttributePath, AttributeType, ResourceType, key};
 use serde_json::{Map, Value};
 
-/// A tolerance that a PATCH needed, for the server to count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Leniency {
-    /// A boolean came as `"True"` or `"False"`.
-    BooleanText,
-    /// A key of a value without path was a path, for example `name.givenName`.
-    PathAsKey,
-    /// A value was created because a filter matched none.
-    CreatedFromFilter,
-    /// A remove named the values to remove in `value`.
-    RemoveByValue,
-    /// The values to remove stood in an object under the attribute's name.
-    RemoveNested,
-    /// A filter came with a `value` that a remove has no use for.
-    RemoveValueIgnored,
-    /// A plain string stood for a complex value.
-    TextForComplex,
-    /// An empty `value` cleared a reference.
-    EmptyReference,
-    /// A single value came in an array.
-    ArrayForSingle,
-    /// A value without path spoke of readOnly attributes.
-    ReadOnlyIgnored,
-    /// A value spoke of unknown attributes.
-    UnknownIgnored,
-    /// A reference of an extension was named without its URN.
-    UnqualifiedReference,
-    /// A path was not quite in the RFC's grammar: single quotes, unusual white space.
-    PathSyntax,
-}
-
-impl Leniency {
-    /// All of them, in order.
-    pub const ALL: [Leniency; 13] = [
-        Leniency::BooleanText,
-        Leniency::PathAsKey,
-        Leniency::CreatedFromFilter,
-        Leniency::RemoveByValue,
-        Leniency::RemoveNested,
-        Leniency::RemoveValueIgnored,
-        Leniency::TextForComplex,
-        Leniency::EmptyReference,
-        Leniency::ArrayForSingle,
-        Leniency::ReadOnlyIgnored,
-        Leniency::UnknownIgnored,
-        Leniency::UnqualifiedReference,
-        Leniency::PathSyntax,
-    ];
-
-    /// A name for metrics, in the style of Prometheus labels.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Leniency::BooleanText => "boolean_text",
-            Leniency::PathAsKey => "path_as_key",
-            Leniency::CreatedFromFilter => "created_from_filter",
-            Leniency::RemoveByValue => "remove_by_value",
-            Leniency::RemoveNested => "remove_nested",
-            Leniency::RemoveValueIgnored => "remove_value_ignored",
-            Leniency::TextForComplex => "text_for_complex",
-            Leniency::EmptyReference => "empty_reference",
-            Leniency::ArrayForSingle => "array_for_single",
-            Leniency::ReadOnlyIgnored => "read_only_ignored",
-            Leniency::UnknownIgnored => "unknown_ignored",
-            Leniency::UnqualifiedReference => "unqualified_reference",
-            Leniency::PathSyntax => "path_syntax",
-        }
-    }
-}
-
-/// What the policy tolerates, and what a request has needed of it.
-#[derive(Debug)]
-pub(crate) struct Tolerances {
-    lenient: bool,
-    used: Vec<Leniency>,
-    /// Where those of the operation at work start.
-    of_this: usize,
-}
+use crate::object::value_named;
+use crate::tolerance::{Tolerance, Tolerances};
 
 impl Tolerances {
-    pub(crate) fn new(policy: Policy) -> Tolerances {
-        Tolerances {
-            lenient: policy.lenient,
-            used: Vec::new(),
-            of_this: 0,
-        }
-    }
-
-    /// Each tolerance counts once for an operation.
-    pub(crate) fn next_operation(&mut self) {
-        self.of_this = self.used.len();
-    }
-
-    pub(crate) fn take(&mut self) -> Vec<Leniency> {
-        std::mem::take(&mut self.used)
-    }
-
-    /// Forgets what the operation at work has needed: another look at it will note it again.
-    pub(crate) fn forget_operation(&mut self) {
-        self.used.truncate(self.of_this);
-    }
-
-    pub(crate) fn is_lenient(&self) -> bool {
-        self.lenient
-    }
-
-    fn allow(&mut self, leniency: Leniency) -> bool {
-        if self.lenient && !self.used[self.of_this..].contains(&leniency) {
-            self.used.push(leniency);
-        }
-        self.lenient
-    }
-
-    /// Entra without the flag aadOptscim062020, mitodl's Keycloak extension and the SCIM validator of
-    /// Microsoft send `"False"` and `"true"` for booleans (traces `keycloak--string-active`,
-    /// `entra-validator--primary-text`). In a PATCH they are understood under any policy.
+    /// Replaces booleans in quotes by booleans, in the value itself and in its sub-attributes.
     ///
-    /// The value, with booleans in place of their names; also where they are sub-attributes of it.
+    /// Entra without the flag aadOptscim062020, mitodl's Keycloak extension and Microsoft's SCIM validator send
+    /// `"False"` and `"true"` (traces `keycloak--string-active`, `entra-validator--primary-text`). In a PATCH every
+    /// policy understands them.
     pub(crate) fn boolean_text(&mut self, attribute: &Attribute, mut value: Value) -> Value {
         let mut replaced = false;
         let mut replace = |attribute: &Attribute, value: &mut Value| {
@@ -150,13 +42,14 @@ impl Tolerances {
             }
         }
         if replaced {
-            self.allow(Leniency::BooleanText);
+            self.allow(Tolerance::BooleanText);
         }
         value
     }
 
-    /// Entra quotes the boolean in `roles[primary eq "True"]` (trace `entra--roles-primary-true-string`),
-    /// which is understood under any policy.
+    /// Records a filter that compares a boolean with text. The evaluation of filters understands it.
+    ///
+    /// Entra quotes the boolean in `roles[primary eq "True"]` (trace `entra--roles-primary-true-string`).
     pub(crate) fn boolean_text_in_filter(&mut self, filter: &ValFilter, attribute: &Attribute) {
         let is_boolean = |path: &AttrPath| {
             attribute
@@ -174,45 +67,57 @@ impl Tolerances {
             }
         }
         if is_quoted(filter, &is_boolean) {
-            self.allow(Leniency::BooleanText);
+            self.allow(Tolerance::BooleanText);
         }
     }
 
-    /// Syncope and others do not quite keep to the grammar: `members[value eq 'id']` (trace
-    /// `parser--single-quotes`). What the parser accepted is counted here; a name with `$` is a name of
-    /// the RFC.
+    /// Records the departures from the grammar that the parser accepted in a path.
+    ///
+    /// Syncope and others send `members[value eq 'id']` (trace `parser--single-quotes`). A name with `$` does not
+    /// count, because the RFCs have one themselves.
     pub(crate) fn path_syntax(&mut self, accepted: &[scim_filter::Leniency]) {
         if accepted.iter().any(|it| it.kind != LeniencyKind::DollarName) {
-            self.allow(Leniency::PathSyntax);
+            self.allow(Tolerance::PathSyntax);
         }
     }
 
-    /// Entra with the flag and the validator send one operation without path whose keys are paths,
-    /// `"name.givenName"` (A-57; traces `entra-flag--pathless-add-dotted`,
-    /// `entra-validator--replace-attributes-verbose`).
+    /// Returns whether a key of a value without `path` may be a path.
+    ///
+    /// Entra with the flag and the validator send `"name.givenName"` as a key (A-57; traces
+    /// `entra-flag--pathless-add-dotted`, `entra-validator--replace-attributes-verbose`).
     pub(crate) fn path_as_key(&mut self) -> bool {
-        self.allow(Leniency::PathAsKey)
+        self.allow(Tolerance::PathAsKey)
     }
 
+    /// Returns whether readOnly attributes in a value without `path` are ignored.
+    ///
     /// Okta renames a group with `{"id": "…", "displayName": "New"}` (A-13; trace `okta--group-push`).
-    /// In a value without path, what clients cannot write is left out.
     pub(crate) fn read_only_in_value(&mut self) -> bool {
-        self.allow(Leniency::ReadOnlyIgnored)
+        self.allow(Tolerance::ReadOnlyIgnored)
     }
 
-    /// Clients send what they have; a path that names nothing is an error all the same (A-11; trace
+    /// Returns whether an unknown attribute in a value is ignored. An unknown attribute in a path is always an error.
+    ///
+    /// Entra with the flag sends attributes that a mapping names wrongly (A-11; trace
     /// `entra-flag--unknown-attribute`).
     pub(crate) fn unknown_in_value(&mut self) -> bool {
-        self.allow(Leniency::UnknownIgnored)
+        self.allow(Tolerance::UnknownIgnored)
     }
 
-    /// Entra sends `emails[type eq "work"].value` for users without a work address and expects one to
-    /// be there afterwards, also for `Replace` (A-38; traces `entra--add-missing-values`,
-    /// `entra--replace-missing-email`). Bitwarden's tests add a member as `members[value eq "id"]` (trace
-    /// `fixtures--bitwarden-add-by-filter`).
+    /// Records unknown sub-attributes of a value of a multi-valued attribute, which `canonical_element` leaves out.
+    pub(crate) fn unknown_in_element(&mut self, attribute: &Attribute, element: &Value) {
+        let mut names = element.as_object().into_iter().flat_map(Map::keys);
+        if names.any(|name| attribute.sub_attribute(name).is_none()) {
+            self.unknown_in_value();
+        }
+    }
+
+    /// Returns the value to create when the filter of a path matches none: the equalities of the filter. A filter
+    /// that is anything else than equalities joined by `and` does not say what to create.
     ///
-    /// The value is made of the terms of a filter that only joins equalities by `and`; any other filter
-    /// does not say what to create.
+    /// Entra sends `emails[type eq "work"].value` for users without a work address and expects one afterwards, also
+    /// for `Replace` (A-38; traces `entra--add-missing-values`, `entra--replace-missing-email`). Bitwarden's tests
+    /// add a member as `members[value eq "id"]` (trace `fixtures--bitwarden-add-by-filter`).
     pub(crate) fn value_from_filter(&mut self, filter: &ValFilter) -> Option<Map<String, Value>> {
         let terms = match filter {
             ValFilter::And(terms) => &**terms,
@@ -229,30 +134,30 @@ impl Tolerances {
                 CompValue::Number(number) => serde_json::from_str(number.as_str()).ok()?,
                 CompValue::Null => return None,
             };
-            // No value has two types.
+            // `type eq "x" and type eq "y"` describes no value.
             if value.keys().any(|it| it.eq_ignore_ascii_case(path.name())) {
                 return None;
             }
             value.insert(path.name().to_owned(), operand);
         }
-        self.allow(Leniency::CreatedFromFilter).then_some(value)
+        self.allow(Tolerance::CreatedFromFilter).then_some(value)
     }
 
-    /// Entra without the flag, JumpCloud, ssosync, rauthy and older authentik remove members by a list
-    /// in `value` (A-39; traces `entra--members-remove-several-value-array`,
-    /// `authentik--older-remove-by-value`). The RFC knows no such value and would empty the group.
+    /// Returns the values that a `remove` lists in its `value`; `None` when the policy does not accept a list.
     ///
-    /// Salesforce puts the list into an object under the attribute's name (trace
-    /// `fixtures--salesforce-remove-members-object`).
+    /// Entra without the flag, JumpCloud, ssosync, rauthy and older authentik remove members by a list (A-39; traces
+    /// `entra--members-remove-several-value-array`, `authentik--older-remove-by-value`), where RFC 7644 section
+    /// 3.5.2.2 read literally empties the group. Salesforce puts the list into an object under the name of the
+    /// attribute (trace `fixtures--salesforce-remove-members-object`).
     pub(crate) fn values_to_remove(&mut self, attribute: &Attribute, value: &Value) -> Option<Vec<Value>> {
         let nested = value
             .as_object()
-            .and_then(|it| attribute_of(it, &attribute.name))
+            .and_then(|it| value_named(it, &attribute.name))
             .filter(|_| attribute.sub_attribute(&attribute.name).is_none());
         let leniency = if nested.is_some() {
-            Leniency::RemoveNested
+            Tolerance::RemoveNested
         } else {
-            Leniency::RemoveByValue
+            Tolerance::RemoveByValue
         };
         self.allow(leniency).then(|| match nested.unwrap_or(value) {
             Value::Array(values) => values.iter().filter(|it| !it.is_null()).cloned().collect(),
@@ -260,44 +165,68 @@ impl Tolerances {
         })
     }
 
-    /// JumpCloud names a member in the filter and again in a `value` (trace
-    /// `jumpcloud--remove-filter-with-value`).
+    /// Records a `remove` with a `value` in addition to a filter, whose `value` is ignored.
+    ///
+    /// JumpCloud names a member in the filter and again in a `value` (trace `jumpcloud--remove-filter-with-value`).
     pub(crate) fn value_beside_filter(&mut self) {
-        self.allow(Leniency::RemoveValueIgnored);
+        self.allow(Tolerance::RemoveValueIgnored);
     }
 
+    /// Records a plain string in place of a complex value. `canonical_value` turns it into `{"value": …}`, as it does
+    /// for POST and PUT.
+    ///
     /// Entra and the validator send the manager as a plain string (A-37; traces
-    /// `entra-flag--pathless-manager-urn-key`, `entra-validator--manager-string-and-empty-string`). The
-    /// value becomes `{"value": …}` with its canonical form.
+    /// `entra-flag--pathless-manager-urn-key`, `entra-validator--manager-string-and-empty-string`).
     pub(crate) fn text_for_complex(&mut self, attribute: &Attribute, value: &Value) {
         if attribute.type_ == AttributeType::Complex
             && value.is_string()
             && attribute.sub_attribute("value").is_some()
         {
-            self.allow(Leniency::TextForComplex);
+            self.allow(Tolerance::TextForComplex);
         }
     }
 
+    /// Turns a plain string in place of a selected complex value into `{"value": …}`, so that the `type` and the other
+    /// sub-attributes of the selected value stay.
+    ///
+    /// Entra sends `emails[type eq "work"]` with a plain string.
+    pub(crate) fn text_for_selected(&mut self, attribute: &Attribute, value: Value) -> Value {
+        self.text_for_complex(attribute, &value);
+        match value {
+            Value::String(text) if self.is_lenient() && attribute.sub_attribute("value").is_some() => {
+                Value::Object(Map::from_iter([("value".to_owned(), Value::String(text))]))
+            }
+            value => value,
+        }
+    }
+
+    /// Returns whether the value is an empty reference, which clears the attribute.
+    ///
     /// The validator clears a manager with `""` or `{"value": ""}` (trace
     /// `entra-validator--manager-string-and-empty-string`).
     pub(crate) fn empty_reference(&mut self, attribute: &Attribute, value: &Value) -> bool {
         let is_empty = match value {
             Value::String(text) => text.is_empty(),
-            Value::Object(members) => {
-                attribute_of(members, "value").is_some_and(|it| it.as_str() == Some(""))
-            }
+            Value::Object(reference) => has_empty_value(reference),
             _ => false,
         };
-        is_empty && attribute.is_shown_reference() && self.allow(Leniency::EmptyReference)
+        is_empty && attribute.is_shown_reference() && self.allow(Tolerance::EmptyReference)
     }
 
-    /// Older Entra jobs wrap the value of a single attribute, `[{"value": "x"}]` (A-34; trace
-    /// `entra--manager-array`). An array of several stays one, to be refused.
+    /// Returns the same for a reference that has been merged.
+    pub(crate) fn empty_merged_reference(&mut self, reference: &Map<String, Value>) -> bool {
+        has_empty_value(reference) && self.allow(Tolerance::EmptyReference)
+    }
+
+    /// Unwraps an array of one element in place of a single value. An array of several elements stays as it is, and is
+    /// refused later.
+    ///
+    /// Older Entra jobs send `[{"value": "x"}]` for a single-valued attribute (A-34; trace `entra--manager-array`).
     pub(crate) fn array_for_single(&mut self, attribute: &Attribute, value: Value) -> Value {
         let Value::Array(mut elements) = value else {
             return value;
         };
-        if elements.len() != 1 || !self.allow(Leniency::ArrayForSingle) {
+        if elements.len() != 1 || !self.allow(Tolerance::ArrayForSingle) {
             return Value::Array(elements);
         }
         match elements.remove(0) {
@@ -308,9 +237,10 @@ impl Tolerances {
         }
     }
 
-    /// Older Entra jobs name the manager without the URN of the extension, `"path": "manager"` (trace
-    /// `entra--manager-array`). It is taken for what it means if exactly one extension has a reference
-    /// of that name; every other attribute of an extension needs its URN.
+    /// Resolves a reference of an extension that is named without the URN of the extension, if exactly one extension
+    /// has a reference with this name. Every other attribute of an extension needs its URN.
+    ///
+    /// Older Entra jobs send `"path": "manager"` (trace `entra--manager-array`).
     pub(crate) fn unqualified_reference(
         &mut self,
         resource_type: &ResourceType,
@@ -332,56 +262,49 @@ impl Tolerances {
             })
         });
         let only = found.next().filter(|_| found.next().is_none())?;
-        self.allow(Leniency::UnqualifiedReference).then_some(only)
+        self.allow(Tolerance::UnqualifiedReference).then_some(only)
     }
 }
 
-/// The `value` of what a remove lists, by which it is looked up; a plain string is one itself.
+fn has_empty_value(reference: &Map<String, Value>) -> bool {
+    value_named(reference, "value").is_some_and(|it| it.as_str() == Some(""))
+}
+
+/// Returns the text or value by which an element of a `remove` list names a stored value: the `value` of an object,
+/// or a plain string itself.
 pub(crate) fn listed_value(listed: &Value) -> Option<&Value> {
     match listed {
-        Value::Object(listed) => attribute_of(listed, "value").filter(|it| !it.is_null()),
+        Value::Object(listed) => value_named(listed, "value").filter(|it| !it.is_null()),
         simple => Some(simple),
     }
 }
 
-/// Whether what a remove lists names a stored value that has its `value`, if it says one: not if it
-/// says another `type`, since the same address may stand there as work and as home. Without `value` it
-/// names what has all that it says. `null` says nothing (Entra sends `"$ref": null`).
-pub(crate) fn names_value(attribute: &Attribute, listed: &Value, stored: &Value) -> bool {
-    let Value::Object(members) = listed else {
+/// Returns whether an element of a `remove` list names a stored value that has been found by its `value`.
+///
+/// An element with a `value` and another `type` does not, since one address may be stored as `work` and as `home`. An
+/// element without `value` names the stored values that have all its sub-attributes. Sub-attributes that are `null` do
+/// not count: Entra sends `"$ref": null` (trace `entra--remove-ref-null`).
+pub(crate) fn names_stored(attribute: &Attribute, listed: &Value, stored: &Value) -> bool {
+    let Value::Object(listed) = listed else {
         return true;
     };
-    let said = |name: &str| attribute_of(members, name).filter(|it| !it.is_null());
-    let same = |sub: &Attribute, said: &Value| {
+    let given = |name: &str| value_named(listed, name).filter(|it| !it.is_null());
+    let is_same = |sub: &Attribute, given: &Value| {
         stored.get(&sub.name).is_some_and(|it| {
-            it == said
-                || key::of(sub, it)
-                    .zip(key::of(sub, said))
-                    .is_some_and(|(a, b)| a == b)
+            it == given || key::of(sub, it).is_some_and(|it| Some(it) == key::of(sub, given))
         })
     };
-    if said("value").is_some() {
+    if given("value").is_some() {
         let points_at_resource = attribute.sub_attribute("$ref").is_some();
-        return match attribute.sub_attribute("type").zip(said("type")) {
-            Some((sub, type_)) if !points_at_resource => stored.get("type").is_none() || same(sub, type_),
+        return match attribute.sub_attribute("type").zip(given("type")) {
+            Some((sub, type_)) if !points_at_resource => stored.get("type").is_none() || is_same(sub, type_),
             _ => true,
         };
     }
-    let mut said_any = false;
-    let all = attribute.sub_attributes.iter().all(|sub| match said(&sub.name) {
-        None => true,
-        Some(value) => {
-            said_any = true;
-            same(sub, value)
-        }
-    });
-    all && said_any
-}
-
-/// A member of an object by its name in any case.
-pub(crate) fn attribute_of<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    members
+    let mut criteria = attribute
+        .sub_attributes
         .iter()
-        .find(|(it, _)| it.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value)
+        .filter_map(|sub| Some((sub, given(&sub.name)?)))
+        .peekable();
+    criteria.peek().is_some() && criteria.all(|(sub, given)| is_same(sub, given))
 }

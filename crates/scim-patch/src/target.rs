@@ -1,5 +1,5 @@
-//! What a path names: the way from the text of `path` to an attribute, a sub-attribute, or some of
-//! the values of one (RFC 7644 sections 3.5.2 and 3.10).
+//! The target of an operation: from the text of `path` to an attribute, a sub-attribute, or some of the values of an
+//! attribute (RFC 7644 sections 3.5.2 and 3.10).
 
 use std::sync::Arc;
 
@@ -8,34 +8,39 @@ use scim_model::condition::ElementCondition;
 use scim_model::{Attribute, AttributePath, ResourceType, Schema, ScimError, ScimType};
 
 use crate::error::{invalid_path, quoted};
-use crate::quirks::Tolerances;
+use crate::tolerance::Tolerances;
 
-/// What an operation works on.
+/// The part of a resource that an operation concerns.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
     /// All attributes of an extension: the path is its URN.
     Extension(Arc<Schema>),
-    /// The `schemas` attribute, which follows from the data.
-    Schemas,
+    /// `schemas`, or the URNs in it that fulfil a filter.
+    Schemas { condition: Option<ElementCondition> },
     /// An attribute, or a sub-attribute of one.
     Attribute(AttributePath),
     /// The values of an attribute that fulfil a filter, or a sub-attribute of each.
-    Values {
-        /// The attribute.
-        attribute: AttributePath,
-        /// As it was written, for the values that a client expects to be created from it.
-        filter: ValFilter,
-        /// The same, resolved.
-        condition: ElementCondition,
-        /// The sub-attribute behind the bracket.
-        sub: Option<Arc<Attribute>>,
-    },
+    Values(Selection),
+}
+
+/// The values of an attribute that fulfil a filter, or one sub-attribute of each.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    pub(crate) attribute: AttributePath,
+    /// The filter as the client sent it.
+    pub(crate) filter: ValFilter,
+    /// The filter, resolved.
+    pub(crate) condition: ElementCondition,
+    /// The sub-attribute after the closing bracket.
+    pub(crate) sub: Option<Arc<Attribute>>,
 }
 
 impl Target {
+    /// Resolves a path.
+    ///
     /// # Errors
-    /// `invalidPath` for a path that cannot be read or names nothing; `invalidFilter` when only the
-    /// filter in its brackets is wrong.
+    /// `invalidPath` for a path that cannot be parsed or names nothing; `invalidFilter` when only the filter in its
+    /// brackets is wrong.
     pub(crate) fn find(
         resource_type: &ResourceType,
         path: &str,
@@ -47,25 +52,11 @@ impl Target {
         if let Some(schema) = resource_type.extension_of(path) {
             return Ok(Target::Extension(schema.clone()));
         }
-        let options = if tolerances.is_lenient() {
-            Options::default()
-        } else {
-            Options::strict()
-        };
-        let parsed = PatchPath::parse_with(path, &options).map_err(|error| {
-            let scim_type = if error.is_in_value_filter() {
-                ScimType::InvalidFilter
-            } else {
-                ScimType::InvalidPath
-            };
-            ScimError::new(scim_type, format!("path {}: {error}", quoted(path)))
-        })?;
-        tolerances.path_syntax(&parsed.leniencies);
-        match parsed.value {
+        match parse(path, tolerances)? {
             PatchPath::Attr(attr_path) => {
                 let found = find_attribute(resource_type, &attr_path, path, tolerances)?;
-                if found.extension.is_none() && found.attribute.name == "schemas" {
-                    return Ok(Target::Schemas);
+                if is_schemas(&found) {
+                    return Ok(Target::Schemas { condition: None });
                 }
                 Ok(Target::Attribute(found))
             }
@@ -75,33 +66,72 @@ impl Target {
                 tolerances.boolean_text_in_filter(&value_path.filter, &attribute.attribute);
                 let sub = match sub {
                     None => None,
-                    Some(name) => {
-                        Some(attribute.attribute.sub_attribute(&name).cloned().ok_or_else(|| {
-                            invalid_path(format!(
-                                "path {}: `{attribute}` has no sub-attribute `{name}`",
-                                quoted(path)
-                            ))
-                        })?)
-                    }
+                    Some(name) => Some(find_sub(&attribute, &name, path)?),
                 };
-                Ok(Target::Values {
+                if is_schemas(&attribute) {
+                    let condition = Some(condition);
+                    return Ok(Target::Schemas { condition });
+                }
+                Ok(Target::Values(Selection {
                     attribute,
                     filter: value_path.filter,
                     condition,
                     sub,
-                })
+                }))
             }
         }
     }
 
-    /// Whether the path says more than which attribute.
+    /// Returns the attribute that is the target, or holds it.
+    pub(crate) fn attribute(&self) -> Option<&AttributePath> {
+        match self {
+            Target::Attribute(found) => Some(found),
+            Target::Values(selection) => Some(&selection.attribute),
+            Target::Extension(_) | Target::Schemas { .. } => None,
+        }
+    }
+
+    /// Returns whether the path says more than the name of an attribute or extension.
     pub(crate) fn is_more_than_a_name(&self) -> bool {
         match self {
             Target::Attribute(found) => found.sub.is_some(),
-            Target::Values { .. } => true,
-            Target::Extension(_) | Target::Schemas => false,
+            Target::Values(_) => true,
+            Target::Schemas { condition } => condition.is_some(),
+            Target::Extension(_) => false,
         }
     }
+}
+
+fn is_schemas(found: &AttributePath) -> bool {
+    found.extension.is_none() && found.attribute.name == "schemas"
+}
+
+fn parse(path: &str, tolerances: &mut Tolerances) -> Result<PatchPath, ScimError> {
+    let options = if tolerances.is_lenient() {
+        Options::default()
+    } else {
+        Options::strict()
+    };
+    let parsed = PatchPath::parse_with(path, &options).map_err(|error| {
+        let scim_type = if error.is_in_value_filter() {
+            ScimType::InvalidFilter
+        } else {
+            ScimType::InvalidPath
+        };
+        ScimError::new(scim_type, format!("path {}: {error}", quoted(path)))
+    })?;
+    tolerances.path_syntax(&parsed.leniencies);
+    Ok(parsed.value)
+}
+
+fn find_sub(attribute: &AttributePath, name: &str, path: &str) -> Result<Arc<Attribute>, ScimError> {
+    let sub = attribute.attribute.sub_attribute(name).cloned();
+    sub.ok_or_else(|| {
+        invalid_path(format!(
+            "path {}: `{attribute}` has no sub-attribute `{name}`",
+            quoted(path)
+        ))
+    })
 }
 
 fn find_attribute(

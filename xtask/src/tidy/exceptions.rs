@@ -23,7 +23,6 @@ const EXCEPTIONS: &[&[&str]] = &[
         "crates/scim-model/src/store/conformance/filters.rs: filters_match_the_names_that_references_show",
         "crates/scim-model/src/store/conformance/sorting.rs: a_sorted_query_over_types_has_one_order",
     ],
-    &["crates/scim-patch: circle"],
     &[
         "crates/scim-server/src/config.rs",
         "crates/scim-server/src/http.rs",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use scim_model::{SchemaRegistry, ScimType};
-use scim_patch::{Leniency, MembersPlan, Operation, Outcome, PatchError, apply, plan};
+use scim_patch::{MembersPlan, Operation, Outcome, PatchError, Tolerance, apply, plan};
 use serde_json::Value;
 
 use crate::{LENIENT, STRICT, document};
@@ -43,8 +43,8 @@ fn every_client_gets_what_it_expects() {
                 "{context}"
             );
             assert_eq!(!outcome.changes.is_empty(), step["changed"], "{context}");
-            let needed: BTreeSet<&str> = outcome.leniencies.iter().map(|it| it.as_str()).collect();
-            let expected = step["leniencies"].as_array().unwrap().iter();
+            let needed: BTreeSet<&str> = outcome.tolerances.iter().map(|it| it.name()).collect();
+            let expected = step["tolerances"].as_array().unwrap().iter();
             assert_eq!(
                 needed,
                 expected.map(|it| it.as_str().unwrap()).collect(),
@@ -63,7 +63,7 @@ fn every_client_gets_what_it_expects() {
                 (Ok((strict, _)), None) => {
                     let differs = step.get("strictDiffers").is_some();
                     assert_eq!(strict.document != outcome.document, differs, "{context}");
-                    assert!(strict.leniencies.is_empty(), "{context}");
+                    assert!(strict.tolerances.is_empty(), "{context}");
                 }
                 (strict, expected) => panic!("{context}: strict {strict:?}, expected {expected:?}"),
             }
@@ -78,10 +78,10 @@ fn every_tolerance_has_a_client() {
     let used: BTreeSet<&str> = cases
         .iter()
         .flat_map(|case| case["steps"].as_array().unwrap())
-        .flat_map(|step| step["leniencies"].as_array().into_iter().flatten())
+        .flat_map(|step| step["tolerances"].as_array().into_iter().flatten())
         .map(|it| it.as_str().unwrap())
         .collect();
-    assert_eq!(used, Leniency::ALL.iter().map(|it| it.as_str()).collect());
+    assert_eq!(used, Tolerance::ALL.iter().map(|it| it.name()).collect());
     // The functions in quirks.rs name their traces.
     let quirks = include_str!("../../src/quirks.rs");
     let known: BTreeSet<&str> = cases.iter().map(|it| it["trace"].as_str().unwrap()).collect();

@@ -63,7 +63,7 @@ pub(crate) fn patch(
     if let Ok(outcome) = &outcome {
         let after = &outcome.document;
         assert_eq!(after.check(resource_type), Ok(()), "{}", context());
-        assert!(policy.lenient || outcome.leniencies.is_empty(), "{}", context());
+        assert!(policy.lenient || outcome.tolerances.is_empty(), "{}", context());
         // The change is the whole difference, and leads there.
         assert_eq!(
             outcome.changes,

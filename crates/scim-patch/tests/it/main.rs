@@ -10,6 +10,7 @@ mod plan;
 mod properties;
 mod requested;
 mod rules;
+mod tolerances;
 mod values;
 mod vectors;
 

@@ -2,7 +2,7 @@
 
 use scim_model::store::MembersStep;
 use scim_model::{Policy, SchemaRegistry};
-use scim_patch::{Leniency, MembersPlan, Operation, PatchError, Plan, plan};
+use scim_patch::{MembersPlan, Operation, PatchError, Plan, Tolerance, plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -176,7 +176,7 @@ fn keys_that_are_paths_into_the_members_need_the_list() {
             assert_eq!(plan.rest.len(), 1, "{key}");
             assert_eq!(plan.rest[0].value, Some(value), "{key}");
             // The tolerances are noted when the operations are applied.
-            assert_eq!(plan.leniencies, [], "{key}");
+            assert_eq!(plan.tolerances, [], "{key}");
         }
     }
 }
@@ -189,7 +189,7 @@ fn tolerances_are_counted_here_too() {
         plan.members,
         MembersPlan::Steps(vec![MembersStep::Remove(vec![id(1)])])
     );
-    assert_eq!(plan.leniencies, [Leniency::RemoveByValue]);
+    assert_eq!(plan.tolerances, [Tolerance::RemoveByValue]);
     assert!(planned(&remove, STRICT).is_err());
     let by_filter = json!([{"op": "add", "path": format!("members[value eq \"{}\"]", id(1)), "value": {}}]);
     let plan = planned(&by_filter, LENIENT).unwrap();
@@ -197,7 +197,7 @@ fn tolerances_are_counted_here_too() {
         plan.members,
         MembersPlan::Steps(vec![MembersStep::Add(vec![id(1)])])
     );
-    assert_eq!(plan.leniencies, [Leniency::CreatedFromFilter]);
+    assert_eq!(plan.tolerances, [Tolerance::CreatedFromFilter]);
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn check(operations: &Value, expected: &[&str]) {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // so that the cases read as `json!(…)`
 fn replace(name: &str, value: Value) -> Value {
     json!({"op": "replace", "path": format!("{EXTENSION}:{name}"), "value": value})
 }

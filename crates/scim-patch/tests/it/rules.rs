@@ -332,7 +332,7 @@ fn remove_with_a_list_removes_what_it_lists() {
         STRICT,
         &remove(json!([{"value": "b@example.com"}])),
         "invalidValue",
-        "operation 1: a remove of `emails` has no `value`: name the values in the path's filter",
+        "operation 1: a remove of `emails` must not have a `value`: select the values by a filter in the path",
     );
 }
 
@@ -581,7 +581,7 @@ fn schemas_follow_the_data() {
         LENIENT,
         &json!([{"op": "add", "path": "schemas", "value": ["urn:x:y"]}]),
         "invalidValue",
-        "operation 1: `schemas`: \"urn:x:y\" is no schema of this resource type",
+        "operation 1: `schemas`: \"urn:x:y\" is not a schema of this resource type",
     );
     both(
         &json!([{"op": "replace", "path": "schemas", "value": [core.to_uppercase(), BADGE.to_uppercase()]}]),

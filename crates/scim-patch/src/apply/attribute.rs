@@ -1,0 +1,105 @@
+//! Writes and removals of an attribute or sub-attribute that a path names without a filter.
+
+use scim_model::{AttributePath, ClearText, ScimError, ScimType, canonical_value};
+use serde_json::{Map, Value};
+
+use super::paths::without_sub;
+use super::state::State;
+use crate::error::{invalid_path, quoted};
+use crate::mutability::{is_read_only, refuse_missing, refuse_read_only, refuse_required};
+use crate::operation::Write;
+
+impl State<'_> {
+    pub(super) fn write_attribute(
+        &mut self,
+        write: Write,
+        found: &AttributePath,
+        value: Value,
+    ) -> Result<(), ScimError> {
+        refuse_read_only(found)?;
+        if found.attribute.is_secret() {
+            return self.write_secret(found, value);
+        }
+        self.report
+            .record_requested(found, found.sub.as_ref(), Some(&value));
+        match (&found.sub, found.attribute.multi_valued) {
+            (None, true) => self.write_values(write, found, value),
+            (None, false) => self.write_single(found, value),
+            (Some(sub), true) => self.write_sub_of_all(found, sub, value),
+            (Some(sub), false) => {
+                let named = Map::from_iter([(sub.name.clone(), value)]);
+                self.merge_single(&without_sub(found), named)
+            }
+        }
+    }
+
+    pub(super) fn remove_attribute(
+        &mut self,
+        found: &AttributePath,
+        value: Option<&Value>,
+    ) -> Result<(), ScimError> {
+        refuse_read_only(found)?;
+        self.report.record_requested(found, found.sub.as_ref(), None);
+        match (&found.sub, found.attribute.multi_valued, value) {
+            (None, true, Some(value)) => self.remove_listed(found, value),
+            (None, _, _) => self.unassign(found),
+            (Some(sub), true, _) => {
+                let list = self.document.open_list(found);
+                let all = self.document.values(list).all(&mut self.budget)?;
+                self.remove_sub_of_values(list, &all, sub)
+            }
+            (Some(sub), false, _) => self.remove_sub(&without_sub(found), sub),
+        }
+    }
+
+    /// Removes all that an attribute has.
+    pub(super) fn unassign(&mut self, found: &AttributePath) -> Result<(), ScimError> {
+        if found.attribute.is_secret() {
+            refuse_required(found, &found.attribute)?;
+            self.report.record_secret(found, None);
+            return Ok(());
+        }
+        if found.attribute.multi_valued {
+            return self.remove_all_values(found);
+        }
+        self.remove_single(found)
+    }
+
+    /// Returns whether a readOnly attribute among others in a value is ignored. A client may repeat the stored value;
+    /// other values are a tolerance.
+    pub(super) fn is_ignored(&mut self, found: &AttributePath, value: &Value) -> Result<bool, ScimError> {
+        if !is_read_only(found) {
+            return Ok(false);
+        }
+        let repeats_stored = found.sub.is_none() && self.document.get(found) == Some(value);
+        if repeats_stored || self.tolerances.read_only_in_value() {
+            return Ok(true);
+        }
+        Err(ScimError::at(ScimType::Mutability, found, "is readOnly"))
+    }
+
+    /// Ignores an unknown attribute in a value, if the policy does so.
+    pub(super) fn refuse_unknown(&mut self, name: &str) -> Result<(), ScimError> {
+        if self.tolerances.unknown_in_value() {
+            return Ok(());
+        }
+        Err(invalid_path(format!(
+            "{} is not an attribute of {}",
+            quoted(name),
+            self.resource_type.name
+        )))
+    }
+
+    /// Checks a secret, and keeps it out of the document.
+    fn write_secret(&mut self, found: &AttributePath, value: Value) -> Result<(), ScimError> {
+        let value = self.tolerances.array_for_single(&found.attribute, value);
+        let value = canonical_value(&found.attribute, found, value, self.policy)?;
+        refuse_missing(found, &found.attribute, value.as_ref())?;
+        let text = match value {
+            Some(Value::String(text)) => Some(ClearText::new(text)),
+            _ => None,
+        };
+        self.report.record_secret(found, text);
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! The members of a group, which are rows of their own in a store.
+
+use scim_model::validate::{member_id, reference_id};
+use scim_model::{AttributePath, ResourceType, ScimError, ScimType};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::object::value_named;
+use crate::tolerance::Tolerances;
+
+/// Returns whether the path names the members of a group.
+pub(crate) fn is_members_of(resource_type: &ResourceType, found: &AttributePath) -> bool {
+    resource_type.has_members()
+        && found.extension.is_none()
+        && found.attribute.name == "members"
+        && found.attribute.is_reference_set()
+}
+
+/// Returns the id that an element of `members` names, by its `value` or else its `$ref`.
+fn named_id(element: &Value) -> Option<String> {
+    let members = element.as_object()?;
+    let named = ["value", "$ref"].into_iter().filter_map(|name| {
+        let value = value_named(members, name)?;
+        Some((name.to_owned(), value.clone()))
+    });
+    reference_id(&Map::from_iter(named)).map(str::to_owned)
+}
+
+/// Returns the id of a member to add.
+///
+/// # Errors
+/// `invalidValue` when the element names no id.
+pub(crate) fn id_to_add(
+    members: &AttributePath,
+    element: &Value,
+    tolerances: &mut Tolerances,
+) -> Result<String, ScimError> {
+    tolerances.text_for_complex(&members.attribute, element);
+    let id = match element {
+        Value::String(id) if tolerances.is_lenient() => Some(id.clone()),
+        element => named_id(element),
+    };
+    id.filter(|it| !it.is_empty()).ok_or_else(|| {
+        let path = format_args!("{members}.value");
+        ScimError::at(ScimType::InvalidValue, path, "is required: the id of a resource")
+    })
+}
+
+/// Returns the id in an element of the list of a `remove`, which may be a plain string.
+pub(crate) fn id_to_remove(listed: &Value) -> Option<String> {
+    match listed {
+        Value::String(id) => Some(id.clone()).filter(|it| !it.is_empty()),
+        listed => named_id(listed),
+    }
+}
+
+/// Parses an id; a text that is not one is the id of no resource.
+pub(crate) fn parse_id(id: &str) -> Option<Uuid> {
+    member_id(&"members", &json!({ "value": id })).ok()
+}
