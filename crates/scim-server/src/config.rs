@@ -587,6 +587,11 @@ mod tests {
             "https://",
             "a.com",
             "https://a/x y",
+            "https://a/\u{7}",
+            "https://a/\u{7f}",
+            "https://a/{x}",
+            "https://a/\"",
+            "https://a/é",
             "",
         ] {
             assert!(checked_base_url(url).is_err(), "{url}");
@@ -648,6 +653,46 @@ mod tests {
         assert!(!check(&["--listen", "0.0.0.0:8080", "--base-url", "http://a"]));
         assert!(check(&["--listen", "0.0.0.0:8080", "--base-url", "https://a"]));
         assert!(check(&["--listen", "0.0.0.0:8080", "--allow-plain-http"]));
+    }
+
+    #[test]
+    fn tenant_names_are_short_and_plain() {
+        let create = |name: &str| Cli::try_parse_from(["scim-server", "tenant", "create", name]).is_ok();
+        for name in ["a", "Acme-2_x.org", "7", &"a".repeat(64)] {
+            assert!(create(name), "{name}");
+        }
+        for name in ["", "a b", "é", "a/b", "a\n", &"a".repeat(65)] {
+            assert!(!create(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn cursors_live_for_a_day_unless_told() {
+        let lifetime = |arguments: &[&str]| {
+            let cli = Cli::parse_from([&["scim-server"], arguments].concat());
+            cli.serve.cursor_lifetime()
+        };
+        assert_eq!(lifetime(&[]), Some(Duration::from_secs(86_400)));
+        assert_eq!(
+            lifetime(&["--cursor-lifetime", "1"]),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(lifetime(&["--cursor-lifetime", "0"]), None);
+    }
+
+    #[test]
+    fn a_schema_file_may_be_as_long_as_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |length: usize| {
+            std::fs::write(folder.path().join("a.json"), "x".repeat(length)).unwrap();
+            let path = folder.path().to_str().unwrap();
+            let files = Cli::parse_from(["scim-server", "--schemas", path])
+                .serve
+                .schema_files();
+            files.map(|it| it.iter().map(|(_, text)| text.len()).collect::<Vec<_>>())
+        };
+        assert_eq!(read(4 * 1024 * 1024).unwrap(), [4 * 1024 * 1024]);
+        assert!(read(4 * 1024 * 1024 + 1).is_err());
     }
 
     #[test]

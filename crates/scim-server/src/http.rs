@@ -500,6 +500,7 @@ mod tests {
         check("/scim/v2/Users//", Some(&["Users", ""]));
         check("/scim/v2/%55sers/a%2Fb", Some(&["Users", "a/b"]));
         check("/scim/v2/%ff", None);
+        check("/scim/v2Users", Some(&["v2Users"]));
         check("/scimv2/Users", None);
         check("/", None);
     }
@@ -512,5 +513,8 @@ mod tests {
         assert_eq!(other_version("/scim/v2.1/Users"), Some("2.1"));
         assert_eq!(other_version("/scim/v2/Nothing"), None);
         assert_eq!(other_version("/scim/vans"), None);
+        assert_eq!(other_version("/scim/v"), None);
+        assert_eq!(other_version("/scim/v/Users"), None);
+        assert_eq!(other_version("/scim/Users"), None);
     }
 }

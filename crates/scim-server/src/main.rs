@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use clap::{CommandFactory, FromArgMatches};
-use scim_model::Policy;
+use scim_model::{Policy, SchemaRegistry};
 use scim_server::commands::{self, Terminal};
 use scim_server::config::{
     Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, PostgresPooler, ServeArgs, TenantCommand,
@@ -136,10 +136,10 @@ fn until_signal() -> io::Result<Receiver<()>> {
     }
 }
 
-/// All but the resource types.
-fn store_options(pooler: Pooler, arguments: &ServeArgs) -> StoreOptions {
+fn store_options(registry: &SchemaRegistry, pooler: Pooler, arguments: &ServeArgs) -> StoreOptions {
     let usual = StoreOptions::default();
     StoreOptions {
+        resource_types: registry.resource_types.clone(),
         unique_group_names: arguments.group_names == GroupNames::Unique,
         pooler,
         max_scans: arguments.max_scans.unwrap_or(usual.max_scans),
@@ -148,26 +148,10 @@ fn store_options(pooler: Pooler, arguments: &ServeArgs) -> StoreOptions {
     }
 }
 
-/// Serves until a signal comes and what had begun is done.
-fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
-    let registry = scim_server::registry(&arguments.schema_files()?)?;
-    let address = arguments.listen_address()?;
-    let listener =
-        TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    let metrics_listener = match arguments.metrics_address()? {
-        Some(address) => {
-            Some(TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?)
-        }
-        None => None,
-    };
-    let base_url = arguments.base_url(listener.local_addr()?)?;
-    let options = StoreOptions {
-        resource_types: registry.resource_types.clone(),
-        ..store_options(pooler, arguments)
-    };
-    let store = Arc::new(DieselStore::open(url, &options)?);
-    let settings = Settings {
-        base_url: base_url.as_str().into(),
+/// The settings of the service.
+fn settings(base_url: &str, arguments: &ServeArgs) -> Result<Settings, String> {
+    Ok(Settings {
+        base_url: base_url.into(),
         policy: Policy {
             lenient: arguments.leniency == Leniency::Clients,
         },
@@ -183,7 +167,25 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn
             arguments.cursor_key.clone()
         },
         cursor_lifetime: arguments.cursor_lifetime(),
+    })
+}
+
+/// Serves until a signal comes and what had begun is done.
+fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
+    let registry = scim_server::registry(&arguments.schema_files()?)?;
+    let address = arguments.listen_address()?;
+    let listener =
+        TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let metrics_listener = match arguments.metrics_address()? {
+        Some(address) => {
+            Some(TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?)
+        }
+        None => None,
     };
+    let base_url = arguments.base_url(listener.local_addr()?)?;
+    let options = store_options(&registry, pooler, arguments);
+    let store = Arc::new(DieselStore::open(url, &options)?);
+    let settings = settings(&base_url, arguments)?;
     let service = Arc::new(Service::new(registry, store.clone(), settings));
     let http = Arc::new(Http::new(
         service,
@@ -240,12 +242,94 @@ mod tests {
 
     use super::*;
 
+    fn serve_args(arguments: &[&str]) -> ServeArgs {
+        Cli::parse_from([&["scim-server"], arguments].concat()).serve
+    }
+
     #[test]
-    fn what_is_said_of_scans_reaches_the_store() {
-        let cli = Cli::parse_from(["scim-server", "--max-scans", "3", "--scan-timeout", "7"]);
-        let options = store_options(Pooler::Transaction, &cli.serve);
-        assert_eq!(options.max_scans, 3);
-        assert_eq!(options.scan_timeout, Duration::from_secs(7));
-        assert_eq!(options.pooler, Pooler::Transaction);
+    fn the_store_gets_its_options() {
+        let registry = scim_server::registry(&[]).expect("the built-in schemas are valid");
+        let usual = store_options(&registry, Pooler::None, &serve_args(&[]));
+        assert_eq!((usual.unique_group_names, usual.pooler), (true, Pooler::None));
+        assert_eq!(usual.max_scans, StoreOptions::default().max_scans);
+        assert_eq!(usual.scan_timeout, Duration::from_secs(10));
+        let arguments = ["--group-names", "any", "--max-scans", "3", "--scan-timeout", "7"];
+        let options = store_options(&registry, Pooler::Transaction, &serve_args(&arguments));
+        assert_eq!(
+            (options.unique_group_names, options.pooler),
+            (false, Pooler::Transaction)
+        );
+        assert_eq!(
+            (options.max_scans, options.scan_timeout),
+            (3, Duration::from_secs(7))
+        );
+    }
+
+    #[test]
+    fn the_store_knows_the_resource_types_of_the_operator() {
+        let schema = r#"{"id": "urn:example:Device", "attributes": [{"name": "serial"}]}"#;
+        let resource_type = r#"{"name": "Device", "endpoint": "/Devices", "schema": "urn:example:Device"}"#;
+        let documents = [("schema.json", schema), ("type.json", resource_type)];
+        let documents = documents.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let registry = scim_server::registry(&documents).expect("the documents are valid");
+        let options = store_options(&registry, Pooler::None, &serve_args(&[]));
+        let names: Vec<&str> = options.resource_types.iter().map(|it| &*it.name).collect();
+        assert_eq!(names, ["User", "Group", "Device"]);
+    }
+
+    #[test]
+    fn the_service_gets_its_settings() {
+        let base_url = "https://example.com/scim/v2";
+        let usual = settings(base_url, &serve_args(&[])).expect("there is randomness");
+        assert_eq!(&*usual.base_url, base_url);
+        assert!(usual.policy.lenient && usual.filters_in_urls);
+        assert!(!usual.active_by_default && !usual.patch_shows_groups && !usual.hash_secrets);
+        assert_eq!((usual.default_page_size, usual.max_page_size), (100, 200));
+        assert_eq!(usual.cursor_lifetime, Some(Duration::from_secs(24 * 60 * 60)));
+        let key = "0f".repeat(32);
+        let arguments = [
+            &[
+                "--leniency",
+                "strict",
+                "--url-filters",
+                "refuse",
+                "--active-by-default",
+            ][..],
+            &[
+                "--group-patch",
+                "resource",
+                "--passwords",
+                "argon2id",
+                "--cursor-key",
+                &key,
+            ],
+            &[
+                "--default-page-size",
+                "300",
+                "--max-page-size",
+                "250",
+                "--cursor-lifetime",
+                "0",
+            ],
+        ];
+        let changed = settings(base_url, &serve_args(&arguments.concat())).expect("there is randomness");
+        assert!(!changed.policy.lenient && !changed.filters_in_urls);
+        assert!(changed.active_by_default && changed.patch_shows_groups && changed.hash_secrets);
+        assert_eq!((changed.default_page_size, changed.max_page_size), (250, 250));
+        assert_eq!(
+            (changed.cursor_keys, changed.cursor_lifetime),
+            (vec![[0x0f; 32]], None)
+        );
+    }
+
+    #[test]
+    fn every_start_without_a_cursor_key_makes_its_own() {
+        let keys = || settings("https://example.com", &serve_args(&[])).map(|it| it.cursor_keys);
+        let (one, other) = (
+            keys().expect("there is randomness"),
+            keys().expect("there is randomness"),
+        );
+        assert_eq!((one.len(), other.len()), (1, 1));
+        assert_ne!(one, other);
     }
 }

@@ -47,6 +47,24 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_43_letters_digits_hyphens_or_underscores() {
+        for letters in ["aZ", "09", "-", "_", "a-", "_9"] {
+            let random: String = letters.chars().cycle().take(43).collect();
+            assert!(is_well_formed(&format!("scim_{random}")), "{letters}");
+        }
+        for wrong in ['!', '.', '+', '/', '=', ' ', 'é'] {
+            let random: String = "a".repeat(42) + &wrong.to_string();
+            assert!(!is_well_formed(&format!("scim_{random}")), "{wrong}");
+        }
+        for length in [0, 42, 44] {
+            assert!(
+                !is_well_formed(&format!("scim_{}", "a".repeat(length))),
+                "{length}"
+            );
+        }
+    }
+
+    #[test]
     fn other_texts_are_no_secrets() {
         for text in [
             "",

@@ -53,7 +53,7 @@ impl Blocking {
         let arrived = Instant::now();
         let done = web::block(move || {
             let _place = place;
-            if arrived.elapsed() > MAX_WAIT {
+            if is_too_late(arrived.elapsed()) {
                 return Err(Error::Overloaded);
             }
             work()
@@ -63,9 +63,31 @@ impl Blocking {
     }
 }
 
+fn is_too_late(waited: Duration) -> bool {
+    waited > MAX_WAIT
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_that_waited_longer_than_the_limit_is_too_late() {
+        assert!(!is_too_late(Duration::ZERO));
+        assert!(!is_too_late(MAX_WAIT));
+        assert!(is_too_late(MAX_WAIT + Duration::from_nanos(1)));
+    }
+
+    #[test]
+    fn work_is_counted_until_it_is_done() {
+        actix_web::rt::System::new().block_on(async {
+            let blocking = Blocking::default();
+            let counter = blocking.clone();
+            assert_eq!(blocking.busy(), 0);
+            assert_eq!(blocking.run(move || Ok(counter.busy())).await.ok(), Some(1));
+            assert_eq!(blocking.busy(), 0);
+        });
+    }
 
     #[test]
     fn a_full_line_turns_away_and_a_place_is_given_back() {

@@ -95,7 +95,10 @@ pub fn check_accept(headers: &HeaderMap) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::FromRequest as _;
+    use actix_web::http::Method;
     use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
 
     use super::*;
 
@@ -132,6 +135,9 @@ mod tests {
             ("application/json", true),
             ("*/*", true),
             ("text/html", true),
+            ("application/scim+json;q=0.5", true),
+            ("application/scim+json;level=0", true),
+            ("application/json;q=0", true),
             ("application/scim+json;q=0", false),
             ("text/html, application/scim+json; q=0.0", false),
         ];
@@ -140,5 +146,28 @@ mod tests {
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
             assert_eq!(check_accept(&headers).is_ok(), fine, "{accept}");
         }
+    }
+
+    #[test]
+    fn a_body_may_be_as_long_as_the_limit() {
+        let read = |declared: &str, body: &'static str, limit| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_str(declared).unwrap());
+            let payload = Bytes::from_static(body.as_bytes());
+            let (_, mut dev) = TestRequest::default().set_payload(payload).to_http_parts();
+            actix_web::rt::System::new().block_on(async {
+                let payload = Payload::from_request(&TestRequest::default().to_http_request(), &mut dev);
+                let body = super::read(&headers, payload.await.unwrap(), limit).await;
+                body.map_err(|failure| failure.to_response(&Method::POST, "4711").status().as_u16())
+            })
+        };
+        assert_eq!(read("5", "12345", 5).as_deref(), Ok(&b"12345"[..]));
+        assert_eq!(read("6", "123456", 5), Err(413));
+        // A length that is declared is believed at once, whatever would follow.
+        assert_eq!(read("6", "", 5), Err(413));
+        assert_eq!(read("600", "", 5), Err(413));
+        // A length that is declared wrongly does not help.
+        assert_eq!(read("1", "123456", 5), Err(413));
+        assert_eq!(read("x", "12345", 5).as_deref(), Ok(&b"12345"[..]));
     }
 }

@@ -333,6 +333,9 @@ mod tests {
             (log::Level::Error, "disk of host-7 is full")
         );
         let broken = Failure::Internal("a request panicked".to_owned());
+        let (level, text) = broken.for_the_log().unwrap();
+        assert_eq!((level, text.as_str()), (log::Level::Error, "a request panicked"));
+        assert_eq!(Failure::NoSuchPath.for_the_log(), None);
         let error = broken.to_answer(&Method::GET, "4711");
         assert_eq!((error.status.as_u16(), error.scim_type), (500, None));
         assert!(
@@ -410,5 +413,12 @@ mod tests {
             error.detail
         );
         assert!(error.detail.ends_with("and 2 more"), "{}", error.detail);
+        let five: Vec<Uuid> = (0..5).map(Uuid::from_u128).collect();
+        let (error, _) = told(StoreError::UnknownMembers(five));
+        assert!(
+            error.detail.ends_with(&format!("`{}`", Uuid::from_u128(4))),
+            "{}",
+            error.detail
+        );
     }
 }

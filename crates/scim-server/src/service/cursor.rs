@@ -182,6 +182,24 @@ mod tests {
     }
 
     #[test]
+    fn a_cursor_has_a_limited_length() {
+        let keys = keys(&[7]);
+        let cursor_of = |length: usize| {
+            let position = Position {
+                key: Some("k".repeat(length)),
+                ..position()
+            };
+            let cursor = keys.seal(&query(), &position, noon()).unwrap();
+            (cursor.len(), keys.open(&query(), &cursor, noon()) == Ok(position))
+        };
+        // A nonce of 24 bytes, 19 bytes of position and a seal of 16; four letters hold three bytes.
+        let longest = 64 * 1024 / 4 * 3 - 24 - 19 - 16;
+        assert_eq!(cursor_of(3_000), (4_079, true));
+        assert_eq!(cursor_of(longest), (64 * 1024, true));
+        assert_eq!(cursor_of(longest + 1), (64 * 1024 + 2, false));
+    }
+
+    #[test]
     fn a_cursor_is_made_of_unreserved_characters_and_shows_nothing() {
         let cursor = keys(&[7]).seal(&query(), &position(), noon()).unwrap();
         assert!(

@@ -153,6 +153,7 @@ impl Drop for Place<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
 
     use scim_model::ClearText;
 
@@ -166,6 +167,41 @@ mod tests {
         let (one, other) = (hasher.hash(&secret).unwrap().0, hasher.hash(&secret).unwrap().0);
         assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn few_threads_wait_for_a_place() {
+        let max_waiting = |places| {
+            Hasher::with_places(places)
+                .places
+                .into_inner()
+                .unwrap()
+                .max_waiting
+        };
+        assert_eq!([1, 2, 4].map(max_waiting), [16, 32, 32]);
+    }
+
+    #[test]
+    fn those_who_wait_are_counted_while_they_wait() {
+        let hasher = Hasher::with_places(1);
+        let waiting = || hasher.places.lock().unwrap().waiting;
+        let place = hasher.place().unwrap();
+        thread::scope(|scope| {
+            let threads: Vec<_> = (1..=2)
+                .map(|expected| {
+                    let thread = scope.spawn(|| hasher.place().map(drop).is_ok());
+                    let began = Instant::now();
+                    while waiting() != expected && began.elapsed() < MAX_WAIT / 2 {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    assert_eq!(waiting(), expected);
+                    thread
+                })
+                .collect();
+            drop(place);
+            assert!(threads.into_iter().all(|it| it.join().unwrap()));
+        });
+        assert_eq!(waiting(), 0);
     }
 
     #[test]
