@@ -1,13 +1,21 @@
 //! `scim-server journal`: changes as JSON lines, beside a server that runs.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+use scim_model::change::{Actor, Change, ChangeDetail, ChangePosition, Operation};
+use scim_model::store::{ChangeJournal, Directory as _, JournalError, StoreError, TenantId};
+use scim_server::commands::CommandError;
+use scim_server::config::JournalArgs;
+use scim_server::journal;
 use serde_json::{Value, json};
 
 use crate::cli::Shell;
-use crate::harness::{GROUP, HttpClient, USER, patch_op};
+use crate::harness::{GROUP, HttpClient, Server, USER, patch_op};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
@@ -18,7 +26,7 @@ fn create(client: &HttpClient, name: &str) -> String {
 }
 
 /// The journal, which has so many lines.
-fn journal(shell: &Shell, count: usize) -> Vec<Value> {
+fn read_journal(shell: &Shell, count: usize) -> Vec<Value> {
     let lines = lines(&shell.ok(&["journal", "--tenant", "default"]));
     assert_eq!(lines.len(), count, "{lines:?}");
     lines
@@ -50,7 +58,7 @@ fn a_change_is_a_json_line() {
         client.send("PATCH", &format!("/Groups/{group}"), Some(&patch));
         client.send("DELETE", &format!("/Users/{user}"), None);
 
-        let all = journal(shell, 5);
+        let all = read_journal(shell, 5);
         let keys: Vec<&String> = all[0].as_object().unwrap().keys().collect();
         assert_eq!(
             keys,
@@ -175,6 +183,21 @@ impl Follower {
         Follower { child, output }
     }
 
+    /// The end of its process, which must come within a minute.
+    fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            if Instant::now() > end {
+                self.child.kill().unwrap();
+                panic!("the follower does not end");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn next(&mut self) -> Value {
         let mut line = String::new();
         assert_ne!(self.output.read_line(&mut line).unwrap(), 0);
@@ -237,17 +260,7 @@ fn a_follower_of_a_tenant_that_is_deleted_is_told() {
                 std::thread::sleep(Duration::from_secs(1));
             }
             shell.ok(&["tenant", "delete", "default", "--yes"]);
-            let end = Instant::now() + Duration::from_secs(60);
-            let status = loop {
-                if let Some(status) = follower.child.try_wait().unwrap() {
-                    break status;
-                }
-                if Instant::now() > end {
-                    follower.child.kill().unwrap();
-                    panic!("it waits for ever");
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            };
+            let status = follower.wait();
             let mut errors = String::new();
             let mut stderr = follower.child.stderr.take().unwrap();
             stderr.read_to_string(&mut errors).unwrap();
@@ -306,7 +319,7 @@ fn what_cannot_be_followed_is_told_in_one_line() {
         create(&client, "first");
         create(&client, "second");
         shell.ok(&["tenant", "create", "other"]);
-        let seen = journal(shell, 2);
+        let seen = read_journal(shell, 2);
         let refused = |arguments: &[&str]| {
             let output = shell.run(&[&["journal"], arguments].concat());
             assert_eq!(output.status.code(), Some(1), "{arguments:?}");
@@ -346,17 +359,17 @@ fn a_server_drops_old_lines_and_consumers_know() {
             days(120) + 60_000,
             days(10)
         ));
-        let seen = journal(shell, 3);
+        let seen = read_journal(shell, 3);
         drop(server_without_end);
         let forever = shell.serve(&["--journal-days", "forever"]);
         drop(forever);
-        assert_eq!(journal(shell, 3), seen);
+        assert_eq!(read_journal(shell, 3), seen);
 
         let server = shell.serve(&["--journal-days", "95"]);
         while shell.number("SELECT count(*) FROM changes") > 1 {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        assert_eq!(journal(shell, 1), seen[2..]);
+        assert_eq!(read_journal(shell, 1), seen[2..]);
         drop(server);
         let _server = shell.serve(&[]);
         while shell.number("SELECT count(*) FROM changes") > 0 {
@@ -387,7 +400,7 @@ fn a_backup_that_is_made_beside_a_server_can_be_restored() {
     let backup = shell.folder.path().join("backup.db");
     shell.sql(&format!("VACUUM INTO '{}'", backup.display()));
     let after = create(&client, "after");
-    let seen = journal(&shell, 2);
+    let seen = read_journal(&shell, 2);
     drop(server);
     for file in ["scim.db", "scim.db-wal", "scim.db-shm"] {
         let file = shell.folder.path().join(file);
@@ -406,4 +419,121 @@ fn a_backup_that_is_made_beside_a_server_can_be_restored() {
     }
     let rest = shell.ok(&["journal", "--tenant", "default", "--after", position(&seen[0])]);
     assert_eq!(lines(&rest).len(), 2);
+}
+
+/// A journal that gives each answer once. A read beyond them panics.
+struct Scripted(Mutex<VecDeque<Result<Vec<Change>, JournalError>>>);
+
+impl ChangeJournal for Scripted {
+    fn changes(&self, _: TenantId, after: ChangePosition, limit: u32) -> Result<Vec<Change>, JournalError> {
+        assert!((1..=100).contains(&limit), "{limit} after {after}");
+        self.0
+            .lock()
+            .unwrap()
+            .pop_front()
+            .expect("there is nothing more to read")
+    }
+
+    fn prune_changes(&self, _: TenantId, _: DateTime<Utc>, _: u32) -> Result<usize, StoreError> {
+        unreachable!("a reader drops nothing")
+    }
+}
+
+/// What `journal` prints of a scripted journal, and how it ends.
+fn print(
+    answers: Vec<Result<Vec<Change>, JournalError>>,
+    follow: bool,
+    limit: Option<u64>,
+    output: &mut dyn Write,
+) -> Result<(), CommandError> {
+    let server = Server::start();
+    server.store.create_tenant("acme", Utc::now()).unwrap();
+    let arguments = JournalArgs {
+        tenant: "acme".to_owned(),
+        follow,
+        after: None,
+        limit,
+    };
+    let (_stop, stopped) = mpsc::channel();
+    let journal = Scripted(Mutex::new(answers.into()));
+    let result = journal::print(&*server.store, &journal, &arguments, output, &stopped);
+    assert!(
+        journal.0.lock().unwrap().is_empty(),
+        "some answers were not asked for"
+    );
+    result
+}
+
+fn change(version: i64) -> Change {
+    Change {
+        position: ChangePosition::default(),
+        at: Utc::now(),
+        actor: Actor::default(),
+        resource_type: "User".into(),
+        id: uuid::Uuid::nil(),
+        version,
+        operation: Operation::Update,
+        detail: ChangeDetail::Member(uuid::Uuid::nil()),
+    }
+}
+
+fn versions(output: &[u8]) -> Vec<Value> {
+    let lines = lines(std::str::from_utf8(output).unwrap());
+    lines.iter().map(|it| it["version"].clone()).collect()
+}
+
+#[test]
+fn a_follower_waits_for_a_busy_database() {
+    let busy = || Err(JournalError::Store(StoreError::Busy));
+    let mut output = Vec::new();
+    let answers = vec![Ok(vec![change(1)]), busy(), busy(), Ok(vec![change(2)])];
+    print(answers, true, Some(2), &mut output).unwrap();
+    assert_eq!(versions(&output), [1, 2]);
+
+    let mut output = Vec::new();
+    let refused = print(vec![Ok(vec![change(1)]), busy()], false, None, &mut output);
+    assert!(matches!(refused, Err(CommandError::Store(StoreError::Busy))));
+    assert_eq!(versions(&output), [1]);
+
+    let failed = || StoreError::Unavailable("the disk is full".into());
+    let refused = print(vec![Err(failed().into())], true, None, &mut Vec::new());
+    assert!(matches!(
+        refused,
+        Err(CommandError::Store(StoreError::Unavailable(_)))
+    ));
+}
+
+#[test]
+fn a_limit_ends_the_journal_at_once() {
+    for follow in [false, true] {
+        for (limit, answers) in [
+            (0, vec![]),
+            (1, vec![Ok(vec![change(1)])]),
+            (3, vec![Ok(vec![change(1), change(2)]), Ok(vec![change(3)])]),
+        ] {
+            let mut output = Vec::new();
+            print(answers, follow, Some(limit), &mut output).unwrap();
+            assert_eq!(versions(&output).len() as u64, limit, "follow: {follow}");
+        }
+    }
+}
+
+#[test]
+fn only_a_reader_that_went_away_is_no_error() {
+    struct Failing(ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    let print = |kind| print(vec![Ok(vec![change(1)])], true, None, &mut Failing(kind));
+    print(ErrorKind::BrokenPipe).unwrap();
+    let full = print(ErrorKind::StorageFull);
+    assert!(matches!(full, Err(CommandError::Io(error)) if error.kind() == ErrorKind::StorageFull));
 }

@@ -4,6 +4,7 @@
 
 mod auth;
 mod cli;
+mod commands;
 mod discovery;
 mod errors;
 mod etag;

@@ -4,7 +4,8 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Choice, Created, ENTERPRISE, HttpServer, Server, USER, on_each, patch_op};
+use crate::cli::Shell;
+use crate::harness::{Choice, Created, ENTERPRISE, GROUP, HttpServer, Server, USER, on_each, patch_op};
 
 fn member(user: &Created) -> Value {
     json!({ "value": user.id })
@@ -220,6 +221,64 @@ fn a_patch_must_be_one() {
     }
     let lower = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "operations": one });
     acme.request("PATCH", &user.path).json(&lower).send().expect(200);
+}
+
+/// 7644-3.5.2-10: in a value without a path, the id that the resource has is no change
+#[test]
+fn a_strict_patch_may_repeat_the_id() {
+    for lenient in [true, false] {
+        let mut choice = Choice::default();
+        choice.settings.policy.lenient = lenient;
+        let server = Server::start_with(choice);
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let group = acme.create_group("Tour Guides", &[&user]);
+        let attribute = "displayName";
+        for resource in [&user, &group] {
+            let replace = |id: &str, value: &str| {
+                let operation = json!({ "op": "replace", "value": { "id": id, attribute: value } });
+                acme.patch(&resource.path, json!([operation]))
+            };
+            let repeated = replace(&resource.id, "a");
+            assert!([200, 204].contains(&repeated.status), "{}", repeated.text);
+            let other = replace("0190a0a0-0000-7000-8000-000000000000", "b");
+            // Clients send what they have; it is passed over.
+            let expected = if lenient { "b" } else { "a" };
+            if !lenient {
+                other.expect_error(400, Some("mutability"));
+            }
+            let shown = acme.get(&resource.path).json();
+            assert_eq!(
+                (&shown["id"], &shown[attribute]),
+                (&json!(resource.id), &json!(expected))
+            );
+        }
+    }
+}
+
+/// A group may have very many members, so a change of members alone does not read it. Its document cannot be read
+/// here: only a change that needs it fails.
+#[test]
+fn a_change_of_members_does_not_read_the_group() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&[]);
+        let client = server.client();
+        let user = client.create("/Users", &json!({ "schemas": [USER], "userName": "bjensen" }));
+        let group = client.create("/Groups", &json!({ "schemas": [GROUP], "displayName": "Guides" }));
+        let path = format!("/Groups/{group}");
+        shell.sql("UPDATE resource SET document = 'damaged' WHERE kind = 2");
+        let patch = |operation: Value| client.send("PATCH", &path, Some(&patch_op(json!([operation])))).0;
+        for operation in [
+            json!({ "op": "add", "path": "members", "value": [{ "value": user }] }),
+            json!({ "op": "remove", "path": format!("members[value eq \"{user}\"]") }),
+            json!({ "op": "replace", "path": "members", "value": [{ "value": user }] }),
+        ] {
+            assert_eq!(patch(operation.clone()), 204, "{operation}");
+        }
+        let rename = json!({ "op": "replace", "path": "displayName", "value": "x" });
+        assert!(patch(rename) >= 400, "the group has to be read for this");
+        assert_eq!(shell.number("SELECT count(*) FROM membership"), 1);
+    });
 }
 
 /// 7644-3.5.2-21

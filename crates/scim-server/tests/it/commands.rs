@@ -1,0 +1,287 @@
+//! The commands as a library: their exact output, at a time that the test chooses.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use scim_model::store::{Directory, NewToken};
+use scim_server::commands::{self, CommandError, Terminal};
+use scim_server::config::{TenantCommand, TokenCommand};
+use scim_server::token;
+use scim_storage_diesel::DieselStore;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::Server;
+
+/// A directory, and the time of its commands.
+struct Subject {
+    store: Arc<DieselStore>,
+    now: DateTime<Utc>,
+    _server: Server,
+}
+
+impl Subject {
+    fn new() -> Subject {
+        let server = Server::start();
+        Subject {
+            store: server.store.clone(),
+            now: DateTime::from_timestamp_millis(1_767_268_800_250).unwrap(),
+            _server: server,
+        }
+    }
+
+    /// Runs a command whose questions are answered with a text, and returns the result and both outputs.
+    fn run(
+        &self,
+        answer: &str,
+        command: impl FnOnce(&dyn Directory, &mut Terminal) -> Result<(), CommandError>,
+    ) -> (Result<(), CommandError>, String, String) {
+        let (mut questions, mut output) = (Vec::new(), Vec::new());
+        let mut terminal = Terminal {
+            input: &mut answer.as_bytes(),
+            questions: &mut questions,
+            output: &mut output,
+            now: self.now,
+        };
+        let result = command(&*self.store, &mut terminal);
+        let [output, questions] = [output, questions].map(|it| String::from_utf8(it).unwrap());
+        (result, output, questions)
+    }
+
+    #[track_caller]
+    fn tenant(&self, command: TenantCommand) -> String {
+        let (result, output, questions) =
+            self.run("", |it, terminal| commands::tenant(it, &command, terminal));
+        result.unwrap();
+        assert_eq!(questions, "");
+        output
+    }
+
+    #[track_caller]
+    fn token(&self, command: TokenCommand) -> String {
+        let (result, output, questions) =
+            self.run("", |it, terminal| commands::token(it, &command, terminal));
+        result.unwrap();
+        assert_eq!(questions, "");
+        output
+    }
+
+    fn create_tenant(&self, name: &str, json: bool) -> String {
+        let name = name.to_owned();
+        self.tenant(TenantCommand::Create { name, json })
+    }
+
+    fn create_token(&self, days: u32, no_expiry: bool, json: bool) -> String {
+        self.token(TokenCommand::Create {
+            tenant: "acme".to_owned(),
+            note: "for Okta".to_owned(),
+            read_only: no_expiry,
+            days,
+            no_expiry,
+            json,
+        })
+    }
+}
+
+fn parse(output: &str) -> Value {
+    assert_eq!(output.lines().count(), 1, "{output}");
+    serde_json::from_str(output).unwrap()
+}
+
+#[test]
+fn tenants_are_shown_with_their_time_of_creation() {
+    let it = Subject::new();
+    assert_eq!(
+        it.create_tenant("acme", false),
+        "Created the tenant acme. Give it a token:\n  scim-server token create --tenant acme\n"
+    );
+    let created = json!({ "name": "other", "created": "2026-01-01T12:00:00.250Z" });
+    assert_eq!(parse(&it.create_tenant("other", true)), created);
+    assert_eq!(
+        it.tenant(TenantCommand::List { json: false }),
+        "acme                     2026-01-01T12:00:00.250Z\nother                    2026-01-01T12:00:00.250Z\n"
+    );
+    let list = parse(&it.tenant(TenantCommand::List { json: true }));
+    assert_eq!(list[1], created);
+    let again = TenantCommand::Create {
+        name: "acme".to_owned(),
+        json: true,
+    };
+    let (result, output, _) = it.run("", |it, terminal| commands::tenant(it, &again, terminal));
+    assert!(matches!(result, Err(CommandError::Refused(text)) if text.contains("`acme` already")));
+    assert_eq!(output, "");
+}
+
+#[test]
+fn a_deletion_is_confirmed_by_name_and_reported() {
+    let it = Subject::new();
+    it.create_tenant("acme", false);
+    let delete = |answer: &str, yes: bool, json: bool| {
+        let command = TenantCommand::Delete {
+            name: "acme".to_owned(),
+            yes,
+            json,
+        };
+        it.run(answer, |it, terminal| commands::tenant(it, &command, terminal))
+    };
+    let (result, output, questions) = delete("acm\n", false, false);
+    assert!(matches!(result, Err(CommandError::Refused(text)) if text == "nothing was deleted"));
+    assert_eq!(output, "");
+    assert_eq!(questions.matches("acme").count(), 1, "{questions}");
+    assert!(questions.ends_with("Type its name to go on: "), "{questions}");
+    let (result, output, questions) = delete(" acme \n", false, false);
+    result.unwrap();
+    assert!(!questions.is_empty());
+    assert_eq!(
+        output,
+        "Deleted the tenant acme with all its users, groups and tokens.\n"
+    );
+    let (result, ..) = delete("", true, true);
+    assert!(matches!(result, Err(CommandError::Refused(text)) if text.contains("no tenant `acme`")));
+    it.create_tenant("acme", false);
+    let (result, output, questions) = delete("", true, true);
+    result.unwrap();
+    assert_eq!(
+        (parse(&output), &*questions),
+        (json!({ "name": "acme", "deleted": true }), "")
+    );
+}
+
+/// 7644-7.4-03: the day on which a token ends is shown
+#[test]
+fn tokens_are_shown_with_their_state() {
+    let it = Subject::new();
+    it.create_tenant("acme", false);
+    let text = it.create_token(30, false, false);
+    let lines: Vec<&str> = text.lines().collect();
+    let [first, secret, last] = lines[..] else {
+        panic!("{text}")
+    };
+    assert!(first.starts_with("Token ") && first.ends_with(" of the tenant acme, shown only now:"));
+    assert!(token::is_well_formed(secret.trim_start()), "{secret}");
+    assert_eq!(last, "It is valid until 2026-01-31.");
+    assert!(
+        it.create_token(1, true, false)
+            .ends_with("\nIt is valid without end.\n")
+    );
+    let created = parse(&it.create_token(1, false, true));
+    assert_eq!(
+        (&created["tenant"], &created["expires"]),
+        (&json!("acme"), &json!("2026-01-02T12:00:00.250Z"))
+    );
+    assert!(token::is_well_formed(created["token"].as_str().unwrap()));
+
+    let list = |at: DateTime<Utc>| {
+        let it = Subject {
+            store: it.store.clone(),
+            now: at,
+            _server: Server::start(),
+        };
+        let tenant = Some("acme".to_owned());
+        let json = parse(&it.token(TokenCommand::List { tenant, json: true }));
+        let text = it.token(TokenCommand::List {
+            tenant: None,
+            json: false,
+        });
+        let states: Vec<Value> = json
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["state"].clone())
+            .collect();
+        (json, text, states)
+    };
+    let (json, text, states) = list(it.now);
+    assert_eq!(states, ["valid", "valid", "valid"]);
+    let endless = json!({
+        "id": json[1]["id"], "tenant": "acme", "state": "valid", "readOnly": true,
+        "created": "2026-01-01T12:00:00.250Z", "expires": null, "revoked": null, "note": "for Okta",
+    });
+    assert_eq!(json[1], endless);
+    let line = |number: usize| text.lines().nth(number).unwrap();
+    let id = |number: usize| json[number]["id"].as_str().unwrap();
+    assert_eq!(
+        line(0),
+        format!(
+            "{} acme                     valid    write until 2026-01-31 for Okta",
+            id(0)
+        )
+    );
+    assert_eq!(
+        line(1),
+        format!(
+            "{} acme                     valid    read  without end for Okta",
+            id(1)
+        )
+    );
+    let expiry = it.now + TimeDelta::days(1);
+    assert_eq!(
+        list(expiry - TimeDelta::milliseconds(1)).2,
+        ["valid", "valid", "valid"]
+    );
+    assert_eq!(list(expiry).2, ["valid", "valid", "expired"]);
+
+    let revoke = |id: &str, json: bool| {
+        let id = Uuid::parse_str(id).unwrap();
+        it.token(TokenCommand::Revoke { id, json })
+    };
+    assert_eq!(revoke(id(0), false), format!("Revoked the token {}.\n", id(0)));
+    let revoked = json!({ "id": id(1), "revoked": "2026-01-01T12:00:00.250Z" });
+    assert_eq!(parse(&revoke(id(1), true)), revoked);
+    let (json, _, states) = list(expiry);
+    assert_eq!(states, ["revoked", "revoked", "expired"]);
+    assert_eq!(json[0]["revoked"], json!("2026-01-01T12:00:00.250Z"));
+}
+
+#[test]
+fn tokens_of_one_tenant_are_listed_alone() {
+    let it = Subject::new();
+    for name in ["acme", "other"] {
+        let tenant = it.store.create_tenant(name, it.now).unwrap();
+        let token = NewToken {
+            id: Uuid::now_v7(),
+            tenant,
+            sha256: token::digest(name),
+            created: it.now,
+            expires: None,
+            read_only: false,
+            note: String::new(),
+        };
+        it.store.create_token(&token).unwrap();
+    }
+    let tenants = |tenant: Option<&str>| {
+        let tenant = tenant.map(str::to_owned);
+        let list = parse(&it.token(TokenCommand::List { tenant, json: true }));
+        let tokens = list.as_array().unwrap().iter();
+        tokens.map(|it| it["tenant"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(tenants(None), ["acme", "other"]);
+    assert_eq!(tenants(Some("other")), ["other"]);
+}
+
+/// 7644-7.4-03: also the token of the first start has an end
+#[test]
+fn the_first_start_is_welcomed_once() {
+    let it = Subject::new();
+    let welcome = || {
+        let mut output = Vec::new();
+        commands::welcome(&*it.store, "https://example.com/scim/v2", &mut output, it.now).unwrap();
+        String::from_utf8(output).unwrap()
+    };
+    let first = welcome();
+    assert!(
+        first.starts_with("SCIM 2.0 at https://example.com/scim/v2\n\nFirst start: "),
+        "{first}"
+    );
+    assert!(first.contains("\n  Valid     until 2027-01-01\n"), "{first}");
+    let tokens = it.store.tokens(None).unwrap();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!((&*tokens[0].tenant_name, tokens[0].read_only), ("default", false));
+    assert_eq!(tokens[0].expires, Some(it.now + TimeDelta::days(365)));
+    it.create_tenant("acme", false);
+    assert_eq!(
+        welcome(),
+        "SCIM 2.0 at https://example.com/scim/v2\n\
+         Tenants: acme, default. A new token: scim-server token create --tenant NAME\n"
+    );
+}
