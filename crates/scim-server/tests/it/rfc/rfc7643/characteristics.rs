@@ -214,6 +214,31 @@ fn immutable_attributes_are_set_once() {
     );
 }
 
+/// 7643-7-18
+#[test]
+fn always_returned_attributes_cannot_be_left_out() {
+    let client = staff_tenant();
+    let body = user_with("a", &json!({"title": "t", STAFF: {"grade": "g", "plain": "p"}}));
+    let path = format!("/Users/{}", client.create("/Users", &body).id());
+    let change = json!([{"op": "replace", "path": "title", "value": "t"}]);
+    for parameters in [
+        "attributes=title".to_owned(),
+        format!("attributes={STAFF}:grade"),
+        format!("excludedAttributes={STAFF}"),
+        format!("excludedAttributes={STAFF}:grade,{STAFF}:plain"),
+    ] {
+        let shown = format!("{path}?{parameters}");
+        for user in [
+            client.now(&shown),
+            client.put(&shown, &body).expect(200).body,
+            client.patch(&shown, &change).expect(200).body,
+            client.get(&format!("/Users?{parameters}")).resources()[0].clone(),
+        ] {
+            assert_eq!(user[STAFF], json!({"grade": "g"}), "{parameters}");
+        }
+    }
+}
+
 /// 7643-7-20
 #[test]
 fn default_attributes_are_returned_unless_others_are_named() {
@@ -338,28 +363,46 @@ fn a_taken_user_name_is_a_conflict_for_put_and_patch_too() {
 
 /// 7643-7-23
 #[test]
-fn one_of_many_racing_creates_wins() {
+fn one_of_many_racing_writers_gets_a_unique_value() {
+    const RACERS: usize = 8;
     let client = tenant();
-    let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let racers: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| client.post("/Users", &user("one")).status))
-            .collect();
-        racers
-            .into_iter()
-            .map(|it| it.join().expect("no panic"))
-            .collect()
-    });
+    let race = |write: &(dyn Fn(usize) -> u16 + Sync)| {
+        let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..RACERS)
+                .map(|index| scope.spawn(move || write(index)))
+                .collect();
+            racers
+                .into_iter()
+                .map(|it| it.join().expect("no panic"))
+                .collect()
+        });
+        statuses.sort_unstable();
+        statuses
+    };
+    let expected = |success: u16| {
+        let mut statuses = vec![409; RACERS];
+        statuses[0] = success;
+        statuses
+    };
     assert_eq!(
-        statuses.iter().filter(|it| **it == 201).count(),
-        1,
-        "{statuses:?}"
+        race(&|_| client.post("/Users", &user("one")).status),
+        expected(201)
     );
+    assert_eq!(client.users(r#"userName eq "one""#), ["one"]);
+    let paths: Vec<String> = (0..RACERS)
+        .map(|index| format!("/Users/{}", client.user(&format!("u{index}"))))
+        .collect();
+    let rename = json!([{"op": "replace", "path": "userName", "value": "two"}]);
     assert_eq!(
-        statuses.iter().filter(|it| **it == 409).count(),
-        7,
-        "{statuses:?}"
+        race(&|index| client.patch(&paths[index], &rename).status),
+        expected(200)
     );
-    assert_eq!(client.users(r#"userName eq "one""#).len(), 1);
+    assert_eq!(client.users(r#"userName eq "two""#), ["two"]);
+    assert_eq!(
+        race(&|index| client.put(&paths[index], &user("three")).status),
+        expected(200)
+    );
+    assert_eq!(client.users(r#"userName eq "three""#), ["three"]);
 }
 
 /// 7643-9.2-02
