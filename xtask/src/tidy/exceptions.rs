@@ -19,11 +19,6 @@ const EXCEPTIONS: &[&[&str]] = &[
     ],
     &["crates/scim-model/src/representation/presenter.rs"],
     &[
-        "crates/scim-model/src/store/conformance/filters.rs: filters_compare_by_the_type_of_the_attribute",
-        "crates/scim-model/src/store/conformance/filters.rs: filters_match_the_names_that_references_show",
-        "crates/scim-model/src/store/conformance/sorting.rs: a_sorted_query_over_types_has_one_order",
-    ],
-    &[
         "crates/scim-server/src/config.rs",
         "crates/scim-server/src/http.rs",
         "crates/scim-server: circle",

@@ -1,6 +1,32 @@
 //! The rules that every store keeps, as tests that an adapter runs on each of its databases.
+//!
+//! An adapter enables the feature `testing` of this crate for its tests, and calls [`check`] with a store on
+//! any database: each rule works in new tenants.
+//!
+//! ```no_run
+//! use scim_model::store::conformance::{self, Store};
+//! # fn open_test_database() -> Box<dyn Store> { unimplemented!() }
+//!
+//! // In a test of the adapter:
+//! let store = open_test_database();
+//! conformance::check(&*store);
+//! ```
+//!
+//! | topic | rules about |
+//! | --- | --- |
+//! | `resources` | creation, reads, updates, deletion, versions, unique names, references |
+//! | `members` | members of groups, their order, and the versions that depend on them |
+//! | `filters` | what each operator matches, on attributes, memberships and references |
+//! | `sorting` | the order of a result, with missing values and over several types |
+//! | `paging` | totals, pages by index, and cursors in both directions |
+//! | `secrets` | secrets beside the document |
+//! | `journal` | the entry that each write leaves, reading from a position, retention |
+//! | `tenants` | isolation and deletion of tenants, tokens |
+//!
+//! The rules call a store from one thread. Races between writers, crashes, limits on scans and the plans of
+//! queries depend on the database, and need tests in the adapter. [`Fixture`] has shorthands for them.
 
-/// The functions with their names as sentences.
+/// A list of rules, each with the name of its function.
 macro_rules! cases {
     ($($case:ident),* $(,)?) => { &[$((stringify!($case), $case)),*] };
 }
@@ -32,7 +58,7 @@ const TOPICS: &[&[Case]] = &[
     tenants::CASES,
 ];
 
-/// Checks every rule, each with a tenant of its own. The store must know the built-in resource types, and must
+/// Checks every rule in a new tenant. The store must know the built-in resource types, and must
 /// have been opened with unique group names.
 ///
 /// # Panics

@@ -1,4 +1,4 @@
-//! Conditions on attributes, on memberships and on what references show.
+//! Filters on attributes, on memberships and on the names that references show.
 
 use serde_json::json;
 
@@ -12,6 +12,7 @@ pub(super) const CASES: &[Case] = cases![
     filters_match_id_and_meta,
 ];
 
+// Table: filters with the users that they match.
 fn filters_compare_by_the_type_of_the_attribute(it: &Fixture) {
     let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     let users = [
@@ -25,7 +26,7 @@ fn filters_compare_by_the_type_of_the_attribute(it: &Fixture) {
             "addresses": [{"type": "work", "locality": "Berlin"}, {"type": "home", "locality": "Bonn"}]}),
     ];
     for user in users {
-        it.add(&it.user, user, &[]).expect("it is new");
+        it.add(&it.user, user, &[]).expect("the name is free");
     }
     let all = "abc";
     for (filter, expected) in [
@@ -37,7 +38,7 @@ fn filters_compare_by_the_type_of_the_attribute(it: &Fixture) {
         ("externalId eq \"Ext1\"", "a"),
         ("externalId eq \"ext1\"", ""),
         ("externalId eq null", "bc"),
-        // Of "c" nobody said so: that counts as active.
+        // `active` is unassigned in "c", and counts as true.
         ("active eq true", "ac"),
         ("active eq false", "b"),
         ("active ne true", "b"),
@@ -107,11 +108,7 @@ fn filters_compare_by_the_type_of_the_attribute(it: &Fixture) {
                 count: 0,
             },
         );
-        let counted = it
-            .store
-            .list(it.tenant, &query)
-            .expect("the store is there")
-            .total;
+        let counted = it.list(&query).total;
         assert_eq!(counted, expected.len() as u64, "{filter}");
     }
 }
@@ -123,7 +120,7 @@ fn filters_match_memberships(it: &Fixture) {
             json!({"userName": "one", "displayName": "The One"}),
             &[],
         )
-        .expect("it is new");
+        .expect("the name is free");
     let two = it.add_user("two");
     let inner = it.add_group("inner", &[one]);
     it.add_group("outer", &[inner, two]);
@@ -183,7 +180,8 @@ fn filters_match_memberships(it: &Fixture) {
     }
 }
 
-/// RFC 7644 section 3.4.2.2: comparisons use the value that a client was last shown.
+/// RFC 7644 section 3.4.2.2: a filter compares with the values that a client would be shown.
+// Table: filters with the users that they match.
 fn filters_match_the_names_that_references_show(it: &Fixture) {
     const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager";
     let (enterprise, _) = MANAGER.rsplit_once(':').expect("it is a path");
@@ -193,7 +191,7 @@ fn filters_match_the_names_that_references_show(it: &Fixture) {
             json!({"userName": "boss", "displayName": "The Boss"}),
             &[],
         )
-        .expect("it is new");
+        .expect("the name is free");
     let chief = it.add_user("Chief");
     let long_name = format!("{}z", "y".repeat(1_500));
     let long = it
@@ -202,7 +200,7 @@ fn filters_match_the_names_that_references_show(it: &Fixture) {
             json!({"userName": "long", "displayName": long_name}),
             &[],
         )
-        .expect("it is new");
+        .expect("the name is free");
     let group = it.add_group("Guides", &[]);
     let elsewhere = Fixture::new(it.store, "a tenant with another manager").add_user("Chief");
     let gone = it.add_user("gone");
@@ -212,7 +210,7 @@ fn filters_match_the_names_that_references_show(it: &Fixture) {
         ("ben", chief.to_string()),
         ("cid", chief.to_string().to_uppercase()),
         ("deb", long.to_string()),
-        // Of these, none is the id of a user.
+        // None of the following is the id of a user of this tenant.
         ("eve", "26118915".to_owned()),
         ("fay", "not-an-id-but-of-the-same-form-12345".to_owned()),
         ("gus", "zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz".to_owned()),
@@ -223,7 +221,7 @@ fn filters_match_the_names_that_references_show(it: &Fixture) {
         ("leo", gone.to_string()),
     ] {
         let user = json!({"userName": user_name, enterprise: {"manager": {"value": manager}}});
-        it.add(&it.user, user, &[]).expect("it is new");
+        it.add(&it.user, user, &[]).expect("the name is free");
     }
     for (filter, expected) in [
         ("M.displayName eq \"the boss\"".to_owned(), "ann"),
@@ -286,7 +284,7 @@ fn filters_match_the_names_that_references_show(it: &Fixture) {
         assert_eq!(found.join(" "), expected, "sorted by {order}{sub}");
     }
 
-    // A name that changes is found at once.
+    // A filter finds the new name at once.
     it.replace(&it.user, boss, None, json!({"userName": "boss"}))
         .expect("it exists");
     for (name, expected) in [("The Boss", ""), ("Boss", "ann")] {

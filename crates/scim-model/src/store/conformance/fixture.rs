@@ -39,24 +39,24 @@ pub struct Fixture<'a> {
     pub group: Arc<ResourceType>,
 }
 
-/// What stands before the endpoint in locations.
+/// The base URL of the locations in filters.
 pub const BASE_URL: &str = "https://scim.example.com/scim/v2";
 
-/// A time, in seconds after an arbitrary beginning.
+/// A time, in seconds after an arbitrary start.
 pub fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000 + seconds, 123_000_000).expect("it is a time")
 }
 
-/// A document from JSON.
+/// A document from a JSON object.
 pub fn document(value: Value) -> Document {
     match value {
         Value::Object(members) => Document(members),
-        other => panic!("{other} is no document"),
+        other => panic!("{other} is not a JSON object"),
     }
 }
 
 impl<'a> Fixture<'a> {
-    /// With a new tenant whose name starts with `name`.
+    /// Creates a tenant whose name starts with `name`.
     pub fn new(store: &'a dyn Store, name: &str) -> Fixture<'a> {
         let name = format!("{name} {}", Uuid::now_v7());
         let tenant = store.create_tenant(&name, at(0)).expect("the tenant is new");
@@ -70,7 +70,7 @@ impl<'a> Fixture<'a> {
         }
     }
 
-    /// Creates a resource.
+    /// Creates a resource at the time [`at`] 1.
     pub fn add(
         &self,
         resource_type: &Arc<ResourceType>,
@@ -101,7 +101,7 @@ impl<'a> Fixture<'a> {
             .expect("the name is free")
     }
 
-    /// Reads a resource with everything.
+    /// Reads a resource with its members and groups.
     pub fn read(&self, resource_type: &ResourceType, id: Uuid) -> Option<Stored> {
         let include = Include {
             members: true,
@@ -109,7 +109,7 @@ impl<'a> Fixture<'a> {
         };
         self.store
             .get(self.tenant, resource_type, id, include)
-            .expect("the store is there")
+            .expect("the store is available")
     }
 
     /// The version of a resource that exists.
@@ -117,7 +117,7 @@ impl<'a> Fixture<'a> {
         self.read(resource_type, id).expect("it exists").version
     }
 
-    /// Replaces a document.
+    /// Replaces a document at the time [`at`] 2.
     pub fn replace(
         &self,
         resource_type: &Arc<ResourceType>,
@@ -138,7 +138,7 @@ impl<'a> Fixture<'a> {
         self.store.update(self.tenant, &update)
     }
 
-    /// Changes members.
+    /// Changes the members of a group at the time [`at`] 3.
     pub fn change_members(&self, id: Uuid, steps: Vec<MembersStep>) -> Result<Option<Updated>, StoreError> {
         let update = Update {
             resource_type: self.group.clone(),
@@ -153,14 +153,14 @@ impl<'a> Fixture<'a> {
         self.store.update(self.tenant, &update)
     }
 
-    /// Deletes whatever version there is.
+    /// Deletes a resource, whatever its version, at the time [`at`] 4. Returns whether it existed.
     pub fn delete(&self, resource_type: &ResourceType, id: Uuid) -> bool {
         self.store
             .delete(self.tenant, resource_type, id, None, at(4))
-            .expect("the store is there")
+            .expect("the store is available")
     }
 
-    /// The ids of a group's members, in order.
+    /// The ids of a group's members, in order of joining.
     pub fn members(&self, id: Uuid) -> Vec<Uuid> {
         let group = self.read(&self.group, id).expect("it exists");
         ids(&group.members.expect("members were asked for"))
@@ -172,7 +172,7 @@ impl<'a> Fixture<'a> {
         loop {
             let after = changes.last().map_or(ChangePosition::default(), |it| it.position);
             let next = self.store.changes(self.tenant, after, 3);
-            let next = next.expect("no entry was dropped meanwhile");
+            let next = next.expect("no entry is being dropped");
             if next.is_empty() {
                 return changes;
             }
@@ -182,7 +182,8 @@ impl<'a> Fixture<'a> {
         }
     }
 
-    /// A query for one type; an empty filter is none, `-` before the sort path means descending.
+    /// A query for one type. An empty text means no filter or no order; `-` before the sort path means
+    /// descending order.
     pub fn query(
         &self,
         resource_type: &Arc<ResourceType>,
@@ -193,7 +194,7 @@ impl<'a> Fixture<'a> {
         self.query_over(std::slice::from_ref(resource_type), filter, sort_by, page)
     }
 
-    /// A query over several types.
+    /// A query for several types; see [`Fixture::query`].
     pub fn query_over(
         &self,
         resource_types: &[Arc<ResourceType>],
@@ -228,13 +229,20 @@ impl<'a> Fixture<'a> {
         }
     }
 
-    /// Everything that matches.
-    pub fn search(&self, resource_type: &Arc<ResourceType>, filter: &str, sort_by: &str) -> Page {
-        let query = self.query(resource_type, filter, sort_by, EVERYTHING);
-        self.store.list(self.tenant, &query).expect("the store is there")
+    /// Lists resources.
+    pub fn list(&self, query: &Query) -> Page {
+        self.store
+            .list(self.tenant, query)
+            .expect("the store is available")
     }
 
-    /// The `userName`s, or `displayName`s of groups, of what matches.
+    /// The first 1,000 resources that match a filter, in an order.
+    pub fn search(&self, resource_type: &Arc<ResourceType>, filter: &str, sort_by: &str) -> Page {
+        let query = self.query(resource_type, filter, sort_by, EVERYTHING);
+        self.list(&query)
+    }
+
+    /// The `userName` of each user that matches, or the `displayName` of each group.
     pub fn names(&self, resource_type: &Arc<ResourceType>, filter: &str, sort_by: &str) -> Vec<String> {
         names(&self.search(resource_type, filter, sort_by))
     }
@@ -266,19 +274,35 @@ pub(super) fn expect_taken<T: std::fmt::Debug>(attribute: &str, result: Result<T
     }
 }
 
-/// Every page from the beginning to the end, and the positions after each.
+/// All pages of a query by cursor, from the first to the last.
 pub(super) fn pages(it: &Fixture, query: impl Fn(PageRequest) -> Query, count: u32) -> Vec<Page> {
     let mut pages = Vec::new();
     let mut from = None;
     loop {
-        let page = it
-            .store
-            .list(it.tenant, &query(PageRequest::Cursor { from, count }))
-            .expect("the store is there");
+        let page = it.list(&query(PageRequest::Cursor { from, count }));
         from = page.next.clone();
         pages.push(page);
         if from.is_none() {
             return pages;
         }
     }
+}
+
+/// The names that the pages of a query have from the last to the first, in the order of the result.
+pub(super) fn names_backward(
+    it: &Fixture,
+    query: impl Fn(PageRequest) -> Query,
+    forward: Vec<Page>,
+    count: u32,
+) -> Vec<String> {
+    let last = forward.into_iter().last().expect("there is at least one page");
+    let mut found = names(&last);
+    let mut from = last.previous;
+    while from.is_some() {
+        let page = it.list(&query(PageRequest::Cursor { from, count }));
+        assert!(page.next.is_some(), "the page that led to it is after it");
+        found.splice(0..0, names(&page));
+        from = page.previous;
+    }
+    found
 }

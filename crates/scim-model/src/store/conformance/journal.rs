@@ -65,11 +65,7 @@ fn every_write_is_recorded(it: &Fixture) {
         assert_eq!(changes[index].detail, ChangeDetail::Member(member));
     }
     assert!(changes.iter().all(|it| it.actor == Actor::Unknown));
-    assert_eq!(
-        other.changes().len(),
-        1,
-        "another tenant has a journal of its own"
-    );
+    assert_eq!(other.changes().len(), 1, "each tenant has its own journal");
 }
 
 /// So that the history of a resource, and undoing a change, need nothing but the journal.
@@ -149,9 +145,7 @@ fn an_update_records_the_changes_that_it_was_given(it: &Fixture) {
         },
     ];
     for update in updates {
-        it.store
-            .update(it.tenant, &update)
-            .expect("nothing is in the way");
+        it.store.update(it.tenant, &update).expect("nothing prevents it");
         let last = it.changes().pop().expect("the update was recorded");
         assert_eq!((last.id, last.operation), (update.id, Operation::Update));
         assert_eq!(last.detail, ChangeDetail::Attributes(update.changes));
@@ -168,11 +162,11 @@ fn writes_without_effect_are_not_recorded(it: &Fixture) {
     let stale = it.replace(&it.user, user, Some(7), json!({"userName": "babs"}));
     assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
     it.replace(&it.user, user, None, json!({"userName": "bjensen"}))
-        .expect("nothing is in the way");
+        .expect("nothing prevents it");
     it.replace(&it.user, Uuid::now_v7(), None, json!({"userName": "babs"}))
-        .expect("nothing is in the way");
+        .expect("nothing prevents it");
     it.change_members(group, vec![MembersStep::Add(vec![user])])
-        .expect("nothing is in the way");
+        .expect("nothing prevents it");
     it.change_members(group, vec![MembersStep::Add(vec![Uuid::now_v7()])])
         .expect_err("the member does not exist");
     assert!(!it.delete(&it.user, Uuid::now_v7()));
@@ -223,7 +217,7 @@ fn prune(it: &Fixture, seconds: i64) -> usize {
     let mut all = 0;
     loop {
         let dropped = it.store.prune_changes(it.tenant, at(seconds), 2);
-        let dropped = dropped.expect("the store is there");
+        let dropped = dropped.expect("the store is available");
         assert!(dropped <= 2, "no more than the limit");
         all += dropped;
         if dropped < 2 {
@@ -311,10 +305,10 @@ fn the_journal_of_a_deleted_tenant_is_gone(it: &Fixture) {
     add_users_at(it, &[1, 2]);
     let seen = it.changes();
     assert_eq!(prune(it, 2), 1);
-    let tenants = it.store.tenants().expect("the store is there");
+    let tenants = it.store.tenants().expect("the store is available");
     let tenant = tenants.iter().find(|tenant| tenant.id == it.tenant);
     let name = &tenant.expect("the fixture created it").name;
-    assert!(it.store.delete_tenant(name).expect("the store is there"));
+    assert!(it.store.delete_tenant(name).expect("the store is available"));
     assert!(it.changes().is_empty());
     for change in seen {
         expect_unknown(it, change.position);

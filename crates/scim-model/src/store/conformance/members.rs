@@ -34,7 +34,7 @@ fn members_are_listed_in_order_of_joining(it: &Fixture) {
         .read(&it.group, other)
         .expect("it exists")
         .members
-        .expect("asked for")
+        .expect("they were requested")
         .remove(0);
     let expected = Reference {
         id: group,
@@ -46,7 +46,7 @@ fn members_are_listed_in_order_of_joining(it: &Fixture) {
         .read(&it.user, users[0])
         .expect("it exists")
         .groups
-        .expect("asked for");
+        .expect("they were requested");
     assert_eq!(
         ids(&groups).into_iter().collect::<BTreeSet<_>>(),
         BTreeSet::from([group, other])
@@ -57,7 +57,7 @@ fn members_are_listed_in_order_of_joining(it: &Fixture) {
     assert_eq!(
         it.version(&it.user, users[0]),
         before,
-        "a membership is no part of the user"
+        "a membership is not part of the user"
     );
     assert_eq!(it.members(other), [group]);
 }
@@ -83,7 +83,11 @@ fn members_are_changed_in_steps(it: &Fixture) {
     ];
     assert_eq!(change(add_remove), [users[3], users[0]]);
     let replace = vec![MembersStep::ReplaceAll(vec![users[1], users[0]])];
-    assert_eq!(change(replace), [users[0], users[1]], "who stays keeps the place");
+    assert_eq!(
+        change(replace),
+        [users[0], users[1]],
+        "a member that stays keeps its place"
+    );
     assert_eq!(
         change(vec![MembersStep::ReplaceAll(Vec::new())]),
         Vec::<Uuid>::new()
@@ -188,7 +192,7 @@ fn a_renamed_member_increments_the_version_of_its_groups(it: &Fixture) {
             stored.version,
             stored
                 .members
-                .expect("asked for")
+                .expect("they were requested")
                 .remove(0)
                 .display
                 .expect("it has one"),
@@ -196,7 +200,7 @@ fn a_renamed_member_increments_the_version_of_its_groups(it: &Fixture) {
     };
     let replace = |value| {
         it.replace(&it.user, user, None, value)
-            .expect("nothing is in the way")
+            .expect("nothing prevents it")
     };
     replace(json!({"userName": "bjensen", "title": "Guide"}));
     assert_eq!(

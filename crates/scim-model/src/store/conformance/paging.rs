@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::fixture::{Case, Fixture, expect_taken, names, pages};
+use super::fixture::{Case, Fixture, expect_taken, names, names_backward, pages};
 use crate::store::{PageRequest, Position};
 
 pub(super) const CASES: &[Case] = cases![
@@ -20,10 +20,10 @@ fn totals_are_exact(it: &Fixture) {
         .collect();
     let page = |filter: &str, start_index, count| {
         let query = it.query(&it.user, filter, "", PageRequest::Index { start_index, count });
-        let page = it.store.list(it.tenant, &query).expect("the store is there");
+        let page = it.list(&query);
         assert!(
             page.next.is_none() && page.previous.is_none(),
-            "there are no cursors here"
+            "pages by index have no cursors"
         );
         (
             page.total,
@@ -34,7 +34,11 @@ fn totals_are_exact(it: &Fixture) {
     assert_eq!(page("", 21, 10), (25, users[20..].to_vec()));
     assert_eq!(page("", 26, 10), (25, Vec::new()));
     assert_eq!(page("", u64::MAX, 10), (25, Vec::new()));
-    assert_eq!(page("", 0, 3), (25, users[..3].to_vec()), "less than 1 is 1");
+    assert_eq!(
+        page("", 0, 3),
+        (25, users[..3].to_vec()),
+        "a start index below 1 counts as 1"
+    );
     assert_eq!(page("", 1, 0), (25, Vec::new()));
     assert_eq!(page("userName sw \"user0\"", 1, 4), (10, users[..4].to_vec()));
     assert_eq!(page("userName sw \"user0\"", 9, 4), (10, users[8..10].to_vec()));
@@ -44,10 +48,14 @@ fn totals_are_exact(it: &Fixture) {
     assert!(it.delete(&it.user, users[0]));
     assert_eq!(page("", 1, 1), (24, vec![users[1]]));
     expect_taken("userName", it.add(&it.user, json!({"userName": "user01"}), &[]));
-    assert_eq!(page("", 1, 0), (24, Vec::new()), "a failed create counts nothing");
+    assert_eq!(
+        page("", 1, 0),
+        (24, Vec::new()),
+        "a failed creation is not counted"
+    );
 }
 
-/// 7644-3.4.2-04: also where an index leads to the matches and one page holds all or fewer of them.
+/// 7644-3.4.2-04: also if an index leads to the matches, and one page holds all of them or fewer.
 fn totals_of_index_lookups_are_exact(it: &Fixture) {
     let mut users = Vec::new();
     for number in 0..4 {
@@ -58,7 +66,7 @@ fn totals_of_index_lookups_are_exact(it: &Fixture) {
             "name": {"familyName": "Shared"},
             "emails": [{"value": "shared@example.com"}],
         });
-        users.push(it.add(&it.user, user, &[]).expect("it is new"));
+        users.push(it.add(&it.user, user, &[]).expect("the name is free"));
     }
     it.add_user("another");
     let group = it.add_group("Guides", &users);
@@ -91,7 +99,7 @@ fn totals_of_index_lookups_are_exact(it: &Fixture) {
                 let index = |start_index| PageRequest::Index { start_index, count };
                 for start_index in 1..=5_u64 {
                     let query = it.query(resource_type, &filter, sort_by, index(start_index));
-                    let page = it.store.list(it.tenant, &query).expect("the store is there");
+                    let page = it.list(&query);
                     let on_page = u64::from(count).min((expected + 1_u64).saturating_sub(start_index));
                     assert_eq!(
                         (page.total, page.resources.len() as u64),
@@ -105,7 +113,7 @@ fn totals_of_index_lookups_are_exact(it: &Fixture) {
                     sort_by,
                     PageRequest::Cursor { from: None, count },
                 );
-                let page = it.store.list(it.tenant, &query).expect("the store is there");
+                let page = it.list(&query);
                 assert_eq!(page.total, expected, "{filter} {sort_by} {count}");
                 assert_eq!(page.next.is_some(), count > 0 && u64::from(count) < expected);
             }
@@ -120,7 +128,7 @@ fn cursors_lead_forward_and_back(it: &Fixture) {
             user["displayName"] = json!(format!("Name {}", number % 3));
             user["title"] = json!(format!("Title {}", number % 2));
         }
-        it.add(&it.user, user, &[]).expect("it is new");
+        it.add(&it.user, user, &[]).expect("the name is free");
     }
     for sort_by in [
         "",
@@ -146,33 +154,12 @@ fn cursors_lead_forward_and_back(it: &Fixture) {
                     "no page is empty"
                 );
                 assert!(forward[0].previous.is_none());
-                let mut backward = vec![names(&forward[forward.len() - 1])];
-                let mut from = forward[forward.len() - 1].previous.clone();
-                while let Some(position) = from {
-                    let page = PageRequest::Cursor {
-                        from: Some(position),
-                        count,
-                    };
-                    let page = it
-                        .store
-                        .list(it.tenant, &query(page))
-                        .expect("the store is there");
-                    assert!(page.next.is_some(), "one came from there");
-                    backward.push(names(&page));
-                    from = page.previous;
-                }
-                backward.reverse();
-                assert_eq!(backward.concat(), expected, "{sort_by} {filter} {count}");
+                let backward = names_backward(it, query, forward, count);
+                assert_eq!(backward, expected, "{sort_by} {filter} {count}");
             }
         }
     }
-    let nothing = it
-        .store
-        .list(
-            it.tenant,
-            &it.query(&it.user, "", "", PageRequest::Cursor { from: None, count: 0 }),
-        )
-        .expect("the store is there");
+    let nothing = it.list(&it.query(&it.user, "", "", PageRequest::Cursor { from: None, count: 0 }));
     assert_eq!((nothing.total, nothing.resources.len()), (11, 0));
 }
 
@@ -182,14 +169,18 @@ fn cursors_survive_deletions(it: &Fixture) {
         .collect();
     let page = |from, count| {
         let query = it.query(&it.user, "", "userName", PageRequest::Cursor { from, count });
-        it.store.list(it.tenant, &query).expect("the store is there")
+        it.list(&query)
     };
     let first = page(None, 2);
-    // The resource at the position itself, and the next one.
+    // The last resource of the first page, where the position is, and the one after it.
     assert!(it.delete(&it.user, users[1]) && it.delete(&it.user, users[2]));
     it.add_user("user0a");
     let second = page(first.next.clone(), 2);
-    assert_eq!(names(&second), ["user3", "user4"], "nothing twice, nothing lost");
+    assert_eq!(
+        names(&second),
+        ["user3", "user4"],
+        "no resource is skipped or repeated"
+    );
     assert_eq!(names(&page(second.previous.clone(), 2)), ["user0", "user0a"]);
     for user in &users[3..] {
         it.delete(&it.user, *user);
@@ -199,19 +190,19 @@ fn cursors_survive_deletions(it: &Fixture) {
     assert_eq!(names(&page(end.previous, 2)), ["user0", "user0a"]);
 }
 
-/// 9865-2-04: a page whose resources were deleted meanwhile is not the end of the list.
+/// 9865-2-04: a page whose resources have all been deleted is not the end of the list.
 fn an_empty_page_links_to_the_remaining_resources(it: &Fixture) {
     for sort_by in ["", "userName", "-displayName"] {
         let users: Vec<Uuid> = (0..6)
             .map(|number| {
                 let user =
                     json!({"userName": format!("user{number}"), "displayName": format!("{}", 9 - number)});
-                it.add(&it.user, user, &[]).expect("it is new")
+                it.add(&it.user, user, &[]).expect("the name is free")
             })
             .collect();
         let page = |from: Option<Position>| {
             let query = it.query(&it.user, "", sort_by, PageRequest::Cursor { from, count: 2 });
-            it.store.list(it.tenant, &query).expect("the store is there")
+            it.list(&query)
         };
         let first = page(None);
         let second = page(first.next);
@@ -220,7 +211,7 @@ fn an_empty_page_links_to_the_remaining_resources(it: &Fixture) {
 
         let backward = page(second.previous);
         assert_eq!((backward.total, names(&backward).len()), (4, 0), "{sort_by}");
-        assert!(backward.previous.is_none(), "{sort_by}: nothing is before it");
+        assert!(backward.previous.is_none(), "{sort_by}: no user is before it");
         assert!(backward.next.is_some(), "{sort_by}: four users are after it");
         let again = page(backward.next);
         assert!(
@@ -235,7 +226,7 @@ fn an_empty_page_links_to_the_remaining_resources(it: &Fixture) {
         let forward = page(second.next);
         assert!(
             forward.resources.is_empty() && forward.next.is_none() && forward.previous.is_none(),
-            "{sort_by}: nothing is left on either side"
+            "{sort_by}: no user is left on either side"
         );
     }
 }

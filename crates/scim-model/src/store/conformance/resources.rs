@@ -1,4 +1,4 @@
-//! Create, read, update and delete; unique names; references.
+//! Creation, reads, updates and deletion; unique names; references.
 
 use chrono::DateTime;
 use serde_json::json;
@@ -30,7 +30,7 @@ fn a_created_resource_is_read_back(it: &Fixture) {
         members: Vec::new(),
         secrets: SecretHashes::new(),
     };
-    it.store.create(it.tenant, &new).expect("nothing is in the way");
+    it.store.create(it.tenant, &new).expect("nothing prevents it");
     let stored = it.read(&it.user, id).expect("it was created");
     assert_eq!(
         (stored.id, stored.version, &*stored.resource_type),
@@ -44,7 +44,7 @@ fn a_created_resource_is_read_back(it: &Fixture) {
     assert_eq!(stored.document, new.document.to_stored_json(&it.user));
     assert_eq!(stored.groups, Some(Vec::new()));
     assert_eq!(stored.members, None);
-    assert!(it.read(&it.group, id).is_none(), "a user is no group");
+    assert!(it.read(&it.group, id).is_none(), "a user is not a group");
     assert!(it.read(&it.user, Uuid::now_v7()).is_none());
 }
 
@@ -60,7 +60,7 @@ fn unique_names_are_compared_without_case(it: &Fixture) {
     );
     assert_eq!(it.version(&it.user, smith), 1, "a failed update changes nothing");
     let own = it.replace(&it.user, jensen, Some(1), json!({"userName": "bjensen"}));
-    assert!(own.expect("its own name is free").expect("it exists").changed);
+    assert!(own.expect("a user may keep its name").expect("it exists").changed);
     assert!(it.delete(&it.user, jensen));
     it.add_user("bjensen");
 
@@ -86,7 +86,7 @@ fn long_names_are_distinguished(it: &Fixture) {
     for name in names {
         assert_eq!(it.names(&it.user, &format!("userName eq \"{name}\""), ""), [name]);
     }
-    // Nothing makes this one shorter.
+    // A random text cannot be compressed.
     let random: String = (0..500)
         .map(|_| Uuid::now_v7().simple().to_string().split_off(16))
         .collect();
@@ -96,7 +96,7 @@ fn long_names_are_distinguished(it: &Fixture) {
     });
     let user = it.add(&it.user, everywhere, &[]).expect("it is allowed");
     let group = it.add_group(&random, &[user]);
-    let shown = it.read(&it.group, group).expect("it is there").members;
+    let shown = it.read(&it.group, group).expect("the group exists").members;
     assert_eq!(shown.expect("it has members")[0].display.as_ref(), Some(&random));
     assert!(it.delete(&it.group, group) && it.delete(&it.user, user));
     let find = |filter: &str| it.search(&it.user, filter, "").total;
@@ -121,7 +121,7 @@ fn an_update_increments_the_version(it: &Fixture) {
             Some(1),
             json!({"userName": "bjensen", "title": "Guide"}),
         )
-        .expect("nothing is in the way")
+        .expect("nothing prevents it")
         .expect("it exists");
     assert_eq!(
         updated,
@@ -190,7 +190,7 @@ fn a_resource_is_found_under_its_own_type_only(it: &Fixture) {
 fn an_update_without_effect_writes_nothing(it: &Fixture) {
     let id = it
         .add(&it.user, json!({"userName": "bjensen", "title": "Guide"}), &[])
-        .expect("it is new");
+        .expect("the name is free");
     let same = it
         .replace(
             &it.user,
@@ -198,7 +198,7 @@ fn an_update_without_effect_writes_nothing(it: &Fixture) {
             Some(1),
             json!({"title": "Guide", "userName": "bjensen"}),
         )
-        .expect("nothing is in the way")
+        .expect("nothing prevents it")
         .expect("it exists");
     assert_eq!(
         same,
@@ -217,7 +217,7 @@ fn an_update_without_effect_writes_nothing(it: &Fixture) {
     ] {
         let same = it
             .change_members(group, steps.clone())
-            .expect("nothing is in the way")
+            .expect("nothing prevents it")
             .expect("it exists");
         assert_eq!((same.version, same.changed), (1, false), "{steps:?}");
     }
@@ -231,12 +231,12 @@ fn references_to_missing_resources_are_left_out(it: &Fixture) {
             json!({"userName": "bjensen", "displayName": "Babs"}),
             &[],
         )
-        .expect("it is new");
+        .expect("the name is free");
     let group = it.add_group("Guides", &[]);
     let mut found = it
         .store
         .references(it.tenant, &[user, Uuid::now_v7(), group])
-        .expect("the store is there");
+        .expect("the store is available");
     found.sort_by_key(|it| it.id);
     let shown: Vec<_> = found
         .iter()
@@ -247,7 +247,9 @@ fn references_to_missing_resources_are_left_out(it: &Fixture) {
         [(user, "User", Some("Babs")), (group, "Group", Some("Guides"))]
     );
     assert_eq!(
-        it.store.references(it.tenant, &[]).expect("the store is there"),
+        it.store
+            .references(it.tenant, &[])
+            .expect("the store is available"),
         []
     );
 }
@@ -258,15 +260,12 @@ fn derived_attributes_are_read_on_request(it: &Fixture) {
     let list = |resource_type, members, groups| {
         let mut query = it.query(resource_type, "", "", EVERYTHING);
         query.include = Include { members, groups };
-        it.store
-            .list(it.tenant, &query)
-            .expect("the store is there")
-            .resources
+        it.list(&query).resources
     };
     let found = list(&it.group, true, true);
     let members: Vec<_> = found
         .iter()
-        .map(|it| ids(it.members.as_deref().expect("asked for")))
+        .map(|it| ids(it.members.as_deref().expect("they were requested")))
         .collect();
     assert_eq!(members, [vec![users[0], users[1]], vec![users[0]]]);
     assert!(
@@ -276,7 +275,7 @@ fn derived_attributes_are_read_on_request(it: &Fixture) {
     let found = list(&it.user, true, true);
     let of: Vec<_> = found
         .iter()
-        .map(|it| ids(it.groups.as_deref().expect("asked for")))
+        .map(|it| ids(it.groups.as_deref().expect("they were requested")))
         .collect();
     assert_eq!(of, [vec![groups[0], groups[1]], vec![groups[0]], vec![]]);
     assert!(found.iter().all(|it| it.members.is_none()));

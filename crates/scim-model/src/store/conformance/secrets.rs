@@ -23,11 +23,11 @@ fn secrets_are_stored_outside_the_document(it: &Fixture) {
         members: Vec::new(),
         secrets: [("password".to_owned(), hash("a")), (pin.clone(), None)].into(),
     };
-    it.store.create(it.tenant, &new).expect("nothing is in the way");
+    it.store.create(it.tenant, &new).expect("nothing prevents it");
     let other = it.add_user("smith");
     let stored = |id: Uuid, path: &str| {
         let secret = it.store.secret(it.tenant, &it.user, id, path);
-        secret.expect("the store is there").map(|it| it.0)
+        secret.expect("the store is available").map(|it| it.0)
     };
     let change = |expected_version: Option<i64>, secrets: SecretHashes| {
         let update = Update {
@@ -48,7 +48,7 @@ fn secrets_are_stored_outside_the_document(it: &Fixture) {
     assert_eq!(stored(other, "password"), None);
     assert_eq!(stored(Uuid::now_v7(), "password"), None);
 
-    // Each change moves the version on, and what is not named stays.
+    // A change increments the version, and leaves secrets that it does not name.
     let both = || [("password".to_owned(), hash("b")), (pin.clone(), hash("1"))].into();
     assert_eq!(change(Some(1), both()).expect("it fits"), Some((2, true)));
     assert_eq!(it.read(&it.user, new.id).expect("it exists").last_modified, at(2));
@@ -68,19 +68,19 @@ fn secrets_are_stored_outside_the_document(it: &Fixture) {
     assert_eq!(stored(new.id, "password").as_deref(), Some("b"));
     assert_eq!(stored(new.id, &pin).as_deref(), Some("2"));
 
-    // Forgetting is a change if there was something.
+    // Removing a secret is a change if there was one.
     let none = || [("password".to_owned(), None)].into();
     change(Some(4), none()).expect("it fits");
     assert_eq!(it.version(&it.user, new.id), 5);
     assert_eq!(stored(new.id, "password"), None);
     assert_eq!(stored(new.id, &pin).as_deref(), Some("2"));
 
-    // Nobody else sees it, and it goes with its resource.
+    // No other tenant or type has it, and it is deleted with its resource.
     let tenant = Fixture::new(it.store, "other").tenant;
     let foreign = it.store.secret(tenant, &it.user, new.id, &pin);
-    assert_eq!(foreign.expect("the store is there"), None);
+    assert_eq!(foreign.expect("the store is available"), None);
     let as_group = it.store.secret(it.tenant, &it.group, new.id, &pin);
-    assert_eq!(as_group.expect("the store is there"), None);
+    assert_eq!(as_group.expect("the store is available"), None);
     assert!(it.delete(&it.user, new.id));
     assert_eq!(stored(new.id, &pin), None);
 }

@@ -1,8 +1,8 @@
-//! The order of a result, also over several types.
+//! The order of a result, of one type and of several.
 
 use serde_json::json;
 
-use super::fixture::{Case, Fixture, names, pages};
+use super::fixture::{Case, Fixture, names, names_backward, pages};
 use crate::store::{Include, PageRequest, Query};
 
 pub(super) const CASES: &[Case] = cases![
@@ -27,7 +27,7 @@ fn sorting_puts_missing_values_last(it: &Fixture) {
         if let Some(title) = title {
             user["title"] = json!(title);
         }
-        it.add(&it.user, user, &[]).expect("it is new");
+        it.add(&it.user, user, &[]).expect("the name is free");
     }
     for (sort_by, expected) in [
         ("", "abcde"),
@@ -52,7 +52,7 @@ fn sorting_puts_missing_values_last(it: &Fixture) {
         for (start_index, count) in (1..=7).flat_map(|start| [(start, 1), (start, 2), (start, 9)]) {
             let index = PageRequest::Index { start_index, count };
             let query = it.query(&it.user, "", sort_by, index);
-            let page = it.store.list(it.tenant, &query).expect("the store is there");
+            let page = it.list(&query);
             let part = expected
                 .chars()
                 .skip(start_index as usize - 1)
@@ -75,7 +75,7 @@ fn sorting_takes_the_primary_value(it: &Fixture) {
         ("d", json!([{"type": "work"}, {"value": "3"}])),
     ] {
         it.add(&it.user, json!({"userName": user_name, "emails": emails}), &[])
-            .expect("it is new");
+            .expect("the name is free");
     }
     assert_eq!(it.names(&it.user, "", "emails").concat(), "cbad");
     assert_eq!(it.names(&it.user, "", "-emails.value").concat(), "dabc");
@@ -89,13 +89,13 @@ fn a_query_over_types_lists_type_by_type(it: &Fixture) {
             json!({"userName": format!("u{number}"), "displayName": format!("name {}", 3 - number)}),
             &[],
         )
-        .expect("it is new");
+        .expect("the name is free");
         it.add_group(&format!("g{number}"), &[]);
     }
     let both = [it.user.clone(), it.group.clone()];
     let list = |filter: &str, sort_by: &str, page| {
         let query = it.query_over(&both, filter, sort_by, page);
-        let page = it.store.list(it.tenant, &query).expect("the store is there");
+        let page = it.list(&query);
         (page.total, names(&page).concat())
     };
     let index = |start_index, count| PageRequest::Index { start_index, count };
@@ -124,19 +124,7 @@ fn a_query_over_types_lists_type_by_type(it: &Fixture) {
         let query = |page| it.query_over(&both, "", "-displayName", page);
         let forward = pages(it, query, count);
         assert_eq!(forward.iter().flat_map(names).collect::<String>(), "u0u1u2g2g1g0");
-        let last = forward.last().expect("there is one");
-        let mut back = names(last);
-        let mut from = last.previous.clone();
-        while let Some(position) = from {
-            let page = query(PageRequest::Cursor {
-                from: Some(position),
-                count,
-            });
-            let page = it.store.list(it.tenant, &page).expect("the store is there");
-            back.splice(0..0, names(&page));
-            from = page.previous;
-        }
-        assert_eq!(back.concat(), "u0u1u2g2g1g0");
+        assert_eq!(names_backward(it, query, forward, count).concat(), "u0u1u2g2g1g0");
     }
 }
 
@@ -147,19 +135,20 @@ fn a_sorted_query_over_types_has_one_order(it: &Fixture) {
         if !display.is_empty() {
             user["displayName"] = json!(display);
         }
-        it.add(&it.user, user, &[]).expect("it is new");
+        it.add(&it.user, user, &[]).expect("the name is free");
     }
     let members = [it.search(&it.user, "", "").resources[0].id];
     for name in ["d", "B", "c"] {
         it.add_group(name, &members);
     }
     it.add(&it.user, json!({ "userName": "u5", "displayName": "c" }), &[])
-        .expect("it is new");
+        .expect("the name is free");
     it.add_group("e", &members);
     it.add_user("u6");
     let both = [it.user.clone(), it.group.clone()];
     for (filter, sort_by, expected) in [
-        // What is equal is in order of creation, of whatever type; descending is the reverse.
+        // Resources with equal keys are in order of creation, whatever their type; descending order is the
+        // reverse.
         ("", "displayName", "u1 B u0 u4 c u5 d u3 e u2 u6"),
         ("", "-displayName", "u6 u2 e u3 d u5 c u4 u0 B u1"),
         ("displayName pr", "displayName", "u1 B u0 u4 c u5 d u3 e"),
@@ -171,7 +160,7 @@ fn a_sorted_query_over_types_has_one_order(it: &Fixture) {
         ("", "-meta.created", "u6 e u5 c B d u4 u3 u2 u1 u0"),
         ("", "meta.version", "u0 u1 u2 u3 u4 d B c u5 e u6"),
         ("", "id", "u0 u1 u2 u3 u4 d B c u5 e u6"),
-        // All of one type are before all of another one.
+        // The locations of one type all begin with its endpoint.
         ("", "meta.location", "d B c e u0 u1 u2 u3 u4 u5 u6"),
         ("", "-meta.location", "u6 u5 u4 u3 u2 u1 u0 e c B d"),
         ("userName pr", "meta.location", "u0 u1 u2 u3 u4 u5 u6"),
@@ -205,25 +194,14 @@ fn a_sorted_query_over_types_has_one_order(it: &Fixture) {
                 assert_eq!(found.members.as_ref().map(Vec::len), is_group.then_some(1));
                 assert_eq!(found.groups.is_some(), !is_group);
             }
-            let last = forward.last().expect("there is one");
-            let mut back = names(last);
-            let mut from = last.previous.clone();
-            while let Some(position) = from {
-                let page = query(PageRequest::Cursor {
-                    from: Some(position),
-                    count,
-                });
-                let page = it.store.list(it.tenant, &page).expect("the store is there");
-                back.splice(0..0, names(&page));
-                from = page.previous;
-            }
-            assert_eq!(back, expected, "{filter} {sort_by}, backwards");
+            let backward = names_backward(it, query, forward, count);
+            assert_eq!(backward, expected, "{filter} {sort_by}, backward");
             for start_index in 1..=expected.len() {
                 let page = query(PageRequest::Index {
                     start_index: start_index as u64,
                     count,
                 });
-                let page = it.store.list(it.tenant, &page).expect("the store is there");
+                let page = it.list(&page);
                 let end = expected.len().min(start_index - 1 + count as usize);
                 assert_eq!(names(&page), expected[start_index - 1..end], "{filter} {sort_by}");
                 assert_eq!(page.total, expected.len() as u64, "{filter} {sort_by}");

@@ -29,7 +29,7 @@ fn tenants_are_isolated_from_each_other(it: &Fixture) {
     assert_eq!(
         it.store
             .references(it.tenant, &[theirs])
-            .expect("the store is there"),
+            .expect("the store is available"),
         []
     );
     for filter in [
@@ -70,14 +70,14 @@ fn tokens_belong_to_tenants(it: &Fixture) {
             read_only,
             note: "for Okta's \"job\"".to_owned(),
         };
-        it.store.create_token(&token).expect("it is new");
+        it.store.create_token(&token).expect("the name is free");
         id
     };
     let (mine, theirs) = (new(it.tenant, true), new(other.tenant, false));
     let found = it
         .store
         .token_by_hash(&hash(mine))
-        .expect("the store is there")
+        .expect("the store is available")
         .expect("it exists");
     assert_eq!((found.id, found.tenant, found.read_only), (mine, it.tenant, true));
     assert_eq!(
@@ -88,38 +88,49 @@ fn tokens_belong_to_tenants(it: &Fixture) {
     assert!(
         it.store
             .token_by_hash(&[0; 32])
-            .expect("the store is there")
+            .expect("the store is available")
             .is_none()
     );
-    let of_tenant = it.store.tokens(Some(other.tenant)).expect("the store is there");
+    let of_tenant = it
+        .store
+        .tokens(Some(other.tenant))
+        .expect("the store is available");
     assert_eq!(of_tenant.iter().map(|it| it.id).collect::<Vec<_>>(), [theirs]);
     let all: Vec<Uuid> = it
         .store
         .tokens(None)
-        .expect("the store is there")
+        .expect("the store is available")
         .iter()
         .map(|it| it.id)
         .collect();
     assert!(all.contains(&mine) && all.contains(&theirs));
-    assert!(it.store.revoke_token(mine, at(6)).expect("the store is there"));
-    assert!(it.store.revoke_token(mine, at(7)).expect("the store is there"));
+    assert!(
+        it.store
+            .revoke_token(mine, at(6))
+            .expect("the store is available")
+    );
+    assert!(
+        it.store
+            .revoke_token(mine, at(7))
+            .expect("the store is available")
+    );
     assert!(
         !it.store
             .revoke_token(Uuid::now_v7(), at(6))
-            .expect("the store is there")
+            .expect("the store is available")
     );
     let revoked = it
         .store
         .token_by_hash(&hash(mine))
-        .expect("the store is there")
+        .expect("the store is available")
         .expect("it exists");
-    assert_eq!(revoked.revoked, Some(at(6)), "it was revoked then");
+    assert_eq!(revoked.revoked, Some(at(6)), "the first revocation counts");
 }
 
 fn a_deleted_tenant_leaves_no_data(it: &Fixture) {
     let user = it.add_user("bjensen");
     it.add_group("Guides", &[user]);
-    let tenants = it.store.tenants().expect("the store is there");
+    let tenants = it.store.tenants().expect("the store is available");
     let tenant = tenants
         .iter()
         .find(|tenant| tenant.id == it.tenant)
@@ -129,7 +140,7 @@ fn a_deleted_tenant_leaves_no_data(it: &Fixture) {
     let mut names: Vec<&str> = tenants.iter().map(|it| it.name.as_str()).collect();
     let sorted = names.clone();
     names.sort_unstable();
-    assert_eq!(names, sorted, "tenants come by name");
+    assert_eq!(names, sorted, "tenants are listed by name");
     let id = Uuid::now_v7();
     let token = NewToken {
         id,
@@ -140,20 +151,28 @@ fn a_deleted_tenant_leaves_no_data(it: &Fixture) {
         read_only: false,
         note: String::new(),
     };
-    it.store.create_token(&token).expect("it is new");
-    assert!(it.store.delete_tenant(&tenant.name).expect("the store is there"));
-    assert!(!it.store.delete_tenant(&tenant.name).expect("the store is there"));
+    it.store.create_token(&token).expect("the name is free");
+    assert!(
+        it.store
+            .delete_tenant(&tenant.name)
+            .expect("the store is available")
+    );
+    assert!(
+        !it.store
+            .delete_tenant(&tenant.name)
+            .expect("the store is available")
+    );
     assert!(it.read(&it.user, user).is_none());
     assert_eq!(it.search(&it.user, "", "").total, 0);
     assert!(
         it.store
             .token_by_hash(&[9; 32])
-            .expect("the store is there")
+            .expect("the store is available")
             .is_none()
     );
     let again = it
         .store
         .create_tenant(&tenant.name, at(8))
         .expect("the name is free again");
-    assert_ne!(again, it.tenant, "no id comes twice");
+    assert_ne!(again, it.tenant, "ids are never reused");
 }
