@@ -7,21 +7,16 @@
 //! **Invariants.** A call never reads or writes another tenant's rows. What was acknowledged is
 //! durable.
 
-mod condition_sql;
+mod admission;
+mod connection;
 mod counts;
 mod directory;
 mod error;
-mod index_key;
 mod journal;
-mod layout;
-mod layouts;
-mod list;
-mod migrations;
-mod postgres;
+mod query;
 mod read;
-mod scans;
+mod schema_map;
 mod sql;
-mod sqlite;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -37,13 +32,14 @@ use scim_model::store::{
 use scim_model::{ResourceType, SchemaRegistry, SecretHash};
 use uuid::Uuid;
 
-pub use scans::ScanCount;
+pub use admission::ScanCount;
 
+use admission::{Deadline, Scans};
+use connection::postgres::presence;
+use connection::{migrations, postgres, sqlite};
 use error::Failure;
-use layouts::Layouts;
-use list::Listing;
-use postgres::presence;
-use scans::{Deadline, Scans};
+use query::page::{self as list, Listing};
+use schema_map::layouts::Layouts;
 use sql::{Conn, Dialect};
 
 /// How a store is opened.

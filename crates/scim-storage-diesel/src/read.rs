@@ -8,8 +8,8 @@ use scim_model::store::{Include, Reference, StoreError, Stored, TenantId};
 use uuid::Uuid;
 
 use crate::error::{Failure, unavailable};
-use crate::layout::Layout;
-use crate::layouts::Layouts;
+use crate::schema_map::layout::Layout;
+use crate::schema_map::layouts::Layouts;
 use crate::sql::{Conn, Dialect, Sql};
 use crate::write::time;
 

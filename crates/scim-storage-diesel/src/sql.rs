@@ -16,8 +16,8 @@ use diesel::{Connection, RunQueryDsl};
 use scim_model::store::TenantId;
 use uuid::Uuid;
 
+use crate::connection::postgres;
 use crate::error::Failure;
-use crate::postgres;
 
 /// Whose SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

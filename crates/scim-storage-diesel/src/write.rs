@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::counts::count;
 use crate::error::{Failure, is_unique_violation, unavailable};
 use crate::journal::{self, Line};
-use crate::layout::{Derived, Keys, Layout};
+use crate::schema_map::layout::{Derived, Keys, Layout};
 use crate::sql::{Conn, Dialect, Sql};
 
 /// A resource to create, ready for its rows.

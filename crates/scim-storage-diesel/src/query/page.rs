@@ -4,8 +4,8 @@
 //! sorting nor skipping ever touches a document. A cursor is a place in the order, not a number of
 //! resources to skip: what is created or deleted meanwhile moves nobody past it.
 
+mod offset;
 mod target;
-mod way;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -17,16 +17,17 @@ use scim_model::store::{Include, Page, PageRequest, Position, Query, StoreError,
 use scim_model::{Condition, ResourceType};
 
 use crate::Explained;
-use crate::condition_sql::{self, SortKey, SortKind, begin_of_keys, scanned_attributes};
+use crate::admission::{Deadline, Scanned};
+use crate::connection::postgres;
 use crate::error::{Failure, is_lock_timeout};
-use crate::layouts::Layouts;
-use crate::postgres;
 use crate::read::{ResourceRow, ResourceTypes, Row, add_members, groups_of, members_of, stored};
-use crate::scans::{Deadline, Scanned};
+use crate::schema_map::layouts::Layouts;
 use crate::sql::{Conn, Dialect, Sql};
 
+use super::access::{self, scanned_attributes};
+use super::sort::{SortKey, SortKind, begin_of_keys};
+use offset::{Part, Way};
 use target::Target;
-use way::{Part, Way};
 
 /// What a list request asks for, as SQL.
 pub(crate) struct Listing<'a> {
@@ -69,7 +70,7 @@ pub(crate) fn is_at_hand(dialect: Dialect, layouts: &Layouts, query: &Query) -> 
         }
     }
     for (resource_type, condition) in &query.targets {
-        if !condition_sql::is_at_hand(condition, layouts.of(resource_type)?) {
+        if !access::is_at_hand(condition, layouts.of(resource_type)?) {
             return Ok(false);
         }
     }
@@ -80,7 +81,7 @@ pub(crate) fn is_at_hand(dialect: Dialect, layouts: &Layouts, query: &Query) -> 
 pub(crate) fn looked_at(query: &Query) -> Vec<Scanned> {
     parts_of(query)
         .flat_map(|(resource_type, condition, sort)| {
-            of_type(resource_type, condition_sql::attributes(condition, sort))
+            of_type(resource_type, access::attributes(condition, sort))
         })
         .collect()
 }

@@ -8,12 +8,10 @@
 //! A missing value makes a test `NULL`. `AND`, `OR` and `WHERE` treat that as false; the one place
 //! where it would show is a negation, hence `IS NOT TRUE`.
 
-mod columns;
-mod cost;
-mod look_up;
-mod normal_form;
-mod shown;
-mod sort_key;
+pub(crate) mod columns;
+pub(crate) mod lookups;
+pub(crate) mod normal_form;
+pub(crate) mod references;
 
 use std::cell::Cell;
 
@@ -22,18 +20,14 @@ use scim_model::condition::{ElementCondition, Test};
 use scim_model::schema::AttributePath;
 use scim_model::store::TenantId;
 
-use crate::layout::Layout;
-use crate::layouts::Layouts;
-use crate::scans::Deadline;
+use crate::admission::Deadline;
+use crate::schema_map::layout::Layout;
+use crate::schema_map::layouts::Layouts;
 use crate::sql::{Dialect, Sql};
 
-pub(crate) use cost::{attributes, is_at_hand, is_look_up, scanned_attributes};
-pub(crate) use look_up::Way;
-pub(crate) use sort_key::{SortKey, SortKind, begin_of_keys};
-
-use look_up::look_ups;
+use lookups::look_ups;
 use normal_form::{Json, path_members};
-use shown::shown_by_reference;
+use references::shown_by_reference;
 
 /// Turns the conditions of one query on one resource type into SQL.
 pub(crate) struct Compiler<'a> {
@@ -46,7 +40,7 @@ pub(crate) struct Compiler<'a> {
     pub(crate) base_url: &'a str,
     /// Of a scan on SQLite.
     deadline: Option<Deadline>,
-    needs_normal: Cell<bool>,
+    pub(crate) needs_normal: Cell<bool>,
     scans_column: Cell<bool>,
     /// Subqueries stay subqueries: PostgreSQL would make joins of them, and with a hundred of those
     /// plan for minutes.

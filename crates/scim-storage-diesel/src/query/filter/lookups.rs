@@ -7,11 +7,11 @@ use scim_model::condition::{ElementCondition, Operand, Test};
 use scim_model::schema::AttributePath;
 
 use super::columns::canonical_id;
-use super::shown::shown_by_reference;
-use super::sort_key::of_meta;
+use super::references::shown_by_reference;
 use super::{Compiler, always};
-use crate::index_key::index_key;
-use crate::layout::{Column, Layout, is_membership};
+use crate::query::sort::of_meta;
+use crate::schema_map::index_key::index_key;
+use crate::schema_map::layout::{Column, Layout, is_membership};
 use crate::sql::Sql;
 
 /// Tests of which whatever fulfils a condition passes one at least, and an index serves each.
@@ -56,7 +56,7 @@ impl LookUps<'_> {
     }
 
     /// A column that the condition requires leads to all that can fulfil it.
-    pub(super) fn are_of_columns(&self) -> bool {
+    pub(crate) fn are_of_columns(&self) -> bool {
         self.in_sight && self.tests.iter().all(|it| it.found == Found::Column)
     }
 
@@ -153,7 +153,7 @@ fn found(path: &AttributePath, layout: &Layout) -> Option<Found> {
     layout.column(path).map(|_| Found::Column).or(value)
 }
 
-pub(super) fn is_member_id(layout: &Layout, path: &AttributePath) -> bool {
+pub(crate) fn is_member_id(layout: &Layout, path: &AttributePath) -> bool {
     is_membership(&layout.resource_type, path)
         && path
             .sub

@@ -4,9 +4,9 @@ use scim_model::Condition;
 use scim_model::condition::{ElementCondition, Operand, Test};
 use scim_model::schema::AttributePath;
 
-use super::look_up::{is_member_id, look_ups};
-use crate::index_key::EXACT;
-use crate::layout::{Column, Layout, is_membership};
+use super::filter::lookups::{is_member_id, look_ups};
+use crate::schema_map::index_key::EXACT;
+use crate::schema_map::layout::{Column, Layout, is_membership};
 
 /// The attributes for which each resource would have to be looked at, as paths, each once: those that
 /// no index serves. Empty when an index leads to the few that match, or holds exactly what is asked for,

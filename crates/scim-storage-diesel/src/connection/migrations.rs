@@ -9,8 +9,8 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::OpenError;
+use crate::connection::postgres;
 use crate::error::{Failure, unavailable};
-use crate::postgres;
 use crate::sql::{Conn, Dialect, Sql};
 
 pub(crate) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");

@@ -9,9 +9,9 @@ use scim_model::{Document, key};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::index_key::index_key;
+use crate::schema_map::index_key::index_key;
 
-/// Changes when a rule in this file, in [`crate::index_key`] or in [`scim_model::key`] does: what is
+/// Changes when a rule in this file, in [`crate::schema_map::index_key`] or in [`scim_model::key`] does: what is
 /// stored is then computed anew.
 const RULES: u32 = 2;
 

@@ -16,8 +16,8 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
+use crate::admission;
 use crate::error::{Failure, is_lock_timeout, unavailable};
-use crate::scans;
 use crate::sql::Conn;
 use crate::{OpenError, Opening, StoreOptions, Synchronous};
 
@@ -243,7 +243,7 @@ impl Manager {
     fn connect_now(&self) -> Result<SqliteConnection, Box<dyn std::error::Error + Send + Sync>> {
         let path = self.path.to_str().ok_or("the path is not UTF-8")?;
         let mut conn = SqliteConnection::establish(path)?;
-        scans::register(&mut conn)?;
+        admission::register(&mut conn)?;
         conn.batch_execute(
             // As much as SQLite was compiled to map: 2 GiB, or what `.cargo/config.toml` says.
             "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \

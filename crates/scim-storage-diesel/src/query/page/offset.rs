@@ -10,14 +10,14 @@ use super::{Direction, Listing};
 
 /// What one statement reads, in one order: of some targets all resources, or those that fulfil a
 /// condition on their place.
-pub(super) struct Part {
-    pub(super) targets: Vec<(usize, Option<Sql>)>,
+pub(crate) struct Part {
+    pub(crate) targets: Vec<(usize, Option<Sql>)>,
     /// Some of them can have a key to be sorted by.
-    pub(super) has_keys: bool,
+    pub(crate) has_keys: bool,
 }
 
 impl Part {
-    pub(super) fn whole(targets: impl IntoIterator<Item = usize>, has_keys: bool) -> Part {
+    pub(crate) fn whole(targets: impl IntoIterator<Item = usize>, has_keys: bool) -> Part {
         Part {
             targets: targets.into_iter().map(|it| (it, None)).collect(),
             has_keys,
@@ -35,11 +35,11 @@ impl Part {
 }
 
 /// How to read a page.
-pub(super) struct Way {
-    pub(super) part: Part,
+pub(crate) struct Way {
+    pub(crate) part: Part,
     pub(super) direction: Direction,
-    pub(super) limit: u64,
-    pub(super) offset: u64,
+    pub(crate) limit: u64,
+    pub(crate) offset: u64,
 }
 
 /// Resources that are next to each other in the result.
@@ -62,7 +62,7 @@ impl Counted {
 
 impl Listing<'_> {
     /// How to read a page far into a part, if one is there, and how many resources the part has.
-    pub(super) fn way(
+    pub(crate) fn way(
         &self,
         conn: &mut Conn,
         part: &Part,

@@ -5,28 +5,31 @@ use scim_model::condition::Test;
 use scim_model::store::{Include, Query, TenantId};
 use uuid::Uuid;
 
-use crate::condition_sql::{Compiler, SortKey, SortKind, Way, is_look_up};
+use crate::admission::Deadline;
 use crate::counts;
 use crate::error::Failure;
-use crate::layout::Layout;
-use crate::layouts::Layouts;
+use crate::query::access::is_look_up;
+use crate::query::filter::Compiler;
+use crate::query::filter::lookups::Way;
+use crate::query::sort::{SortKey, SortKind};
 use crate::read::narrowed;
-use crate::scans::Deadline;
+use crate::schema_map::layout::Layout;
+use crate::schema_map::layouts::Layouts;
 use crate::sql::{Dialect, Sql};
 
-pub(super) struct Target<'a> {
+pub(crate) struct Target<'a> {
     dialect: Dialect,
     tenant: TenantId,
-    pub(super) layout: &'a Layout,
+    pub(crate) layout: &'a Layout,
     condition: &'a Condition,
     sql: Sql,
-    pub(super) sort: Option<SortKey>,
-    pub(super) include: Include,
+    pub(crate) sort: Option<SortKey>,
+    pub(crate) include: Include,
     /// How an index leads to the few resources that can match.
     way: Option<Way>,
     /// Keeps SQLite from walking an index in the order of the result, where another one finds the
     /// resources, or holds all that the condition looks at.
-    pub(super) order_by_sorting: bool,
+    pub(crate) order_by_sorting: bool,
     filter_needs_normal: bool,
     sort_needs_normal: bool,
     /// Asked for each resource that is looked at, on SQLite; see [`Deadline`].
@@ -34,7 +37,7 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         dialect: Dialect,
         layouts: &'a Layouts,
         tenant: TenantId,
@@ -69,20 +72,20 @@ impl<'a> Target<'a> {
     }
 
     /// An index leads to the few resources that can match.
-    pub(super) fn is_selective(&self) -> bool {
+    pub(crate) fn is_selective(&self) -> bool {
         self.way.is_some()
     }
 
-    pub(super) fn finds_nothing(&self) -> bool {
+    pub(crate) fn finds_nothing(&self) -> bool {
         *self.condition == Condition::Always(false)
     }
 
-    pub(super) fn is_unfiltered(&self) -> bool {
+    pub(crate) fn is_unfiltered(&self) -> bool {
         *self.condition == Condition::Always(true)
     }
 
     /// Whether what matches is a range of one index, in the order of the result.
-    pub(super) fn is_one_range(&self) -> bool {
+    pub(crate) fn is_one_range(&self) -> bool {
         let is_range = match self.condition {
             Condition::Attribute(path, Test::Eq(_)) => self.layout.column(path).is_some(),
             _ => false,
@@ -91,7 +94,7 @@ impl<'a> Target<'a> {
     }
 
     /// Whether the text of its statements comes again and again.
-    pub(super) fn is_kept(&self, dialect: Dialect) -> bool {
+    pub(crate) fn is_kept(&self, dialect: Dialect) -> bool {
         let is_plain = match dialect {
             Dialect::Sqlite => self.is_unfiltered() && !self.sort_needs_normal,
             Dialect::Postgres => false,
@@ -100,12 +103,12 @@ impl<'a> Target<'a> {
     }
 
     /// Whether what it is sorted by can be read without looking at the normal form.
-    pub(super) fn sorts_by_column(&self) -> bool {
+    pub(crate) fn sorts_by_column(&self) -> bool {
         !self.sort_needs_normal
     }
 
     /// Selects place and sort key of what matches and fulfils the condition on its place.
-    pub(super) fn keys(&self, index: usize, place: Option<&Sql>, is_merged: bool) -> Sql {
+    pub(crate) fn keys(&self, index: usize, place: Option<&Sql>, is_merged: bool) -> Sql {
         let mut keys = Sql::new("SELECT ")
             .built(index.to_string())
             .text(" AS target, r.pk AS pk, ");
@@ -122,7 +125,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    pub(super) fn count_statement(&self) -> Sql {
+    pub(crate) fn count_statement(&self) -> Sql {
         if !self.is_unfiltered() {
             return self
                 .from(Sql::new("SELECT count(*)"), self.filter_needs_normal)
@@ -178,17 +181,17 @@ impl<'a> Target<'a> {
 
 impl SortKey {
     /// That there is one.
-    pub(super) fn is_present(&self) -> Sql {
+    pub(crate) fn is_present(&self) -> Sql {
         Sql::new("(").sql(self.sql.clone()).text(") IS NOT NULL")
     }
 
     /// That there is none.
-    pub(super) fn is_absent(&self) -> Sql {
+    pub(crate) fn is_absent(&self) -> Sql {
         Sql::new("(").sql(self.sql.clone()).text(") IS NULL")
     }
 
     /// Compared with the key of a position; the operator closes a bracket.
-    pub(super) fn compared(&self, operator: &'static str, key: &str) -> Sql {
+    pub(crate) fn compared(&self, operator: &'static str, key: &str) -> Sql {
         let sql = Sql::new("(").sql(self.sql.clone()).text(operator);
         match self.kind {
             SortKind::Text => sql.string(key),

@@ -12,7 +12,7 @@ use crate::sql::{Dialect, Sql};
 
 impl Compiler<'_> {
     /// A test of what an answer adds to the id in a reference such as `manager`.
-    pub(super) fn shown_reference(&self, path: &AttributePath, shown: Shown, test: &Test) -> Sql {
+    pub(crate) fn shown_reference(&self, path: &AttributePath, shown: Shown, test: &Test) -> Sql {
         let types = self.pointed_at(path);
         let test = match shown {
             Shown::Uri => self.uri(&types, test),
@@ -23,7 +23,7 @@ impl Compiler<'_> {
     }
 
     /// What is sorted by, of that; `None` when there is no type that it could point at.
-    pub(super) fn shown_sort_key(&self, path: &AttributePath, shown: Shown) -> Option<Sql> {
+    pub(crate) fn shown_sort_key(&self, path: &AttributePath, shown: Shown) -> Option<Sql> {
         let types = self.pointed_at(path);
         if types.is_empty() {
             return None;
@@ -142,7 +142,7 @@ impl Compiler<'_> {
     // members and groups
 
     /// The rows of an attribute that is kept as memberships.
-    pub(super) fn membership(&self, path: &AttributePath) -> Option<Membership<'_>> {
+    pub(crate) fn membership(&self, path: &AttributePath) -> Option<Membership<'_>> {
         if path.extension.is_some() {
             return None;
         }
@@ -166,7 +166,7 @@ impl Compiler<'_> {
 }
 
 /// A `Group`'s members or a `User`'s groups: `m` is the membership, `x` the resource at its other end.
-pub(super) struct Membership<'a> {
+pub(crate) struct Membership<'a> {
     compiler: &'a Compiler<'a>,
     /// The end at `r`.
     this: &'static str,
@@ -178,7 +178,7 @@ pub(super) struct Membership<'a> {
 
 impl Membership<'_> {
     /// That a member, or a group, fulfils the condition.
-    pub(super) fn any(&self, condition: &ElementCondition) -> Sql {
+    pub(crate) fn any(&self, condition: &ElementCondition) -> Sql {
         let tenant = self.compiler.tenant.0;
         if *condition == ElementCondition::Always(true) {
             return Sql::new("EXISTS (SELECT 1 FROM membership m WHERE m.tenant_id = ")
@@ -202,7 +202,7 @@ impl Membership<'_> {
     }
 
     /// The select of the `pk` of what has a member, or a group, that fulfils the condition.
-    pub(super) fn select(&self, condition: &ElementCondition) -> Sql {
+    pub(crate) fn select(&self, condition: &ElementCondition) -> Sql {
         self.joined(Sql::new("SELECT ").text(self.this))
             .sql(self.condition(condition))
     }
@@ -280,13 +280,13 @@ fn by_kind(tests: impl IntoIterator<Item = (i64, Option<Sql>)>) -> Sql {
 
 /// What an answer adds to the id in a reference.
 #[derive(Clone, Copy)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     Uri,
     Name,
 }
 
 /// What the path names of that, if it does.
-pub(super) fn shown_by_reference(path: &AttributePath) -> Option<Shown> {
+pub(crate) fn shown_by_reference(path: &AttributePath) -> Option<Shown> {
     let sub = path
         .sub
         .as_ref()

@@ -3,10 +3,10 @@
 use scim_model::ResourceType;
 use scim_model::schema::{Attribute, AttributePath, AttributeType};
 
-use super::Compiler;
-use super::normal_form::{Json, path_members, sqlite_path};
-use super::shown::shown_by_reference;
-use crate::layout::Column;
+use super::filter::Compiler;
+use super::filter::normal_form::{Json, path_members, sqlite_path};
+use super::filter::references::shown_by_reference;
+use crate::schema_map::layout::Column;
 use crate::sql::{Dialect, Sql};
 
 /// What resources are sorted by.
@@ -36,7 +36,7 @@ pub(crate) fn begin_of_keys(resource_type: &ResourceType, path: &AttributePath) 
 }
 
 /// The sub-attribute of `meta`.
-pub(super) fn of_meta(path: &AttributePath) -> Option<&str> {
+pub(crate) fn of_meta(path: &AttributePath) -> Option<&str> {
     let is_meta = path.extension.is_none() && path.attribute.name == "meta";
     is_meta.then_some(path.sub.as_ref()?.name.as_str())
 }

@@ -9,9 +9,9 @@ use scim_model::{AttributePath, Document, ResourceType};
 use uuid::Uuid;
 
 use crate::OpenError;
+use crate::connection::postgres::presence::{Shapes, be_alone};
 use crate::error::{Failure, unavailable};
-use crate::layout::Layout;
-use crate::postgres::presence::{Shapes, be_alone};
+use crate::schema_map::layout::Layout;
 use crate::sql::{Conn, Sql};
 use crate::write::{self, Rewritten};
 

@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::normal_form::{Json, path_members};
 use super::{Compiler, always};
-use crate::index_key::{EXACT, SHORTENED_ABOVE, after_prefix, index_key};
-use crate::layout::{Column, milliseconds};
+use crate::schema_map::index_key::{EXACT, SHORTENED_ABOVE, after_prefix, index_key};
+use crate::schema_map::layout::{Column, milliseconds};
 use crate::sql::{Dialect, Sql};
 
 impl Compiler<'_> {
-    pub(super) fn column(&self, column: Column, path: &AttributePath, test: &Test) -> Sql {
+    pub(crate) fn column(&self, column: Column, path: &AttributePath, test: &Test) -> Sql {
         let name = match column {
             Column::Active => return boolean_column("r.active", test),
             Column::Unique => "r.unique_key",
@@ -26,7 +26,7 @@ impl Compiler<'_> {
         self.index_key_test(name, test, || self.whole("r.pk", path, test))
     }
 
-    pub(super) fn indexed(&self, number: i64, path: &AttributePath, test: &Test) -> Sql {
+    pub(crate) fn indexed(&self, number: i64, path: &AttributePath, test: &Test) -> Sql {
         let test_of_key = match test {
             Test::Eq(Operand::Bool(operand)) => Sql::new("v.key = ").string(operand.to_string()),
             test => self.index_key_test("v.key", test, || self.whole("v.pk", path, test)),
@@ -36,7 +36,7 @@ impl Compiler<'_> {
     }
 
     /// The select of the `pk` of what has a value, of the attribute with the number, that passes the test.
-    pub(super) fn values(&self, number: i64, test_of_key: Sql) -> Sql {
+    pub(crate) fn values(&self, number: i64, test_of_key: Sql) -> Sql {
         Sql::new("SELECT v.pk FROM attribute_value v WHERE v.tenant_id = ")
             .int(self.tenant.0)
             .text(" AND v.path = ")
@@ -46,7 +46,7 @@ impl Compiler<'_> {
     }
 
     /// A test of an index key; `whole` tests the whole key where the index key does not suffice.
-    pub(super) fn index_key_test(&self, name: &'static str, test: &Test, whole: impl FnOnce() -> Sql) -> Sql {
+    pub(crate) fn index_key_test(&self, name: &'static str, test: &Test, whole: impl FnOnce() -> Sql) -> Sql {
         let operand = match test {
             Test::Eq(Operand::Key(key)) => {
                 return Sql::new(name).text(" = ").string(index_key(key));
@@ -94,7 +94,7 @@ impl Compiler<'_> {
 
     // id and meta
 
-    pub(super) fn id(&self, table: &'static str, test: &Test) -> Sql {
+    pub(crate) fn id(&self, table: &'static str, test: &Test) -> Sql {
         match test {
             Test::Present => always(true),
             Test::Eq(Operand::Key(text)) => match canonical_id(text) {
@@ -106,7 +106,7 @@ impl Compiler<'_> {
     }
 
     /// `id` as clients see it.
-    pub(super) fn id_text(&self, table: &'static str) -> Sql {
+    pub(crate) fn id_text(&self, table: &'static str) -> Sql {
         match self.dialect {
             Dialect::Sqlite => {
                 let part = |start, length| format!("substr(hex({table}.id), {start}, {length})");
@@ -119,7 +119,7 @@ impl Compiler<'_> {
         }
     }
 
-    pub(super) fn meta(&self, sub: &str, test: &Test) -> Sql {
+    pub(crate) fn meta(&self, sub: &str, test: &Test) -> Sql {
         match sub {
             "created" => instant("r.created", test),
             "lastModified" => instant("r.modified", test),
@@ -144,7 +144,7 @@ impl Compiler<'_> {
         }
     }
 
-    pub(super) fn version_text(&self) -> Sql {
+    pub(crate) fn version_text(&self) -> Sql {
         match self.dialect {
             Dialect::Sqlite => Sql::new("('W/\"' || CAST(r.version AS TEXT) || '\"')"),
             Dialect::Postgres => Sql::new("('W/\"' || CAST(r.version AS TEXT) || '\"') COLLATE \"C\""),
@@ -152,7 +152,7 @@ impl Compiler<'_> {
     }
 
     /// The id of what is at a location.
-    pub(super) fn located(&self, text: &str) -> Option<Uuid> {
+    pub(crate) fn located(&self, text: &str) -> Option<Uuid> {
         text.strip_prefix(&self.location_prefix()).and_then(canonical_id)
     }
 
@@ -161,7 +161,7 @@ impl Compiler<'_> {
     }
 
     /// What stands before the id in the URIs of a type.
-    pub(super) fn prefix_at(&self, endpoint: &str) -> String {
+    pub(crate) fn prefix_at(&self, endpoint: &str) -> String {
         key::exact(&format!("{}{endpoint}/", self.base_url)).into_owned()
     }
 
@@ -200,7 +200,7 @@ fn instant(name: &'static str, test: &Test) -> Sql {
 }
 
 /// `id` as it is spelled in answers; no other spelling is equal.
-pub(super) fn canonical_id(text: &str) -> Option<Uuid> {
+pub(crate) fn canonical_id(text: &str) -> Option<Uuid> {
     Uuid::parse_str(text).ok().filter(|it| it.to_string() == text)
 }
 
@@ -211,7 +211,7 @@ fn version(text: &str) -> Option<i64> {
 }
 
 /// The test of a text that is known beforehand.
-pub(super) fn holds(text: &str, test: &Test) -> bool {
+pub(crate) fn holds(text: &str, test: &Test) -> bool {
     match test {
         Test::Present => !text.is_empty(),
         Test::Eq(Operand::Key(key)) => text == key,

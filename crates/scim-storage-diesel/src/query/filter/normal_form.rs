@@ -7,12 +7,12 @@ use super::{Compiler, always, balanced};
 use crate::sql::{Dialect, Sql};
 
 impl Compiler<'_> {
-    pub(super) fn normal(&self, path: &AttributePath, test: &Test) -> Sql {
+    pub(crate) fn normal(&self, path: &AttributePath, test: &Test) -> Sql {
         self.needs_normal.set(true);
         self.json_path_test(&Json::at("n.normal", path_members(path)), path, test)
     }
 
-    pub(super) fn json_path_test(&self, value: &Json, path: &AttributePath, test: &Test) -> Sql {
+    pub(crate) fn json_path_test(&self, value: &Json, path: &AttributePath, test: &Test) -> Sql {
         match &path.sub {
             None => self.json_test(value, &path.attribute, test),
             Some(sub) if path.attribute.multi_valued => self.each(value, &path.attribute, "e", |item| {
@@ -23,7 +23,7 @@ impl Compiler<'_> {
     }
 
     /// A test of all values that an attribute has in an object.
-    pub(super) fn json_test(&self, value: &Json, attribute: &Attribute, test: &Test) -> Sql {
+    pub(crate) fn json_test(&self, value: &Json, attribute: &Attribute, test: &Test) -> Sql {
         if !attribute.multi_valued {
             return self.single_json_test(value, attribute, test);
         }
@@ -33,7 +33,7 @@ impl Compiler<'_> {
         })
     }
 
-    pub(super) fn single_json_test(&self, value: &Json, attribute: &Attribute, test: &Test) -> Sql {
+    pub(crate) fn single_json_test(&self, value: &Json, attribute: &Attribute, test: &Test) -> Sql {
         match (attribute.type_, test) {
             (AttributeType::Complex, Test::Present) => {
                 let subs = attribute.sub_attributes.iter().filter(|it| !it.is_never_read());
@@ -54,7 +54,7 @@ impl Compiler<'_> {
     }
 
     /// That one of the values passes; they are an array where the attribute is multi-valued.
-    pub(super) fn each(
+    pub(crate) fn each(
         &self,
         value: &Json,
         attribute: &Attribute,
@@ -84,7 +84,7 @@ impl Compiler<'_> {
     }
 
     /// A value inside a JSON value, as text; booleans are numbers on SQLite.
-    pub(super) fn json_text(&self, value: &Json) -> Sql {
+    pub(crate) fn json_text(&self, value: &Json) -> Sql {
         match self.dialect {
             Dialect::Sqlite if value.is_item => Sql::new(value.base),
             Dialect::Sqlite => Sql::new("json_extract(")
@@ -107,7 +107,7 @@ impl Compiler<'_> {
     }
 
     /// A value inside a JSON value as JSON, on PostgreSQL.
-    pub(super) fn json_value(&self, value: &Json) -> Sql {
+    pub(crate) fn json_value(&self, value: &Json) -> Sql {
         let mut sql = Sql::new(value.base);
         for name in &value.members {
             sql = sql.text(" -> ").string(name);
@@ -115,7 +115,7 @@ impl Compiler<'_> {
         sql
     }
 
-    pub(super) fn text_test(&self, text: Sql, test: &Test) -> Sql {
+    pub(crate) fn text_test(&self, text: Sql, test: &Test) -> Sql {
         let sqlite = self.dialect == Dialect::Sqlite;
         match test {
             Test::Present => text.text(" <> ''"),
@@ -160,15 +160,15 @@ impl Compiler<'_> {
 
 /// A value inside a JSON value that SQL can name.
 #[derive(Clone, Debug)]
-pub(super) struct Json {
-    pub(super) base: &'static str,
-    pub(super) members: Vec<String>,
+pub(crate) struct Json {
+    pub(crate) base: &'static str,
+    pub(crate) members: Vec<String>,
     /// It is an element of an array of simple values.
-    pub(super) is_item: bool,
+    pub(crate) is_item: bool,
 }
 
 impl Json {
-    pub(super) fn at(base: &'static str, members: Vec<String>) -> Json {
+    pub(crate) fn at(base: &'static str, members: Vec<String>) -> Json {
         Json {
             base,
             members,
@@ -176,7 +176,7 @@ impl Json {
         }
     }
 
-    pub(super) fn member(&self, name: &str) -> Json {
+    pub(crate) fn member(&self, name: &str) -> Json {
         let mut members = self.members.clone();
         members.push(name.to_owned());
         Json {
@@ -188,7 +188,7 @@ impl Json {
 }
 
 /// The way to the attribute, without the sub-attribute.
-pub(super) fn path_members(path: &AttributePath) -> Vec<String> {
+pub(crate) fn path_members(path: &AttributePath) -> Vec<String> {
     let extension = path.extension.as_deref().map(str::to_owned);
     extension
         .into_iter()
@@ -196,7 +196,7 @@ pub(super) fn path_members(path: &AttributePath) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn sqlite_path(members: &[String]) -> String {
+pub(crate) fn sqlite_path(members: &[String]) -> String {
     let mut path = "$".to_owned();
     for name in members {
         path.push_str(&format!(".\"{name}\""));
