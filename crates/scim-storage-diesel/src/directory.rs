@@ -1,21 +1,27 @@
 //! Tenants and tokens.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use scim_model::store::{NewToken, StoreError, Tenant, TenantId, Token};
 use uuid::Uuid;
 
+use crate::connection::{Conn, on_backend};
 use crate::error::{Failure, unavailable};
-use crate::sql::{Conn, Dialect, Sql};
-use crate::write::time;
+use crate::schema::{journal_start, resource_count, tenant, token};
+use crate::sql::{Dialect, Sql, sql};
+use crate::time::from_millis;
 
 pub(crate) fn create_tenant(conn: &mut Conn, name: &str, now: DateTime<Utc>) -> Result<TenantId, Failure> {
-    let insert = Sql::new("INSERT INTO tenant (name, created) VALUES (")
-        .string(name)
-        .text(", ")
-        .int(now.timestamp_millis())
-        .text(") ON CONFLICT (name) DO NOTHING RETURNING id");
-    match conn.row::<BigInt, i64>(&insert)? {
+    let values = (tenant::name.eq(name), tenant::created.eq(now.timestamp_millis()));
+    let id: Option<i64> = on_backend!(conn, |c| diesel::insert_into(tenant::table)
+        .values(values)
+        .on_conflict(tenant::name)
+        .do_nothing()
+        .returning(tenant::id)
+        .get_result(c)
+        .optional())?;
+    match id {
         Some(id) => Ok(TenantId(id)),
         None => Err(StoreError::Conflict {
             attribute: "name".to_owned(),
@@ -25,181 +31,222 @@ pub(crate) fn create_tenant(conn: &mut Conn, name: &str, now: DateTime<Utc>) -> 
 }
 
 pub(crate) fn tenants(conn: &mut Conn) -> Result<Vec<Tenant>, Failure> {
-    let select = Sql::new("SELECT id, name, created FROM tenant WHERE NOT deleted ORDER BY name");
-    let rows = conn.rows::<(BigInt, Text, BigInt), (i64, String, i64)>(&select)?;
+    let tenants = tenant::table
+        .filter(tenant::deleted.eq(false))
+        .order(tenant::name)
+        .select((tenant::id, tenant::name, tenant::created));
+    let rows: Vec<(i64, String, i64)> = on_backend!(conn, |c| tenants.load(c))?;
     rows.into_iter()
         .map(|(id, name, created)| {
             Ok(Tenant {
                 id: TenantId(id),
                 name,
-                created: time(created)?,
+                created: from_millis(created)?,
             })
         })
         .collect()
 }
 
-/// Hides a tenant, lets go of its name and ends all access to it: the first step of its deletion.
-/// `None` when there is none of that name.
+/// Hides a tenant, frees its name and ends all access to it: the first step of its deletion. `None` when there is no
+/// tenant of that name.
 pub(crate) fn hide_tenant(conn: &mut Conn, name: &str) -> Result<Option<TenantId>, Failure> {
-    // No tenant can be created with a name such as `acme#7`.
-    let hide = Sql::new("UPDATE tenant SET deleted = TRUE, name = name || '#' || id WHERE name = ")
-        .string(name)
-        .text(" AND NOT deleted RETURNING id");
+    // No tenant can be created with a name such as `acme#7`. A literal, because the DSL cannot append a number to a
+    // text.
+    let hide = sql!(
+        "UPDATE tenant SET deleted = TRUE, name = name || '#' || id
+         WHERE name = {name} AND NOT deleted RETURNING id",
+        name
+    );
     let Some(id) = conn.row::<BigInt, i64>(&hide)? else {
         return Ok(None);
     };
-    conn.execute(&Sql::new("DELETE FROM token WHERE tenant_id = ").int(id))?;
+    on_backend!(conn, |c| diesel::delete(
+        token::table.filter(token::tenant_id.eq(id))
+    )
+    .execute(c))?;
     Ok(Some(TenantId(id)))
 }
 
 /// A tenant whose deletion has begun; with a name, one that had it.
 pub(crate) fn hidden_tenant(conn: &mut Conn, name: Option<&str>) -> Result<Option<TenantId>, Failure> {
-    let mut select = Sql::new("SELECT id FROM tenant WHERE deleted");
-    if let Some(name) = name {
-        select = select.text(" AND name = ").string(name).text(" || '#' || id");
-    }
-    let id = conn.row::<BigInt, i64>(&select.text(" ORDER BY id LIMIT 1"))?;
-    Ok(id.map(TenantId))
+    let had_name = match name {
+        Some(name) => sql!(" AND name = {name} || '#' || id", name),
+        None => Sql::default(),
+    };
+    let select = sql!(
+        "SELECT id FROM tenant WHERE deleted{had_name} ORDER BY id LIMIT 1",
+        had_name
+    );
+    Ok(conn.row::<BigInt, i64>(&select)?.map(TenantId))
 }
 
-/// Resources that a step of a deletion takes at most.
-const RESOURCES_AT_ONCE: i64 = 100;
-/// Memberships, and lines of the journal, that a step takes at most.
-const ROWS_AT_ONCE: i64 = 1_000;
+/// Resources that one step of a deletion removes at most.
+const RESOURCES_PER_STEP: i64 = 100;
+/// Memberships and journal entries that one step removes at most.
+const ROWS_PER_STEP: i64 = 1_000;
 
-/// Deletes a small part of what a hidden tenant owns, or in the end the tenant itself. Each step is a transaction of its own, so that others write in between.
+/// Takes one step of a deletion: removes a small part of what a hidden tenant owns, or in the end the tenant itself.
+/// Each step is a transaction, so that others write in between.
 pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
-    let mut lock = Sql::new("SELECT id FROM tenant WHERE deleted AND id = ").int(tenant.0);
-    if conn.dialect() == Dialect::Postgres {
-        // One step at a time, and after every request that has begun to create something.
-        lock = lock.text(" FOR UPDATE");
-    }
-    if conn.row::<BigInt, i64>(&lock)?.is_none() {
+    // One step at a time, and after every request that has begun to create something.
+    let lock = match conn.dialect() {
+        Dialect::Sqlite => "",
+        Dialect::Postgres => " FOR UPDATE",
+    };
+    let hidden = sql!(
+        "SELECT id FROM tenant WHERE deleted AND id = {tenant}{lock}",
+        tenant,
+        lock = Sql::text(lock)
+    );
+    if conn.row::<BigInt, i64>(&hidden)?.is_none() {
         return Ok(());
     }
-    let of_tenant = |text| Sql::new(text).int(tenant.0);
-    let pks = of_tenant("SELECT pk FROM resource WHERE tenant_id = ")
-        .text(" ORDER BY kind, pk LIMIT ")
-        .int(RESOURCES_AT_ONCE);
-    let pks = conn.rows::<BigInt, i64>(&pks)?;
-    if !pks.is_empty() {
-        for column in ["member_pk", "group_pk"] {
-            let memberships = of_tenant("DELETE FROM membership WHERE tenant_id = ")
-                .text(
-                    " AND (group_pk, joined) IN (SELECT group_pk, joined FROM membership WHERE tenant_id = ",
-                )
-                .int(tenant.0)
-                .text(" AND ")
-                .text(column)
-                .in_pks(conn.dialect(), &pks)
-                .text(" LIMIT ")
-                .int(ROWS_AT_ONCE)
-                .text(")");
-            if conn.execute(&memberships)? == ROWS_AT_ONCE as usize {
-                return Ok(());
-            }
+    if delete_resources(conn, tenant)? {
+        return Ok(());
+    }
+    // Without resources nobody adds journal entries.
+    let entries = sql!(
+        "DELETE FROM changes WHERE tenant_id = {tenant}
+         AND sequence IN (SELECT sequence FROM changes WHERE tenant_id = {tenant}
+                          ORDER BY sequence LIMIT {limit})",
+        tenant,
+        limit = ROWS_PER_STEP
+    );
+    if conn.execute(&entries)? > 0 {
+        return Ok(());
+    }
+    on_backend!(conn, |c| {
+        diesel::delete(journal_start::table.filter(journal_start::tenant_id.eq(tenant.0)))
+            .execute(c)
+            .and_then(|_| {
+                diesel::delete(resource_count::table.filter(resource_count::tenant_id.eq(tenant.0)))
+                    .execute(c)
+            })
+            .and_then(|_| diesel::delete(token::table.filter(token::tenant_id.eq(tenant.0))).execute(c))
+            .and_then(|_| diesel::delete(tenant::table.filter(tenant::id.eq(tenant.0))).execute(c))
+    })?;
+    Ok(())
+}
+
+/// Removes some of a tenant's resources, or memberships of theirs. Returns whether there were any. Literals, because
+/// the DSL has no `LIMIT` for a deletion, and lists are bound as one value.
+fn delete_resources(conn: &mut Conn, tenant: TenantId) -> Result<bool, Failure> {
+    let pks = conn.rows::<BigInt, i64>(&sql!(
+        "SELECT pk FROM resource WHERE tenant_id = {tenant} ORDER BY kind, pk LIMIT {limit}",
+        tenant,
+        limit = RESOURCES_PER_STEP
+    ))?;
+    if pks.is_empty() {
+        return Ok(false);
+    }
+    let in_pks = Sql::in_pks(conn.dialect(), &pks);
+    for end in ["member_pk", "group_pk"] {
+        let deleted = conn.execute(&sql!(
+            "DELETE FROM membership WHERE tenant_id = {tenant} AND (group_pk, joined) IN
+             (SELECT group_pk, joined FROM membership WHERE tenant_id = {tenant} AND {end} {in_pks} LIMIT {limit})",
+            tenant,
+            end = Sql::text(end),
+            in_pks = in_pks.clone(),
+            limit = ROWS_PER_STEP
+        ))?;
+        if deleted == ROWS_PER_STEP as usize {
+            return Ok(true);
         }
-        // Their rows in the other tables go with them.
-        let resources =
-            Sql::new("DELETE FROM resource WHERE ").found_by_pk(conn.dialect(), "tenant_id", tenant);
-        conn.execute(&resources.text(" AND pk").in_pks(conn.dialect(), &pks))?;
-        return Ok(());
     }
-    // Without resources nobody adds lines.
-    let lines = of_tenant("DELETE FROM changes WHERE tenant_id = ")
-        .text(" AND sequence IN (SELECT sequence FROM changes WHERE tenant_id = ")
-        .int(tenant.0)
-        .text(" ORDER BY sequence LIMIT ")
-        .int(ROWS_AT_ONCE)
-        .text(")");
-    if conn.execute(&lines)? > 0 {
-        return Ok(());
-    }
-    for rest in [
-        "DELETE FROM journal_start WHERE tenant_id = ",
-        "DELETE FROM resource_count WHERE tenant_id = ",
-        "DELETE FROM token WHERE tenant_id = ",
-        "DELETE FROM tenant WHERE id = ",
-    ] {
-        conn.execute(&of_tenant(rest))?;
-    }
+    // The rows in the other tables are deleted by their foreign keys.
+    conn.execute(&sql!(
+        "DELETE FROM resource WHERE {owned} AND pk {in_pks}",
+        owned = Sql::owned_by(conn.dialect(), "tenant_id", tenant),
+        in_pks
+    ))?;
+    Ok(true)
+}
+
+pub(crate) fn create_token(conn: &mut Conn, new: &NewToken) -> Result<(), Failure> {
+    let values = (
+        token::id.eq(new.id.as_bytes().as_slice()),
+        token::tenant_id.eq(new.tenant.0),
+        token::sha256.eq(new.sha256.as_slice()),
+        token::created.eq(new.created.timestamp_millis()),
+        token::expires.eq(new.expires.map(|it| it.timestamp_millis())),
+        token::read_only.eq(new.read_only),
+        token::note.eq(&new.note),
+    );
+    on_backend!(conn, |c| diesel::insert_into(token::table)
+        .values(values)
+        .execute(c))?;
     Ok(())
 }
 
-pub(crate) fn create_token(conn: &mut Conn, token: &NewToken) -> Result<(), Failure> {
-    let insert = Sql::new(
-        "INSERT INTO token (id, tenant_id, sha256, created, expires, revoked, read_only, note) VALUES (",
-    )
-    .id(token.id)
-    .text(", ")
-    .int(token.tenant.0)
-    .text(", ")
-    .bytes(token.sha256)
-    .text(", ")
-    .int(token.created.timestamp_millis())
-    .text(", ")
-    .optional_int(token.expires.map(|it| it.timestamp_millis()))
-    .text(", NULL, ")
-    .bool(token.read_only)
-    .text(", ")
-    .string(&token.note)
-    .text(")");
-    conn.execute(&insert)?;
-    Ok(())
-}
-
-pub(crate) fn tokens(conn: &mut Conn, tenant: Option<TenantId>) -> Result<Vec<Token>, Failure> {
-    let mut select = Sql::new(SELECT_TOKENS);
-    if let Some(tenant) = tenant {
-        select = select.text(" WHERE o.tenant_id = ").int(tenant.0);
-    }
-    load_tokens(conn, &select.text(" ORDER BY t.name, o.created, o.id"))
+/// The tokens of a tenant, or all.
+pub(crate) fn tokens(conn: &mut Conn, of: Option<TenantId>) -> Result<Vec<Token>, Failure> {
+    let order = (tenant::name, token::created, token::id);
+    let rows: Vec<TokenRow> = on_backend!(conn, |c| {
+        let mut tokens = readable_tokens!().into_boxed();
+        if let Some(of) = of {
+            tokens = tokens.filter(token::tenant_id.eq(of.0));
+        }
+        tokens.order(order).load(c)
+    })?;
+    rows.into_iter().map(TokenRow::into_token).collect()
 }
 
 pub(crate) fn token_by_hash(conn: &mut Conn, sha256: [u8; 32]) -> Result<Option<Token>, Failure> {
-    let select = Sql::new(SELECT_TOKENS).text(" WHERE o.sha256 = ").bytes(sha256);
-    Ok(load_tokens(conn, &select)?.into_iter().next())
+    let row: Option<TokenRow> = on_backend!(conn, |c| readable_tokens!()
+        .filter(token::sha256.eq(sha256.as_slice()))
+        .first(c)
+        .optional())?;
+    row.map(TokenRow::into_token).transpose()
 }
 
-/// `false` when there is none; one that is revoked already keeps its time.
+/// Revokes a token; one that is revoked already keeps its time. `false` when there is none.
 pub(crate) fn revoke_token(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> Result<bool, Failure> {
-    let update = Sql::new("UPDATE token SET revoked = coalesce(revoked, ")
-        .int(now.timestamp_millis())
-        .text(") WHERE id = ")
-        .id(id);
+    let at = now.timestamp_millis();
+    // A literal, because the DSL has no `coalesce` for both databases.
+    let update = sql!(
+        "UPDATE token SET revoked = coalesce(revoked, {at}) WHERE id = {id}",
+        at,
+        id
+    );
     Ok(conn.execute(&update)? > 0)
 }
 
-const SELECT_TOKENS: &str = "SELECT o.id, o.tenant_id, t.name, o.created, o.expires, o.revoked, o.read_only, \
-                             o.note FROM token o JOIN tenant t ON t.id = o.tenant_id AND NOT t.deleted";
+/// The tokens of tenants that are not being deleted, with the name of the tenant.
+macro_rules! readable_tokens {
+    () => {
+        token::table
+            .inner_join(tenant::table)
+            .filter(tenant::deleted.eq(false))
+            .select(TokenRow::as_select())
+    };
+}
+use readable_tokens;
 
-fn load_tokens(conn: &mut Conn, select: &Sql) -> Result<Vec<Token>, Failure> {
-    type Types = (
-        Binary,
-        BigInt,
-        Text,
-        BigInt,
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        Bool,
-        Text,
-    );
-    type Row = (Vec<u8>, i64, String, i64, Option<i64>, Option<i64>, bool, String);
-    let rows = conn.rows::<Types, Row>(select)?;
-    rows.into_iter()
-        .map(
-            |(id, tenant, tenant_name, created, expires, revoked, read_only, note)| {
-                Ok(Token {
-                    id: Uuid::from_slice(&id).map_err(unavailable)?,
-                    tenant: TenantId(tenant),
-                    tenant_name,
-                    created: time(created)?,
-                    expires: expires.map(time).transpose()?,
-                    revoked: revoked.map(time).transpose()?,
-                    read_only,
-                    note,
-                })
-            },
-        )
-        .collect()
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = token)]
+struct TokenRow {
+    id: Vec<u8>,
+    tenant_id: i64,
+    #[diesel(select_expression = tenant::name)]
+    tenant_name: String,
+    created: i64,
+    expires: Option<i64>,
+    revoked: Option<i64>,
+    read_only: bool,
+    note: String,
+}
+
+impl TokenRow {
+    fn into_token(self) -> Result<Token, Failure> {
+        Ok(Token {
+            id: Uuid::from_slice(&self.id).map_err(unavailable)?,
+            tenant: TenantId(self.tenant_id),
+            tenant_name: self.tenant_name,
+            created: from_millis(self.created)?,
+            expires: self.expires.map(from_millis).transpose()?,
+            revoked: self.revoked.map(from_millis).transpose()?,
+            read_only: self.read_only,
+            note: self.note,
+        })
+    }
 }

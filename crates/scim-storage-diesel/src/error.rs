@@ -38,7 +38,7 @@ impl From<Failure> for StoreError {
 
 impl Failure {
     /// The database has ended a statement, for a reason that it has only words for.
-    pub(crate) fn is_a_statement_s(&self) -> bool {
+    pub(crate) fn is_statement_error(&self) -> bool {
         matches!(
             self,
             Failure::Database(Error::DatabaseError(DatabaseErrorKind::Unknown, _))

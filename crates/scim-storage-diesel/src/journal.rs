@@ -1,20 +1,24 @@
-//! The change journal: one line for each change of a resource, in the transaction that makes it.
+//! The change journal: one entry for each change of a resource, written in the transaction that makes the change.
 //!
-//! Lines leave it from its beginning only, so whoever finds the line he stopped at has missed none
-//! behind it.
+//! Entries are dropped only from the start of a tenant's journal, so that a reader who finds the entry at its position
+//! has missed none after it.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable};
+use diesel::upsert::excluded;
 use scim_model::change::{Actor, Change, ChangeDetail, ChangePosition, Operation};
 use scim_model::store::{JournalError, TenantId};
 use uuid::Uuid;
 
+use crate::connection::{Conn, on_backend};
 use crate::error::{Failure, unavailable};
-use crate::sql::{Conn, Dialect, Sql};
-use crate::write::time;
+use crate::schema::{changes, journal_start, resource_type};
+use crate::sql::{Dialect, Sql, sql};
+use crate::time::from_millis;
 
-/// A line to write.
-pub(crate) struct Line<'a> {
+/// An entry to write.
+pub(crate) struct Entry<'a> {
     pub(crate) at: i64,
     pub(crate) kind: i64,
     pub(crate) id: Uuid,
@@ -24,25 +28,52 @@ pub(crate) struct Line<'a> {
     pub(crate) detail: &'a str,
 }
 
-/// The statement that writes a line, for each row of what is appended as `FROM`.
-pub(crate) fn insert(tenant: TenantId, line: &Line) -> Sql {
-    Sql::new("INSERT INTO changes (tenant_id, at, kind, id, version, action, change) SELECT ")
-        .int(tenant.0)
-        .text(", ")
-        .int(line.at)
-        .text(", ")
-        .int(line.kind)
-        .text(", ")
-        .id(line.id)
-        .text(", ")
-        .int(line.version)
-        .text(", ")
-        .string(line.operation.as_str())
-        .text(", ")
-        .string(line.detail)
+/// The statement that writes an entry if the table `found` has a row. A literal, because it is part of the one round
+/// trip of a write; see `Conn::together`.
+pub(crate) fn insert(tenant: TenantId, entry: &Entry) -> Sql {
+    sql!(
+        "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
+         SELECT {tenant}, {at}, {kind}, {id}, {version}, {operation}, {detail} FROM found",
+        tenant,
+        at = entry.at,
+        kind = entry.kind,
+        id = entry.id,
+        version = entry.version,
+        operation = entry.operation.as_str(),
+        detail = entry.detail
+    )
 }
 
-/// The changes behind a position, in an order in which nothing ever appears in front of what was read.
+#[derive(Queryable)]
+struct EntryRow {
+    sequence: i64,
+    at: i64,
+    resource_type: Option<String>,
+    id: Vec<u8>,
+    version: i64,
+    operation: String,
+    detail: String,
+}
+
+impl EntryRow {
+    fn into_change(self) -> Result<Change, Failure> {
+        Ok(Change {
+            position: ChangePosition {
+                sequence: self.sequence,
+                at: self.at,
+            },
+            at: from_millis(self.at)?,
+            actor: Actor::Unknown,
+            resource_type: self.resource_type.unwrap_or_default().into(),
+            id: Uuid::from_slice(&self.id).map_err(unavailable)?,
+            version: self.version,
+            operation: self.operation.parse::<Operation>().map_err(unavailable)?,
+            detail: ChangeDetail::from_stored(&self.detail),
+        })
+    }
+}
+
+/// Reads the entries after a position, in an order in which no entry ever appears before one that was read.
 pub(crate) fn read(
     conn: &mut Conn,
     tenant: TenantId,
@@ -51,71 +82,62 @@ pub(crate) fn read(
 ) -> Result<Result<Vec<Change>, JournalError>, Failure> {
     let horizon = horizon(conn)?;
     conn.snapshot(|conn| {
-        if let Err(lost) = find(conn, tenant, after)? {
-            return Ok(Err(lost));
+        if let Err(error) = check_position(conn, tenant, after)? {
+            return Ok(Err(error));
         }
-        let mut select = Sql::new(
-            "SELECT sequence, at, (SELECT t.name FROM resource_type t WHERE t.id = kind), id, version, action, \
-             change FROM changes WHERE tenant_id = ",
-        )
-        .int(tenant.0)
-        .text(" AND sequence > ")
-        .int(after.sequence);
-        if let Some(horizon) = horizon {
-            select = select.text(" AND sequence <= ").int(horizon);
-        }
-        select = select.text(" ORDER BY sequence LIMIT ").int(limit.into());
-        type Types = (BigInt, BigInt, Text, Binary, BigInt, Text, Text);
-        type Row = (i64, i64, String, Vec<u8>, i64, String, String);
-        let rows = conn.rows::<Types, Row>(&select)?;
-        let changes = rows
-            .into_iter()
-            .map(|(sequence, at, resource_type, id, version, operation, detail)| {
-                Ok(Change {
-                    position: ChangePosition { sequence, at },
-                    at: time(at)?,
-                    actor: Actor::Unknown,
-                    resource_type: resource_type.into(),
-                    id: Uuid::from_slice(&id).map_err(unavailable)?,
-                    version,
-                    operation: operation.parse::<Operation>().map_err(unavailable)?,
-                    detail: ChangeDetail::from_stored(&detail),
-                })
-            })
-            .collect::<Result<_, Failure>>()?;
-        Ok(Ok(changes))
+        let type_name = resource_type::table
+            .filter(resource_type::id.eq(changes::kind))
+            .select(resource_type::name)
+            .single_value();
+        let entries = changes::table
+            .filter(changes::tenant_id.eq(tenant.0))
+            .filter(changes::sequence.gt(after.sequence))
+            .filter(changes::sequence.le(horizon.unwrap_or(i64::MAX)))
+            .order(changes::sequence)
+            .limit(limit.into())
+            .select((
+                changes::sequence,
+                changes::at,
+                type_name,
+                changes::id,
+                changes::version,
+                changes::action,
+                changes::change,
+            ));
+        let rows: Vec<EntryRow> = on_backend!(conn, |c| entries.load(c))?;
+        let changes: Result<_, Failure> = rows.into_iter().map(EntryRow::into_change).collect();
+        Ok(Ok(changes?))
     })
 }
 
-/// PostgreSQL: every line up to this number that will ever be there is visible to the statements that come
-/// after. `None` is SQLite, where a line is visible before the next one gets its number.
+/// On PostgreSQL, the number up to which every entry that will ever exist is visible to the statements that follow.
+/// `None` on SQLite, where an entry is visible before the next one gets its number.
 ///
-/// Lines become visible in another order than they are numbered, but before a transaction numbers its first
-/// one it takes a shared advisory lock that holds the last number given to anybody, and keeps it until it is
-/// visible whether it committed (migration `journal_order`). So of a transaction that has a line numbered
-/// `allocated` or lower, and that had not ended when the locks were read, the lock was among them: it took it
-/// before `allocated` was read. Its lines are behind what the lock holds, and so behind the lowest of them.
-/// Of those that had ended, the next statement sees the lines. A lock that was not there yet is of lines behind
+/// On PostgreSQL entries become visible in another order than they are numbered. But before a transaction numbers its
+/// first entry, it takes a shared advisory lock that holds the last number given to any transaction, and keeps it until
+/// its commit is visible (migration `journal_order`). Consider a transaction with an entry numbered `allocated` or
+/// lower. If it had not ended when the locks were read, its lock was among them, because it was taken before
+/// `allocated` was read; its entries come after the number in the lock, and so after the lowest of these numbers. If
+/// it had ended, the next statement sees its entries. A lock that was not there yet belongs to entries after
 /// `allocated`. The order of the two statements matters.
 fn horizon(conn: &mut Conn) -> Result<Option<i64>, Failure> {
     if conn.dialect() == Dialect::Sqlite {
         return Ok(None);
     }
-    let allocated = Sql::new(
-        "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM changes_sequence_seq",
-    );
-    let allocated = conn.row::<BigInt, i64>(&allocated)?;
-    let announced = Sql::new(
-        "SELECT min(((classid::bigint & x'ffff'::bigint) << 32) | objid::bigint) FROM pg_locks \
-         WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = x'5343'::bigint \
-         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-    );
-    let announced = conn.row::<Nullable<BigInt>, Option<i64>>(&announced)?.flatten();
+    let allocated = conn.row::<BigInt, i64>(&sql!(
+        "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM changes_sequence_seq"
+    ))?;
+    let announced = conn.row::<Nullable<BigInt>, Option<i64>>(&sql!(
+        "SELECT min(((classid::bigint & x'ffff'::bigint) << 32) | objid::bigint) FROM pg_locks
+         WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = x'5343'::bigint
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ))?;
+    let announced = announced.flatten();
     Ok(allocated.map(|it| announced.map_or(it, |announced| it.min(announced))))
 }
 
-/// Whether nothing behind a position has gone.
-fn find(
+/// Checks that no entry after a position has been dropped.
+fn check_position(
     conn: &mut Conn,
     tenant: TenantId,
     position: ChangePosition,
@@ -123,32 +145,35 @@ fn find(
     if position == ChangePosition::default() {
         return Ok(Ok(()));
     }
-    let line = Sql::new("SELECT at FROM changes WHERE tenant_id = ")
-        .int(tenant.0)
-        .text(" AND sequence = ")
-        .int(position.sequence);
-    if conn.row::<BigInt, i64>(&line)? == Some(position.at) {
+    let entry = changes::table
+        .filter(changes::tenant_id.eq(tenant.0))
+        .filter(changes::sequence.eq(position.sequence))
+        .select(changes::at);
+    let at: Option<i64> = on_backend!(conn, |c| entry.first(c).optional())?;
+    if at == Some(position.at) {
         return Ok(Ok(()));
     }
-    Ok(match start(conn, tenant)? {
-        Some(start) if start == position => Ok(()),
-        Some(start) if position.sequence < start.sequence => Err(JournalError::Dropped(position)),
+    Ok(match last_dropped(conn, tenant)? {
+        Some(last) if last == position => Ok(()),
+        Some(last) if position.sequence < last.sequence => Err(JournalError::Dropped(position)),
         _ => Err(JournalError::Unknown(position)),
     })
 }
 
-/// The last line that was dropped.
-fn start(conn: &mut Conn, tenant: TenantId) -> Result<Option<ChangePosition>, Failure> {
-    let select = Sql::new("SELECT sequence, at FROM journal_start WHERE tenant_id = ").int(tenant.0);
-    let row = conn.row::<(BigInt, BigInt), (i64, i64)>(&select)?;
+/// The last entry that was dropped.
+fn last_dropped(conn: &mut Conn, tenant: TenantId) -> Result<Option<ChangePosition>, Failure> {
+    let start = journal_start::table
+        .filter(journal_start::tenant_id.eq(tenant.0))
+        .select((journal_start::sequence, journal_start::at));
+    let row: Option<(i64, i64)> = on_backend!(conn, |c| start.first(c).optional())?;
     Ok(row.map(|(sequence, at)| ChangePosition { sequence, at }))
 }
 
-/// Any number that nobody else uses.
+/// An advisory lock of PostgreSQL; the number is this project's own.
 const PRUNE_LOCK: i64 = 0x5343_494e;
 
-/// Drops at most so many lines from the beginning of a journal that are older than a time; how many it
-/// were. Fewer than asked for means that there is no more to do, or that another server does it.
+/// Drops at most `limit` entries that are older than a time, from the start of a journal. Returns the number of entries
+/// dropped; fewer than the limit means that no more are old enough, or that another server is pruning.
 pub(crate) fn prune(
     conn: &mut Conn,
     tenant: TenantId,
@@ -156,36 +181,46 @@ pub(crate) fn prune(
     limit: u32,
 ) -> Result<usize, Failure> {
     if conn.dialect() == Dialect::Postgres {
-        let lock = Sql::new("SELECT 1::bigint WHERE pg_try_advisory_xact_lock(")
-            .int(PRUNE_LOCK)
-            .text(")");
+        let lock = sql!(
+            "SELECT 1::bigint WHERE pg_try_advisory_xact_lock({lock})",
+            lock = PRUNE_LOCK
+        );
         if conn.row::<BigInt, i64>(&lock)?.is_none() {
             return Ok(0);
         }
     }
-    let mut select = Sql::new("SELECT sequence, at FROM changes WHERE tenant_id = ").int(tenant.0);
-    if let Some(horizon) = horizon(conn)? {
-        select = select.text(" AND sequence <= ").int(horizon);
-    }
-    select = select.text(" ORDER BY sequence LIMIT ").int(limit.into());
-    let lines = conn.rows::<(BigInt, BigInt), (i64, i64)>(&select)?;
-    // Up to the first one that stays, for no line may be missing in between.
-    let old = |(_, at): &(i64, i64)| *at < before.timestamp_millis();
-    let Some((sequence, at)) = lines.into_iter().take_while(old).last() else {
+    let horizon = horizon(conn)?.unwrap_or(i64::MAX);
+    let oldest = changes::table
+        .filter(changes::tenant_id.eq(tenant.0))
+        .filter(changes::sequence.le(horizon))
+        .order(changes::sequence)
+        .limit(limit.into())
+        .select((changes::sequence, changes::at));
+    let oldest: Vec<(i64, i64)> = on_backend!(conn, |c| oldest.load(c))?;
+    // Up to the first entry that stays, because no entry may be missing between two others.
+    let is_old = |(_, at): &(i64, i64)| *at < before.timestamp_millis();
+    let Some((sequence, at)) = oldest.into_iter().take_while(is_old).last() else {
         return Ok(0);
     };
-    // The column `transaction_id` is for the version before.
-    let mark = Sql::new("INSERT INTO journal_start (tenant_id, transaction_id, sequence, at) VALUES (")
-        .int(tenant.0)
-        .text(", 0, ")
-        .int(sequence)
-        .text(", ")
-        .int(at)
-        .text(") ON CONFLICT (tenant_id) DO UPDATE SET sequence = excluded.sequence, at = excluded.at");
-    conn.execute(&mark)?;
-    let delete = Sql::new("DELETE FROM changes WHERE tenant_id = ")
-        .int(tenant.0)
-        .text(" AND sequence <= ")
-        .int(sequence);
-    Ok(conn.execute(&delete)?)
+    let start = (
+        journal_start::tenant_id.eq(tenant.0),
+        // For the previous version of the server.
+        journal_start::transaction_id.eq(0),
+        journal_start::sequence.eq(sequence),
+        journal_start::at.eq(at),
+    );
+    let moved = (
+        journal_start::sequence.eq(excluded(journal_start::sequence)),
+        journal_start::at.eq(excluded(journal_start::at)),
+    );
+    on_backend!(conn, |c| diesel::insert_into(journal_start::table)
+        .values(start)
+        .on_conflict(journal_start::tenant_id)
+        .do_update()
+        .set(moved)
+        .execute(c))?;
+    let dropped = changes::table
+        .filter(changes::tenant_id.eq(tenant.0))
+        .filter(changes::sequence.le(sequence));
+    Ok(on_backend!(conn, |c| diesel::delete(dropped).execute(c))?)
 }

@@ -1,36 +1,39 @@
-//! SQL text with bound values, for both databases.
+//! Statements as literals with bound values, for both databases.
 //!
-//! Values never become part of the text. What the databases say differently is decided while the
-//! text is built, by [`Dialect`].
+//! Values never become part of the text. Where the two databases need different text, a named fragment is
+//! chosen by [`Dialect`] and put into the literal.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use diesel::pg::{Pg, PgConnection, PgRowByRowLoadingMode};
+use diesel::RunQueryDsl;
+use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection};
-use diesel::{Connection, RunQueryDsl};
+use diesel::sqlite::Sqlite;
 use scim_model::store::TenantId;
 use uuid::Uuid;
 
-use crate::connection::postgres;
-use crate::error::Failure;
-
-/// Whose SQL.
+/// The database whose SQL is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Sqlite,
     Postgres,
 }
 
-/// A statement, or a part of one.
+/// A statement, or a fragment of one, with its bound values.
+///
+/// Built with [`sql!`] from one literal:
+///
+/// ```text
+/// sql!("SELECT id, name FROM tenant WHERE id = {tenant} AND NOT deleted", tenant)
+/// ```
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sql {
     pieces: Vec<Piece>,
-    /// Its text comes from a client and will hardly come again: no statement is kept for it.
+    /// The text depends on what a client sent and hardly recurs, so no prepared statement is kept for it.
     one_off: bool,
 }
 
@@ -49,162 +52,184 @@ enum Piece {
     StringArray(Vec<String>),
 }
 
+/// Builds an [`Sql`] from a literal in which `{name}` stands for the value given for that name: a value to
+/// bind, or another [`Sql`]. `name` alone is short for `name = name`. A line break in the literal, with the
+/// indentation that follows, becomes one space.
+macro_rules! sql {
+    ($text:literal $(, $name:ident $(= $value:expr)?)* $(,)?) => {
+        $crate::sql::Sql::from_literal(
+            $text,
+            &mut [$((stringify!($name), $crate::sql::sql!(@value $name $(= $value)?))),*],
+        )
+    };
+    (@value $name:ident) => { $crate::sql::Sql::from($name) };
+    (@value $name:ident = $value:expr) => { $crate::sql::Sql::from($value) };
+}
+pub(crate) use sql;
+
 impl Sql {
-    /// From fixed text.
-    pub(crate) fn new(text: &'static str) -> Sql {
-        Sql::default().text(text)
+    /// A fragment of fixed text, such as a column.
+    pub(crate) fn text(text: &'static str) -> Sql {
+        Piece::Text(Cow::Borrowed(text)).into()
     }
 
-    /// Appends fixed text.
-    pub(crate) fn text(self, text: &'static str) -> Sql {
-        self.push(Piece::Text(Cow::Borrowed(text)))
+    /// A fragment put together from fixed parts and numbers; never from what a client sent.
+    pub(crate) fn trusted(text: String) -> Sql {
+        Piece::Text(Cow::Owned(text)).into()
     }
 
-    /// Appends text put together from fixed parts; never from what a client sent.
-    pub(crate) fn built(self, text: String) -> Sql {
-        self.push(Piece::Text(Cow::Owned(text)))
+    /// See [`sql!`].
+    pub(crate) fn from_literal(literal: &'static str, values: &mut [(&'static str, Sql)]) -> Sql {
+        let mut sql = Sql::default();
+        let mut rest = literal;
+        while let Some(at) = rest.find(['{', '\n']) {
+            if rest.as_bytes()[at] == b'\n' {
+                sql.push_text(rest[..at].trim_end());
+                sql.push_text(" ");
+                rest = rest[at..].trim_start();
+                continue;
+            }
+            let Some(name) = placeholder(&rest[at..]) else {
+                // Another brace, as in a regular expression.
+                sql.push_text(&rest[..=at]);
+                rest = &rest[at + 1..];
+                continue;
+            };
+            sql.push_text(&rest[..at]);
+            let (placeholder, after) = rest[at..].split_at(name.len() + 2);
+            let (_, value) = values
+                .iter_mut()
+                .find(|(it, _)| *it == name)
+                .expect("every placeholder of a literal has a value");
+            sql.push(match after.contains(placeholder) {
+                true => value.clone(),
+                false => std::mem::take(value),
+            });
+            rest = after;
+        }
+        sql.push_text(rest);
+        sql
     }
 
-    /// Appends a bound number.
-    pub(crate) fn int(self, value: i64) -> Sql {
-        self.push(Piece::Int(value))
-    }
-
-    pub(crate) fn optional_int(self, value: Option<i64>) -> Sql {
-        self.push(Piece::OptionalInt(value))
-    }
-
-    /// Appends a bound text.
-    pub(crate) fn string(self, value: impl Into<String>) -> Sql {
-        self.push(Piece::String(value.into()))
-    }
-
-    pub(crate) fn optional_string(self, value: Option<String>) -> Sql {
-        self.push(Piece::OptionalString(value))
-    }
-
-    pub(crate) fn bool(self, value: bool) -> Sql {
-        self.push(Piece::Bool(value))
-    }
-
-    pub(crate) fn optional_bool(self, value: Option<bool>) -> Sql {
-        self.push(Piece::OptionalBool(value))
-    }
-
-    pub(crate) fn bytes(self, value: impl Into<Vec<u8>>) -> Sql {
-        self.push(Piece::Bytes(value.into()))
-    }
-
-    pub(crate) fn id(self, value: Uuid) -> Sql {
-        self.bytes(value.as_bytes().as_slice())
-    }
-
-    /// Appends another part.
-    pub(crate) fn sql(mut self, part: Sql) -> Sql {
+    /// Appends a fragment.
+    pub(crate) fn push(&mut self, part: Sql) {
         self.one_off |= part.one_off;
         self.pieces.extend(part.pieces);
-        self
     }
 
-    /// Appends bound JSON text as the database's own JSON.
-    pub(crate) fn json(self, dialect: Dialect, text: String) -> Sql {
-        match dialect {
-            Dialect::Sqlite => self.text("jsonb(").string(text).text(")"),
-            Dialect::Postgres => self.string(text).text("::jsonb"),
+    fn push_text(&mut self, text: &'static str) {
+        if !text.is_empty() {
+            self.pieces.push(Piece::Text(Cow::Borrowed(text)));
         }
     }
 
-    /// Appends `IN` or its like with the ids, bound as one value.
-    pub(crate) fn in_ids(self, dialect: Dialect, ids: &[Uuid]) -> Sql {
-        match dialect {
-            Dialect::Sqlite => {
-                let hex: Vec<String> = ids.iter().map(|it| it.simple().to_string()).collect();
-                let json = serde_json::to_string(&hex).expect("strings are JSON");
-                self.text(" IN (SELECT unhex(value) FROM json_each(")
-                    .string(json)
-                    .text("))")
+    /// The fragments with a separator between them.
+    pub(crate) fn join(parts: impl IntoIterator<Item = Sql>, separator: &'static str) -> Sql {
+        let mut joined = Sql::default();
+        for (index, part) in parts.into_iter().enumerate() {
+            if index > 0 {
+                joined.push_text(separator);
             }
-            Dialect::Postgres => {
-                let ids = ids.iter().map(|it| it.as_bytes().to_vec()).collect();
-                self.text(" = ANY(").push(Piece::BytesArray(ids)).text(")")
-            }
+            joined.push(part);
         }
+        joined
     }
 
-    /// Appends `IN` or its like with the numbers, bound as one value.
-    pub(crate) fn in_pks(self, dialect: Dialect, pks: &[i64]) -> Sql {
-        match dialect {
-            Dialect::Sqlite => self
-                .text(" IN (SELECT value FROM json_each(")
-                .string(numbers(pks))
-                .text("))"),
-            Dialect::Postgres => self.text(" = ANY(").push(Piece::IntArray(pks.to_vec())).text(")"),
-        }
-    }
-
-    /// Appends the test that the rows of a table, which the statement finds by their `pk`, are the
-    /// tenant's. SQLite takes a list for long, and would rather walk all rows of the tenant: the sign keeps
-    /// its indexes on `tenant_id` out of it.
-    pub(crate) fn found_by_pk(self, dialect: Dialect, tenant_id: &'static str, tenant: TenantId) -> Sql {
-        let sign = if dialect == Dialect::Sqlite { "+" } else { "" };
-        self.text(sign).text(tenant_id).text(" = ").int(tenant.0)
-    }
-
-    /// Appends a table `(pk, position)` of the numbers, positions from 0.
-    pub(crate) fn table_of_pks(self, dialect: Dialect, pks: &[i64]) -> Sql {
-        match dialect {
-            Dialect::Sqlite => self
-                .text("(SELECT value AS pk, key AS position FROM json_each(")
-                .string(numbers(pks))
-                .text("))"),
-            Dialect::Postgres => self
-                .text("(SELECT pk, ordinality - 1 AS position FROM unnest(")
-                .push(Piece::IntArray(pks.to_vec()))
-                .text(") WITH ORDINALITY AS a (pk, ordinality))"),
-        }
-    }
-
-    /// Appends a table `(path, key)` of the pairs.
-    pub(crate) fn table_of_values<'a>(
-        self,
-        dialect: Dialect,
-        values: impl Iterator<Item = &'a (i64, String)>,
-    ) -> Sql {
-        match dialect {
-            Dialect::Sqlite => {
-                let pairs: Vec<&(i64, String)> = values.collect();
-                let json = serde_json::to_string(&pairs).expect("numbers and strings are JSON");
-                self.text("(SELECT value ->> 0 AS path, value ->> 1 AS key FROM json_each(")
-                    .string(json)
-                    .text("))")
-            }
-            Dialect::Postgres => {
-                let (paths, keys) = values.cloned().unzip();
-                self.text("(SELECT path, key COLLATE \"C\" AS key FROM unnest(")
-                    .push(Piece::IntArray(paths))
-                    .text(", ")
-                    .push(Piece::StringArray(keys))
-                    .text(") AS a (path, key))")
-            }
-        }
-    }
-
-    /// Marks a text that a client's filter shaped.
+    /// Marks a statement whose text a client's filter shaped.
     pub(crate) fn one_off(mut self) -> Sql {
         self.one_off = true;
         self
     }
 
-    /// Limits the statements of a transaction on PostgreSQL.
+    /// Bound JSON text as the database's own JSON.
+    pub(crate) fn json(dialect: Dialect, text: String) -> Sql {
+        match dialect {
+            Dialect::Sqlite => sql!("jsonb({text})", text),
+            Dialect::Postgres => sql!("{text}::jsonb", text),
+        }
+    }
+
+    /// The operator and the list that test a column for being one of the ids, bound as one value.
+    pub(crate) fn in_ids(dialect: Dialect, ids: &[Uuid]) -> Sql {
+        match dialect {
+            Dialect::Sqlite => {
+                let hex: Vec<String> = ids.iter().map(|it| it.simple().to_string()).collect();
+                let json = serde_json::to_string(&hex).expect("strings are JSON");
+                sql!("IN (SELECT unhex(value) FROM json_each({json}))", json)
+            }
+            Dialect::Postgres => {
+                let ids = Piece::BytesArray(ids.iter().map(|it| it.as_bytes().to_vec()).collect());
+                sql!("= ANY({ids})", ids)
+            }
+        }
+    }
+
+    /// The operator and the list that test a column for being one of the numbers, bound as one value.
+    pub(crate) fn in_pks(dialect: Dialect, pks: &[i64]) -> Sql {
+        match dialect {
+            Dialect::Sqlite => sql!("IN (SELECT value FROM json_each({json}))", json = numbers(pks)),
+            Dialect::Postgres => sql!("= ANY({pks})", pks = Piece::IntArray(pks.to_vec())),
+        }
+    }
+
+    /// The test that rows which a statement finds by their `pk` belong to the tenant. SQLite estimates a list as
+    /// long and would rather walk all rows of the tenant; the unary plus keeps its indexes on `tenant_id` out.
+    pub(crate) fn owned_by(dialect: Dialect, tenant_id: &'static str, tenant: TenantId) -> Sql {
+        let column = Sql::text(tenant_id);
+        match dialect {
+            Dialect::Sqlite => sql!("+{column} = {tenant}", column, tenant),
+            Dialect::Postgres => sql!("{column} = {tenant}", column, tenant),
+        }
+    }
+
+    /// A table `(pk, position)` of the numbers, positions from 0.
+    pub(crate) fn table_of_pks(dialect: Dialect, pks: &[i64]) -> Sql {
+        match dialect {
+            Dialect::Sqlite => sql!(
+                "(SELECT value AS pk, key AS position FROM json_each({json}))",
+                json = numbers(pks)
+            ),
+            Dialect::Postgres => sql!(
+                "(SELECT pk, ordinality - 1 AS position
+                  FROM unnest({pks}) WITH ORDINALITY AS a (pk, ordinality))",
+                pks = Piece::IntArray(pks.to_vec())
+            ),
+        }
+    }
+
+    /// A table `(path, key)` of the pairs.
+    pub(crate) fn table_of_values<'a>(
+        dialect: Dialect,
+        values: impl IntoIterator<Item = &'a (i64, String)>,
+    ) -> Sql {
+        match dialect {
+            Dialect::Sqlite => {
+                let pairs: Vec<&(i64, String)> = values.into_iter().collect();
+                let json = serde_json::to_string(&pairs).expect("numbers and strings are JSON");
+                sql!(
+                    "(SELECT value ->> 0 AS path, value ->> 1 AS key FROM json_each({json}))",
+                    json
+                )
+            }
+            Dialect::Postgres => {
+                let (paths, keys) = values.into_iter().cloned().unzip();
+                sql!(
+                    "(SELECT path, key COLLATE \"C\" AS key FROM unnest({paths}, {keys}) AS a (path, key))",
+                    paths = Piece::IntArray(paths),
+                    keys = Piece::StringArray(keys)
+                )
+            }
+        }
+    }
+
+    /// The statement that limits the duration of the statements after it, in a transaction on PostgreSQL.
     pub(crate) fn statement_timeout(limit: Duration) -> Sql {
         // Rounded up: 0 would be no limit.
         let milliseconds = limit.as_micros().div_ceil(1_000).clamp(1, 1_000_000_000);
-        Sql::default()
-            .built(format!("SET LOCAL statement_timeout = {milliseconds}"))
-            .one_off()
+        Sql::trusted(format!("SET LOCAL statement_timeout = {milliseconds}")).one_off()
     }
 
-    /// The text with every bound value as it would be written, for tests and the log.
+    /// The text with every bound value written into it, for tests and the log.
     pub(crate) fn readable(&self) -> String {
         let mut text = String::new();
         for piece in &self.pieces {
@@ -227,11 +252,51 @@ impl Sql {
         }
         text
     }
+}
 
-    fn push(mut self, piece: Piece) -> Sql {
-        self.pieces.push(piece);
-        self
+/// `name` when the text starts with `{name}`.
+fn placeholder(text: &'static str) -> Option<&'static str> {
+    let name = &text[1..text.find('}')?];
+    let is_name = name.starts_with(|it: char| it.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_');
+    is_name.then_some(name)
+}
+
+impl From<Piece> for Sql {
+    fn from(piece: Piece) -> Sql {
+        Sql {
+            pieces: vec![piece],
+            one_off: false,
+        }
     }
+}
+
+/// A value to bind, by its Rust type.
+macro_rules! binds {
+    ($($type:ty => |$value:ident| $piece:expr;)*) => {$(
+        impl From<$type> for Sql {
+            fn from($value: $type) -> Sql {
+                $piece.into()
+            }
+        }
+    )*};
+}
+
+binds! {
+    i64 => |value| Piece::Int(value);
+    Option<i64> => |value| Piece::OptionalInt(value);
+    TenantId => |value| Piece::Int(value.0);
+    String => |value| Piece::String(value);
+    &String => |value| Piece::String(value.clone());
+    &str => |value| Piece::String(value.to_owned());
+    Cow<'_, str> => |value| Piece::String(value.into_owned());
+    Option<String> => |value| Piece::OptionalString(value);
+    bool => |value| Piece::Bool(value);
+    Option<bool> => |value| Piece::OptionalBool(value);
+    Uuid => |value| Piece::Bytes(value.as_bytes().to_vec());
+    [u8; 32] => |value| Piece::Bytes(value.to_vec());
 }
 
 fn numbers(pks: &[i64]) -> String {
@@ -245,7 +310,7 @@ pub(crate) struct Statement<'a, ST> {
 }
 
 impl<'a, ST> Statement<'a, ST> {
-    fn new(sql: &'a Sql) -> Statement<'a, ST> {
+    pub(crate) fn new(sql: &'a Sql) -> Statement<'a, ST> {
         Statement {
             sql,
             types: PhantomData,
@@ -311,128 +376,5 @@ impl<ST> QueryFragment<Pg> for Statement<'_, ST> {
             }
         }
         Ok(())
-    }
-}
-
-/// A connection to one of the databases.
-pub(crate) enum Conn<'a> {
-    Sqlite(&'a mut SqliteConnection),
-    Postgres(&'a mut PgConnection),
-}
-
-impl Conn<'_> {
-    pub(crate) fn dialect(&self) -> Dialect {
-        match self {
-            Conn::Sqlite(_) => Dialect::Sqlite,
-            Conn::Postgres(_) => Dialect::Postgres,
-        }
-    }
-
-    /// The rows of a query, whose columns have the SQL types `ST`.
-    pub(crate) fn rows<'q, ST, R>(&mut self, sql: &'q Sql) -> QueryResult<Vec<R>>
-    where
-        Statement<'q, ST>: diesel::query_dsl::LoadQuery<'q, SqliteConnection, R>
-            + diesel::query_dsl::LoadQuery<'q, PgConnection, R>,
-    {
-        match self {
-            Conn::Sqlite(conn) => RunQueryDsl::load(Statement::<ST>::new(sql), *conn),
-            Conn::Postgres(conn) => RunQueryDsl::load(Statement::<ST>::new(sql), *conn),
-        }
-    }
-
-    /// Takes the rows of a query one by one: no list is made of them.
-    pub(crate) fn each<'q, ST, R>(
-        &mut self,
-        sql: &'q Sql,
-        mut take: impl FnMut(R) -> Result<(), Failure>,
-    ) -> Result<(), Failure>
-    where
-        Statement<'q, ST>: diesel::query_dsl::LoadQuery<'q, SqliteConnection, R>
-            + diesel::query_dsl::LoadQuery<'q, PgConnection, R, PgRowByRowLoadingMode>,
-    {
-        match self {
-            Conn::Sqlite(conn) => {
-                RunQueryDsl::load_iter(Statement::<ST>::new(sql), *conn)?.try_for_each(|row| take(row?))
-            }
-            Conn::Postgres(conn) => {
-                let rows =
-                    RunQueryDsl::load_iter::<R, PgRowByRowLoadingMode>(Statement::<ST>::new(sql), *conn);
-                rows?.try_for_each(|row| take(row?))
-            }
-        }
-    }
-
-    /// The only row, if there is one.
-    pub(crate) fn row<'q, ST, R>(&mut self, sql: &'q Sql) -> QueryResult<Option<R>>
-    where
-        Statement<'q, ST>: diesel::query_dsl::LoadQuery<'q, SqliteConnection, R>
-            + diesel::query_dsl::LoadQuery<'q, PgConnection, R>,
-    {
-        Ok(self.rows::<ST, R>(sql)?.into_iter().next())
-    }
-
-    /// Runs several queries on one state of the database.
-    pub(crate) fn snapshot<T>(
-        &mut self,
-        work: impl FnOnce(&mut Conn) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        self.snapshot_within(None, work)
-    }
-
-    /// The same, with what a statement may take at most on PostgreSQL; see [`Sql::statement_timeout`].
-    pub(crate) fn snapshot_within<T>(
-        &mut self,
-        limit: Option<Duration>,
-        work: impl FnOnce(&mut Conn) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        match self {
-            Conn::Sqlite(conn) => conn.transaction(|conn| work(&mut Conn::Sqlite(conn))),
-            Conn::Postgres(conn) => {
-                let mut begin = Cow::Borrowed(postgres::BEGIN_SNAPSHOT);
-                if let Some(limit) = limit {
-                    begin = Cow::Owned(format!("{begin}; {}", Sql::statement_timeout(limit).readable()));
-                }
-                postgres::transaction(conn, &begin, |conn| work(&mut Conn::Postgres(conn)))
-            }
-        }
-    }
-
-    /// Runs `first`, whose result is one row with the column `pk` or none, and for such a row the other
-    /// statements; they read it as the table `found`. Gives `pk`.
-    ///
-    /// On PostgreSQL all are one statement, one way to the server and back: none of them sees what
-    /// another one wrote, and foreign keys are checked at the end.
-    pub(crate) fn together(&mut self, first: Sql, others: Vec<Sql>) -> QueryResult<Option<i64>> {
-        match self.dialect() {
-            Dialect::Sqlite => {
-                let pk = self.row::<BigInt, i64>(&first)?;
-                if let Some(pk) = pk {
-                    for other in others {
-                        self.execute(
-                            &Sql::new("WITH found (pk) AS (VALUES (")
-                                .int(pk)
-                                .text(")) ")
-                                .sql(other),
-                        )?;
-                    }
-                }
-                Ok(pk)
-            }
-            Dialect::Postgres => {
-                let mut all = Sql::new("WITH found AS (").sql(first);
-                for (number, other) in others.into_iter().enumerate() {
-                    all = all.built(format!("), other{number} AS (")).sql(other);
-                }
-                self.row::<BigInt, i64>(&all.text(") SELECT pk FROM found"))
-            }
-        }
-    }
-
-    /// Runs a statement; the number of rows it touched.
-    pub(crate) fn execute(&mut self, sql: &Sql) -> QueryResult<usize> {
-        match self {
-            Conn::Sqlite(conn) => RunQueryDsl::execute(Statement::<()>::new(sql), *conn),
-            Conn::Postgres(conn) => RunQueryDsl::execute(Statement::<()>::new(sql), *conn),
-        }
     }
 }

@@ -8,10 +8,11 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::OpenError;
+use crate::connection::Conn;
 use crate::connection::postgres;
 use crate::error::{Failure, unavailable};
-use crate::sql::{Conn, Dialect, Sql};
+use crate::open_error::OpenError;
+use crate::sql::{Dialect, Sql, sql};
 
 pub(crate) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 pub(crate) const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -36,7 +37,7 @@ pub(crate) fn run<T>(
             work(&mut Conn::Sqlite(conn))
         }),
         Conn::Postgres(conn) => postgres::transaction(conn, postgres::BEGIN_MIGRATION, |conn| {
-            let lock = Sql::new("SELECT pg_advisory_xact_lock(").int(LOCK).text(")");
+            let lock = sql!("SELECT pg_advisory_xact_lock({lock})", lock = LOCK);
             Conn::Postgres(conn).execute(&lock)?;
             missing(&mut Conn::Postgres(conn))?;
             pending::<Pg, PgConnection>(conn, POSTGRES)?;
@@ -58,7 +59,7 @@ pub(crate) fn check(conn: &mut Conn) -> Result<(), OpenError> {
 
 /// How many migrations the database lacks.
 fn missing(conn: &mut Conn) -> Result<usize, OpenError> {
-    let (is_there, known) = match conn.dialect() {
+    let (has_table, known) = match conn.dialect() {
         Dialect::Sqlite => (
             "SELECT count(*) FROM sqlite_master WHERE name = '__diesel_schema_migrations'",
             versions::<Sqlite>(&SQLITE),
@@ -69,10 +70,10 @@ fn missing(conn: &mut Conn) -> Result<usize, OpenError> {
         ),
     };
     let known = known.map_err(unavailable).map_err(Failure::from)?;
-    if conn.row::<BigInt, i64>(&Sql::new(is_there))? != Some(1) {
+    if conn.row::<BigInt, i64>(&Sql::text(has_table))? != Some(1) {
         return Ok(known.len());
     }
-    let applied = Sql::new("SELECT version FROM __diesel_schema_migrations ORDER BY version DESC");
+    let applied = sql!("SELECT version FROM __diesel_schema_migrations ORDER BY version DESC");
     let applied = conn.rows::<Text, String>(&applied)?;
     match applied.iter().find(|it| !known.contains(*it)) {
         Some(newer) => Err(OpenError::Newer(newer.clone())),

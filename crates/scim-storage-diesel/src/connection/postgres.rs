@@ -17,9 +17,11 @@ use diesel::sql_types::Text;
 use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
+use crate::connection::Conn;
 use crate::error::{Failure, is_broken_connection, is_worth_a_retry, unavailable};
-use crate::sql::{Conn, Sql};
-use crate::{OpenError, Pooler, StoreOptions};
+use crate::open_error::OpenError;
+use crate::options::{Pooler, StoreOptions};
+use crate::sql::sql;
 use presence::{Presence, Shapes};
 
 /// A transaction that always meets another one fails in the end.
@@ -201,7 +203,7 @@ fn shows_password(url: &str) -> bool {
 
 /// diesel keeps PostgreSQL's error codes to itself, but for a few: the others are told by their text.
 fn warn_of_other_languages(conn: &mut Conn) -> Result<(), Failure> {
-    let language = conn.row::<Text, String>(&Sql::new("SELECT current_setting('lc_messages')"))?;
+    let language = conn.row::<Text, String>(&sql!("SELECT current_setting('lc_messages')"))?;
     let language = language.unwrap_or_default();
     if !is_english(&language) {
         log::warn!(
@@ -218,7 +220,7 @@ fn is_english(locale: &str) -> bool {
 
 /// What cannot hold every character would fail with the first name that has one.
 fn refuse_other_encodings(conn: &mut Conn) -> Result<(), OpenError> {
-    let encoding = conn.row::<Text, String>(&Sql::new("SELECT current_setting('server_encoding')"))?;
+    let encoding = conn.row::<Text, String>(&sql!("SELECT current_setting('server_encoding')"))?;
     match encoding {
         Some(encoding) if encoding != "UTF8" => Err(OpenError::Encoding(encoding)),
         _ => Ok(()),

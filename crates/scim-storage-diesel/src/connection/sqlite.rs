@@ -16,10 +16,12 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
-use crate::admission;
+use crate::connection::Conn;
+use crate::connection::Opening;
+use crate::deadline;
 use crate::error::{Failure, is_lock_timeout, unavailable};
-use crate::sql::Conn;
-use crate::{OpenError, Opening, StoreOptions, Synchronous};
+use crate::open_error::OpenError;
+use crate::options::{StoreOptions, Synchronous};
 
 /// Writes that are committed together at most.
 const BATCH: usize = 64;
@@ -243,7 +245,7 @@ impl Manager {
     fn connect_now(&self) -> Result<SqliteConnection, Box<dyn std::error::Error + Send + Sync>> {
         let path = self.path.to_str().ok_or("the path is not UTF-8")?;
         let mut conn = SqliteConnection::establish(path)?;
-        admission::register(&mut conn)?;
+        deadline::register(&mut conn)?;
         conn.batch_execute(
             // As much as SQLite was compiled to map: 2 GiB, or what `.cargo/config.toml` says.
             "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
@@ -354,12 +356,12 @@ mod tests {
     use diesel::sql_types::BigInt;
 
     use super::*;
-    use crate::sql::Sql;
+    use crate::sql::sql;
 
     fn open(options: &StoreOptions) -> (Sqlite, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("there is a folder for temporary files");
         let (sqlite, ()) = Sqlite::open(&folder.path().join("scim.db"), options, Opening::Server, |conn| {
-            conn.execute(&Sql::new("CREATE TABLE t (number BIGINT NOT NULL UNIQUE)"))?;
+            conn.execute(&sql!("CREATE TABLE t (number BIGINT NOT NULL UNIQUE)"))?;
             Ok(())
         })
         .expect("it opens");
@@ -367,12 +369,12 @@ mod tests {
     }
 
     fn insert(conn: &mut Conn, number: i64) -> Result<(), Failure> {
-        conn.execute(&Sql::new("INSERT INTO t (number) VALUES (").int(number).text(")"))?;
+        conn.execute(&sql!("INSERT INTO t (number) VALUES ({number})", number))?;
         Ok(())
     }
 
     fn numbers(sqlite: &Sqlite) -> Vec<i64> {
-        let select = Sql::new("SELECT number FROM t ORDER BY number");
+        let select = sql!("SELECT number FROM t ORDER BY number");
         sqlite
             .read(|conn| Ok(conn.rows::<BigInt, i64>(&select)?))
             .expect("it reads")
@@ -409,7 +411,7 @@ mod tests {
         }
         let (sqlite, folder) = open(&StoreOptions::default());
         let settings = |conn: &mut Conn| {
-            let select = Sql::new(
+            let select = sql!(
                 "SELECT synchronous, foreign_keys, journal_mode = 'wal', query_only FROM pragma_synchronous, \
                  pragma_foreign_keys, pragma_journal_mode, pragma_query_only",
             );

@@ -1,133 +1,293 @@
-//! What a condition costs: which tests an index serves, and which need each resource to be looked at.
+//! The access path of a list request: how the database reaches the resources that match.
+//!
+//! It is decided once for each resource type of a request, from the condition, the sort order and the layout
+//! alone. SQL, time limits, admission and metrics all read the decision; no other file analyses a condition for
+//! its cost.
 
-use scim_model::Condition;
+mod lookups;
+
+use std::sync::Arc;
+
 use scim_model::condition::{ElementCondition, Operand, Test};
 use scim_model::schema::AttributePath;
+use scim_model::store::Query;
+use scim_model::{Condition, ResourceType};
 
-use super::filter::lookups::{is_member_id, look_ups};
+use super::source::{Meta, Source};
+use crate::admission::Examined;
+use crate::error::Failure;
 use crate::schema_map::index_key::EXACT;
 use crate::schema_map::layout::{Column, Layout, is_membership};
+use crate::schema_map::layouts::Layouts;
+use crate::sql::Dialect;
 
-/// The attributes for which each resource would have to be looked at, as paths, each once: those that
-/// no index serves. Empty when an index leads to the few that match, or holds exactly what is asked for,
-/// and the order is that of an index, or of few.
-pub(crate) fn scanned_attributes(
-    condition: &Condition,
+pub(crate) use lookups::{Lookup, Lookups};
+
+/// How the matching resources of one type are reached.
+#[derive(Debug)]
+pub(crate) enum AccessPath<'a> {
+    /// No resource can match.
+    Nothing,
+    /// At most one resource, by a unique key.
+    Unique(Lookups<'a>),
+    /// The few resources that index lookups lead to.
+    Index(Lookups<'a>),
+    /// A range of one index holds exactly the resources that match, however many there are.
+    Range,
+    /// All resources of the type, in the order of an index.
+    Ordered,
+    /// Every resource is examined, because no index serves these attributes.
+    Scan { attributes: Vec<String> },
+}
+
+/// The access path for one resource type of a request, and the properties of its statement.
+#[derive(Debug)]
+pub(crate) struct Access<'a> {
+    pub(crate) path: AccessPath<'a>,
+    /// The matching resources are one range of a column's index, in the order of the result.
+    pub(crate) is_one_range: bool,
+    /// An equality that clients look resources up by before they create them, such as `userName eq "…"` or
+    /// `emails[type eq "work" and value eq "…"]`. Few such texts exist and one plan suits every value, so the
+    /// prepared statement is kept.
+    pub(crate) is_recurring: bool,
+    /// The condition has so many tests that PostgreSQL must not turn its subqueries into joins.
+    pub(crate) has_many_tests: bool,
+}
+
+/// With more tests than this, PostgreSQL would plan joins of all subqueries for minutes.
+const FEW_TESTS: usize = 8;
+
+impl<'a> Access<'a> {
+    /// Decides the access path of one condition and sort attribute.
+    pub(crate) fn of(condition: &'a Condition, sort: Option<&AttributePath>, layout: &Layout) -> Access<'a> {
+        let equality = match condition {
+            Condition::Attribute(path, Test::Eq(operand)) => Some((Source::of(path, layout), operand)),
+            _ => None,
+        };
+        let path = access_path(condition, sort, layout);
+        let is_selective = path.lookups().is_some();
+        Access {
+            is_one_range: sort.is_none() && matches!(equality, Some((Source::Column(_), _))),
+            is_recurring: is_selective && sort.is_none() && is_short_equality(condition, layout),
+            has_many_tests: condition.attributes().len() > FEW_TESTS,
+            path,
+        }
+    }
+
+    /// The index lookups that lead to the few resources that can match.
+    pub(crate) fn lookups(&self) -> Option<&Lookups<'a>> {
+        self.path.lookups()
+    }
+
+    /// Whether no more than one page is read, whatever the stored values are. Other queries get a time limit.
+    fn is_bounded(&self) -> bool {
+        matches!(
+            self.path,
+            AccessPath::Nothing | AccessPath::Unique(_) | AccessPath::Ordered
+        )
+    }
+}
+
+impl<'a> AccessPath<'a> {
+    fn lookups(&self) -> Option<&Lookups<'a>> {
+        match self {
+            AccessPath::Unique(lookups) | AccessPath::Index(lookups) => Some(lookups),
+            _ => None,
+        }
+    }
+}
+
+fn access_path<'a>(
+    condition: &'a Condition,
     sort: Option<&AttributePath>,
     layout: &Layout,
-) -> Vec<String> {
-    if *condition == Condition::Always(false) || is_selective(condition, layout) {
-        return Vec::new();
+) -> AccessPath<'a> {
+    if *condition == Condition::Always(false) {
+        return AccessPath::Nothing;
     }
-    let mut attributes = Vec::new();
-    if !is_served(condition, layout) {
+    // A few resources are sorted faster than all are walked in order.
+    if let Some(lookups) = Lookups::of(condition, layout) {
+        return match is_unique(condition, layout) {
+            true => AccessPath::Unique(lookups),
+            false => AccessPath::Index(lookups),
+        };
+    }
+    let attributes = scanned_attributes(condition, sort, layout);
+    match (attributes.is_empty(), condition) {
+        (false, _) => AccessPath::Scan { attributes },
+        (true, Condition::Always(_)) => AccessPath::Ordered,
+        (true, _) => AccessPath::Range,
+    }
+}
+
+/// The access paths of a list request, one for each of its resource types.
+pub(crate) struct Plan<'a> {
+    query: &'a Query,
+    pub(crate) targets: Vec<Access<'a>>,
+}
+
+impl<'a> Plan<'a> {
+    /// # Errors
+    /// `Unavailable` when the store was opened without one of the types.
+    pub(crate) fn of(query: &'a Query, layouts: &Layouts) -> Result<Plan<'a>, Failure> {
+        let access = |(resource_type, condition, sort): Part<'a>| {
+            Ok(Access::of(condition, sort, layouts.of(resource_type)?))
+        };
+        let targets = parts(query).map(access).collect::<Result<_, Failure>>()?;
+        Ok(Plan { query, targets })
+    }
+
+    /// The attributes that make the request a scan; none when indexes serve it.
+    pub(crate) fn scanned(&self) -> Vec<Examined> {
+        let parts = parts(self.query).zip(&self.targets);
+        parts
+            .filter_map(|((resource_type, ..), access)| match &access.path {
+                AccessPath::Scan { attributes } => Some(examined(resource_type, attributes.clone())),
+                _ => None,
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// All attributes that are tested or sorted by: a query that exceeds its time limit is counted under these.
+    pub(crate) fn examined(&self) -> Vec<Examined> {
+        parts(self.query)
+            .flat_map(|(resource_type, condition, sort)| {
+                let tested = tests(condition).into_iter().map(|(path, _)| path);
+                examined(resource_type, sorted_names(tested.chain(sort)))
+            })
+            .collect()
+    }
+
+    /// Whether a page costs no more than reading it, whatever the stored values are, so that no time limit is
+    /// needed.
+    pub(crate) fn is_bounded(&self, dialect: Dialect) -> bool {
+        if let Some(sort) = &self.query.sort {
+            // PostgreSQL may have to read rows to check the order, or sort those without a key, and a time limit
+            // costs nothing there. SQLite sorts the resources of a type that lacks the attribute.
+            let lacks_attribute = sort.paths.len() > 1 && sort.paths.contains(&None);
+            if lacks_attribute || dialect == Dialect::Postgres {
+                return false;
+            }
+        }
+        self.targets.iter().all(Access::is_bounded)
+    }
+}
+
+type Part<'a> = (&'a Arc<ResourceType>, &'a Condition, Option<&'a AttributePath>);
+
+/// The resource types of a query, each with its condition and sort attribute.
+pub(crate) fn parts(query: &Query) -> impl Iterator<Item = Part<'_>> {
+    let sort = |index: usize| query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
+    let targets = query.targets.iter().enumerate();
+    targets.map(move |(index, (resource_type, condition))| (resource_type, condition, sort(index)))
+}
+
+fn examined(resource_type: &ResourceType, attributes: Vec<String>) -> impl Iterator<Item = Examined> {
+    let resource_type = resource_type.name.clone();
+    attributes.into_iter().map(move |attribute| Examined {
+        resource_type: resource_type.clone(),
+        attribute,
+    })
+}
+
+/// The attributes that no index serves, as paths; none when an index holds exactly the matching resources and
+/// has their order.
+fn scanned_attributes(condition: &Condition, sort: Option<&AttributePath>, layout: &Layout) -> Vec<String> {
+    let is_served = match condition {
+        Condition::Always(_) => true,
+        Condition::Attribute(path, test) => is_served(path, test, layout),
+        _ => false,
+    };
+    let mut scanned = Vec::new();
+    if !is_served {
         let tests = tests(condition);
-        let without_index = tests.iter().filter(|(path, test)| !serves(layout, path, test));
-        attributes.extend(without_index.map(|(path, _)| path.to_string()));
-        if attributes.is_empty() {
-            // Each has an index, but together they need to be looked at.
-            attributes.extend(tests.iter().map(|(path, _)| path.to_string()));
+        scanned = tests
+            .iter()
+            .filter(|(path, test)| !self::is_served(path, test, layout))
+            .map(|(path, _)| *path)
+            .collect();
+        if scanned.is_empty() {
+            // Each attribute has an index, but no single index answers their combination.
+            scanned = tests.into_iter().map(|(path, _)| path).collect();
         }
     }
-    if let Some(path) = sort {
-        // In the order of an index every resource comes by; with a filter, all that match are sorted.
-        if *condition != Condition::Always(true) || !is_in_order(path, layout) {
-            attributes.push(path.to_string());
-        }
-    }
-    attributes.sort();
-    attributes.dedup();
-    attributes
+    // An index in the order of the attribute yields every resource; with a filter, all matches are sorted.
+    let is_ordered = |path: &&AttributePath| *condition == Condition::Always(true) && has_order(path, layout);
+    sorted_names(scanned.into_iter().chain(sort.filter(|it| !is_ordered(it))))
 }
 
-/// Of what is no scan: whether no more is read than a page and the way to it, whatever the values are: one
-/// resource found by a unique key, or all of them in the order of an index.
-pub(crate) fn is_at_hand(condition: &Condition, layout: &Layout) -> bool {
-    match condition {
-        Condition::Always(_) => true,
-        Condition::Attribute(path, Test::Eq(Operand::Key(_))) => {
-            let sub = path.sub.as_ref().map(|it| it.name.as_str());
-            let name = path.attribute.name.as_str();
-            let is_id =
-                path.extension.is_none() && matches!((name, sub), ("id", None) | ("meta", Some("location")));
-            is_id || layout.unique.as_ref() == Some(path)
-        }
-        _ => false,
-    }
+fn sorted_names<'a>(paths: impl Iterator<Item = &'a AttributePath>) -> Vec<String> {
+    let mut names: Vec<String> = paths.map(ToString::to_string).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
-/// All that a query looks at or sorts by, as paths, each once.
-pub(crate) fn attributes(condition: &Condition, sort: Option<&AttributePath>) -> Vec<String> {
-    let tested = tests(condition).into_iter().map(|(path, _)| path);
-    let mut attributes: Vec<String> = tested.chain(sort).map(ToString::to_string).collect();
-    attributes.sort();
-    attributes.dedup();
-    attributes
-}
-
-/// Whether one index holds exactly what matches.
-fn is_served(condition: &Condition, layout: &Layout) -> bool {
-    match condition {
-        Condition::Always(_) => true,
-        Condition::Attribute(path, test) => serves(layout, path, test),
-        _ => false,
+/// Whether the condition is an equality on a unique key.
+fn is_unique(condition: &Condition, layout: &Layout) -> bool {
+    let Condition::Attribute(path, Test::Eq(Operand::Key(_))) = condition else {
+        return false;
+    };
+    match Source::of(path, layout) {
+        Source::Id | Source::Meta(Meta::Location) => true,
+        _ => layout.unique.as_ref() == Some(path),
     }
 }
 
-/// Whether an index finds what passes the test, and nothing else.
-fn serves(layout: &Layout, path: &AttributePath, test: &Test) -> bool {
-    if path.extension.is_none() {
-        match (
-            path.attribute.name.as_str(),
-            path.sub.as_ref().map(|it| it.name.as_str()),
-        ) {
-            ("id", None) | ("meta", Some("location")) => return matches!(test, Test::Eq(_) | Test::Present),
-            // One time or one name for all is no search.
-            ("meta", Some("created" | "lastModified" | "resourceType") | None) => return true,
-            ("meta", _) => return *test == Test::Present,
-            _ => {}
-        }
-    }
-    if is_member_id(layout, path) && matches!(test, Test::Eq(_)) {
-        return true;
-    }
-    let has_index = layout.column(path).is_some() || layout.indexed_path(path).is_some();
-    has_index
-        && match test {
+/// Whether an index holds exactly the resources that pass the test.
+fn is_served(path: &AttributePath, test: &Test, layout: &Layout) -> bool {
+    match Source::of(path, layout) {
+        Source::Id | Source::Meta(Meta::Location) => matches!(test, Test::Eq(_) | Test::Present),
+        // The times have an index; the type and the presence of `meta` are the same for all.
+        Source::Meta(Meta::Created | Meta::LastModified | Meta::ResourceType | Meta::Whole) => true,
+        Source::Meta(Meta::Version | Meta::Unknown) => *test == Test::Present,
+        Source::Membership { is_id } => is_id && matches!(test, Test::Eq(_)),
+        Source::Column(_) | Source::IndexRows(_) => match test {
             Test::Present | Test::Eq(_) => true,
             Test::Co(_) | Test::Ew(_) => false,
             Test::Sw(operand) | Test::Gt(operand) | Test::Ge(operand) => operand.len() <= EXACT,
             Test::Lt(operand) | Test::Le(operand) => operand.len() <= EXACT,
-        }
-}
-
-/// Whether an index is in the order of the attribute.
-fn is_in_order(path: &AttributePath, layout: &Layout) -> bool {
-    if path.extension.is_none() {
-        let sub = path.sub.as_ref().map(|it| it.name.as_str());
-        match path.attribute.name.as_str() {
-            "id" => return true,
-            // All have the same type, and locations are in the order of the ids.
-            "meta" => {
-                return matches!(
-                    sub,
-                    Some("created" | "lastModified" | "resourceType" | "location")
-                );
-            }
-            _ => {}
-        }
+        },
+        Source::Reference(_) | Source::NormalForm => false,
     }
-    layout.column(path).is_some_and(|it| it != Column::Active)
 }
 
-/// All tests of a condition, those inside brackets included.
+/// Whether an index has the order of the attribute. All resources of a type have the same `meta.resourceType`,
+/// and their locations are in the order of their ids.
+fn has_order(path: &AttributePath, layout: &Layout) -> bool {
+    match Source::of(path, layout) {
+        Source::Id => true,
+        Source::Meta(meta) => !matches!(meta, Meta::Whole | Meta::Version | Meta::Unknown),
+        Source::Column(column) => column != Column::Active,
+        _ => false,
+    }
+}
+
+/// Whether the condition is one equality, or two on the same value of a multi-valued attribute.
+fn is_short_equality(condition: &Condition, layout: &Layout) -> bool {
+    match condition {
+        Condition::Attribute(path, Test::Eq(Operand::Key(_))) => {
+            Source::of(path, layout) != Source::Membership { is_id: true }
+        }
+        Condition::Element(path, ElementCondition::And(operands)) => {
+            let is_equality = |it: &_| matches!(it, ElementCondition::Attribute(_, Test::Eq(_)));
+            !is_membership(&layout.resource_type, path)
+                && operands.len() == 2
+                && operands.iter().all(is_equality)
+        }
+        _ => false,
+    }
+}
+
+/// All tests of a condition, including those inside brackets.
 fn tests(condition: &Condition) -> Vec<(&AttributePath, &Test)> {
     match condition {
         Condition::Always(_) => Vec::new(),
         Condition::Attribute(path, test) => vec![(path, test)],
         Condition::Element(path, condition) => {
-            let tests = tests_of_element(condition);
-            // `emails[…]` where nothing is tested asks whether there is one.
+            let tests = element_tests(condition);
+            // `emails[…]` without a test asks whether the attribute has a value.
             if tests.is_empty() {
                 vec![(path, &Test::Present)]
             } else {
@@ -139,37 +299,13 @@ fn tests(condition: &Condition) -> Vec<(&AttributePath, &Test)> {
     }
 }
 
-fn tests_of_element(condition: &ElementCondition) -> Vec<(&AttributePath, &Test)> {
+fn element_tests(condition: &ElementCondition) -> Vec<(&AttributePath, &Test)> {
     match condition {
         ElementCondition::Always(_) => Vec::new(),
         ElementCondition::Attribute(path, test) => vec![(path, test)],
         ElementCondition::And(operands) | ElementCondition::Or(operands) => {
-            operands.iter().flat_map(tests_of_element).collect()
+            operands.iter().flat_map(element_tests).collect()
         }
-        ElementCondition::Not(operand) => tests_of_element(operand),
+        ElementCondition::Not(operand) => element_tests(operand),
     }
-}
-
-/// Whether an index leads to the few resources that can fulfil the condition: then it is cheaper to
-/// sort those than to walk all in order. SQLite cannot know.
-pub(crate) fn is_selective(condition: &Condition, layout: &Layout) -> bool {
-    look_ups(condition, layout).is_some()
-}
-
-/// Whether the condition is a test of equality of a value that hardly two resources have, as clients look a
-/// resource up before they create it: `userName eq "…"`, `emails[type eq "work" and value eq "…"]`. There
-/// are few texts of such statements, and no better plan for one value than for another: so they are worth
-/// keeping.
-pub(crate) fn is_look_up(condition: &Condition, layout: &Layout) -> bool {
-    let is_short = match condition {
-        Condition::Attribute(path, Test::Eq(Operand::Key(_))) => !is_member_id(layout, path),
-        Condition::Element(path, ElementCondition::And(operands)) => {
-            let is_equality = |it: &_| matches!(it, ElementCondition::Attribute(_, Test::Eq(_)));
-            !is_membership(&layout.resource_type, path)
-                && operands.len() == 2
-                && operands.iter().all(is_equality)
-        }
-        _ => false,
-    };
-    is_short && is_selective(condition, layout)
 }

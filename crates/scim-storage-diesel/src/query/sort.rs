@@ -1,15 +1,16 @@
-//! What resources are sorted by.
+//! Sort keys (RFC 7644 section 3.4.2.3, A-72).
 
 use scim_model::ResourceType;
-use scim_model::schema::{Attribute, AttributePath, AttributeType};
+use scim_model::schema::AttributePath;
+use uuid::Uuid;
 
-use super::filter::Compiler;
-use super::filter::normal_form::{Json, path_members, sqlite_path};
-use super::filter::references::shown_by_reference;
+use super::context::Context;
+use super::filter::json::Json;
+use super::source::{Meta, Source};
 use crate::schema_map::layout::Column;
-use crate::sql::{Dialect, Sql};
+use crate::sql::{Sql, sql};
 
-/// What resources are sorted by.
+/// The expression that the resources of one type are sorted by.
 #[derive(Clone, Debug)]
 pub(crate) struct SortKey {
     pub(crate) sql: Sql,
@@ -21,123 +22,90 @@ pub(crate) struct SortKey {
 pub(crate) enum SortKind {
     Text,
     Number,
-    /// The bytes of an id, which are in the order of its text; no two resources of a tenant have the same.
+    /// The bytes of an id, which are in the order of its text. No two resources of a tenant have the same.
     Id,
 }
 
-/// What the keys of all resources of a type begin with, where those of another type do not: so one type comes
-/// after the other, and only within it the rest is to be compared.
-pub(crate) fn begin_of_keys(resource_type: &ResourceType, path: &AttributePath) -> Option<String> {
-    match of_meta(path)? {
+/// The prefix that the sort keys of one type share and those of another do not: then one type comes after the
+/// other, and only the rest has to be compared within a type.
+pub(crate) fn type_prefix(resource_type: &ResourceType, path: &AttributePath) -> Option<String> {
+    if path.extension.is_some() || path.attribute.name != "meta" {
+        return None;
+    }
+    match path.sub.as_ref()?.name.as_str() {
         "location" => Some(format!("{}/", resource_type.endpoint)),
         "resourceType" => Some(resource_type.name.to_string()),
         _ => None,
     }
 }
 
-/// The sub-attribute of `meta`.
-pub(crate) fn of_meta(path: &AttributePath) -> Option<&str> {
-    let is_meta = path.extension.is_none() && path.attribute.name == "meta";
-    is_meta.then_some(path.sub.as_ref()?.name.as_str())
-}
-
-impl Compiler<'_> {
-    /// What `r` is sorted by (RFC 7644 section 3.4.2.3, A-72); `None` when all have the same key.
+impl Context<'_> {
+    /// The sort key of `r`; `None` when all resources of the type have the same.
     pub(crate) fn sort_key(&self, path: &AttributePath) -> Option<SortKey> {
-        let text = |sql| {
-            Some(SortKey {
-                sql,
-                kind: SortKind::Text,
-            })
-        };
-        let of_kind = |name, kind| {
-            let sql = Sql::new(name);
-            Some(SortKey { sql, kind })
-        };
-        if path.extension.is_none() {
-            match (
-                path.attribute.name.as_str(),
-                path.sub.as_ref().map(|it| it.name.as_str()),
-            ) {
-                // Of one type, where one location is before another, so is the id.
-                ("id", None) | ("meta", Some("location")) => return of_kind("r.id", SortKind::Id),
-                ("meta", Some("created")) => return of_kind("r.created", SortKind::Number),
-                ("meta", Some("lastModified")) => return of_kind("r.modified", SortKind::Number),
-                ("meta", Some("version")) => return text(self.version_text()),
-                ("meta", _) => return None,
-                _ => {}
+        let (sql, kind) = match Source::of(path, self.layout) {
+            // Within a type, locations are in the order of the ids.
+            Source::Id | Source::Meta(Meta::Location) => (Sql::text("r.id"), SortKind::Id),
+            Source::Meta(Meta::Created) => (Sql::text("r.created"), SortKind::Number),
+            Source::Meta(Meta::LastModified) => (Sql::text("r.modified"), SortKind::Number),
+            Source::Meta(Meta::Version) => (self.version_text(), SortKind::Text),
+            Source::Meta(Meta::Whole | Meta::ResourceType | Meta::Unknown) => return None,
+            Source::Reference(shown) => (self.reference_sort_key(path, shown)?, SortKind::Text),
+            Source::Column(Column::Active) => (
+                Sql::text("CASE WHEN r.active THEN 'true' WHEN NOT r.active THEN 'false' END"),
+                SortKind::Text,
+            ),
+            Source::Column(column) => (Sql::text(column.of_resource()), SortKind::Text),
+            Source::Membership { .. } | Source::IndexRows(_) | Source::NormalForm => {
+                (self.normal_sort_key(path), SortKind::Text)
             }
-        }
-        if let Some(shown) = shown_by_reference(path) {
-            return self.shown_sort_key(path, shown).and_then(text);
-        }
-        text(match self.layout.column(path) {
-            Some(Column::Unique) => Sql::new("r.unique_key"),
-            Some(Column::External) => Sql::new("r.external_key"),
-            Some(Column::Display) => Sql::new("r.display_key"),
-            Some(Column::Family) => Sql::new("r.family_key"),
-            Some(Column::Active) => {
-                Sql::new("CASE WHEN r.active THEN 'true' WHEN NOT r.active THEN 'false' END")
-            }
-            None => self.normal_sort_key(path),
-        })
+        };
+        Some(SortKey { sql, kind })
     }
 
     fn normal_sort_key(&self, path: &AttributePath) -> Sql {
-        self.needs_normal.set(true);
-        let attribute = Json::at("n.normal", path_members(path));
-        if !path.attribute.multi_valued {
-            let value = match &path.sub {
-                Some(sub) => attribute.member(&sub.name),
-                None => attribute,
-            };
-            return self.first_text(&value, path.leaf());
+        self.reads_normal.set(true);
+        let attribute = Json::at("n.normal", path);
+        match &path.sub {
+            Some(sub) if path.attribute.multi_valued => self.primary_text(&attribute, sub),
+            Some(sub) => self.first_text(&attribute.member(&sub.name), sub),
+            None => self.first_text(&attribute, &path.attribute),
         }
-        let Some(sub) = &path.sub else {
-            return self.first_text(&attribute, path.leaf());
-        };
-        // The primary value, else the first.
-        let item = Json {
-            base: "e.value",
-            members: Vec::new(),
-            is_item: false,
-        };
-        let primary = self.json_text(&item.member("primary"));
-        let sql = Sql::new("(SELECT ").sql(self.first_text(&item.member(&sub.name), sub));
-        match self.dialect {
-            Dialect::Sqlite => sql
-                .text(" FROM jsonb_each(n.normal, ")
-                .string(sqlite_path(&attribute.members))
-                .text(") AS e ORDER BY coalesce(")
-                .sql(primary)
-                .text(" = 1, FALSE) DESC, e.key LIMIT 1)"),
-            Dialect::Postgres => sql
-                .text(" FROM jsonb_array_elements(")
-                .sql(self.json_value(&attribute))
-                .text(") WITH ORDINALITY AS e (value, position) ORDER BY coalesce(")
-                .sql(primary)
-                .text(" = 'true', FALSE) DESC, e.position LIMIT 1)"),
+    }
+}
+
+impl SortKey {
+    pub(crate) fn is_present(&self) -> Sql {
+        sql!("({key}) IS NOT NULL", key = self.sql.clone())
+    }
+
+    pub(crate) fn is_absent(&self) -> Sql {
+        sql!("({key}) IS NULL", key = self.sql.clone())
+    }
+
+    /// The test that the sort key equals the key of a position.
+    pub(crate) fn equals(&self, position: &str) -> Sql {
+        sql!(
+            "({key}) = {position}",
+            key = self.sql.clone(),
+            position = self.bind(position)
+        )
+    }
+
+    /// The test that the sort key is greater than the key of a position, or less in descending order.
+    pub(crate) fn is_beyond(&self, position: &str, is_ascending: bool) -> Sql {
+        let (key, position) = (self.sql.clone(), self.bind(position));
+        match is_ascending {
+            true => sql!("({key}) > {position}", key, position),
+            false => sql!("({key}) < {position}", key, position),
         }
     }
 
-    /// The only value as text, or the first one.
-    fn first_text(&self, value: &Json, attribute: &Attribute) -> Sql {
-        let text = match (self.dialect, attribute.multi_valued) {
-            (_, false) => self.json_text(value),
-            (Dialect::Sqlite, true) => Sql::new("json_extract(")
-                .text(value.base)
-                .text(", ")
-                .string(format!("{}[0]", sqlite_path(&value.members)))
-                .text(")"),
-            (Dialect::Postgres, true) => Sql::new("(")
-                .sql(self.json_value(value))
-                .text(" ->> 0) COLLATE \"C\""),
-        };
-        if attribute.type_ == AttributeType::Boolean && self.dialect == Dialect::Sqlite {
-            return Sql::new("CASE ")
-                .sql(text)
-                .text(" WHEN 1 THEN 'true' WHEN 0 THEN 'false' END");
+    /// The key of a position. A cursor that this server did not make finds nothing.
+    fn bind(&self, position: &str) -> Sql {
+        match self.kind {
+            SortKind::Text => position.into(),
+            SortKind::Number => position.parse::<i64>().unwrap_or(i64::MAX).into(),
+            SortKind::Id => position.parse().unwrap_or(Uuid::max()).into(),
         }
-        text
     }
 }

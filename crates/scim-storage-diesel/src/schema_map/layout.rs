@@ -1,18 +1,13 @@
-//! How the resources of a type lie in the tables: which attribute has a column, which has rows in
-//! `attribute_value`, and what a document becomes.
+//! The layout of a resource type in the tables: which attribute has a column, and which has rows in
+//! `attribute_value` or `unique_value`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use scim_model::schema::{Attribute, AttributePath, AttributeType, ResourceType, Uniqueness};
-use scim_model::{Document, key};
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::schema_map::index_key::index_key;
-
-/// Changes when a rule in this file, in [`crate::schema_map::index_key`] or in [`scim_model::key`] does: what is
-/// stored is then computed anew.
+/// Changes when a rule in this folder or in [`scim_model::key`] does: everything derived from stored documents is
+/// then computed again.
 const RULES: u32 = 2;
 
 /// A column of `resource` that holds the index key of an attribute.
@@ -25,7 +20,42 @@ pub(crate) enum Column {
     Active,
 }
 
-/// The resources of one type.
+/// The attributes with a column and an index that has their order, besides the unique attribute of a type. Identity
+/// providers look resources up by them, and consoles sort by them. Another row needs a migration; any other
+/// attribute can have index rows instead, if its schema says `"indexed": true`.
+const COLUMNS: [(Column, &str, Option<&str>); 4] = [
+    (Column::External, "externalId", None),
+    (Column::Display, "displayName", None),
+    (Column::Family, "name", Some("familyName")),
+    (Column::Active, "active", None),
+];
+
+impl Column {
+    pub(crate) fn name(self) -> &'static str {
+        &self.of_resource()["r.".len()..]
+    }
+
+    /// The column of the table `r`.
+    pub(crate) fn of_resource(self) -> &'static str {
+        match self {
+            Column::Unique => "r.unique_key",
+            Column::External => "r.external_key",
+            Column::Display => "r.display_key",
+            Column::Family => "r.family_key",
+            Column::Active => "r.active",
+        }
+    }
+
+    /// Whether the column can hold the values of an attribute of a type.
+    fn holds(self, type_: AttributeType) -> bool {
+        match self {
+            Column::Active => type_ == AttributeType::Boolean,
+            _ => !matches!(type_, AttributeType::Boolean | AttributeType::Complex),
+        }
+    }
+}
+
+/// The layout of one resource type.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     /// Number of the type.
@@ -33,31 +63,12 @@ pub(crate) struct Layout {
     pub(crate) resource_type: Arc<ResourceType>,
     /// The attribute in `unique_key`.
     pub(crate) unique: Option<AttributePath>,
+    /// The attributes in the other columns.
+    pub(crate) columns: Vec<(Column, AttributePath)>,
     /// The attributes in `attribute_value`.
     pub(crate) indexed: Vec<(i64, AttributePath)>,
     /// The attributes in `unique_value`.
     pub(crate) more_unique: Vec<(i64, AttributePath)>,
-}
-
-/// What stands in columns beside a document, mostly for an index.
-#[derive(Clone, Debug)]
-pub(crate) struct Keys {
-    pub(crate) active: Option<bool>,
-    pub(crate) unique_key: Option<String>,
-    pub(crate) external_key: Option<String>,
-    pub(crate) display_key: Option<String>,
-    pub(crate) family_key: Option<String>,
-    pub(crate) label: Option<String>,
-}
-
-/// What a document becomes.
-#[derive(Clone, Debug)]
-pub(crate) struct Derived {
-    pub(crate) keys: Keys,
-    pub(crate) document: String,
-    pub(crate) normal: String,
-    pub(crate) values: BTreeSet<(i64, String)>,
-    pub(crate) unique_values: BTreeSet<(i64, String)>,
 }
 
 impl Layout {
@@ -77,7 +88,7 @@ impl Layout {
                 && it.sub.is_none()
                 && !it.attribute.multi_valued
                 && is_text(it.leaf())
-                && !is_unseen(it)
+                && !is_never_read(it)
         };
         let unique = unique_paths
             .iter()
@@ -93,6 +104,7 @@ impl Layout {
             kind,
             resource_type: resource_type.clone(),
             unique,
+            columns: columns(resource_type),
             indexed: Vec::new(),
             more_unique: numbered(unique_paths)?,
         };
@@ -104,20 +116,12 @@ impl Layout {
 
     /// The column that holds the attribute's index key.
     pub(crate) fn column(&self, path: &AttributePath) -> Option<Column> {
-        let is_multi_valued =
-            path.attribute.multi_valued || path.sub.as_ref().is_some_and(|it| it.multi_valued);
-        if is_multi_valued || path.leaf().type_ == AttributeType::Complex {
-            return None;
-        }
-        match (names(path), path.leaf().type_ == AttributeType::Boolean) {
-            ((None, "active", None), true) => Some(Column::Active),
-            (_, true) => None,
-            ((None, "externalId", None), _) => Some(Column::External),
-            ((None, "displayName", None), _) => Some(Column::Display),
-            ((None, "name", Some("familyName")), _) => Some(Column::Family),
-            (names_, _) if self.unique.as_ref().is_some_and(|it| names(it) == names_) => Some(Column::Unique),
-            _ => None,
-        }
+        let is_path = |it: &AttributePath| names(it) == names(path);
+        let column = self.columns.iter().find(|(_, it)| is_path(it));
+        let unique = self.unique.as_ref().filter(|it| is_path(it));
+        column
+            .map(|(column, _)| *column)
+            .or(unique.map(|_| Column::Unique))
     }
 
     /// The attribute's number in `attribute_value`.
@@ -126,62 +130,7 @@ impl Layout {
         found.map(|(number, _)| *number)
     }
 
-    /// What is stored of a document.
-    pub(crate) fn derive(&self, document: &Document) -> Derived {
-        let normal = document.normal_form(&self.resource_type);
-        let single = |column: Column| {
-            let path = [
-                ("externalId", None),
-                ("displayName", None),
-                ("name", Some("familyName")),
-            ];
-            path.into_iter().find_map(|(name, sub)| {
-                let attribute = self.resource_type.core_attribute(name)?.clone();
-                let sub = match sub {
-                    Some(sub) => Some(attribute.sub_attribute(sub)?.clone()),
-                    None => None,
-                };
-                let path = AttributePath {
-                    extension: None,
-                    attribute,
-                    sub,
-                };
-                (self.column(&path) == Some(column))
-                    .then(|| first_key(&path, &normal))
-                    .flatten()
-            })
-        };
-        let active = normal.get("active").and_then(Value::as_bool);
-        let all = |paths: &[(i64, AttributePath)]| {
-            let keys_of = |path| {
-                if is_unseen(path) {
-                    unseen_key(path, document).into_iter().collect()
-                } else {
-                    keys(path, &normal)
-                }
-            };
-            let keys = paths
-                .iter()
-                .flat_map(|(number, path)| keys_of(path).into_iter().map(|it| (*number, it)));
-            keys.collect::<BTreeSet<_>>()
-        };
-        Derived {
-            keys: Keys {
-                active,
-                unique_key: self.unique.as_ref().and_then(|it| first_key(it, &normal)),
-                external_key: single(Column::External),
-                display_key: single(Column::Display),
-                family_key: single(Column::Family),
-                label: label(&self.resource_type, document),
-            },
-            values: all(&self.indexed),
-            unique_values: all(&self.more_unique),
-            document: document.to_stored_json(&self.resource_type),
-            normal: serde_json::to_string(&normal).expect("normal forms are JSON"),
-        }
-    }
-
-    /// Which rules the derived columns and rows of the type follow.
+    /// A digest of the rules that the derived columns and rows of the type follow.
     pub(crate) fn shape(&self) -> String {
         let mut text = format!("{RULES} {:?}", self.unique.as_ref().map(ToString::to_string));
         for path in paths(&self.resource_type) {
@@ -203,22 +152,26 @@ impl Layout {
     }
 }
 
-/// What others see of a resource that they point at: its `displayName`, else a user's `userName`; not
-/// what nobody may see.
-fn label(resource_type: &ResourceType, document: &Document) -> Option<String> {
-    let names: &[&str] = if resource_type.has_groups() {
-        &["displayName", "userName"]
-    } else {
-        &["displayName"]
+/// The attributes of the type that have a column of their own.
+fn columns(resource_type: &ResourceType) -> Vec<(Column, AttributePath)> {
+    let column = |(column, attribute, sub): (Column, &str, Option<&str>)| {
+        let attribute = resource_type.core_attribute(attribute)?.clone();
+        let sub = match sub {
+            Some(sub) => Some(attribute.sub_attribute(sub)?.clone()),
+            None => None,
+        };
+        let is_multi_valued = attribute.multi_valued || sub.as_ref().is_some_and(|it| it.multi_valued);
+        let path = AttributePath {
+            extension: None,
+            attribute,
+            sub,
+        };
+        (!is_multi_valued && column.holds(path.leaf().type_)).then_some((column, path))
     };
-    names.iter().find_map(|name| {
-        let attribute = resource_type.core_attribute(name)?;
-        let text = document.0.get(&attribute.name)?.as_str()?;
-        (!text.is_empty() && !attribute.is_never_read()).then(|| text.to_owned())
-    })
+    COLUMNS.into_iter().filter_map(column).collect()
 }
 
-/// Every attribute and sub-attribute of a type, but those of RFC 7643 section 3.1 that every type has.
+/// Every attribute and sub-attribute of a type, except the common attributes of RFC 7643 section 3.1.
 fn paths(resource_type: &ResourceType) -> impl Iterator<Item = AttributePath> {
     let parts = resource_type
         .parts()
@@ -241,27 +194,27 @@ fn paths(resource_type: &ResourceType) -> impl Iterator<Item = AttributePath> {
     })
 }
 
-/// What is announced is enforced, also of what is never returned; a secret is in no document, and its
-/// schema may not call it unique.
+/// The attributes that their schema calls unique. The server enforces what it announces, also for attributes that
+/// are never returned. A secret is in no document, and its schema may not call it unique.
 fn unique_paths(resource_type: &ResourceType) -> Vec<AttributePath> {
     let unique = |it: &AttributePath| it.leaf().uniqueness != Uniqueness::None && is_text(it.leaf());
     paths(resource_type).filter(unique).collect()
 }
 
-/// The values of multi-valued attributes are always indexed (`emails.value`, a custom `tags`), others
-/// on request.
+/// The values of multi-valued attributes are always indexed (`emails.value`, a custom `tags`); others when their
+/// schema asks for it.
 fn is_indexed(path: &AttributePath) -> bool {
     let is_value = match &path.sub {
         Some(sub) => sub.name == "value",
         None => true,
     };
     path.leaf().type_ != AttributeType::Complex
-        && !is_unseen(path)
+        && !is_never_read(path)
         && (path.leaf().indexed || (path.attribute.multi_valued && is_value))
 }
 
-/// Whether it is `members` or `groups` that are rows of `membership`; other types have attributes of
-/// these names like any other.
+/// Whether the path is `members` or `groups` and its values are rows of `membership`. Custom types can have ordinary
+/// attributes of these names.
 pub(crate) fn is_membership(resource_type: &ResourceType, path: &AttributePath) -> bool {
     path.extension.is_none()
         && match path.attribute.name.as_str() {
@@ -271,18 +224,8 @@ pub(crate) fn is_membership(resource_type: &ResourceType, path: &AttributePath) 
         }
 }
 
-fn is_unseen(path: &AttributePath) -> bool {
+pub(super) fn is_never_read(path: &AttributePath) -> bool {
     path.attribute.is_never_read() || path.sub.as_deref().is_some_and(Attribute::is_never_read)
-}
-
-/// The key of a single value that is in no normal form, to keep it unique.
-fn unseen_key(path: &AttributePath, document: &Document) -> Option<String> {
-    let holder = match &path.extension {
-        None => &document.0,
-        Some(urn) => document.0.get(&**urn)?.as_object()?,
-    };
-    let value = Value::from(key::of(&path.attribute, holder.get(&path.attribute.name)?)?);
-    index_key_of(&value)
 }
 
 fn is_text(attribute: &Attribute) -> bool {
@@ -292,47 +235,4 @@ fn is_text(attribute: &Attribute) -> bool {
 fn names(path: &AttributePath) -> (Option<&str>, &str, Option<&str>) {
     let sub = path.sub.as_ref().map(|it| it.name.as_str());
     (path.extension.as_deref(), path.attribute.name.as_str(), sub)
-}
-
-fn first_key(path: &AttributePath, normal: &Map<String, Value>) -> Option<String> {
-    keys(path, normal).into_iter().next()
-}
-
-/// The index keys of all values of an attribute.
-fn keys(path: &AttributePath, normal: &Map<String, Value>) -> Vec<String> {
-    let mut values: Vec<&Value> = Vec::new();
-    let mut members = path.members();
-    let Some(first) = members.next().and_then(|it| normal.get(it)) else {
-        return Vec::new();
-    };
-    values.extend(each(first));
-    for name in members {
-        values = values
-            .into_iter()
-            .filter_map(|it| it.get(name))
-            .flat_map(each)
-            .collect();
-    }
-    values.into_iter().filter_map(index_key_of).collect()
-}
-
-fn index_key_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(key) => Some(index_key(key).into_owned()),
-        Value::Bool(key) => Some(key.to_string()),
-        _ => None,
-    }
-}
-
-fn each(value: &Value) -> &[Value] {
-    match value {
-        Value::Array(values) => values,
-        single => std::slice::from_ref(single),
-    }
-}
-
-/// The key of an instant in milliseconds, as the columns `created` and `modified` have it.
-pub(crate) fn milliseconds(instant_key: &str) -> Option<i64> {
-    let time = chrono::DateTime::parse_from_rfc3339(instant_key).ok()?;
-    Some(time.timestamp_millis())
 }

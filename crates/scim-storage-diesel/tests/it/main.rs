@@ -12,6 +12,7 @@ mod presence;
 mod races;
 mod round_trips;
 mod scans;
+mod schema;
 mod sql;
 mod walks;
 

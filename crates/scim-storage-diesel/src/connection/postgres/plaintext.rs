@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use crate::OpenError;
+use crate::open_error::OpenError;
 
 /// Whether this build can encrypt (the feature `postgres-tls`).
 pub(crate) const HAS_TLS: bool = cfg!(feature = "postgres-tls");

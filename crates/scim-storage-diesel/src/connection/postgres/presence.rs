@@ -15,9 +15,10 @@ use diesel::ConnectionError;
 use diesel::pg::PgConnection;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::OpenError;
+use crate::connection::Conn;
 use crate::error::Failure;
-use crate::sql::{Conn, Dialect, Sql};
+use crate::open_error::OpenError;
+use crate::sql::{Dialect, sql};
 
 /// Held shared by servers, alone by whoever computes index entries anew.
 const LOCK: i64 = 0x5343_494f;
@@ -30,7 +31,7 @@ pub(crate) type Shapes = BTreeMap<i64, String>;
 
 /// Takes the lock of a server, until the connection ends.
 pub(crate) fn announce(conn: &mut Conn) -> Result<(), Failure> {
-    let lock = Sql::new("SELECT pg_advisory_lock_shared(").int(LOCK).text(")");
+    let lock = sql!("SELECT pg_advisory_lock_shared({lock})", lock = LOCK);
     conn.execute(&lock)?;
     Ok(())
 }
@@ -39,13 +40,14 @@ pub(crate) fn announce(conn: &mut Conn) -> Result<(), Failure> {
 ///
 /// # Errors
 /// `OthersRun`
-pub(crate) fn be_alone(conn: &mut Conn) -> Result<(), OpenError> {
+pub(crate) fn lock_exclusively(conn: &mut Conn) -> Result<(), OpenError> {
     if conn.dialect() == Dialect::Sqlite {
         return Ok(());
     }
-    let lock = Sql::new("SELECT 1::bigint WHERE pg_try_advisory_xact_lock(")
-        .int(LOCK)
-        .text(")");
+    let lock = sql!(
+        "SELECT 1::bigint WHERE pg_try_advisory_xact_lock({lock})",
+        lock = LOCK
+    );
     match conn.row::<BigInt, i64>(&lock)? {
         Some(_) => Ok(()),
         None => Err(OpenError::OthersRun),
@@ -129,7 +131,7 @@ impl Drop for Presence {
 }
 
 fn stored_shapes(conn: &mut Conn) -> Result<Shapes, Failure> {
-    let select = Sql::new("SELECT id, shape FROM resource_type");
+    let select = sql!("SELECT id, shape FROM resource_type");
     Ok(conn
         .rows::<(BigInt, Text), (i64, String)>(&select)?
         .into_iter()

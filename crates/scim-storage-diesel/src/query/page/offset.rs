@@ -1,126 +1,102 @@
-//! How a page by index is read: from which place, in which direction, past how many resources.
+//! The shortest read for a page by index: where it starts, in which direction, and how many it skips.
 
 use std::ops::Range;
 
+use super::Listing;
+use super::parts::{Direction, Part};
+use crate::connection::Conn;
 use crate::counts;
 use crate::error::Failure;
-use crate::sql::{Conn, Sql};
+use crate::sql::{Sql, sql};
 
-use super::{Direction, Listing};
-
-/// What one statement reads, in one order: of some targets all resources, or those that fulfil a
-/// condition on their place.
-pub(crate) struct Part {
-    pub(crate) targets: Vec<(usize, Option<Sql>)>,
-    /// Some of them can have a key to be sorted by.
-    pub(crate) has_keys: bool,
-}
-
-impl Part {
-    pub(crate) fn whole(targets: impl IntoIterator<Item = usize>, has_keys: bool) -> Part {
-        Part {
-            targets: targets.into_iter().map(|it| (it, None)).collect(),
-            has_keys,
-        }
-    }
-
-    /// What of a whole part fulfils a condition on its place.
-    fn within(&self, place: Option<&Sql>) -> Part {
-        let targets = self.targets.iter().map(|(it, _)| (*it, place.cloned()));
-        Part {
-            targets: targets.collect(),
-            has_keys: self.has_keys,
-        }
-    }
-}
-
-/// How to read a page.
-pub(crate) struct Way {
+/// One statement of a page: the part that it reads, and how.
+pub(crate) struct PartRead {
     pub(crate) part: Part,
-    pub(super) direction: Direction,
+    pub(crate) direction: Direction,
     pub(crate) limit: u64,
     pub(crate) offset: u64,
 }
 
-/// Resources that are next to each other in the result.
-struct Counted {
-    number: u64,
-    /// Where they are; `None` when they are all that there is.
+/// Neighbours in the result whose number is known.
+struct Block {
+    count: u64,
+    /// Where they are; `None` when the block is everything.
     pks: Option<Range<i64>>,
 }
 
-impl Counted {
-    /// The place of these and all that come after them in a direction.
-    fn onwards(&self, ascending: bool) -> Option<Sql> {
+impl Block {
+    /// The test for the position of these resources and all after them in a direction.
+    fn onwards(&self, is_ascending: bool) -> Option<Sql> {
         let pks = self.pks.as_ref()?;
-        Some(match ascending {
-            true => Sql::new("r.pk >= ").int(pks.start),
-            false => Sql::new("r.pk < ").int(pks.end),
+        Some(match is_ascending {
+            true => sql!("r.pk >= {start}", start = pks.start),
+            false => sql!("r.pk < {end}", end = pks.end),
         })
     }
 }
 
 impl Listing<'_> {
-    /// How to read a page far into a part, if one is there, and how many resources the part has.
-    pub(crate) fn way(
+    /// How to read the page after `skip` resources of a part, and how many resources the part has. There is
+    /// nothing to read when the page is past the end.
+    pub(crate) fn part_read(
         &self,
         conn: &mut Conn,
         part: &Part,
         skip: u64,
         wanted: u64,
-    ) -> Result<(Option<Way>, u64), Failure> {
+    ) -> Result<(Option<PartRead>, u64), Failure> {
         let blocks = self.blocks(conn, part)?;
-        let total = blocks.iter().map(|it| it.number).sum();
-        Ok((self.shortest_way(part, &blocks, skip, wanted), total))
+        let total = blocks.iter().map(|it| it.count).sum();
+        Ok((self.shortest_read(part, &blocks, skip, wanted), total))
     }
 
-    /// The blocks of a part, in the order of the result: those whose numbers are at hand where all resources of a
-    /// type come in the order of creation, else all as one.
-    fn blocks(&self, conn: &mut Conn, part: &Part) -> Result<Vec<Counted>, Failure> {
+    /// The blocks of a part, in the order of the result. Counters know them where all resources of a type come in
+    /// the order of creation; otherwise the whole part is one block.
+    fn blocks(&self, conn: &mut Conn, part: &Part) -> Result<Vec<Block>, Failure> {
         if let ([(target, None)], false) = (&*part.targets, part.has_keys)
             && self.targets[*target].is_unfiltered()
         {
-            self.tell_what_is_left(conn)?;
+            self.refresh_statement_timeout(conn)?;
             let kind = self.targets[*target].layout.kind;
-            if let Some(blocks) = counts::blocks(conn, self.tenant, kind)? {
-                let counted = blocks.into_iter().map(|it| Counted {
-                    number: it.number,
+            if let Some(counted) = counts::blocks(conn, self.tenant, kind)? {
+                let blocks = counted.into_iter().map(|it| Block {
+                    count: it.count,
                     pks: Some(it.pks),
                 });
-                let mut blocks: Vec<Counted> = counted.collect();
+                let mut blocks: Vec<Block> = blocks.collect();
                 if self.descending {
                     blocks.reverse();
                 }
                 return Ok(blocks);
             }
         }
-        Ok(vec![Counted {
-            number: self.count(conn, part)?,
+        Ok(vec![Block {
+            count: self.count(conn, part)?,
             pks: None,
         }])
     }
 
-    /// The way to a page behind so many resources that passes the fewest: from the start of the block in which
-    /// the page starts, or back from the end of the one in which it ends. `None` when nothing is there.
-    fn shortest_way(&self, part: &Part, blocks: &[Counted], skip: u64, wanted: u64) -> Option<Way> {
-        let total: u64 = blocks.iter().map(|it| it.number).sum();
+    /// The read that skips the fewest resources: forward from the start of the block in which the page starts, or
+    /// backward from the end of the block in which it ends.
+    fn shortest_read(&self, part: &Part, blocks: &[Block], skip: u64, wanted: u64) -> Option<PartRead> {
+        let total: u64 = blocks.iter().map(|it| it.count).sum();
         let limit = wanted.min(total.saturating_sub(skip));
         let end = skip + limit;
         let mut before = 0;
         let mut forward = None;
         for block in blocks.iter().filter(|_| limit > 0) {
-            let through = before + block.number;
+            let through = before + block.count;
             if forward.is_none() && skip < through {
                 forward = Some((block, skip - before));
             }
             if end <= through {
-                let (start, ahead) = forward?;
+                let (start, skipped) = forward?;
                 let (from, direction, offset) = match through - end {
-                    behind if behind < ahead => (block, Direction::Backward, behind),
-                    _ => (start, Direction::Forward, ahead),
+                    left if left < skipped => (block, Direction::Backward, left),
+                    _ => (start, Direction::Forward, skipped),
                 };
-                return Some(Way {
-                    part: part.within(from.onwards(self.is_ascending(direction)).as_ref()),
+                return Some(PartRead {
+                    part: part.restricted_to(from.onwards(self.is_ascending(direction)).as_ref()),
                     direction,
                     limit,
                     offset,

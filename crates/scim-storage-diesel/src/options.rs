@@ -1,0 +1,66 @@
+//! The options of a store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scim_model::{ResourceType, SchemaRegistry};
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Every resource type that calls will name.
+    pub resource_types: Vec<Arc<ResourceType>>,
+    /// `Group.displayName` is unique in a tenant, as Microsoft Entra demands.
+    pub unique_group_names: bool,
+    /// Connections for reading, on SQLite.
+    pub readers: u32,
+    /// The failures that an acknowledged write survives, on SQLite.
+    pub synchronous: Synchronous,
+    /// Connections, on PostgreSQL.
+    pub connections: u32,
+    /// The pooler between this store and PostgreSQL.
+    pub pooler: Pooler,
+    /// Queries without an index that may run at the same time. Fewer than there are readers or connections, so that
+    /// some are left for other requests.
+    pub max_scans: u32,
+    /// The time limit of a query without an index.
+    pub scan_timeout: Duration,
+    /// The most members that the groups of one page may have together, unless it has a single group. They are in memory
+    /// while they are sent.
+    pub max_page_members: u32,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        let cores = std::thread::available_parallelism().map_or(4, |it| u32::try_from(it.get()).unwrap_or(4));
+        StoreOptions {
+            resource_types: SchemaRegistry::builtin().resource_types,
+            unique_group_names: true,
+            readers: (2 * cores).clamp(4, 16),
+            synchronous: Synchronous::Full,
+            connections: (2 * cores + 4).min(16),
+            pooler: Pooler::None,
+            max_scans: (cores / 2).clamp(2, 4),
+            scan_timeout: Duration::from_secs(10),
+            max_page_members: 1_000_000,
+        }
+    }
+}
+
+/// The failures that an acknowledged write to SQLite survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synchronous {
+    /// Loss of power.
+    Full,
+    /// A crash of the process. The last writes may be lost with the power.
+    Normal,
+}
+
+/// The connection pooler between this store and PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooler {
+    /// No pooler, or one that gives each client a connection for as long as it stays.
+    None,
+    /// A pooler that may give each transaction another connection, such as PgBouncer with `pool_mode = transaction`.
+    Transaction,
+}

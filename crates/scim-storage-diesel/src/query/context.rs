@@ -1,0 +1,138 @@
+//! The setting in which conditions and sort orders of one resource type become SQL.
+
+use std::cell::Cell;
+
+use scim_model::condition::Test;
+use scim_model::key;
+use scim_model::store::TenantId;
+use uuid::Uuid;
+
+use crate::deadline::Deadline;
+use crate::schema_map::layout::Layout;
+use crate::schema_map::layouts::Layouts;
+use crate::sql::{Dialect, Sql, sql};
+
+/// In the SQL, `r` is the resource, `n` its row in `resource_normal`, `m` a membership and `x` another resource
+/// that a membership or a reference leads to.
+#[derive(Clone)]
+pub(crate) struct Context<'a> {
+    pub(crate) dialect: Dialect,
+    pub(crate) tenant: TenantId,
+    /// The layouts of all types, for references to other resources.
+    pub(crate) layouts: &'a Layouts,
+    pub(crate) layout: &'a Layout,
+    /// The part of `meta.location` and `$ref` before the endpoint.
+    pub(crate) base_url: &'a str,
+    /// SQLite checks it for every row that a scan examines.
+    pub(crate) deadline: Option<Deadline>,
+    /// Subqueries stay subqueries: PostgreSQL would turn each into a join and plan for minutes.
+    pub(crate) keeps_subqueries: bool,
+    /// SQLite reaches the few resources by a column and then looks up the memberships of each, where it would
+    /// otherwise list the memberships of all first.
+    pub(crate) checks_members_of_each: bool,
+    /// Set when the compiled SQL reads `n.normal`.
+    pub(crate) reads_normal: Cell<bool>,
+    /// Set when the compiled SQL examines every key of a column.
+    pub(crate) examines_column: Cell<bool>,
+}
+
+impl Context<'_> {
+    /// A test by a subquery, in the form that the planner is to see.
+    pub(crate) fn subquery(&self, test: Sql) -> Sql {
+        match self.keeps_subqueries {
+            true => sql!("({test}) IS TRUE", test),
+            false => test,
+        }
+    }
+
+    /// The `id` of a table's resource as clients see it.
+    pub(crate) fn id_text(&self, table: &'static str) -> Sql {
+        let table = Sql::text(table);
+        match self.dialect {
+            Dialect::Sqlite => sql!(
+                "lower(substr(hex({table}.id), 1, 8) || '-' || substr(hex({table}.id), 9, 4) || '-' ||
+                 substr(hex({table}.id), 13, 4) || '-' || substr(hex({table}.id), 17, 4) || '-' ||
+                 substr(hex({table}.id), 21, 12))",
+                table
+            ),
+            Dialect::Postgres => sql!("(encode({table}.id, 'hex')::uuid::text COLLATE \"C\")", table),
+        }
+    }
+
+    /// The URI prefix of the resources of a type: everything before the id, as a comparison key.
+    pub(crate) fn uri_prefix(&self, endpoint: &str) -> String {
+        key::exact(&format!("{}{endpoint}/", self.base_url)).into_owned()
+    }
+
+    pub(crate) fn location_prefix(&self) -> String {
+        self.uri_prefix(&self.layout.resource_type.endpoint)
+    }
+
+    /// The id in a `meta.location` of this type.
+    pub(crate) fn id_at_location(&self, location: &str) -> Option<Uuid> {
+        location
+            .strip_prefix(&self.location_prefix())
+            .and_then(canonical_id)
+    }
+
+    /// `meta.version` as clients see it.
+    pub(crate) fn version_text(&self) -> Sql {
+        Sql::text(match self.dialect {
+            Dialect::Sqlite => "('W/\"' || CAST(r.version AS TEXT) || '\"')",
+            Dialect::Postgres => "('W/\"' || CAST(r.version AS TEXT) || '\"') COLLATE \"C\"",
+        })
+    }
+}
+
+/// The id that a text spells exactly as answers do; other spellings are not equal.
+pub(crate) fn canonical_id(text: &str) -> Option<Uuid> {
+    Uuid::parse_str(text).ok().filter(|it| it.to_string() == text)
+}
+
+pub(crate) fn always(answer: bool) -> Sql {
+    Sql::text(if answer { "TRUE" } else { "FALSE" })
+}
+
+/// A missing value makes a test `NULL`, which a negation must treat as false.
+pub(crate) fn negated(test: Sql) -> Sql {
+    sql!("({test}) IS NOT TRUE", test)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connective {
+    And,
+    Or,
+}
+
+/// Joins the tests as a balanced tree: SQLite refuses expressions that are nested deeper than 1,000.
+pub(crate) fn balanced(mut tests: Vec<Sql>, connective: Connective) -> Sql {
+    match tests.len() {
+        0 => always(connective == Connective::And),
+        1 => tests.remove(0),
+        count => {
+            let right = balanced(tests.split_off(count / 2), connective);
+            let left = balanced(tests, connective);
+            match connective {
+                Connective::And => sql!("({left} AND {right})", left, right),
+                Connective::Or => sql!("({left} OR {right})", left, right),
+            }
+        }
+    }
+}
+
+/// The result of a test on a text that is known without the database.
+pub(crate) fn passes(text: &str, test: &Test) -> bool {
+    use scim_model::condition::Operand;
+    match test {
+        Test::Present => !text.is_empty(),
+        Test::Eq(Operand::Key(key)) => text == key,
+        Test::Eq(Operand::Bool(_)) => false,
+        Test::Co(part) => text.contains(part.as_str()),
+        Test::Sw(part) => text.starts_with(part.as_str()),
+        Test::Ew(part) => text.ends_with(part.as_str()),
+        Test::Gt(key) => text > key.as_str(),
+        Test::Ge(key) => text >= key.as_str(),
+        Test::Lt(key) => text < key.as_str(),
+        Test::Le(key) => text <= key.as_str(),
+    }
+}

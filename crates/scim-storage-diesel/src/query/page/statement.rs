@@ -1,0 +1,126 @@
+//! The statement that reads one part of a page.
+//!
+//! It selects keys first and joins the documents of one page to them, so that filtering, sorting and skipping
+//! never touch a document.
+
+use scim_model::store::Include;
+
+use super::Listing;
+use super::parts::{Direction, Part};
+use crate::query::sort::SortKind;
+use crate::resource::read::groups_column;
+use crate::sql::{Dialect, Sql, sql};
+
+/// The order of a statement.
+struct Order {
+    /// By the sort key; by creation alone otherwise.
+    by_key: bool,
+    /// The sort key is the id, which needs no tie-breaker.
+    by_id: bool,
+    is_ascending: bool,
+}
+
+impl Order {
+    /// The `ORDER BY` clause, for columns of a table (`k.` or none) with this `pk`.
+    fn clause(&self, table: &'static str, pk: &'static str) -> Sql {
+        let key = match (self.by_key, self.is_ascending) {
+            (false, _) => None,
+            (true, true) => Some("sort_key ASC NULLS LAST"),
+            (true, false) => Some("sort_key DESC NULLS FIRST"),
+        };
+        let key = key.map(|it| sql!("{table}{key}", table = Sql::text(table), key = Sql::text(it)));
+        // Without a tie-breaker, the order is that of the index on the id.
+        let tie_breaker = (!self.by_id).then(|| match self.is_ascending {
+            true => Sql::text(pk),
+            false => sql!("{pk} DESC", pk = Sql::text(pk)),
+        });
+        let terms = Sql::join(key.into_iter().chain(tie_breaker), ", ");
+        sql!("ORDER BY {terms}", terms)
+    }
+}
+
+impl Listing<'_> {
+    pub(crate) fn select(&self, part: &Part, direction: Direction, limit: u64, offset: u64) -> Sql {
+        let order = self.order_of(part, direction);
+        let sort_key = Sql::text(match (order.by_id, self.dialect) {
+            (true, Dialect::Sqlite) => "hex(k.sort_key)",
+            (true, Dialect::Postgres) => "encode(k.sort_key, 'hex')",
+            (false, _) => "CAST(k.sort_key AS TEXT)",
+        });
+        let pk = match &*part.targets {
+            [(only, _)] if self.targets[*only].sorts_result => "+r.pk",
+            [_] => "r.pk",
+            _ => "pk",
+        };
+        // SQLite reads a bound limit when it plans, and plans again for every new value, unless the limit is an
+        // expression.
+        let select = sql!(
+            "SELECT k.target, {sort_key}, k.pk, d.id, d.version, d.created, d.modified, d.document, {groups}
+             FROM ({keys} {key_order} LIMIT 0 + {limit} OFFSET 0 + {offset}) AS k
+             JOIN resource d ON {owned} AND d.pk = k.pk {page_order}",
+            sort_key,
+            groups = groups_column("k.pk", self.dialect, self.tenant, self.included(part)),
+            keys = self.keys(part, &order, limit.saturating_add(offset)),
+            key_order = order.clause("", pk),
+            limit = bound(limit),
+            offset = bound(offset),
+            owned = Sql::owned_by(self.dialect, "d.tenant_id", self.tenant),
+            page_order = order.clause("k.", "k.pk")
+        );
+        // Texts that clients can vary would fill the cache of prepared statements, and on PostgreSQL a kept plan
+        // of a join may stem from a time when the table was empty.
+        match &*part.targets {
+            [(only, _)] if self.targets[*only].is_recurring() => select,
+            _ => select.one_off(),
+        }
+    }
+
+    fn order_of(&self, part: &Part, direction: Direction) -> Order {
+        let is_by_id = |(target, _): &(usize, _)| {
+            let sort = self.targets[*target].sort.as_ref();
+            sort.is_some_and(|it| it.kind == SortKind::Id)
+        };
+        Order {
+            // Resources without a key come in the order of creation. PostgreSQL finds that order in the index of
+            // the keys, and has to be asked for the order of that index.
+            by_key: part.has_keys || (self.is_merged && self.dialect == Dialect::Postgres),
+            by_id: part.has_keys && part.targets.iter().all(is_by_id),
+            is_ascending: self.is_ascending(direction),
+        }
+    }
+
+    /// Selects the keys of all targets of a part, of which at most `needed` can be on the page.
+    fn keys(&self, part: &Part, order: &Order, needed: u64) -> Sql {
+        let is_merged = part.targets.len() > 1;
+        let keys = part.targets.iter().map(|(target, position)| {
+            let keys = self.targets[*target].keys(*target, position.as_ref(), is_merged);
+            match is_merged && self.dialect == Dialect::Postgres {
+                // Without limits, PostgreSQL would sort everything that it merges.
+                true => sql!(
+                    "({keys} {order} LIMIT {needed})",
+                    keys,
+                    order = order.clause("", "pk"),
+                    needed = bound(needed)
+                ),
+                false => keys,
+            }
+        });
+        Sql::join(keys, " UNION ALL ")
+    }
+
+    fn included(&self, part: &Part) -> Include {
+        let of_targets = || {
+            part.targets
+                .iter()
+                .map(|(target, _)| self.targets[*target].include)
+        };
+        Include {
+            groups: of_targets().any(|it| it.groups),
+            members: of_targets().any(|it| it.members),
+        }
+    }
+}
+
+fn bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

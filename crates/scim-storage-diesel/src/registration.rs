@@ -1,0 +1,163 @@
+//! Registering resource types when a store is opened, and computing derived rows again when a type has changed.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use scim_model::store::TenantId;
+use scim_model::{AttributePath, Document, ResourceType};
+use uuid::Uuid;
+
+use crate::connection::postgres::presence::lock_exclusively;
+use crate::connection::{Conn, on_backend};
+use crate::error::{Failure, unavailable};
+use crate::open_error::OpenError;
+use crate::resource::update::rewrite_derived;
+use crate::schema::{attribute_path, resource, resource_type, tenant};
+use crate::schema_map::layout::Layout;
+use crate::schema_map::layouts::Layouts;
+use crate::sql::sql;
+
+/// Registers the types. Where the shape of a type differs from the stored one, because an attribute has become indexed
+/// or unique or a comparison rule has changed, everything derived from its documents is computed again.
+///
+/// # Errors
+/// `NotUnique` when an attribute has become unique and two values are equal; `OthersRun` when the change would affect
+/// the index entries of other servers.
+pub(crate) fn register(
+    conn: &mut Conn,
+    resource_types: &[Arc<ResourceType>],
+    unique_group_names: bool,
+) -> Result<Layouts, OpenError> {
+    let mut layouts = Vec::with_capacity(resource_types.len());
+    for resource_type in resource_types {
+        let (kind, stored_shape) = type_number(conn, &resource_type.name)?;
+        let layout = Layout::new(kind, resource_type, unique_group_names, |path| {
+            path_number(conn, kind, path)
+        })?;
+        let shape = layout.shape();
+        if shape != stored_shape {
+            if !stored_shape.is_empty() {
+                lock_exclusively(conn)?;
+            }
+            rebuild(conn, &layout)?;
+            let of_type = resource_type::table.filter(resource_type::id.eq(kind));
+            on_backend!(conn, |c| diesel::update(of_type)
+                .set(resource_type::shape.eq(shape))
+                .execute(c))?;
+        }
+        layouts.push(Arc::new(layout));
+    }
+    let names = resource_type::table.select((resource_type::id, resource_type::name));
+    let names: Vec<(i64, String)> = on_backend!(conn, |c| names.load(c))?;
+    Ok(Layouts::new(layouts, names))
+}
+
+/// The number and the stored shape of a type; a new type gets the next number and an empty shape.
+fn type_number(conn: &mut Conn, name: &str) -> Result<(i64, String), Failure> {
+    let registered = resource_type::table
+        .filter(resource_type::name.eq(name))
+        .select((resource_type::id, resource_type::shape));
+    let registered: Option<(i64, String)> = on_backend!(conn, |c| registered.first(c).optional())?;
+    if let Some(registered) = registered {
+        return Ok(registered);
+    }
+    // A literal, because the DSL cannot insert the result of an aggregate with a value.
+    let insert = sql!(
+        "INSERT INTO resource_type (id, name, shape)
+         SELECT coalesce(max(id), 0) + 1, {name}, '' FROM resource_type RETURNING id",
+        name
+    );
+    let number = conn.row::<BigInt, i64>(&insert)?;
+    Ok((number.ok_or(diesel::NotFound)?, String::new()))
+}
+
+/// The number of an attribute; a new attribute gets the next one.
+fn path_number(conn: &mut Conn, kind: i64, path: &AttributePath) -> Result<i64, Failure> {
+    let path = path.to_string();
+    let registered = attribute_path::table
+        .filter(attribute_path::kind.eq(kind))
+        .filter(attribute_path::path.eq(&path))
+        .select(attribute_path::id);
+    let registered: Option<i64> = on_backend!(conn, |c| registered.first(c).optional())?;
+    if let Some(number) = registered {
+        return Ok(number);
+    }
+    let insert = sql!(
+        "INSERT INTO attribute_path (id, kind, path)
+         SELECT coalesce(max(id), 0) + 1, {kind}, {path} FROM attribute_path RETURNING id",
+        kind,
+        path
+    );
+    Ok(conn.row::<BigInt, i64>(&insert)?.ok_or(diesel::NotFound)?)
+}
+
+/// Documents that are read at once, so that memory does not grow with their number.
+const DOCUMENTS_AT_ONCE: i64 = 500;
+
+/// Resources between two log entries about the progress.
+const LOG_INTERVAL: usize = 10_000;
+
+/// Computes again what is derived from the documents of a type. Versions and times stay, because nothing changes that a
+/// client sees. It happens in the transaction of the opening: a process that is killed meanwhile leaves no trace.
+fn rebuild(conn: &mut Conn, layout: &Layout) -> Result<(), Failure> {
+    let of_type = || resource::table.filter(resource::kind.eq(layout.kind));
+    let all: i64 = on_backend!(conn, |c| of_type().count().get_result(c))?;
+    let name = &layout.resource_type.name;
+    if all == 0 {
+        return Ok(());
+    }
+    log::info!(
+        "a schema or a setting has changed: computing the index entries of {all} {name} resources again"
+    );
+    // Two resources that swap their unique values must not collide.
+    on_backend!(conn, |c| diesel::update(of_type())
+        .set(resource::unique_key.eq(None::<String>))
+        .execute(c))?;
+    let tenants = tenant::table.order(tenant::id).select(tenant::id);
+    let tenants: Vec<i64> = on_backend!(conn, |c| tenants.load(c))?;
+    let mut done = 0;
+    for tenant in tenants {
+        rebuild_tenant(conn, layout, TenantId(tenant), || {
+            done += 1;
+            if done % LOG_INTERVAL == 0 {
+                log::info!("computed the index entries of {done} of {all} {name} resources");
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn rebuild_tenant(
+    conn: &mut Conn,
+    layout: &Layout,
+    tenant: TenantId,
+    mut report: impl FnMut(),
+) -> Result<(), Failure> {
+    let mut last = 0;
+    loop {
+        let next = resource::table
+            .filter(resource::tenant_id.eq(tenant.0))
+            .filter(resource::kind.eq(layout.kind))
+            .filter(resource::pk.gt(last))
+            .order(resource::pk)
+            .limit(DOCUMENTS_AT_ONCE)
+            .select((resource::pk, resource::id, resource::document));
+        let rows: Vec<(i64, Vec<u8>, String)> = on_backend!(conn, |c| next.load(c))?;
+        let Some((pk, ..)) = rows.last() else {
+            return Ok(());
+        };
+        last = *pk;
+        for (pk, id, text) in rows {
+            let document = Document::from_stored_json(&text).map_err(|it| unavailable(it.detail))?;
+            let derived = layout.derive(&document);
+            if let Err(failure) = rewrite_derived(conn, layout, tenant, pk, &derived) {
+                let id = Uuid::from_slice(&id).unwrap_or_default();
+                let (name, tenant) = (&layout.resource_type.name, tenant.0);
+                log::error!("{name} {id} of tenant {tenant}: {failure:?}");
+                return Err(failure);
+            }
+            report();
+        }
+    }
+}

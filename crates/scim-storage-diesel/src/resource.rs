@@ -1,0 +1,28 @@
+//! Resources: create, read, update and delete, each inside one transaction.
+//!
+//! Locks are always taken in the order users, groups, and within each in the order of `pk`, so that PostgreSQL has
+//! few deadlocks to find. A member is locked against renaming while it joins a group, so that every change of its
+//! display name gives a new version to every group that it is in.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod index_rows;
+pub(crate) mod locked;
+pub(crate) mod members;
+pub(crate) mod read;
+pub(crate) mod secrets;
+pub(crate) mod update;
+
+use scim_model::store::StoreError;
+
+use crate::error::Failure;
+use crate::schema_map::layout::Layout;
+
+/// The error for a value of the type's unique attribute that is taken.
+fn conflict(layout: &Layout) -> Failure {
+    let attribute = layout
+        .unique
+        .as_ref()
+        .map_or_else(|| "id".to_owned(), ToString::to_string);
+    StoreError::Conflict { attribute }.into()
+}

@@ -1,0 +1,90 @@
+//! Creating a resource.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use scim_model::SecretHashes;
+use scim_model::change::Operation;
+use scim_model::store::TenantId;
+use uuid::Uuid;
+
+use super::conflict;
+use super::index_rows::{insert_index_rows, insert_unique_values};
+use super::members::{JoiningMembers, insert_members_of_new};
+use super::secrets::change_secrets;
+use crate::connection::Conn;
+use crate::counts;
+use crate::error::Failure;
+use crate::journal::{self, Entry};
+use crate::schema_map::derive::Derived;
+use crate::schema_map::layout::Layout;
+use crate::sql::{Sql, sql};
+
+/// A resource to create, ready for its rows.
+pub(crate) struct Creation {
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) id: Uuid,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) derived: Derived,
+    pub(crate) members: Vec<Uuid>,
+    pub(crate) secrets: SecretHashes,
+    /// The detail of the journal entry.
+    pub(crate) detail: String,
+}
+
+pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Result<(), Failure> {
+    let members = JoiningMembers::find(conn, tenant, new.members.iter().copied(), None)?;
+    members.check()?;
+    let Creation { layout, derived, .. } = new;
+    let (dialect, kind, at) = (conn.dialect(), layout.kind, new.now.timestamp_millis());
+    let keys = derived.keys.clone();
+    // Literals, because the rows of a resource go to PostgreSQL in one round trip; see `Conn::together`.
+    let resource = sql!(
+        "INSERT INTO resource (tenant_id, kind, id, version, created, modified, active, unique_key, external_key,
+                               display_key, family_key, label, document)
+         VALUES ({tenant}, {kind}, {id}, 1, {at}, {at}, {active}, {unique_key}, {external_key},
+                 {display_key}, {family_key}, {label}, {document})
+         ON CONFLICT (tenant_id, kind, unique_key) DO NOTHING RETURNING pk",
+        tenant,
+        kind,
+        id = new.id,
+        at,
+        active = keys.active,
+        unique_key = keys.unique_key,
+        external_key = keys.external_key,
+        display_key = keys.display_key,
+        family_key = keys.family_key,
+        label = keys.label,
+        document = &derived.document
+    );
+    let mut others = vec![sql!(
+        "INSERT INTO resource_normal (tenant_id, pk, normal) SELECT {tenant}, pk, {normal} FROM found",
+        tenant,
+        normal = Sql::json(dialect, derived.normal.clone())
+    )];
+    if !layout.indexed.is_empty() {
+        others.push(insert_index_rows(dialect, tenant, &derived.values));
+    }
+    let members = members.pks(&new.members);
+    if layout.resource_type.has_members() && !members.is_empty() {
+        others.push(insert_members_of_new(dialect, tenant, new.now, &members));
+    }
+    others.push(counts::count(dialect, tenant, kind, 1));
+    others.push(journal::insert(
+        tenant,
+        &Entry {
+            at,
+            kind,
+            id: new.id,
+            version: 1,
+            operation: Operation::Create,
+            detail: &new.detail,
+        },
+    ));
+    let Some(pk) = conn.together(resource, others)? else {
+        return Err(conflict(layout));
+    };
+    insert_unique_values(conn, layout, tenant, pk, &derived.unique_values)?;
+    change_secrets(conn, tenant, pk, &new.secrets)?;
+    Ok(())
+}

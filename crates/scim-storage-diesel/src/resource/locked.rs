@@ -1,0 +1,112 @@
+//! The row that a write is about, locked until the transaction ends.
+
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use scim_model::store::{StoreError, TenantId};
+use uuid::Uuid;
+
+use crate::connection::Conn;
+use crate::error::Failure;
+use crate::schema_map::derive::Keys;
+use crate::schema_map::layout::Layout;
+use crate::sql::{Dialect, Sql, sql};
+
+/// A locked row of `resource`.
+pub(crate) struct LockedRow {
+    pub(crate) pk: i64,
+    pub(crate) version: i64,
+    pub(crate) modified: i64,
+    pub(crate) keys: Keys,
+    /// The stored document is the one that it was compared with, or was not compared.
+    pub(crate) is_same_document: bool,
+    /// Empty unless it was read.
+    pub(crate) document: String,
+}
+
+/// What happens to the stored document while its row is being locked.
+#[derive(Clone, Copy)]
+pub(crate) enum LockFor<'a> {
+    /// An update: the document is compared with the new one, if there is one.
+    Update(Option<&'a str>),
+    /// A deletion: the document is read once more.
+    Deletion,
+}
+
+impl LockedRow {
+    pub(crate) fn check_version(&self, expected: Option<i64>) -> Result<(), Failure> {
+        match expected {
+            Some(expected) if expected != self.version => Err(StoreError::Stale.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Locks a resource; `None` when the tenant has no such resource of this type.
+pub(crate) fn lock(
+    conn: &mut Conn,
+    tenant: TenantId,
+    layout: &Layout,
+    id: Uuid,
+    purpose: LockFor,
+) -> Result<Option<LockedRow>, Failure> {
+    let document = match purpose {
+        LockFor::Update(Some(document)) => sql!("document = {document}, ''", document),
+        LockFor::Update(None) => sql!("TRUE, ''"),
+        LockFor::Deletion => sql!("TRUE, document"),
+    };
+    let lock = match (conn.dialect(), purpose) {
+        // SQLite has one writer, which holds the lock already.
+        (Dialect::Sqlite, _) => "",
+        (Dialect::Postgres, LockFor::Update(_)) => " FOR NO KEY UPDATE",
+        (Dialect::Postgres, LockFor::Deletion) => " FOR UPDATE",
+    };
+    // A literal, because the lock and the comparison depend on the database and the purpose.
+    let select = sql!(
+        "SELECT pk, version, modified, active, unique_key, external_key, display_key, family_key, label, {document}
+         FROM resource WHERE tenant_id = {tenant} AND kind = {kind} AND id = {id}{lock}",
+        document,
+        tenant,
+        kind = layout.kind,
+        id,
+        lock = Sql::text(lock)
+    );
+    type OptionalText = Nullable<Text>;
+    type KeyTypes = (
+        Nullable<Bool>,
+        OptionalText,
+        OptionalText,
+        OptionalText,
+        OptionalText,
+        OptionalText,
+    );
+    type KeyColumns = (
+        Option<bool>,
+        Option<String>,
+        Option<String>,
+        Option<String>,
+        Option<String>,
+        Option<String>,
+    );
+    type Types = (BigInt, BigInt, BigInt, KeyTypes, Bool, Text);
+    type Row = (i64, i64, i64, KeyColumns, bool, String);
+    let row = conn.row::<Types, Row>(&select)?;
+    Ok(
+        row.map(|(pk, version, modified, keys, is_same_document, document)| {
+            let (active, unique_key, external_key, display_key, family_key, label) = keys;
+            LockedRow {
+                pk,
+                version,
+                modified,
+                keys: Keys {
+                    active,
+                    unique_key,
+                    external_key,
+                    display_key,
+                    family_key,
+                    label,
+                },
+                is_same_document,
+                document,
+            }
+        }),
+    )
+}

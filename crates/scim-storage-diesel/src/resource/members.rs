@@ -1,0 +1,297 @@
+//! Members of groups, which are rows of `membership`.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary};
+use scim_model::change::{ChangeDetail, Operation};
+use scim_model::store::{MembersStep, StoreError, TenantId};
+use uuid::Uuid;
+
+use crate::connection::{Conn, on_backend};
+use crate::error::Failure;
+use crate::schema::membership;
+use crate::sql::{Dialect, Sql, sql};
+
+/// The group that a write is about. It is locked together with the groups that become its members: groups can be
+/// members of each other, and locking in any other order than that of `pk` could deadlock.
+#[derive(Clone, Copy)]
+pub(crate) struct ChangedGroup {
+    pub(crate) id: Uuid,
+    /// The group may be renamed or deleted, which gives the groups that it is in a new version.
+    pub(crate) with_its_groups: bool,
+}
+
+/// The resources that are to become members.
+pub(crate) struct JoiningMembers {
+    found: HashMap<Uuid, i64>,
+    unknown: Vec<Uuid>,
+}
+
+impl JoiningMembers {
+    /// Finds those that exist, and on PostgreSQL keeps them as they are until the transaction ends. Members are users
+    /// and groups (RFC 7643 section 4.2).
+    pub(crate) fn find(
+        conn: &mut Conn,
+        tenant: TenantId,
+        ids: impl Iterator<Item = Uuid>,
+        group: Option<ChangedGroup>,
+    ) -> Result<JoiningMembers, Failure> {
+        let ids: BTreeSet<Uuid> = ids.collect();
+        let mut members = JoiningMembers {
+            found: HashMap::new(),
+            unknown: ids.into_iter().collect(),
+        };
+        match conn.dialect() {
+            Dialect::Sqlite => members.find_unlocked(conn, tenant)?,
+            Dialect::Postgres => {
+                members.lock_users(conn, tenant)?;
+                members.lock_groups(conn, tenant, group)?;
+            }
+        }
+        Ok(members)
+    }
+
+    fn find_unlocked(&mut self, conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
+        if self.unknown.is_empty() {
+            return Ok(());
+        }
+        let ids = Sql::in_ids(conn.dialect(), &self.unknown);
+        let select = sql!(
+            "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind IN (1, 2) AND id {ids}",
+            tenant,
+            ids
+        );
+        self.add(conn, &select)
+    }
+
+    fn lock_users(&mut self, conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
+        if self.unknown.is_empty() {
+            return Ok(());
+        }
+        let ids = Sql::in_ids(conn.dialect(), &self.unknown);
+        let select = sql!(
+            "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind = 1 AND id {ids}
+             ORDER BY pk FOR SHARE",
+            tenant,
+            ids
+        );
+        self.add(conn, &select)
+    }
+
+    fn lock_groups(
+        &mut self,
+        conn: &mut Conn,
+        tenant: TenantId,
+        group: Option<ChangedGroup>,
+    ) -> Result<(), Failure> {
+        let with_its_groups = group.is_some_and(|it| it.with_its_groups);
+        if self.unknown.is_empty() && !with_its_groups {
+            return Ok(());
+        }
+        let mut groups = vec![sql!("id {ids}", ids = Sql::in_ids(conn.dialect(), &self.unknown))];
+        if let Some(ChangedGroup { id, .. }) = group {
+            groups.push(sql!("id = {id}", id));
+            if with_its_groups {
+                groups.push(sql!(
+                    "pk IN (SELECT m.group_pk FROM membership m
+                            JOIN resource x ON x.tenant_id = m.tenant_id AND x.pk = m.member_pk
+                            WHERE m.tenant_id = {tenant} AND x.id = {id})",
+                    tenant,
+                    id
+                ));
+            }
+        }
+        let select = sql!(
+            "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind = 2 AND ({groups})
+             ORDER BY pk FOR NO KEY UPDATE",
+            tenant,
+            groups = Sql::join(groups, " OR ")
+        );
+        self.add(conn, &select)
+    }
+
+    fn add(&mut self, conn: &mut Conn, select: &Sql) -> Result<(), Failure> {
+        let rows = conn.rows::<(Binary, BigInt), (Vec<u8>, i64)>(select)?;
+        let rows = rows.into_iter();
+        self.found
+            .extend(rows.filter_map(|(id, pk)| Some((Uuid::from_slice(&id).ok()?, pk))));
+        self.unknown.retain(|it| !self.found.contains_key(it));
+        Ok(())
+    }
+
+    /// # Errors
+    /// `UnknownMembers` when some of them do not exist.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.unknown.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::UnknownMembers(self.unknown.clone()).into())
+    }
+
+    /// Their `pk`, in the order given, each once.
+    pub(crate) fn pks(&self, ids: &[Uuid]) -> Vec<i64> {
+        let mut seen = BTreeSet::new();
+        let pks = ids.iter().filter_map(|id| self.found.get(id).copied());
+        pks.filter(|pk| seen.insert(*pk)).collect()
+    }
+}
+
+/// Changes the members of a group, step by step. Returns whether any membership changed.
+pub(crate) fn change_members(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group_pk: i64,
+    now: DateTime<Utc>,
+    members: &JoiningMembers,
+    steps: &[MembersStep],
+) -> Result<bool, Failure> {
+    let of_group = || {
+        membership::table
+            .filter(membership::tenant_id.eq(tenant.0))
+            .filter(membership::group_pk.eq(group_pk))
+    };
+    let mut changed = 0;
+    for step in steps {
+        changed += match step {
+            MembersStep::Add(ids) => add_members(conn, tenant, group_pk, now, &members.pks(ids))?,
+            MembersStep::Remove(ids) => {
+                conn.execute(&remove_members(conn.dialect(), tenant, group_pk, ids))?
+            }
+            MembersStep::RemoveAll => on_backend!(conn, |c| diesel::delete(of_group()).execute(c))?,
+            MembersStep::ReplaceAll(ids) => {
+                let pks = members.pks(ids);
+                // A literal, because the list is bound as one value.
+                let others = sql!(
+                    "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
+                     AND member_pk NOT IN (SELECT pk FROM {pks} AS a)",
+                    tenant,
+                    group_pk,
+                    pks = Sql::table_of_pks(conn.dialect(), &pks)
+                );
+                conn.execute(&others)? + add_members(conn, tenant, group_pk, now, &pks)?
+            }
+        };
+    }
+    Ok(changed > 0)
+}
+
+/// The statement that removes the named members and reads no other, however many there are.
+fn remove_members(dialect: Dialect, tenant: TenantId, group_pk: i64, ids: &[Uuid]) -> Sql {
+    let ids = Sql::in_ids(dialect, ids);
+    match dialect {
+        // SQLite would read the whole group for its members. `CROSS JOIN` keeps the order of the tables.
+        Dialect::Sqlite => sql!(
+            "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
+             AND joined IN (SELECT m.joined FROM resource x CROSS JOIN membership m
+                            ON m.member_pk = x.pk AND m.tenant_id = x.tenant_id AND m.group_pk = {group_pk}
+                            WHERE x.tenant_id = {tenant} AND x.id {ids})",
+            tenant,
+            group_pk,
+            ids
+        ),
+        Dialect::Postgres => sql!(
+            "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
+             AND member_pk IN (SELECT x.pk FROM resource x WHERE x.tenant_id = {tenant} AND x.id {ids})",
+            tenant,
+            group_pk,
+            ids
+        ),
+    }
+}
+
+/// Adds members to an existing group, after those that it has. Returns how many were no members before.
+fn add_members(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group_pk: i64,
+    now: DateTime<Utc>,
+    pks: &[i64],
+) -> Result<usize, Failure> {
+    if pks.is_empty() {
+        return Ok(0);
+    }
+    // Not `max(joined)`: SQLite reads the whole group for it when the statement has two aggregates.
+    // `WHERE TRUE` tells SQLite that `ON` does not belong to a join.
+    let insert = sql!(
+        "INSERT INTO membership (tenant_id, group_pk, joined, member_pk)
+         SELECT {tenant}, {group_pk}, a.position + b.first, a.pk
+         FROM (SELECT CASE WHEN l.last >= {now} THEN l.last + 1 ELSE {now} END AS first
+               FROM (SELECT (SELECT joined FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
+                             ORDER BY joined DESC LIMIT 1) AS last) AS l) AS b, {pks} AS a
+         WHERE TRUE ON CONFLICT DO NOTHING",
+        tenant,
+        group_pk,
+        now = now.timestamp_micros(),
+        pks = Sql::table_of_pks(conn.dialect(), pks)
+    );
+    Ok(conn.execute(&insert)?)
+}
+
+/// The statement that adds members to the new group in the table `found`.
+pub(crate) fn insert_members_of_new(
+    dialect: Dialect,
+    tenant: TenantId,
+    now: DateTime<Utc>,
+    pks: &[i64],
+) -> Sql {
+    sql!(
+        "INSERT INTO membership (tenant_id, group_pk, joined, member_pk)
+         SELECT {tenant}, found.pk, a.position + {now}, a.pk FROM found, {pks} AS a
+         WHERE TRUE ON CONFLICT DO NOTHING",
+        tenant,
+        now = now.timestamp_micros(),
+        pks = Sql::table_of_pks(dialect, pks)
+    )
+}
+
+/// Gives every group that a member is in a new version: it covers the display names of members. Writes a journal
+/// entry for each group.
+pub(crate) fn give_groups_new_version(
+    conn: &mut Conn,
+    tenant: TenantId,
+    member_pk: i64,
+    member: Uuid,
+    now: DateTime<Utc>,
+    operation: Operation,
+) -> Result<(), Failure> {
+    let dialect = conn.dialect();
+    let lock = match dialect {
+        Dialect::Sqlite => "",
+        Dialect::Postgres => " FOR NO KEY UPDATE",
+    };
+    let groups = sql!(
+        "SELECT g.pk FROM resource g
+         WHERE g.pk IN (SELECT m.group_pk FROM membership m WHERE m.tenant_id = {tenant} AND m.member_pk = {member_pk})
+         AND {owned} ORDER BY g.pk{lock}",
+        tenant,
+        member_pk,
+        owned = Sql::owned_by(dialect, "g.tenant_id", tenant),
+        lock = Sql::text(lock)
+    );
+    let pks = conn.rows::<BigInt, i64>(&groups)?;
+    if pks.is_empty() {
+        return Ok(());
+    }
+    let at = now.timestamp_millis();
+    conn.execute(&sql!(
+        "UPDATE resource SET version = version + 1,
+                modified = CASE WHEN modified < {at} THEN {at} ELSE modified END
+         WHERE {owned} AND pk {pks}",
+        at,
+        owned = Sql::owned_by(dialect, "tenant_id", tenant),
+        pks = Sql::in_pks(dialect, &pks)
+    ))?;
+    conn.execute(&sql!(
+        "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
+         SELECT tenant_id, {at}, kind, id, version, {operation}, {detail} FROM resource
+         WHERE {owned} AND pk {pks} ORDER BY pk",
+        at,
+        operation = operation.as_str(),
+        detail = ChangeDetail::Member(member).to_stored(),
+        owned = Sql::owned_by(dialect, "tenant_id", tenant),
+        pks = Sql::in_pks(dialect, &pks)
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! The hashes of a resource's secrets.
+
+use diesel::prelude::*;
+use scim_model::store::TenantId;
+use scim_model::{SecretHash, SecretHashes};
+use uuid::Uuid;
+
+use crate::connection::{Conn, on_backend};
+use crate::error::Failure;
+use crate::schema::{resource, secret};
+use crate::schema_map::layout::Layout;
+use crate::sql::sql;
+
+pub(crate) fn secret(
+    conn: &mut Conn,
+    tenant: TenantId,
+    layout: &Layout,
+    id: Uuid,
+    path: &str,
+) -> Result<Option<SecretHash>, Failure> {
+    let hash = resource::table
+        .inner_join(
+            secret::table.on(secret::tenant_id
+                .eq(resource::tenant_id)
+                .and(secret::pk.eq(resource::pk))),
+        )
+        .filter(resource::tenant_id.eq(tenant.0))
+        .filter(resource::id.eq(id.as_bytes().as_slice()))
+        .filter(resource::kind.eq(layout.kind))
+        .filter(secret::path.eq(path))
+        .select(secret::hash);
+    let hash: Option<String> = on_backend!(conn, |c| hash.first(c).optional())?;
+    Ok(hash.map(SecretHash))
+}
+
+/// Sets and deletes secrets. Returns whether any of them changed.
+pub(crate) fn change_secrets(
+    conn: &mut Conn,
+    tenant: TenantId,
+    pk: i64,
+    secrets: &SecretHashes,
+) -> Result<bool, Failure> {
+    let mut changed = 0;
+    for (path, hash) in secrets {
+        changed += match hash {
+            // A literal, because the DSL has no condition on the update of a conflicting row for both databases.
+            Some(hash) => conn.execute(&sql!(
+                "INSERT INTO secret (tenant_id, pk, path, hash) VALUES ({tenant}, {pk}, {path}, {hash})
+                 ON CONFLICT (tenant_id, pk, path) DO UPDATE SET hash = excluded.hash
+                 WHERE secret.hash <> excluded.hash",
+                tenant,
+                pk,
+                path,
+                hash = &hash.0
+            ))?,
+            None => {
+                let secret = secret::table
+                    .filter(secret::tenant_id.eq(tenant.0))
+                    .filter(secret::pk.eq(pk))
+                    .filter(secret::path.eq(path));
+                on_backend!(conn, |c| diesel::delete(secret).execute(c))?
+            }
+        };
+    }
+    Ok(changed > 0)
+}

@@ -1,0 +1,148 @@
+//! The tables, as the statements in diesel's query DSL see them.
+//!
+//! Generated from the migrations by the test `the_tables_are_those_of_the_migrations`, which fails when they differ
+//! on either database. `resource_normal` is left out: the type of its JSON depends on the database.
+
+diesel::table! {
+    tenant (id) {
+        id -> BigInt,
+        name -> Text,
+        created -> BigInt,
+        deleted -> Bool,
+    }
+}
+
+diesel::table! {
+    token (id) {
+        id -> Binary,
+        tenant_id -> BigInt,
+        sha256 -> Binary,
+        created -> BigInt,
+        expires -> Nullable<BigInt>,
+        revoked -> Nullable<BigInt>,
+        read_only -> Bool,
+        note -> Text,
+    }
+}
+
+diesel::table! {
+    resource_type (id) {
+        id -> BigInt,
+        name -> Text,
+        shape -> Text,
+    }
+}
+
+diesel::table! {
+    attribute_path (id) {
+        id -> BigInt,
+        kind -> BigInt,
+        path -> Text,
+    }
+}
+
+diesel::table! {
+    resource (pk) {
+        pk -> BigInt,
+        tenant_id -> BigInt,
+        kind -> BigInt,
+        id -> Binary,
+        version -> BigInt,
+        created -> BigInt,
+        modified -> BigInt,
+        active -> Nullable<Bool>,
+        unique_key -> Nullable<Text>,
+        external_key -> Nullable<Text>,
+        display_key -> Nullable<Text>,
+        family_key -> Nullable<Text>,
+        label -> Nullable<Text>,
+        document -> Text,
+    }
+}
+
+diesel::table! {
+    attribute_value (tenant_id, path, key, pk) {
+        tenant_id -> BigInt,
+        path -> BigInt,
+        key -> Text,
+        pk -> BigInt,
+    }
+}
+
+diesel::table! {
+    unique_value (tenant_id, path, key) {
+        tenant_id -> BigInt,
+        path -> BigInt,
+        key -> Text,
+        pk -> BigInt,
+    }
+}
+
+diesel::table! {
+    membership (group_pk, joined) {
+        tenant_id -> BigInt,
+        group_pk -> BigInt,
+        joined -> BigInt,
+        member_pk -> BigInt,
+    }
+}
+
+diesel::table! {
+    resource_count (tenant_id, kind, shard) {
+        tenant_id -> BigInt,
+        kind -> BigInt,
+        shard -> BigInt,
+        number -> BigInt,
+    }
+}
+
+diesel::table! {
+    changes (sequence) {
+        sequence -> BigInt,
+        transaction_id -> BigInt,
+        tenant_id -> BigInt,
+        at -> BigInt,
+        kind -> BigInt,
+        id -> Binary,
+        version -> BigInt,
+        action -> Text,
+        change -> Text,
+    }
+}
+
+diesel::table! {
+    secret (pk, tenant_id, path) {
+        tenant_id -> BigInt,
+        pk -> BigInt,
+        path -> Text,
+        hash -> Text,
+    }
+}
+
+diesel::table! {
+    journal_start (tenant_id) {
+        tenant_id -> BigInt,
+        transaction_id -> BigInt,
+        sequence -> BigInt,
+        at -> BigInt,
+    }
+}
+
+diesel::joinable!(token -> tenant (tenant_id));
+diesel::joinable!(membership -> resource (member_pk));
+diesel::joinable!(secret -> resource (pk));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    attribute_path,
+    attribute_value,
+    changes,
+    journal_start,
+    membership,
+    resource,
+    resource_count,
+    resource_type,
+    secret,
+    tenant,
+    token,
+    unique_value,
+);

@@ -1,0 +1,375 @@
+//! The store: the ports of scim-model on a database.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use scim_model::change::{AttributeChanges, Change, ChangePosition};
+use scim_model::store::{
+    ChangeJournal, Directory, Include, JournalError, NewResource, NewToken, Page, Query, Reference,
+    ResourceStore, StoreError, Stored, Tenant, TenantId, Token, Update, Updated,
+};
+use scim_model::{ResourceType, SecretHash};
+use uuid::Uuid;
+
+use crate::admission::{ScanAdmission, ScanCount};
+use crate::connection::{Database, Opening};
+use crate::counts;
+use crate::deadline::Deadline;
+use crate::directory;
+use crate::journal;
+use crate::open::open;
+use crate::open_error::OpenError;
+use crate::options::{Pooler, StoreOptions};
+use crate::query::Explained;
+use crate::query::access::Plan;
+use crate::query::page::Listing;
+use crate::resource::create::{self, Creation};
+use crate::resource::delete;
+use crate::resource::read;
+use crate::resource::secrets;
+use crate::resource::update::{self, Replacement};
+use crate::schema_map::layouts::Layouts;
+
+/// Resources, tenants and tokens in SQLite or PostgreSQL.
+pub struct DieselStore {
+    database: Database,
+    layouts: Arc<Layouts>,
+    scans: ScanAdmission,
+    max_page_members: u32,
+}
+
+impl DieselStore {
+    /// Opens the database of a server and migrates it: `sqlite:PATH`, whose file is created, readable by its owner
+    /// only, if it does not exist, or `postgres://…`.
+    ///
+    /// # Errors
+    /// Another server has opened the SQLite file, or the database cannot be reached or prepared.
+    pub fn open(url: &str, options: &StoreOptions) -> Result<DieselStore, OpenError> {
+        DieselStore::open_as(url, options, Opening::Server)
+    }
+
+    /// Opens the directory of tenants and tokens for the command line, also while a server runs on the same database.
+    /// Index entries of resources stay as they are, whatever the schemas of the server are.
+    ///
+    /// # Errors
+    /// The database cannot be reached or prepared.
+    pub fn open_directory(url: &str, pooler: Pooler) -> Result<DieselDirectory, OpenError> {
+        DieselDirectory::open(url, pooler, Opening::Directory)
+    }
+
+    /// Like [`DieselStore::open_directory`], but creates and migrates nothing, so that a mistyped path leaves no new
+    /// database.
+    ///
+    /// # Errors
+    /// `Missing`, `Outdated`, and those of [`DieselStore::open_directory`].
+    pub fn open_existing(url: &str, pooler: Pooler) -> Result<DieselDirectory, OpenError> {
+        DieselDirectory::open(url, pooler, Opening::Existing)
+    }
+
+    fn open_as(url: &str, options: &StoreOptions, opening: Opening) -> Result<DieselStore, OpenError> {
+        let (database, layouts) = open(url, options, opening)?;
+        Ok(DieselStore {
+            database,
+            layouts,
+            scans: ScanAdmission::new(options.max_scans, options.scan_timeout),
+            max_page_members: options.max_page_members,
+        })
+    }
+
+    /// Returns the statements of a list request with the database's plan of each, to find out why a filter is slow.
+    /// Where members are asked for, the groups of the page are read, without a time limit.
+    ///
+    /// # Errors
+    /// Those of [`ResourceStore::list`].
+    pub fn explain(&self, tenant: TenantId, query: &Query) -> Result<Vec<Explained>, StoreError> {
+        let plan = Plan::of(query, &self.layouts)?;
+        let deadline = (!plan.scanned().is_empty()).then(Deadline::never);
+        let listing = self.listing(tenant, query, &plan, deadline)?;
+        self.database.read(|conn| listing.explain(conn))
+    }
+
+    /// Returns how many queries without an index there were since the store was opened, by attribute.
+    pub fn scan_counts(&self) -> Vec<ScanCount> {
+        self.scans.counts()
+    }
+
+    /// Deletes counters that have reached zero, which every list request would still read. One call deletes only as
+    /// many as keep nobody waiting, and returns whether there may be more.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    pub fn delete_empty_counts(&self) -> Result<bool, StoreError> {
+        let empty = self.database.read(counts::empty_blocks)?;
+        if empty.is_empty() {
+            return Ok(false);
+        }
+        let deleted = self
+            .database
+            .write(move |conn| counts::delete_empty(conn, &empty))?;
+        Ok(deleted == counts::EMPTY_AT_ONCE)
+    }
+
+    /// Reads a page; `None` after the deadline. `deadline` is called when a connection is free.
+    fn list_until(
+        &self,
+        tenant: TenantId,
+        query: &Query,
+        plan: &Plan,
+        deadline: impl Fn() -> Option<Deadline>,
+    ) -> Result<Option<Page>, StoreError> {
+        self.database.read(|conn| {
+            let deadline = deadline();
+            match self.listing(tenant, query, plan, deadline)?.read(conn) {
+                Err(failure) if failure.is_statement_error() && deadline.is_some_and(Deadline::is_over) => {
+                    Ok(None)
+                }
+                result => result.map(Some),
+            }
+        })
+    }
+
+    fn listing<'a>(
+        &'a self,
+        tenant: TenantId,
+        query: &'a Query,
+        plan: &'a Plan,
+        deadline: Option<Deadline>,
+    ) -> Result<Listing<'a>, crate::error::Failure> {
+        let dialect = self.database.dialect();
+        Listing::new(
+            dialect,
+            &self.layouts,
+            tenant,
+            query,
+            plan,
+            deadline,
+            self.max_page_members,
+        )
+    }
+}
+
+impl ResourceStore for DieselStore {
+    fn create(&self, tenant: TenantId, new: &NewResource) -> Result<(), StoreError> {
+        let layout = self.layouts.of(&new.resource_type)?.clone();
+        let changes =
+            AttributeChanges::of_creation(&new.resource_type, &new.document, &new.members, &new.secrets);
+        let creation = Creation {
+            derived: layout.derive(&new.document),
+            detail: changes.to_stored(),
+            layout,
+            id: new.id,
+            now: new.now,
+            members: new.members.clone(),
+            secrets: new.secrets.clone(),
+        };
+        self.database
+            .write(move |conn| create::create(conn, tenant, &creation))
+    }
+
+    fn get(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        id: Uuid,
+        include: Include,
+    ) -> Result<Option<Stored>, StoreError> {
+        let layout = self.layouts.of(resource_type)?;
+        self.database
+            .read(|conn| read::get(conn, &self.layouts, tenant, layout, id, include))
+    }
+
+    fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError> {
+        let plan = Plan::of(query, &self.layouts)?;
+        let mut examined = plan.scanned();
+        if examined.is_empty() {
+            let is_bounded = plan.is_bounded(self.database.dialect());
+            let deadline = || (!is_bounded).then(|| self.scans.index_deadline());
+            if let Some(page) = self.list_until(tenant, query, &plan, deadline)? {
+                return Ok(page);
+            }
+            // An index served the query, but led to too many resources.
+            examined = plan.examined();
+        }
+        let permit = self.scans.admit(tenant, &examined)?;
+        let page = self.list_until(tenant, query, &plan, || Some(permit.deadline))?;
+        page.ok_or_else(|| self.scans.too_long(&examined))
+    }
+
+    fn update(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError> {
+        let layout = self.layouts.of(&update.resource_type)?.clone();
+        let replacement = Replacement {
+            derived: update.document.as_ref().map(|it| layout.derive(it)),
+            layout,
+            id: update.id,
+            expected_version: update.expected_version,
+            now: update.now,
+            members: update.members.clone(),
+            secrets: update.secrets.clone(),
+            detail: update.changes.to_stored(),
+        };
+        self.database
+            .write(move |conn| update::update(conn, tenant, &replacement))
+    }
+
+    fn delete(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        id: Uuid,
+        expected_version: Option<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let layout = self.layouts.of(resource_type)?.clone();
+        self.database
+            .write(move |conn| delete::delete(conn, tenant, &layout, id, expected_version, now))
+    }
+
+    fn references(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, StoreError> {
+        self.database
+            .read(|conn| read::references(conn, &self.layouts, tenant, ids))
+    }
+
+    fn secret(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        id: Uuid,
+        path: &str,
+    ) -> Result<Option<SecretHash>, StoreError> {
+        let layout = self.layouts.of(resource_type)?;
+        self.database
+            .read(|conn| secrets::secret(conn, tenant, layout, id, path))
+    }
+}
+
+/// The pauses between two steps of a deletion.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+impl Directory for DieselStore {
+    fn create_tenant(&self, name: &str, now: DateTime<Utc>) -> Result<TenantId, StoreError> {
+        let name = name.to_owned();
+        self.database
+            .write(move |conn| directory::create_tenant(conn, &name, now))
+    }
+
+    fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.database.read(directory::tenants)
+    }
+
+    fn delete_tenant(&self, name: &str) -> Result<bool, StoreError> {
+        let owned = name.to_owned();
+        let hidden = self
+            .database
+            .write(move |conn| directory::hide_tenant(conn, &owned))?;
+        let mut found = hidden.is_some();
+        loop {
+            let began = Instant::now();
+            match self.continue_deletion(Some(name)) {
+                Ok(true) => found = true,
+                Ok(false) => return Ok(found),
+                // Other writers go first: a hidden tenant can wait.
+                Err(StoreError::Busy) => {}
+                Err(error) => return Err(error),
+            }
+            // SQLite admits whoever asks while the file is free, not whoever asked first.
+            std::thread::sleep(began.elapsed().clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+        }
+    }
+
+    fn continue_deletion(&self, name: Option<&str>) -> Result<bool, StoreError> {
+        let hidden = self.database.read(|conn| directory::hidden_tenant(conn, name))?;
+        if let Some(tenant) = hidden {
+            self.database
+                .write(move |conn| directory::delete_some(conn, tenant))?;
+        }
+        Ok(hidden.is_some())
+    }
+
+    fn create_token(&self, token: &NewToken) -> Result<(), StoreError> {
+        let token = token.clone();
+        self.database
+            .write(move |conn| directory::create_token(conn, &token))
+    }
+
+    fn tokens(&self, tenant: Option<TenantId>) -> Result<Vec<Token>, StoreError> {
+        self.database.read(|conn| directory::tokens(conn, tenant))
+    }
+
+    fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        self.database
+            .write(move |conn| directory::revoke_token(conn, id, now))
+    }
+
+    fn token_by_hash(&self, sha256: &[u8; 32]) -> Result<Option<Token>, StoreError> {
+        self.database.read(|conn| directory::token_by_hash(conn, *sha256))
+    }
+}
+
+impl ChangeJournal for DieselStore {
+    /// On PostgreSQL a change is returned once every transaction that wrote an earlier one has ended.
+    fn changes(
+        &self,
+        tenant: TenantId,
+        after: ChangePosition,
+        limit: u32,
+    ) -> Result<Vec<Change>, JournalError> {
+        self.database
+            .read(|conn| journal::read(conn, tenant, after, limit))?
+    }
+
+    fn prune_changes(
+        &self,
+        tenant: TenantId,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        self.database
+            .write(move |conn| journal::prune(conn, tenant, before, limit))
+    }
+}
+
+/// Tenants, tokens and changes without resources, for the command line beside a running server.
+pub struct DieselDirectory(DieselStore);
+
+impl DieselDirectory {
+    fn open(url: &str, pooler: Pooler, opening: Opening) -> Result<DieselDirectory, OpenError> {
+        let options = StoreOptions {
+            resource_types: Vec::new(),
+            readers: 1,
+            connections: 1,
+            pooler,
+            ..StoreOptions::default()
+        };
+        DieselStore::open_as(url, &options, opening).map(DieselDirectory)
+    }
+}
+
+impl ChangeJournal for DieselDirectory {
+    fn changes(
+        &self,
+        tenant: TenantId,
+        after: ChangePosition,
+        limit: u32,
+    ) -> Result<Vec<Change>, JournalError> {
+        self.0.changes(tenant, after, limit)
+    }
+
+    fn prune_changes(
+        &self,
+        tenant: TenantId,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        self.0.prune_changes(tenant, before, limit)
+    }
+}
+
+impl std::ops::Deref for DieselDirectory {
+    type Target = dyn Directory;
+
+    fn deref(&self) -> &(dyn Directory + 'static) {
+        &self.0
+    }
+}
