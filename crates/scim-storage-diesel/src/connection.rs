@@ -127,11 +127,7 @@ impl Conn<'_> {
                 let pk = self.row::<BigInt, i64>(&first)?;
                 if let Some(pk) = pk {
                     for statement in others {
-                        self.execute(&sql!(
-                            "WITH found (pk) AS (VALUES ({pk})) {statement}",
-                            pk,
-                            statement
-                        ))?;
+                        self.execute(&sql!("WITH found (pk) AS (VALUES ({pk})) {statement}"; pk, statement))?;
                     }
                 }
                 Ok(pk)
@@ -139,11 +135,11 @@ impl Conn<'_> {
             Dialect::Postgres => {
                 let others = others.into_iter().enumerate().map(|(number, statement)| {
                     let name = Sql::trusted(format!("other{number}"));
-                    sql!("{name} AS ({statement})", name, statement)
+                    sql!("{name} AS ({statement})"; name, statement)
                 });
-                let found = sql!("found AS ({first})", first);
+                let found = sql!("found AS ({first})"; first);
                 let parts = Sql::join(std::iter::once(found).chain(others), ", ");
-                self.row::<BigInt, i64>(&sql!("WITH {parts} SELECT pk FROM found", parts))
+                self.row::<BigInt, i64>(&sql!("WITH {parts} SELECT pk FROM found"; parts))
             }
         }
     }

@@ -37,12 +37,8 @@ pub(crate) fn count(dialect: Dialect, tenant: TenantId, kind: i64, by: i64) -> S
     sql!(
         "INSERT INTO resource_count (tenant_id, kind, shard, number)
          SELECT {tenant}, {kind}, {shard} + {writer}, {by} FROM found WHERE TRUE
-         ON CONFLICT (tenant_id, kind, shard) DO UPDATE SET number = resource_count.number + excluded.number",
-        tenant,
-        kind,
-        shard = shard_of_pk(),
-        writer,
-        by
+         ON CONFLICT (tenant_id, kind, shard) DO UPDATE SET number = resource_count.number + excluded.number";
+        tenant, kind, shard = shard_of_pk(), writer, by
     )
 }
 
@@ -60,9 +56,8 @@ fn writers() -> Sql {
 pub(crate) fn total(tenant: TenantId, kind: i64) -> Sql {
     sql!(
         "SELECT CAST(coalesce(sum(number), 0) AS BIGINT) FROM resource_count
-         WHERE tenant_id = {tenant} AND kind = {kind}",
-        tenant,
-        kind
+         WHERE tenant_id = {tenant} AND kind = {kind}";
+        tenant, kind
     )
 }
 
@@ -76,11 +71,8 @@ pub(crate) fn blocks(
     let select = sql!(
         "SELECT CAST(shard / {writers} AS BIGINT), CAST(sum(number) AS BIGINT) FROM resource_count
          WHERE tenant_id = {tenant} AND kind = {kind}
-         GROUP BY 1 HAVING sum(number) > 0 OR min(shard) < {first_shard} ORDER BY 1",
-        writers = writers(),
-        tenant,
-        kind,
-        first_shard = WRITERS
+         GROUP BY 1 HAVING sum(number) > 0 OR min(shard) < {first_shard} ORDER BY 1";
+        writers = writers(), tenant, kind, first_shard = WRITERS
     );
     let rows = conn.rows::<(BigInt, BigInt), (i64, i64)>(&select)?;
     if rows.first().is_some_and(|(block, _)| *block == 0) {
@@ -103,9 +95,8 @@ type BlockOf = (i64, i64, i64);
 pub(crate) fn empty_blocks(conn: &mut Conn) -> Result<Vec<BlockOf>, Failure> {
     let select = sql!(
         "SELECT tenant_id, kind, CAST(shard / {writers} AS BIGINT) FROM resource_count
-         WHERE shard >= {writers} GROUP BY 1, 2, 3 HAVING sum(number) = 0 LIMIT {limit}",
-        writers = writers(),
-        limit = Sql::trusted(EMPTY_AT_ONCE.to_string())
+         WHERE shard >= {writers} GROUP BY 1, 2, 3 HAVING sum(number) = 0 LIMIT {limit}";
+        writers = writers(), limit = Sql::trusted(EMPTY_AT_ONCE.to_string())
     );
     Ok(conn.rows::<(BigInt, BigInt, BigInt), BlockOf>(&select)?)
 }
@@ -126,12 +117,8 @@ pub(crate) fn delete_empty(conn: &mut Conn, blocks: &[BlockOf]) -> Result<usize,
         };
         let select = sql!(
             "SELECT shard, number FROM resource_count
-             WHERE tenant_id = {tenant} AND kind = {kind} AND shard >= {first} AND shard < {end}{lock}",
-            tenant,
-            kind,
-            first = block * WRITERS,
-            end = (block + 1) * WRITERS,
-            lock = Sql::text(lock)
+             WHERE tenant_id = {tenant} AND kind = {kind} AND shard >= {first} AND shard < {end}{lock}";
+            tenant, kind, first = block * WRITERS, end = (block + 1) * WRITERS, lock = Sql::text(lock)
         );
         let counters = conn.rows::<(BigInt, BigInt), (i64, i64)>(&select)?;
         if counters.is_empty() || counters.iter().map(|(_, number)| number).sum::<i64>() != 0 {
@@ -139,10 +126,8 @@ pub(crate) fn delete_empty(conn: &mut Conn, blocks: &[BlockOf]) -> Result<usize,
         }
         for (shard, _) in counters {
             conn.execute(&sql!(
-                "DELETE FROM resource_count WHERE tenant_id = {tenant} AND kind = {kind} AND shard = {shard}",
-                tenant,
-                kind,
-                shard
+                "DELETE FROM resource_count WHERE tenant_id = {tenant} AND kind = {kind} AND shard = {shard}";
+                tenant, kind, shard
             ))?;
         }
         deleted += 1;
@@ -154,7 +139,7 @@ pub(crate) fn delete_empty(conn: &mut Conn, blocks: &[BlockOf]) -> Result<usize,
 /// wait for a slow writer, the recount is left to the next start.
 pub(crate) fn recount_without_blocks(conn: &mut Conn) -> Result<(), Failure> {
     let without_blocks = sql!(
-        "SELECT DISTINCT tenant_id FROM resource_count WHERE shard < {writers}",
+        "SELECT DISTINCT tenant_id FROM resource_count WHERE shard < {writers}";
         writers = writers()
     );
     if conn.rows::<BigInt, i64>(&without_blocks)?.is_empty() {
@@ -165,16 +150,12 @@ pub(crate) fn recount_without_blocks(conn: &mut Conn) -> Result<(), Failure> {
         return Ok(());
     }
     for tenant in conn.rows::<BigInt, i64>(&without_blocks)? {
-        conn.execute(&sql!(
-            "DELETE FROM resource_count WHERE tenant_id = {tenant}",
-            tenant
-        ))?;
+        conn.execute(&sql!("DELETE FROM resource_count WHERE tenant_id = {tenant}"; tenant))?;
         conn.execute(&sql!(
             "INSERT INTO resource_count (tenant_id, kind, shard, number)
              SELECT tenant_id, kind, {shard}, count(*) FROM resource WHERE tenant_id = {tenant}
-             GROUP BY tenant_id, kind, {shard}",
-            shard = shard_of_pk(),
-            tenant
+             GROUP BY tenant_id, kind, {shard}";
+            shard = shard_of_pk(), tenant
         ))?;
     }
     Ok(())

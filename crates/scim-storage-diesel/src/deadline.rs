@@ -34,7 +34,7 @@ impl Deadline {
 
     /// The test for SQLite, which is true until the deadline.
     pub(crate) fn check(self) -> Sql {
-        sql!("scim_in_time({until})", until = self.until)
+        sql!("scim_in_time({until})"; until = self.until)
     }
 
     /// The time that is left; at least a microsecond.

@@ -54,7 +54,7 @@ pub(crate) fn hide_tenant(conn: &mut Conn, name: &str) -> Result<Option<TenantId
     // text.
     let hide = sql!(
         "UPDATE tenant SET deleted = TRUE, name = name || '#' || id
-         WHERE name = {name} AND NOT deleted RETURNING id",
+         WHERE name = {name} AND NOT deleted RETURNING id";
         name
     );
     let Some(id) = conn.row::<BigInt, i64>(&hide)? else {
@@ -70,13 +70,10 @@ pub(crate) fn hide_tenant(conn: &mut Conn, name: &str) -> Result<Option<TenantId
 /// A tenant whose deletion has begun; with a name, one that had it.
 pub(crate) fn hidden_tenant(conn: &mut Conn, name: Option<&str>) -> Result<Option<TenantId>, Failure> {
     let had_name = match name {
-        Some(name) => sql!(" AND name = {name} || '#' || id", name),
+        Some(name) => sql!(" AND name = {name} || '#' || id"; name),
         None => Sql::default(),
     };
-    let select = sql!(
-        "SELECT id FROM tenant WHERE deleted{had_name} ORDER BY id LIMIT 1",
-        had_name
-    );
+    let select = sql!("SELECT id FROM tenant WHERE deleted{had_name} ORDER BY id LIMIT 1"; had_name);
     Ok(conn.row::<BigInt, i64>(&select)?.map(TenantId))
 }
 
@@ -93,11 +90,8 @@ pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failu
         Dialect::Sqlite => "",
         Dialect::Postgres => " FOR UPDATE",
     };
-    let hidden = sql!(
-        "SELECT id FROM tenant WHERE deleted AND id = {tenant}{lock}",
-        tenant,
-        lock = Sql::text(lock)
-    );
+    let hidden =
+        sql!("SELECT id FROM tenant WHERE deleted AND id = {tenant}{lock}"; tenant, lock = Sql::text(lock));
     if conn.row::<BigInt, i64>(&hidden)?.is_none() {
         return Ok(());
     }
@@ -108,9 +102,8 @@ pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failu
     let entries = sql!(
         "DELETE FROM changes WHERE tenant_id = {tenant}
          AND sequence IN (SELECT sequence FROM changes WHERE tenant_id = {tenant}
-                          ORDER BY sequence LIMIT {limit})",
-        tenant,
-        limit = ROWS_PER_STEP
+                          ORDER BY sequence LIMIT {limit})";
+        tenant, limit = ROWS_PER_STEP
     );
     if conn.execute(&entries)? > 0 {
         return Ok(());
@@ -132,9 +125,8 @@ pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failu
 /// the DSL has no `LIMIT` for a deletion, and lists are bound as one value.
 fn delete_resources(conn: &mut Conn, tenant: TenantId) -> Result<bool, Failure> {
     let pks = conn.rows::<BigInt, i64>(&sql!(
-        "SELECT pk FROM resource WHERE tenant_id = {tenant} ORDER BY kind, pk LIMIT {limit}",
-        tenant,
-        limit = RESOURCES_PER_STEP
+        "SELECT pk FROM resource WHERE tenant_id = {tenant} ORDER BY kind, pk LIMIT {limit}";
+        tenant, limit = RESOURCES_PER_STEP
     ))?;
     if pks.is_empty() {
         return Ok(false);
@@ -143,11 +135,8 @@ fn delete_resources(conn: &mut Conn, tenant: TenantId) -> Result<bool, Failure> 
     for end in ["member_pk", "group_pk"] {
         let deleted = conn.execute(&sql!(
             "DELETE FROM membership WHERE tenant_id = {tenant} AND (group_pk, joined) IN
-             (SELECT group_pk, joined FROM membership WHERE tenant_id = {tenant} AND {end} {in_pks} LIMIT {limit})",
-            tenant,
-            end = Sql::text(end),
-            in_pks = in_pks.clone(),
-            limit = ROWS_PER_STEP
+             (SELECT group_pk, joined FROM membership WHERE tenant_id = {tenant} AND {end} {in_pks} LIMIT {limit})";
+            tenant, end = Sql::text(end), in_pks = in_pks.clone(), limit = ROWS_PER_STEP
         ))?;
         if deleted == ROWS_PER_STEP as usize {
             return Ok(true);
@@ -155,9 +144,8 @@ fn delete_resources(conn: &mut Conn, tenant: TenantId) -> Result<bool, Failure> 
     }
     // The rows in the other tables are deleted by their foreign keys.
     conn.execute(&sql!(
-        "DELETE FROM resource WHERE {owned} AND pk {in_pks}",
-        owned = Sql::owned_by(conn.dialect(), "tenant_id", tenant),
-        in_pks
+        "DELETE FROM resource WHERE {owned} AND pk {in_pks}";
+        owned = Sql::owned_by(conn.dialect(), "tenant_id", tenant), in_pks
     ))?;
     Ok(true)
 }
@@ -203,11 +191,7 @@ pub(crate) fn token_by_hash(conn: &mut Conn, sha256: [u8; 32]) -> Result<Option<
 pub(crate) fn revoke_token(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> Result<bool, Failure> {
     let at = now.timestamp_millis();
     // A literal, because the DSL has no `coalesce` for both databases.
-    let update = sql!(
-        "UPDATE token SET revoked = coalesce(revoked, {at}) WHERE id = {id}",
-        at,
-        id
-    );
+    let update = sql!("UPDATE token SET revoked = coalesce(revoked, {at}) WHERE id = {id}"; at, id);
     Ok(conn.execute(&update)? > 0)
 }
 

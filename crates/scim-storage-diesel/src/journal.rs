@@ -33,14 +33,9 @@ pub(crate) struct Entry<'a> {
 pub(crate) fn insert(tenant: TenantId, entry: &Entry) -> Sql {
     sql!(
         "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
-         SELECT {tenant}, {at}, {kind}, {id}, {version}, {operation}, {detail} FROM found",
-        tenant,
-        at = entry.at,
-        kind = entry.kind,
-        id = entry.id,
-        version = entry.version,
-        operation = entry.operation.as_str(),
-        detail = entry.detail
+         SELECT {tenant}, {at}, {kind}, {id}, {version}, {operation}, {detail} FROM found";
+        tenant, at = entry.at, kind = entry.kind, id = entry.id, version = entry.version,
+        operation = entry.operation.as_str(), detail = entry.detail
     )
 }
 
@@ -181,10 +176,7 @@ pub(crate) fn prune(
     limit: u32,
 ) -> Result<usize, Failure> {
     if conn.dialect() == Dialect::Postgres {
-        let lock = sql!(
-            "SELECT 1::bigint WHERE pg_try_advisory_xact_lock({lock})",
-            lock = PRUNE_LOCK
-        );
+        let lock = sql!("SELECT 1::bigint WHERE pg_try_advisory_xact_lock({lock})"; lock = PRUNE_LOCK);
         if conn.row::<BigInt, i64>(&lock)?.is_none() {
             return Ok(0);
         }

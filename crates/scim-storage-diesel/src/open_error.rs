@@ -16,7 +16,7 @@ pub enum OpenError {
     #[error("the database `{}` does not exist", .0.display())]
     Missing(PathBuf),
     /// The database has no schema or that of an older version, and the caller did not ask to migrate it.
-    #[error("the database schema is out of date: start the server of this version once to migrate it")]
+    #[error("the database schema is out of date")]
     Outdated,
     /// The database has a migration that this version does not know.
     #[error("a newer version has migrated the database: this version does not know the migration `{0}`")]

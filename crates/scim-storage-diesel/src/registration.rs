@@ -65,7 +65,7 @@ fn type_number(conn: &mut Conn, name: &str) -> Result<(i64, String), Failure> {
     // A literal, because the DSL cannot insert the result of an aggregate with a value.
     let insert = sql!(
         "INSERT INTO resource_type (id, name, shape)
-         SELECT coalesce(max(id), 0) + 1, {name}, '' FROM resource_type RETURNING id",
+         SELECT coalesce(max(id), 0) + 1, {name}, '' FROM resource_type RETURNING id";
         name
     );
     let number = conn.row::<BigInt, i64>(&insert)?;
@@ -85,9 +85,8 @@ fn path_number(conn: &mut Conn, kind: i64, path: &AttributePath) -> Result<i64, 
     }
     let insert = sql!(
         "INSERT INTO attribute_path (id, kind, path)
-         SELECT coalesce(max(id), 0) + 1, {kind}, {path} FROM attribute_path RETURNING id",
-        kind,
-        path
+         SELECT coalesce(max(id), 0) + 1, {kind}, {path} FROM attribute_path RETURNING id";
+        kind, path
     );
     Ok(conn.row::<BigInt, i64>(&insert)?.ok_or(diesel::NotFound)?)
 }

@@ -28,7 +28,7 @@ pub(crate) enum Dialect {
 /// Built with [`sql!`] from one literal:
 ///
 /// ```text
-/// sql!("SELECT id, name FROM tenant WHERE id = {tenant} AND NOT deleted", tenant)
+/// sql!("SELECT id, name FROM tenant WHERE id = {tenant} AND NOT deleted"; tenant)
 /// ```
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sql {
@@ -40,26 +40,29 @@ pub(crate) struct Sql {
 #[derive(Clone, Debug)]
 enum Piece {
     Text(Cow<'static, str>),
-    Int(i64),
-    OptionalInt(Option<i64>),
-    String(String),
-    OptionalString(Option<String>),
-    Bool(bool),
-    OptionalBool(Option<bool>),
+    Int(Option<i64>),
+    String(Option<String>),
+    Bool(Option<bool>),
     Bytes(Vec<u8>),
-    IntArray(Vec<i64>),
-    BytesArray(Vec<Vec<u8>>),
-    StringArray(Vec<String>),
+    Array(Values),
+}
+
+/// A list that is bound as one value, on PostgreSQL.
+#[derive(Clone, Debug)]
+enum Values {
+    Ints(Vec<i64>),
+    Bytes(Vec<Vec<u8>>),
+    Strings(Vec<String>),
 }
 
 /// Builds an [`Sql`] from a literal in which `{name}` stands for the value given for that name: a value to
 /// bind, or another [`Sql`]. `name` alone is short for `name = name`. A line break in the literal, with the
 /// indentation that follows, becomes one space.
 macro_rules! sql {
-    ($text:literal $(, $name:ident $(= $value:expr)?)* $(,)?) => {
+    ($text:literal $(,)? $(; $($name:ident $(= $value:expr)?),* $(,)?)?) => {
         $crate::sql::Sql::from_literal(
             $text,
-            &mut [$((stringify!($name), $crate::sql::sql!(@value $name $(= $value)?))),*],
+            &mut [$($((stringify!($name), $crate::sql::sql!(@value $name $(= $value)?))),*)?],
         )
     };
     (@value $name:ident) => { $crate::sql::Sql::from($name) };
@@ -144,8 +147,8 @@ impl Sql {
     /// Bound JSON text as the database's own JSON.
     pub(crate) fn json(dialect: Dialect, text: String) -> Sql {
         match dialect {
-            Dialect::Sqlite => sql!("jsonb({text})", text),
-            Dialect::Postgres => sql!("{text}::jsonb", text),
+            Dialect::Sqlite => sql!("jsonb({text})"; text),
+            Dialect::Postgres => sql!("{text}::jsonb"; text),
         }
     }
 
@@ -155,11 +158,11 @@ impl Sql {
             Dialect::Sqlite => {
                 let hex: Vec<String> = ids.iter().map(|it| it.simple().to_string()).collect();
                 let json = serde_json::to_string(&hex).expect("strings are JSON");
-                sql!("IN (SELECT unhex(value) FROM json_each({json}))", json)
+                sql!("IN (SELECT unhex(value) FROM json_each({json}))"; json)
             }
             Dialect::Postgres => {
-                let ids = Piece::BytesArray(ids.iter().map(|it| it.as_bytes().to_vec()).collect());
-                sql!("= ANY({ids})", ids)
+                let ids = Values::Bytes(ids.iter().map(|it| it.as_bytes().to_vec()).collect());
+                sql!("= ANY({ids})"; ids)
             }
         }
     }
@@ -167,8 +170,8 @@ impl Sql {
     /// The operator and the list that test a column for being one of the numbers, bound as one value.
     pub(crate) fn in_pks(dialect: Dialect, pks: &[i64]) -> Sql {
         match dialect {
-            Dialect::Sqlite => sql!("IN (SELECT value FROM json_each({json}))", json = numbers(pks)),
-            Dialect::Postgres => sql!("= ANY({pks})", pks = Piece::IntArray(pks.to_vec())),
+            Dialect::Sqlite => sql!("IN (SELECT value FROM json_each({json}))"; json = numbers(pks)),
+            Dialect::Postgres => sql!("= ANY({pks})"; pks = Values::Ints(pks.to_vec())),
         }
     }
 
@@ -177,8 +180,8 @@ impl Sql {
     pub(crate) fn owned_by(dialect: Dialect, tenant_id: &'static str, tenant: TenantId) -> Sql {
         let column = Sql::text(tenant_id);
         match dialect {
-            Dialect::Sqlite => sql!("+{column} = {tenant}", column, tenant),
-            Dialect::Postgres => sql!("{column} = {tenant}", column, tenant),
+            Dialect::Sqlite => sql!("+{column} = {tenant}"; column, tenant),
+            Dialect::Postgres => sql!("{column} = {tenant}"; column, tenant),
         }
     }
 
@@ -186,13 +189,13 @@ impl Sql {
     pub(crate) fn table_of_pks(dialect: Dialect, pks: &[i64]) -> Sql {
         match dialect {
             Dialect::Sqlite => sql!(
-                "(SELECT value AS pk, key AS position FROM json_each({json}))",
+                "(SELECT value AS pk, key AS position FROM json_each({json}))";
                 json = numbers(pks)
             ),
             Dialect::Postgres => sql!(
                 "(SELECT pk, ordinality - 1 AS position
-                  FROM unnest({pks}) WITH ORDINALITY AS a (pk, ordinality))",
-                pks = Piece::IntArray(pks.to_vec())
+                  FROM unnest({pks}) WITH ORDINALITY AS a (pk, ordinality))";
+                pks = Values::Ints(pks.to_vec())
             ),
         }
     }
@@ -206,17 +209,13 @@ impl Sql {
             Dialect::Sqlite => {
                 let pairs: Vec<&(i64, String)> = values.into_iter().collect();
                 let json = serde_json::to_string(&pairs).expect("numbers and strings are JSON");
-                sql!(
-                    "(SELECT value ->> 0 AS path, value ->> 1 AS key FROM json_each({json}))",
-                    json
-                )
+                sql!("(SELECT value ->> 0 AS path, value ->> 1 AS key FROM json_each({json}))"; json)
             }
             Dialect::Postgres => {
                 let (paths, keys) = values.into_iter().cloned().unzip();
                 sql!(
-                    "(SELECT path, key COLLATE \"C\" AS key FROM unnest({paths}, {keys}) AS a (path, key))",
-                    paths = Piece::IntArray(paths),
-                    keys = Piece::StringArray(keys)
+                    "(SELECT path, key COLLATE \"C\" AS key FROM unnest({paths}, {keys}) AS a (path, key))";
+                    paths = Values::Ints(paths), keys = Values::Strings(keys)
                 )
             }
         }
@@ -235,19 +234,17 @@ impl Sql {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(piece) => text.push_str(piece),
-                Piece::Int(it) => text.push_str(&it.to_string()),
-                Piece::OptionalInt(it) => text.push_str(&format!("{it:?}")),
-                Piece::String(it) => text.push_str(&format!("'{it}'")),
-                Piece::OptionalString(it) => text.push_str(&format!("{it:?}")),
-                Piece::Bool(it) => text.push_str(&it.to_string()),
-                Piece::OptionalBool(it) => text.push_str(&format!("{it:?}")),
+                Piece::Int(Some(it)) => text.push_str(&it.to_string()),
+                Piece::String(Some(it)) => text.push_str(&format!("'{it}'")),
+                Piece::Bool(Some(it)) => text.push_str(&it.to_string()),
+                Piece::Int(None) | Piece::String(None) | Piece::Bool(None) => text.push_str("NULL"),
                 Piece::Bytes(it) => match Uuid::from_slice(it) {
                     Ok(id) => text.push_str(&format!("x'{id}'")),
                     Err(_) => text.push_str("x'…'"),
                 },
-                Piece::IntArray(it) => text.push_str(&format!("{it:?}")),
-                Piece::BytesArray(it) => text.push_str(&format!("[{} ids]", it.len())),
-                Piece::StringArray(it) => text.push_str(&format!("{it:?}")),
+                Piece::Array(Values::Ints(it)) => text.push_str(&format!("{it:?}")),
+                Piece::Array(Values::Bytes(it)) => text.push_str(&format!("[{} ids]", it.len())),
+                Piece::Array(Values::Strings(it)) => text.push_str(&format!("{it:?}")),
             }
         }
         text
@@ -285,18 +282,18 @@ macro_rules! binds {
 }
 
 binds! {
-    i64 => |value| Piece::Int(value);
-    Option<i64> => |value| Piece::OptionalInt(value);
-    TenantId => |value| Piece::Int(value.0);
-    String => |value| Piece::String(value);
-    &String => |value| Piece::String(value.clone());
-    &str => |value| Piece::String(value.to_owned());
-    Cow<'_, str> => |value| Piece::String(value.into_owned());
-    Option<String> => |value| Piece::OptionalString(value);
-    bool => |value| Piece::Bool(value);
-    Option<bool> => |value| Piece::OptionalBool(value);
+    i64 => |value| Piece::Int(Some(value));
+    Option<i64> => |value| Piece::Int(value);
+    TenantId => |value| Piece::Int(Some(value.0));
+    String => |value| Piece::String(Some(value));
+    &String => |value| Piece::String(Some(value.clone()));
+    &str => |value| Piece::String(Some(value.to_owned()));
+    Cow<'_, str> => |value| Piece::String(Some(value.into_owned()));
+    Option<String> => |value| Piece::String(value);
+    bool => |value| Piece::Bool(Some(value));
+    Option<bool> => |value| Piece::Bool(value);
     Uuid => |value| Piece::Bytes(value.as_bytes().to_vec());
-    [u8; 32] => |value| Piece::Bytes(value.to_vec());
+    Values => |value| Piece::Array(value);
 }
 
 fn numbers(pks: &[i64]) -> String {
@@ -329,52 +326,37 @@ impl<ST> Query for Statement<'_, ST> {
 
 impl<ST, Conn> RunQueryDsl<Conn> for Statement<'_, ST> {}
 
-impl<ST> QueryFragment<Sqlite> for Statement<'_, ST> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        if self.sql.one_off {
-            out.unsafe_to_cache_prepared();
-        }
-        for piece in &self.sql.pieces {
-            match piece {
-                Piece::Text(text) => out.push_sql(text),
-                Piece::Int(it) => out.push_bind_param::<BigInt, _>(it)?,
-                Piece::OptionalInt(it) => out.push_bind_param::<Nullable<BigInt>, _>(it)?,
-                Piece::String(it) => out.push_bind_param::<Text, _>(it)?,
-                Piece::OptionalString(it) => out.push_bind_param::<Nullable<Text>, _>(it)?,
-                Piece::Bool(it) => out.push_bind_param::<Bool, _>(it)?,
-                Piece::OptionalBool(it) => out.push_bind_param::<Nullable<Bool>, _>(it)?,
-                Piece::Bytes(it) => out.push_bind_param::<Binary, _>(it)?,
-                Piece::IntArray(_) | Piece::BytesArray(_) | Piece::StringArray(_) => {
-                    return Err(diesel::result::Error::QueryBuilderError(
-                        "arrays exist on PostgreSQL only".into(),
-                    ));
+/// Writes the pieces for one database; `$arrays` handles those that exist on PostgreSQL only.
+macro_rules! query_fragment {
+    ($backend:ty, |$out:ident, $array:ident| $arrays:expr) => {
+        impl<ST> QueryFragment<$backend> for Statement<'_, ST> {
+            fn walk_ast<'b>(&'b self, mut $out: AstPass<'_, 'b, $backend>) -> QueryResult<()> {
+                if self.sql.one_off {
+                    $out.unsafe_to_cache_prepared();
                 }
+                for piece in &self.sql.pieces {
+                    match piece {
+                        Piece::Text(text) => $out.push_sql(text),
+                        Piece::Int(it) => $out.push_bind_param::<Nullable<BigInt>, _>(it)?,
+                        Piece::String(it) => $out.push_bind_param::<Nullable<Text>, _>(it)?,
+                        Piece::Bool(it) => $out.push_bind_param::<Nullable<Bool>, _>(it)?,
+                        Piece::Bytes(it) => $out.push_bind_param::<Binary, _>(it)?,
+                        Piece::Array($array) => $arrays,
+                    }
+                }
+                Ok(())
             }
         }
-        Ok(())
-    }
+    };
 }
 
-impl<ST> QueryFragment<Pg> for Statement<'_, ST> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if self.sql.one_off {
-            out.unsafe_to_cache_prepared();
-        }
-        for piece in &self.sql.pieces {
-            match piece {
-                Piece::Text(text) => out.push_sql(text),
-                Piece::Int(it) => out.push_bind_param::<BigInt, _>(it)?,
-                Piece::OptionalInt(it) => out.push_bind_param::<Nullable<BigInt>, _>(it)?,
-                Piece::String(it) => out.push_bind_param::<Text, _>(it)?,
-                Piece::OptionalString(it) => out.push_bind_param::<Nullable<Text>, _>(it)?,
-                Piece::Bool(it) => out.push_bind_param::<Bool, _>(it)?,
-                Piece::OptionalBool(it) => out.push_bind_param::<Nullable<Bool>, _>(it)?,
-                Piece::Bytes(it) => out.push_bind_param::<Binary, _>(it)?,
-                Piece::IntArray(it) => out.push_bind_param::<Array<BigInt>, _>(it)?,
-                Piece::BytesArray(it) => out.push_bind_param::<Array<Binary>, _>(it)?,
-                Piece::StringArray(it) => out.push_bind_param::<Array<Text>, _>(it)?,
-            }
-        }
-        Ok(())
-    }
-}
+query_fragment!(Sqlite, |out, _array| {
+    let error = "arrays exist on PostgreSQL only";
+    return Err(diesel::result::Error::QueryBuilderError(error.into()));
+});
+
+query_fragment!(Pg, |out, array| match array {
+    Values::Ints(it) => out.push_bind_param::<Array<BigInt>, _>(it)?,
+    Values::Bytes(it) => out.push_bind_param::<Array<Binary>, _>(it)?,
+    Values::Strings(it) => out.push_bind_param::<Array<Text>, _>(it)?,
+});

@@ -456,13 +456,13 @@ fn a_command_that_looks_creates_no_database() {
     });
     let shell = Shell::new();
     let text = shell.refused(&["tenant", "list"]);
-    assert!(text.contains("there is no database `scim.db`"), "{text}");
+    assert!(text.contains("the database `scim.db` does not exist"), "{text}");
     // A file that something else has left.
     std::fs::write(shell.folder.path().join("scim.db"), "").unwrap();
     assert!(
         shell
             .refused(&["tenant", "list"])
-            .contains("not this version's schema")
+            .contains("database schema is out of date")
     );
 }
 
@@ -475,7 +475,7 @@ fn a_command_that_looks_migrates_nothing() {
         assert!(
             shell
                 .refused(&["tenant", "list"])
-                .contains("not this version's schema")
+                .contains("database schema is out of date")
         );
         shell.ok(&["migrate"]);
         assert!(shell.ok(&["tenant", "list"]).contains("acme"));
@@ -494,7 +494,7 @@ fn a_database_of_a_newer_version_is_refused() {
         ] {
             let text = shell.refused(command);
             assert!(
-                text.contains("made by a newer version") && text.contains("20991231000000"),
+                text.contains("a newer version has migrated the database") && text.contains("20991231000000"),
                 "{text}"
             );
             assert_eq!(text.lines().count(), 1, "{text}");
@@ -597,7 +597,7 @@ fn a_rebuild_that_was_killed_has_changed_nothing() {
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        while !line.contains("computing index entries of 3001 User resources anew") {
+        while !line.contains("computing the index entries of 3001 User resources again") {
             line.clear();
             assert_ne!(log.read_line(&mut line).unwrap(), 0);
         }

@@ -37,7 +37,7 @@ pub(crate) fn run<T>(
             work(&mut Conn::Sqlite(conn))
         }),
         Conn::Postgres(conn) => postgres::transaction(conn, postgres::BEGIN_MIGRATION, |conn| {
-            let lock = sql!("SELECT pg_advisory_xact_lock({lock})", lock = LOCK);
+            let lock = sql!("SELECT pg_advisory_xact_lock({lock})"; lock = LOCK);
             Conn::Postgres(conn).execute(&lock)?;
             missing(&mut Conn::Postgres(conn))?;
             pending::<Pg, PgConnection>(conn, POSTGRES)?;

@@ -369,7 +369,7 @@ mod tests {
     }
 
     fn insert(conn: &mut Conn, number: i64) -> Result<(), Failure> {
-        conn.execute(&sql!("INSERT INTO t (number) VALUES ({number})", number))?;
+        conn.execute(&sql!("INSERT INTO t (number) VALUES ({number})"; number))?;
         Ok(())
     }
 

@@ -40,7 +40,7 @@ impl Context<'_> {
     /// A test by a subquery, in the form that the planner is to see.
     pub(crate) fn subquery(&self, test: Sql) -> Sql {
         match self.keeps_subqueries {
-            true => sql!("({test}) IS TRUE", test),
+            true => sql!("({test}) IS TRUE"; test),
             false => test,
         }
     }
@@ -52,10 +52,10 @@ impl Context<'_> {
             Dialect::Sqlite => sql!(
                 "lower(substr(hex({table}.id), 1, 8) || '-' || substr(hex({table}.id), 9, 4) || '-' ||
                  substr(hex({table}.id), 13, 4) || '-' || substr(hex({table}.id), 17, 4) || '-' ||
-                 substr(hex({table}.id), 21, 12))",
+                 substr(hex({table}.id), 21, 12))";
                 table
             ),
-            Dialect::Postgres => sql!("(encode({table}.id, 'hex')::uuid::text COLLATE \"C\")", table),
+            Dialect::Postgres => sql!("(encode({table}.id, 'hex')::uuid::text COLLATE \"C\")"; table),
         }
     }
 
@@ -95,7 +95,7 @@ pub(crate) fn always(answer: bool) -> Sql {
 
 /// A missing value makes a test `NULL`, which a negation must treat as false.
 pub(crate) fn negated(test: Sql) -> Sql {
-    sql!("({test}) IS NOT TRUE", test)
+    sql!("({test}) IS NOT TRUE"; test)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +113,8 @@ pub(crate) fn balanced(mut tests: Vec<Sql>, connective: Connective) -> Sql {
             let right = balanced(tests.split_off(count / 2), connective);
             let left = balanced(tests, connective);
             match connective {
-                Connective::And => sql!("({left} AND {right})", left, right),
-                Connective::Or => sql!("({left} OR {right})", left, right),
+                Connective::And => sql!("({left} AND {right})"; left, right),
+                Connective::Or => sql!("({left} OR {right})"; left, right),
             }
         }
     }

@@ -63,7 +63,7 @@ impl Context<'_> {
         });
         // The index narrows the resources down; the values in the normal form decide.
         match self.required_index_row(condition) {
-            Some(has_row) => sql!("{has_row} AND {any}", has_row, any),
+            Some(has_row) => sql!("{has_row} AND {any}"; has_row, any),
             None => any,
         }
     }

@@ -75,28 +75,24 @@ impl Context<'_> {
 
 impl SortKey {
     pub(crate) fn is_present(&self) -> Sql {
-        sql!("({key}) IS NOT NULL", key = self.sql.clone())
+        sql!("({key}) IS NOT NULL"; key = self.sql.clone())
     }
 
     pub(crate) fn is_absent(&self) -> Sql {
-        sql!("({key}) IS NULL", key = self.sql.clone())
+        sql!("({key}) IS NULL"; key = self.sql.clone())
     }
 
     /// The test that the sort key equals the key of a position.
     pub(crate) fn equals(&self, position: &str) -> Sql {
-        sql!(
-            "({key}) = {position}",
-            key = self.sql.clone(),
-            position = self.bind(position)
-        )
+        sql!("({key}) = {position}"; key = self.sql.clone(), position = self.bind(position))
     }
 
     /// The test that the sort key is greater than the key of a position, or less in descending order.
     pub(crate) fn is_beyond(&self, position: &str, is_ascending: bool) -> Sql {
         let (key, position) = (self.sql.clone(), self.bind(position));
         match is_ascending {
-            true => sql!("({key}) > {position}", key, position),
-            false => sql!("({key}) < {position}", key, position),
+            true => sql!("({key}) > {position}"; key, position),
+            false => sql!("({key}) < {position}"; key, position),
         }
     }
 

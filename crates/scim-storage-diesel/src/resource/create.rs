@@ -44,23 +44,14 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
                                display_key, family_key, label, document)
          VALUES ({tenant}, {kind}, {id}, 1, {at}, {at}, {active}, {unique_key}, {external_key},
                  {display_key}, {family_key}, {label}, {document})
-         ON CONFLICT (tenant_id, kind, unique_key) DO NOTHING RETURNING pk",
-        tenant,
-        kind,
-        id = new.id,
-        at,
-        active = keys.active,
-        unique_key = keys.unique_key,
-        external_key = keys.external_key,
-        display_key = keys.display_key,
-        family_key = keys.family_key,
-        label = keys.label,
-        document = &derived.document
+         ON CONFLICT (tenant_id, kind, unique_key) DO NOTHING RETURNING pk";
+        tenant, kind, id = new.id, at, active = keys.active, unique_key = keys.unique_key,
+        external_key = keys.external_key, display_key = keys.display_key, family_key = keys.family_key,
+        label = keys.label, document = &derived.document
     );
     let mut others = vec![sql!(
-        "INSERT INTO resource_normal (tenant_id, pk, normal) SELECT {tenant}, pk, {normal} FROM found",
-        tenant,
-        normal = Sql::json(dialect, derived.normal.clone())
+        "INSERT INTO resource_normal (tenant_id, pk, normal) SELECT {tenant}, pk, {normal} FROM found";
+        tenant, normal = Sql::json(dialect, derived.normal.clone())
     )];
     if !layout.indexed.is_empty() {
         others.push(insert_index_rows(dialect, tenant, &derived.values));

@@ -42,11 +42,7 @@ pub(crate) fn delete(
     let detail = AttributeChanges::of_deletion(&layout.resource_type, &row.document, &members).to_stored();
     let (pk, kind) = (row.pk, layout.kind);
     // Literals, because they go to PostgreSQL in one round trip; see `Conn::together`.
-    let found = sql!(
-        "SELECT pk FROM resource WHERE tenant_id = {tenant} AND pk = {pk}",
-        tenant,
-        pk
-    );
+    let found = sql!("SELECT pk FROM resource WHERE tenant_id = {tenant} AND pk = {pk}"; tenant, pk);
     let entry = Entry {
         at: now.timestamp_millis(),
         kind,
@@ -56,19 +52,10 @@ pub(crate) fn delete(
         detail: &detail,
     };
     let others = vec![
-        sql!(
-            "DELETE FROM membership WHERE tenant_id = {tenant} AND member_pk = (SELECT pk FROM found)",
-            tenant
-        ),
-        sql!(
-            "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = (SELECT pk FROM found)",
-            tenant
-        ),
+        sql!("DELETE FROM membership WHERE tenant_id = {tenant} AND member_pk = (SELECT pk FROM found)"; tenant),
+        sql!("DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = (SELECT pk FROM found)"; tenant),
         // The rows in the other tables are deleted by their foreign keys.
-        sql!(
-            "DELETE FROM resource WHERE tenant_id = {tenant} AND pk = (SELECT pk FROM found)",
-            tenant
-        ),
+        sql!("DELETE FROM resource WHERE tenant_id = {tenant} AND pk = (SELECT pk FROM found)"; tenant),
         counts::count(conn.dialect(), tenant, kind, -1),
         journal::insert(tenant, &entry),
     ];

@@ -21,10 +21,8 @@ pub(crate) fn replace_index_rows(
 ) -> Result<Vec<Sql>, Failure> {
     let dialect = conn.dialect();
     let normal = sql!(
-        "UPDATE resource_normal SET normal = {normal} WHERE tenant_id = {tenant} AND pk = {pk}",
-        normal = Sql::json(dialect, derived.normal.clone()),
-        tenant,
-        pk
+        "UPDATE resource_normal SET normal = {normal} WHERE tenant_id = {tenant} AND pk = {pk}";
+        normal = Sql::json(dialect, derived.normal.clone()), tenant, pk
     );
     // Most updates change no index row. On PostgreSQL, reading them first costs more than writing.
     let reads_first = dialect == Dialect::Sqlite;
@@ -33,10 +31,8 @@ pub(crate) fn replace_index_rows(
     }
     let outdated = sql!(
         "DELETE FROM attribute_value WHERE tenant_id = {tenant} AND pk = {pk}
-         AND (path, key) NOT IN (SELECT path, key FROM {values} AS a)",
-        tenant,
-        pk,
-        values = Sql::table_of_values(dialect, &derived.values)
+         AND (path, key) NOT IN (SELECT path, key FROM {values} AS a)";
+        tenant, pk, values = Sql::table_of_values(dialect, &derived.values)
     );
     let missing = insert_index_rows(dialect, tenant, &derived.values);
     Ok(vec![normal, outdated, missing])
@@ -55,9 +51,8 @@ fn stored_index_rows(conn: &mut Conn, tenant: TenantId, pk: i64) -> Result<Index
 pub(crate) fn insert_index_rows(dialect: Dialect, tenant: TenantId, rows: &IndexRows) -> Sql {
     sql!(
         "INSERT INTO attribute_value (tenant_id, path, key, pk)
-         SELECT {tenant}, a.path, a.key, found.pk FROM found, {rows} AS a WHERE TRUE ON CONFLICT DO NOTHING",
-        tenant,
-        rows = Sql::table_of_values(dialect, rows)
+         SELECT {tenant}, a.path, a.key, found.pk FROM found, {rows} AS a WHERE TRUE ON CONFLICT DO NOTHING";
+        tenant, rows = Sql::table_of_values(dialect, rows)
     )
 }
 
@@ -75,10 +70,8 @@ pub(crate) fn replace_unique_values(
     }
     conn.execute(&sql!(
         "DELETE FROM unique_value WHERE tenant_id = {tenant} AND pk = {pk}
-         AND (path, key) NOT IN (SELECT path, key FROM {values} AS a)",
-        tenant,
-        pk,
-        values = Sql::table_of_values(conn.dialect(), values)
+         AND (path, key) NOT IN (SELECT path, key FROM {values} AS a)";
+        tenant, pk, values = Sql::table_of_values(conn.dialect(), values)
     ))?;
     let stored = unique_value::table
         .filter(unique_value::tenant_id.eq(tenant.0))

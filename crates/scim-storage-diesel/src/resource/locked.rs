@@ -49,7 +49,7 @@ pub(crate) fn lock(
     purpose: LockFor,
 ) -> Result<Option<LockedRow>, Failure> {
     let document = match purpose {
-        LockFor::Update(Some(document)) => sql!("document = {document}, ''", document),
+        LockFor::Update(Some(document)) => sql!("document = {document}, ''"; document),
         LockFor::Update(None) => sql!("TRUE, ''"),
         LockFor::Deletion => sql!("TRUE, document"),
     };
@@ -62,12 +62,8 @@ pub(crate) fn lock(
     // A literal, because the lock and the comparison depend on the database and the purpose.
     let select = sql!(
         "SELECT pk, version, modified, active, unique_key, external_key, display_key, family_key, label, {document}
-         FROM resource WHERE tenant_id = {tenant} AND kind = {kind} AND id = {id}{lock}",
-        document,
-        tenant,
-        kind = layout.kind,
-        id,
-        lock = Sql::text(lock)
+         FROM resource WHERE tenant_id = {tenant} AND kind = {kind} AND id = {id}{lock}";
+        document, tenant, kind = layout.kind, id, lock = Sql::text(lock)
     );
     type OptionalText = Nullable<Text>;
     type KeyTypes = (

@@ -59,9 +59,8 @@ impl JoiningMembers {
         }
         let ids = Sql::in_ids(conn.dialect(), &self.unknown);
         let select = sql!(
-            "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind IN (1, 2) AND id {ids}",
-            tenant,
-            ids
+            "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind IN (1, 2) AND id {ids}";
+            tenant, ids
         );
         self.add(conn, &select)
     }
@@ -73,9 +72,8 @@ impl JoiningMembers {
         let ids = Sql::in_ids(conn.dialect(), &self.unknown);
         let select = sql!(
             "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind = 1 AND id {ids}
-             ORDER BY pk FOR SHARE",
-            tenant,
-            ids
+             ORDER BY pk FOR SHARE";
+            tenant, ids
         );
         self.add(conn, &select)
     }
@@ -90,24 +88,22 @@ impl JoiningMembers {
         if self.unknown.is_empty() && !with_its_groups {
             return Ok(());
         }
-        let mut groups = vec![sql!("id {ids}", ids = Sql::in_ids(conn.dialect(), &self.unknown))];
+        let mut groups = vec![sql!("id {ids}"; ids = Sql::in_ids(conn.dialect(), &self.unknown))];
         if let Some(ChangedGroup { id, .. }) = group {
-            groups.push(sql!("id = {id}", id));
+            groups.push(sql!("id = {id}"; id));
             if with_its_groups {
                 groups.push(sql!(
                     "pk IN (SELECT m.group_pk FROM membership m
                             JOIN resource x ON x.tenant_id = m.tenant_id AND x.pk = m.member_pk
-                            WHERE m.tenant_id = {tenant} AND x.id = {id})",
-                    tenant,
-                    id
+                            WHERE m.tenant_id = {tenant} AND x.id = {id})";
+                    tenant, id
                 ));
             }
         }
         let select = sql!(
             "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind = 2 AND ({groups})
-             ORDER BY pk FOR NO KEY UPDATE",
-            tenant,
-            groups = Sql::join(groups, " OR ")
+             ORDER BY pk FOR NO KEY UPDATE";
+            tenant, groups = Sql::join(groups, " OR ")
         );
         self.add(conn, &select)
     }
@@ -165,10 +161,8 @@ pub(crate) fn change_members(
                 // A literal, because the list is bound as one value.
                 let others = sql!(
                     "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
-                     AND member_pk NOT IN (SELECT pk FROM {pks} AS a)",
-                    tenant,
-                    group_pk,
-                    pks = Sql::table_of_pks(conn.dialect(), &pks)
+                     AND member_pk NOT IN (SELECT pk FROM {pks} AS a)";
+                    tenant, group_pk, pks = Sql::table_of_pks(conn.dialect(), &pks)
                 );
                 conn.execute(&others)? + add_members(conn, tenant, group_pk, now, &pks)?
             }
@@ -186,17 +180,13 @@ fn remove_members(dialect: Dialect, tenant: TenantId, group_pk: i64, ids: &[Uuid
             "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
              AND joined IN (SELECT m.joined FROM resource x CROSS JOIN membership m
                             ON m.member_pk = x.pk AND m.tenant_id = x.tenant_id AND m.group_pk = {group_pk}
-                            WHERE x.tenant_id = {tenant} AND x.id {ids})",
-            tenant,
-            group_pk,
-            ids
+                            WHERE x.tenant_id = {tenant} AND x.id {ids})";
+            tenant, group_pk, ids
         ),
         Dialect::Postgres => sql!(
             "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
-             AND member_pk IN (SELECT x.pk FROM resource x WHERE x.tenant_id = {tenant} AND x.id {ids})",
-            tenant,
-            group_pk,
-            ids
+             AND member_pk IN (SELECT x.pk FROM resource x WHERE x.tenant_id = {tenant} AND x.id {ids})";
+            tenant, group_pk, ids
         ),
     }
 }
@@ -220,11 +210,8 @@ fn add_members(
          FROM (SELECT CASE WHEN l.last >= {now} THEN l.last + 1 ELSE {now} END AS first
                FROM (SELECT (SELECT joined FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
                              ORDER BY joined DESC LIMIT 1) AS last) AS l) AS b, {pks} AS a
-         WHERE TRUE ON CONFLICT DO NOTHING",
-        tenant,
-        group_pk,
-        now = now.timestamp_micros(),
-        pks = Sql::table_of_pks(conn.dialect(), pks)
+         WHERE TRUE ON CONFLICT DO NOTHING";
+        tenant, group_pk, now = now.timestamp_micros(), pks = Sql::table_of_pks(conn.dialect(), pks)
     );
     Ok(conn.execute(&insert)?)
 }
@@ -239,10 +226,8 @@ pub(crate) fn insert_members_of_new(
     sql!(
         "INSERT INTO membership (tenant_id, group_pk, joined, member_pk)
          SELECT {tenant}, found.pk, a.position + {now}, a.pk FROM found, {pks} AS a
-         WHERE TRUE ON CONFLICT DO NOTHING",
-        tenant,
-        now = now.timestamp_micros(),
-        pks = Sql::table_of_pks(dialect, pks)
+         WHERE TRUE ON CONFLICT DO NOTHING";
+        tenant, now = now.timestamp_micros(), pks = Sql::table_of_pks(dialect, pks)
     )
 }
 
@@ -264,11 +249,8 @@ pub(crate) fn give_groups_new_version(
     let groups = sql!(
         "SELECT g.pk FROM resource g
          WHERE g.pk IN (SELECT m.group_pk FROM membership m WHERE m.tenant_id = {tenant} AND m.member_pk = {member_pk})
-         AND {owned} ORDER BY g.pk{lock}",
-        tenant,
-        member_pk,
-        owned = Sql::owned_by(dialect, "g.tenant_id", tenant),
-        lock = Sql::text(lock)
+         AND {owned} ORDER BY g.pk{lock}";
+        tenant, member_pk, owned = Sql::owned_by(dialect, "g.tenant_id", tenant), lock = Sql::text(lock)
     );
     let pks = conn.rows::<BigInt, i64>(&groups)?;
     if pks.is_empty() {
@@ -278,20 +260,15 @@ pub(crate) fn give_groups_new_version(
     conn.execute(&sql!(
         "UPDATE resource SET version = version + 1,
                 modified = CASE WHEN modified < {at} THEN {at} ELSE modified END
-         WHERE {owned} AND pk {pks}",
-        at,
-        owned = Sql::owned_by(dialect, "tenant_id", tenant),
-        pks = Sql::in_pks(dialect, &pks)
+         WHERE {owned} AND pk {pks}";
+        at, owned = Sql::owned_by(dialect, "tenant_id", tenant), pks = Sql::in_pks(dialect, &pks)
     ))?;
     conn.execute(&sql!(
         "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
          SELECT tenant_id, {at}, kind, id, version, {operation}, {detail} FROM resource
-         WHERE {owned} AND pk {pks} ORDER BY pk",
-        at,
-        operation = operation.as_str(),
-        detail = ChangeDetail::Member(member).to_stored(),
-        owned = Sql::owned_by(dialect, "tenant_id", tenant),
-        pks = Sql::in_pks(dialect, &pks)
+         WHERE {owned} AND pk {pks} ORDER BY pk";
+        at, operation = operation.as_str(), detail = ChangeDetail::Member(member).to_stored(),
+        owned = Sql::owned_by(dialect, "tenant_id", tenant), pks = Sql::in_pks(dialect, &pks)
     ))?;
     Ok(())
 }

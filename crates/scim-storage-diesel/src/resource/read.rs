@@ -35,11 +35,8 @@ pub(crate) fn get(
     // A literal, because the groups are a column in the database's own JSON.
     let select = sql!(
         "SELECT d.pk, d.id, d.version, d.created, d.modified, d.document, {groups}
-         FROM resource d WHERE d.tenant_id = {tenant} AND d.id = {id} AND d.kind = {kind}",
-        groups = groups_column("d.pk", conn.dialect(), tenant, include),
-        tenant,
-        id,
-        kind = layout.kind
+         FROM resource d WHERE d.tenant_id = {tenant} AND d.id = {id} AND d.kind = {kind}";
+        groups = groups_column("d.pk", conn.dialect(), tenant, include), tenant, id, kind = layout.kind
     );
     let row = |conn: &mut Conn| {
         let row = conn.row::<ResourceColumns, ResourceRow>(&select)?;
@@ -69,9 +66,8 @@ pub(crate) fn references(
     }
     // A literal, because the list is bound as one value.
     let select = sql!(
-        "SELECT id, kind, label FROM resource WHERE tenant_id = {tenant} AND id {ids}",
-        tenant,
-        ids = Sql::in_ids(conn.dialect(), ids)
+        "SELECT id, kind, label FROM resource WHERE tenant_id = {tenant} AND id {ids}";
+        tenant, ids = Sql::in_ids(conn.dialect(), ids)
     );
     let rows = conn.rows::<(Binary, BigInt, Nullable<Text>), (Vec<u8>, i64, Option<String>)>(&select)?;
     rows.into_iter()
@@ -103,10 +99,8 @@ pub(crate) fn add_members(
     if pks.len() > 1 {
         let count = sql!(
             "SELECT count(*) FROM (SELECT 1 FROM membership m
-                                   WHERE m.tenant_id = {tenant} AND m.group_pk {pks} LIMIT {limit}) AS c",
-            tenant,
-            pks = Sql::in_pks(conn.dialect(), &pks),
-            limit = i64::from(max_members) + 1
+                                   WHERE m.tenant_id = {tenant} AND m.group_pk {pks} LIMIT {limit}) AS c";
+            tenant, pks = Sql::in_pks(conn.dialect(), &pks), limit = i64::from(max_members) + 1
         );
         if conn.row::<BigInt, i64>(&count.one_off())? > Some(max_members.into()) {
             return Err(StoreError::TooManyMembers {
@@ -133,17 +127,15 @@ pub(crate) fn add_members(
 /// Selects the members of groups as `group_pk, id, kind, label`.
 pub(crate) fn members_select(dialect: Dialect, tenant: TenantId, groups: &[i64]) -> Sql {
     let groups = match groups {
-        [group] => sql!("= {group}", group = *group),
+        [group] => sql!("= {group}"; group = *group),
         groups => Sql::in_pks(dialect, groups),
     };
     match dialect {
         Dialect::Sqlite => sql!(
             "SELECT m.group_pk, x.id, x.kind, x.label FROM membership m
              JOIN resource x ON {owned} AND x.pk = m.member_pk
-             WHERE m.tenant_id = {tenant} AND m.group_pk {groups} ORDER BY m.group_pk, m.joined",
-            owned = Sql::owned_by(dialect, "x.tenant_id", tenant),
-            tenant,
-            groups
+             WHERE m.tenant_id = {tenant} AND m.group_pk {groups} ORDER BY m.group_pk, m.joined";
+            owned = Sql::owned_by(dialect, "x.tenant_id", tenant), tenant, groups
         ),
         // For a large group PostgreSQL would read the whole table, rows of all tenants included; `OFFSET 0` prevents
         // it. No plan is kept, because it may stem from a time when the groups were small.
@@ -151,9 +143,8 @@ pub(crate) fn members_select(dialect: Dialect, tenant: TenantId, groups: &[i64])
             "SELECT m.group_pk, x.id, x.kind, x.label FROM membership m
              JOIN LATERAL (SELECT r.id, r.kind, r.label FROM resource r
                            WHERE r.tenant_id = {tenant} AND r.pk = m.member_pk OFFSET 0) x ON TRUE
-             WHERE m.tenant_id = {tenant} AND m.group_pk {groups} ORDER BY m.group_pk, m.joined",
-            tenant,
-            groups
+             WHERE m.tenant_id = {tenant} AND m.group_pk {groups} ORDER BY m.group_pk, m.joined";
+            tenant, groups
         )
         .one_off(),
     }
@@ -170,19 +161,15 @@ pub(crate) fn groups_column(pk: &'static str, dialect: Dialect, tenant: TenantId
         (true, Dialect::Sqlite) => sql!(
             "(SELECT json_group_array(json_array(hex(x.id), x.kind, x.label) ORDER BY m.joined, m.group_pk)
               FROM membership m JOIN resource x ON {owned} AND x.pk = m.group_pk
-              WHERE m.tenant_id = {tenant} AND m.member_pk = {member})",
-            owned,
-            tenant,
-            member
+              WHERE m.tenant_id = {tenant} AND m.member_pk = {member})";
+            owned, tenant, member
         ),
         (true, Dialect::Postgres) => sql!(
             "(SELECT coalesce(json_agg(json_build_array(encode(x.id, 'hex'), x.kind, x.label)
                                        ORDER BY m.joined, m.group_pk)::text, '[]')
               FROM membership m JOIN resource x ON {owned} AND x.pk = m.group_pk
-              WHERE m.tenant_id = {tenant} AND m.member_pk = {member})",
-            owned,
-            tenant,
-            member
+              WHERE m.tenant_id = {tenant} AND m.member_pk = {member})";
+            owned, tenant, member
         ),
     }
 }

@@ -47,11 +47,8 @@ pub(crate) fn change_secrets(
             Some(hash) => conn.execute(&sql!(
                 "INSERT INTO secret (tenant_id, pk, path, hash) VALUES ({tenant}, {pk}, {path}, {hash})
                  ON CONFLICT (tenant_id, pk, path) DO UPDATE SET hash = excluded.hash
-                 WHERE secret.hash <> excluded.hash",
-                tenant,
-                pk,
-                path,
-                hash = &hash.0
+                 WHERE secret.hash <> excluded.hash";
+                tenant, pk, path, hash = &hash.0
             ))?,
             None => {
                 let secret = secret::table

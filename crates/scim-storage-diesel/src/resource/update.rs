@@ -103,7 +103,7 @@ fn write_row(
     modified: i64,
 ) -> Result<(), Failure> {
     let (pk, version) = (row.pk, row.version);
-    let mut assignments = vec![sql!("version = version + 1, modified = {modified}", modified)];
+    let mut assignments = vec![sql!("version = version + 1, modified = {modified}"; modified)];
     let mut others = Vec::new();
     if let Some(derived) = derived {
         // SQLite rewrites every index of a column that is assigned, even with the same value.
@@ -113,11 +113,8 @@ fn write_row(
     }
     let guarded = sql!(
         "UPDATE resource SET {assignments}
-         WHERE tenant_id = {tenant} AND pk = {pk} AND version = {version} RETURNING pk",
-        assignments = Sql::join(assignments, ", "),
-        tenant,
-        pk,
-        version
+         WHERE tenant_id = {tenant} AND pk = {pk} AND version = {version} RETURNING pk";
+        assignments = Sql::join(assignments, ", "), tenant, pk, version
     );
     others.push(journal::insert(
         tenant,
@@ -147,10 +144,8 @@ pub(crate) fn rewrite_derived(
     derived: &Derived,
 ) -> Result<(), Failure> {
     let update = sql!(
-        "UPDATE resource SET {assignments} WHERE tenant_id = {tenant} AND pk = {pk} RETURNING pk",
-        assignments = Sql::join(derived_assignments(derived, None), ", "),
-        tenant,
-        pk
+        "UPDATE resource SET {assignments} WHERE tenant_id = {tenant} AND pk = {pk} RETURNING pk";
+        assignments = Sql::join(derived_assignments(derived, None), ", "), tenant, pk
     );
     let others = replace_index_rows(conn, layout, tenant, pk, derived)?;
     match conn.together(update, others) {
@@ -164,9 +159,9 @@ pub(crate) fn rewrite_derived(
 /// all when the stored ones are not known.
 fn derived_assignments(derived: &Derived, stored: Option<&Keys>) -> Vec<Sql> {
     let keys = &derived.keys;
-    let mut assignments = vec![sql!("document = {document}", document = &derived.document)];
+    let mut assignments = vec![sql!("document = {document}"; document = &derived.document)];
     if stored.is_none_or(|it| it.active != keys.active) {
-        assignments.push(sql!("active = {active}", active = keys.active));
+        assignments.push(sql!("active = {active}"; active = keys.active));
     }
     type TextColumn = (&'static str, fn(&Keys) -> &Option<String>);
     let columns: [TextColumn; 5] = [
@@ -179,7 +174,7 @@ fn derived_assignments(derived: &Derived, stored: Option<&Keys>) -> Vec<Sql> {
     for (name, key) in columns {
         if stored.is_none_or(|it| key(it) != key(keys)) {
             let column = Sql::text(name);
-            assignments.push(sql!("{column} = {key}", column, key = key(keys).clone()));
+            assignments.push(sql!("{column} = {key}"; column, key = key(keys).clone()));
         }
     }
     assignments

@@ -31,7 +31,7 @@ pub(crate) type Shapes = BTreeMap<i64, String>;
 
 /// Takes the lock of a server, until the connection ends.
 pub(crate) fn announce(conn: &mut Conn) -> Result<(), Failure> {
-    let lock = sql!("SELECT pg_advisory_lock_shared({lock})", lock = LOCK);
+    let lock = sql!("SELECT pg_advisory_lock_shared({lock})"; lock = LOCK);
     conn.execute(&lock)?;
     Ok(())
 }
@@ -44,10 +44,7 @@ pub(crate) fn lock_exclusively(conn: &mut Conn) -> Result<(), OpenError> {
     if conn.dialect() == Dialect::Sqlite {
         return Ok(());
     }
-    let lock = sql!(
-        "SELECT 1::bigint WHERE pg_try_advisory_xact_lock({lock})",
-        lock = LOCK
-    );
+    let lock = sql!("SELECT 1::bigint WHERE pg_try_advisory_xact_lock({lock})"; lock = LOCK);
     match conn.row::<BigInt, i64>(&lock)? {
         Some(_) => Ok(()),
         None => Err(OpenError::OthersRun),

@@ -39,7 +39,7 @@ impl Context<'_> {
         Some(Candidates::List {
             test: match lookups.tests.is_empty() {
                 true => always(false),
-                false => sql!("r.pk IN ({pks})", pks),
+                false => sql!("r.pk IN ({pks})"; pks),
             },
             is_exact: lookups.is_exact,
         })
@@ -49,7 +49,7 @@ impl Context<'_> {
     fn pks_by(&self, Lookup { path, key, .. }: &Lookup) -> Sql {
         let index_key = || Sql::from(index_key(key));
         let id_test = |id: Option<Uuid>| match id {
-            Some(id) => sql!("c.id = {id}", id),
+            Some(id) => sql!("c.id = {id}"; id),
             None => always(false),
         };
         let test = match Source::of(path, self.layout) {
@@ -59,25 +59,19 @@ impl Context<'_> {
                 return self.memberships(path).pks(&condition);
             }
             Source::IndexRows(number) => {
-                return self.pks_with_value(number, sql!("v.key = {key}", key = index_key()));
+                return self.pks_with_value(number, sql!("v.key = {key}"; key = index_key()));
             }
             Source::Id => id_test(canonical_id(key)),
             Source::Meta(Meta::Location) => id_test(self.id_at_location(key)),
             Source::Column(column) => {
-                sql!(
-                    "c.{column} = {key}",
-                    column = Sql::text(column.name()),
-                    key = index_key()
-                )
+                sql!("c.{column} = {key}"; column = Sql::text(column.name()), key = index_key())
             }
             // No index serves these, so that there is no lookup of them.
             Source::Meta(_) | Source::Reference(_) | Source::NormalForm => always(false),
         };
         sql!(
-            "SELECT c.pk FROM resource c WHERE c.tenant_id = {tenant} AND c.kind = {kind} AND {test}",
-            tenant = self.tenant,
-            kind = self.layout.kind,
-            test
+            "SELECT c.pk FROM resource c WHERE c.tenant_id = {tenant} AND c.kind = {kind} AND {test}";
+            tenant = self.tenant, kind = self.layout.kind, test
         )
     }
 }

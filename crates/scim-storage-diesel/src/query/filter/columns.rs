@@ -25,21 +25,19 @@ impl Context<'_> {
     /// A test of the rows in `attribute_value`.
     pub(crate) fn index_row_test(&self, number: i64, path: &AttributePath, test: &Test) -> Sql {
         let key_test = match test {
-            Test::Eq(Operand::Bool(operand)) => sql!("v.key = {key}", key = operand.to_string()),
+            Test::Eq(Operand::Bool(operand)) => sql!("v.key = {key}"; key = operand.to_string()),
             test => self.index_key_test("v.key", test, || self.whole_key_test("v.pk", path, test)),
         };
         let pks = self.pks_with_value(number, key_test);
-        self.subquery(sql!("r.pk IN ({pks})", pks))
+        self.subquery(sql!("r.pk IN ({pks})"; pks))
     }
 
     /// Selects the `pk` of every resource with a value, of the attribute with this number, that passes the test.
     pub(crate) fn pks_with_value(&self, number: i64, key_test: Sql) -> Sql {
         sql!(
             "SELECT v.pk FROM attribute_value v
-             WHERE v.tenant_id = {tenant} AND v.path = {number} AND {key_test}",
-            tenant = self.tenant,
-            number,
-            key_test
+             WHERE v.tenant_id = {tenant} AND v.path = {number} AND {key_test}";
+            tenant = self.tenant, number, key_test
         )
     }
 
@@ -52,15 +50,13 @@ impl Context<'_> {
     ) -> Sql {
         let name = Sql::text(column);
         let operand = match test {
-            Test::Eq(Operand::Key(key)) => return sql!("{name} = {key}", name, key = index_key(key)),
+            Test::Eq(Operand::Key(key)) => return sql!("{name} = {key}"; name, key = index_key(key)),
             Test::Eq(Operand::Bool(_)) => return always(false),
-            Test::Present => return sql!("{name} <> ''", name),
+            Test::Present => return sql!("{name} <> ''"; name),
             Test::Co(_) | Test::Ew(_) => {
                 return sql!(
-                    "CASE WHEN octet_length({name}) > {limit} THEN {whole} ELSE {short} END",
-                    short = self.text_test(name.clone(), test),
-                    name,
-                    limit = SHORTENED_ABOVE,
+                    "CASE WHEN octet_length({name}) > {limit} THEN {whole} ELSE {short} END";
+                    short = self.text_test(name.clone(), test), name, limit = SHORTENED_ABOVE,
                     whole = whole_key_test()
                 );
             }
@@ -74,17 +70,16 @@ impl Context<'_> {
             return self.text_test(name, test);
         };
         match after_prefix(prefix) {
-            Some(end) => sql!("({name} >= {prefix} AND {name} < {end})", name, prefix, end),
-            None => sql!("({name} >= {prefix})", name, prefix),
+            Some(end) => sql!("({name} >= {prefix} AND {name} < {end})"; name, prefix, end),
+            None => sql!("({name} >= {prefix})"; name, prefix),
         }
     }
 
     /// The test on the normal form, for a resource whose index key is shortened.
     fn whole_key_test(&self, pk: &'static str, path: &AttributePath, test: &Test) -> Sql {
         sql!(
-            "EXISTS (SELECT 1 FROM resource_normal w WHERE w.tenant_id = {tenant} AND w.pk = {pk} AND {test})",
-            tenant = self.tenant,
-            pk = Sql::text(pk),
+            "EXISTS (SELECT 1 FROM resource_normal w WHERE w.tenant_id = {tenant} AND w.pk = {pk} AND {test})";
+            tenant = self.tenant, pk = Sql::text(pk),
             test = self.json_path_test(&Json::at("w.normal", path), path, test)
         )
     }
@@ -93,7 +88,7 @@ impl Context<'_> {
         match test {
             Test::Present => always(true),
             Test::Eq(Operand::Key(text)) => match canonical_id(text) {
-                Some(id) => sql!("{table}.id = {id}", table = Sql::text(table), id),
+                Some(id) => sql!("{table}.id = {id}"; table = Sql::text(table), id),
                 None => always(false),
             },
             test => self.text_test(self.id_text(table), test),
@@ -106,12 +101,12 @@ impl Context<'_> {
             (Meta::Created, test) => instant_test("r.created", test),
             (Meta::LastModified, test) => instant_test("r.modified", test),
             (Meta::Version, Test::Eq(Operand::Key(text))) => match version(text) {
-                Some(version) => sql!("r.version = {version}", version),
+                Some(version) => sql!("r.version = {version}"; version),
                 None => always(false),
             },
             (Meta::Version, test) => self.text_test(self.version_text(), test),
             (Meta::Location, Test::Eq(Operand::Key(text))) => match self.id_at_location(text) {
-                Some(id) => sql!("r.id = {id}", id),
+                Some(id) => sql!("r.id = {id}"; id),
                 None => always(false),
             },
             (Meta::Location, test) => self.text_test(self.location_text(), test),
@@ -121,19 +116,15 @@ impl Context<'_> {
     }
 
     fn location_text(&self) -> Sql {
-        sql!(
-            "({prefix} || {id})",
-            prefix = self.location_prefix(),
-            id = self.id_text("r")
-        )
+        sql!("({prefix} || {id})"; prefix = self.location_prefix(), id = self.id_text("r"))
     }
 }
 
 fn boolean_test(column: &'static str, test: &Test) -> Sql {
     let name = Sql::text(column);
     match test {
-        Test::Present => sql!("{name} IS NOT NULL", name),
-        Test::Eq(Operand::Bool(operand)) => sql!("{name} = {operand}", name, operand = *operand),
+        Test::Present => sql!("{name} IS NOT NULL"; name),
+        Test::Eq(Operand::Bool(operand)) => sql!("{name} = {operand}"; name, operand = *operand),
         _ => always(false),
     }
 }
@@ -152,12 +143,7 @@ fn instant_test(column: &'static str, test: &Test) -> Sql {
     let Some(time) = milliseconds(text) else {
         return always(false);
     };
-    sql!(
-        "{column} {operator} {time}",
-        column = Sql::text(column),
-        operator = Sql::text(operator),
-        time
-    )
+    sql!("{column} {operator} {time}"; column = Sql::text(column), operator = Sql::text(operator), time)
 }
 
 /// The key of an instant in milliseconds, as the columns `created` and `modified` hold it.

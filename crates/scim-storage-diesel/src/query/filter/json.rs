@@ -100,13 +100,13 @@ impl Context<'_> {
                 balanced(tests.collect(), Connective::Or)
             }
             (AttributeType::Boolean, Test::Present) => {
-                sql!("{value} IS NOT NULL", value = self.json_text(value))
+                sql!("{value} IS NOT NULL"; value = self.json_text(value))
             }
             (AttributeType::Boolean, Test::Eq(Operand::Bool(operand))) => {
                 let value = self.json_text(value);
                 match self.dialect {
-                    Dialect::Sqlite => sql!("{value} = {operand}", value, operand = *operand),
-                    Dialect::Postgres => sql!("{value} = {operand}", value, operand = operand.to_string()),
+                    Dialect::Sqlite => sql!("{value} = {operand}"; value, operand = *operand),
+                    Dialect::Postgres => sql!("{value} = {operand}"; value, operand = operand.to_string()),
                 }
             }
             (AttributeType::Complex | AttributeType::Boolean, _) => always(false),
@@ -127,17 +127,12 @@ impl Context<'_> {
         let alias = Sql::text(alias);
         self.subquery(match self.dialect {
             Dialect::Sqlite => sql!(
-                "EXISTS (SELECT 1 FROM jsonb_each({base}, {path}) AS {alias} WHERE {test})",
-                base = value.base(),
-                path = value.sqlite_path(),
-                alias,
-                test
+                "EXISTS (SELECT 1 FROM jsonb_each({base}, {path}) AS {alias} WHERE {test})";
+                base = value.base(), path = value.sqlite_path(), alias, test
             ),
             Dialect::Postgres => sql!(
-                "EXISTS (SELECT 1 FROM jsonb_array_elements({array}) AS {alias} (value) WHERE {test})",
-                array = self.json_value(value),
-                alias,
-                test
+                "EXISTS (SELECT 1 FROM jsonb_array_elements({array}) AS {alias} (value) WHERE {test})";
+                array = self.json_value(value), alias, test
             ),
         })
     }
@@ -147,11 +142,11 @@ impl Context<'_> {
         let base = value.base();
         match (self.dialect, value.members.split_last()) {
             (Dialect::Sqlite, _) if value.is_item => base,
-            (Dialect::Sqlite, _) => sql!("json_extract({base}, {path})", base, path = value.sqlite_path()),
-            (Dialect::Postgres, None) => sql!("({base} #>> '{}') COLLATE \"C\"", base),
+            (Dialect::Sqlite, _) => sql!("json_extract({base}, {path})"; base, path = value.sqlite_path()),
+            (Dialect::Postgres, None) => sql!("({base} #>> '{}') COLLATE \"C\""; base),
             (Dialect::Postgres, Some((last, holders))) => {
                 let holder = postgres_member(base, holders);
-                sql!("({holder} ->> {last}) COLLATE \"C\"", holder, last)
+                sql!("({holder} ->> {last}) COLLATE \"C\""; holder, last)
             }
         }
     }
@@ -166,17 +161,16 @@ impl Context<'_> {
         let text = match (self.dialect, attribute.multi_valued) {
             (_, false) => self.json_text(value),
             (Dialect::Sqlite, true) => sql!(
-                "json_extract({base}, {path})",
-                base = value.base(),
-                path = format!("{}[0]", value.sqlite_path())
+                "json_extract({base}, {path})";
+                base = value.base(), path = format!("{}[0]", value.sqlite_path())
             ),
             (Dialect::Postgres, true) => {
-                sql!("({array} ->> 0) COLLATE \"C\"", array = self.json_value(value))
+                sql!("({array} ->> 0) COLLATE \"C\""; array = self.json_value(value))
             }
         };
         match (attribute.type_, self.dialect) {
             (AttributeType::Boolean, Dialect::Sqlite) => {
-                sql!("CASE {text} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END", text)
+                sql!("CASE {text} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"; text)
             }
             _ => text,
         }
@@ -190,18 +184,13 @@ impl Context<'_> {
         match self.dialect {
             Dialect::Sqlite => sql!(
                 "(SELECT {text} FROM jsonb_each({base}, {path}) AS e
-                  ORDER BY coalesce({primary} = 1, FALSE) DESC, e.key LIMIT 1)",
-                text,
-                base = attribute.base(),
-                path = attribute.sqlite_path(),
-                primary
+                  ORDER BY coalesce({primary} = 1, FALSE) DESC, e.key LIMIT 1)";
+                text, base = attribute.base(), path = attribute.sqlite_path(), primary
             ),
             Dialect::Postgres => sql!(
                 "(SELECT {text} FROM jsonb_array_elements({array}) WITH ORDINALITY AS e (value, position)
-                  ORDER BY coalesce({primary} = 'true', FALSE) DESC, e.position LIMIT 1)",
-                text,
-                array = self.json_value(attribute),
-                primary
+                  ORDER BY coalesce({primary} = 'true', FALSE) DESC, e.position LIMIT 1)";
+                text, array = self.json_value(attribute), primary
             ),
         }
     }
@@ -210,40 +199,28 @@ impl Context<'_> {
     pub(crate) fn text_test(&self, text: Sql, test: &Test) -> Sql {
         let is_sqlite = self.dialect == Dialect::Sqlite;
         match test {
-            Test::Present => sql!("{text} <> ''", text),
-            Test::Eq(Operand::Key(key)) => sql!("{text} = {key}", text, key),
+            Test::Present => sql!("{text} <> ''"; text),
+            Test::Eq(Operand::Key(key)) => sql!("{text} = {key}"; text, key),
             Test::Eq(Operand::Bool(_)) => always(false),
-            Test::Co(part) if is_sqlite => sql!("instr({text}, {part}) > 0", text, part),
-            Test::Co(part) => sql!("strpos({text}, {part}) > 0", text, part),
+            Test::Co(part) if is_sqlite => sql!("instr({text}, {part}) > 0"; text, part),
+            Test::Co(part) => sql!("strpos({text}, {part}) > 0"; text, part),
             Test::Sw(part) if is_sqlite => {
-                sql!(
-                    "substr({text}, 1, {length}) = {part}",
-                    text,
-                    length = characters(part),
-                    part
-                )
+                sql!("substr({text}, 1, {length}) = {part}"; text, length = characters(part), part)
             }
-            Test::Sw(part) => sql!("starts_with({text}, {part})", text, part),
+            Test::Sw(part) => sql!("starts_with({text}, {part})"; text, part),
             // Every text ends with the empty text.
-            Test::Ew(part) if part.is_empty() => sql!("{text} >= ''", text),
+            Test::Ew(part) if part.is_empty() => sql!("{text} >= ''"; text),
             Test::Ew(part) if is_sqlite => {
-                sql!(
-                    "substr({text}, {start}) = {part}",
-                    text,
-                    start = -characters(part),
-                    part
-                )
+                sql!("substr({text}, {start}) = {part}"; text, start = -characters(part), part)
             }
             Test::Ew(part) => sql!(
-                "right({text}, CAST({length} AS INTEGER)) = {part}",
-                text,
-                length = characters(part),
-                part
+                "right({text}, CAST({length} AS INTEGER)) = {part}";
+                text, length = characters(part), part
             ),
-            Test::Gt(key) => sql!("{text} > {key}", text, key),
-            Test::Ge(key) => sql!("{text} >= {key}", text, key),
-            Test::Lt(key) => sql!("{text} < {key}", text, key),
-            Test::Le(key) => sql!("{text} <= {key}", text, key),
+            Test::Gt(key) => sql!("{text} > {key}"; text, key),
+            Test::Ge(key) => sql!("{text} >= {key}"; text, key),
+            Test::Lt(key) => sql!("{text} < {key}"; text, key),
+            Test::Le(key) => sql!("{text} <= {key}"; text, key),
         }
     }
 }

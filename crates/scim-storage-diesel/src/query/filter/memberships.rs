@@ -45,26 +45,22 @@ impl Memberships<'_> {
         let (tenant, this) = (self.context.tenant, Sql::text(self.this));
         if *condition == ElementCondition::Always(true) {
             return sql!(
-                "EXISTS (SELECT 1 FROM membership m WHERE m.tenant_id = {tenant} AND {this} = r.pk)",
-                tenant,
-                this
+                "EXISTS (SELECT 1 FROM membership m WHERE m.tenant_id = {tenant} AND {this} = r.pk)";
+                tenant, this
             );
         }
         if names_one(condition) && !self.context.checks_members_of_each {
-            return sql!("r.pk IN ({pks})", pks = self.pks(condition));
+            return sql!("r.pk IN ({pks})"; pks = self.pks(condition));
         }
         let mut condition = self.condition(condition);
         // A group may have more members than a tenant has groups.
         if let Some(deadline) = self.context.deadline {
-            condition = sql!("{in_time} AND {condition}", in_time = deadline.check(), condition);
+            condition = sql!("{in_time} AND {condition}"; in_time = deadline.check(), condition);
         }
         sql!(
             "EXISTS (SELECT 1 FROM membership m JOIN resource x ON x.tenant_id = {tenant} AND x.pk = {other}
-              WHERE m.tenant_id = {tenant} AND {this} = r.pk AND {condition})",
-            tenant,
-            other = Sql::text(self.other),
-            this,
-            condition
+              WHERE m.tenant_id = {tenant} AND {this} = r.pk AND {condition})";
+            tenant, other = Sql::text(self.other), this, condition
         )
     }
 
@@ -72,10 +68,8 @@ impl Memberships<'_> {
     pub(crate) fn pks(&self, condition: &ElementCondition) -> Sql {
         sql!(
             "SELECT {this} FROM membership m JOIN resource x ON x.tenant_id = {tenant} AND x.pk = {other}
-             WHERE m.tenant_id = {tenant} AND {condition}",
-            this = Sql::text(self.this),
-            tenant = self.context.tenant,
-            other = Sql::text(self.other),
+             WHERE m.tenant_id = {tenant} AND {condition}";
+            this = Sql::text(self.this), tenant = self.context.tenant, other = Sql::text(self.other),
             condition = self.condition(condition)
         )
     }

@@ -24,11 +24,9 @@ impl Context<'_> {
             Shown::Name => self.name_test(test),
         };
         let referenced = self.referenced(path, &types);
-        self.subquery(sql!(
-            "EXISTS (SELECT 1 FROM resource x WHERE {referenced} AND {test})",
-            referenced,
-            test
-        ))
+        self.subquery(
+            sql!("EXISTS (SELECT 1 FROM resource x WHERE {referenced} AND {test})"; referenced, test),
+        )
     }
 
     /// The sort key that the referenced resource gives; `None` when no served type can be referenced.
@@ -42,21 +40,16 @@ impl Context<'_> {
             Shown::Uri => {
                 let prefixes = types.iter().map(|(kind, endpoint)| {
                     let prefix = self.uri_prefix(endpoint);
-                    sql!("WHEN {kind} THEN {prefix}", kind = *kind, prefix)
+                    sql!("WHEN {kind} THEN {prefix}"; kind = *kind, prefix)
                 });
                 sql!(
-                    "CASE x.kind {prefixes} END || {id}",
-                    prefixes = Sql::join(prefixes, " "),
-                    id = self.id_text("x")
+                    "CASE x.kind {prefixes} END || {id}";
+                    prefixes = Sql::join(prefixes, " "), id = self.id_text("x")
                 )
             }
         };
         let referenced = self.referenced(path, &types);
-        Some(sql!(
-            "(SELECT {key} FROM resource x WHERE {referenced})",
-            key,
-            referenced
-        ))
+        Some(sql!("(SELECT {key} FROM resource x WHERE {referenced})"; key, referenced))
     }
 
     /// The types that a reference can point at.
@@ -75,12 +68,10 @@ impl Context<'_> {
         let id = self.json_text(&Json::at("n.normal", path).member("value"));
         let types = types
             .iter()
-            .map(|(kind, _)| sql!("x.kind = {kind}", kind = *kind));
+            .map(|(kind, _)| sql!("x.kind = {kind}"; kind = *kind));
         sql!(
-            "x.tenant_id = {tenant} AND x.id = {id} AND {types}",
-            tenant = self.tenant,
-            id = self.id_bytes(id),
-            types = balanced(types.collect(), Connective::Or)
+            "x.tenant_id = {tenant} AND x.id = {id} AND {types}";
+            tenant = self.tenant, id = self.id_bytes(id), types = balanced(types.collect(), Connective::Or)
         )
     }
 
@@ -90,13 +81,13 @@ impl Context<'_> {
             // `unhex` makes `NULL` of other characters, and of a text that is too short without its hyphens.
             Dialect::Sqlite => sql!(
                 "CASE WHEN {text} GLOB '????????-????-????-????-????????????'
-                      THEN unhex(replace({text}, '-', '')) END",
+                      THEN unhex(replace({text}, '-', '')) END";
                 text
             ),
             // `decode` fails for anything but hexadecimal digits.
             Dialect::Postgres => sql!(
                 "CASE WHEN {text} ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
-                      THEN decode(replace({text}, '-', ''), 'hex') END",
+                      THEN decode(replace({text}, '-', ''), 'hex') END";
                 text
             ),
         }
@@ -112,10 +103,10 @@ impl Context<'_> {
             match test {
                 Test::Eq(Operand::Key(text)) => {
                     let id = text.strip_prefix(&prefix).and_then(canonical_id)?;
-                    Some(sql!("x.id = {id}", id))
+                    Some(sql!("x.id = {id}"; id))
                 }
                 test => {
-                    let uri = sql!("({prefix} || {id})", prefix, id = self.id_text("x"));
+                    let uri = sql!("({prefix} || {id})"; prefix, id = self.id_text("x"));
                     Some(self.text_test(uri, test))
                 }
             }
@@ -130,19 +121,18 @@ impl Context<'_> {
     pub(crate) fn name_test(&self, test: &Test) -> Sql {
         let whole_key_test = || {
             let name = sql!(
-                "coalesce(nullif({display_name}, ''), {user_name})",
+                "coalesce(nullif({display_name}, ''), {user_name})";
                 display_name = self.json_text(&Json::named("w.normal", "displayName")),
                 user_name = self.json_text(&Json::named("w.normal", "userName"))
             );
             sql!(
                 "EXISTS (SELECT 1 FROM resource_normal w
-                  WHERE w.tenant_id = {tenant} AND w.pk = x.pk AND {test})",
-                tenant = self.tenant,
-                test = self.text_test(name, test)
+                  WHERE w.tenant_id = {tenant} AND w.pk = x.pk AND {test})";
+                tenant = self.tenant, test = self.text_test(name, test)
             )
         };
         sql!(
-            "CASE WHEN x.display_key <> '' THEN {display_name} WHEN x.kind = 1 THEN {user_name} END",
+            "CASE WHEN x.display_key <> '' THEN {display_name} WHEN x.kind = 1 THEN {user_name} END";
             display_name = self.index_key_test("x.display_key", test, whole_key_test),
             user_name = self.index_key_test("x.unique_key", test, whole_key_test)
         )
@@ -153,6 +143,6 @@ impl Context<'_> {
 pub(crate) fn test_by_type(tests: impl IntoIterator<Item = (i64, Option<Sql>)>) -> Sql {
     let tests = tests
         .into_iter()
-        .filter_map(|(kind, test)| Some(sql!("(x.kind = {kind} AND {test})", kind, test = test?)));
+        .filter_map(|(kind, test)| Some(sql!("(x.kind = {kind} AND {test})"; kind, test = test?)));
     balanced(tests.collect(), Connective::Or)
 }

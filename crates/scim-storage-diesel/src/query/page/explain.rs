@@ -80,12 +80,12 @@ fn explained(conn: &mut Conn, statement: Sql) -> Result<Explained, Failure> {
     let sql = statement.readable();
     let plan = match conn.dialect() {
         Dialect::Sqlite => {
-            let explain = sql!("EXPLAIN QUERY PLAN {statement}", statement);
+            let explain = sql!("EXPLAIN QUERY PLAN {statement}"; statement);
             type Types = (BigInt, BigInt, BigInt, Text);
             let rows = conn.rows::<Types, (i64, i64, i64, String)>(&explain)?;
             rows.into_iter().map(|(.., detail)| detail).collect()
         }
-        Dialect::Postgres => conn.rows::<Text, String>(&sql!("EXPLAIN {statement}", statement))?,
+        Dialect::Postgres => conn.rows::<Text, String>(&sql!("EXPLAIN {statement}"; statement))?,
     };
     Ok(Explained { sql, plan })
 }

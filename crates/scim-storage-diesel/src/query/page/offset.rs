@@ -29,8 +29,8 @@ impl Block {
     fn onwards(&self, is_ascending: bool) -> Option<Sql> {
         let pks = self.pks.as_ref()?;
         Some(match is_ascending {
-            true => sql!("r.pk >= {start}", start = pks.start),
-            false => sql!("r.pk < {end}", end = pks.end),
+            true => sql!("r.pk >= {start}"; start = pks.start),
+            false => sql!("r.pk < {end}"; end = pks.end),
         })
     }
 }

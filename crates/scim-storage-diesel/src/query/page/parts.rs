@@ -141,13 +141,7 @@ impl Listing<'_> {
                 continue;
             };
             let is_beyond = sort.is_beyond(key, is_ascending);
-            let is_equal = || {
-                sql!(
-                    "{equal} AND {after}",
-                    equal = sort.equals(key),
-                    after = rows_after(position, is_ascending)
-                )
-            };
+            let is_equal = || sql!("{equal} AND {after}"; equal = sort.equals(key), after = rows_after(position, is_ascending));
             let test = match sort.kind {
                 // Ids are unique.
                 SortKind::Id => is_beyond,
@@ -155,7 +149,7 @@ impl Listing<'_> {
                     equal.push((*target, Some(is_equal())));
                     is_beyond
                 }
-                _ => sql!("({is_beyond} OR {equal})", is_beyond, equal = is_equal()),
+                _ => sql!("({is_beyond} OR {equal})"; is_beyond, equal = is_equal()),
             };
             beyond.push((*target, Some(test)));
         }
@@ -193,7 +187,7 @@ impl Listing<'_> {
 fn rows_after(position: &Position, is_ascending: bool) -> Sql {
     let pk = position.row;
     match is_ascending {
-        true => sql!("r.pk > {pk}", pk),
-        false => sql!("r.pk < {pk}", pk),
+        true => sql!("r.pk > {pk}"; pk),
+        false => sql!("r.pk < {pk}"; pk),
     }
 }

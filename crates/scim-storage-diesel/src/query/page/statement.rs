@@ -28,14 +28,14 @@ impl Order {
             (true, true) => Some("sort_key ASC NULLS LAST"),
             (true, false) => Some("sort_key DESC NULLS FIRST"),
         };
-        let key = key.map(|it| sql!("{table}{key}", table = Sql::text(table), key = Sql::text(it)));
+        let key = key.map(|it| sql!("{table}{key}"; table = Sql::text(table), key = Sql::text(it)));
         // Without a tie-breaker, the order is that of the index on the id.
         let tie_breaker = (!self.by_id).then(|| match self.is_ascending {
             true => Sql::text(pk),
-            false => sql!("{pk} DESC", pk = Sql::text(pk)),
+            false => sql!("{pk} DESC"; pk = Sql::text(pk)),
         });
         let terms = Sql::join(key.into_iter().chain(tie_breaker), ", ");
-        sql!("ORDER BY {terms}", terms)
+        sql!("ORDER BY {terms}"; terms)
     }
 }
 
@@ -57,15 +57,11 @@ impl Listing<'_> {
         let select = sql!(
             "SELECT k.target, {sort_key}, k.pk, d.id, d.version, d.created, d.modified, d.document, {groups}
              FROM ({keys} {key_order} LIMIT 0 + {limit} OFFSET 0 + {offset}) AS k
-             JOIN resource d ON {owned} AND d.pk = k.pk {page_order}",
-            sort_key,
-            groups = groups_column("k.pk", self.dialect, self.tenant, self.included(part)),
-            keys = self.keys(part, &order, limit.saturating_add(offset)),
-            key_order = order.clause("", pk),
-            limit = bound(limit),
-            offset = bound(offset),
-            owned = Sql::owned_by(self.dialect, "d.tenant_id", self.tenant),
-            page_order = order.clause("k.", "k.pk")
+             JOIN resource d ON {owned} AND d.pk = k.pk {page_order}";
+            sort_key, groups = groups_column("k.pk", self.dialect, self.tenant, self.included(part)),
+            keys = self.keys(part, &order, limit.saturating_add(offset)), key_order = order.clause("", pk),
+            limit = bound(limit), offset = bound(offset),
+            owned = Sql::owned_by(self.dialect, "d.tenant_id", self.tenant), page_order = order.clause("k.", "k.pk")
         );
         // Texts that clients can vary would fill the cache of prepared statements, and on PostgreSQL a kept plan
         // of a join may stem from a time when the table was empty.
@@ -97,10 +93,8 @@ impl Listing<'_> {
             match is_merged && self.dialect == Dialect::Postgres {
                 // Without limits, PostgreSQL would sort everything that it merges.
                 true => sql!(
-                    "({keys} {order} LIMIT {needed})",
-                    keys,
-                    order = order.clause("", "pk"),
-                    needed = bound(needed)
+                    "({keys} {order} LIMIT {needed})";
+                    keys, order = order.clause("", "pk"), needed = bound(needed)
                 ),
                 false => keys,
             }

@@ -121,20 +121,18 @@ impl<'a> Target<'a> {
     pub(crate) fn keys(&self, index: usize, position: Option<&Sql>, is_merged: bool) -> Sql {
         let sort_key = match &self.sort {
             // The unary plus keeps SQLite from using the order of an index.
-            Some(sort) if self.sorts_result => sql!("+{key}", key = sort.sql.clone()),
+            Some(sort) if self.sorts_result => sql!("+{key}"; key = sort.sql.clone()),
             Some(sort) => sort.sql.clone(),
             None if is_merged => Sql::text("CAST(NULL AS TEXT)"),
             None => Sql::text("NULL"),
         };
         let matching = self.matching(self.filter_reads_normal || self.sort_reads_normal);
         let keys = sql!(
-            "SELECT {target} AS target, r.pk AS pk, {sort_key} AS sort_key FROM {matching}",
-            target = Sql::trusted(index.to_string()),
-            sort_key,
-            matching
+            "SELECT {target} AS target, r.pk AS pk, {sort_key} AS sort_key FROM {matching}";
+            target = Sql::trusted(index.to_string()), sort_key, matching
         );
         match position {
-            Some(position) => sql!("{keys} AND {position}", keys, position = position.clone()),
+            Some(position) => sql!("{keys} AND {position}"; keys, position = position.clone()),
             None => keys,
         }
     }
@@ -144,7 +142,7 @@ impl<'a> Target<'a> {
             return counts::total(self.tenant, self.layout.kind);
         }
         let matching = self.matching(self.filter_reads_normal);
-        sql!("SELECT count(*) FROM {matching}", matching).one_off()
+        sql!("SELECT count(*) FROM {matching}"; matching).one_off()
     }
 
     /// The tables and the `WHERE` clause that the matching resources come from.
@@ -158,10 +156,7 @@ impl<'a> Target<'a> {
             false => "",
         };
         let normal = match reads_normal {
-            true => sql!(
-                " JOIN resource_normal n ON n.tenant_id = {tenant} AND n.pk = r.pk",
-                tenant
-            ),
+            true => sql!(" JOIN resource_normal n ON n.tenant_id = {tenant} AND n.pk = r.pk"; tenant),
             false => Sql::default(),
         };
         // SQLite estimates a tenant as small, and would walk all of it instead of a list of a few resources. The
@@ -169,10 +164,8 @@ impl<'a> Target<'a> {
         let by_pk = matches!(self.candidates, Some(Candidates::Pk | Candidates::List { .. }));
         let sign = if is_sqlite && by_pk { "+" } else { "" };
         let mut tests = vec![sql!(
-            "{sign}r.tenant_id = {tenant} AND {sign}r.kind = {kind}",
-            sign = Sql::text(sign),
-            tenant,
-            kind = self.layout.kind
+            "{sign}r.tenant_id = {tenant} AND {sign}r.kind = {kind}";
+            sign = Sql::text(sign), tenant, kind = self.layout.kind
         )];
         tests.extend(self.deadline.map(Deadline::check));
         let mut needs_filter = !self.is_unfiltered();
@@ -181,13 +174,11 @@ impl<'a> Target<'a> {
             needs_filter &= !is_exact;
         }
         if needs_filter {
-            tests.push(sql!("({filter})", filter = self.filter.clone()));
+            tests.push(sql!("({filter})"; filter = self.filter.clone()));
         }
         sql!(
-            "resource r{index}{normal} WHERE {tests}",
-            index = Sql::text(index),
-            normal,
-            tests = Sql::join(tests, " AND ")
+            "resource r{index}{normal} WHERE {tests}";
+            index = Sql::text(index), normal, tests = Sql::join(tests, " AND ")
         )
     }
 }
