@@ -1,7 +1,7 @@
 //! Admission of scans: queries that no index serves are answered, but few at a time and not for long, so that they
 //! cannot starve the others.
 //!
-//! Nobody knows beforehand how many resources a value finds. A query that an index seems to serve is admitted at
+//! The number of resources that a value finds is not known beforehand. A query that an index seems to serve is admitted at
 //! once with a short time limit, and becomes a scan when the limit was not enough.
 
 use std::collections::{BTreeMap, HashMap};
@@ -199,7 +199,7 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// The client is told one attribute: with an index on it, the next one would be named.
+/// The error names one attribute: with an index on it, the next query would name the next attribute.
 fn first_attribute(examined: &[Examined]) -> String {
     examined
         .first()

@@ -101,8 +101,8 @@ pub(crate) fn empty_blocks(conn: &mut Conn) -> Result<Vec<BlockOf>, Failure> {
     Ok(conn.rows::<(BigInt, BigInt, BigInt), BlockOf>(&select)?)
 }
 
-/// Deletes the counters of blocks that are still empty, and returns the number of those blocks. Nobody is waited
-/// for: a counter that is being written stays, unless the others add up to zero without it.
+/// Deletes the counters of blocks that are still empty, and returns the number of those blocks. It waits for
+/// no writer: a counter that is being written stays, unless the others add up to zero without it.
 pub(crate) fn delete_empty(conn: &mut Conn, blocks: &[BlockOf]) -> Result<usize, Failure> {
     if conn.dialect() == Dialect::Postgres {
         // Before any row is locked; see `lock_out_writers`.

@@ -1,7 +1,7 @@
 //! The deadline of a query.
 //!
-//! PostgreSQL ends a statement by itself (`statement_timeout`). SQLite does it with a function that stands in the
-//! condition of a scan: it is called for every resource that the scan examines, and fails after the deadline.
+//! PostgreSQL ends a statement by itself (`statement_timeout`). On SQLite a function in the
+//! condition of a scan does it: it is called for every resource that the scan examines, and fails after the deadline.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

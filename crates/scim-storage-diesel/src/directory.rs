@@ -47,8 +47,8 @@ pub(crate) fn tenants(conn: &mut Conn) -> Result<Vec<Tenant>, Failure> {
         .collect()
 }
 
-/// Hides a tenant, frees its name and ends all access to it: the first step of its deletion. `None` when there is no
-/// tenant of that name.
+/// Hides a tenant, frees its name and ends all access to it: the first step of its deletion. `None` when no
+/// tenant has that name.
 pub(crate) fn hide_tenant(conn: &mut Conn, name: &str) -> Result<Option<TenantId>, Failure> {
     // No tenant can be created with a name such as `acme#7`. A literal, because the DSL cannot append a number to a
     // text.
@@ -98,7 +98,7 @@ pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failu
     if delete_resources(conn, tenant)? {
         return Ok(());
     }
-    // Without resources nobody adds journal entries.
+    // A tenant without resources gets no new journal entries.
     let entries = sql!(
         "DELETE FROM changes WHERE tenant_id = {tenant}
          AND sequence IN (SELECT sequence FROM changes WHERE tenant_id = {tenant}
@@ -187,7 +187,7 @@ pub(crate) fn token_by_hash(conn: &mut Conn, sha256: [u8; 32]) -> Result<Option<
     row.map(TokenRow::into_token).transpose()
 }
 
-/// Revokes a token; one that is revoked already keeps its time. `false` when there is none.
+/// Revokes a token; one that is revoked already keeps its time. `false` when the token does not exist.
 pub(crate) fn revoke_token(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> Result<bool, Failure> {
     let at = now.timestamp_millis();
     // A literal, because the DSL has no `coalesce` for both databases.

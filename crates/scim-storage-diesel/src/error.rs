@@ -1,4 +1,4 @@
-//! What goes wrong inside, and what the port says of it.
+//! Failures of the database, and the errors of the port that they become.
 
 use diesel::result::{DatabaseErrorKind, Error};
 use scim_model::store::StoreError;
@@ -6,9 +6,9 @@ use scim_model::store::StoreError;
 /// Why a piece of work in a transaction ended; the transaction is then rolled back.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// What the caller is told.
+    /// The error that the caller gets.
     Store(StoreError),
-    /// What the database said.
+    /// The error of the database.
     Database(Error),
 }
 
@@ -28,7 +28,7 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> StoreError {
         match failure {
             Failure::Store(error) => error,
-            Failure::Database(error) if is_lock_timeout(&error) || is_without_tenant(&error) => {
+            Failure::Database(error) if is_lock_timeout(&error) || is_tenant_missing(&error) => {
                 StoreError::Busy
             }
             Failure::Database(error) => unavailable(error),
@@ -37,7 +37,7 @@ impl From<Failure> for StoreError {
 }
 
 impl Failure {
-    /// The database has ended a statement, for a reason that it has only words for.
+    /// Whether the database has ended a statement, for a reason without an error code in diesel.
     pub(crate) fn is_statement_error(&self) -> bool {
         matches!(
             self,
@@ -50,7 +50,7 @@ pub(crate) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sy
     StoreError::Unavailable(error.into())
 }
 
-/// The database gave up waiting for somebody else; later it may do.
+/// Whether the database gave up waiting for another transaction, so that a later attempt may succeed.
 pub(crate) fn is_lock_timeout(error: &Error) -> bool {
     let Error::DatabaseError(_, information) = error else {
         return false;
@@ -62,16 +62,16 @@ pub(crate) fn is_lock_timeout(error: &Error) -> bool {
         || message.contains("canceling statement due to")
 }
 
-/// The tenant was deleted while the request was on its way: the next one finds that its token is gone.
-fn is_without_tenant(error: &Error) -> bool {
+/// Whether the tenant was deleted during the request; the next request finds that its token is gone.
+fn is_tenant_missing(error: &Error) -> bool {
     matches!(
         error,
         Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)
     )
 }
 
-/// Two transactions met; the same work can be tried again (40001, 40P01).
-pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
+/// Whether two transactions conflicted, so that the same work can be tried again (40001, 40P01).
+pub(crate) fn is_serialization_failure(error: &Error) -> bool {
     match error {
         Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
         Error::DatabaseError(_, information) => information.message() == "deadlock detected",
@@ -79,10 +79,10 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
     }
 }
 
-/// The connection is gone; another one may do.
+/// Whether the connection is lost, so that another one may succeed.
 pub(crate) fn is_broken_connection(error: &Error) -> bool {
     match error {
-        // A server that has become a standby only reads: its connections are of no more use.
+        // A server that has become a standby accepts no writes, so its connections are useless.
         Error::DatabaseError(
             DatabaseErrorKind::ClosedConnection
             | DatabaseErrorKind::UnableToSendCommand

@@ -105,7 +105,8 @@ pub(crate) fn read(
     })
 }
 
-/// On PostgreSQL, the number up to which every entry that will ever exist is visible to the statements that follow.
+/// On PostgreSQL, the highest number such that every entry up to it is visible to the statements that follow, and no
+/// other will ever appear.
 /// `None` on SQLite, where an entry is visible before the next one gets its number.
 ///
 /// On PostgreSQL entries become visible in another order than they are numbered. But before a transaction numbers its

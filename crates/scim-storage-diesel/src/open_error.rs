@@ -15,7 +15,7 @@ pub enum OpenError {
     /// The file does not exist, and the caller did not ask for a new one.
     #[error("the database `{}` does not exist", .0.display())]
     Missing(PathBuf),
-    /// The database has no schema or that of an older version, and the caller did not ask to migrate it.
+    /// The database lacks migrations, and the caller did not ask to run them.
     #[error("the database schema is out of date")]
     Outdated,
     /// The database has a migration that this version does not know.

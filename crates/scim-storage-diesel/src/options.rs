@@ -64,3 +64,14 @@ pub enum Pooler {
     /// A pooler that may give each transaction another connection, such as PgBouncer with `pool_mode = transaction`.
     Transaction,
 }
+
+/// The purpose for which a database is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// A server, the only one of a SQLite file.
+    Server,
+    /// The command line, on a database that is created and migrated if necessary.
+    Directory,
+    /// The command line, on a database that must exist and be up to date.
+    Existing,
+}

@@ -98,7 +98,7 @@ const DOCUMENTS_AT_ONCE: i64 = 500;
 const LOG_INTERVAL: usize = 10_000;
 
 /// Computes again what is derived from the documents of a type. Versions and times stay, because nothing changes that a
-/// client sees. It happens in the transaction of the opening: a process that is killed meanwhile leaves no trace.
+/// client sees. It happens in the transaction of the opening: a process that is killed before its end leaves no trace.
 fn rebuild(conn: &mut Conn, layout: &Layout) -> Result<(), Failure> {
     let of_type = || resource::table.filter(resource::kind.eq(layout.kind));
     let all: i64 = on_backend!(conn, |c| of_type().count().get_result(c))?;

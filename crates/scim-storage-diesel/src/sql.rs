@@ -55,7 +55,7 @@ enum Values {
     Strings(Vec<String>),
 }
 
-/// Builds an [`Sql`] from a literal in which `{name}` stands for the value given for that name: a value to
+/// Builds an [`Sql`] from a literal in which `{name}` is replaced by the value given for that name: a value to
 /// bind, or another [`Sql`]. `name` alone is short for `name = name`. A line break in the literal, with the
 /// indentation that follows, becomes one space.
 macro_rules! sql {
@@ -300,7 +300,7 @@ fn numbers(pks: &[i64]) -> String {
     serde_json::to_string(pks).expect("numbers are JSON")
 }
 
-/// A statement with the SQL types of its result; `()` where it has none.
+/// A statement with the SQL types of its result, or `()`.
 pub(crate) struct Statement<'a, ST> {
     sql: &'a Sql,
     types: PhantomData<ST>,

@@ -13,14 +13,14 @@ use scim_model::{ResourceType, SecretHash};
 use uuid::Uuid;
 
 use crate::admission::{ScanAdmission, ScanCount};
-use crate::connection::{Database, Opening};
+use crate::connection::Database;
 use crate::counts;
 use crate::deadline::Deadline;
 use crate::directory;
 use crate::journal;
 use crate::open::open;
 use crate::open_error::OpenError;
-use crate::options::{Pooler, StoreOptions};
+use crate::options::{Opening, Pooler, StoreOptions};
 use crate::query::Explained;
 use crate::query::access::Plan;
 use crate::query::page::Listing;
@@ -81,7 +81,7 @@ impl DieselStore {
     /// Where members are asked for, the groups of the page are read, without a time limit.
     ///
     /// # Errors
-    /// Those of [`ResourceStore::list`].
+    /// The errors of [`ResourceStore::list`].
     pub fn explain(&self, tenant: TenantId, query: &Query) -> Result<Vec<Explained>, StoreError> {
         let plan = Plan::of(query, &self.layouts)?;
         let deadline = (!plan.scanned().is_empty()).then(Deadline::never);
@@ -94,8 +94,8 @@ impl DieselStore {
         self.scans.counts()
     }
 
-    /// Deletes counters that have reached zero, which every list request would still read. One call deletes only as
-    /// many as keep nobody waiting, and returns whether there may be more.
+    /// Deletes counters that have reached zero, which every list request would still read. One call deletes only a
+    /// few, so that no writer waits long, and returns whether there may be more.
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
@@ -330,7 +330,7 @@ impl ChangeJournal for DieselStore {
     }
 }
 
-/// Tenants, tokens and changes without resources, for the command line beside a running server.
+/// Tenants, tokens and changes without resources, for a command line that is used while a server runs.
 pub struct DieselDirectory(DieselStore);
 
 impl DieselDirectory {

@@ -29,15 +29,7 @@ const EXCEPTIONS: &[&[&str]] = &[
         "crates/scim-storage-diesel/examples/store/operations.rs: writes",
         "crates/scim-storage-diesel/examples/store/report.rs: goals",
     ],
-    &[
-        "crates/scim-storage-diesel/src/lib.rs",
-        "crates/scim-storage-diesel/src/list.rs",
-        "crates/scim-storage-diesel/src/list.rs: select",
-        "crates/scim-storage-diesel/src/sqlite.rs",
-        "crates/scim-storage-diesel/src/write.rs",
-        "crates/scim-storage-diesel/src/write.rs: update",
-        "crates/scim-storage-diesel: circle",
-    ],
+    &[],
 ];
 
 /// Returns a finding for each excess that is not listed, and for each entry that no longer has its excess.

@@ -8,8 +8,8 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::connection::Conn;
-use crate::connection::postgres;
+use crate::connection::conn::Conn;
+use crate::connection::postgres_transaction::{BEGIN_MIGRATION, transaction};
 use crate::error::{Failure, unavailable};
 use crate::open_error::OpenError;
 use crate::sql::{Dialect, Sql, sql};
@@ -17,15 +17,14 @@ use crate::sql::{Dialect, Sql, sql};
 pub(crate) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 pub(crate) const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
-/// Any number that nobody else uses: diesel takes no lock of its own, and of two servers that start
-/// at once one would fail.
+/// An advisory lock of PostgreSQL; the number is this project's own. diesel takes no lock, so that one of two servers
+/// that start at the same time would fail.
 const LOCK: i64 = 0x5343_494d;
 
-/// Brings the schema up to date and runs `work` on it, in one transaction that no other server's
-/// overlaps.
+/// Runs the pending migrations and then `work`, in one transaction that does not overlap with that of another server.
 ///
 /// # Errors
-/// `Newer` when there is a migration that this version does not know: what it would write may be wrong.
+/// `Newer` when the database has a migration that this version does not know, because its writes could be wrong.
 pub(crate) fn run<T>(
     conn: &mut Conn,
     work: impl FnOnce(&mut Conn) -> Result<T, OpenError>,
@@ -36,7 +35,7 @@ pub(crate) fn run<T>(
             pending::<Sqlite, SqliteConnection>(conn, SQLITE)?;
             work(&mut Conn::Sqlite(conn))
         }),
-        Conn::Postgres(conn) => postgres::transaction(conn, postgres::BEGIN_MIGRATION, |conn| {
+        Conn::Postgres(conn) => transaction(conn, BEGIN_MIGRATION, |conn| {
             let lock = sql!("SELECT pg_advisory_xact_lock({lock})"; lock = LOCK);
             Conn::Postgres(conn).execute(&lock)?;
             missing(&mut Conn::Postgres(conn))?;
@@ -46,10 +45,10 @@ pub(crate) fn run<T>(
     }
 }
 
-/// Looks whether the schema is this version's, and changes nothing.
+/// Checks that the schema is that of this version, and changes nothing.
 ///
 /// # Errors
-/// `Newer`; `Outdated` when migrations are missing, or there is no schema at all.
+/// `Newer`; `Outdated` when migrations are missing.
 pub(crate) fn check(conn: &mut Conn) -> Result<(), OpenError> {
     if missing(conn)? > 0 {
         return Err(OpenError::Outdated);
@@ -57,7 +56,7 @@ pub(crate) fn check(conn: &mut Conn) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// How many migrations the database lacks.
+/// Returns the number of migrations that the database lacks.
 fn missing(conn: &mut Conn) -> Result<usize, OpenError> {
     let (has_table, known) = match conn.dialect() {
         Dialect::Sqlite => (

@@ -1,8 +1,7 @@
-//! PostgreSQL: a pool of connections; transactions that met others are tried again.
+//! PostgreSQL: a pool of connections. Transactions that conflict with others are tried again.
 //!
-//! Nothing that a transaction relies on outlives it on the connection: what limits it is set inside it.
-//! With a pooler between ([`Pooler::Transaction`]), which gives each transaction another connection,
-//! no statement is kept prepared either.
+//! A transaction relies on nothing that was set on its connection before: its limits are set inside it. Behind a pooler
+//! that may give each transaction another connection ([`Pooler::Transaction`]), no statement is kept prepared either.
 
 mod plaintext;
 pub(crate) mod presence;
@@ -17,78 +16,26 @@ use diesel::sql_types::Text;
 use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
-use crate::connection::Conn;
-use crate::error::{Failure, is_broken_connection, is_worth_a_retry, unavailable};
+use super::conn::Conn;
+use super::postgres_transaction::{BEGIN_WRITE, limits, transaction};
+use crate::error::{Failure, is_broken_connection, is_serialization_failure, unavailable};
 use crate::open_error::OpenError;
 use crate::options::{Pooler, StoreOptions};
 use crate::sql::sql;
 use presence::{Presence, Shapes};
 
-/// A transaction that always meets another one fails in the end.
+/// Attempts before a transaction that keeps conflicting with others fails.
 const ATTEMPTS: u32 = 8;
-
-/// What a statement may take, and wait for others, before its client is told to come again. It is for
-/// one transaction, and costs no way to the server of its own.
-macro_rules! limits {
-    ($set:literal) => {
-        concat!(
-            $set,
-            " statement_timeout = '30s'; ",
-            $set,
-            " lock_timeout = '3s'; ",
-            $set,
-            " idle_in_transaction_session_timeout = '30s'; ",
-            $set,
-            " jit = off"
-        )
-    };
-}
-
-/// What they say a statement may take.
-pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// READ COMMITTED, also where the database's default is another.
-const BEGIN_WRITE: &str = concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", limits!("SET LOCAL"));
-
-pub(crate) const BEGIN_SNAPSHOT: &str = concat!(
-    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ",
-    limits!("SET LOCAL")
-);
-
-/// Bringing the schema up to date takes as long as it takes.
-pub(crate) const BEGIN_MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-     SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
-     SET LOCAL idle_in_transaction_session_timeout = 0";
-
-/// One transaction, whose first words are `begin`.
-pub(crate) fn transaction<T, E: From<Error>>(
-    conn: &mut PgConnection,
-    begin: &str,
-    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
-) -> Result<T, E> {
-    AnsiTransactionManager::begin_transaction_sql(conn, begin)?;
-    match work(conn) {
-        Ok(result) => {
-            AnsiTransactionManager::commit_transaction(conn)?;
-            Ok(result)
-        }
-        Err(failure) => match AnsiTransactionManager::rollback_transaction(conn) {
-            // The failure tells more than that.
-            Ok(()) | Err(Error::BrokenTransactionManager) => Err(failure),
-            Err(error) => Err(error.into()),
-        },
-    }
-}
 
 pub(crate) struct Postgres {
     pool: r2d2::Pool<Manager>,
-    /// Of a server.
+    /// The presence of a server.
     presence: Option<Presence>,
 }
 
 impl Postgres {
-    /// Connects; `prepare` runs on a connection of its own, which a server keeps: then `shapes` gives
-    /// what its index entries are made by.
+    /// Connects, and runs `prepare` on a separate connection. A server keeps that connection, and `shapes` gives the
+    /// rules of its index entries.
     pub(crate) fn open<T>(
         url: &str,
         options: &StoreOptions,
@@ -119,13 +66,13 @@ impl Postgres {
         Ok((Postgres { pool, presence }, prepared))
     }
 
-    /// A read whose connection turns out to be gone is done again on another one.
+    /// Runs a read, again on another connection when the first one turns out to be lost.
     pub(crate) fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
         self.with_retries(work, is_broken_connection)
     }
 
-    /// One transaction, at READ COMMITTED. What certainly was not committed is done again when it met
-    /// another transaction, or its connection turns out to be gone.
+    /// Runs one transaction, at READ COMMITTED. When it conflicted with another transaction or its connection was lost, it
+    /// runs again, unless it may have been committed.
     pub(crate) fn write<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
         let may_be_committed = Cell::new(false);
         let in_transaction = |conn: &mut Conn| match conn {
@@ -140,7 +87,7 @@ impl Postgres {
             Conn::Sqlite(_) => unreachable!("the pool has PostgreSQL connections only"),
         };
         self.with_retries(in_transaction, |error| {
-            is_worth_a_retry(error) || is_broken_connection(error) && !may_be_committed.get()
+            is_serialization_failure(error) || is_broken_connection(error) && !may_be_committed.get()
         })
     }
 
@@ -156,7 +103,7 @@ impl Postgres {
                 result => return Ok(result?),
             };
             attempt += 1;
-            // After a restart of the server each connection of the pool is found broken, one by one.
+            // After a restart of PostgreSQL, each connection of the pool is found broken, one by one.
             if is_broken_connection(&error) && attempt <= self.pool.max_size() {
                 continue;
             }
@@ -180,18 +127,17 @@ impl Postgres {
     }
 }
 
-/// libpq takes a part of a password for the server when the password has an `@`, and shows it.
+/// libpq reads part of a password with an unescaped `@` as the host name, and shows it in its error.
 fn unreachable_at(url: &str, error: ConnectionError) -> OpenError {
     if !shows_password(url) {
         return OpenError::connection(error);
     }
     OpenError::connection(
-        "in the user and the password of its URL, characters such as `@`, `/` and `%` have to be written as `%40`, \
-         `%2F` and `%25`",
+        "write characters such as `@`, `/` and `%` in the user and the password of the URL as `%40`, `%2F` and `%25`",
     )
 }
 
-/// Whether user and password have characters at which one of them may end too early.
+/// Whether user or password contain characters that may end them too early.
 fn shows_password(url: &str) -> bool {
     let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
     let Some((login, _)) = login.filter(|(login, _)| login.contains(':')) else {
@@ -201,14 +147,14 @@ fn shows_password(url: &str) -> bool {
     login.contains(['@', '/', '?', '#']) || login.split('%').skip(1).any(is_no_code)
 }
 
-/// diesel keeps PostgreSQL's error codes to itself, but for a few: the others are told by their text.
+/// diesel exposes only some of PostgreSQL's error codes; the others are recognised by their English text.
 fn warn_of_other_languages(conn: &mut Conn) -> Result<(), Failure> {
     let language = conn.row::<Text, String>(&sql!("SELECT current_setting('lc_messages')"))?;
     let language = language.unwrap_or_default();
     if !is_english(&language) {
         log::warn!(
-            "the database's `lc_messages` is `{language}`: deadlocks are not recognised, and clients are told \
-             to come again; `ALTER ROLE ... SET lc_messages = 'C'` mends it"
+            "`lc_messages` of the database is `{language}`, so deadlocks are not recognised and clients get an error \
+             instead of a retry: run `ALTER ROLE ... SET lc_messages = 'C'`"
         );
     }
     Ok(())
@@ -218,7 +164,7 @@ fn is_english(locale: &str) -> bool {
     ["", "C", "POSIX"].contains(&locale) || ["C.", "en_", "English"].iter().any(|it| locale.starts_with(it))
 }
 
-/// What cannot hold every character would fail with the first name that has one.
+/// A database that cannot hold every character would fail at the first name with such a character.
 fn refuse_other_encodings(conn: &mut Conn) -> Result<(), OpenError> {
     let encoding = conn.row::<Text, String>(&sql!("SELECT current_setting('server_encoding')"))?;
     match encoding {
@@ -227,7 +173,7 @@ fn refuse_other_encodings(conn: &mut Conn) -> Result<(), OpenError> {
     }
 }
 
-/// Grows with each attempt, and differs between those that met.
+/// The pause before another attempt: it grows with each, and differs between the transactions that conflicted.
 fn pause(attempt: u32) -> Duration {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let jitter = clock.map_or(0, |it| it.subsec_micros() % 1_000);
@@ -240,7 +186,7 @@ struct Manager {
     pooler: Pooler,
 }
 
-/// A connection that knows whether it is of any more use: there is no test query before each use.
+/// A connection that records whether it is broken, so that no test query is needed before each use.
 struct Pooled {
     conn: PgConnection,
     is_broken: bool,
@@ -250,7 +196,7 @@ impl Manager {
     fn connect_now(&self) -> Result<PgConnection, ConnectionError> {
         let mut conn = PgConnection::establish(&self.url)?;
         match self.pooler {
-            // For single statements, which no transaction is around.
+            // For single statements outside a transaction.
             Pooler::None => conn
                 .batch_execute(limits!("SET"))
                 .map_err(ConnectionError::CouldntSetupConfiguration)?,
@@ -287,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn languages_are_told_by_their_locale() {
+    fn languages_are_recognised_by_their_locale() {
         for locale in [
             "",
             "C",

@@ -50,7 +50,7 @@ pub(crate) struct Access<'a> {
     /// `emails[type eq "work" and value eq "…"]`. Few such texts exist and one plan suits every value, so the
     /// prepared statement is kept.
     pub(crate) is_recurring: bool,
-    /// The condition has so many tests that PostgreSQL must not turn its subqueries into joins.
+    /// The condition has too many tests for PostgreSQL to turn its subqueries into joins.
     pub(crate) has_many_tests: bool,
 }
 

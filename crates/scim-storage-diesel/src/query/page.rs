@@ -4,84 +4,29 @@
 //! between two requests move no client past another resource.
 
 mod explain;
-pub(crate) mod offset;
-pub(crate) mod parts;
+mod listing;
+mod offset;
+mod part;
+mod parts;
 mod statement;
-pub(crate) mod target;
+mod target;
 
-use std::cell::Cell;
-use std::time::Duration;
+use scim_model::store::{Page, PageRequest, Position, StoreError};
 
-use diesel::sql_types::{BigInt, Integer, Nullable, Text};
-use scim_model::store::{Page, PageRequest, Position, Query, StoreError, TenantId};
-
-use super::access::{self, Plan};
-use super::sort::type_prefix;
-use crate::connection::{Conn, postgres};
+use crate::connection::Conn;
+use crate::connection::postgres_transaction::STATEMENT_TIMEOUT;
 use crate::deadline::Deadline;
 use crate::error::{Failure, is_lock_timeout};
-use crate::resource::read::{ResourceColumns, ResourceRow, Row, add_members, stored};
-use crate::schema_map::layouts::Layouts;
-use crate::sql::{Dialect, Sql};
+use crate::resource::read::{Row, add_members};
+use crate::sql::Sql;
 
-use parts::{Direction, Part};
+pub(crate) use listing::Listing;
+
+use part::{Direction, Part};
+use statement::Found;
 use target::Target;
 
-/// A list request, ready to be read.
-pub(crate) struct Listing<'a> {
-    layouts: &'a Layouts,
-    dialect: Dialect,
-    tenant: TenantId,
-    page: &'a PageRequest,
-    targets: Vec<Target<'a>>,
-    /// The targets in which something can match, in the order of the result where one type comes after the other.
-    order: Vec<usize>,
-    /// All types are in one order, by a key that at least one of them can have.
-    is_merged: bool,
-    descending: bool,
-    /// When everything has to be read, on PostgreSQL. On SQLite the statements check it themselves.
-    deadline: Option<Deadline>,
-    /// The statement timeout that PostgreSQL was last given.
-    statement_timeout: Cell<Duration>,
-    max_page_members: u32,
-}
-
-impl<'a> Listing<'a> {
-    pub(crate) fn new(
-        dialect: Dialect,
-        layouts: &'a Layouts,
-        tenant: TenantId,
-        query: &'a Query,
-        plan: &'a Plan,
-        deadline: Option<Deadline>,
-        max_page_members: u32,
-    ) -> Result<Listing<'a>, Failure> {
-        let target = |(index, access)| Target::new(dialect, layouts, tenant, query, index, access, deadline);
-        let targets = plan.targets.iter().enumerate().map(target);
-        let targets: Vec<Target> = targets.collect::<Result<_, Failure>>()?;
-        let prefixes: Vec<Option<String>> = access::parts(query)
-            .map(|(resource_type, _, sort)| type_prefix(resource_type, sort?))
-            .collect();
-        let mut order: Vec<usize> = (0..targets.len())
-            .filter(|it| !targets[*it].matches_nothing())
-            .collect();
-        order.sort_by_key(|it| &prefixes[*it]);
-        let is_by_type = prefixes.iter().any(Option::is_some);
-        Ok(Listing {
-            layouts,
-            dialect,
-            tenant,
-            page: &query.page,
-            is_merged: !is_by_type && order.iter().any(|it| targets[*it].sort.is_some()),
-            order,
-            targets,
-            descending: query.sort.as_ref().is_some_and(|it| it.descending),
-            deadline: deadline.filter(|_| dialect == Dialect::Postgres),
-            statement_timeout: Cell::default(),
-            max_page_members,
-        })
-    }
-
+impl Listing<'_> {
     /// Reads the page.
     pub(crate) fn read(&self, conn: &mut Conn) -> Result<Page, Failure> {
         // PostgreSQL takes a statement timeout only inside a transaction.
@@ -95,20 +40,6 @@ impl<'a> Listing<'a> {
             PageRequest::Index { start_index, count } => self.index_page(conn, *start_index, *count),
             PageRequest::Cursor { from, count } => self.cursor_page(conn, from.as_ref(), *count),
         })
-    }
-
-    /// Gives PostgreSQL the time that is left, before each statement: all statements together have until the
-    /// deadline. While most of the last timeout is left, it need not be told again.
-    pub(crate) fn refresh_statement_timeout(&self, conn: &mut Conn) -> Result<(), Failure> {
-        let last = self.statement_timeout.get();
-        if let Some(deadline) = self.deadline
-            && !last.is_zero()
-            && deadline.left() < last * 7 / 8
-        {
-            self.statement_timeout.set(deadline.left());
-            conn.execute(&Sql::statement_timeout(self.statement_timeout.get()))?;
-        }
-        Ok(())
     }
 
     /// A lookup by a key, which usually finds one resource or none: a single statement without a transaction.
@@ -243,7 +174,7 @@ impl<'a> Listing<'a> {
         // timeout while it is read is not the fault of the search.
         let is_one = groups.len() == 1;
         if is_one && self.deadline.is_some() {
-            conn.execute(&Sql::statement_timeout(postgres::STATEMENT_TIMEOUT))?;
+            conn.execute(&Sql::statement_timeout(STATEMENT_TIMEOUT))?;
         } else {
             self.refresh_statement_timeout(conn)?;
         }
@@ -272,58 +203,5 @@ impl<'a> Listing<'a> {
             found.extend(self.rows(conn, &part, direction, wanted, 0)?);
         }
         Ok(found)
-    }
-
-    fn rows(
-        &self,
-        conn: &mut Conn,
-        part: &Part,
-        direction: Direction,
-        limit: u64,
-        offset: u64,
-    ) -> Result<Vec<Found>, Failure> {
-        let sql = self.select(part, direction, limit, offset);
-        self.refresh_statement_timeout(conn)?;
-        type Types = (Integer, Nullable<Text>, ResourceColumns);
-        type Columns = (i32, Option<String>, ResourceRow);
-        let rows = conn.rows::<Types, Columns>(&sql)?;
-        rows.into_iter()
-            .map(|(target, key, row)| {
-                let target = usize::try_from(target).unwrap_or_default();
-                let Target { layout, include, .. } = &self.targets[target];
-                let mut row = stored(self.layouts, layout, row)?;
-                // A statement over several types reads the groups of all.
-                row.stored.groups = row.stored.groups.filter(|_| include.groups);
-                Ok(Found { target, key, row })
-            })
-            .collect()
-    }
-
-    fn count(&self, conn: &mut Conn, part: &Part) -> Result<u64, Failure> {
-        let mut total = 0;
-        for (target, _) in &part.targets {
-            self.refresh_statement_timeout(conn)?;
-            let number = conn.row::<BigInt, i64>(&self.targets[*target].count_statement())?;
-            total += u64::try_from(number.unwrap_or(0)).unwrap_or(0);
-        }
-        Ok(total)
-    }
-}
-
-/// A resource of a page, with what its position is made of.
-struct Found {
-    target: usize,
-    key: Option<String>,
-    row: Row,
-}
-
-impl Found {
-    fn position(&self, backwards: bool) -> Position {
-        Position {
-            target: u16::try_from(self.target).unwrap_or(u16::MAX),
-            key: self.key.clone(),
-            row: self.row.pk,
-            backwards,
-        }
     }
 }

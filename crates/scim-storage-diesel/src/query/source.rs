@@ -39,7 +39,7 @@ pub(crate) enum Meta {
     Unknown,
 }
 
-/// What an answer shows of a referenced resource besides its id.
+/// The part of a referenced resource that an answer shows in addition to its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     Uri,

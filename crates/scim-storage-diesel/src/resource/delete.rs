@@ -16,7 +16,8 @@ use crate::schema::{membership, resource};
 use crate::schema_map::layout::Layout;
 use crate::sql::sql;
 
-/// Deletes a resource with everything that belongs to it; `false` when the tenant has no such resource of this type.
+/// Deletes a resource with everything that belongs to it; `false` when the tenant lacks it, or
+/// it has another type.
 pub(crate) fn delete(
     conn: &mut Conn,
     tenant: TenantId,

@@ -1,4 +1,4 @@
-//! The rows beside `resource` that are derived from a document: its normal form, its index rows and its unique values.
+//! The rows in other tables that are derived from a document: its normal form, its index rows and its unique values.
 
 use diesel::prelude::*;
 use scim_model::store::{StoreError, TenantId};

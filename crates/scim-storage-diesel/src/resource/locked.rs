@@ -22,7 +22,7 @@ pub(crate) struct LockedRow {
     pub(crate) document: String,
 }
 
-/// What happens to the stored document while its row is being locked.
+/// The purpose of the lock, which decides what happens to the stored document.
 #[derive(Clone, Copy)]
 pub(crate) enum LockFor<'a> {
     /// An update: the document is compared with the new one, if there is one.
@@ -40,7 +40,7 @@ impl LockedRow {
     }
 }
 
-/// Locks a resource; `None` when the tenant has no such resource of this type.
+/// Locks a resource; `None` when the tenant lacks it, or it has another type.
 pub(crate) fn lock(
     conn: &mut Conn,
     tenant: TenantId,

@@ -43,7 +43,7 @@ pub(crate) fn change_secrets(
     let mut changed = 0;
     for (path, hash) in secrets {
         changed += match hash {
-            // A literal, because the DSL has no condition on the update of a conflicting row for both databases.
+            // A literal, because the DSL cannot make the update of a conflicting row conditional on both databases.
             Some(hash) => conn.execute(&sql!(
                 "INSERT INTO secret (tenant_id, pk, path, hash) VALUES ({tenant}, {pk}, {path}, {hash})
                  ON CONFLICT (tenant_id, pk, path) DO UPDATE SET hash = excluded.hash

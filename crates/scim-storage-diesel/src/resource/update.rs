@@ -44,7 +44,7 @@ impl Replacement {
     }
 }
 
-/// Updates a resource; `None` when the tenant has no such resource of this type.
+/// Updates a resource; `None` when the tenant lacks it, or it has another type.
 pub(crate) fn update(
     conn: &mut Conn,
     tenant: TenantId,

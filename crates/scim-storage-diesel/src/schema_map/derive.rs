@@ -1,4 +1,4 @@
-//! What is stored of a document: its text, its normal form, and the index keys beside them.
+//! Everything that is stored of a document: its text, its normal form and its index keys.
 
 use std::collections::BTreeSet;
 
@@ -78,8 +78,8 @@ impl Layout {
     }
 }
 
-/// The name that references to the resource show: its `displayName`, or the `userName` of a user, but no attribute
-/// that nobody may read.
+/// The name that references to the resource show: its `displayName`, or the `userName` of a user, unless the attribute
+/// is never returned.
 fn label(resource_type: &ResourceType, document: &Document) -> Option<String> {
     let names: &[&str] = if resource_type.has_groups() {
         &["displayName", "userName"]

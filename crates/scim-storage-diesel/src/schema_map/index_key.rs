@@ -1,9 +1,8 @@
-//! Comparison keys as databases index them: whole when short, else a beginning and a hash.
+//! Comparison keys as databases index them: whole when short, otherwise a prefix and a hash.
 //!
-//! PostgreSQL refuses index entries beyond 2,704 bytes. Among index keys, equality is that of the
-//! whole keys; order and beginnings are told right for operands up to [`EXACT`] bytes. Filters look at
-//! the whole key where that does not suffice. Sorting does not: keys that are equal for that long come
-//! in the order of their hashes, the same on both databases.
+//! PostgreSQL refuses index entries beyond 2,704 bytes. Two index keys are equal exactly when the whole keys are. Order
+//! and prefixes are exact for operands up to [`EXACT`] bytes; for longer operands, filters examine the whole key. Sorting
+//! does not: keys with the same prefix come in the order of their hashes, which is the same on both databases.
 
 use std::borrow::Cow;
 
@@ -12,10 +11,10 @@ use sha2::{Digest, Sha256};
 /// Keys up to this many bytes are kept whole; longer ones keep at least three bytes less.
 const WHOLE: usize = 900;
 
-/// An operand of at most so many bytes is compared with a shortened key as with the whole one.
+/// Comparing a shortened key with an operand of at most this many bytes gives the result of the whole key.
 pub(crate) const EXACT: usize = WHOLE - 4;
 
-/// A column that is longer than this, in bytes, holds a shortened key.
+/// A column value longer than this, in bytes, is a shortened key.
 pub(crate) const SHORTENED_ABOVE: i64 = WHOLE as i64;
 
 /// The index key of a comparison key.
@@ -34,13 +33,12 @@ pub(crate) fn index_key(key: &str) -> Cow<'_, str> {
     Cow::Owned(shortened)
 }
 
-/// The least text that is greater than all that start with `prefix`, byte by byte; `None` when
-/// there is none.
+/// The smallest text that is greater than all texts with this prefix, byte by byte; `None` when no text is.
 pub(crate) fn after_prefix(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
         let next = match u32::from(last) + 1 {
-            // UTF-8 sorts by code point, and surrogates are none.
+            // UTF-8 sorts by code point, and surrogates are not code points of a text.
             0xd800 => Some('\u{e000}'),
             code => char::from_u32(code),
         };

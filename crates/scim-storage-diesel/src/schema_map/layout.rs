@@ -20,7 +20,7 @@ pub(crate) enum Column {
     Active,
 }
 
-/// The attributes with a column and an index that has their order, besides the unique attribute of a type. Identity
+/// The attributes with a column and an index that has their order, in addition to the unique attribute of a type. Identity
 /// providers look resources up by them, and consoles sort by them. Another row needs a migration; any other
 /// attribute can have index rows instead, if its schema says `"indexed": true`.
 const COLUMNS: [(Column, &str, Option<&str>); 4] = [

@@ -1,8 +1,7 @@
-//! Whether a connection to PostgreSQL could go unencrypted to another machine without anybody having
-//! said that it may.
+//! Refuses connections to PostgreSQL that could be unencrypted without the operator's consent.
 //!
-//! libpq's own default, `sslmode=prefer`, does: it takes what it gets, and without TLS compiled in it
-//! gets plaintext. So a URL that names another machine has to name an `sslmode` that leaves no choice.
+//! libpq's default, `sslmode=prefer`, falls back to plaintext, and without TLS compiled in it always uses plaintext. So
+//! a URL that names another machine has to name an `sslmode` that leaves no choice.
 
 use std::net::IpAddr;
 
@@ -11,8 +10,8 @@ use crate::open_error::OpenError;
 /// Whether this build can encrypt (the feature `postgres-tls`).
 pub(crate) const HAS_TLS: bool = cfg!(feature = "postgres-tls");
 
-/// Refuses a URL that leaves it open. `variable` reads the environment, as libpq does for what the URL
-/// does not say.
+/// Refuses a URL that leaves the choice to libpq. `variable` reads the environment, which libpq uses for settings that
+/// the URL does not have.
 pub(crate) fn refuse_silent_plaintext(
     url: &str,
     has_tls: bool,
@@ -42,9 +41,9 @@ pub(crate) fn refuse_silent_plaintext(
     }
 }
 
-/// Where a URL leads, read as libpq reads it.
+/// The target of a URL, read as libpq reads it.
 struct Target {
-    /// Whatever happens, a socket or loopback of this machine.
+    /// Every host is a socket or a loopback address of this machine.
     is_local: bool,
     sslmode: Option<String>,
 }
@@ -52,7 +51,7 @@ struct Target {
 impl Target {
     fn of(url: &str, variable: impl Fn(&str) -> Option<String>) -> Target {
         let (_, rest) = url.split_once("://").unwrap_or(("", url));
-        // The user ends at the first `@` in front of any `/`.
+        // The user ends at the first `@` before any `/`.
         let rest = match rest.find(['@', '/']) {
             Some(at) if rest[at..].starts_with('@') => &rest[at + 1..],
             _ => rest,
@@ -71,7 +70,7 @@ impl Target {
                 "host" => host = value,
                 "hostaddr" => hostaddr = Some(value),
                 "sslmode" => sslmode = Some(value),
-                // JDBC's way, which libpq accepts.
+                // The spelling of JDBC, which libpq accepts.
                 "ssl" if value == "true" => sslmode = Some("require".to_owned()),
                 "service" => service = Some(value),
                 _ => {}
@@ -103,7 +102,7 @@ fn without_port(host: &str) -> String {
 }
 
 fn is_local(host: &str) -> bool {
-    // Without a host libpq takes a socket; a path, or a name that begins with `@`, is one.
+    // Without a host libpq uses a socket; a path, or a name that begins with `@`, is a socket too.
     host.is_empty()
         || host.starts_with(['/', '@'])
         || host == "localhost"

@@ -1,8 +1,8 @@
-//! Which servers run on a database, so that none changes under another what index entries are made by.
+//! The servers that run on a database, so that none changes the rules of index entries while another one runs.
 //!
-//! A server holds a lock with others like it for as long as it runs, on a connection of its own. Who
-//! has other schemas needs that lock alone before it computes the entries anew. A pooler that gives each
-//! transaction another connection leaves no lock to hold: there a server only looks, every few seconds.
+//! A server holds a shared lock for as long as it runs, on a separate connection. A server with other schemas needs the
+//! lock exclusively before it computes index entries again. Behind a pooler that gives each transaction another
+//! connection no lock can be held: there a server only checks the stored rules, every few seconds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,28 +15,28 @@ use diesel::ConnectionError;
 use diesel::pg::PgConnection;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::connection::Conn;
+use crate::connection::conn::Conn;
 use crate::error::Failure;
 use crate::open_error::OpenError;
 use crate::sql::{Dialect, sql};
 
-/// Held shared by servers, alone by whoever computes index entries anew.
+/// Held shared by servers, and exclusively while index entries are computed again.
 const LOCK: i64 = 0x5343_494f;
 
-/// How often a server looks whether it is still there, and the shapes are still its own.
+/// The interval at which a server checks its lock and the stored shapes.
 const INTERVAL: Duration = Duration::from_secs(3);
 
-/// Shapes by the number of the type.
+/// The rules of the index entries of each type (see `Layout::shape`), by the number of the type.
 pub(crate) type Shapes = BTreeMap<i64, String>;
 
-/// Takes the lock of a server, until the connection ends.
+/// Takes the shared lock of a server, until the connection ends.
 pub(crate) fn announce(conn: &mut Conn) -> Result<(), Failure> {
     let lock = sql!("SELECT pg_advisory_lock_shared({lock})"; lock = LOCK);
     conn.execute(&lock)?;
     Ok(())
 }
 
-/// Keeps other servers out until the transaction ends; on SQLite they are out already.
+/// Keeps other servers out until the transaction ends. On SQLite the file has one server anyway.
 ///
 /// # Errors
 /// `OthersRun`
@@ -51,7 +51,7 @@ pub(crate) fn lock_exclusively(conn: &mut Conn) -> Result<(), OpenError> {
     }
 }
 
-/// A server's presence; it ends with this.
+/// The presence of a server, which ends when this is dropped.
 pub(crate) struct Presence {
     is_outdated: Arc<AtomicBool>,
     stop: Option<Sender<()>>,
@@ -59,9 +59,8 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// Holds `conn`, which has announced itself unless a pooler stands between, and looks now and then
-    /// whether the stored shapes are still `shapes`. Of a connection that was lost another one takes
-    /// the place, by `connect`.
+    /// Keeps `conn`, which holds the lock if `holds_lock` says so, and checks at intervals that the stored shapes are
+    /// still `shapes`. `connect` replaces a connection that was lost.
     pub(crate) fn keep(
         conn: PgConnection,
         shapes: Shapes,
@@ -72,7 +71,7 @@ impl Presence {
         let is_outdated = Arc::new(AtomicBool::new(false));
         let outdated = is_outdated.clone();
         let mut conn = Some(conn);
-        let mut look = move || {
+        let mut check = move || {
             let mut current = match conn.take() {
                 Some(conn) => conn,
                 None => {
@@ -83,7 +82,7 @@ impl Presence {
                     conn
                 }
             };
-            // What cannot be read now is read from another connection the next time.
+            // After an error, the next check uses another connection.
             let Ok(stored) = stored_shapes(&mut Conn::Postgres(&mut current)) else {
                 return;
             };
@@ -91,8 +90,8 @@ impl Presence {
             let differs = shapes.iter().any(|(kind, shape)| stored.get(kind) != Some(shape));
             if differs && !outdated.swap(true, Ordering::Relaxed) {
                 log::error!(
-                    "another server has changed the schemas or settings of this database; this one does nothing \
-                     more until it is started with the same"
+                    "another server has changed the schemas or settings of this database: restart this server with \
+                     the same; until then it refuses all requests"
                 );
             }
         };
@@ -100,7 +99,7 @@ impl Presence {
             .name("presence".to_owned())
             .spawn(move || {
                 while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    look();
+                    check();
                 }
             })
             .map_err(OpenError::connection)?;
@@ -111,7 +110,7 @@ impl Presence {
         })
     }
 
-    /// Whether index entries are made by other rules now than this server's.
+    /// Whether the index entries now follow other rules than those of this server.
     pub(crate) fn is_outdated(&self) -> bool {
         self.is_outdated.load(Ordering::Relaxed)
     }
@@ -121,7 +120,7 @@ impl Drop for Presence {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It has nothing to say.
+            // The thread has no result.
             let _ = thread.join();
         }
     }

@@ -97,7 +97,7 @@ fn of_tree<'a>(tree: Tree<'a>, is_negated: bool, layout: &Layout) -> Option<Look
         Tree::Element(Element::Not(operand)) => {
             return of_tree(Tree::Element(operand), !is_negated, layout).map(Lookups::not_required);
         }
-        // A resource where no value matches has no index entry that says so.
+        // No index entry says that a resource has no matching value.
         Tree::Whole(Condition::Element(..)) if is_negated => return None,
         Tree::Whole(Condition::Element(_, condition)) => {
             return of_tree(Tree::Element(condition), false, layout);

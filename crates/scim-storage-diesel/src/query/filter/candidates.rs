@@ -66,7 +66,7 @@ impl Context<'_> {
             Source::Column(column) => {
                 sql!("c.{column} = {key}"; column = Sql::text(column.name()), key = index_key())
             }
-            // No index serves these, so that there is no lookup of them.
+            // Lookups never have these sources, which no index serves.
             Source::Meta(_) | Source::Reference(_) | Source::NormalForm => always(false),
         };
         sql!(

@@ -3,9 +3,9 @@
 use diesel::sql_types::{BigInt, Text};
 use scim_model::store::PageRequest;
 
-use super::Listing;
+use super::listing::Listing;
 use super::offset::PartRead;
-use super::parts::Direction;
+use super::part::Direction;
 use super::target::Target;
 use crate::connection::Conn;
 use crate::error::Failure;

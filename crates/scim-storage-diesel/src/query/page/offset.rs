@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Listing;
-use super::parts::{Direction, Part};
+use super::listing::Listing;
+use super::part::{Direction, Part};
 use crate::connection::Conn;
 use crate::counts;
 use crate::error::Failure;
@@ -36,8 +36,8 @@ impl Block {
 }
 
 impl Listing<'_> {
-    /// How to read the page after `skip` resources of a part, and how many resources the part has. There is
-    /// nothing to read when the page is past the end.
+    /// How to read the page after `skip` resources of a part, and how many resources the part has. A page
+    /// past the end needs no read.
     pub(crate) fn part_read(
         &self,
         conn: &mut Conn,

@@ -2,52 +2,10 @@
 
 use scim_model::store::Position;
 
-use super::Listing;
+use super::listing::Listing;
+use super::part::{Direction, Part};
 use crate::query::sort::{SortKey, SortKind};
 use crate::sql::{Sql, sql};
-
-/// What one statement reads, in one order.
-pub(crate) struct Part {
-    /// Each target by its index, with the test that limits it to positions of this part.
-    pub(crate) targets: Vec<(usize, Option<Sql>)>,
-    /// Whether some of the targets can have a sort key.
-    pub(crate) has_keys: bool,
-}
-
-impl Part {
-    pub(crate) fn whole(targets: impl IntoIterator<Item = usize>, has_keys: bool) -> Part {
-        Part {
-            targets: targets.into_iter().map(|it| (it, None)).collect(),
-            has_keys,
-        }
-    }
-
-    /// A whole part, limited to positions that pass a test.
-    pub(crate) fn restricted_to(&self, position: Option<&Sql>) -> Part {
-        let targets = self.targets.iter().map(|(it, _)| (*it, position.cloned()));
-        Part {
-            targets: targets.collect(),
-            has_keys: self.has_keys,
-        }
-    }
-}
-
-/// Towards the end of the result, or towards its start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Forward,
-    Backward,
-}
-
-impl Direction {
-    pub(crate) fn of(from: Option<&Position>) -> Direction {
-        if from.is_some_and(|it| it.backwards) {
-            Direction::Backward
-        } else {
-            Direction::Forward
-        }
-    }
-}
 
 impl Listing<'_> {
     /// Whether a read meets greater keys, later types and later resources. Descending order is the exact reverse
@@ -88,7 +46,7 @@ impl Listing<'_> {
                 }
             }
             (Some(position), None) => {
-                let rest = self.without_key(Some(rows_after(position, is_ascending)));
+                let rest = self.without_key(Some(&rows_after(position, is_ascending)));
                 match is_ascending {
                     true => vec![rest],
                     false => vec![rest, self.with_key()],
@@ -111,7 +69,7 @@ impl Listing<'_> {
     }
 
     /// All resources without a sort key whose position passes a test.
-    fn without_key(&self, position: Option<Sql>) -> Part {
+    fn without_key(&self, position: Option<&Sql>) -> Part {
         let targets = self.order.iter().filter_map(|target| {
             let sort = self.targets[*target].sort.as_ref();
             // Every resource has an id and its times.
@@ -121,7 +79,7 @@ impl Listing<'_> {
             let tests: Vec<Sql> = sort
                 .map(SortKey::is_absent)
                 .into_iter()
-                .chain(position.clone())
+                .chain(position.cloned())
                 .collect();
             Some((*target, (!tests.is_empty()).then(|| Sql::join(tests, " AND "))))
         });

@@ -3,12 +3,16 @@
 //! It selects keys first and joins the documents of one page to them, so that filtering, sorting and skipping
 //! never touch a document.
 
-use scim_model::store::Include;
+use diesel::sql_types::{Integer, Nullable, Text};
+use scim_model::store::{Include, Position};
 
-use super::Listing;
-use super::parts::{Direction, Part};
+use super::listing::Listing;
+use super::part::{Direction, Part};
+use super::target::Target;
+use crate::connection::Conn;
+use crate::error::Failure;
 use crate::query::sort::SortKind;
-use crate::resource::read::groups_column;
+use crate::resource::read::{ResourceColumns, ResourceRow, Row, groups_column, stored};
 use crate::sql::{Dialect, Sql, sql};
 
 /// The order of a statement.
@@ -71,6 +75,32 @@ impl Listing<'_> {
         }
     }
 
+    /// Reads resources of a part.
+    pub(super) fn rows(
+        &self,
+        conn: &mut Conn,
+        part: &Part,
+        direction: Direction,
+        limit: u64,
+        offset: u64,
+    ) -> Result<Vec<Found>, Failure> {
+        let sql = self.select(part, direction, limit, offset);
+        self.refresh_statement_timeout(conn)?;
+        type Types = (Integer, Nullable<Text>, ResourceColumns);
+        type Columns = (i32, Option<String>, ResourceRow);
+        let rows = conn.rows::<Types, Columns>(&sql)?;
+        rows.into_iter()
+            .map(|(target, key, row)| {
+                let target = usize::try_from(target).unwrap_or_default();
+                let Target { layout, include, .. } = &self.targets[target];
+                let mut row = stored(self.layouts, layout, row)?;
+                // A statement over several types reads the groups of all.
+                row.stored.groups = row.stored.groups.filter(|_| include.groups);
+                Ok(Found { target, key, row })
+            })
+            .collect()
+    }
+
     fn order_of(&self, part: &Part, direction: Direction) -> Order {
         let is_by_id = |(target, _): &(usize, _)| {
             let sort = self.targets[*target].sort.as_ref();
@@ -85,7 +115,7 @@ impl Listing<'_> {
         }
     }
 
-    /// Selects the keys of all targets of a part, of which at most `needed` can be on the page.
+    /// Selects the keys of all targets of a part; at most `needed` of them can be on the page.
     fn keys(&self, part: &Part, order: &Order, needed: u64) -> Sql {
         let is_merged = part.targets.len() > 1;
         let keys = part.targets.iter().map(|(target, position)| {
@@ -111,6 +141,24 @@ impl Listing<'_> {
         Include {
             groups: of_targets().any(|it| it.groups),
             members: of_targets().any(|it| it.members),
+        }
+    }
+}
+
+/// A resource of a page, with what its position is made of.
+pub(super) struct Found {
+    pub(super) target: usize,
+    key: Option<String>,
+    pub(super) row: Row,
+}
+
+impl Found {
+    pub(super) fn position(&self, backwards: bool) -> Position {
+        Position {
+            target: u16::try_from(self.target).unwrap_or(u16::MAX),
+            key: self.key.clone(),
+            row: self.row.pk,
+            backwards,
         }
     }
 }

@@ -8,7 +8,7 @@ use scim_model::store::{Include, Query, TenantId};
 use crate::counts;
 use crate::deadline::Deadline;
 use crate::error::Failure;
-use crate::query::access::{Access, AccessPath};
+use crate::query::access::{Access, AccessPath, Lookups};
 use crate::query::context::Context;
 use crate::query::filter::candidates::Candidates;
 use crate::query::sort::SortKey;
@@ -58,7 +58,7 @@ impl<'a> Target<'a> {
             deadline,
             keeps_subqueries: access.has_many_tests && dialect == Dialect::Postgres,
             checks_members_of_each: dialect == Dialect::Sqlite
-                && access.lookups().is_some_and(|it| it.is_required_column()),
+                && access.lookups().is_some_and(Lookups::is_required_column),
             reads_normal: Cell::new(false),
             examines_column: Cell::new(false),
         };
