@@ -341,6 +341,21 @@ fn schemas_follows_the_extensions_in_use() {
     let removed = user.after(&json!([{"op": "remove", "path": path}]));
     assert_eq!(removed["schemas"], json!([USER]));
     assert!(removed.get(ENTERPRISE).is_none());
+    let manager = format!("{ENTERPRISE}:manager.value");
+    for op in ["add", "replace"] {
+        for operation in [
+            json!({"op": op, "path": path, "value": "1"}),
+            json!({"op": op, "path": manager, "value": "m"}),
+            json!({"op": op, "path": ENTERPRISE, "value": {"division": "d"}}),
+            json!({"op": op, "value": {ENTERPRISE: {"division": "d"}}}),
+            json!({"op": op, "value": {(path.clone()): "1"}}),
+        ] {
+            let changed = user.after(&json!([operation]));
+            assert_eq!(changed["schemas"], json!([USER, ENTERPRISE]), "{operation}");
+            let removed = user.after(&json!([{"op": "remove", "path": ENTERPRISE}]));
+            assert_eq!(removed["schemas"], json!([USER]), "{operation}");
+        }
+    }
 }
 
 /// 7644-3.5.2-14
@@ -598,6 +613,12 @@ fn add_with_a_filter_creates_what_it_describes() {
         &json!([{"op": "add", "path": "emails[value sw \"zz\"].display", "value": "d"}]),
         "noTarget",
     );
+    // A filter that matches creates nothing: the operation changes every match.
+    let changed = user.after(&json!([{"op": "add", "path": "emails[value pr].display", "value": "d"}]));
+    assert_eq!(
+        changed["emails"],
+        json!([{"type": "home", "value": "h", "display": "d"}, {"type": "work", "value": "a@b", "display": "d"}])
+    );
 }
 
 /// 7644-3.5.2.2-02, 7644-3.5.2.2-03
@@ -681,13 +702,21 @@ fn remove_takes_what_matches() {
 #[test]
 fn remove_can_take_a_sub_attribute_alone() {
     let user = Subject::new(
-        &json!({"emails": [{"type": "work", "value": "a", "display": "d"}, {"type": "home", "display": "e", "value": "b"}]}),
+        &json!({"emails": [{"type": "work", "value": "a", "display": "d"}, {"type": "home", "display": "e", "value": "b"}, {"type": "work", "value": "c", "display": "f"}]}),
     );
     let changed = user.after(&json!([{"op": "remove", "path": "emails[type eq \"work\"].display"}]));
     assert_eq!(
         changed["emails"],
-        json!([{"type": "work", "value": "a"}, {"type": "home", "display": "e", "value": "b"}])
+        json!([{"type": "work", "value": "a"}, {"type": "home", "display": "e", "value": "b"}, {"type": "work", "value": "c"}])
     );
+    assert_eq!(user.client.users("emails.display pr").len(), 1);
+    // Without a filter it leaves every value.
+    let changed = user.after(&json!([{"op": "remove", "path": "emails.display"}]));
+    assert_eq!(
+        changed["emails"],
+        json!([{"type": "work", "value": "a"}, {"type": "home", "value": "b"}, {"type": "work", "value": "c"}])
+    );
+    assert!(user.client.users("emails.display pr").is_empty());
 }
 
 /// 7644-3.5.2.2-06

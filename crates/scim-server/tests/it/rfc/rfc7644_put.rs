@@ -109,6 +109,65 @@ fn what_is_left_out_goes() {
     assert_eq!(answer.body["members"], json!([]));
 }
 
+/// 7644-3.5.1-05
+#[test]
+fn null_and_empty_values_clear_members_and_extensions() {
+    let client = tenant();
+    let member = client.user("m");
+    let group_path = format!("/Groups/{}", client.group("g", &[&member]));
+    let user_path = format!("/Users/{}", client.user("a"));
+    for empty in [json!(null), json!([])] {
+        client.put(&group_path, &group("g", &[&member])).expect(200);
+        assert_eq!(client.found("/Groups", "members pr"), ["g"]);
+        let body = json!({"schemas": [GROUP], "displayName": "g", "members": empty});
+        assert_eq!(
+            client.put(&group_path, &body).expect(200).body["members"],
+            json!([])
+        );
+        assert!(client.found("/Groups", "members pr").is_empty());
+    }
+    let full = user_with(
+        "a",
+        &json!({"name": {"givenName": "g"}, ENTERPRISE: {"department": "d", "manager": {"value": "m"}}}),
+    );
+    for empty in [
+        json!({"name": null, ENTERPRISE: null}),
+        json!({"name": {}, ENTERPRISE: {}}),
+        json!({"name": {"givenName": null}, ENTERPRISE: {"department": null, "manager": null}}),
+    ] {
+        client.put(&user_path, &full).expect(200);
+        let cleared = client.put(&user_path, &user_with("a", &empty)).expect(200);
+        assert_eq!(
+            keys(&cleared.body),
+            ["id", "meta", "schemas", "userName"],
+            "{empty}"
+        );
+        assert_eq!(cleared.body["schemas"], json!([USER]));
+    }
+}
+
+/// 7644-3.5.1-08
+#[test]
+fn a_put_without_a_required_value_is_refused() {
+    let client = tenant();
+    let user_path = format!("/Users/{}", client.user("a"));
+    let group_path = format!("/Groups/{}", client.group("g", &[]));
+    for (path, schema, name) in [
+        (&user_path, USER, "userName"),
+        (&group_path, GROUP, "displayName"),
+    ] {
+        let before = client.now(path);
+        let absent = json!({"schemas": [schema], "externalId": "x"});
+        client.put(path, &absent).expect_error(400, "invalidValue");
+        for empty in [json!(null), json!(""), json!([]), json!({})] {
+            let mut body = absent.clone();
+            body[name] = empty;
+            client.put(path, &body).expect_error(400, "invalidValue");
+        }
+        assert_eq!(client.now(path), before);
+    }
+}
+
 /// 7644-3.5.1-07
 #[test]
 fn read_only_values_are_ignored() {

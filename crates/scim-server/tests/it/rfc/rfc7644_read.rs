@@ -150,6 +150,7 @@ fn nothing_else_finds_it() {
     ] {
         client.get(path).expect_error(404, "");
     }
+    client.get("/Groups/g").expect_error(404, "");
     client.get(&format!("/Users/{group}")).expect_error(404, "");
     client.get(&format!("/Groups/{id}")).expect_error(404, "");
     // A foreign resource does not differ from none.
