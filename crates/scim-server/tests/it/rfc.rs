@@ -1,5 +1,6 @@
-//! The RFCs rule by rule, as a client meets them through a socket. The ids above the tests are those
-//! of docs/conformance/requirements.tsv; `cargo xtask conformance` makes docs/CONFORMANCE.md of them.
+//! The RFCs rule by rule, as a client sees them through a socket. The ids above the tests are those
+//! of docs/conformance/requirements.tsv, from which `cargo xtask conformance` generates
+//! docs/CONFORMANCE.md.
 
 mod client;
 mod other_rfcs;

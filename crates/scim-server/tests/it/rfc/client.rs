@@ -1,5 +1,5 @@
-//! A SCIM client over a plain TCP connection. Each request is written byte for byte, so that a test
-//! can also send what no HTTP library would; answers come with status, headers and JSON.
+//! A SCIM client over a plain TCP connection. It writes each request byte by byte, so that a test
+//! can also send requests that no HTTP library would.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -25,13 +25,13 @@ pub(crate) const SEARCH_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:S
 /// Sends requests to one server, with one token or none.
 #[derive(Clone)]
 pub(crate) struct Client {
-    /// It runs as long as somebody wants to talk to it.
+    /// The server runs as long as one client is left.
     pub(crate) server: Arc<HttpServer>,
     pub(crate) tenant: TenantId,
-    /// Names the token in the directory.
+    /// The id of the token in the directory.
     pub(crate) token_id: Uuid,
     pub(crate) token: Option<String>,
-    /// What the server publishes, `http://127.0.0.1:40123/scim/v2`; it listens there too.
+    /// The published base URL, at which the server also listens: `http://127.0.0.1:40123/scim/v2`.
     pub(crate) base_url: String,
     /// `127.0.0.1:40123`
     pub(crate) address: String,
@@ -56,7 +56,7 @@ impl Client {
         }
     }
 
-    /// The same server, seen by somebody without a token.
+    /// Returns a client of the same server without a token.
     pub(crate) fn anonymous(&self) -> Client {
         Client {
             token: None,
@@ -83,7 +83,7 @@ impl Client {
         self.send("PUT", path, &[], Some(body.to_string().as_bytes()))
     }
 
-    /// `operations` is the array; the message around it is added.
+    /// Sends a PatchOp message with these operations.
     pub(crate) fn patch(&self, path: &str, operations: &Value) -> Answer {
         let body = json!({"schemas": [PATCH_OP], "Operations": operations});
         self.send("PATCH", path, &[], Some(body.to_string().as_bytes()))
@@ -93,8 +93,8 @@ impl Client {
         self.send("DELETE", path, &[], None)
     }
 
-    /// A request on a path below the base URL. A `Content-Type` is added when there is a body and
-    /// the headers name none; so is the token.
+    /// Sends a request to a path below the base URL. The token, and a `Content-Type` for a body, are
+    /// added unless the headers have them.
     pub(crate) fn send(
         &self,
         method: &str,
@@ -106,7 +106,7 @@ impl Client {
         self.send_to(method, &path, headers, body)
     }
 
-    /// The same with the whole path.
+    /// Sends a request to a whole path, as [`Client::send`] does.
     pub(crate) fn send_to(
         &self,
         method: &str,
@@ -137,7 +137,7 @@ impl Client {
         self.exchange(method, &[head.as_bytes(), body.unwrap_or_default()].concat())
     }
 
-    /// Bytes to the server, an answer back.
+    /// Sends these bytes and reads the response.
     pub(crate) fn exchange(&self, method: &str, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(&self.address).expect("the server listens");
         stream
@@ -156,29 +156,27 @@ impl Client {
         Answer::parse(method, &bytes)
     }
 
-    // Stories' first lines.
-
-    /// Creates what must be creatable.
+    /// Creates a resource, which must succeed.
     pub(crate) fn create(&self, endpoint: &str, body: &Value) -> Answer {
         self.post(endpoint, body).expect(201)
     }
 
-    /// A minimal user; its id.
+    /// Creates a minimal user and returns its id.
     pub(crate) fn user(&self, user_name: &str) -> String {
         self.create("/Users", &user(user_name)).id()
     }
 
-    /// A user with more attributes; its id.
+    /// Creates a user with these attributes and returns its id.
     pub(crate) fn user_with(&self, user_name: &str, attributes: &Value) -> String {
         self.create("/Users", &user_with(user_name, attributes)).id()
     }
 
-    /// A group with members; its id.
+    /// Creates a group with members and returns its id.
     pub(crate) fn group(&self, display_name: &str, members: &[&str]) -> String {
         self.create("/Groups", &group(display_name, members)).id()
     }
 
-    /// Whom a filter finds, by `userName`, else `displayName`, sorted.
+    /// Returns the sorted names of the resources that match a filter; see [`Answer::names`].
     pub(crate) fn found(&self, endpoint: &str, filter: &str) -> Vec<String> {
         let answer = self
             .get(&format!("{endpoint}{}", query(&[("filter", filter)])))
@@ -189,31 +187,31 @@ impl Client {
         names
     }
 
-    /// The users a filter finds.
+    /// Returns the sorted names of the users that match a filter.
     pub(crate) fn users(&self, filter: &str) -> Vec<String> {
         self.found("/Users", filter)
     }
 
-    /// What comes back for a filter that has to be refused.
+    /// Checks that a filter is refused as `invalidFilter`.
     pub(crate) fn refused_filter(&self, endpoint: &str, filter: &str) {
         let answer = self.get(&format!("{endpoint}{}", query(&[("filter", filter)])));
         assert_eq!(answer.status, 400, "{filter}: {}", answer.body);
         answer.expect_error(400, "invalidFilter");
     }
 
-    /// A resource as it is now.
+    /// Reads a document, which must succeed.
     pub(crate) fn now(&self, path: &str) -> Value {
         self.get(path).expect(200).body
     }
 }
 
-/// What the server said.
+/// A response.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) bytes: Vec<u8>,
-    /// `null` when there is no JSON.
+    /// `null` when the content is not JSON.
     pub(crate) body: Value,
 }
 
@@ -258,21 +256,21 @@ impl Answer {
         }
     }
 
-    /// Fails with the whole body unless the status is this one.
+    /// Checks the status; a failure shows the body.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Answer {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
         self
     }
 
-    /// A success with or without a body: `200` or `204` (RFC 7644 section 3.5.2).
+    /// Checks for a success with or without a body: `200` or `204` (RFC 7644 section 3.5.2).
     #[track_caller]
     pub(crate) fn expect_success(self) -> Answer {
         assert!(matches!(self.status, 200 | 204), "{} {}", self.status, self.body);
         self
     }
 
-    /// The error body of RFC 7644 section 3.12, complete; `scim_type` is empty for none.
+    /// Checks for a complete error body of RFC 7644 section 3.12. An empty `scim_type` means none.
     #[track_caller]
     pub(crate) fn expect_error(self, status: u16, scim_type: &str) -> Answer {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
@@ -314,13 +312,13 @@ impl Answer {
         self.header("ETag").expect("an ETag").to_owned()
     }
 
-    /// The resources of a list.
+    /// Returns the resources of a list.
     #[track_caller]
     pub(crate) fn resources(&self) -> &[Value] {
         self.body["Resources"].as_array().expect("a list has Resources")
     }
 
-    /// Their `userName`, else `displayName`, in order.
+    /// Returns `userName`, or else `displayName`, of each resource of a list, in order.
     #[track_caller]
     pub(crate) fn names(&self) -> Vec<String> {
         let name = |it: &Value| {
@@ -349,12 +347,12 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     content
 }
 
-/// `{"schemas":[User],"userName":…}`
+/// Returns `{"schemas":[User],"userName":…}`.
 pub(crate) fn user(user_name: &str) -> Value {
     json!({"schemas": [USER], "userName": user_name})
 }
 
-/// A user and more attributes; URNs of extensions among them are listed in `schemas`.
+/// Returns a user with these attributes; `schemas` lists the extensions among them.
 pub(crate) fn user_with(user_name: &str, attributes: &Value) -> Value {
     let mut body = user(user_name);
     for (name, value) in attributes.as_object().expect("attributes") {
@@ -369,13 +367,13 @@ pub(crate) fn user_with(user_name: &str, attributes: &Value) -> Value {
     body
 }
 
-/// `{"schemas":[Group],"displayName":…,"members":[…]}`
+/// Returns `{"schemas":[Group],"displayName":…,"members":[…]}`.
 pub(crate) fn group(display_name: &str, members: &[&str]) -> Value {
     let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
     json!({"schemas": [GROUP], "displayName": display_name, "members": members})
 }
 
-/// `?name=value&…`, percent-encoded.
+/// Returns `?name=value&…`, percent-encoded.
 pub(crate) fn query(parameters: &[(&str, &str)]) -> String {
     let pairs: Vec<String> = parameters
         .iter()
@@ -384,7 +382,7 @@ pub(crate) fn query(parameters: &[(&str, &str)]) -> String {
     format!("?{}", pairs.join("&"))
 }
 
-/// Percent-encoding of everything but the unreserved characters (RFC 3986 section 2.3).
+/// Percent-encodes everything but the unreserved characters (RFC 3986 section 2.3).
 pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
@@ -397,7 +395,7 @@ pub(crate) fn encode(text: &str) -> String {
     encoded
 }
 
-/// Names of the members of an object, sorted.
+/// Returns the sorted names of the members of an object.
 pub(crate) fn keys(value: &Value) -> Vec<&str> {
     let mut keys: Vec<&str> = value
         .as_object()
@@ -409,7 +407,7 @@ pub(crate) fn keys(value: &Value) -> Vec<&str> {
     keys
 }
 
-/// A date and time of RFC 3339 in UTC with milliseconds (A-59).
+/// Returns whether a value is an RFC 3339 date and time in UTC with milliseconds (A-59).
 pub(crate) fn is_timestamp(value: &Value) -> bool {
     let pattern = b"0000-00-00T00:00:00.000Z";
     value.as_str().is_some_and(|text| {

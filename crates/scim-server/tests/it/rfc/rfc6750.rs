@@ -14,7 +14,7 @@ fn challenge(answer: &Answer) -> String {
 
 /// 6750-2-01, 6750-2.3-01, 6750-2.2-01
 #[test]
-fn tokens_come_in_the_header_only() {
+fn tokens_are_accepted_in_the_header_only() {
     let client = tenant();
     let anonymous = client.anonymous();
     let token = client.token.as_deref().expect("a token");
@@ -30,7 +30,7 @@ fn tokens_come_in_the_header_only() {
             Some(format!("access_token={token}").as_bytes()),
         )
         .expect_error(401, "");
-    // A parameter beside the header is none of ours.
+    // A query parameter next to the header is ignored.
     client.get("/Users?access_token=other").expect(200);
     client
         .with_token("wrong")
@@ -69,9 +69,9 @@ fn the_scheme_is_bearer_in_any_case() {
     assert!(refused.contains("error=\"invalid_token\""), "{refused}");
 }
 
-/// 6750-2.1-02, 6750-5.2-01, 7644-7.4-01, 7644-7.7-01: nobody guesses one, however often he tries
+/// 6750-2.1-02, 6750-5.2-01, 7644-7.4-01, 7644-7.7-01: a token cannot be guessed
 #[test]
-fn tokens_are_long_and_of_the_right_letters() {
+fn tokens_are_long_and_use_the_allowed_characters() {
     let client = tenant();
     let other = token_for(&client);
     let (one, two) = (
@@ -80,7 +80,7 @@ fn tokens_are_long_and_of_the_right_letters() {
     );
     assert_ne!(one, two);
     for token in [one, two] {
-        // 256 random bits in base64 are 43 letters.
+        // 256 random bits are 43 characters of base64.
         assert!(token.len() >= 43, "{}", token.len());
         assert!(
             token
@@ -103,7 +103,7 @@ fn tokens_are_long_and_of_the_right_letters() {
 
 /// 6750-3-01, 6750-3-02, 6750-3-04, 6750-3.1-01, 6750-3.1-02, 7644-2-06, 7644-2.2-01
 #[test]
-fn the_challenge_says_what_is_wrong() {
+fn the_challenge_names_the_error() {
     let client = tenant();
     let none = challenge(
         &client
@@ -130,7 +130,7 @@ fn the_challenge_says_what_is_wrong() {
 
 /// 6750-3-03, 6750-3-05
 #[test]
-fn the_challenge_repeats_nothing() {
+fn the_challenge_reflects_no_input() {
     let client = tenant();
     let hostile = [
         "\", error=\"x",
@@ -158,7 +158,7 @@ fn the_challenge_repeats_nothing() {
     );
     for answer in answers {
         let challenge = challenge(&answer);
-        // RFC 6750 section 3: between its quotes each value has visible characters, `"` and `\` not among them.
+        // RFC 6750 section 3: a quoted value holds printable ASCII without `"` and `\`.
         let parameters = challenge.strip_prefix("Bearer ").expect("the scheme");
         for parameter in parameters.split(", ") {
             let (name, value) = parameter.split_once("=\"").expect("a quoted value");
@@ -193,7 +193,7 @@ fn the_challenge_repeats_nothing() {
 
 /// 6750-5.2-02, 7644-7.4-03, 7644-2-04
 #[test]
-fn tokens_end() {
+fn revoked_and_expired_tokens_are_refused() {
     let client = tenant();
     let (first, second) = (token_for(&client), token_for(&client));
     first.get("/Users").expect(200);
@@ -207,7 +207,7 @@ fn tokens_end() {
 
 /// 6750-5.3-02, 7644-6-01, 7644-6.1-01, 7644-2-04, 7644-2-07, 7644-2-08, 7644-6.2-01
 #[test]
-fn the_token_is_the_tenant() {
+fn the_token_selects_the_tenant() {
     let (one, other) = two_tenants();
     let made = one.create("/Users", &user("a"));
     let path = format!("/Users/{}", made.id());
@@ -240,7 +240,7 @@ fn the_token_is_the_tenant() {
     ] {
         assert_eq!(answer.expect_error(404, "").body, stranger.body);
     }
-    // A member of another tenant is unknown, and said to be so in the same words.
+    // A member from another tenant gives the same message as an unknown id.
     let foreign = other
         .post("/Groups", &group_of(&made.id()))
         .expect_error(400, "invalidValue");
@@ -260,7 +260,7 @@ fn group_of(id: &str) -> serde_json::Value {
 
 /// 7644-6.1-02
 #[test]
-fn no_header_and_no_path_names_a_tenant() {
+fn no_header_or_path_selects_a_tenant() {
     let (one, other) = two_tenants();
     one.user("a");
     for header in [
@@ -280,7 +280,7 @@ fn no_header_and_no_path_names_a_tenant() {
 
 /// 7644-2-05
 #[test]
-fn neither_cookies_nor_basic() {
+fn cookies_and_other_schemes_are_refused() {
     let client = tenant();
     let token = client.token.as_deref().expect("a token");
     let anonymous = client.anonymous();

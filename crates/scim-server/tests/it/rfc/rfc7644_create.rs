@@ -7,7 +7,7 @@ use super::tenants::{staff_tenant, strict_tenant, tenant, tenant_active_by_defau
 
 /// 7644-3.3-02, 7644-3.3-03, 7644-3.4.2.2-25
 #[test]
-fn nothing_has_a_default_that_is_shown() {
+fn omitted_attributes_have_no_default() {
     let client = tenant();
     for (name, active) in [("absent", None), ("null", Some(Value::Null))] {
         let mut body = user(name);
@@ -19,7 +19,7 @@ fn nothing_has_a_default_that_is_shown() {
     }
     let made = client.create("/Users", &user_with("off", &json!({"active": false})));
     assert_eq!(made.body["active"], false);
-    // An account of which nobody said that it is inactive is active.
+    // A user without `active` counts as active.
     assert_eq!(client.users("active eq true"), ["absent", "null"]);
     assert_eq!(client.users("active eq false"), ["off"]);
 }
@@ -48,7 +48,7 @@ fn null_and_empty_arrays_override_defaults() {
 
 /// 7644-3.3-02, 7644-3.4.2.2-25
 #[test]
-fn a_default_that_is_chosen_is_shown_and_found() {
+fn a_configured_default_is_returned_and_found() {
     let client = tenant_active_by_default();
     let made = client.create("/Users", &user("absent"));
     assert_eq!(made.body["active"], true);
@@ -58,7 +58,7 @@ fn a_default_that_is_chosen_is_shown_and_found() {
 
 /// 7644-3.3-04, 7644-3.3-05, 7644-3.3-06, 9110-10.2.2-01
 #[test]
-fn a_create_answers_with_the_whole_resource_and_its_place() {
+fn a_create_returns_the_whole_resource_and_its_location() {
     let client = tenant();
     let member = client.user("m");
     for (endpoint, body, names) in [
@@ -92,7 +92,7 @@ fn a_create_answers_with_the_whole_resource_and_its_place() {
 
 /// 7644-3.1-07
 #[test]
-fn answers_show_what_the_server_holds() {
+fn responses_show_the_stored_state() {
     let client = tenant();
     let sent = |title: &str| {
         json!({
@@ -181,7 +181,7 @@ fn read_only_values_of_a_create_are_ignored() {
 
 /// 7644-3.3-07
 #[test]
-fn one_of_many_creates_with_one_name_wins() {
+fn one_of_several_concurrent_creates_succeeds() {
     let client = tenant();
     for (endpoint, body) in [("/Users", user("a")), ("/Groups", group("g", &[]))] {
         let mut statuses: Vec<u16> = std::thread::scope(|scope| {
@@ -223,7 +223,7 @@ fn a_taken_user_name_is_a_conflict() {
 
 /// 7644-3.3-08, 7644-3.12-07
 #[test]
-fn bodies_that_are_no_resources_are_refused() {
+fn invalid_bodies_are_refused() {
     let client = tenant();
     for text in ["{", "[]", "", "5", "null", "\"x\"", "{\"userName\":}", "{} {}"] {
         client
@@ -254,7 +254,7 @@ fn bodies_that_are_no_resources_are_refused() {
 
 /// 7644-3.3.1-01
 #[test]
-fn the_endpoint_decides_the_type() {
+fn the_endpoint_sets_the_resource_type() {
     let client = tenant();
     let mut body = group("g", &[]);
     body["meta"] = json!({"resourceType": "User"});
@@ -316,13 +316,13 @@ fn each_endpoint_has_its_methods() {
 
 /// 7644-3.9-01
 #[test]
-fn every_operation_answers_with_the_same_group() {
+fn every_operation_returns_the_same_group() {
     let client = tenant();
     let made = client.create("/Groups", &group("g", &[&client.user("a")]));
     let path = format!("/Groups/{}", made.id());
     let search = json!({"schemas": [SEARCH_REQUEST]});
     let operation = json!([{"op": "replace", "path": "displayName", "value": "g"}]);
-    // A PATCH of a group shows it on request only.
+    // A PATCH returns a group only when the client asks for attributes.
     let patched = client.patch(&format!("{path}?excludedAttributes=nothing"), &operation);
     for body in [
         client.now(&path),
@@ -337,7 +337,7 @@ fn every_operation_answers_with_the_same_group() {
 
 /// 7644-3.9-01, 7644-3.1-06, 7644-3.5.1-02
 #[test]
-fn every_operation_answers_with_the_same_representation() {
+fn every_operation_returns_the_same_user() {
     let client = tenant();
     let made = client.create(
         "/Users",
@@ -346,7 +346,7 @@ fn every_operation_answers_with_the_same_representation() {
     let path = format!("/Users/{}", made.id());
     client.group("g", &[&made.id()]);
     let read = client.get(&path).expect(200);
-    // The whole answer sent back, id, meta and groups included.
+    // The whole response is sent back, with id, meta and groups.
     let put = client.put(&path, &read.body).expect(200);
     let patched = client
         .patch(&path, &json!([{"op": "replace", "path": "title", "value": "t"}]))
@@ -378,7 +378,7 @@ fn projections_work_on_every_operation() {
         .patch(&format!("{path}?excludedAttributes=title,meta"), &operation)
         .expect(200);
     assert_eq!(keys(&patched.body), ["id", "schemas", "userName"]);
-    // The two are exclusive.
+    // The two parameters are mutually exclusive.
     let both = "attributes=userName&excludedAttributes=title";
     client
         .get(&format!("{path}?{both}"))
@@ -415,7 +415,7 @@ fn names_in_an_object_are_unique() {
 
 /// 8259-8.1-01
 #[test]
-fn a_byte_order_mark_harms_nobody() {
+fn a_byte_order_mark_is_no_server_error() {
     let client = tenant();
     let body = [b"\xef\xbb\xbf".as_slice(), user("a").to_string().as_bytes()].concat();
     let answer = client.send("POST", "/Users", &[], Some(&body));
@@ -498,7 +498,7 @@ fn large_bodies_are_refused() {
 
 /// 7643-2.1-02, 7643-3.3-01, 7643-3-04
 #[test]
-fn strictly_schemas_must_be_right() {
+fn a_strict_server_checks_schemas() {
     let client = strict_tenant();
     for schemas in [
         json!(null),

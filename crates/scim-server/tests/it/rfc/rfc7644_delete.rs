@@ -7,7 +7,7 @@ use super::tenants::tenant;
 
 /// 7644-3.6-01, 7644-3.6-04, 9110-15.3.5-01
 #[test]
-fn what_is_deleted_is_gone() {
+fn a_deleted_resource_is_not_found() {
     let client = tenant();
     let member = client.user("m");
     let user_path = format!("/Users/{}", client.user("a"));
@@ -31,7 +31,7 @@ fn what_is_deleted_is_gone() {
 
 /// 7644-3.6-02
 #[test]
-fn what_is_deleted_is_found_nowhere() {
+fn a_deleted_resource_is_in_no_list_and_no_group() {
     let client = tenant();
     let id = client.user("a");
     let inner = client.group("inner", &[&id]);
@@ -54,7 +54,7 @@ fn what_is_deleted_is_found_nowhere() {
 
 /// 7644-3.6-02
 #[test]
-fn a_deleted_group_is_shown_by_no_user() {
+fn a_deleted_group_is_not_shown_by_its_members() {
     let client = tenant();
     let id = client.user("a");
     let group = client.group("g", &[&id]);
@@ -73,7 +73,7 @@ fn a_deleted_group_is_shown_by_no_user() {
 
 /// 7644-3.6-03
 #[test]
-fn what_is_deleted_is_in_nobodys_way() {
+fn the_name_of_a_deleted_resource_is_free() {
     let client = tenant();
     let id = client.user("a");
     client.delete(&format!("/Users/{id}")).expect(204);
@@ -81,7 +81,7 @@ fn what_is_deleted_is_in_nobodys_way() {
     let id = client.group("g", &[]);
     client.delete(&format!("/Groups/{id}")).expect(204);
     assert_ne!(client.group("g", &[]), id);
-    // Nor when another resource takes the name by PUT or PATCH.
+    // The name is also free for a PUT or PATCH of another user.
     let gone = client.user("b");
     client.delete(&format!("/Users/{gone}")).expect(204);
     let path = format!("/Users/{}", client.user("c"));
@@ -95,7 +95,7 @@ fn what_is_deleted_is_in_nobodys_way() {
 
 /// 7644-3.6-05
 #[test]
-fn a_delete_may_have_a_condition() {
+fn a_delete_can_be_conditional() {
     let client = tenant();
     for (endpoint, body) in [("/Users", user("a")), ("/Groups", group("g", &[]))] {
         let made = client.create(endpoint, &body);

@@ -1,5 +1,4 @@
-//! What the server says of itself: RFC 7643 sections 5 to 8.7, RFC 7644 section 4, RFC 9865
-//! section 4.
+//! Discovery: RFC 7643 sections 5 to 8.7, RFC 7644 section 4, RFC 9865 section 4.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::client::*;
-use super::tenants::{staff_tenant, tenant, tenant_of};
+use super::tenants::{staff_tenant, tenant, tenant_with};
 use crate::harness::Choice;
 
 const ENDPOINTS: [&str; 3] = ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"];
@@ -119,7 +118,7 @@ fn patch_is_announced_and_works() {
 
 /// 7643-5-05
 #[test]
-fn bulk_is_announced_as_missing() {
+fn bulk_is_announced_as_unsupported() {
     assert_eq!(
         config()["bulk"],
         json!({"supported": false, "maxOperations": 0, "maxPayloadSize": 0})
@@ -128,7 +127,7 @@ fn bulk_is_announced_as_missing() {
 
 /// 7643-5-06, 7644-3.4.2.2-01, 9865-4-05, 9865-4-04, 9865-4-07, 7644-3.4.2.4-05, 7644-3.4.2.4-03
 #[test]
-fn the_announced_page_sizes_are_the_real_ones() {
+fn the_announced_page_sizes_apply() {
     let config = config();
     assert_eq!(config["filter"]["supported"], true);
     let most = config["filter"]["maxResults"].as_u64().expect("a number");
@@ -158,18 +157,18 @@ fn the_announced_page_sizes_are_the_real_ones() {
 
 /// 9865-4-07
 #[test]
-fn no_limit_is_left_unsaid() {
+fn every_limit_is_announced() {
     for lifetime in [None, Some(Duration::from_secs(90))] {
         let mut choice = Choice::default();
         choice.settings.default_page_size = 2;
         choice.settings.max_page_size = 3;
         choice.settings.cursor_lifetime = lifetime;
-        let client = tenant_of(choice);
+        let client = tenant_with(choice);
         let config = client.anonymous().now("/ServiceProviderConfig");
         assert_eq!(config["filter"]["maxResults"], 3);
         assert_eq!(config["pagination"]["maxPageSize"], 3);
         assert_eq!(config["pagination"]["defaultPageSize"], 2);
-        // Only cursors that never end have no time-out.
+        // `cursorTimeout` is absent exactly when cursors never expire.
         let timeout = lifetime.map(|it| json!(it.as_secs()));
         assert_eq!(config["pagination"].get("cursorTimeout"), timeout.as_ref());
         assert_eq!(
@@ -207,7 +206,7 @@ fn no_limit_is_left_unsaid() {
 
 /// 7643-5-07
 #[test]
-fn changing_passwords_is_announced_as_missing() {
+fn changing_passwords_is_announced_as_unsupported() {
     assert_eq!(config()["changePassword"], json!({"supported": false}));
 }
 
@@ -231,7 +230,7 @@ fn etags_are_announced() {
 
 /// 7643-5-10, 7644-2-02, 7643-5-11
 #[test]
-fn the_way_to_authenticate_is_public() {
+fn the_authentication_scheme_is_public() {
     let config = config();
     let schemes = config["authenticationSchemes"].as_array().expect("schemes");
     assert_eq!(schemes.len(), 1);
@@ -290,7 +289,7 @@ fn the_enterprise_extension_is_not_required() {
 
 /// 7643-7-03
 #[test]
-fn schemas_keep_their_id() {
+fn schemas_always_return_their_id() {
     let client = tenant();
     assert_eq!(
         client.now(&format!("/Schemas/{USER}?attributes=name"))["id"],
@@ -399,8 +398,8 @@ fn attribute_definitions_are_complete() {
 /// 7643-8.7.1-01
 ///
 /// tests/fixtures/conformance/rfc7643-8.7.1.json holds the characteristics of every attribute as
-/// the RFC prints them, with the verified errata (5368, 6004, 8471, 8472) and our choices for
-/// others (6000, 6001, 6005, 6011; `members.value` is required) applied.
+/// printed in the RFC, after applying the verified errata (5368, 6004, 8471, 8472) and this
+/// project's choices for others (6000, 6001, 6005, 6011; `members.value` is required).
 #[test]
 fn the_standard_schemas_are_those_of_the_rfc() {
     let expected: Value =
@@ -480,7 +479,7 @@ fn every_published_attribute_can_be_stored() {
 
 /// 7644-3.1-03
 #[test]
-fn what_is_not_published_is_not_stored() {
+fn unpublished_attributes_are_not_stored() {
     let client = staff_tenant();
     let unknown = json!({"x": 1});
     let member = client.user("m");
@@ -550,7 +549,7 @@ fn a_schema_is_found_by_its_urn() {
 
 /// 7644-4-06
 #[test]
-fn lists_are_lists_and_single_documents_are_not() {
+fn a_list_is_a_list_response_and_a_document_is_not() {
     let client = tenant();
     for (list, single) in [
         ("/ResourceTypes", "/ResourceTypes/User".to_owned()),
@@ -600,7 +599,7 @@ fn filters_on_discovery_are_forbidden() {
 
 /// 9865-4-01, 9865-4-02, 9865-4-03, 9865-2.4-01, 9865-4-06
 #[test]
-fn both_kinds_of_paging_are_announced() {
+fn both_pagination_methods_are_announced() {
     let pagination = &config()["pagination"];
     assert_eq!(
         (&pagination["cursor"], &pagination["index"]),
@@ -625,7 +624,7 @@ fn events_are_not_announced() {
     assert!(config().get("securityEvents").is_none());
 }
 
-/// Attributes and sub-attributes of a schema by `name.givenName`.
+/// Returns the attributes and sub-attributes of a schema by path, such as `name.givenName`.
 fn facts(schema: &Value) -> BTreeMap<String, Value> {
     fn walk(prefix: &str, list: &Value, found: &mut BTreeMap<String, Value>) {
         for attribute in list.as_array().into_iter().flatten() {
@@ -639,7 +638,7 @@ fn facts(schema: &Value) -> BTreeMap<String, Value> {
     found
 }
 
-/// A value that an attribute of this definition takes, sent and returned alike.
+/// Returns a value that fits this definition and that the server returns as it was sent.
 fn sample(attribute: &Value) -> Value {
     let value = match attribute["type"].as_str().expect("a type") {
         "boolean" => json!(true),

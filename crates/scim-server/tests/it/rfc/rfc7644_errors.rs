@@ -1,4 +1,4 @@
-//! RFC 7644 sections 3.7, 3.11 and 3.12: what is not there, and how the server says so.
+//! RFC 7644 sections 3.7, 3.11 and 3.12: errors and unsupported features.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use diesel::connection::{Connection as _, SimpleConnection as _};
 use serde_json::json;
 
 use super::client::*;
-use super::tenants::{read_only_token, tenant, tenant_of};
+use super::tenants::{read_only_token, tenant, tenant_with};
 use crate::harness::Choice;
 
 /// 7644-3.12-01, 7644-3.12-02, 7644-3.2-04, 7644-3.12-05, 7644-8.2-01
@@ -35,7 +35,7 @@ fn every_error_is_a_scim_error() {
         let scim_type = match status {
             400 => "invalidSyntax",
             409 => "uniqueness",
-            // No keyword of the RFC is for any other status.
+            // The RFC defines no keyword for any other status.
             _ => "",
         };
         answer.expect_error(status, scim_type);
@@ -44,7 +44,7 @@ fn every_error_is_a_scim_error() {
 
 /// 7644-3.12-03, 7644-3.12-15
 #[test]
-fn each_keyword_names_its_situation() {
+fn each_keyword_is_returned_in_its_situation() {
     let client = tenant();
     let path = format!("/Users/{}", client.user("a"));
     let patch = |operation: serde_json::Value| client.patch(&path, &json!([operation]));
@@ -69,14 +69,14 @@ fn each_keyword_names_its_situation() {
         let status = if keyword == "uniqueness" { 409 } else { 400 };
         answer.expect_error(status, keyword);
     }
-    // Statuses with no keyword of their own have none.
+    // Other statuses have no keyword.
     client.get("/Users/x").expect_error(404, "");
     client.anonymous().get("/Users").expect_error(401, "");
 }
 
 /// 7644-3.12-04
 #[test]
-fn details_are_for_people_and_give_nothing_away() {
+fn details_are_readable_and_reveal_no_internals() {
     let client = tenant();
     let path = format!("/Users/{}", client.user("a"));
     for answer in [
@@ -100,8 +100,8 @@ fn details_are_for_people_and_give_nothing_away() {
 
 /// 7644-3.12-04, 7644-3.12-13
 #[test]
-fn a_failing_storage_is_told_by_a_number() {
-    let client = tenant_of(Choice::default());
+fn a_storage_failure_is_reported_by_request_id() {
+    let client = tenant_with(Choice::default());
     let path = format!("/Users/{}", client.user("a"));
     let files = client.server.stored_files();
     let file = files.iter().find(|it| it.ends_with("scim.db"));
@@ -184,7 +184,7 @@ fn a_read_only_token_may_not_write() {
 
 /// 7644-2-08
 #[test]
-fn a_refused_writer_learns_nothing() {
+fn a_read_only_token_learns_nothing_from_a_write() {
     let client = tenant();
     let user_path = format!("/Users/{}", client.user("a"));
     let group_path = format!("/Groups/{}", client.group("g", &[]));
@@ -209,7 +209,7 @@ fn a_refused_writer_learns_nothing() {
             assert_eq!(answer.expect_error(403, "").body, first.body, "{method} {path}");
         }
     }
-    // Nor whether a name is taken, or a body is right.
+    // The error is the same for a taken name and for an invalid body.
     for (endpoint, body) in [
         ("/Users", user("a")),
         ("/Groups", group("g", &[])),
@@ -223,7 +223,7 @@ fn a_refused_writer_learns_nothing() {
 
 /// 7644-3.7-01, 7644-3.11-01, 7644-3.12-14
 #[test]
-fn optional_parts_that_are_missing_are_501() {
+fn unsupported_features_are_501() {
     let client = tenant();
     client
         .send("POST", "/Bulk", &[], Some(b"{}"))
@@ -238,7 +238,7 @@ fn optional_parts_that_are_missing_are_501() {
 
 /// 7644-3.7.2-01
 #[test]
-fn no_bulk_id_is_ever_an_id() {
+fn a_bulk_id_is_never_an_id() {
     let client = tenant();
     let id = client.user("a");
     let path = format!("/Groups/{}", client.group("g", &[&id]));
@@ -267,7 +267,7 @@ fn no_bulk_id_is_ever_an_id() {
 
 /// 9110-9.1-01, 9110-9.3.2-01
 #[test]
-fn get_and_head_are_twins_and_unknown_methods_501() {
+fn head_equals_get_and_unknown_methods_are_501() {
     let client = tenant();
     let path = format!("/Users/{}", client.user("a"));
     for path in [path.as_str(), "/Users", "/ServiceProviderConfig", "/Schemas"] {
@@ -286,7 +286,7 @@ fn get_and_head_are_twins_and_unknown_methods_501() {
 
 /// 9110-9.3.7-01, 5789-3.1-01
 #[test]
-fn options_tell_what_is_possible() {
+fn options_lists_the_allowed_methods() {
     let client = tenant();
     let answer = client.send("OPTIONS", &format!("/Users/{}", client.user("a")), &[], None);
     assert!(matches!(answer.status, 200 | 204), "{}", answer.status);
@@ -340,9 +340,9 @@ fn filters_beyond_the_limits_are_refused() {
 
 /// 7644-3.4.2.1-02, 7644-3.12-15
 #[test]
-fn a_query_that_looks_at_too_much_is_refused() {
-    // With no time for it, each search without an index is one too many.
-    let client = tenant_of(Choice {
+fn a_scan_beyond_the_limit_is_refused() {
+    // With a time limit of zero, every scan takes too long.
+    let client = tenant_with(Choice {
         scan_timeout: Duration::ZERO,
         ..Choice::default()
     });
@@ -364,14 +364,14 @@ fn a_query_that_looks_at_too_much_is_refused() {
                 .expect_error(400, "tooMany");
         }
     }
-    // A list is capped by its page, and what has an index is found.
+    // A plain list is limited by its page, and an indexed attribute needs no scan.
     assert_eq!(client.get("/Users").expect(200).names(), ["a"]);
     assert_eq!(client.users(r#"userName eq "a""#), ["a"]);
 }
 
 /// 6585-3-01
 #[test]
-fn no_request_has_to_be_conditional() {
+fn unconditional_requests_are_accepted() {
     let client = tenant();
     let path = format!("/Users/{}", client.user("a"));
     client.put(&path, &user("b")).expect(200);

@@ -13,7 +13,7 @@ fn a_user() -> (Client, String, String) {
 
 /// 7644-3.14-02, 7644-3.14-03, 9110-8.8.3.1-01
 #[test]
-fn every_answer_with_a_resource_has_its_tag() {
+fn every_response_with_a_resource_has_its_etag() {
     let client = tenant();
     let member = client.user("m");
     let operation = json!([{"op": "replace", "path": "displayName", "value": "h"}]);
@@ -48,7 +48,7 @@ fn every_answer_with_a_resource_has_its_tag() {
 
 /// 7644-3.14-02
 #[test]
-fn every_resource_comes_with_its_tag() {
+fn every_change_has_a_new_etag() {
     let (client, path, tag) = a_user();
     assert_eq!(client.get(&path).expect(200).etag(), tag);
     let put = client
@@ -92,7 +92,7 @@ fn a_304_has_the_headers_of_the_200_and_no_content() {
 
 /// 7644-3.14-04, 9110-15.4.5-01, 9110-13.1.2-01, 9110-8.8.3.2-01
 #[test]
-fn what_is_known_is_not_sent_again() {
+fn a_known_version_is_304() {
     let (client, path, tag) = a_user();
     let strong = tag.trim_start_matches("W/").to_owned();
     for known in [tag.clone(), strong, format!("\"x\", {tag}"), "*".into()] {
@@ -118,7 +118,7 @@ fn what_is_known_is_not_sent_again() {
 
 /// 7644-3.14-05, 9110-13.1.1-01, 9110-13.1.1-03, 7644-3.12-11
 #[test]
-fn a_change_can_be_bound_to_a_version() {
+fn if_match_guards_changes_of_a_user() {
     let (client, path, tag) = a_user();
     let body = user_with("a", &json!({"title": "t"})).to_string();
     let patch = json!({"schemas": [PATCH_OP], "Operations": [{"op": "add", "path": "title", "value": "t"}]})
@@ -136,7 +136,7 @@ fn a_change_can_be_bound_to_a_version() {
     let unchanged = client.get(&path).expect(200);
     assert_eq!(unchanged.etag(), tag);
     assert!(unchanged.body.get("title").is_none());
-    // RFC 9110 would never let a weak tag match here, SCIM's own examples need it.
+    // In RFC 9110 a weak tag never matches here, but the examples of RFC 7644 need it to.
     let put = client
         .send("PUT", &path, &[("If-Match", &tag)], Some(body.as_bytes()))
         .expect(200);
@@ -158,7 +158,7 @@ fn a_change_can_be_bound_to_a_version() {
 
 /// 7644-3.14-05, 9110-13.1.1-01, 9110-13.1.1-03
 #[test]
-fn a_change_of_a_group_can_be_bound_to_a_version() {
+fn if_match_guards_changes_of_a_group() {
     let client = tenant();
     let (a, b) = (client.user("a"), client.user("b"));
     let made = client.create("/Groups", &group("g", &[&a]));
@@ -186,7 +186,7 @@ fn a_change_of_a_group_can_be_bound_to_a_version() {
             "PATCH",
             patch_message(&json!([{"op": "remove", "path": format!("members[value eq \"{a}\"]")}])),
         ),
-        // What would change nothing is bound too.
+        // The precondition also applies to a change without effect.
         (
             "PATCH",
             patch_message(&json!([{"op": "add", "path": "members", "value": [{"value": a}]}])),
@@ -232,7 +232,7 @@ fn patch_message(operations: &serde_json::Value) -> serde_json::Value {
 
 /// 7644-3.14-05
 #[test]
-fn one_of_two_changes_of_one_version_wins() {
+fn one_of_several_changes_of_one_version_succeeds() {
     let (client, path, tag) = a_user();
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let racers: Vec<_> = (0..4)
@@ -265,7 +265,7 @@ fn one_of_two_changes_of_one_version_wins() {
 
 /// 9110-13.1.1-02
 #[test]
-fn if_match_takes_lists_and_the_star() {
+fn if_match_accepts_lists_and_the_asterisk() {
     let (client, path, tag) = a_user();
     let body = user_with("a", &json!({"title": "t"})).to_string();
     client
@@ -289,7 +289,7 @@ fn if_match_takes_lists_and_the_star() {
     client
         .send("PATCH", &path, &[("If-Match", &list)], Some(patch.as_bytes()))
         .expect(200);
-    // By now another version is the current one.
+    // The list no longer has the current version.
     for method in ["PATCH", "DELETE"] {
         client
             .send(method, &path, &[("If-Match", &list)], Some(patch.as_bytes()))
@@ -338,7 +338,7 @@ fn if_none_match_guards_changes() {
             .send(method, &path, &[("If-None-Match", "*")], None)
             .expect(304);
     }
-    // Of another version it guards nothing.
+    // Tags of other versions do not match, so the PUT succeeds.
     client
         .send(
             "PUT",
@@ -389,7 +389,7 @@ fn if_unmodified_since_is_ignored() {
     let body = user("a").to_string();
     let group_body = self::group("h", &[]).to_string();
     let patch = patch_message(&json!([{"op": "add", "path": "displayName", "value": "t"}])).to_string();
-    // No answer has the date that such a condition would be about.
+    // No response has a modification date to compare with.
     for answer in [
         client.get(&path),
         client.get(&group),
@@ -400,7 +400,7 @@ fn if_unmodified_since_is_ignored() {
     ] {
         assert!(answer.expect(200).header("Last-Modified").is_none());
     }
-    // Beside `If-Match` it says nothing, whichever way each of the two would decide.
+    // With `If-Match` in the same request, `If-Match` alone decides.
     let stale = ("If-Match", "W/\"999\"");
     for date in [EARLY, LATE] {
         let since = ("If-Unmodified-Since", date);
@@ -413,7 +413,7 @@ fn if_unmodified_since_is_ignored() {
                 .expect_error(412, "");
         }
     }
-    // Alone neither.
+    // On its own it has no effect either.
     for since in [EARLY, LATE, "nonsense"] {
         let since = [("If-Unmodified-Since", since)];
         for (path, body) in [(&path, &body), (&group, &group_body)] {
@@ -442,7 +442,7 @@ fn if_unmodified_since_is_ignored() {
 
 /// 9110-13.2.1-01
 #[test]
-fn conditions_come_after_all_other_checks() {
+fn preconditions_come_after_all_other_checks() {
     let (client, path, _) = a_user();
     let stale = ("If-Match", "W/\"999\"");
     let body = user("a").to_string();
@@ -479,7 +479,7 @@ fn conditions_come_after_all_other_checks() {
             .send(method, "/Users", &[stale], Some(body.as_bytes()))
             .expect_error(405, "");
     }
-    // Nor is a condition a way around: what is current but wrong stays wrong.
+    // A precondition that holds does not make an invalid body valid.
     let current = client.get(&path).expect(200).etag();
     client
         .send("PUT", &path, &[("If-Match", &current)], Some(b"{"))
@@ -494,7 +494,7 @@ fn if_match_comes_before_if_none_match() {
     client
         .send("PUT", &path, &both, Some(user("a").to_string().as_bytes()))
         .expect_error(412, "");
-    // For a GET the first alone would be 412, the second alone 304.
+    // On a GET, the first alone would give 412 and the second alone 304.
     client.send("GET", &path, &both, None).expect_error(412, "");
     client
         .send(
@@ -508,7 +508,7 @@ fn if_match_comes_before_if_none_match() {
 
 /// 7644-3.14-02, 7643-3.1-21
 #[test]
-fn a_tag_covers_the_groups_that_are_shown() {
+fn the_etag_of_a_user_covers_its_groups() {
     let (client, path, tag) = a_user();
     let id = path.trim_start_matches("/Users/");
     let group = client.group("g", &[id]);
@@ -529,7 +529,7 @@ fn a_tag_covers_the_groups_that_are_shown() {
         .send("GET", &path, &[("If-None-Match", &joined.etag())], None)
         .expect(200);
     assert_eq!(renamed.body["groups"][0]["display"], "h");
-    // The user itself has not changed, so a change bound to it goes through.
+    // The user itself has not changed, so its tag still matches.
     client
         .send(
             "PUT",

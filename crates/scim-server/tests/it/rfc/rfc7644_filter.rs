@@ -1,11 +1,11 @@
-//! RFC 7644 section 3.4.2.2: filters, by whom they find.
+//! RFC 7644 section 3.4.2.2: filters, shown by the resources that they match.
 
 use serde_json::{Value, json};
 
 use super::client::*;
 use super::tenants::{staff_tenant, strict_tenant, tenant};
 
-/// A few people who differ in everything a filter can ask for.
+/// A tenant with a few users who differ in every attribute that the filters name.
 fn people() -> Client {
     let client = tenant();
     client.user_with("ann", &json!({
@@ -63,13 +63,13 @@ fn one_type_or_all_types_can_be_queried() {
         let found: Vec<&Value> = answer.resources().iter().map(|it| &it["id"]).collect();
         assert_eq!(found, ids);
     }
-    // One resource is asked by its attributes: it is itself the answer, no list.
+    // A request for one resource returns the resource itself, not a list.
     let one = client.now(&format!("/Users/{ann}?attributes=displayName"));
     assert_eq!(
         one,
         json!({"schemas": [USER, ENTERPRISE], "id": ann, "displayName": "Ann Smith"})
     );
-    // The base URI itself is not queried with GET (A-20).
+    // The base URI accepts no query by GET (A-20).
     for path in ["", "/", "?filter=active+pr", "/?filter=active+pr", "?count=1"] {
         client.get(path).expect_error(501, "");
     }
@@ -89,7 +89,7 @@ fn only_matches_are_returned_and_counted() {
 
 /// 7644-3.4.2.2-03
 #[test]
-fn names_and_operators_have_no_case() {
+fn names_and_operators_are_case_insensitive() {
     let client = people();
     check(
         &client,
@@ -121,7 +121,7 @@ fn names_and_operators_have_no_case() {
 
 /// 7644-3.4.2.2-04
 #[test]
-fn a_filter_is_a_whole_expression() {
+fn incomplete_filters_are_refused() {
     let client = people();
     for filter in [
         "",
@@ -171,7 +171,7 @@ fn expressions_combine() {
 
 /// 7644-3.4.2.2-06
 #[test]
-fn eq_is_identity_under_type_and_case() {
+fn eq_follows_type_and_case_exact() {
     check(
         &people(),
         &[
@@ -198,7 +198,7 @@ fn ne_is_not_eq() {
         &[
             (r#"title ne "Chief""#, &["Cleo", "bob"]),
             (r#"userName ne "ANN""#, &["Cleo", "bob"]),
-            // Of several values none may be equal (A-04).
+            // On several values, `ne` matches if none is equal (A-04).
             (r#"emails.value ne "b@y""#, &["Cleo"]),
             (r#"emails[value ne "b@y"]"#, &["ann", "bob"]),
             ("nickName ne null", &["Cleo"]),
@@ -208,7 +208,7 @@ fn ne_is_not_eq() {
 
 /// 7644-3.4.2.2-08
 #[test]
-fn co_is_any_part() {
+fn co_matches_any_part() {
     check(
         &people(),
         &[
@@ -224,7 +224,7 @@ fn co_is_any_part() {
 
 /// 7644-3.4.2.2-09
 #[test]
-fn sw_is_the_beginning() {
+fn sw_matches_the_beginning() {
     check(
         &people(),
         &[
@@ -239,7 +239,7 @@ fn sw_is_the_beginning() {
 
 /// 7644-3.4.2.2-10
 #[test]
-fn ew_is_the_end() {
+fn ew_matches_the_end() {
     check(
         &people(),
         &[
@@ -253,7 +253,7 @@ fn ew_is_the_end() {
 
 /// 7644-3.4.2.2-11
 #[test]
-fn pr_is_a_value_that_is_not_empty() {
+fn pr_asks_for_a_value_that_is_not_empty() {
     let client = people();
     client.user_with(
         "dan",
@@ -275,7 +275,7 @@ fn pr_is_a_value_that_is_not_empty() {
             ),
         ],
     );
-    // An empty string is kept, though it is not present (A-07).
+    // An empty string is stored, although `pr` does not match it (A-07).
     let answer = client
         .get(&format!(
             "/Users{}",
@@ -287,7 +287,7 @@ fn pr_is_a_value_that_is_not_empty() {
 
 /// 7644-3.4.2.2-12
 #[test]
-fn order_follows_the_type() {
+fn comparison_follows_the_type() {
     let client = people();
     check(
         &client,
@@ -307,7 +307,7 @@ fn order_follows_the_type() {
     );
     let made = client.create("/Users", &user("zoe"));
     let created = made.body["meta"]["created"].as_str().expect("a date");
-    // The same instant, one hour east of Greenwich, is neither before nor after.
+    // The same instant in another time zone is neither earlier nor later.
     let hour: u32 = created[11..13].parse().expect("an hour");
     if hour < 23 {
         let east = format!("{}T{:02}{}+01:00", &created[..10], hour + 1, &created[13..23]);
@@ -350,7 +350,7 @@ fn booleans_and_binaries_have_no_order() {
 
 /// 7644-3.4.2.2-15, 7644-3.4.2.2-16
 #[test]
-fn conditions_in_brackets_hold_for_one_value() {
+fn conditions_in_brackets_apply_to_one_value() {
     check(
         &people(),
         &[
@@ -365,7 +365,7 @@ fn conditions_in_brackets_hold_for_one_value() {
                 r#"not (emails[type eq "work" and value eq "b@y"])"#,
                 &["Cleo", "ann"],
             ),
-            // What Entra matches by (A-56).
+            // Entra looks users up in this form (A-56).
             (r#"emails[type eq "work"].value eq "b@y""#, &["bob"]),
         ],
     );
@@ -373,7 +373,7 @@ fn conditions_in_brackets_hold_for_one_value() {
 
 /// 7644-3.4.2.2-17
 #[test]
-fn brackets_hold_sub_attributes_of_their_attribute() {
+fn brackets_name_sub_attributes_of_their_attribute() {
     let client = people();
     for filter in [
         r#"emails[userName eq "a"]"#,
@@ -469,7 +469,7 @@ fn compared_values_are_json() {
     }
     client.refused_filter("/Users", r#"userName eq "\x""#);
     client.refused_filter("/Users", "userName eq [x]");
-    // A bare word is a string for the clients that send one (A-12), and an error strictly.
+    // By default a bare word is a string, because some clients send one (A-12).
     assert!(client.users("userName eq alice").is_empty());
     strict.refused_filter("/Users", "userName eq alice");
     strict.refused_filter("/Users", "userName eq 'alice'");
@@ -477,7 +477,7 @@ fn compared_values_are_json() {
 
 /// 7644-3.4.2.2-20, 7644-3.10-01, 7644-3.10-02, 7644-3.10-03
 #[test]
-fn attributes_may_carry_their_urn() {
+fn attributes_may_have_a_urn_prefix() {
     let client = people();
     let manager = "26118915-6090-4610-87e4-49d8ca9f808d";
     check(
@@ -529,7 +529,7 @@ fn attributes_may_carry_their_urn() {
 
 /// 7644-3.10-01, 7644-3.10-03
 #[test]
-fn qualified_names_have_no_case_anywhere() {
+fn qualified_names_are_case_insensitive() {
     let client = people();
     let upper = |urn: &str, name: &str| format!("{}:{}", urn.to_uppercase(), name.to_uppercase());
     let ann = client.get("/Users?filter=userName+eq+%22ann%22").expect(200);
@@ -590,7 +590,7 @@ fn not_binds_tighter_than_and_than_or() {
     check(
         &people(),
         &[
-            // Read from left to right it would find bob alone.
+            // Evaluated from left to right, this filter would match bob alone.
             (
                 r#"userName eq "ann" or userName eq "bob" and active eq false"#,
                 &["ann", "bob"],
@@ -623,7 +623,7 @@ fn one_matching_value_is_enough() {
 
 /// 7644-3.4.2.2-24
 #[test]
-fn complex_attributes_are_asked_by_sub_attribute() {
+fn complex_attributes_are_compared_by_sub_attribute() {
     let client = people();
     check(
         &client,
@@ -659,7 +659,7 @@ fn unknown_operators_are_named() {
 
 /// 7644-3.4.2.2-28
 #[test]
-fn schemas_can_be_asked_for() {
+fn schemas_can_be_filtered_by() {
     check(
         &people(),
         &[
@@ -729,7 +729,7 @@ fn all_strings_are_prepared_before_they_are_compared() {
     ] {
         assert_eq!(client.users(filter), ["a"], "{filter}");
     }
-    // The exact one keeps its case, however it is composed.
+    // `externalId` stays case-sensitive in its composed form.
     assert!(client.users("externalId eq \"\u{e9}x\"").is_empty());
     assert_eq!(
         client.found("/Groups", "displayName eq \"CAFE\u{301}\""),
@@ -738,7 +738,7 @@ fn all_strings_are_prepared_before_they_are_compared() {
     client
         .post("/Groups", &self::group("cafe\u{301}", &[]))
         .expect_error(409, "uniqueness");
-    // Stored and shown is what was sent.
+    // The values themselves are stored and returned as they were sent.
     assert_eq!(client.now(&format!("/Users/{id}"))["externalId"], "e\u{301}X");
     assert_eq!(
         client.now(&format!("/Groups/{group}"))["displayName"],
@@ -782,7 +782,7 @@ fn a_search_at_the_root_covers_all_types() {
 
 /// 7643-2.4-02, 7644-3.4.2.2-27
 #[test]
-fn groups_and_members_can_be_asked_for() {
+fn groups_and_members_can_be_filtered_by() {
     let client = people();
     let ann = client
         .get(&format!("/Users{}", query(&[("filter", r#"userName eq "ann""#)])))

@@ -1,5 +1,4 @@
-//! RFC 7644 sections 3.4.2, 3.4.2.3 to 3.4.2.5 and 3.9: lists, their order, their pages, their
-//! columns.
+//! RFC 7644 sections 3.4.2, 3.4.2.3 to 3.4.2.5 and 3.9: lists, sorting, pages and projections.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 use super::client::*;
 use super::tenants::{staff_tenant, tenant};
 
-/// So many users, `u00` and so on.
+/// A tenant with `size` users, named `u00` and so on.
 fn crowd(size: usize) -> Client {
     let client = tenant();
     for index in 0..size {
@@ -60,7 +59,7 @@ fn every_result_is_a_list_response() {
 
 /// 7644-3.4.2-04, 7644-3.4.2-06, 7644-3.4.2.4-06
 #[test]
-fn a_page_tells_where_it_stands() {
+fn a_page_states_its_position() {
     let client = crowd(25);
     let mut seen = BTreeSet::new();
     for (start, size) in [(1, 10), (11, 10), (21, 5)] {
@@ -83,7 +82,7 @@ fn a_page_tells_where_it_stands() {
     assert_eq!(beyond.body["startIndex"], 26);
 }
 
-/// 7644-3.4.2-04: however many of the matches a page shows, with and without an index
+/// 7644-3.4.2-04: with and without an index, whatever part of the matches the page shows
 #[test]
 fn the_total_counts_all_matches() {
     let client = crowd(6);
@@ -115,26 +114,26 @@ fn the_total_counts_all_matches() {
 
 /// 7644-3.4.2.4-01
 #[test]
-fn each_index_page_is_counted_anew() {
+fn index_pages_are_stateless() {
     let client = crowd(6);
     let page = |start: u32| {
         client
             .get(&format!("/Users?startIndex={start}&count=2"))
             .expect(200)
     };
-    // A page needs none before it: the server remembers nothing of a client that pages.
+    // No page depends on an earlier request: the server keeps no state for a client that pages.
     assert_eq!(page(3).names(), ["u02", "u03"]);
     assert_eq!(page(3).names(), ["u02", "u03"]);
     let first = page(1);
     assert_eq!(first.names(), ["u00", "u01"]);
-    // What goes from an earlier page moves all others up: nobody sees u02.
+    // A deletion on an earlier page moves the rest forward, so this client never sees u02.
     let gone = first.resources()[0]["id"].as_str().expect("an id");
     client.delete(&format!("/Users/{gone}")).expect(204);
     let second = page(3);
     assert_eq!(second.names(), ["u03", "u04"]);
     assert_eq!(second.body["totalResults"], 5);
     assert_eq!(page(1).names(), ["u01", "u02"]);
-    // And what comes is there for the next page.
+    // A new user appears on the next page that is read.
     client.user("u06");
     assert_eq!(page(5).names(), ["u05", "u06"]);
     assert_eq!(page(5).body["totalResults"], 6);
@@ -142,7 +141,7 @@ fn each_index_page_is_counted_anew() {
 
 /// 7644-3.4.2.4-02
 #[test]
-fn a_start_before_the_first_is_the_first() {
+fn a_start_index_below_one_is_one() {
     let client = crowd(3);
     for start in ["startIndex=0", "startIndex=-5", "startIndex=1", "startIndex=", ""] {
         let page = client.get(&format!("/Users?{start}&count=2")).expect(200);
@@ -334,7 +333,7 @@ fn detailed() -> (Client, String) {
 
 /// 7644-3.4.2.5-01, 7644-3.9-03, 7644-3.9-04
 #[test]
-fn attributes_name_what_comes_and_excluded_attributes_what_does_not() {
+fn attributes_and_excluded_attributes_apply_to_every_read() {
     let (client, id) = detailed();
     let search = |name: &str, value: &Value| {
         client
@@ -370,14 +369,14 @@ fn attributes_name_what_comes_and_excluded_attributes_what_does_not() {
         keys(&most),
         ["emails", "id", "meta", "name", "schemas", ENTERPRISE, "userName"]
     );
-    // Unknown names select nothing and harm nothing.
+    // Unknown names are ignored.
     assert_eq!(keys(&everywhere("attributes", "nosuch")), ["id", "schemas"]);
     assert_eq!(keys(&everywhere("attributes", "name"))[1], "name");
 }
 
 /// 7644-3.4.2.5-02
 #[test]
-fn names_in_projections_follow_the_notation() {
+fn projections_use_the_attribute_notation() {
     let (client, id) = detailed();
     let projected = client.now(&format!(
         "/Users/{id}?attributes=name.givenName,%20{ENTERPRISE}:manager"
@@ -385,7 +384,7 @@ fn names_in_projections_follow_the_notation() {
     assert_eq!(keys(&projected), ["id", "name", "schemas", ENTERPRISE]);
     assert_eq!(projected["name"], json!({"givenName": "g"}));
     assert_eq!(keys(&projected[ENTERPRISE]), ["manager"]);
-    // The URN alone is the whole extension.
+    // The URN alone names the whole extension.
     assert_eq!(
         keys(&client.now(&format!("/Users/{id}?attributes={ENTERPRISE}"))[ENTERPRISE]),
         ["department", "manager"]
@@ -396,7 +395,7 @@ fn names_in_projections_follow_the_notation() {
             .get(ENTERPRISE)
             .is_none()
     );
-    // What is listed in `schemas` is what is stored, whatever is shown.
+    // `schemas` lists the stored extensions, whatever the projection shows.
     assert_eq!(
         client.now(&format!("/Users/{id}?attributes=userName"))["schemas"],
         json!([USER, ENTERPRISE])
@@ -405,7 +404,7 @@ fn names_in_projections_follow_the_notation() {
 
 /// 7644-3.4.2.5-03
 #[test]
-fn what_is_always_returned_cannot_be_excluded() {
+fn attributes_returned_always_cannot_be_excluded() {
     let client = tenant();
     let group = client.group("g", &[&client.user("a")]);
     let read = client.now(&format!("/Groups/{group}?excludedAttributes=id,members,schemas"));

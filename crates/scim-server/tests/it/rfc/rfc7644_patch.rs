@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::client::*;
 use super::tenants::{strict_tenant, tenant};
 
-/// A user to be changed.
+/// A user that a test changes.
 struct Subject {
     client: Client,
     path: String,
@@ -17,13 +17,13 @@ impl Subject {
     }
 
     fn of(client: Client, attributes: &Value) -> Subject {
-        // A tenant may have a subject already.
+        // The tenant may already have another subject.
         let name = format!("u{}", client.get("/Users?count=0").body["totalResults"]);
         let path = format!("/Users/{}", client.user_with(&name, attributes));
         Subject { client, path }
     }
 
-    /// The resource after operations that have to succeed.
+    /// Applies operations that must succeed, and returns the resource.
     #[track_caller]
     fn after(&self, operations: &Value) -> Value {
         let answer = self.client.patch(&self.path, operations).expect(200);
@@ -31,7 +31,7 @@ impl Subject {
         answer.body
     }
 
-    /// Operations that have to fail, and change nothing.
+    /// Sends operations that must fail, and checks that nothing changed.
     #[track_caller]
     fn refuses(&self, operations: &Value, scim_type: &str) {
         let before = self.client.get(&self.path).expect(200);
@@ -49,7 +49,7 @@ impl Subject {
     }
 }
 
-/// A group to be changed, and three users.
+/// A group that a test changes, and three users.
 struct Team {
     client: Client,
     path: String,
@@ -57,7 +57,7 @@ struct Team {
 }
 
 impl Team {
-    /// The first so many users are members.
+    /// The first `count` users are members.
     fn with_members(count: usize) -> Team {
         let client = tenant();
         let users = ["a", "b", "c"].map(|name| client.user(name));
@@ -66,7 +66,7 @@ impl Team {
         Team { client, path, users }
     }
 
-    /// Whether these are the members after operations that have to succeed.
+    /// Applies operations that must succeed, and checks the members.
     #[track_caller]
     fn after(&self, operations: &Value, members: &[&String]) {
         self.client.patch(&self.path, operations).expect_success();
@@ -95,7 +95,7 @@ impl Team {
 
 /// 7644-3.5.2-02
 #[test]
-fn it_is_not_json_patch() {
+fn json_patch_is_refused() {
     let user = Subject::new(&json!({"emails": [{"value": "a"}]}));
     for op in ["move", "copy", "test"] {
         user.refuses(
@@ -124,7 +124,7 @@ fn the_body_is_a_patch_message() {
     send(json!({"Operations": operations})).expect_error(400, "invalidSyntax");
     send(user_with("patch-message", &json!({"title": "t"}))).expect_error(400, "invalidSyntax");
     send(json!({"schemas": [PATCH_OP], "Operations": operations})).expect(200);
-    // By default a missing `schemas` is JumpCloud's, another one is still wrong.
+    // By default `schemas` may be missing, as JumpCloud sends it; another URN is still refused.
     let client = tenant();
     let path = format!("/Users/{}", client.user("a"));
     let send = |body: Value| client.send("PATCH", &path, &[], Some(body.to_string().as_bytes()));
@@ -135,7 +135,7 @@ fn the_body_is_a_patch_message() {
 
 /// 7644-3.5.2-04, 7644-3.5.2-17
 #[test]
-fn it_has_operations() {
+fn operations_must_be_a_filled_array() {
     let client = tenant();
     let path = format!("/Users/{}", client.user("a"));
     for operations in [
@@ -235,7 +235,7 @@ fn paths_follow_the_grammar() {
 
 /// 7644-3.5.2-08
 #[test]
-fn paths_are_no_filters() {
+fn a_path_is_not_a_filter() {
     let user = Subject::new(&json!({}));
     user.refuses(
         &json!([{"op": "remove", "path": "schemas eq \"urn:x\""}]),
@@ -249,7 +249,7 @@ fn paths_are_no_filters() {
 
 /// 7644-3.5.2-09, 7644-3.5.2-10, 7644-3.5.2-11
 #[test]
-fn operations_fit_mutability_and_type() {
+fn operations_must_fit_mutability_and_type() {
     let user = Subject::new(&json!({"title": "t"}));
     for (path, value) in [
         ("title", json!(5)),
@@ -318,7 +318,7 @@ fn extension_attributes_need_their_urn() {
     let changed =
         user.after(&json!([{"op": "add", "path": format!("{ENTERPRISE}:employeeNumber"), "value": "1"}]));
     assert_eq!(changed[ENTERPRISE], json!({"employeeNumber": "1"}));
-    // One operation sees what the one before made.
+    // Each operation sees the result of the one before.
     let changed = user.after(&json!([
         {"op": "add", "value": {ENTERPRISE: {"department": "d"}}},
         {"op": "replace", "path": format!("{ENTERPRISE}:department"), "value": "e"},
@@ -374,7 +374,7 @@ fn operations_run_in_order() {
 
 /// 7644-3.5.2-15
 #[test]
-fn a_new_primary_value_ends_the_old_one() {
+fn a_new_primary_value_replaces_the_old_one() {
     let emails = json!({"emails": [{"value": "a", "primary": true}, {"value": "b"}]});
     let primaries = |user: &Value| -> Vec<String> {
         let emails = user["emails"].as_array().expect("emails").iter();
@@ -392,7 +392,7 @@ fn a_new_primary_value_ends_the_old_one() {
         user.after(&json!([{"op": "add", "path": "emails", "value": [{"value": "c", "primary": true}]}]));
     assert_eq!(primaries(&changed), ["c"]);
     user.refuses(&json!([{"op": "add", "path": "emails", "value": [{"value": "d", "primary": true}, {"value": "e", "primary": true}]}]), "invalidValue");
-    // Without a path too, and other attributes keep theirs.
+    // The same holds without a path, and other attributes keep their primary value.
     user.after(&json!([{"op": "add", "path": "phoneNumbers", "value": [{"value": "1", "primary": true}]}]));
     for (op, value, primary) in [
         ("add", json!([{"value": "d", "primary": true}]), "d"),
@@ -407,7 +407,7 @@ fn a_new_primary_value_ends_the_old_one() {
         assert_eq!(primaries(&changed), [primary], "{op}");
         assert_eq!(changed["phoneNumbers"], json!([{"value": "1", "primary": true}]));
     }
-    // No new primary value ends none.
+    // A value that is not primary leaves the primary one alone.
     let changed =
         user.after(&json!([{"op": "add", "path": "emails", "value": [{"value": "z", "primary": false}]}]));
     assert_eq!(primaries(&changed), ["y"]);
@@ -422,7 +422,7 @@ fn all_operations_or_none() {
         &json!([{"op": "remove", "path": "emails"}, {"op": "add", "path": "title", "value": 5}]),
         "invalidValue",
     );
-    // What only the store finds out undoes as much.
+    // A conflict that only the store detects also leaves everything as it was.
     user.client.user("taken");
     let before = user.client.get(&user.path).expect(200);
     let operations = json!([{"op": "replace", "path": "title", "value": "u"}, {"op": "replace", "path": "userName", "value": "taken"}]);
@@ -448,7 +448,7 @@ fn all_operations_or_none() {
 
 /// 7644-3.5.2-18, 7644-3.5.2.1-09, 9110-15.3.5-01
 #[test]
-fn users_come_back_whole_and_groups_not_at_all() {
+fn users_are_returned_and_groups_are_not() {
     let user = Subject::new(&json!({}));
     let answer = user
         .client
@@ -466,7 +466,7 @@ fn users_come_back_whole_and_groups_not_at_all() {
 
 /// 7644-3.5.2-19
 #[test]
-fn asked_for_attributes_come_back() {
+fn requested_attributes_are_returned() {
     let team = Team::with_members(1);
     let operations = json!([{"op": "replace", "path": "displayName", "value": "h"}]);
     let answer = team
@@ -559,7 +559,7 @@ fn add_merges_into_a_complex_value() {
         &json!([{"op": "add", "path": "name", "value": "x"}]),
         "invalidValue",
     );
-    // A manager may be its id.
+    // A manager may be given as an id alone.
     let changed = user.after(&json!([{"op": "add", "path": format!("{ENTERPRISE}:manager"), "value": "m"}]));
     assert_eq!(changed[ENTERPRISE]["manager"], json!({"value": "m"}));
 }
@@ -578,7 +578,7 @@ fn add_appends_to_several_values() {
 
 /// 7644-3.5.2.1-07, 7644-3.5.2.1-08
 #[test]
-fn adding_what_is_there_changes_nothing() {
+fn adding_an_existing_value_changes_nothing() {
     let team = Team::with_members(1);
     let a = &team.users[0];
     let before = team.client.now(&team.path);
@@ -665,7 +665,7 @@ fn remove_unassigns() {
 
 /// 7644-3.5.2.2-04, 7644-3.5.2.2-07
 #[test]
-fn remove_takes_what_matches() {
+fn remove_deletes_the_matching_values() {
     let team = Team::with_members(2);
     let [a, b, c] = &team.users;
     team.after(
@@ -673,7 +673,7 @@ fn remove_takes_what_matches() {
         &[b],
     );
     let version = team.version();
-    // Strangers are no error, and no change.
+    // Removing a user who is not a member is neither an error nor a change.
     team.after(
         &json!([{"op": "remove", "path": format!("members[value eq \"{c}\"]")}]),
         &[b],
@@ -700,7 +700,7 @@ fn remove_takes_what_matches() {
 
 /// 7644-3.5.2.2-05
 #[test]
-fn remove_can_take_a_sub_attribute_alone() {
+fn remove_can_delete_a_sub_attribute_alone() {
     let user = Subject::new(
         &json!({"emails": [{"type": "work", "value": "a", "display": "d"}, {"type": "home", "display": "e", "value": "b"}, {"type": "work", "value": "c", "display": "f"}]}),
     );
@@ -730,7 +730,7 @@ fn required_and_read_only_attributes_cannot_be_removed() {
     team.client
         .patch(&team.path, &json!([{"op": "remove", "path": "displayName"}]))
         .expect_error(400, "mutability");
-    // To empty one by replace is to leave out a required value.
+    // An empty value for a required attribute counts as a missing value.
     for value in [json!(""), json!(null), json!([])] {
         for op in ["add", "replace"] {
             let named = |path: &str| json!([{"op": op, "path": path, "value": value}]);
@@ -746,7 +746,7 @@ fn required_and_read_only_attributes_cannot_be_removed() {
 
 /// 7644-3.5.2.2-08
 #[test]
-fn the_blank_before_a_quote_may_be_missing() {
+fn the_space_before_a_quote_may_be_missing() {
     let team = Team::with_members(2);
     let [a, b, _] = &team.users;
     team.after(
@@ -767,7 +767,7 @@ fn replace_without_a_path_takes_an_object() {
     let changed =
         user.after(&json!([{"op": "replace", "value": {"emails": [{"value": "b"}], "nickName": "n"}}]));
     assert_eq!(changed["emails"], json!([{"value": "b"}]));
-    // Okta renames groups with the id beside the name; Entra writes paths as keys.
+    // Okta sends the id with the new name of a group; Entra sends paths as keys.
     let team = Team::with_members(0);
     let id = team.path.trim_start_matches("/Groups/");
     team.client
@@ -786,7 +786,7 @@ fn replace_without_a_path_takes_an_object() {
 
 /// 7644-3.5.2.3-02, 7644-3.5.2.3-04
 #[test]
-fn replace_sets_what_is_there_or_not() {
+fn replace_sets_present_and_absent_attributes() {
     let user = Subject::new(&json!({"title": "t"}));
     assert_eq!(
         user.after(&json!([{"op": "replace", "path": "title", "value": "u"}]))["title"],
@@ -809,7 +809,7 @@ fn replace_sets_what_is_there_or_not() {
 
 /// 7644-3.5.2.3-03
 #[test]
-fn replace_swaps_all_values() {
+fn replace_replaces_all_values() {
     let team = Team::with_members(1);
     let [_, b, c] = &team.users;
     team.after(
@@ -860,7 +860,7 @@ fn replace_without_a_match_has_no_target() {
         &json!({"emails": [{"type": "work", "value": "a"}]}),
     );
     user.refuses(&operation, "noTarget");
-    // By default it creates the value, because Entra counts on that.
+    // By default the operation creates the value, because Entra relies on it.
     let user = Subject::new(&json!({"emails": [{"type": "work", "value": "a"}]}));
     let changed = user.after(&operation);
     assert_eq!(
@@ -875,7 +875,7 @@ fn replace_without_a_match_has_no_target() {
 
 /// 7644-3.5.2-20
 #[test]
-fn bad_filters_in_paths_are_told_from_bad_paths() {
+fn invalid_filters_in_paths_differ_from_invalid_paths() {
     let user = Subject::new(&json!({"emails": [{"type": "work"}]}));
     for path in [
         "emails[type xx \"w\"]",
@@ -901,7 +901,7 @@ fn bad_filters_in_paths_are_told_from_bad_paths() {
 
 /// 7644-3.5.2-21
 #[test]
-fn what_is_not_there_cannot_be_patched() {
+fn an_unknown_resource_cannot_be_patched() {
     let client = tenant();
     let operations = json!([{"op": "add", "path": "title", "value": "t"}]);
     client
@@ -948,7 +948,7 @@ fn other_kinds_of_patches_are_refused() {
 
 /// 5789-2-01
 #[test]
-fn a_patch_is_never_seen_half_done() {
+fn a_patch_is_never_seen_half_applied() {
     let client = tenant();
     let path = format!(
         "/Users/{}",

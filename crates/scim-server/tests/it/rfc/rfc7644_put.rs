@@ -7,7 +7,7 @@ use super::tenants::{staff_tenant, strict_tenant, tenant};
 
 /// 7644-3.5-01, 7644-3.5.1-09, 9110-9.3.4-01, 9110-9.3.4-03
 #[test]
-fn a_put_answers_with_the_whole_resource() {
+fn a_put_returns_the_whole_resource() {
     let client = tenant();
     let path = format!("/Users/{}", client.user("a"));
     let answer = client
@@ -15,7 +15,7 @@ fn a_put_answers_with_the_whole_resource() {
         .expect(200);
     assert_eq!(answer.body, client.now(&path));
     assert_eq!(answer.body["title"], "t");
-    // RFC 9110 would have no tag here, SCIM's example has one.
+    // RFC 9110 allows no tag here, but the example of RFC 7644 has one.
     assert_eq!(answer.header("ETag"), answer.body["meta"]["version"].as_str());
     let member = client.user("m");
     let path = format!("/Groups/{}", client.group("g", &[]));
@@ -41,7 +41,7 @@ fn a_put_of_a_taken_name_is_a_conflict() {
         let before = client.now(&path);
         client.put(&path, &taken).expect_error(409, "uniqueness");
         assert_eq!(client.now(&path), before);
-        // Its own name, in other letters, is free.
+        // Its own name in another case is no conflict.
         client.put(&path, &own).expect(200);
     }
 }
@@ -61,7 +61,7 @@ fn the_answer_to_a_get_can_be_sent_back() {
     for path in [format!("/Users/{user_id}"), format!("/Groups/{group_id}")] {
         let read = client.now(&path);
         assert_eq!(client.put(&path, &read).expect(200).body, read);
-        // A client with other schemas adds its own.
+        // A client with other schemas sends attributes that this server does not know.
         let mut more = read.clone();
         more["schemas"]
             .as_array_mut()
@@ -89,7 +89,7 @@ fn values_are_replaced_not_merged() {
 
 /// 7644-3.5.1-04
 #[test]
-fn what_is_left_out_goes() {
+fn omitted_attributes_are_cleared() {
     let client = tenant();
     let member = client.user("m");
     let attributes =
@@ -100,7 +100,7 @@ fn what_is_left_out_goes() {
         keys(&answer.body),
         ["active", "id", "meta", "schemas", "userName"]
     );
-    // Except `active`: a PUT that says nothing of it must not let anybody in.
+    // `active` stays: a PUT without it must not reactivate a user.
     assert_eq!(answer.body["active"], false);
     let path = format!("/Groups/{}", client.group("g", &[&member]));
     let answer = client

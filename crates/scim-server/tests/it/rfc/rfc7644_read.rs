@@ -1,4 +1,4 @@
-//! RFC 7644 sections 3.4, 3.4.1 and 3.8: reading one resource, and in which form.
+//! RFC 7644 sections 3.4, 3.4.1, 3.8 and 3.13: reading one resource, media types and versions.
 
 use serde_json::{Value, json};
 
@@ -133,7 +133,7 @@ fn every_body_is_scim_json_and_names_its_schemas() {
 
 /// 7644-3.4.1-02, 7644-3.4.1-03
 #[test]
-fn nothing_else_finds_it() {
+fn only_the_id_names_a_resource() {
     let (client, other) = two_tenants();
     let id = client.user_with("a", &json!({"externalId": "x"}));
     let group = client.group("g", &[]);
@@ -153,14 +153,14 @@ fn nothing_else_finds_it() {
     client.get("/Groups/g").expect_error(404, "");
     client.get(&format!("/Users/{group}")).expect_error(404, "");
     client.get(&format!("/Groups/{id}")).expect_error(404, "");
-    // A foreign resource does not differ from none.
+    // A resource of another tenant gives the same error as an unknown id.
     let foreign = other.get(&format!("/Users/{id}")).expect_error(404, "");
     assert_eq!(foreign.body, unknown.body);
 }
 
 /// 7644-3.8-03, 7644-8.1-01, 9110-15.5.7-01
 #[test]
-fn answers_are_scim_json_unless_that_is_refused() {
+fn responses_are_scim_json_unless_excluded() {
     let client = tenant();
     let path = format!("/Users/{}", client.user("a"));
     for accept in [
@@ -206,7 +206,7 @@ fn requests_are_json() {
             )
             .expect(201);
     }
-    // No media type at all: SCIM is meant.
+    // A body without a media type is read as SCIM.
     let body = user("none").to_string();
     let head = format!(
         "POST {}/Users HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n{body}",
@@ -278,7 +278,7 @@ fn paths_are_percent_encoded_once() {
 
 /// 7644-3.12-06
 #[test]
-fn a_trailing_slash_is_no_redirect() {
+fn a_trailing_slash_causes_no_redirect() {
     let client = tenant();
     let id = client.user("a");
     assert_eq!(client.get("/Users/").expect(200).names(), ["a"]);
@@ -323,7 +323,7 @@ fn the_version_stands_before_the_endpoint() {
             .send_to("GET", path, &[], None)
             .expect_error(400, "invalidVers");
     }
-    // Anywhere else it is no version.
+    // Elsewhere in the path it is not a version.
     for path in [
         "/v2/scim/Users",
         "/scim/Users/v2",
@@ -332,7 +332,7 @@ fn the_version_stands_before_the_endpoint() {
     ] {
         client.send_to("GET", path, &[], None).expect_error(404, "");
     }
-    // Without a version the latest is meant.
+    // Without a version the latest one is used.
     assert_eq!(
         client
             .send_to("GET", "/scim/Users", &[], None)
@@ -342,7 +342,7 @@ fn the_version_stands_before_the_endpoint() {
     );
 }
 
-/// All URIs of a document and of the headers around it.
+/// Returns all URIs in the body and the headers of a response.
 fn uris(answer: &Answer) -> Vec<String> {
     fn collect(value: &Value, found: &mut Vec<String>) {
         match value {
@@ -375,7 +375,7 @@ fn no_published_uri_has_userinfo() {
         format!("/Groups/{}", group_made.id()),
     );
     let operation = json!([{"op": "add", "path": "displayName", "value": "h"}]);
-    // The URIs that each answer has at least: of the resource, and of those that it refers to.
+    // Each case names the least number of URIs: those of the resource and of its references.
     for (answer, least) in [
         (client.get(&user_path), 4),
         (client.put(&user_path, &user_with("a", &manager)), 4),
@@ -430,7 +430,7 @@ fn published_uris_come_from_the_configuration() {
 
 /// 9967-2.5.1.1-01
 #[test]
-fn wishes_in_prefer_are_ignored() {
+fn preferences_are_ignored() {
     let client = tenant();
     let path = format!("/Users/{}", client.user("a"));
     for wish in ["respond-async", "return=minimal"] {
@@ -445,7 +445,7 @@ fn wishes_in_prefer_are_ignored() {
 
 /// 7644-7.4-04
 #[test]
-fn no_cookies() {
+fn no_cookies_are_set() {
     let client = tenant();
     for answer in [
         client.create("/Users", &user("a")),

@@ -1,4 +1,4 @@
-//! RFC 7644 section 3.4.3: queries in a POST.
+//! RFC 7644 section 3.4.3: queries by POST.
 
 use serde_json::{Value, json};
 
@@ -104,7 +104,7 @@ fn the_body_is_a_search_request() {
             .post("/Users/.search", &body)
             .expect_error(400, "invalidSyntax");
     }
-    // Parameters stand in the body, those of the URL say nothing.
+    // Only parameters in the body count; those in the URL are ignored.
     let answer = client
         .post(
             "/Users/.search?count=1&filter=x",
@@ -116,7 +116,7 @@ fn the_body_is_a_search_request() {
 
 /// 7644-3.4.3-03
 #[test]
-fn names_of_attributes_come_as_an_array() {
+fn attribute_names_must_be_an_array() {
     let client = some_users();
     let answer = search(&client, &json!({"attributes": ["title", "userName"]})).expect(200);
     assert_eq!(
@@ -197,7 +197,7 @@ fn sorting_and_paging_work_as_in_a_url() {
 
 /// 7644-3.4.3-06, 7644-7.5.2-02
 #[test]
-fn a_search_answers_as_a_get_does() {
+fn a_search_returns_the_same_as_a_get() {
     let client = some_users();
     for (in_url, in_body) in [
         (String::new(), json!({})),
@@ -227,8 +227,8 @@ fn a_search_answers_as_a_get_does() {
 
 /// 7644-3.12-16, 7644-7.5.2-01
 #[test]
-fn personal_data_in_a_url_is_no_reason_to_refuse() {
-    // All identity providers look users up like that; who minds can send the same in a body.
+fn personal_data_in_a_url_is_accepted() {
+    // All identity providers look users up in this way. The same filter can be sent in a body.
     let client = tenant();
     client.user_with("a@example.com", &json!({"emails": [{"value": "a@example.com"}]}));
     for filter in [
@@ -271,8 +271,8 @@ fn cursors_work_in_a_search() {
     assert!(last.body.get("nextCursor").is_none());
 }
 
-/// 7644-3.4.3-06, 7644-3.4.2.4-02, 7644-3.4.2.4-04, 9865-3-01: what is right and wrong in a URL is so in a body,
-/// with the same answer
+/// 7644-3.4.3-06, 7644-3.4.2.4-02, 7644-3.4.2.4-04, 9865-3-01: a body accepts and
+/// refuses the same parameters as a URL, with the same response
 #[test]
 fn a_search_refuses_what_a_get_refuses() {
     let client = some_users();
@@ -329,7 +329,8 @@ fn a_search_refuses_what_a_get_refuses() {
     }
 }
 
-/// 7644-3.4.2.1-01, 7644-3.4.2.3-02: one order over all types, and one paging
+/// 7644-3.4.2.1-01, 7644-3.4.2.3-02: all types share one order and one
+/// sequence of pages
 #[test]
 fn a_search_over_all_types_is_one_list() {
     let client = tenant();

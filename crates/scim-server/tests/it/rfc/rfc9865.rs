@@ -21,7 +21,7 @@ fn crowd(client: &Client, size: usize) {
     }
 }
 
-/// The cursors of a page, forth and back.
+/// Returns the next and the previous cursor of a page.
 fn cursors(page: &Answer) -> impl Iterator<Item = &str> {
     ["nextCursor", "previousCursor"]
         .into_iter()
@@ -35,7 +35,7 @@ fn next_cursor(page: &Answer) -> Option<String> {
         .map(|it| it.as_str().expect("a string").to_owned())
 }
 
-/// All pages, following `nextCursor`.
+/// Returns all pages, following `nextCursor`.
 fn walk(client: &Client, parameters: &str) -> Vec<Answer> {
     let mut pages = vec![client.get(&format!("/Users?cursor&{parameters}")).expect(200)];
     while let Some(next) = next_cursor(pages.last().expect("a page")) {
@@ -51,7 +51,7 @@ fn walk(client: &Client, parameters: &str) -> Vec<Answer> {
 
 /// 9865-2-01, 9865-2-04, 9865-2-08
 #[test]
-fn pages_follow_each_other_to_the_end() {
+fn next_cursors_lead_to_the_end() {
     let client = tenant();
     crowd(&client, 25);
     for (parameters, pages, total) in [
@@ -89,7 +89,7 @@ fn cursors_are_opaque_and_fit_into_urls() {
     );
     for place in 0..cursor.len() {
         let mut altered = cursor.clone().into_bytes();
-        // The last letter of base64 may hold unused bits; another letter of the other half cannot.
+        // The last character may hold unused bits, so the replacement has to differ in the used ones.
         altered[place] = if altered[place] == b'A' { b'q' } else { b'A' };
         let altered = String::from_utf8(altered).expect("ASCII");
         client
@@ -120,7 +120,7 @@ fn cursors_are_opaque_and_fit_into_urls() {
 
 /// 9865-5.2-04
 #[test]
-fn cursors_show_nothing_of_what_they_hold() {
+fn cursors_reveal_no_content() {
     let client = tenant();
     for name in ["Zaphod-1", "Zaphod-2", "Zaphod-3"] {
         client.user_with(name, &json!({"title": "Marker"}));
@@ -149,7 +149,7 @@ fn cursors_show_nothing_of_what_they_hold() {
                     let holds = |it: &[u8]| it.windows(hidden.len()).any(|it| it == hidden);
                     assert!(!holds(&bytes) && !holds(&lower), "{sort_by}: {cursor}");
                 }
-                // One position never looks the same twice.
+                // No two cursors are alike, not even for one position.
                 assert!(seen.insert(bytes[..24].to_vec()), "{cursor}");
             }
         }
@@ -175,7 +175,7 @@ fn a_count_of_zero_asks_for_the_total() {
 
 /// 9865-2-05
 #[test]
-fn the_way_back_leads_to_the_same_items() {
+fn previous_cursors_lead_back_to_the_same_items() {
     let client = tenant();
     crowd(&client, 5);
     let first = client.get("/Users?cursor&count=2").expect(200);
@@ -219,7 +219,7 @@ fn a_cursor_belongs_to_its_query() {
     ] {
         client.get(&changed).expect_error(400, "invalidCursor");
     }
-    // Another page size does no harm.
+    // Another page size is accepted.
     assert_eq!(
         client
             .get(&format!("/Users?cursor={cursor}&count=3&sortBy=userName"))
@@ -232,7 +232,7 @@ fn a_cursor_belongs_to_its_query() {
 
 /// 9865-2-09
 #[test]
-fn pages_of_cursors_have_no_start_index() {
+fn cursor_pages_have_no_start_index() {
     let client = tenant();
     crowd(&client, 2);
     let page = client.get("/Users?cursor&count=1").expect(200);
@@ -286,7 +286,7 @@ fn pages_are_sorted_as_a_whole() {
 
 /// 9865-2.3-01, 9865-2.4-02
 #[test]
-fn index_paging_stays_apart() {
+fn index_pages_have_no_cursors() {
     let client = tenant();
     crowd(&client, 3);
     let page = client.get("/Users?count=1").expect(200);
@@ -299,7 +299,7 @@ fn index_paging_stays_apart() {
 
 /// 9865-5.2-01, 9865-5.2-04, 9865-5.2-05, 9865-2.1-02
 #[test]
-fn foreign_and_forged_cursors_are_alike() {
+fn foreign_and_forged_cursors_get_the_same_error() {
     let (one, other) = two_tenants();
     crowd(&one, 3);
     crowd(&other, 3);
@@ -315,7 +315,7 @@ fn foreign_and_forged_cursors_are_alike() {
         .expect_error(400, "invalidCursor");
     assert_eq!(foreign.bytes, forged.bytes);
     assert_eq!(foreign.bytes, elsewhere.bytes);
-    // Within the tenant another token reads on.
+    // Another token of the tenant can go on with the cursor.
     let colleague = token_for(&one);
     assert_eq!(
         colleague
@@ -345,13 +345,13 @@ fn a_cursor_grants_nothing() {
 
 /// 9865-4-06, 9865-5.3-01
 #[test]
-fn cursors_need_no_memory() {
+fn cursors_are_stateless() {
     let client = tenant();
     crowd(&client, 4);
     let cursors: BTreeSet<String> = (0..20)
         .filter_map(|_| next_cursor(&client.get("/Users?cursor&count=2").expect(200)))
         .collect();
-    // What was created after the cursor is found, what was deleted is not: it is a place, no list.
+    // A cursor is a position, not a snapshot: the next page shows a new user and no deleted one.
     let users = client.get("/Users").expect(200);
     let last = users.resources()[3]["id"].as_str().expect("an id").to_owned();
     client.delete(&format!("/Users/{last}")).expect(204);
@@ -367,9 +367,9 @@ fn cursors_need_no_memory() {
     }
 }
 
-/// 9865-2.1-03, 9865-4-06: the time that is announced is the time that holds
+/// 9865-2.1-03, 9865-4-06: cursors expire after the announced time
 #[test]
-fn a_cursor_ends_when_it_was_announced_to() {
+fn a_cursor_expires_after_the_announced_time() {
     let server = Server::start_with(Choice {
         settings: Settings {
             cursor_lifetime: Some(Duration::from_secs(1)),
@@ -388,7 +388,7 @@ fn a_cursor_ends_when_it_was_announced_to() {
     let page = format!("/Users?cursor={cursor}&count=1");
     std::thread::sleep(Duration::from_millis(1_100));
     acme.get(&page).expect_error(400, Some("expiredCursor"));
-    // Whose it is not learns nothing of its age.
+    // Another tenant does not learn that the cursor has expired.
     let other = server.tenant("other");
     let foreign = other.get(&page).expect_error(400, Some("invalidCursor"));
     let forged = other
@@ -397,7 +397,7 @@ fn a_cursor_ends_when_it_was_announced_to() {
     assert_eq!(foreign.text, forged.text);
 }
 
-/// 9865-4-06: servers that share keys go on with each other's cursors, also while a key is changed
+/// 9865-4-06: servers that share keys accept each other's cursors, also during a change of keys
 #[test]
 fn instances_share_cursors() {
     let start = |keys: &[[u8; 32]]| {
@@ -430,9 +430,9 @@ fn instances_share_cursors() {
     }
 }
 
-/// 9865-2-04, 9865-2-05: at the edges, and when what a cursor stands at has gone
+/// 9865-2-04, 9865-2-05: at both ends, and after the resource at a cursor was deleted
 #[test]
-fn pages_stay_right_when_resources_go() {
+fn pages_stay_correct_when_resources_are_deleted() {
     let client = tenant();
     crowd(&client, 7);
     let id = |name: &str| {
@@ -455,7 +455,7 @@ fn pages_stay_right_when_resources_go() {
     let second = page(&next_cursor(&first).expect("more"));
     let third = page(&next_cursor(&second).expect("more"));
     assert_eq!(third.names(), ["u04", "u05"]);
-    // Both ends of the page, and a neighbour on either side.
+    // These are both ends of the page and a neighbour on either side.
     for name in ["u03", "u04", "u05", "u06"] {
         client.delete(&format!("/Users/{}", id(name))).expect(204);
     }
@@ -465,7 +465,7 @@ fn pages_stay_right_when_resources_go() {
     assert_eq!(start.names(), ["u00"]);
     assert!(previous(&start).is_none(), "it is the first page");
     assert_eq!(page(&next_cursor(&start).expect("more")).names(), ["u01", "u02"]);
-    // Nothing is left behind the third page: an empty last page, with a way back.
+    // Nothing is left after the third page, so the last page is empty and has a previous cursor.
     let end = page(&next_cursor(&third).expect("more"));
     assert!(end.names().is_empty() && next_cursor(&end).is_none());
     assert_eq!(

@@ -73,8 +73,9 @@ pub(crate) fn staff_tenant() -> Client {
     }))
 }
 
-/// A tenant of a server of its own, for stories about its settings or about its end.
-pub(crate) fn tenant_of(choice: Choice) -> Client {
+/// A tenant of a server that no other test shares, for tests that need settings of their own or
+/// break the server.
+pub(crate) fn tenant_with(choice: Choice) -> Client {
     new_tenant(&Arc::new(HttpServer::start_with(choice)))
 }
 
