@@ -290,9 +290,9 @@ impl Http {
             endpoints: endpoints(service.registry()),
             discovery: discovery::Documents::new(&service),
             directory,
+            metrics: Metrics::new(blocking.clone(), service.tolerances().clone()),
             service,
             max_body_bytes,
-            metrics: Metrics::new(blocking.clone()),
             blocking,
             shutting_down: AtomicBool::new(false),
         }

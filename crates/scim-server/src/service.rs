@@ -10,6 +10,7 @@ pub mod precondition;
 mod retry;
 mod search;
 mod secrets;
+mod tolerances;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use members::check_not_itself;
 use precondition::{Preconditions, Unmet};
 use retry::Turns;
 use secrets::{Hashed, Hasher};
+pub use tolerances::ToleranceCounts;
 
 /// The operations, on a store.
 pub struct Service {
@@ -42,6 +44,7 @@ pub struct Service {
     turns: Turns,
     /// `None` when secrets are dropped.
     hasher: Option<Hasher>,
+    tolerances: Arc<ToleranceCounts>,
 }
 
 /// What an operator can choose.
@@ -147,6 +150,7 @@ impl Service {
             cursor_keys: CursorKeys::new(&settings.cursor_keys, settings.cursor_lifetime),
             turns: Turns::new(),
             hasher: settings.hash_secrets.then(Hasher::new),
+            tolerances: Arc::default(),
             settings,
         }
     }
@@ -159,6 +163,11 @@ impl Service {
     /// What was chosen at the start.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The number of PATCH operations that needed each tolerance.
+    pub fn tolerances(&self) -> &Arc<ToleranceCounts> {
+        &self.tolerances
     }
 
     /// A resource by id (RFC 7644 section 3.4.1).

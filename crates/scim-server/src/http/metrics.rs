@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -22,12 +23,14 @@ use prometheus_client::registry::{Registry, Unit};
 use scim_storage_diesel::ScanCount;
 
 use super::blocking::Blocking;
+use crate::service::ToleranceCounts;
 
 /// The counters of the HTTP service.
 pub struct Metrics {
     requests: Family<Request, Counter>,
     durations: Family<Route, Histogram>,
     blocking: Blocking,
+    tolerances: Arc<ToleranceCounts>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,11 +51,12 @@ const DURATIONS: [f64; 12] = [
 ];
 
 impl Metrics {
-    pub(super) fn new(blocking: Blocking) -> Metrics {
+    pub(super) fn new(blocking: Blocking, tolerances: Arc<ToleranceCounts>) -> Metrics {
         Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             blocking,
+            tolerances,
         }
     }
 
@@ -92,6 +96,7 @@ pub fn listen(
     );
     registry.register_collector(Box::new(Collected {
         blocking: metrics.blocking.clone(),
+        tolerances: metrics.tolerances.clone(),
         scans: Box::new(scans),
     }));
     let registry = Data::new(registry);
@@ -123,6 +128,7 @@ async fn exposition(registry: Data<Registry>) -> HttpResponse {
 /// What others count, read when it is asked for.
 struct Collected {
     blocking: Blocking,
+    tolerances: Arc<ToleranceCounts>,
     scans: Box<dyn Fn() -> Vec<ScanCount> + Send + Sync>,
 }
 
@@ -142,6 +148,17 @@ impl Collector for Collected {
             MetricType::Gauge,
         )?;
         EncodeMetric::encode(&ConstGauge::new(busy), gauge)?;
+        let mut family = encoder.encode_descriptor(
+            "patch_tolerances",
+            "PATCH operations that needed a client leniency, by its name",
+            None,
+            MetricType::Counter,
+        )?;
+        for (tolerance, total) in self.tolerances.totals() {
+            let label = [("tolerance", tolerance.name())];
+            let counter = family.encode_family(&label)?;
+            EncodeMetric::encode(&ConstCounter::new(total), counter)?;
+        }
         let counts = (self.scans)();
         type Number = fn(&ScanCount) -> u64;
         let kinds: [(&str, &str, Number); 3] = [

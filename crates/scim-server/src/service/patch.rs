@@ -7,7 +7,7 @@ use scim_model::change::AttributeChanges;
 use scim_model::representation::{etag, location};
 use scim_model::store::{Include, MembersChange, MembersStep, Stored, TenantId, Update, Updated};
 use scim_model::{AttributePath, Document, Projection, ResourceType, SecretHashes, json};
-use scim_patch::{MembersPlan, Operation, Plan, apply, plan};
+use scim_patch::{MembersPlan, Operation, Plan, Tolerance, apply, plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -42,11 +42,16 @@ impl Service {
             plan: &plan,
             preconditions,
         };
-        let (mut hashed, mut requested) = (Hashed::default(), Vec::new());
-        let updated = self.turns.retry(id, preconditions, || match &plan.members {
+        let mut hashed = Hashed::default();
+        let Patched {
+            updated,
+            requested,
+            tolerances,
+        } = self.turns.retry(id, preconditions, || match &plan.members {
             MembersPlan::Steps(steps) if plan.rest.is_empty() => patch.members_only(steps),
-            _ => patch.whole(&mut hashed, &mut requested),
+            _ => patch.whole(&mut hashed),
         })?;
+        self.tolerances.record(plan.tolerances.iter().chain(&tolerances));
         // a group may have very many members, so it is not shown unless that is asked for.
         if resource_type.has_members() && projection.is_default() && !self.settings.patch_shows_groups {
             if resource_type.shown_references().next().is_none() {
@@ -83,9 +88,18 @@ struct Patch<'a> {
     preconditions: &'a Preconditions,
 }
 
+/// A PATCH that has been written.
+struct Patched {
+    updated: Updated,
+    /// Attributes with `returned` = `request` that the client wrote.
+    requested: Vec<AttributePath>,
+    /// The tolerances that the rest of the plan needed.
+    tolerances: Vec<Tolerance>,
+}
+
 impl Patch<'_> {
     /// Row operations that hold for any version: nothing is read, however large the group is.
-    fn members_only(&self, steps: &[MembersStep]) -> Result<Updated, Error> {
+    fn members_only(&self, steps: &[MembersStep]) -> Result<Patched, Error> {
         let Patch {
             service,
             tenant,
@@ -108,11 +122,15 @@ impl Patch<'_> {
             members,
             secrets,
         };
-        service.write(tenant, &update)
+        Ok(Patched {
+            updated: service.write(tenant, &update)?,
+            requested: Vec::new(),
+            tolerances: Vec::new(),
+        })
     }
 
     /// Read, compute, write over what was read.
-    fn whole(&self, hashed: &mut Hashed, requested: &mut Vec<AttributePath>) -> Result<Updated, Error> {
+    fn whole(&self, hashed: &mut Hashed) -> Result<Patched, Error> {
         let Patch {
             service,
             tenant,
@@ -133,7 +151,6 @@ impl Patch<'_> {
         )?;
         let document = self.document(&current)?;
         let outcome = apply(resource_type, &document, &plan.rest, service.settings.policy)?;
-        *requested = outcome.requested;
         preconditions
             .check_write(current.version)
             .map_err(|_| Error::PreconditionFailed)?;
@@ -162,7 +179,11 @@ impl Patch<'_> {
             members,
             secrets,
         };
-        service.write(tenant, &update)
+        Ok(Patched {
+            updated: service.write(tenant, &update)?,
+            requested: outcome.requested,
+            tolerances: outcome.tolerances,
+        })
     }
 
     /// The stored document, with the members in it if they were read.

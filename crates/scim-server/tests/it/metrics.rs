@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use scim_server::http::metrics;
+use serde_json::json;
 
 use crate::harness::{Choice, Server, encode};
 
@@ -42,6 +43,56 @@ fn requests_and_scans_are_counted_without_a_clients_words() {
     for word in ["bjensen", "BJENSEN", "acme", "TITLE", "Nothing", &user.id] {
         assert!(!text.contains(word), "{word} in\n{text}");
     }
+}
+
+/// Operators see which leniencies their clients need before they choose the strict setting.
+#[test]
+fn the_tolerances_that_a_patch_needs_are_counted() {
+    let server = Server::start();
+    let acme = server.tenant("acme-secret");
+    let (user, group) = (acme.create_user("bjensen"), acme.create_group("Guides", &[]));
+    let listed = json!([{"value": user.id}]);
+    let dotted = json!([{"op": "add", "value": {"name.givenName": "B", "name.familyName": "J", "nope": 1}}]);
+    acme.patch(&user.path, dotted).expect(200);
+    acme.patch(
+        &user.path,
+        json!([{"op": "replace", "path": "active", "value": "False"}]),
+    )
+    .expect(200);
+    acme.patch(
+        &group.path,
+        json!([{"op": "remove", "path": "members", "value": listed}]),
+    )
+    .expect(204);
+    let several = json!([
+        {"op": "remove", "path": "members", "value": listed},
+        {"op": "replace", "value": {"id": group.id, "displayName": "Drivers"}},
+    ]);
+    acme.patch(&group.path, several).expect(204);
+    // A request that is refused, and one that conforms, need none.
+    acme.patch(
+        &user.path,
+        json!([
+        {"op": "replace", "path": "active", "value": "False"}, {"op": "remove", "path": "userName"}]),
+    )
+    .expect(400);
+    acme.patch(
+        &user.path,
+        json!([{"op": "replace", "path": "active", "value": true}]),
+    )
+    .expect(200);
+    let text = scrape(&server);
+    let counted = |it: &&str| it.starts_with("scim_patch_tolerances_total");
+    assert_eq!(
+        text.lines().filter(counted).collect::<Vec<_>>(),
+        [
+            "scim_patch_tolerances_total{tolerance=\"boolean_text\"} 1",
+            "scim_patch_tolerances_total{tolerance=\"path_as_key\"} 1",
+            "scim_patch_tolerances_total{tolerance=\"remove_by_value\"} 2",
+            "scim_patch_tolerances_total{tolerance=\"read_only_ignored\"} 1",
+            "scim_patch_tolerances_total{tolerance=\"unknown_ignored\"} 1",
+        ]
+    );
 }
 
 /// On SQLite the time is looked at with the first resource.
