@@ -8,7 +8,7 @@ use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{PostgresDatabase, USER};
+use crate::harness::{PostgresDatabase, USER, wait_until};
 use crate::restart::Binary;
 
 /// A folder with a database, or a database on PostgreSQL, and the commands run on it.
@@ -549,12 +549,20 @@ fn a_deletion_that_was_killed_is_finished() {
             assert_eq!(shell.json(&["tenant", "list", "--json"]), json!([]));
             assert_eq!(shell.json(&["token", "list", "--json"]), json!([]));
             if by_server {
-                let server = shell.serve(&[]);
+                let mut server = shell.serve(&[]);
                 assert_eq!(server.get("/Users", token["token"].as_str().unwrap()).0, 401);
                 assert!(shell.ok(&["tenant", "list"]).contains("default"));
-                while left() > 0 || shell.number("SELECT count(*) FROM tenant") > 1 {
-                    std::thread::sleep(std::time::Duration::from_millis(20));
-                }
+                wait_until("the deletion", || {
+                    left() == 0 && shell.number("SELECT count(*) FROM tenant") == 1
+                });
+                server.signal("-TERM");
+                server.wait();
+                let log = server.log();
+                assert_eq!(
+                    log.matches("finishing the deletion of a tenant").count(),
+                    1,
+                    "{log}"
+                );
                 return;
             }
             // Without a question: it was answered then.

@@ -15,7 +15,7 @@ use scim_server::journal;
 use serde_json::{Value, json};
 
 use crate::cli::Shell;
-use crate::harness::{GROUP, HttpClient, Server, USER, patch_op};
+use crate::harness::{GROUP, HttpClient, Server, USER, patch_op, wait_until};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
@@ -365,16 +365,26 @@ fn a_server_drops_old_lines_and_consumers_know() {
         drop(forever);
         assert_eq!(read_journal(shell, 3), seen);
 
-        let server = shell.serve(&["--journal-days", "95"]);
-        while shell.number("SELECT count(*) FROM changes") > 1 {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        // This one has nothing to drop.
+        shell.ok(&["tenant", "create", "other"]);
+        let entries = || shell.number("SELECT count(*) FROM changes");
+        let drop_all_but = |left: i64, arguments: &[&str]| {
+            let mut server = shell.serve(arguments);
+            wait_until("dropping old lines", || entries() == left);
+            server.signal("-TERM");
+            server.wait();
+            let log = server.log();
+            let lines = log.lines().filter(|it| it.contains("dropped "));
+            lines
+                .map(|it| it.split("dropped ").nth(1).unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let dropped = drop_all_but(1, &["--journal-days", "95"]);
+        assert_eq!(dropped, ["2 old lines from the journal of default"]);
         assert_eq!(read_journal(shell, 1), seen[2..]);
-        drop(server);
+        let dropped = drop_all_but(0, &[]);
+        assert_eq!(dropped, ["1 old lines from the journal of default"]);
         let _server = shell.serve(&[]);
-        while shell.number("SELECT count(*) FROM changes") > 0 {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
         for (index, line) in seen.iter().enumerate() {
             for follow in [&[][..], &["--follow"]] {
                 let after = ["journal", "--tenant", "default", "--after", position(line)];

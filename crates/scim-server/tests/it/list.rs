@@ -202,6 +202,38 @@ fn filters_that_mean_nothing_are_refused() {
         .expect_error(414, None);
 }
 
+/// 7644-3.4.2.2-29: the limits themselves are within the limits
+#[test]
+fn filters_have_a_length_a_depth_and_a_number_of_terms() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    acme.create_user("bjensen");
+    let long = |length: usize| {
+        let (start, end) = ("userName eq \"bjensen\" or title eq \"", "\"");
+        format!("{start}{}{end}", "x".repeat(length - start.len() - end.len()))
+    };
+    let deep = |depth: usize| format!("{}userName pr{}", "(".repeat(depth), ")".repeat(depth));
+    let wide = |terms: usize| vec!["userName pr"; terms].join(" or ");
+    assert_eq!(long(8 * 1024).len(), 8 * 1024);
+    for (within, beyond) in [
+        (long(8 * 1024), long(8 * 1024 + 1)),
+        (wide(200), wide(201)),
+        (deep(38), deep(42)),
+    ] {
+        let ask = |filter: &str| {
+            let get = acme.get(&format!("/Users?filter={}", encode(filter)));
+            let post = acme.post("/Users/.search", search(json!({ "filter": filter })));
+            [get, post]
+        };
+        for reply in ask(&within) {
+            assert_eq!(reply.expect(200).json()["totalResults"], 1);
+        }
+        for reply in ask(&beyond) {
+            reply.expect_error(400, Some("invalidFilter"));
+        }
+    }
+}
+
 /// A-12, quirk 21
 #[test]
 fn words_without_quotes_are_for_lenient_servers() {

@@ -12,7 +12,8 @@ use diesel::{Connection as _, SqliteConnection};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{HttpClient, USER};
+use crate::cli::Shell;
+use crate::harness::{HttpClient, USER, wait_until};
 
 /// A running scim-server in a folder of its own.
 pub struct Binary {
@@ -289,6 +290,24 @@ fn signals_let_requests_finish() {
         assert!(server.wait().success(), "{signal}");
         assert!(began.elapsed() < Duration::from_secs(20), "{signal}");
     }
+}
+
+/// A server deletes counters of resources that have reached zero.
+#[test]
+fn counters_at_zero_are_deleted_after_the_start() {
+    Shell::on_each(|shell| {
+        shell.ok(&["migrate"]);
+        drop(shell.serve(&[]));
+        shell.sql(
+            "INSERT INTO resource_count (tenant_id, kind, shard, number) \
+             SELECT id, 1, 160, 2 FROM tenant UNION ALL SELECT id, 1, 161, -2 FROM tenant \
+             UNION ALL SELECT id, 1, 320, 3 FROM tenant UNION ALL SELECT id, 2, 160, 0 FROM tenant",
+        );
+        let _server = shell.serve(&[]);
+        let counters = || shell.number("SELECT count(*) FROM resource_count");
+        wait_until("deleting counters", || counters() == 1);
+        assert_eq!(shell.number("SELECT number FROM resource_count"), 3);
+    });
 }
 
 /// 7643-9.3-01, 6750-5.3-01: the log has one line a request, and nothing that a client wrote
