@@ -77,7 +77,7 @@ fn unknown_paths_and_odd_spellings_need_a_token_too() {
 
 /// 6750-2.1-01, 6750-2.1-02, 6750-2.2-01, 6750-2.3-01, 7644-2-05, 6750-3-04, 6750-3-05
 #[test]
-fn nothing_but_a_bearer_token_is_a_token() {
+fn only_a_bearer_token_is_accepted() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let secret = acme.secret();
@@ -146,7 +146,7 @@ fn nothing_but_a_bearer_token_is_a_token() {
 
 /// 7644-7.4-03, 6750-5.2-02: tokens end, and two are valid at once while one is exchanged
 #[test]
-fn tokens_end() {
+fn expired_tokens_are_refused() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let tenant = acme.tenant.unwrap();
@@ -176,7 +176,7 @@ fn tokens_end() {
 
 /// 9865-5.2-02: every page asks again
 #[test]
-fn a_revoked_token_ends_when_the_cache_does() {
+fn a_revoked_token_is_refused_once_the_cache_expires() {
     let server = Server::start();
     let acme = server.tenant("acme");
     acme.create_user("a");
@@ -194,7 +194,7 @@ fn a_revoked_token_ends_when_the_cache_does() {
 
 /// A deleted tenant's token is nobody's.
 #[test]
-fn a_deleted_tenant_takes_its_tokens_along() {
+fn the_tokens_of_a_deleted_tenant_are_refused() {
     let server = Server::start();
     let acme = server.tenant("acme");
     acme.create_user("a");
@@ -207,7 +207,7 @@ fn a_deleted_tenant_takes_its_tokens_along() {
 
 /// 7644-2-07, 7644-2-08, 7644-2.1-01, 7644-3.12-09, 6750-3.1-01
 #[test]
-fn a_token_that_may_only_read_does_not_write() {
+fn a_read_only_token_cannot_write() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -245,7 +245,7 @@ fn a_token_that_may_only_read_does_not_write() {
 
 /// 7644-6.1-01, 7644-6.1-02, 6750-5.3-02: the token alone says whose data it is
 #[test]
-fn nothing_but_the_token_selects_the_tenant() {
+fn only_the_token_selects_the_tenant() {
     let server = Server::start();
     let (acme, other) = (server.tenant("acme"), server.tenant("other"));
     let user = acme.create_user("bjensen");
@@ -272,7 +272,7 @@ fn nothing_but_the_token_selects_the_tenant() {
 
 /// a bad token hurts nobody where none is needed
 #[test]
-fn discovery_looks_at_no_token() {
+fn discovery_ignores_tokens() {
     let server = Server::start();
     let acme = server.tenant("acme");
     for path in [

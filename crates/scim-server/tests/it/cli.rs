@@ -250,7 +250,7 @@ fn every_command_explains_itself() {
 }
 
 #[test]
-fn settings_that_would_go_wrong_are_refused_at_the_start() {
+fn invalid_settings_are_refused_at_startup() {
     let shell = Shell::new();
     for arguments in [
         &["--max-page-size", "99"][..],
@@ -281,7 +281,7 @@ fn settings_that_would_go_wrong_are_refused_at_the_start() {
 /// Whatever lies in the folder of schemas: one line that names the file, and the attribute.
 #[cfg(unix)]
 #[test]
-fn schema_files_that_are_wrong_are_named_at_the_start() {
+fn invalid_schema_files_are_named_at_startup() {
     let shell = Shell::new();
     let folder = |name: &str| {
         let folder = shell.folder.path().join(name);
@@ -388,7 +388,7 @@ fn schema_files_that_are_wrong_are_named_at_the_start() {
 
 /// The commands and the server share the database: a token works at once, and not after its end.
 #[test]
-fn a_running_server_follows_the_command_line() {
+fn a_running_server_sees_the_changes_of_commands() {
     let server = Binary::start(&[]);
     let url = server.database_url();
     let shell = Shell::new();
@@ -429,7 +429,7 @@ fn a_running_server_follows_the_command_line() {
 
 /// A path or a name with a slip in it.
 #[test]
-fn a_command_that_looks_creates_no_database() {
+fn a_command_that_only_reads_creates_no_database() {
     let commands: [&[&str]; 7] = [
         &["tenant", "list"],
         &["tenant", "delete", "acme", "--yes"],
@@ -468,7 +468,7 @@ fn a_command_that_looks_creates_no_database() {
 
 /// Of an older version, which a command that looks does not migrate under a server that runs.
 #[test]
-fn a_command_that_looks_migrates_nothing() {
+fn a_command_that_only_reads_migrates_nothing() {
     Shell::on_each(|shell| {
         shell.ok(&["tenant", "create", "acme"]);
         shell.sql("DROP TABLE journal_start; DELETE FROM __diesel_schema_migrations WHERE version = '20261124220100'");
@@ -519,7 +519,7 @@ fn processes_that_migrate_at_once_all_succeed() {
 
 /// Access has ended, what is left is seen by nobody, and the next one finishes it: a command, or a server.
 #[test]
-fn a_deletion_that_was_killed_is_finished() {
+fn an_interrupted_deletion_is_finished() {
     for by_server in [false, true] {
         Shell::on_each(|shell| {
             shell.ok(&["tenant", "create", "acme"]);
@@ -575,7 +575,7 @@ fn a_deletion_that_was_killed_is_finished() {
 
 /// What a changed schema makes a server compute at its start is there as a whole or not at all.
 #[test]
-fn a_rebuild_that_was_killed_has_changed_nothing() {
+fn an_interrupted_rebuild_changes_nothing() {
     Shell::on_each(|shell| {
         shell.ok(&["migrate"]);
         let server = shell.serve(&[]);

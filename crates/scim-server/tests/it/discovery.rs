@@ -10,7 +10,7 @@ fn ids(list: &[Value]) -> Vec<&str> {
 
 /// 7643-1.2-01, 7644-4-01, 7644-4-03, 7644-4-05, 7644-4-06, 7643-6-02, A-30
 #[test]
-fn lists_are_lists_and_documents_are_documents() {
+fn discovery_lists_and_documents_agree() {
     let server = Server::start();
     let anyone = server.stranger(None);
     let types = anyone.get("/ResourceTypes").expect(200);
@@ -48,7 +48,7 @@ fn lists_are_lists_and_documents_are_documents() {
 
 /// 7644-4-02, 7643-5-04 to 7643-5-11, 9865-4-01 to 9865-4-06
 #[test]
-fn the_configuration_says_what_is_so() {
+fn the_configuration_describes_this_server() {
     let server = Server::start();
     let config = server
         .stranger(None)
@@ -84,7 +84,7 @@ fn the_configuration_says_what_is_so() {
 
 /// 7644-4-07, 7644-4-08, A-48
 #[test]
-fn discovery_is_whole_or_nothing() {
+fn discovery_ignores_paging_and_refuses_filters() {
     let server = Server::start();
     let anyone = server.stranger(None);
     for path in [

@@ -40,7 +40,7 @@ fn unknown_paths_are_scim_errors() {
 
 /// 7644-3.2-02, 9110-15.5.6-01, 9110-9.1-01, A-70
 #[test]
-fn other_methods_are_told_what_is_possible() {
+fn unsupported_methods_get_the_allowed_ones() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let cases = [
@@ -74,7 +74,7 @@ fn other_methods_are_told_what_is_possible() {
 
 /// 7644-3.7-01, 7644-3.11-01, 7644-3.12-14, A-70
 #[test]
-fn what_is_not_supported_says_so() {
+fn unsupported_features_answer_501() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let paths = [
@@ -165,7 +165,7 @@ fn bodies_that_cannot_be_read_are_invalid_syntax() {
 
 /// No value holds U+0000, and PostgreSQL cannot compare with it.
 #[test]
-fn an_operand_with_the_character_zero_is_refused() {
+fn a_filter_operand_with_a_null_character_is_refused() {
     let story = |server: Server| {
         let acme = server.tenant("acme");
         let user = acme.create_user("bjensen");
@@ -233,7 +233,7 @@ fn an_operand_with_the_character_zero_is_refused() {
 
 /// 8259-8.1-01
 #[test]
-fn a_byte_order_mark_is_no_server_error() {
+fn a_byte_order_mark_causes_no_server_error() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let body = format!("\u{feff}{}", json!({ "schemas": [USER], "userName": "a" }));
@@ -248,7 +248,7 @@ fn a_byte_order_mark_is_no_server_error() {
 
 /// 7643-2.3-02, 7643-2.1-02, 7643-4.1.1-01: each names the attribute
 #[test]
-fn values_that_do_not_fit_are_invalid() {
+fn values_of_the_wrong_type_or_size_are_invalid() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let cases = [
@@ -273,7 +273,7 @@ fn values_that_do_not_fit_are_invalid() {
 
 /// 7644-3.8-02, 7644-3.8-03, 7644-3.8-04, 7644-3.8-05, 7644-8.1-01, 9110-15.5.16-01, 5789-2.2-01, A-21
 #[test]
-fn media_types_of_both_ways() {
+fn media_types_of_requests_and_answers() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -363,7 +363,7 @@ fn bodies_that_are_too_large_are_413() {
 
 /// 7644-3.12-15: one of each keyword that this server uses
 #[test]
-fn every_keyword_is_used_where_it_belongs() {
+fn each_error_has_its_scim_type() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -400,7 +400,7 @@ fn every_keyword_is_used_where_it_belongs() {
 
 /// security: answers are never kept, never sniffed, and say nothing of the software
 #[test]
-fn every_answer_has_the_same_guards() {
+fn every_answer_has_the_security_headers() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");

@@ -27,7 +27,7 @@ fn every_answer_with_a_resource_carries_its_version() {
 
 /// 7644-3.14-05, 7644-3.12-11, 9110-13.1.1-01, 9110-13.1.1-02, 9110-13.1.1-03, 7644-3.6-05, A-44
 #[test]
-fn a_write_over_another_version_is_refused() {
+fn a_write_with_a_stale_version_is_refused() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -65,7 +65,7 @@ fn a_write_over_another_version_is_refused() {
 
 /// 7644-3.14-05, 9110-13.1.1-01, 9110-13.1.2-01: also where the group itself is not read
 #[test]
-fn a_change_of_members_over_another_version_is_refused() {
+fn a_change_of_members_with_a_stale_version_is_refused() {
     on_each(Choice::default, |server| {
         let acme = server.tenant("acme");
         let (one, two) = (acme.create_user("one"), acme.create_user("two"));
@@ -106,7 +106,7 @@ fn a_change_of_members_over_another_version_is_refused() {
 
 /// 7644-3.14-04, 9110-13.1.2-01, 9110-13.1.2-02, 9110-15.4.5-01, A-51
 #[test]
-fn what_the_client_has_is_not_sent_again() {
+fn an_unchanged_resource_answers_304() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -153,7 +153,7 @@ fn what_the_client_has_is_not_sent_again() {
 
 /// A user's tag covers the groups that it shows; a 304 never hides a changed group.
 #[test]
-fn a_changed_group_is_a_changed_user() {
+fn a_changed_group_changes_the_tags_of_its_users() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -183,7 +183,7 @@ fn a_changed_group_is_a_changed_user() {
 
 /// 7644-3.14-04, A-26: a manager's name is part of the user whom he manages, though it is stored elsewhere.
 #[test]
-fn a_304_never_hides_another_name_of_the_manager() {
+fn a_304_never_hides_a_renamed_manager() {
     on_each(Choice::default, |server| {
         let acme = server.tenant("acme");
         let boss = acme.create("/Users", json!({ "userName": "boss", "displayName": "Boss" }));
@@ -215,7 +215,7 @@ fn a_304_never_hides_another_name_of_the_manager() {
 
 /// 7644-3.14-04, 7643-2.4-05: a group shows the names of its members, so a renamed member is a change of the group.
 #[test]
-fn a_304_never_hides_another_name_of_a_member() {
+fn a_304_never_hides_a_renamed_member() {
     on_each(Choice::default, |server| {
         let acme = server.tenant("acme");
         let user = acme.create_user("bjensen");
@@ -260,7 +260,7 @@ fn a_304_never_hides_another_name_of_a_member() {
 
 /// 7644-3.14-04: a user who leaves the last group has changed too.
 #[test]
-fn a_304_never_hides_that_the_last_group_is_gone() {
+fn a_304_never_hides_the_loss_of_the_last_group() {
     on_each(Choice::default, |server| {
         let acme = server.tenant("acme");
         let user = acme.create_user("bjensen");
@@ -327,7 +327,7 @@ fn every_answer_shows_the_same_tag_of_a_managed_user() {
 
 /// 7644-3.14-04, A-51: what others decide counts where it is shown, and only there.
 #[test]
-fn what_is_not_asked_for_does_not_change_an_answer() {
+fn hidden_attributes_do_not_change_the_tag() {
     on_each(Choice::default, |server| {
         let acme = server.tenant("acme");
         let boss = acme.create("/Users", json!({ "userName": "boss", "displayName": "Boss" }));
@@ -379,7 +379,7 @@ fn what_is_not_asked_for_does_not_change_an_answer() {
 
 /// 7644-3.14-05: the version is the resource's own, and another name of the manager leaves it.
 #[test]
-fn a_change_is_bound_to_the_version_alone() {
+fn if_match_compares_the_version_alone() {
     on_each(Choice::default, |server| {
         let acme = server.tenant("acme");
         let boss = acme.create("/Users", json!({ "userName": "boss", "displayName": "Boss" }));
@@ -481,7 +481,7 @@ fn other_errors_come_before_preconditions() {
 
 /// 9110-13.1.3-01, 9110-13.1.4-01, A-52, A-76, 6585-3-01, 9967-2.5.1.1-01
 #[test]
-fn other_conditions_and_preferences_are_passed_over() {
+fn other_conditions_and_preferences_are_ignored() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");

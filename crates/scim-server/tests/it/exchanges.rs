@@ -29,13 +29,13 @@ const STILL_FAILING: &[(&str, &str)] = &[];
 const CHOICE: &str = "SCIM_TEST_EXCHANGE";
 
 #[test]
-fn every_exchange_goes_as_its_client_needs() {
+fn every_exchange_passes() {
     play(&HttpServer::start());
 }
 
 /// what brings a password is answered alike when it is kept.
 #[test]
-fn every_exchange_goes_as_its_client_needs_with_passwords() {
+fn every_exchange_passes_with_passwords() {
     let settings = Settings {
         hash_secrets: true,
         ..Settings::default()
@@ -47,7 +47,7 @@ fn every_exchange_goes_as_its_client_needs_with_passwords() {
 }
 
 #[test]
-fn every_exchange_goes_as_its_client_needs_on_postgresql() {
+fn every_exchange_passes_on_postgresql() {
     // The storage's tests say when they are left out.
     if let Some(server) = HttpServer::start_on_postgres(Choice::default()) {
         play(&server);

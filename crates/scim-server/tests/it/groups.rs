@@ -57,7 +57,7 @@ fn a_large_group_is_sent_whole() {
 
 /// A-29, by POST, PUT and PATCH alike
 #[test]
-fn a_member_is_of_the_type_it_is() {
+fn the_type_of_a_member_must_match() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -147,7 +147,7 @@ fn a_put_without_members_empties_the_group() {
 
 ///
 #[test]
-fn members_must_exist_in_the_tenant_and_be_what_they_are_called() {
+fn members_must_exist_in_the_tenant_and_match_their_type() {
     let server = Server::start();
     let (acme, other) = (server.tenant("acme"), server.tenant("other"));
     let foreign = other.create_user("bjensen");
@@ -196,7 +196,7 @@ fn a_member_may_be_named_by_its_ref() {
 
 /// A-28, quirk 48
 #[test]
-fn group_names_differ_unless_they_may_not() {
+fn group_names_are_unique_unless_configured_otherwise() {
     let server = Server::start();
     let acme = server.tenant("acme");
     acme.create_group("Tour Guides", &[]);
@@ -215,7 +215,7 @@ fn group_names_differ_unless_they_may_not() {
 
 /// 7643-1.1-01, 7643-4.2
 #[test]
-fn a_group_needs_a_name_and_nothing_else() {
+fn a_group_needs_only_a_name() {
     let server = Server::start();
     let acme = server.tenant("acme");
     acme.create_group("Tour Guides", &[]);

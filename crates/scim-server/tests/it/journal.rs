@@ -136,7 +136,7 @@ fn a_change_is_a_json_line() {
 }
 
 #[test]
-fn a_consumer_that_stops_and_goes_on_sees_each_change_once() {
+fn a_consumer_that_resumes_sees_each_change_once() {
     Shell::on_each(|shell| {
         let server = shell.serve(&[]);
         let (writers, each) = (4, 15);
@@ -225,7 +225,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 #[test]
-fn a_follower_gets_each_line_at_once_and_ends_with_a_signal() {
+fn a_follower_prints_each_change_at_once_and_ends_on_a_signal() {
     Shell::on_each(|shell| {
         let server = shell.serve(&[]);
         let client = server.client();
@@ -246,7 +246,7 @@ fn a_follower_gets_each_line_at_once_and_ends_with_a_signal() {
 }
 
 #[test]
-fn a_follower_of_a_tenant_that_is_deleted_is_told() {
+fn a_follower_of_a_deleted_tenant_ends_with_an_error() {
     // The place of what it has seen is gone then; without one, only the tenant is.
     for has_seen_a_line in [true, false] {
         Shell::on_each(|shell| {
@@ -271,7 +271,7 @@ fn a_follower_of_a_tenant_that_is_deleted_is_told() {
 }
 
 #[test]
-fn a_follower_whose_reader_goes_away_ends_well() {
+fn a_follower_ends_cleanly_when_its_reader_closes_the_pipe() {
     Shell::on_each(|shell| {
         let server = shell.serve(&[]);
         let client = server.client();
@@ -295,7 +295,7 @@ fn a_follower_whose_reader_goes_away_ends_well() {
 
 /// A pipe that nobody empties is full soon.
 #[test]
-fn a_follower_whose_reader_sleeps_ends_with_a_signal() {
+fn a_follower_with_a_full_pipe_ends_on_a_signal() {
     let shell = Shell::new();
     let server = shell.serve(&[]);
     let client = server.client();
@@ -312,7 +312,7 @@ fn a_follower_whose_reader_sleeps_ends_with_a_signal() {
 }
 
 #[test]
-fn what_cannot_be_followed_is_told_in_one_line() {
+fn an_invalid_position_or_tenant_gets_a_one_line_error() {
     Shell::on_each(|shell| {
         let server = shell.serve(&[]);
         let client = server.client();
@@ -343,7 +343,7 @@ fn what_cannot_be_followed_is_told_in_one_line() {
 
 /// Lines end with `--journal-days`; whoever has missed some is told, whoever has not goes on.
 #[test]
-fn a_server_drops_old_lines_and_consumers_know() {
+fn old_entries_are_dropped_and_late_consumers_get_an_error() {
     Shell::on_each(|shell| {
         let server = shell.serve(&[]);
         let client = server.client();
@@ -402,7 +402,7 @@ fn a_server_drops_old_lines_and_consumers_know() {
 /// As the operator's guide says it. What was made after the backup is gone, and a consumer that had seen it
 /// is told, also when other changes have taken the place of those.
 #[test]
-fn a_backup_that_is_made_beside_a_server_can_be_restored() {
+fn a_backup_made_while_a_server_runs_can_be_restored() {
     let shell = Shell::new();
     let server = shell.serve(&[]);
     let (client, token) = (server.client(), server.token());
@@ -529,7 +529,7 @@ fn a_limit_ends_the_journal_at_once() {
 }
 
 #[test]
-fn only_a_reader_that_went_away_is_no_error() {
+fn only_a_closed_pipe_is_not_an_error() {
     struct Failing(ErrorKind);
 
     impl Write for Failing {

@@ -25,7 +25,7 @@ fn with_users(client: &Client, names: &[&str]) {
 
 /// 7644-3.4.2-03, 7644-3.4.2-05, 7644-3.4.2-06, 7644-3.4.2-07, 7644-3.4.2.4-06, A-68
 #[test]
-fn a_list_always_has_all_its_members() {
+fn a_list_response_always_has_every_member() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let empty = json!({
@@ -89,7 +89,7 @@ fn pages_by_index() {
 
 /// 7644-3.4.2.4-05, 9865-4-04, 9865-4-05: the page sizes that are published are those that hold
 #[test]
-fn pages_are_as_large_as_published() {
+fn page_sizes_match_the_published_ones() {
     let mut choice = Choice::default();
     choice.settings.default_page_size = 3;
     choice.settings.max_page_size = 4;
@@ -105,7 +105,7 @@ fn pages_are_as_large_as_published() {
 
 /// 7644-3.4.2.2-01 to 7644-3.4.2.2-24: each operator and connective, on real rows
 #[test]
-fn filters_find_what_they_say() {
+fn filters_find_the_matching_resources() {
     let server = Server::start();
     let acme = server.tenant("acme");
     acme.create(
@@ -169,7 +169,7 @@ fn filters_find_what_they_say() {
 
 /// 7644-3.4.2.2-04, 7644-3.4.2.2-13, 7644-3.4.2.2-26, 7644-3.4.2.2-29, A-06, A-19
 #[test]
-fn filters_that_mean_nothing_are_refused() {
+fn invalid_filters_are_refused() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let deep = format!("{}title pr{}", "(".repeat(100), ")".repeat(100));
@@ -204,7 +204,7 @@ fn filters_that_mean_nothing_are_refused() {
 
 /// 7644-3.4.2.2-29: the limits themselves are within the limits
 #[test]
-fn filters_have_a_length_a_depth_and_a_number_of_terms() {
+fn filters_are_limited_in_length_depth_and_terms() {
     let server = Server::start();
     let acme = server.tenant("acme");
     acme.create_user("bjensen");
@@ -236,7 +236,7 @@ fn filters_have_a_length_a_depth_and_a_number_of_terms() {
 
 /// A-12, quirk 21
 #[test]
-fn words_without_quotes_are_for_lenient_servers() {
+fn only_a_lenient_server_accepts_unquoted_words() {
     let server = Server::start();
     let acme = server.tenant("acme");
     acme.create_user("alice");
@@ -294,7 +294,7 @@ fn lists_are_sorted_by_key() {
 
 /// 7644-3.4.3-01 to 7644-3.4.3-06, 7644-7.5.2-02
 #[test]
-fn a_search_by_post_answers_as_a_query_does() {
+fn a_search_by_post_equals_a_query() {
     let server = Server::start();
     let acme = server.tenant("acme");
     with_users(&acme, &["a", "b", "c"]);
@@ -317,7 +317,7 @@ fn a_search_by_post_answers_as_a_query_does() {
 
 /// 7644-3.4.3-02, 7644-3.4.3-03, 7644-3.4.3-05, A-32, A-43
 #[test]
-fn a_search_request_must_be_one() {
+fn an_invalid_search_request_is_refused() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let wrong = [
@@ -376,7 +376,7 @@ fn a_search_at_the_root_covers_all_types() {
 
 /// 9865-2-01, 9865-2-02, 9865-2-04, 9865-2-08, 9865-2-09, 9865-2.2-01, 9865-2.3-01
 #[test]
-fn cursors_lead_through_everything_once() {
+fn cursors_visit_every_resource_once() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let names: Vec<String> = (0..25).map(|i| format!("user{i:02}")).collect();
@@ -451,7 +451,7 @@ fn a_previous_cursor_leads_back() {
 /// 9865-2-03, 9865-2-06, 9865-2-07, 9865-2.1-01, 9865-2.1-02, 9865-2.1-04, 9865-2.4-02, 9865-5.2-01,
 /// 9865-5.2-04, 9865-5.2-05, A-53
 #[test]
-fn a_cursor_is_good_for_its_own_query_only() {
+fn a_cursor_is_valid_for_its_own_query_only() {
     let server = Server::start();
     let (acme, other) = (server.tenant("acme"), server.tenant("other"));
     with_users(&acme, &["a", "b", "c"]);
@@ -521,7 +521,7 @@ fn a_search_by_post_takes_cursors() {
 
 /// 9865-2-04 over several types: the order is type by type
 #[test]
-fn cursors_cross_from_type_to_type() {
+fn a_cursor_walk_crosses_resource_types() {
     let server = Server::start();
     let acme = server.tenant("acme");
     with_users(&acme, &["a", "b", "c"]);

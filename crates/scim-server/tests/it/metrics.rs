@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::harness::{Choice, Server, encode};
 
 #[test]
-fn requests_and_scans_are_counted_without_a_clients_words() {
+fn metrics_contain_no_client_input() {
     let server = Server::start();
     let acme = server.tenant("acme-secret");
     let user = acme.create_user("bjensen");
@@ -97,7 +97,7 @@ fn the_tolerances_that_a_patch_needs_are_counted() {
 
 /// On SQLite the time is looked at with the first resource.
 #[test]
-fn a_scan_that_takes_too_long_is_too_many_and_names_the_attribute() {
+fn a_slow_scan_answers_too_many_and_names_the_attribute() {
     let server = Server::start_with(Choice {
         scan_timeout: Duration::ZERO,
         ..Choice::default()

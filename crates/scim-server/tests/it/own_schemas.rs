@@ -90,7 +90,7 @@ fn found(client: &Client, endpoint: &str, filter: &str) -> usize {
 
 /// 7643-6-01, 7643-6-09, 7644-3.2-01: a type of one's own is served as Users are.
 #[test]
-fn a_resource_type_of_ones_own_is_served_like_users() {
+fn a_custom_resource_type_is_served_like_users() {
     on_each(
         || with(devices()),
         |server| {
@@ -258,7 +258,7 @@ fn a_resource_type_of_ones_own_is_served_like_users() {
 
 /// Taking an extension away leaves stored data untouched and unseen; put back, it shows again.
 #[test]
-fn an_extension_goes_and_comes_back() {
+fn a_removed_extension_can_be_restored() {
     let whole = || with([badge(), user(&[(ENTERPRISE, false), (BADGE, false)])]);
     let without = || with([user(&[(ENTERPRISE, false)])]);
     on_each(whole, |server| {
@@ -354,7 +354,7 @@ fn an_extension_goes_and_comes_back() {
 
 /// Taking a resource type away leaves its resources untouched and unseen.
 #[test]
-fn a_resource_type_goes_and_comes_back() {
+fn a_removed_resource_type_can_be_restored() {
     on_each(
         || with(devices()),
         |server| {
@@ -400,7 +400,7 @@ fn a_resource_type_goes_and_comes_back() {
 
 /// A schema that has come to require something must not keep a dismissed employee's account open.
 #[test]
-fn a_user_who_lacks_what_is_required_since_can_be_deactivated() {
+fn a_user_without_a_newly_required_value_can_be_deactivated() {
     let strict = |mut choice: Choice| {
         choice.settings.policy.lenient = false;
         choice
@@ -448,7 +448,7 @@ fn a_user_who_lacks_what_is_required_since_can_be_deactivated() {
 
 /// 7643-6-09: an extension may hold nothing but secrets, which no answer shows.
 #[test]
-fn a_required_extension_of_secrets_alone() {
+fn a_required_extension_may_hold_only_secrets() {
     let choice = || {
         let pin = json!([{"name": "pin", "mutability": "writeOnly", "secret": true, "required": true}]);
         with([schema(BADGE, pin), user(&[(BADGE, true)])])
@@ -494,7 +494,7 @@ fn a_required_extension_of_secrets_alone() {
 
 /// Groups may be extended, too; their members stay rows.
 #[test]
-fn an_extension_of_groups() {
+fn groups_can_be_extended() {
     const COST: &str = "urn:example:params:scim:schemas:extension:cost:1.0:Group";
     let choice = || {
         let cost = schema(
@@ -552,7 +552,7 @@ fn an_extension_of_groups() {
 /// a reference of one's own whose name is the client's has its URI from the server all the same, and
 /// is found by it.
 #[test]
-fn a_reference_of_ones_own_has_its_uri() {
+fn a_custom_reference_has_its_uri() {
     let documents = [
         schema(
             DEVICE,

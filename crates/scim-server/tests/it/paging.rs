@@ -12,7 +12,7 @@ use crate::harness::{GROUP, HttpClient, USER, patch_op};
 /// 7644-3.4.2.5-01, 7644-3.4.2.5-03: what an answer does not show is not read. There are no memberships that could
 /// be read here, since the table is away: only who asks for members or groups notices.
 #[test]
-fn what_is_not_asked_for_is_not_read() {
+fn unrequested_attributes_are_not_read() {
     Shell::on_each(|shell| {
         let server = shell.serve(&[]);
         let client = server.client();
@@ -96,7 +96,7 @@ const USERS: usize = 1_000;
 
 /// 9865-2-04, 7644-3.4.2.3-07: as the store's own walks, through everything that is in front of it
 #[test]
-fn a_walk_beside_writers_misses_nobody() {
+fn a_walk_with_concurrent_writers_misses_no_user() {
     Shell::on_each(|shell| {
         let server = shell.serve(&[]);
         let user = |name: String, number: usize| json!({"schemas": [USER], "userName": name, "externalId": format!("{:04}", number * 7 % USERS)});

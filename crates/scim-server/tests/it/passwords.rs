@@ -67,7 +67,7 @@ fn holds(stored: &[u8], text: &str) -> bool {
 
 /// 7643-4.1.1-15, 7643-4.1.1-16, 7643-4.1.1-19, 7643-9.2-01, 7643-4.1.1-20
 #[test]
-fn a_password_never_leaves_and_is_stored_as_argon2id_or_not_at_all() {
+fn a_password_is_never_returned_and_is_hashed_or_dropped() {
     for (server, is_hashed) in [(Server::start(), false), (hashing(), true)] {
         let acme = server.tenant("acme");
         let mut answers = Vec::new();
@@ -182,7 +182,7 @@ fn a_password_is_prepared_before_it_is_hashed() {
 
 /// 7643-4.1.1-16, 7644-3.14-02, A-17, A-65
 #[test]
-fn a_changed_password_is_a_new_version_and_one_line_in_the_journal() {
+fn a_changed_password_makes_one_version_and_one_journal_entry() {
     let server = hashing();
     let acme = server.tenant("acme");
     let user = acme.create("/Users", json!({ "userName": "a", "password": "one" }));
@@ -236,7 +236,7 @@ fn a_changed_password_is_a_new_version_and_one_line_in_the_journal() {
 
 /// 7643-7-17
 #[test]
-fn every_attribute_that_is_secret_is_treated_so() {
+fn every_secret_attribute_is_treated_like_a_password() {
     let server = hashing();
     let acme = server.tenant("acme");
     let door = "urn:example:schemas:2.0:Door";

@@ -13,7 +13,7 @@ fn member(user: &Created) -> Value {
 
 /// 7644-3.5.2-18, 7644-3.5.2-19, A-22, quirk 47
 #[test]
-fn users_come_back_and_groups_do_not_unless_asked() {
+fn a_patch_returns_users_but_groups_only_on_request() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -78,7 +78,7 @@ fn a_patch_that_fails_changes_nothing() {
 
 /// 7644-3.5.2.1-07, 7644-3.5.2.1-08, 7644-3.5.2.2-07, A-39, A-65
 #[test]
-fn what_changes_nothing_keeps_the_version() {
+fn a_no_op_keeps_the_version() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let (user, stranger) = (acme.create_user("a"), acme.create_user("b"));
@@ -99,7 +99,7 @@ fn what_changes_nothing_keeps_the_version() {
 
 /// 7644-3.5.2-14, 7644-3.5.2.2-03, 7644-3.5.2.2-04, 7644-3.5.2.3-03, quirks 11 to 15
 #[test]
-fn members_come_and_go_in_every_way() {
+fn members_can_be_added_and_removed_in_every_form() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let (a, b, c) = (
@@ -173,7 +173,7 @@ fn members_come_and_go_in_every_way() {
 
 /// 7644-3.5.2-13, A-02, quirk 66
 #[test]
-fn an_extension_is_named_while_it_has_data() {
+fn schemas_lists_an_extension_while_it_has_data() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -197,7 +197,7 @@ fn an_extension_is_named_while_it_has_data() {
 
 /// 7644-3.5.2-03, 7644-3.5.2-04, 7644-3.5.2-05, 7644-3.1-04, 5789-2-02, A-77
 #[test]
-fn a_patch_must_be_one() {
+fn an_invalid_patch_message_is_refused() {
     let mut choice = Choice::default();
     choice.settings.policy.lenient = false;
     let server = Server::start_with(choice);
@@ -283,7 +283,7 @@ fn a_change_of_members_does_not_read_the_group() {
 
 /// 7644-3.5.2-21
 #[test]
-fn a_patch_of_nobody_is_not_found() {
+fn a_patch_of_an_unknown_resource_answers_404() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let operations = json!([{ "op": "replace", "path": "title", "value": "x" }]);
@@ -364,7 +364,7 @@ fn remove_with_a_filter_on_a_single_complex_value() {
 
 /// Parallel additions to one group, which others have lost: every one of them stays.
 #[test]
-fn parallel_additions_all_stay() {
+fn parallel_additions_are_all_kept() {
     let server = HttpServer::start();
     let client = server.client();
     let group = client.create(

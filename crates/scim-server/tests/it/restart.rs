@@ -148,7 +148,7 @@ fn follow(stderr: ChildStderr) -> (Arc<Mutex<String>>, JoinHandle<()>) {
 }
 
 #[test]
-fn the_first_start_shows_a_token_once_and_lines_that_work() {
+fn the_first_start_shows_a_token_and_working_commands_once() {
     let server = Binary::start(&[]);
     let token = server.token();
     assert!(token.starts_with("scim_"), "{}", server.printed);
@@ -177,7 +177,7 @@ fn the_first_start_shows_a_token_once_and_lines_that_work() {
 /// Acknowledged is durable: each create that was answered is there after kill -9, and the server is
 /// ready again at once.
 #[test]
-fn what_was_acknowledged_survives_kill_9() {
+fn acknowledged_writes_survive_kill_9() {
     let server = Binary::start(&[]);
     let token = server.token();
     let client = server.client();
@@ -312,7 +312,7 @@ fn counters_at_zero_are_deleted_after_the_start() {
 
 /// 7643-9.3-01, 6750-5.3-01: the log has one line a request, and nothing that a client wrote
 #[test]
-fn the_log_tells_routes_and_no_data() {
+fn the_log_has_routes_but_no_client_data() {
     for passwords in ["drop", "argon2id"] {
         check_log(Binary::start(&["--passwords", passwords]));
     }
@@ -367,7 +367,7 @@ fn check_log(mut server: Binary) {
 
 /// Bodies that trickle in are given up after ten seconds, with an answer.
 #[test]
-fn a_slow_body_is_given_up() {
+fn a_slow_body_times_out() {
     let server = Binary::start(&[]);
     let mut connection = server.connect();
     write!(

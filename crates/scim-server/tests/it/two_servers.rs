@@ -88,7 +88,7 @@ fn servers_that_start_at_once_on_an_empty_database_share_it() {
 
 /// Members come and go through both at once. None is lost, no version is given twice.
 #[test]
-fn one_group_is_changed_through_both() {
+fn two_servers_can_change_one_group() {
     const WRITERS: usize = 4;
     const MEMBERS: usize = 12;
     let Some(pair) = Pair::start() else { return };
@@ -163,7 +163,7 @@ fn one_group_is_changed_through_both() {
 
 /// Of two changes that go by the same version, one is made.
 #[test]
-fn a_version_is_changed_once() {
+fn one_of_two_changes_of_the_same_version_succeeds() {
     let Some(pair) = Pair::start() else { return };
     let [one, other] = pair.clients();
     let user = create_user(&one, "bjensen");
@@ -191,7 +191,7 @@ fn a_version_is_changed_once() {
 }
 
 #[test]
-fn a_user_name_is_given_once() {
+fn one_of_two_creates_of_a_user_name_succeeds() {
     let Some(pair) = Pair::start() else { return };
     let clients = pair.clients();
     for round in 0..10 {

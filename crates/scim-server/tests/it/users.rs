@@ -6,7 +6,7 @@ use crate::harness::{BASE, Choice, ENTERPRISE, Server, USER, encode, on_each};
 
 /// 7644-3.3-04, 7644-3.3-05, 7644-3.3-06, 7643-3.1-02, 7643-3.1-19, 7643-3.1-20, 7643-3.1-21
 #[test]
-fn a_created_user_comes_back_whole_with_its_location() {
+fn a_create_returns_the_user_and_its_location() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let sent = json!({ "schemas": [USER], "userName": "bjensen", "name": { "givenName": "Barbara" } });
@@ -27,7 +27,7 @@ fn a_created_user_comes_back_whole_with_its_location() {
 
 /// 7644-3.3-01, 7643-3.1-07, 7643-3.1-15, 7644-3.1-07
 #[test]
-fn what_only_the_server_may_say_is_ignored() {
+fn read_only_attributes_are_ignored() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create(
@@ -47,7 +47,7 @@ fn what_only_the_server_may_say_is_ignored() {
 
 /// 7644-3.4.1-01, 7643-3.1-20, 7644-3.9-01
 #[test]
-fn reading_shows_what_the_create_showed() {
+fn a_get_returns_the_created_user() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -90,7 +90,7 @@ fn anything_but_the_id_of_a_user_is_not_found() {
 
 /// 7643-4.1.1-02, 7643-4.1.1-03, 7644-3.3-07, 7644-3.5.1-10, 7644-5-01, A-16, A-49
 #[test]
-fn a_user_name_is_taken_once_in_a_tenant_whatever_its_case() {
+fn user_names_are_unique_in_a_tenant_ignoring_case() {
     let server = Server::start();
     let (acme, other) = (server.tenant("acme"), server.tenant("other"));
     acme.create_user("Bob");
@@ -175,7 +175,7 @@ fn put_replaces_everything_but_active() {
 
 /// A-65, 7643-3.1-19
 #[test]
-fn putting_what_is_there_changes_nothing() {
+fn a_put_of_the_same_values_changes_nothing() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -186,7 +186,7 @@ fn putting_what_is_there_changes_nothing() {
 
 /// 7644-3.2-03, 7644-3.5.1-01, 7644-3.5.1-08, 9110-9.3.4-02
 #[test]
-fn put_neither_creates_nor_takes_half_a_user() {
+fn put_neither_creates_a_user_nor_accepts_a_partial_one() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let body = json!({ "schemas": [USER], "userName": "bjensen" });
@@ -215,7 +215,7 @@ fn strict() -> scim_server::service::Settings {
 
 /// 7644-3.6-01, 7644-3.6-02, 7644-3.6-03, 7644-3.6-04, A-64, 7643-3.1-06
 #[test]
-fn a_deleted_user_is_gone_and_its_name_free() {
+fn a_deleted_user_is_gone_and_its_name_is_free() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -236,7 +236,7 @@ fn a_deleted_user_is_gone_and_its_name_free() {
 
 /// 7643-4.1.1-15, 7643-9.2-01, 7643-4.1.1-20, A-35
 #[test]
-fn a_password_is_accepted_and_never_seen_again() {
+fn a_password_is_accepted_and_never_returned() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let secret = "correct-horse-battery-staple";
@@ -327,7 +327,7 @@ fn the_client_chooses_attributes_in_every_operation() {
 /// 7644-3.3-02, 7644-3.3-03, 7644-3.4.2.2-25, A-08, A-17: counted as active until somebody says
 /// otherwise, and shown so if the operator wants it
 #[test]
-fn users_are_active_until_somebody_says_otherwise() {
+fn users_count_as_active_by_default() {
     let mut choice = Choice::default();
     choice.settings.active_by_default = true;
     for (server, shown) in [
@@ -350,7 +350,7 @@ fn users_are_active_until_somebody_says_otherwise() {
 
 /// A-26, 7643-2.3.7-02
 #[test]
-fn a_manager_may_be_unknown_and_is_named_once_known() {
+fn an_unknown_manager_is_kept_and_a_known_one_is_named() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let boss = acme.create("/Users", json!({ "userName": "boss", "displayName": "The Boss" }));
@@ -425,7 +425,7 @@ fn a_manager_of_another_tenant_is_unknown() {
 
 /// 7644-6.1-01, 7643-9.3-03, A-55
 #[test]
-fn another_tenants_user_is_as_unknown_as_no_user() {
+fn a_user_of_another_tenant_does_not_exist() {
     let server = Server::start();
     let (acme, other) = (server.tenant("acme"), server.tenant("other"));
     let user = acme.create("/Users", json!({ "userName": "bjensen", "externalId": "x" }));

@@ -10,12 +10,12 @@ use serde_json::{Map, Value, json};
 use crate::harness::{Choice, HttpClient, HttpServer, encode, patch_op};
 
 #[test]
-fn filters_find_what_their_vectors_say() {
+fn filter_vectors_pass() {
     find_what_the_vectors_say(&HttpServer::start());
 }
 
 #[test]
-fn filters_find_what_their_vectors_say_on_postgresql() {
+fn filter_vectors_pass_on_postgresql() {
     // The storage's tests say when they are left out.
     if let Some(server) = HttpServer::start_on_postgres(Choice::default()) {
         find_what_the_vectors_say(&server);
@@ -23,24 +23,24 @@ fn filters_find_what_their_vectors_say_on_postgresql() {
 }
 
 #[test]
-fn patches_do_what_their_vectors_say_for_clients() {
+fn lenient_patch_vectors_pass() {
     do_what_the_vectors_say(&HttpServer::start(), "entra");
 }
 
 #[test]
-fn patches_do_what_their_vectors_say_for_clients_on_postgresql() {
+fn lenient_patch_vectors_pass_on_postgresql() {
     if let Some(server) = HttpServer::start_on_postgres(Choice::default()) {
         do_what_the_vectors_say(&server, "entra");
     }
 }
 
 #[test]
-fn patches_do_what_their_vectors_say_by_the_rfc_alone() {
+fn strict_patch_vectors_pass() {
     do_what_the_vectors_say(&HttpServer::start_with(strict()), "strict");
 }
 
 #[test]
-fn patches_do_what_their_vectors_say_by_the_rfc_alone_on_postgresql() {
+fn strict_patch_vectors_pass_on_postgresql() {
     if let Some(server) = HttpServer::start_on_postgres(strict()) {
         do_what_the_vectors_say(&server, "strict");
     }

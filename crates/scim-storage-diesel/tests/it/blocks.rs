@@ -124,7 +124,7 @@ fn a_page_by_index_starts_at_the_nearest_block() {
 
 /// A version that knows no blocks may have filled the database, and may run beside this one.
 #[test]
-fn what_was_counted_without_blocks_is_counted_anew() {
+fn counters_without_blocks_are_recomputed() {
     on_each(|database| {
         let store = database.store();
         let it = Fixture::new(&store, "acme");
@@ -164,7 +164,7 @@ fn what_was_counted_without_blocks_is_counted_anew() {
 
 /// Whoever starts does not make writers wait for one of them that is slow.
 #[test]
-fn a_start_beside_a_slow_writer_leaves_the_counters_alone() {
+fn a_start_during_a_slow_write_keeps_the_old_counters() {
     let Some(database) = Database::postgres() else {
         return;
     };
@@ -202,7 +202,7 @@ fn a_start_beside_a_slow_writer_leaves_the_counters_alone() {
 /// A block that is empty for good would be added up by each list. Who writes to it meanwhile loses nothing, and
 /// waits for nobody.
 #[test]
-fn counters_of_nothing_are_deleted() {
+fn counters_at_zero_are_deleted() {
     on_each(|database| {
         let store = database.store();
         let it = Fixture::new(&store, "acme");

@@ -56,7 +56,7 @@ fn rows(database: &Database, tenant: TenantId) -> i64 {
 }
 
 #[test]
-fn others_write_while_a_large_tenant_is_deleted() {
+fn other_tenants_can_write_during_the_deletion_of_a_large_one() {
     on_each(|database| {
         let (store, tenant) = with_acme(database, 3_000);
         let it = Fixture::new(&store, "neighbour");
@@ -97,7 +97,7 @@ fn others_write_while_a_large_tenant_is_deleted() {
 
 /// As after a kill: a step was done, no more came.
 #[test]
-fn a_deletion_that_stopped_is_hidden_and_gone_on_with() {
+fn an_interrupted_deletion_is_hidden_and_resumed() {
     for finish_with_name in [true, false] {
         on_each(|database| {
             let (store, tenant) = with_acme(database, 400);
@@ -138,7 +138,7 @@ fn a_deletion_that_stopped_is_hidden_and_gone_on_with() {
 
 /// Two commands, or a command and a server.
 #[test]
-fn two_delete_one_tenant_at_once() {
+fn two_processes_can_delete_one_tenant() {
     on_each(|database| {
         let (store, tenant) = with_acme(database, 1_000);
         let store = &store;
@@ -153,7 +153,7 @@ fn two_delete_one_tenant_at_once() {
 
 /// Requests that were on their way when the tenant went.
 #[test]
-fn late_writes_leave_nothing_behind() {
+fn writes_during_a_deletion_leave_no_rows() {
     on_each(|database| {
         let (store, tenant) = with_acme(database, 200);
         let it = Fixture {

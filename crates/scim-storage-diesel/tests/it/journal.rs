@@ -34,7 +34,7 @@ fn all(store: &DieselStore, tenant: TenantId) -> Vec<Change> {
 }
 
 #[test]
-fn a_reader_that_follows_many_writers_misses_nothing() {
+fn a_reader_misses_no_change_of_many_writers() {
     on_each(|database| {
         let store = database.store();
         let it = Fixture::new(&store, "acme");
@@ -142,7 +142,7 @@ fn the_changes_of_a_resource_are_read_in_their_order() {
 
 /// What writes no lines holds none back: another change of this database, or of another one of the server.
 #[test]
-fn transactions_without_lines_hold_nothing_back() {
+fn transactions_without_entries_delay_no_reader() {
     let (Some(database), Some(neighbour)) = (Database::postgres(), Database::postgres()) else {
         return;
     };
@@ -167,7 +167,7 @@ fn transactions_without_lines_hold_nothing_back() {
 }
 
 #[test]
-fn a_slow_transaction_holds_back_what_comes_behind_it() {
+fn a_slow_transaction_delays_the_entries_after_it() {
     let Some(database) = Database::postgres() else {
         return;
     };
@@ -199,7 +199,7 @@ fn a_slow_transaction_holds_back_what_comes_behind_it() {
 }
 
 #[test]
-fn a_connection_that_was_cut_is_replaced() {
+fn a_closed_connection_is_replaced() {
     let Some(database) = Database::postgres() else {
         return;
     };
@@ -227,7 +227,7 @@ fn change_of(change: &Change) -> Value {
 
 /// 7643-9.3-01
 #[test]
-fn what_is_never_returned_is_named_without_its_value() {
+fn an_attribute_that_is_never_returned_is_recorded_without_its_value() {
     let schema = r#"{"id": "urn:example:Door", "name": "Door", "attributes": [
         {"name": "name", "required": true},
         {"name": "pin", "returned": "never"},
@@ -307,7 +307,7 @@ fn a_position_of_another_tenant_before_the_dropped_entries_counts_as_dropped() {
 
 /// Whoever reads, writes and drops at once: a reader sees each line once, or is told that it cannot.
 #[test]
-fn a_follower_misses_nothing_in_silence_while_lines_are_dropped() {
+fn a_follower_learns_of_every_entry_that_is_dropped_before_it_was_read() {
     on_each(|database| {
         let store = database.store();
         let it = Fixture::new(&store, "acme");
@@ -367,7 +367,7 @@ fn a_follower_misses_nothing_in_silence_while_lines_are_dropped() {
 
 /// The pages of lines that were dropped serve for new ones.
 #[test]
-fn a_journal_that_is_trimmed_does_not_grow_the_file() {
+fn pruning_the_journal_keeps_the_file_small() {
     let database = Database::sqlite();
     let store = database.store();
     let it = Fixture::new(&store, "acme");
@@ -392,7 +392,7 @@ fn a_journal_that_is_trimmed_does_not_grow_the_file() {
 
 /// While another server drops lines, this one does not wait for it.
 #[test]
-fn one_server_at_a_time_drops_lines() {
+fn one_server_at_a_time_prunes_the_journal() {
     let Some(database) = Database::postgres() else {
         return;
     };
@@ -411,7 +411,7 @@ fn one_server_at_a_time_drops_lines() {
 /// A dump that is restored into a new PostgreSQL has lines of transactions that are still to come, and the
 /// sequence as it was.
 #[test]
-fn a_journal_that_was_restored_from_a_dump_goes_on() {
+fn a_journal_restored_from_a_dump_continues() {
     let Some(database) = Database::postgres() else {
         return;
     };
@@ -433,7 +433,7 @@ fn a_journal_that_was_restored_from_a_dump_goes_on() {
 
 /// After a backup was restored, another line has the number of one that a consumer saw.
 #[test]
-fn a_position_of_before_a_restore_is_found_out() {
+fn a_position_from_before_a_restore_is_detected() {
     on_each(|database| {
         let store = database.store();
         let it = Fixture::new(&store, "acme");

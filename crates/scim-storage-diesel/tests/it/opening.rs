@@ -48,7 +48,7 @@ fn a_second_server_on_the_same_file_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_with_two_names_is_refused() {
+fn a_file_with_a_hard_link_is_refused() {
     use std::os::unix::fs::symlink;
     let database = Database::sqlite();
     let store = database.store();
@@ -74,7 +74,7 @@ fn a_file_with_two_names_is_refused() {
 }
 
 #[test]
-fn what_is_no_database_is_refused() {
+fn a_file_that_is_not_a_database_is_refused() {
     for url in [
         "",
         "mysql://localhost/x",
@@ -115,7 +115,7 @@ fn what_is_no_database_is_refused() {
 }
 
 #[test]
-fn the_command_line_works_beside_a_server() {
+fn commands_work_while_a_server_runs() {
     on_each(|database| {
         let before = DieselStore::open_directory(&database.url, Pooler::None)
             .expect("it opens before the first server");
@@ -138,7 +138,7 @@ fn the_command_line_works_beside_a_server() {
 }
 
 #[test]
-fn what_was_written_is_there_after_opening_again() {
+fn data_survives_a_restart() {
     on_each(|database| {
         let store = database.store();
         let it = Fixture::new(&store, "acme");
@@ -155,7 +155,7 @@ fn what_was_written_is_there_after_opening_again() {
 }
 
 #[test]
-fn many_servers_start_at_once() {
+fn many_servers_can_start_at_once() {
     on_each(|database| {
         std::thread::scope(|scope| {
             for _ in 0..8 {
@@ -173,7 +173,7 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 #[test]
-fn migrations_go_up_and_down_and_up() {
+fn migrations_can_be_reverted_and_repeated() {
     on_each(|database| {
         let left_sqlite = "SELECT CASE WHEN count(*) = 1 THEN 1 ELSE abs(-9223372036854775807 - 1) END FROM sqlite_master \
                            WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
@@ -203,7 +203,7 @@ fn migrations_go_up_and_down_and_up() {
 
 /// Going back a version at a time loses nothing that the earlier one had stored.
 #[test]
-fn each_way_down_keeps_what_was_there_before() {
+fn each_down_migration_keeps_the_older_data() {
     on_each(|database| {
         let store = database.store();
         let it = Fixture::new(&store, "acme");
@@ -246,7 +246,7 @@ fn each_way_down_keeps_what_was_there_before() {
 /// An instance of the first version goes on beside newer ones: no migration since then takes anything
 /// away, or asks for a value that it does not write.
 #[test]
-fn what_the_first_version_writes_still_works() {
+fn statements_of_the_first_version_still_work() {
     on_each(|database| {
         let store = database.store();
         let id = if database.is_sqlite() { "x'01'" } else { "'\\x01'" };
@@ -269,7 +269,7 @@ fn what_the_first_version_writes_still_works() {
 }
 
 #[test]
-fn group_names_become_unique_when_they_are() {
+fn group_names_become_unique_once_no_two_are_equal() {
     on_each(|database| {
         let any = StoreOptions {
             unique_group_names: false,
@@ -472,7 +472,7 @@ fn several_attributes_of_one_type_are_unique() {
 
 /// What is announced is enforced, also of what nobody can ask for.
 #[test]
-fn what_is_never_returned_can_be_unique() {
+fn an_attribute_that_is_never_returned_can_be_unique() {
     on_each(|database| {
         let schema = r#"{"id": "urn:example:Badge", "name": "Badge", "attributes": [
             {"name": "code", "returned": "never", "uniqueness": "server"},
@@ -523,7 +523,7 @@ fn what_is_never_returned_can_be_unique() {
 
 /// `members` and `groups` are memberships for Group and User alone.
 #[test]
-fn attributes_named_members_and_groups_are_like_any_other() {
+fn custom_attributes_may_be_named_members_and_groups() {
     on_each(|database| {
         let schema = r#"{"id": "urn:example:Team", "name": "Team", "attributes": [
             {"name": "members", "type": "complex", "multiValued": true, "subAttributes": [
@@ -576,7 +576,7 @@ fn attributes_named_members_and_groups_are_like_any_other() {
 
 /// Whoever points at a resource sees its name, but not one that nobody may see.
 #[test]
-fn a_name_that_is_never_returned_is_no_name_for_others() {
+fn a_name_that_is_never_returned_is_not_shown_in_references() {
     on_each(|database| {
         let schema = |id: &str, returned: &str| {
             format!(

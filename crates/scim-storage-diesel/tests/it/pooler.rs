@@ -13,7 +13,7 @@ use scim_storage_diesel::{DieselStore, Pooler, StoreOptions};
 use crate::database::Database;
 
 #[test]
-fn the_rules_hold_behind_a_transaction_pooler() {
+fn the_conformance_suite_passes_through_a_transaction_pooler() {
     let Some(database) = Database::postgres() else {
         return;
     };
@@ -39,7 +39,7 @@ fn the_rules_hold_behind_a_transaction_pooler() {
 
 /// The pooler is as unkind as it should be: whoever does not know of it fails.
 #[test]
-fn prepared_statements_do_not_survive_the_pooler_of_these_tests() {
+fn the_test_pooler_breaks_prepared_statements() {
     let Some(database) = Database::postgres() else {
         return;
     };

@@ -70,7 +70,7 @@ const FAIL_TO_SERIALIZE: &str = "RAISE EXCEPTION 'could not serialize access' US
 const END_THE_CONNECTION: &str = "PERFORM pg_terminate_backend(pg_backend_pid())";
 
 #[test]
-fn what_met_another_transaction_is_done_again() {
+fn a_serialization_failure_is_retried() {
     with_postgres(|it, mut beside| {
         let_writes_meet(&mut beside, 3, FAIL_TO_SERIALIZE);
         let user = it.add_user("bjensen");
@@ -80,7 +80,7 @@ fn what_met_another_transaction_is_done_again() {
 }
 
 #[test]
-fn what_always_meets_another_transaction_is_told_to_come_again() {
+fn a_persistent_serialization_failure_is_busy() {
     with_postgres(|it, mut beside| {
         let_writes_meet(&mut beside, 1_000, FAIL_TO_SERIALIZE);
         let refused = it.add(&it.user, json!({ "userName": "bjensen" }), &[]);
@@ -103,7 +103,7 @@ fn wait_for_a_waiter(beside: &mut PgConnection) {
 }
 
 #[test]
-fn a_deadlock_is_nobody_s_business() {
+fn a_deadlock_is_retried() {
     with_postgres(|it, mut beside| {
         let (first, second) = (it.add_user("first"), it.add_user("second"));
         let group = it.add_group("everybody", &[]);
@@ -127,7 +127,7 @@ fn a_deadlock_is_nobody_s_business() {
 
 /// Another request may rename the group that joins, which locks those that it is in.
 #[test]
-fn a_group_and_those_in_it_are_locked_in_the_order_of_creation() {
+fn a_group_and_its_members_are_locked_in_the_order_of_creation() {
     with_postgres(|it, mut beside| {
         let (group, joining) = (it.add_group("group", &[]), it.add_group("joining", &[]));
         let lock =
@@ -151,7 +151,7 @@ fn a_group_and_those_in_it_are_locked_in_the_order_of_creation() {
 }
 
 #[test]
-fn who_waits_too_long_for_a_lock_is_told_to_come_again() {
+fn a_lock_timeout_is_busy() {
     with_postgres(|it, mut beside| {
         let user = it.add_user("bjensen");
         run(&mut beside, "BEGIN; SELECT FROM resource FOR UPDATE");
@@ -169,7 +169,7 @@ fn who_waits_too_long_for_a_lock_is_told_to_come_again() {
 
 /// As `statement_timeout` or an administrator does.
 #[test]
-fn who_is_cancelled_is_told_to_come_again() {
+fn a_cancelled_statement_is_busy() {
     with_postgres(|it, mut beside| {
         let user = it.add_user("bjensen");
         run(&mut beside, "BEGIN; SELECT FROM resource FOR UPDATE");
@@ -187,7 +187,7 @@ fn who_is_cancelled_is_told_to_come_again() {
 }
 
 #[test]
-fn a_write_whose_connection_ends_before_its_commit_is_done_again() {
+fn a_write_that_loses_its_connection_before_the_commit_is_retried() {
     with_postgres(|it, mut beside| {
         let_writes_meet(&mut beside, 2, END_THE_CONNECTION);
         let user = it.add_user("bjensen");
@@ -198,7 +198,7 @@ fn a_write_whose_connection_ends_before_its_commit_is_done_again() {
 
 /// It may have been done, and nobody can tell: it is not done twice.
 #[test]
-fn a_write_whose_connection_ends_at_its_commit_is_not_done_again() {
+fn a_write_that_loses_its_connection_during_the_commit_is_not_retried() {
     with_postgres(|it, mut beside| {
         let user = it.add_user("bjensen");
         run(
@@ -225,7 +225,7 @@ fn a_write_whose_connection_ends_at_its_commit_is_not_done_again() {
 }
 
 #[test]
-fn connections_that_end_between_two_calls_are_not_noticed() {
+fn connections_closed_between_two_calls_are_replaced() {
     with_postgres(|it, mut beside| {
         let user = it.add_user("bjensen");
         let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -246,7 +246,7 @@ fn connections_that_end_between_two_calls_are_not_noticed() {
 
 /// A primary that became a standby: its connections can read, and never write again.
 #[test]
-fn a_connection_that_can_only_read_is_given_up() {
+fn a_read_only_connection_is_discarded() {
     with_postgres(|it, mut beside| {
         run(
             &mut beside,
@@ -267,7 +267,7 @@ fn a_connection_that_can_only_read_is_given_up() {
 /// "Neither waits for more than a row": while one transaction has changed a group and a user and does
 /// not end, others change what it has not touched.
 #[test]
-fn changes_of_different_resources_do_not_wait_for_each_other() {
+fn writes_to_different_resources_do_not_block_each_other() {
     let Some(database) = Database::postgres() else {
         return;
     };
@@ -338,7 +338,7 @@ struct Key {
 
 /// So a foreign tenant's row cannot be referred to, and the tables can be distributed by tenant.
 #[test]
-fn the_tenant_leads_every_key() {
+fn every_key_begins_with_the_tenant() {
     with_postgres(|_, mut conn| {
         let exceptions = [
             // Not of one tenant: the tenants themselves, the types and their attributes, diesel's table.

@@ -18,7 +18,7 @@ fn other() -> StoreOptions {
 }
 
 #[test]
-fn a_server_with_other_rules_waits_for_those_that_run_to_end() {
+fn a_server_with_other_settings_waits_until_the_others_have_ended() {
     let Some(database) = Database::postgres() else {
         return;
     };
@@ -37,7 +37,7 @@ fn a_server_with_other_rules_waits_for_those_that_run_to_end() {
 }
 
 #[test]
-fn the_command_line_works_beside_any_server() {
+fn commands_work_beside_servers_with_any_settings() {
     let Some(database) = Database::postgres() else {
         return;
     };
@@ -47,7 +47,7 @@ fn the_command_line_works_beside_any_server() {
 
 /// Its connection ended, and meanwhile another server came, or a pooler left it no lock.
 #[test]
-fn a_server_whose_rules_have_been_changed_does_nothing_more() {
+fn a_server_with_outdated_settings_refuses_every_call() {
     for pooler in [Pooler::None, Pooler::Transaction] {
         let Some(database) = Database::postgres() else {
             return;
@@ -100,7 +100,7 @@ fn a_database_that_cannot_hold_every_name_is_refused() {
 
 /// Whatever the database's own defaults are.
 #[test]
-fn each_write_is_read_committed_and_ends_when_its_server_does() {
+fn writes_are_read_committed_and_end_with_their_server() {
     let Some(database) = Database::postgres() else {
         return;
     };

@@ -24,7 +24,7 @@ fn at_once(work: impl Fn(usize) + Sync) {
 }
 
 #[test]
-fn every_success_moves_the_version_on_by_one() {
+fn each_successful_update_increments_the_version_by_one() {
     with_each(|it| {
         let id = it.add_user("bjensen");
         let stale = AtomicUsize::new(0);
@@ -49,7 +49,7 @@ fn every_success_moves_the_version_on_by_one() {
 }
 
 #[test]
-fn different_members_join_one_group_at_once() {
+fn members_can_be_added_to_one_group_concurrently() {
     with_each(|it| {
         let users: Vec<Vec<Uuid>> = (0..THREADS)
             .map(|thread| {
@@ -76,7 +76,7 @@ fn different_members_join_one_group_at_once() {
 }
 
 #[test]
-fn one_of_many_gets_the_name() {
+fn one_of_many_concurrent_creates_gets_the_name() {
     with_each(|it| {
         for name in ["one", "two", "three"] {
             let won = AtomicUsize::new(0);
@@ -94,7 +94,7 @@ fn one_of_many_gets_the_name() {
 }
 
 #[test]
-fn a_member_that_is_deleted_while_it_joins_is_in_no_group() {
+fn a_member_deleted_while_being_added_is_in_no_group() {
     with_each(|it| {
         let groups: Vec<Uuid> = (0..THREADS - 1)
             .map(|number| it.add_group(&format!("g{number}"), &[]))
@@ -178,7 +178,7 @@ fn totals_stay_exact() {
 /// Groups that contain each other, renamed and deleted at once: whoever has to wait in a circle is
 /// tried again.
 #[test]
-fn groups_in_each_other_change_at_once() {
+fn groups_that_contain_each_other_can_change_concurrently() {
     with_each(|it: &Fixture| {
         let groups: Vec<Uuid> = (0..4)
             .map(|number| it.add_group(&format!("g{number}"), &[]))

@@ -46,7 +46,7 @@ fn sent<T>(mut work: impl FnMut(u32) -> T) -> Vec<String> {
 }
 
 #[test]
-fn writes_go_to_the_server_and_back_a_few_times() {
+fn writes_need_few_round_trips() {
     static RECORD: Once = Once::new();
     RECORD.call_once(|| {
         set_default_instrumentation(|| Some(Box::new(Recorder))).expect("nobody has panicked");

@@ -124,7 +124,7 @@ fn a_scan_that_takes_too_long_ends() {
 
 /// An index finds the resources, but there are too many.
 #[test]
-fn a_value_that_many_have_makes_a_scan() {
+fn a_frequent_value_needs_a_scan() {
     on_each(|database| {
         let options = StoreOptions {
             scan_timeout: Duration::from_millis(1),
@@ -175,7 +175,7 @@ fn a_value_that_many_have_makes_a_scan() {
 
 /// To find it is a look-up, whatever there is to read then.
 #[test]
-fn a_large_group_that_is_found_by_its_name_is_no_scan() {
+fn finding_a_large_group_by_name_is_not_a_scan() {
     on_each(|database| {
         let (store, tenant) = filled(database, 100_000, &StoreOptions::default());
         database.run(
@@ -207,7 +207,7 @@ fn a_large_group_that_is_found_by_its_name_is_no_scan() {
 
 /// What is on a page is in memory while it is sent; one group has to be readable, however large it is.
 #[test]
-fn the_groups_of_a_page_have_so_many_members_at_most() {
+fn the_number_of_members_on_a_page_is_limited() {
     on_each(|database| {
         let store = database.store_with(&StoreOptions {
             max_page_members: 5,
@@ -246,7 +246,7 @@ fn the_groups_of_a_page_have_so_many_members_at_most() {
 
 /// All that a tenant may scan at once is taken, and look-ups go on: its own and its neighbour's.
 #[test]
-fn scans_leave_room_for_look_ups() {
+fn scans_do_not_block_index_lookups() {
     on_each(|database| {
         let (store, tenant) = filled(database, 20_000, &StoreOptions::default());
         drop(store);

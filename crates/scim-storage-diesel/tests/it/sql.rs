@@ -127,7 +127,7 @@ fn the_text_of_representative_queries() {
 }
 
 #[test]
-fn promised_indexes_are_used() {
+fn documented_indexes_are_used() {
     on_each(|database| {
         let (store, tenant) = filled(database, 5_000, &StoreOptions::default());
         let it = of(&store, tenant);
@@ -375,7 +375,7 @@ fn an_index_page_far_from_the_beginning_skips_entries_of_an_index() {
 
 /// However many of all there are in a group, nobody else's rows are read to show them.
 #[test]
-fn members_are_found_one_by_one() {
+fn members_are_found_by_index() {
     on_each(|database| {
         let store = database.store();
         let tenant = Fixture::new(&store, "acme").tenant;
@@ -423,7 +423,7 @@ const USER: &str = "00000000-0000-0000-0000-000000000007";
 const GROUP: &str = "00000000-0000-0000-0000-00000000138a";
 
 #[test]
-fn what_few_can_fulfil_is_no_walk_through_the_tenant() {
+fn a_selective_condition_does_not_scan_the_tenant() {
     on_each(|database| {
         let (store, tenant) = filled(database, 5_000, &StoreOptions::default());
         let it = of(&store, tenant);

@@ -26,7 +26,7 @@ const RENAMED: i64 = 7;
 
 /// 9865-2-04, 9865-2-05, 7644-3.4.2.3-07: 10,000 users, and writers that create, change and delete
 #[test]
-fn a_walk_misses_nobody_and_meets_nobody_twice() {
+fn a_walk_returns_each_resource_exactly_once() {
     on_each(|database| {
         let options = StoreOptions {
             synchronous: Synchronous::Normal,
@@ -151,7 +151,7 @@ fn walk(it: &Fixture, filter: &str, sort_by: &str, between: &dyn Fn()) -> Walked
 }
 
 #[test]
-fn a_walk_by_id_is_in_the_order_of_the_text_of_ids() {
+fn a_walk_by_id_is_in_the_text_order_of_ids() {
     on_each(|database| {
         let store = database.store();
         let it = Fixture::new(&store, "acme");
@@ -255,7 +255,7 @@ fn retitle(it: &Fixture, number: i64, round: i64) {
 /// A row of PostgreSQL gets its number before it becomes visible: one that is committed late may stand
 /// before what was read already. It did not exist throughout, and nobody else is missed for it.
 #[test]
-fn who_is_committed_late_is_the_only_one_missed() {
+fn only_a_late_commit_can_be_missed_by_a_walk() {
     let Some(database) = Database::postgres() else {
         return;
     };
