@@ -8,6 +8,7 @@ mod exceptions;
 mod manifests;
 mod migrations;
 mod packages;
+mod paths;
 mod sizes;
 mod source;
 mod texts;
@@ -30,6 +31,7 @@ pub(crate) fn run() -> Result<(), String> {
     findings.extend(migrations::check(&files));
     findings.extend(top_level::check(&files));
     findings.extend(decisions::check(&files));
+    findings.extend(paths::check(&files));
     findings.extend(texts::check(&files, &process::root().to_string_lossy()));
     match Source::all(&files) {
         Ok(sources) => {

@@ -1,7 +1,6 @@
-"""Runs the checks of scim2-tester against a server; one line of JSON a check.
+"""Runs the checks of scim2-tester against a server, and prints one line of JSON per check.
 
-The server's base URL and a bearer token come in the environment, so that no list of processes shows
-the token.
+The environment provides the base URL of the server and a bearer token, so that no list of processes shows the token.
 """
 
 import json
