@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::*;
-use super::tenants::{strict_tenant, tenant};
+use super::tenants::{staff_tenant, strict_tenant, tenant};
 
 /// A user that a test changes.
 struct Subject {
@@ -849,6 +849,36 @@ fn replace_changes_every_match_and_only_those() {
         .map(|it| &it["locality"])
         .collect();
     assert_eq!(localities, ["x", "b", "x"]);
+}
+
+/// 7644-3.5.2.1-05, 7644-3.5.2.2-04, 7644-3.5.2.3-03, 7644-3.5.2.3-06, 7644-3.5.2-08
+#[test]
+fn values_of_simple_attributes_are_selected_by_value() {
+    let user = Subject::of(staff_tenant(), &json!({STAFF: {"tags": ["aa", "ab", "b"]}}));
+    let tags = format!("{STAFF}:tags");
+    for (operation, expected) in [
+        (
+            json!({"op": "replace", "path": format!("{tags}[value sw \"a\"]"), "value": "x"}),
+            json!(["x", "x", "b"]),
+        ),
+        (
+            json!({"op": "add", "path": tags, "value": "c"}),
+            json!(["x", "x", "b", "c"]),
+        ),
+        (
+            json!({"op": "remove", "path": format!("{tags}[value eq \"x\" or value eq \"c\"]")}),
+            json!(["b"]),
+        ),
+        (
+            json!({"op": "replace", "path": tags, "value": ["d", "e"]}),
+            json!(["d", "e"]),
+        ),
+    ] {
+        let changed = user.after(&json!([operation]));
+        assert_eq!(changed[STAFF]["tags"], expected, "{operation}");
+    }
+    let emptied = user.after(&json!([{"op": "remove", "path": format!("{tags}[value pr]")}]));
+    assert!(emptied.get(STAFF).is_none());
 }
 
 /// 7644-3.5.2.3-08
