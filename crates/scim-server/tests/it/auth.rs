@@ -1,4 +1,4 @@
-//! Who may do what: nobody anything without a token, but for discovery.
+//! Authentication and authorization: every request but discovery needs a valid bearer token.
 
 use chrono::{TimeDelta, Utc};
 use scim_model::store::Directory;
@@ -10,8 +10,8 @@ const METHODS: [&str; 8] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE",
 ];
 
-/// 7644-2-06, 7644-2.2-01, 7644-3.12-08, 6750-3-01, 6750-3-02, 6750-3.1-02, 9110-11.6.1-01: whoever
-/// adds a route to the table is asked here.
+/// 7644-2-06, 7644-2.2-01, 7644-3.12-08, 6750-3-01, 6750-3-02, 6750-3.1-02, 9110-11.6.1-01:
+/// covers every route of the table, also those that are added later
 #[test]
 fn every_route_but_discovery_needs_a_token() {
     let server = Server::start();
@@ -46,7 +46,7 @@ fn every_route_but_discovery_needs_a_token() {
     assert_eq!(public, discovery);
 }
 
-/// 7644-2-04: no spelling of a path passes by the token
+/// 7644-2-04: no spelling of a path avoids the token check
 #[test]
 fn unknown_paths_and_odd_spellings_need_a_token_too() {
     let server = Server::start();
@@ -144,7 +144,7 @@ fn only_a_bearer_token_is_accepted() {
         .expect(200);
 }
 
-/// 7644-7.4-03, 6750-5.2-02: tokens end, and two are valid at once while one is exchanged
+/// 7644-7.4-03, 6750-5.2-02: tokens expire, and two can be valid at once while a client changes from one to the other
 #[test]
 fn expired_tokens_are_refused() {
     let server = Server::start();
@@ -174,7 +174,7 @@ fn expired_tokens_are_refused() {
     soon.get("/Users").expect_error(401, None);
 }
 
-/// 9865-5.2-02: every page asks again
+/// 9865-5.2-02: every page needs a valid token
 #[test]
 fn a_revoked_token_is_refused_once_the_cache_expires() {
     let server = Server::start();
@@ -192,7 +192,6 @@ fn a_revoked_token_is_refused_once_the_cache_expires() {
         .expect_error(401, None);
 }
 
-/// A deleted tenant's token is nobody's.
 #[test]
 fn the_tokens_of_a_deleted_tenant_are_refused() {
     let server = Server::start();
@@ -243,7 +242,7 @@ fn a_read_only_token_cannot_write() {
     assert_eq!(acme.get(&user.path).json(), user.json);
 }
 
-/// 7644-6.1-01, 7644-6.1-02, 6750-5.3-02: the token alone says whose data it is
+/// 7644-6.1-01, 7644-6.1-02, 6750-5.3-02: the token alone decides which tenant's data a request sees
 #[test]
 fn only_the_token_selects_the_tenant() {
     let server = Server::start();
@@ -270,7 +269,7 @@ fn only_the_token_selects_the_tenant() {
     }
 }
 
-/// a bad token hurts nobody where none is needed
+/// an invalid token is ignored where a request needs none
 #[test]
 fn discovery_ignores_tokens() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! The command line: tenants and tokens, also while a server runs.
+//! The command line: managing tenants and tokens, also while a server runs.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
@@ -48,7 +48,7 @@ impl Shell {
         Binary::start(&[&["--database-url", &self.url()], arguments].concat())
     }
 
-    /// Runs statements past the program.
+    /// Runs SQL statements directly on the database.
     pub fn sql(&self, sql: &str) {
         match &self.postgres {
             Some(database) => PgConnection::establish(&database.url).unwrap().batch_execute(sql),
@@ -57,7 +57,7 @@ impl Shell {
         .unwrap();
     }
 
-    /// The number that a query gives.
+    /// Returns the number that a query yields.
     pub fn number(&self, sql: &str) -> i64 {
         #[derive(diesel::QueryableByName)]
         struct Row {
@@ -181,7 +181,7 @@ fn deleting_a_tenant_asks_for_its_name() {
     assert_eq!(shell.json(&["migrate", "--json"]), json!({ "migrated": true }));
 }
 
-/// 7644-2-03, 7644-7.4-03, 6750-5.2-02: a token comes from an operator, and ends unless he says otherwise
+/// 7644-2-03, 7644-7.4-03, 6750-5.2-02: an operator creates tokens, and they expire unless the operator says otherwise
 #[test]
 fn tokens_are_created_listed_and_revoked() {
     let shell = Shell::new();
@@ -278,7 +278,7 @@ fn invalid_settings_are_refused_at_startup() {
     assert!(shell.folder.path().join("other.db").exists() && shell.folder.path().join("third.db").exists());
 }
 
-/// Whatever lies in the folder of schemas: one line that names the file, and the attribute.
+/// Each invalid file in the folder of schemas leads to a one-line error that names the file and the attribute.
 #[cfg(unix)]
 #[test]
 fn invalid_schema_files_are_named_at_startup() {
@@ -288,7 +288,7 @@ fn invalid_schema_files_are_named_at_startup() {
         std::fs::create_dir(&folder).unwrap();
         folder
     };
-    // The address is wrong as well, but schemas are read first; so no server stays that a test forgot.
+    // The address is invalid too, so that no server keeps running; schemas are read before it.
     let start = |folder: &str| {
         let text = shell.refused(&["--listen", "nonsense", "--schemas", folder]);
         assert_eq!(text.lines().count(), 1, "{text}");
@@ -375,7 +375,7 @@ fn invalid_schema_files_are_named_at_startup() {
     std::fs::write(shell.folder.path().join("file"), "{}").unwrap();
     assert!(start("file").contains("file: "));
 
-    // Nothing wrong: it goes on to the address.
+    // Without an invalid schema, the address is the first error.
     let schema = "\u{feff}[{\"id\":\"urn:example:x\",\"attributes\":[{\"name\":\"a\"}]}]";
     std::fs::write(shell.folder.path().join("elsewhere"), schema).unwrap();
     std::os::unix::fs::symlink("../elsewhere", odd.join("link.json")).unwrap();
@@ -386,7 +386,7 @@ fn invalid_schema_files_are_named_at_startup() {
     }
 }
 
-/// The commands and the server share the database: a token works at once, and not after its end.
+/// The commands and the server share the database: a new token works at once, and a revoked one no longer.
 #[test]
 fn a_running_server_sees_the_changes_of_commands() {
     let server = Binary::start(&[]);
@@ -427,7 +427,7 @@ fn a_running_server_sees_the_changes_of_commands() {
     assert_eq!(server.get("/Users", secret).0, 401);
 }
 
-/// A path or a name with a slip in it.
+/// A mistyped path or name must not create anything.
 #[test]
 fn a_command_that_only_reads_creates_no_database() {
     let commands: [&[&str]; 7] = [
@@ -457,7 +457,7 @@ fn a_command_that_only_reads_creates_no_database() {
     let shell = Shell::new();
     let text = shell.refused(&["tenant", "list"]);
     assert!(text.contains("the database `scim.db` does not exist"), "{text}");
-    // A file that something else has left.
+    // An empty file that another program has left.
     std::fs::write(shell.folder.path().join("scim.db"), "").unwrap();
     assert!(
         shell
@@ -466,7 +466,7 @@ fn a_command_that_only_reads_creates_no_database() {
     );
 }
 
-/// Of an older version, which a command that looks does not migrate under a server that runs.
+/// A server of an older version may still be running, so a command that only reads must not migrate.
 #[test]
 fn a_command_that_only_reads_migrates_nothing() {
     Shell::on_each(|shell| {
@@ -504,7 +504,7 @@ fn a_database_of_a_newer_version_is_refused() {
     });
 }
 
-/// Servers of a new version that start together.
+/// Several servers of a new version may start at the same time.
 #[test]
 fn processes_that_migrate_at_once_all_succeed() {
     Shell::on_each(|shell| {
@@ -517,7 +517,7 @@ fn processes_that_migrate_at_once_all_succeed() {
     });
 }
 
-/// Access has ended, what is left is seen by nobody, and the next one finishes it: a command, or a server.
+/// The tenant is inaccessible, its remaining rows are invisible, and the next command or server deletes them.
 #[test]
 fn an_interrupted_deletion_is_finished() {
     for by_server in [false, true] {
@@ -565,7 +565,7 @@ fn an_interrupted_deletion_is_finished() {
                 );
                 return;
             }
-            // Without a question: it was answered then.
+            // Without a question: it was answered when the deletion began.
             shell.ok(&["tenant", "delete", "acme"]);
             assert_eq!((left(), shell.number("SELECT count(*) FROM tenant")), (0, 0));
             shell.refused(&["tenant", "delete", "acme", "--yes"]);
@@ -573,7 +573,7 @@ fn an_interrupted_deletion_is_finished() {
     }
 }
 
-/// What a changed schema makes a server compute at its start is there as a whole or not at all.
+/// A changed schema makes a server recompute index entries at its start, in one transaction.
 #[test]
 fn an_interrupted_rebuild_changes_nothing() {
     Shell::on_each(|shell| {
@@ -614,7 +614,7 @@ fn an_interrupted_rebuild_changes_nothing() {
         let stale = "SELECT count(*) FROM resource WHERE unique_key LIKE 'old%'";
         assert_eq!(shell.number(stale), users);
         let shape = format!("SELECT count(*) FROM resource_type WHERE shape = '{zero}'");
-        assert_eq!(shell.number(&shape), 1, "the next start begins anew");
+        assert_eq!(shell.number(&shape), 1, "the next start repeats it");
 
         let server = shell.serve(&[]);
         assert_eq!((shell.number(stale), shell.number(&shape)), (0, 0));

@@ -1,4 +1,4 @@
-//! What the server says of itself.
+//! Discovery: ServiceProviderConfig, ResourceTypes and Schemas.
 
 use serde_json::{Value, json};
 
@@ -121,7 +121,7 @@ fn discovery_is_read_only() {
     }
 }
 
-/// 7643-3-01, 7643-3.2-01, 7643-6-05, 7644-3.2-01: an operator's own type is served like any other
+/// 7643-3-01, 7643-3.2-01, 7643-6-05, 7644-3.2-01: a custom resource type is served like any other
 #[test]
 fn an_operators_own_type_has_its_endpoint() {
     let schema = json!({
@@ -133,7 +133,7 @@ fn an_operators_own_type_has_its_endpoint() {
             { "name": "serial", "type": "string", "required": true, "uniqueness": "server", "caseExact": true },
             { "name": "weight", "type": "decimal" },
             { "name": "tags", "type": "string", "multiValued": true },
-            // Only a group's members are more than values.
+            // Only the members of a Group are references that the server resolves.
             { "name": "members", "type": "complex", "multiValued": true, "subAttributes": [
                 { "name": "value" }, { "name": "type" }, { "name": "display" },
                 { "name": "$ref", "type": "reference", "referenceTypes": ["User"] },

@@ -1,4 +1,4 @@
-//! Errors of every kind are SCIM's.
+//! Errors: each has a body as RFC 7644 section 3.12 defines it.
 
 use std::collections::HashSet;
 
@@ -94,7 +94,7 @@ fn unsupported_features_answer_501() {
         let options = acme.request("OPTIONS", path).send().expect(204);
         assert_eq!(options.header("allow"), Some("OPTIONS"), "{path}");
         assert!(options.header("accept-patch").is_none(), "{path}");
-        // Nobody's business without a token.
+        // Without a token, a client does not even learn that.
         server.stranger(None).get(path).expect_error(401, None);
     }
     for path in ["/Bulk/x", "/me", "/Meow"] {
@@ -163,7 +163,7 @@ fn bodies_that_cannot_be_read_are_invalid_syntax() {
     }
 }
 
-/// No value holds U+0000, and PostgreSQL cannot compare with it.
+/// Stored values never contain U+0000, and PostgreSQL cannot compare with it.
 #[test]
 fn a_filter_operand_with_a_null_character_is_refused() {
     let story = |server: Server| {
@@ -361,7 +361,7 @@ fn bodies_that_are_too_large_are_413() {
     .expect_error(413, None);
 }
 
-/// 7644-3.12-15: one of each keyword that this server uses
+/// 7644-3.12-15: one error for each keyword that this server uses
 #[test]
 fn each_error_has_its_scim_type() {
     let server = Server::start();
@@ -398,7 +398,7 @@ fn each_error_has_its_scim_type() {
     }
 }
 
-/// security: answers are never kept, never sniffed, and say nothing of the software
+/// Answers are never cached or sniffed, and do not identify the software.
 #[test]
 fn every_answer_has_the_security_headers() {
     let server = Server::start();
@@ -449,7 +449,7 @@ fn head_has_the_headers_of_get() {
     }
 }
 
-/// A-25, 7644-7.2-01: URIs come from the configuration, whatever the request says
+/// A-25, 7644-7.2-01: URIs come from the configuration, never from headers of the request
 #[test]
 fn locations_never_come_from_the_request() {
     let server = Server::start();

@@ -63,7 +63,7 @@ fn a_write_with_a_stale_version_is_refused() {
         .expect(204);
 }
 
-/// 7644-3.14-05, 9110-13.1.1-01, 9110-13.1.2-01: also where the group itself is not read
+/// 7644-3.14-05, 9110-13.1.1-01, 9110-13.1.2-01: also where the server does not read the group
 #[test]
 fn a_change_of_members_with_a_stale_version_is_refused() {
     on_each(Choice::default, |server| {
@@ -181,7 +181,7 @@ fn a_changed_group_changes_the_tags_of_its_users() {
         .expect(200);
 }
 
-/// 7644-3.14-04, A-26: a manager's name is part of the user whom he manages, though it is stored elsewhere.
+/// 7644-3.14-04, A-26: the manager's name is part of a user's representation, although it is stored with the manager.
 #[test]
 fn a_304_never_hides_a_renamed_manager() {
     on_each(Choice::default, |server| {
@@ -190,7 +190,7 @@ fn a_304_never_hides_a_renamed_manager() {
         let user = managed(&acme, "a", &boss.id);
         assert!(is_hashed(&user.etag, 1), "{}", user.etag);
         if_none_match(&acme, &user.path, &user.etag).expect(304);
-        // The version alone is not what was shown.
+        // The version alone does not identify the representation.
         if_none_match(&acme, &user.path, "W/\"1\"").expect(200);
 
         acme.patch(
@@ -251,14 +251,14 @@ fn a_304_never_hides_a_renamed_member() {
             tag = reply.header("etag").unwrap().to_owned();
             assert_eq!(reply.json()["meta"]["version"], json!(tag));
         }
-        // The group shows neither of these.
+        // Neither of these is part of the group's representation.
         replace(&user, "title", "Guide");
         replace(&user, "userName", "barbara");
         if_none_match(&acme, &group.path, &tag).expect(304);
     });
 }
 
-/// 7644-3.14-04: a user who leaves the last group has changed too.
+/// 7644-3.14-04: a user whose last group is deleted has another representation.
 #[test]
 fn a_304_never_hides_the_loss_of_the_last_group() {
     on_each(Choice::default, |server| {
@@ -275,7 +275,7 @@ fn a_304_never_hides_the_loss_of_the_last_group() {
     });
 }
 
-/// 7643-3.1-21, 7644-3.14-03: one representation has one tag, whichever way it is asked for.
+/// 7643-3.1-21, 7644-3.14-03: a representation has the same tag in every answer.
 #[test]
 fn every_answer_shows_the_same_tag_of_a_managed_user() {
     on_each(Choice::default, |server| {
@@ -317,7 +317,7 @@ fn every_answer_shows_the_same_tag_of_a_managed_user() {
         for answer in [put.json(), acme.get(&user.path).json()] {
             assert_eq!(answer["meta"]["version"], json!(tag));
         }
-        // The filter knows the version, with whatever hash.
+        // The filter compares the version and ignores the hash.
         for filter in ["W/\\\"2\\\"".to_owned(), tag.replace('"', "\\\"")] {
             let filter = format!("meta.version eq \"{filter}\"");
             assert_eq!(acme.user_names(&filter), ["a"], "{filter}");
@@ -325,7 +325,7 @@ fn every_answer_shows_the_same_tag_of_a_managed_user() {
     });
 }
 
-/// 7644-3.14-04, A-51: what others decide counts where it is shown, and only there.
+/// 7644-3.14-04, A-51: the state of other resources is part of a tag only where the answer shows it.
 #[test]
 fn hidden_attributes_do_not_change_the_tag() {
     on_each(Choice::default, |server| {
@@ -366,7 +366,7 @@ fn hidden_attributes_do_not_change_the_tag() {
             rename(&shown);
             if_none_match(&acme, &path, &tag).expect(200);
         }
-        // Who has seen everything need not be sent a part without what others decide.
+        // The tag of the whole representation also covers a part that shows nothing of other resources.
         let whole = acme
             .get(&user.path)
             .expect(200)
@@ -377,7 +377,7 @@ fn hidden_attributes_do_not_change_the_tag() {
     });
 }
 
-/// 7644-3.14-05: the version is the resource's own, and another name of the manager leaves it.
+/// 7644-3.14-05: the version is that of the resource itself; a renamed manager does not change it.
 #[test]
 fn if_match_compares_the_version_alone() {
     on_each(Choice::default, |server| {
@@ -399,7 +399,7 @@ fn if_match_compares_the_version_alone() {
     });
 }
 
-/// 7644-3.5.2.1-09: the tag of an answer without a body is that of the group that it does not show.
+/// 7644-3.5.2.1-09: an answer without a body has the tag of the group's representation.
 #[test]
 fn a_204_has_the_tag_that_a_get_would_have() {
     let owned = "urn:example:params:scim:schemas:extension:owned:1.0:Group";
@@ -440,7 +440,7 @@ fn a_204_has_the_tag_that_a_get_would_have() {
     });
 }
 
-/// 9110-13.2.1-01, 9110-13.2.2-01, 7644-3.14: only what could succeed has preconditions
+/// 9110-13.2.1-01, 9110-13.2.2-01, 7644-3.14: preconditions are checked only for requests that are valid otherwise
 #[test]
 fn other_errors_come_before_preconditions() {
     let server = Server::start();
@@ -518,7 +518,7 @@ fn if_none_match(client: &Client, path: &str, tag: &str) -> Reply {
     client.request("GET", path).header("if-none-match", tag).send()
 }
 
-/// Whether it is the tag of a version with a hash of what others decide.
+/// Whether it is the tag of a version with a hash of the state of other resources.
 fn is_hashed(tag: &str, version: i64) -> bool {
     let hash = tag
         .strip_prefix(&format!("W/\"{version}."))

@@ -1,4 +1,4 @@
-//! What real clients send, played against the server: every file below `tests/fixtures/exchanges`.
+//! Replays the requests of real clients against the server: every file below `tests/fixtures/exchanges`.
 //!
 //! `tests/fixtures/exchanges/README.md` describes the format. `SCIM_TEST_EXCHANGE=okta/create-flow` (or any
 //! part of a name) plays only some:
@@ -22,10 +22,10 @@ use trace::Trace;
 
 use crate::harness::{Choice, HttpServer};
 
-/// Traces that do not pass yet, with the reason. The list may only shrink: one that passes has to leave it.
+/// Traces that do not pass yet, with the reason. The list may only shrink: a trace that passes must be removed.
 const STILL_FAILING: &[(&str, &str)] = &[];
 
-/// Which to play, as a part of their names; all when it is not set.
+/// The variable that selects traces by a part of their names; without it, all are played.
 const CHOICE: &str = "SCIM_TEST_EXCHANGE";
 
 #[test]
@@ -33,7 +33,7 @@ fn every_exchange_passes() {
     play(&HttpServer::start());
 }
 
-/// what brings a password is answered alike when it is kept.
+/// answers are the same whether the server stores passwords or not.
 #[test]
 fn every_exchange_passes_with_passwords() {
     let settings = Settings {
@@ -48,7 +48,7 @@ fn every_exchange_passes_with_passwords() {
 
 #[test]
 fn every_exchange_passes_on_postgresql() {
-    // The storage's tests say when they are left out.
+    // The tests of the storage crate report when PostgreSQL is missing.
     if let Some(server) = HttpServer::start_on_postgres(Choice::default()) {
         play(&server);
     }
@@ -81,7 +81,7 @@ fn play(server: &HttpServer) {
     assert!(wrong.is_empty(), "{} failures\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Every trace below the folder, with its name, such as `okta/create-flow`, in the order of the names.
+/// Every trace below the folder with its name, for example `okta/create-flow`, ordered by name.
 fn traces() -> Vec<(String, Trace)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/exchanges");
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! Groups and who belongs to them.
+//! Groups and their members.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn a_group_shows_its_members() {
     assert_eq!(without.get("members"), None);
 }
 
-/// Its members become text while it is sent; that must not show.
+/// The members are serialized while the answer is sent; the client must not notice.
 #[test]
 fn a_large_group_is_sent_whole() {
     let server = Server::start();
@@ -78,7 +78,7 @@ fn the_type_of_a_member_must_match() {
     acme.patch(&group.path, add).expect(204);
 }
 
-/// 7643-4.1.2 groups: derived, readOnly, following at once
+/// 7643-4.1.2: `groups` is derived, readOnly, and changes with the group at once
 #[test]
 fn a_user_shows_its_groups() {
     let server = Server::start();
@@ -177,7 +177,7 @@ fn members_must_exist_in_the_tenant_and_match_their_type() {
     assert_eq!(acme.get(&group.path).json(), group.json);
 }
 
-/// 7643-2.4-06: `$ref` alone names the member, and so does the same one of another API version
+/// 7643-2.4-06: `$ref` alone names the member, also with the path of another API version
 #[test]
 fn a_member_may_be_named_by_its_ref() {
     let server = Server::start();

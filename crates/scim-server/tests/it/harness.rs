@@ -53,7 +53,7 @@ pub struct Server {
     data: Data,
 }
 
-/// What can be chosen at the start.
+/// The settings of a test server.
 pub struct Choice {
     pub settings: Settings,
     pub max_body_bytes: usize,
@@ -78,7 +78,7 @@ impl Default for Choice {
     }
 }
 
-/// Runs a story on a server on SQLite, and on one on PostgreSQL if there is one.
+/// Runs a test on a server with SQLite, and on one with PostgreSQL if `SCIM_TEST_POSTGRES_URL` names one.
 pub fn on_each(choice: impl Fn() -> Choice, story: impl Fn(Server)) {
     story(Server::start_with(choice()));
     if let Some(server) = Server::start_on_postgres(choice()) {
@@ -87,7 +87,7 @@ pub fn on_each(choice: impl Fn() -> Choice, story: impl Fn(Server)) {
 }
 
 impl Server {
-    /// With the settings of a server that was told nothing.
+    /// Starts a server with default settings.
     pub fn start() -> Server {
         Server::start_with(Choice::default())
     }
@@ -97,14 +97,14 @@ impl Server {
         Server::open(sqlite(&folder), Data::Sqlite { folder }, choice)
     }
 
-    /// The same on PostgreSQL; `None`, when `SCIM_TEST_POSTGRES_URL` names none.
+    /// Starts a server on PostgreSQL; `None` when `SCIM_TEST_POSTGRES_URL` is not set.
     pub fn start_on_postgres(choice: Choice) -> Option<Server> {
         let database = PostgresDatabase::create()?;
         let url = database.url.clone();
         Some(Server::open(url, Data::Postgres { _database: database }, choice))
     }
 
-    /// Another server on the same data, when this one has ended.
+    /// Stops this server and starts another one on the same data.
     pub fn restart_with(self, choice: Choice) -> Server {
         let Server {
             http,
@@ -128,12 +128,12 @@ impl Server {
         }
     }
 
-    /// Everything that stands in the database's files.
+    /// The bytes of all files of the database.
     pub fn stored_bytes(&self) -> Vec<u8> {
         stored_bytes(self.data.folder())
     }
 
-    /// A new tenant, seen by a client that has a token of it.
+    /// Creates a tenant and returns a client with a token for it.
     pub fn tenant(&self, name: &str) -> Client<'_> {
         let id = self.store.create_tenant(name, Utc::now()).unwrap();
         self.client(id, Token::default())
@@ -149,7 +149,7 @@ impl Server {
         }
     }
 
-    /// A client that says this, or nothing, in the `Authorization` header.
+    /// A client with this `Authorization` header, or with none.
     pub fn stranger(&self, authorization: Option<&str>) -> Client<'_> {
         Client {
             server: self,
@@ -204,7 +204,7 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
     )
 }
 
-/// What a token is to be like.
+/// The properties of a token to create.
 #[derive(Default)]
 pub struct Token {
     pub read_only: bool,
@@ -226,7 +226,7 @@ pub fn create_token(directory: &dyn Directory, tenant: TenantId, wanted: Token) 
     (secret, token.id)
 }
 
-/// Somebody who sends requests.
+/// A client that sends requests in process.
 pub struct Client<'a> {
     pub server: &'a Server,
     pub tenant: Option<TenantId>,
@@ -325,13 +325,13 @@ impl Client<'_> {
             .collect()
     }
 
-    /// The userNames that a filter finds.
+    /// The `userName`s of the users that a filter finds.
     pub fn user_names(&self, filter: &str) -> Vec<Value> {
         self.list(&format!("/Users?filter={}", encode(filter)), "userName")
     }
 }
 
-/// The message of a PATCH.
+/// A PatchOp message with these operations.
 pub fn patch_op(operations: Value) -> Value {
     json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations })
 }
@@ -341,7 +341,7 @@ pub fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// A request that is being written.
+/// A request that is being built.
 pub struct Request<'a> {
     server: &'a Server,
     request: actix::TestRequest,
@@ -372,7 +372,7 @@ impl Request<'_> {
     }
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
@@ -387,7 +387,7 @@ impl Reply {
         self
     }
 
-    /// An error with that status and `scimType`, in a body as RFC 7644 section 3.12 wants it.
+    /// An error with that status and `scimType`, in a body as RFC 7644 section 3.12 defines it.
     #[track_caller]
     pub fn expect_error(self, status: u16, scim_type: Option<&str>) -> Reply {
         let reply = self.expect(status);
@@ -425,9 +425,9 @@ impl Reply {
 
 /// The same server behind a socket, with a tenant and a token, for clients that speak HTTP.
 pub struct HttpServer {
-    /// Where clients begin, for example `http://127.0.0.1:40123/scim/v2`.
+    /// The base URL for clients, for example `http://127.0.0.1:40123/scim/v2`.
     pub base_url: String,
-    /// A token of its only tenant.
+    /// A token for its only tenant.
     pub token: String,
     pub store: Arc<DieselStore>,
     handle: actix_web::dev::ServerHandle,
@@ -445,13 +445,13 @@ impl Data {
     fn folder(&self) -> &TempDir {
         match self {
             Data::Sqlite { folder } => folder,
-            Data::Postgres { .. } => panic!("PostgreSQL keeps its files to itself"),
+            Data::Postgres { .. } => panic!("the files of PostgreSQL are not accessible"),
         }
     }
 }
 
 impl HttpServer {
-    /// With the settings of a server that was told nothing.
+    /// Starts a server with default settings.
     pub fn start() -> HttpServer {
         HttpServer::start_with(Choice::default())
     }
@@ -461,7 +461,7 @@ impl HttpServer {
         HttpServer::listen(&sqlite(&folder), Data::Sqlite { folder }, choice)
     }
 
-    /// The same on PostgreSQL; `None`, when `SCIM_TEST_POSTGRES_URL` names none.
+    /// Starts a server on PostgreSQL; `None` when `SCIM_TEST_POSTGRES_URL` is not set.
     pub fn start_on_postgres(choice: Choice) -> Option<HttpServer> {
         let database = PostgresDatabase::create()?;
         let url = database.url.clone();
@@ -500,16 +500,16 @@ impl HttpServer {
     }
 }
 
-/// A database of its own on the PostgreSQL of the tests.
+/// A new database on the PostgreSQL server of the tests.
 pub struct PostgresDatabase {
     pub url: String,
-    /// The URL that was given, to drop the database by.
+    /// The URL of the server, used to drop the database.
     server: String,
     name: String,
 }
 
 impl PostgresDatabase {
-    /// `None`, when `SCIM_TEST_POSTGRES_URL` names no server.
+    /// `None` when `SCIM_TEST_POSTGRES_URL` is not set.
     pub fn create() -> Option<PostgresDatabase> {
         let server = std::env::var("SCIM_TEST_POSTGRES_URL").ok()?;
         let name = format!("scim_server_test_{}", uuid::Uuid::now_v7().simple());
@@ -537,7 +537,7 @@ impl Drop for PostgresDatabase {
 
 impl Drop for HttpServer {
     fn drop(&mut self) {
-        // The command is on its way when the call returns; awaiting it would only tell of the end.
+        // The call sends the command; the future would only report the end.
         drop(self.handle.stop(false));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -550,7 +550,7 @@ impl HttpServer {
         HttpClient::new(&self.base_url, &self.token)
     }
 
-    /// Everything that stands in the database's files.
+    /// The bytes of all files of the database.
     pub fn stored_bytes(&self) -> Vec<u8> {
         stored_bytes(self.data.folder())
     }
@@ -606,7 +606,7 @@ impl HttpClient {
         ))
     }
 
-    /// Status, `ETag` and body of a request that holds for one version, or for any.
+    /// Status, `ETag` and body of a request, with `If-Match` if a tag is given.
     pub fn send_if_match(
         &self,
         method: &str,
@@ -630,7 +630,7 @@ impl HttpClient {
         (response.status().as_u16(), etag, json)
     }
 
-    /// Creates a resource and gives its id.
+    /// Creates a resource and returns its id.
     pub fn create(&self, endpoint: &str, body: &Value) -> String {
         let (status, created) = self.send("POST", endpoint, Some(body));
         assert_eq!(status, 201, "{created}");

@@ -1,4 +1,4 @@
-//! `scim-server journal`: changes as JSON lines, beside a server that runs.
+//! `scim-server journal`: changes as JSON lines, while a server runs.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -25,7 +25,7 @@ fn create(client: &HttpClient, name: &str) -> String {
     client.create("/Users", &json!({ "schemas": [USER], "userName": name }))
 }
 
-/// The journal, which has so many lines.
+/// Reads the journal, which must have `count` entries.
 fn read_journal(shell: &Shell, count: usize) -> Vec<Value> {
     let lines = lines(&shell.ok(&["journal", "--tenant", "default"]));
     assert_eq!(lines.len(), count, "{lines:?}");
@@ -36,7 +36,7 @@ fn position(line: &Value) -> &str {
     line["position"].as_str().unwrap()
 }
 
-/// 7643-9.2-01: a line tells what changed, and never a secret
+/// 7643-9.2-01: an entry records the changes, and never a secret
 #[test]
 fn a_change_is_a_json_line() {
     Shell::on_each(|shell| {
@@ -121,7 +121,7 @@ fn a_change_is_a_json_line() {
         let text = shell.ok(&["journal", "--tenant", "default"]);
         assert!(!text.contains("Pa55word") && !text.contains("argon2"), "{text}");
 
-        // Whoever goes on from what a line showed gets the rest, in parts as large as he likes.
+        // A consumer that continues after a position gets the rest, in parts of any size.
         for (index, line) in all.iter().enumerate() {
             let after = ["journal", "--tenant", "default", "--after", position(line)];
             assert_eq!(lines(&shell.ok(&after)), all[index + 1..]);
@@ -164,7 +164,7 @@ fn a_consumer_that_resumes_sees_each_change_once() {
     });
 }
 
-/// A process that follows, and what it prints.
+/// A process that follows the journal, and its output.
 struct Follower {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
@@ -205,7 +205,7 @@ impl Follower {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// Ends as a command does that has done its work.
+    /// Checks that the process ends with success and without a message.
     fn ends_well(mut self) {
         drop(self.output);
         let mut errors = String::new();
@@ -233,7 +233,7 @@ fn a_follower_prints_each_change_at_once_and_ends_on_a_signal() {
             let mut follower = Follower::start(shell);
             for number in 0..3 {
                 let id = create(&client, &format!("{name}{number}"));
-                // What was there before comes first.
+                // Older entries come first.
                 while follower.next()["id"] != json!(id) {}
             }
             signal(&follower.child, name);
@@ -247,7 +247,7 @@ fn a_follower_prints_each_change_at_once_and_ends_on_a_signal() {
 
 #[test]
 fn a_follower_of_a_deleted_tenant_ends_with_an_error() {
-    // The place of what it has seen is gone then; without one, only the tenant is.
+    // A follower that has printed an entry loses its position; one that has not, only the tenant.
     for has_seen_a_line in [true, false] {
         Shell::on_each(|shell| {
             let server = shell.serve(&[]);
@@ -256,7 +256,7 @@ fn a_follower_of_a_deleted_tenant_ends_with_an_error() {
                 create(&server.client(), "bjensen");
                 assert_eq!(follower.next()["kind"], "create");
             } else {
-                // One that is slower to start than this finds no tenant at all.
+                // The follower must have found the tenant before it is deleted.
                 std::thread::sleep(Duration::from_secs(1));
             }
             shell.ok(&["tenant", "delete", "default", "--yes"]);
@@ -293,7 +293,7 @@ fn a_follower_ends_cleanly_when_its_reader_closes_the_pipe() {
     });
 }
 
-/// A pipe that nobody empties is full soon.
+/// A pipe whose reader does not read is soon full.
 #[test]
 fn a_follower_with_a_full_pipe_ends_on_a_signal() {
     let shell = Shell::new();
@@ -341,7 +341,7 @@ fn an_invalid_position_or_tenant_gets_a_one_line_error() {
     });
 }
 
-/// Lines end with `--journal-days`; whoever has missed some is told, whoever has not goes on.
+/// Entries older than `--journal-days` are dropped. A consumer that missed some gets an error; others continue.
 #[test]
 fn old_entries_are_dropped_and_late_consumers_get_an_error() {
     Shell::on_each(|shell| {
@@ -353,7 +353,7 @@ fn old_entries_are_dropped_and_late_consumers_get_an_error() {
         let server_without_end = server;
         let days = |n: i64| n * 24 * 60 * 60 * 1_000;
         let order = "(SELECT count(*) FROM changes o WHERE o.sequence <= changes.sequence)";
-        // 110, 100 and 90 days ago, and a bit.
+        // A minute more than 110, 100 and 90 days ago.
         shell.sql(&format!(
             "UPDATE changes SET at = at - {} + {order} * {}",
             days(120) + 60_000,
@@ -365,7 +365,7 @@ fn old_entries_are_dropped_and_late_consumers_get_an_error() {
         drop(forever);
         assert_eq!(read_journal(shell, 3), seen);
 
-        // This one has nothing to drop.
+        // This tenant has no entries to drop.
         shell.ok(&["tenant", "create", "other"]);
         let entries = || shell.number("SELECT count(*) FROM changes");
         let drop_all_but = |left: i64, arguments: &[&str]| {
@@ -399,8 +399,8 @@ fn old_entries_are_dropped_and_late_consumers_get_an_error() {
     });
 }
 
-/// As the operator's guide says it. What was made after the backup is gone, and a consumer that had seen it
-/// is told, also when other changes have taken the place of those.
+/// Follows the operator's guide. Changes after the backup are lost, and a consumer that had seen them gets an error,
+/// also when newer changes have taken their positions.
 #[test]
 fn a_backup_made_while_a_server_runs_can_be_restored() {
     let shell = Shell::new();
@@ -449,7 +449,7 @@ impl ChangeJournal for Scripted {
     }
 }
 
-/// What `journal` prints of a scripted journal, and how it ends.
+/// Runs `journal` on a scripted journal.
 fn print(
     answers: Vec<Result<Vec<Change>, JournalError>>,
     follow: bool,

@@ -1,4 +1,4 @@
-//! Queries: filters, order, pages, and the same by POST.
+//! Queries by GET and by POST: filters, order and pages.
 
 use std::collections::HashSet;
 
@@ -87,7 +87,7 @@ fn pages_by_index() {
     }
 }
 
-/// 7644-3.4.2.4-05, 9865-4-04, 9865-4-05: the page sizes that are published are those that hold
+/// 7644-3.4.2.4-05, 9865-4-04, 9865-4-05: page sizes are the published ones
 #[test]
 fn page_sizes_match_the_published_ones() {
     let mut choice = Choice::default();
@@ -202,7 +202,7 @@ fn invalid_filters_are_refused() {
         .expect_error(414, None);
 }
 
-/// 7644-3.4.2.2-29: the limits themselves are within the limits
+/// 7644-3.4.2.2-29: a filter at a limit is answered, one beyond it is refused
 #[test]
 fn filters_are_limited_in_length_depth_and_terms() {
     let server = Server::start();
@@ -426,7 +426,7 @@ fn cursors_visit_every_resource_once() {
     assert_eq!(acme.get("/Users?count=10").json().get("nextCursor"), None);
 }
 
-/// 9865-2-05: back to the same items
+/// 9865-2-05: the previous page has the same items as before
 #[test]
 fn a_previous_cursor_leads_back() {
     let server = Server::start();
@@ -519,7 +519,7 @@ fn a_search_by_post_takes_cursors() {
         .expect_error(400, Some("invalidCursor"));
 }
 
-/// 9865-2-04 over several types: the order is type by type
+/// 9865-2-04: a query over several types lists one type after the other
 #[test]
 fn a_cursor_walk_crosses_resource_types() {
     let server = Server::start();
@@ -579,7 +579,7 @@ fn query_strings_are_read_as_forms() {
         .expect_error(400, Some("invalidFilter"));
 }
 
-/// 7644-7.5.2-01, 7644-7.5.2-02: whoever wants no personal data in URLs can have that.
+/// 7644-7.5.2-01, 7644-7.5.2-02: an operator can keep personal data out of URLs.
 #[test]
 fn filters_in_urls_can_be_refused() {
     let server = Server::start_with(Choice {

@@ -1,6 +1,6 @@
 //! The server as its clients see it. The comment of a test names the requirements it shows.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // A panic is how a test fails.
-#![allow(unreachable_pub)] // Nobody reaches a test.
+#![allow(unreachable_pub)] // The modules of a test binary have no users outside it.
 
 mod auth;
 mod cli;

@@ -1,4 +1,4 @@
-//! The metrics: what is counted, by what, and that nothing of it was written by a client.
+//! The metrics: which counters exist, and that their labels contain no client input.
 
 use std::net::TcpListener;
 use std::sync::mpsc;
@@ -95,7 +95,7 @@ fn the_tolerances_that_a_patch_needs_are_counted() {
     );
 }
 
-/// On SQLite the time is looked at with the first resource.
+/// On SQLite the deadline is checked for every resource, also for the first one.
 #[test]
 fn a_slow_scan_answers_too_many_and_names_the_attribute() {
     let server = Server::start_with(Choice {
@@ -118,7 +118,7 @@ fn a_slow_scan_answers_too_many_and_names_the_attribute() {
     assert!(text.lines().any(|it| it == too_long), "{text}");
 }
 
-/// What stands at `/metrics`.
+/// The text at `/metrics`.
 fn scrape(server: &Server) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,5 +1,5 @@
-//! An operator's own schemas and resource types, as clients see them, on every database; and what
-//! becomes of data when a document is taken away and put back.
+//! Custom schemas and resource types as clients see them, on every database, and the fate of stored data
+//! when a schema document is removed and restored.
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn devices() -> [(String, String); 3] {
                 {"name": "serial", "required": true, "caseExact": true, "uniqueness": "server", "mutability": "immutable"},
                 {"name": "weight", "type": "decimal"},
                 {"name": "active", "type": "boolean"},
-                // Names that mean something for User and Group, and nothing here.
+                // Names with a meaning for User and Group, and none here.
                 {"name": "members", "multiValued": true},
                 {"name": "groups", "type": "complex", "multiValued": true, "subAttributes": [
                     {"name": "value"}, {"name": "type"}, {"name": "primary", "type": "boolean"}]},
@@ -88,7 +88,7 @@ fn found(client: &Client, endpoint: &str, filter: &str) -> usize {
     reply.expect(200).resources().len()
 }
 
-/// 7643-6-01, 7643-6-09, 7644-3.2-01: a type of one's own is served as Users are.
+/// 7643-6-01, 7643-6-09, 7644-3.2-01: a custom type is served like Users.
 #[test]
 fn a_custom_resource_type_is_served_like_users() {
     on_each(
@@ -100,7 +100,7 @@ fn a_custom_resource_type_is_served_like_users() {
             let body = json!({"schemas": [DEVICE, ASSET], "DISPLAYNAME": "Drill", "serial": "S-1", "weight": 1.50,
                 "members": ["ann", "bob"], "groups": [{"value": "red", "type": "x", "primary": true}, {"value": "blue"}],
                 "password": "shown", "owner": {"value": owner.id}, ASSET: {"tag": "A1", "cost-center": "North"}});
-            // The required extension, and what it requires.
+            // The required extension and its required attribute.
             let mut without = body.clone();
             without.as_object_mut().unwrap().shift_remove(ASSET);
             let error = acme
@@ -184,7 +184,7 @@ fn a_custom_resource_type_is_served_like_users() {
                 json!({"schemas": [DEVICE, ASSET], "id": id, "groups": [{"type": "x"}], ASSET: {"tag": "A1"}})
             );
 
-            // PATCH: the values of `members` are no rows here, and no ids.
+            // PATCH: the values of `members` are plain values here, not references.
             let changed = acme.patch(
                 &path,
                 json!([
@@ -218,7 +218,7 @@ fn a_custom_resource_type_is_served_like_users() {
                 acme.patch(&path, json!([operation]))
                     .expect_error(400, Some(scim_type));
             }
-            // PUT keeps what is immutable.
+            // PUT keeps immutable values.
             let mut next = body;
             next.as_object_mut().unwrap().shift_remove("serial");
             next.as_object_mut().unwrap().shift_remove("DISPLAYNAME");
@@ -229,7 +229,7 @@ fn a_custom_resource_type_is_served_like_users() {
                 (&json!("S-1"), &json!("Big drill"))
             );
 
-            // A search over everything, and discovery.
+            // A search over all types, and discovery.
             let search = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
                 "filter": "displayName sw \"big\"", "attributes": ["displayName"]});
             let everything = acme.post("/.search", search).expect(200).resources();
@@ -245,7 +245,7 @@ fn a_custom_resource_type_is_served_like_users() {
                 acme.get(&format!("/Schemas/{ASSET}")).expect(200).json()["id"],
                 ASSET
             );
-            // Another tenant has none of it.
+            // Another tenant sees nothing.
             let other = server.tenant("other");
             other.get(&path).expect_error(404, None);
             assert_eq!(found(&other, at, "displayName pr"), 0);
@@ -256,7 +256,7 @@ fn a_custom_resource_type_is_served_like_users() {
     );
 }
 
-/// Taking an extension away leaves stored data untouched and unseen; put back, it shows again.
+/// Without its schema, the data of an extension is kept but hidden; with the schema restored, it is shown again.
 #[test]
 fn a_removed_extension_can_be_restored() {
     let whole = || with([badge(), user(&[(ENTERPRISE, false), (BADGE, false)])]);
@@ -270,7 +270,7 @@ fn a_removed_extension_can_be_restored() {
         body[BADGE]["tax-id"] = json!("T-1");
         let bjensen = acme.create("/Users", body.clone());
         assert_eq!(bjensen.json[BADGE], value);
-        // Announced as unique, and never returned (7643-7-23).
+        // Published as unique, and never returned (7643-7-23).
         let twin = json!({"userName": "twin", BADGE: {"tax-id": "t-1"}});
         let taken = acme
             .post("/Users", twin.clone())
@@ -283,7 +283,7 @@ fn a_removed_extension_can_be_restored() {
         let path = bjensen.path.clone();
         drop(acme);
 
-        // Away.
+        // The schema is removed.
         let server = server.restart_with(without());
         let acme = server.client(tenant, Token::default());
         let seen = acme.get(&path).expect(200);
@@ -313,7 +313,7 @@ fn a_removed_extension_can_be_restored() {
         acme.patch(&path, json!([{"op": "remove", "path": BADGE}]))
             .expect_error(400, Some("invalidPath"));
         acme.get(&format!("/Schemas/{BADGE}")).expect_error(404, None);
-        // Unknown attributes are ignored, in a PUT too: it replaces what is seen.
+        // Unknown attributes are ignored, also in a PUT, which replaces visible attributes only.
         body["title"] = json!("Guide");
         body[BADGE]["colour"] = json!("blue");
         let replaced = acme.put(&path, body).expect(200);
@@ -325,7 +325,7 @@ fn a_removed_extension_can_be_restored() {
         assert!(!patched.expect(200).text.contains("badge"));
         drop(acme);
 
-        // And back.
+        // The schema is restored.
         let server = server.restart_with(whole());
         let acme = server.client(tenant, Token::default());
         let seen = acme.get(&path).expect(200).json();
@@ -352,7 +352,7 @@ fn a_removed_extension_can_be_restored() {
     });
 }
 
-/// Taking a resource type away leaves its resources untouched and unseen.
+/// The resources of a removed resource type are kept but hidden.
 #[test]
 fn a_removed_resource_type_can_be_restored() {
     on_each(
@@ -375,7 +375,7 @@ fn a_removed_resource_type_can_be_restored() {
             let all = acme.post("/.search", search).expect(200);
             assert_eq!(all.json()["totalResults"], 1);
             assert!(!all.text.contains("Drill"), "{}", all.text);
-            // Its id is no member that anybody could name.
+            // A resource of a removed type cannot become a member.
             acme.post(
                 "/Groups",
                 json!({"displayName": "g", "members": [{"value": drill.id}]}),
@@ -398,7 +398,7 @@ fn a_removed_resource_type_can_be_restored() {
     );
 }
 
-/// A schema that has come to require something must not keep a dismissed employee's account open.
+/// A newly required attribute must not prevent the deactivation of an account.
 #[test]
 fn a_user_without_a_newly_required_value_can_be_deactivated() {
     let strict = |mut choice: Choice| {
@@ -420,7 +420,7 @@ fn a_user_without_a_newly_required_value_can_be_deactivated() {
         let acme = server.client(tenant, Token::default());
         let off = json!([{"op": "replace", "path": "active", "value": false}]);
         assert_eq!(acme.patch(&path, off).expect(200).json()["active"], false);
-        // Whoever touches it has to complete it.
+        // A change of the extension has to complete it.
         let colour = json!([{"op": "add", "path": format!("{BADGE}:colour"), "value": "red"}]);
         let error = acme.patch(&path, colour).expect_error(400, Some("invalidValue"));
         assert!(
@@ -428,7 +428,7 @@ fn a_user_without_a_newly_required_value_can_be_deactivated() {
             "{}",
             error.text
         );
-        // A whole document has to be whole.
+        // A replacement has to be complete.
         let body = json!({"schemas": [USER], "userName": "bjensen", "active": true});
         acme.put(&path, body).expect_error(400, Some("invalidValue"));
         let complete = json!([{"op": "add", "path": format!("{BADGE}:number"), "value": "7"}]);
@@ -476,7 +476,7 @@ fn a_required_extension_may_hold_only_secrets() {
                 .expect_error(400, Some("invalidValue"));
             assert!(error.text.contains(BADGE), "{}", error.text);
         }
-        // What is not spoken of stays; it cannot be taken away.
+        // Attributes that a PATCH does not name stay; required ones cannot be removed.
         let put = json!({"schemas": [USER], "userName": "bjensen", "title": "Guide"});
         assert_eq!(
             acme.put(&path, put).expect(200).json()["schemas"],
@@ -492,7 +492,7 @@ fn a_required_extension_may_hold_only_secrets() {
     on_each(stored_hashes, story);
 }
 
-/// Groups may be extended, too; their members stay rows.
+/// Groups can have extensions too, and their members are still references.
 #[test]
 fn groups_can_be_extended() {
     const COST: &str = "urn:example:params:scim:schemas:extension:cost:1.0:Group";
@@ -549,8 +549,7 @@ fn groups_can_be_extended() {
     });
 }
 
-/// a reference of one's own whose name is the client's has its URI from the server all the same, and
-/// is found by it.
+/// the server sets the URI of a custom reference whose display name the client sets, and filters find it.
 #[test]
 fn a_custom_reference_has_its_uri() {
     let documents = [

@@ -1,4 +1,4 @@
-//! Pages as a running server gives them: what is read for them, and that a walk loses nobody.
+//! Pages of a running server: which tables are read for them, and that a walk by cursor is complete.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::cli::Shell;
 use crate::harness::{GROUP, HttpClient, USER, patch_op};
 
-/// 7644-3.4.2.5-01, 7644-3.4.2.5-03: what an answer does not show is not read. There are no memberships that could
-/// be read here, since the table is away: only who asks for members or groups notices.
+/// 7644-3.4.2.5-01, 7644-3.4.2.5-03: hidden attributes are not read. The table of memberships is
+/// renamed here, so only requests for members or groups fail.
 #[test]
 fn unrequested_attributes_are_not_read() {
     Shell::on_each(|shell| {
@@ -86,7 +86,7 @@ fn unrequested_attributes_are_not_read() {
         }
         for path in &everything {
             let (status, body) = client.send("GET", path, None);
-            // An attribute that the type does not have is no reason to read.
+            // Requests for an attribute that the type does not have fail too if they read the table.
             assert!(status >= 500, "{path}: {body}");
         }
     });
@@ -94,7 +94,7 @@ fn unrequested_attributes_are_not_read() {
 
 const USERS: usize = 1_000;
 
-/// 9865-2-04, 7644-3.4.2.3-07: as the store's own walks, through everything that is in front of it
+/// 9865-2-04, 7644-3.4.2.3-07: like the walks in the tests of the store, but over HTTP
 #[test]
 fn a_walk_with_concurrent_writers_misses_no_user() {
     Shell::on_each(|shell| {
@@ -151,7 +151,7 @@ fn a_walk_with_concurrent_writers_misses_no_user() {
                     });
                 }),
             ];
-            // Between two pages somebody writes.
+            // Writes happen between any two pages.
             let until_written = || {
                 let before = written.load(Ordering::Relaxed);
                 while written.load(Ordering::Relaxed) < before + 2 {
@@ -181,7 +181,7 @@ fn a_walk_with_concurrent_writers_misses_no_user() {
     });
 }
 
-/// How often each id is met on all pages.
+/// The number of times that each id occurs on all pages.
 fn walk(client: &HttpClient, asked: &str, between: &dyn Fn()) -> BTreeMap<String, u32> {
     let mut met = BTreeMap::new();
     let mut cursor = String::new();

@@ -34,7 +34,7 @@ fn hashing() -> Server {
     })
 }
 
-/// What whoever verifies logins reads.
+/// The hash that a product reads to verify logins.
 fn hash(client: &Client, user: &Created, path: &str) -> Option<String> {
     let registry = SchemaRegistry::builtin();
     let user_type = registry.resource_type("User").unwrap();
@@ -51,7 +51,7 @@ fn verifies(hash: &str, text: &str) -> bool {
         .is_ok()
 }
 
-/// What the journal says of the changes of a tenant, in order.
+/// The journal entries of a tenant, oldest first.
 fn journal(client: &Client) -> Vec<Value> {
     let (tenant, start) = (client.tenant.unwrap(), ChangePosition::default());
     let changes = client.server.store.changes(tenant, start, 100).unwrap();
@@ -89,7 +89,7 @@ fn a_password_is_never_returned_and_is_hashed_or_dropped() {
         ] {
             note(200, acme.patch(&user.path, json!([operation])));
         }
-        // What is refused is not repeated, and not kept either.
+        // A refused password is neither repeated in the error nor stored.
         for (path, value) in [
             ("password", json!({ "value": "Marker-7-Pa55word" })),
             ("password", json!(["Marker-7-Pa55word", "Marker-7-Pa55word"])),
@@ -196,7 +196,7 @@ fn a_changed_password_makes_one_version_and_one_journal_entry() {
     assert!(verified("one"));
     patch(json!([{ "op": "replace", "path": "password", "value": "two" }]));
     assert_eq!(version(), "W/\"2\"");
-    // Nobody learns from the version whether a guess is right.
+    // The version must not tell a client whether it guessed the current password.
     patch(json!([{ "op": "replace", "path": "password", "value": "two" }]));
     assert_eq!(version(), "W/\"3\"");
     put(json!({ "schemas": [USER], "userName": "a", "title": "t", "password": "three" }));
@@ -267,7 +267,7 @@ fn every_secret_attribute_is_treated_like_a_password() {
     assert!(verifies(&hash(&acme, &user, PIN).unwrap(), "9"));
     assert!(!holds(&server.stored_bytes(), "\"pin\""));
 
-    // Groups, and tenants, go on as they were.
+    // Other groups and tenants are not affected.
     acme.create(
         "/Groups",
         json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": user.id }] }),

@@ -1,4 +1,4 @@
-//! PATCH as clients send it: what it answers, and what it leaves behind.
+//! PATCH as clients send it: the answer and the stored result.
 
 use std::thread;
 
@@ -242,7 +242,7 @@ fn a_strict_patch_may_repeat_the_id() {
             let repeated = replace(&resource.id, "a");
             assert!([200, 204].contains(&repeated.status), "{}", repeated.text);
             let other = replace("0190a0a0-0000-7000-8000-000000000000", "b");
-            // Clients send what they have; it is passed over (A-13).
+            // A lenient server ignores the id that a client sends (A-13).
             let expected = if lenient { "b" } else { "a" };
             if !lenient {
                 other.expect_error(400, Some("mutability"));
@@ -256,8 +256,8 @@ fn a_strict_patch_may_repeat_the_id() {
     }
 }
 
-/// A group may have very many members, so a change of members alone does not read it. Its document cannot be read
-/// here: only a change that needs it fails.
+/// A group may have very many members, so a change of members alone does not read the group. The stored document is
+/// damaged here, so a request that reads it fails.
 #[test]
 fn a_change_of_members_does_not_read_the_group() {
     Shell::on_each(|shell| {
@@ -362,7 +362,7 @@ fn remove_with_a_filter_on_a_single_complex_value() {
     });
 }
 
-/// Parallel additions to one group, which others have lost: every one of them stays.
+/// Other servers lose some of several parallel additions to one group; here all are kept.
 #[test]
 fn parallel_additions_are_all_kept() {
     let server = HttpServer::start();
@@ -400,7 +400,7 @@ fn parallel_additions_are_all_kept() {
     assert_eq!(body["meta"]["version"], json!(r#"W/"41""#));
 }
 
-/// 7644-3.5.2-16 under contention: of many writers of one user, every success moves the version by one.
+/// 7644-3.5.2-16 under contention: each successful write of a user increments its version by one.
 #[test]
 fn parallel_changes_of_one_user_do_not_lose_each_other() {
     let server = HttpServer::start();

@@ -1,4 +1,4 @@
-//! The binary itself: first start, kill -9, signals, log.
+//! The binary: first start, `kill -9`, signals and log.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 use crate::cli::Shell;
 use crate::harness::{HttpClient, USER, wait_until};
 
-/// A running scim-server in a folder of its own.
+/// A running scim-server in its own folder.
 pub struct Binary {
     child: Child,
-    /// What it printed at its start.
+    /// The output of its start.
     pub printed: String,
     pub base_url: String,
     log: Arc<Mutex<String>>,
@@ -46,7 +46,7 @@ impl Binary {
         let (log, log_reader) = follow(child.stderr.take().unwrap());
         let mut printed = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());
-        // The last line of either greeting.
+        // The last line of the first and of any later start.
         while !printed.contains("bjensen\"}'") && !printed.contains("Tenants: ") {
             assert_ne!(
                 output.read_line(&mut printed).unwrap(),
@@ -101,7 +101,7 @@ impl Binary {
         TcpStream::connect(address).unwrap()
     }
 
-    /// Nobody is asked: the process is gone.
+    /// Kills the process without a chance to clean up.
     pub fn kill(mut self) -> Arc<TempDir> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -157,7 +157,7 @@ fn the_first_start_shows_a_token_and_working_commands_once() {
         let output = Command::new("sh")
             .args(["-c", &format!("{line} --silent --fail")])
             .output();
-        // A machine without curl cannot show it.
+        // Skipped on a machine without curl.
         if let Ok(output) = output
             .map(|it| it.stdout)
             .map(|it| String::from_utf8(it).unwrap())
@@ -174,8 +174,7 @@ fn the_first_start_shows_a_token_and_working_commands_once() {
     assert!(!database.windows(token.len()).any(|it| it == token.as_bytes()));
 }
 
-/// Acknowledged is durable: each create that was answered is there after kill -9, and the server is
-/// ready again at once.
+/// Each create that was answered is still there after `kill -9`, and the server restarts quickly.
 #[test]
 fn acknowledged_writes_survive_kill_9() {
     let server = Binary::start(&[]);
@@ -230,8 +229,8 @@ fn a_second_server_on_the_same_file_is_refused() {
     assert_eq!(server.client().send("GET", "/Users", None).0, 200);
 }
 
-/// A backup, or whoever else writes to the file: clients are told when to come again, and nothing of
-/// locks. Reading goes on.
+/// While a backup or another program locks the file, writes get 503 with `Retry-After` and no mention of locks, and
+/// reads work.
 #[test]
 fn a_foreign_writer_makes_the_store_busy() {
     let server = Binary::start(&[]);
@@ -262,7 +261,7 @@ fn a_foreign_writer_makes_the_store_busy() {
     client.create("/Users", &json!({ "schemas": [USER], "userName": "bjensen" }));
 }
 
-/// A request whose body is still on its way when the signal comes is answered, and the process ends well.
+/// A request whose body is incomplete when the signal arrives is answered, and the process ends with success.
 #[test]
 fn signals_let_requests_finish() {
     for signal in ["-TERM", "-INT"] {
@@ -310,7 +309,7 @@ fn counters_at_zero_are_deleted_after_the_start() {
     });
 }
 
-/// 7643-9.3-01, 6750-5.3-01: the log has one line a request, and nothing that a client wrote
+/// 7643-9.3-01, 6750-5.3-01: the log has one line for each request, without client input
 #[test]
 fn the_log_has_routes_but_no_client_data() {
     for passwords in ["drop", "argon2id"] {
@@ -365,7 +364,7 @@ fn check_log(mut server: Binary) {
     }
 }
 
-/// Bodies that trickle in are given up after ten seconds, with an answer.
+/// A body that has not arrived after ten seconds is answered with 408.
 #[test]
 fn a_slow_body_times_out() {
     let server = Binary::start(&[]);
@@ -386,7 +385,7 @@ fn a_slow_body_times_out() {
     assert!(began.elapsed() < Duration::from_secs(15));
 }
 
-/// 9110-15.5.14-01: also without a length told beforehand
+/// 9110-15.5.14-01: also without a declared length
 #[test]
 fn a_chunked_body_has_the_same_limit() {
     let server = Binary::start(&["--max-body-bytes", "2000"]);

@@ -1,4 +1,4 @@
-//! Two server processes on one PostgreSQL: what one acknowledges holds for the other.
+//! Two server processes on one PostgreSQL: a write acknowledged by one is visible through the other.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 use crate::harness::{GROUP, HttpClient, PostgresDatabase, USER, encode, patch_op};
 use crate::restart::Binary;
 
-/// Two servers that were started at once on an empty database, and what both go by.
+/// Two servers that were started at the same time on an empty database.
 struct Pair {
     servers: [Binary; 2],
-    /// A token that the first start has shown.
+    /// The token that the first start has shown.
     token: String,
     database: PostgresDatabase,
 }
 
 impl Pair {
-    /// `None`, when `SCIM_TEST_POSTGRES_URL` names no server.
+    /// `None` when `SCIM_TEST_POSTGRES_URL` is not set.
     fn start() -> Option<Pair> {
         let database = PostgresDatabase::create()?;
         let key = "5c".repeat(32);
@@ -86,7 +86,7 @@ fn servers_that_start_at_once_on_an_empty_database_share_it() {
     assert_eq!(other.send("GET", &format!("/Users/{user}"), None).0, 200);
 }
 
-/// Members come and go through both at once. None is lost, no version is given twice.
+/// Members are added and removed through both servers. No change is lost and every version is distinct.
 #[test]
 fn two_servers_can_change_one_group() {
     const WRITERS: usize = 4;
@@ -112,7 +112,7 @@ fn two_servers_can_change_one_group() {
                 client.send_if_match("PATCH", &path, None, &patch_op(json!([operation.clone()])));
             match status {
                 204 => return version(etag),
-                // Too much to do just now, says the server.
+                // The server is busy.
                 503 => thread::sleep(Duration::from_millis(50)),
                 _ => panic!("{status}: {body}"),
             }
@@ -161,7 +161,6 @@ fn two_servers_can_change_one_group() {
     }
 }
 
-/// Of two changes that go by the same version, one is made.
 #[test]
 fn one_of_two_changes_of_the_same_version_succeeds() {
     let Some(pair) = Pair::start() else { return };
@@ -215,7 +214,7 @@ fn one_of_two_creates_of_a_user_name_succeeds() {
     }
 }
 
-/// Both have just accepted the token, and refuse it when the command returns.
+/// Both servers have the token in their caches and refuse it once the command has returned.
 #[test]
 fn a_revoked_token_is_refused_by_both() {
     let Some(pair) = Pair::start() else { return };
@@ -231,7 +230,7 @@ fn a_revoked_token_is_refused_by_both() {
     }
 }
 
-/// One that keeps nothing on its connections serves beside one that does; commands have the same setting.
+/// A server that keeps no session state can share a database with one that does; commands take the same setting.
 #[test]
 fn servers_with_and_without_a_pooler_share_a_database() {
     let Some(pair) = Pair::start() else { return };

@@ -1,4 +1,4 @@
-//! A user's life: created, read, replaced, deleted.
+//! Users: create, read, replace and delete.
 
 use serde_json::{Value, json};
 
@@ -306,7 +306,7 @@ fn the_client_chooses_attributes_in_every_operation() {
     assert_eq!(names(patched), ["schemas", "id", "title"]);
     let both = acme.get(&format!("{path}?attributes=title&excludedAttributes=name"));
     both.expect_error(400, Some("invalidValue"));
-    // What is no name at all.
+    // Texts that are not attribute names.
     for odd in ["emails[type eq \"work\"", "a b", "1x", "name.a.b"] {
         for parameter in ["attributes", "excludedAttributes"] {
             let query = format!("?{parameter}=userName,{}", encode(odd));
@@ -324,8 +324,8 @@ fn the_client_chooses_attributes_in_every_operation() {
     }
 }
 
-/// 7644-3.3-02, 7644-3.3-03, 7644-3.4.2.2-25, A-08, A-17: counted as active until somebody says
-/// otherwise, and shown so if the operator wants it
+/// 7644-3.3-02, 7644-3.3-03, 7644-3.4.2.2-25, A-08, A-17: users without `active` count as active,
+/// and are shown so if the operator wants it
 #[test]
 fn users_count_as_active_by_default() {
     let mut choice = Choice::default();
@@ -411,7 +411,7 @@ fn a_manager_of_another_tenant_is_unknown() {
             assert_eq!(acme.user_names(&filter), Vec::<Value>::new(), "{filter}");
         }
         assert_eq!(acme.user_names(&format!("{manager} eq \"{}\"", boss.id)), ["a"]);
-        // The other tenant's change is no change of this one's user.
+        // A change in the other tenant does not change this user.
         let rename = json!([{ "op": "replace", "path": "displayName", "value": "Chief" }]);
         other.patch(&boss.path, rename).expect(200);
         other.delete(&boss.path).expect(204);

@@ -1,4 +1,4 @@
-//! Filters and patches with their expected results, as a client sees them over HTTP, on both databases.
+//! Filters and patches with expected results, run over HTTP on both databases.
 //!
 //! The vectors are the fixtures of scim-model and scim-patch, whose own tests run them in process.
 
@@ -16,7 +16,7 @@ fn filter_vectors_pass() {
 
 #[test]
 fn filter_vectors_pass_on_postgresql() {
-    // The storage's tests say when they are left out.
+    // The tests of the storage crate report when PostgreSQL is missing.
     if let Some(server) = HttpServer::start_on_postgres(Choice::default()) {
         find_what_the_vectors_say(&server);
     }
@@ -118,8 +118,7 @@ fn find_what_the_vectors_say(server: &HttpServer) {
     );
 }
 
-/// Creates the resources in an order in which those that others refer to come first; gives their
-/// ids by the names they have in the vectors.
+/// Creates the resources, those that others refer to first, and returns their ids by their names in the vectors.
 fn create_corpus(client: &HttpClient, vectors: &Value) -> BTreeMap<String, String> {
     let skipped = vectors["httpSkip"].as_array().unwrap();
     let mut waiting: Vec<&Value> = vectors["resources"].as_array().unwrap().iter().collect();
@@ -149,7 +148,7 @@ fn create_corpus(client: &HttpClient, vectors: &Value) -> BTreeMap<String, Strin
     ids
 }
 
-/// What a client would send to create a resource of the corpus on a server without its extension.
+/// The body that creates a resource of the corpus on a server without its extension.
 fn body_of(resource: &Value, ids: &BTreeMap<String, String>) -> Value {
     const BADGE: &str = "urn:example:params:scim:schemas:extension:badge:2.0:User";
     let mut body = resource.as_object().unwrap().clone();
@@ -245,7 +244,7 @@ fn check_patch(
     if status == 200 && comparable(answer) != comparable_after {
         return Err(format!("the answer {answer} is not what GET shows"));
     }
-    // RFC 7644 section 3.5.2.1, A-65: what changes nothing leaves version and time.
+    // RFC 7644 section 3.5.2.1, A-65: a no-op keeps version and time.
     let unchanged = comparable(before) == comparable_after;
     if unchanged && before["meta"] != after["meta"] {
         return Err(format!(

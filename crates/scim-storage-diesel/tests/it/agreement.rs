@@ -69,7 +69,7 @@ fn every_filter_finds_the_same_everywhere() {
     });
 }
 
-/// What references to the resources at hand show.
+/// The reference values that the stored resources show.
 struct Shown<'a> {
     registry: &'a SchemaRegistry,
     references: &'a [Reference],
@@ -134,12 +134,12 @@ fn fill(it: &Fixture, users: &[Value], memberships: &[Vec<usize>]) {
     let mut ids = Vec::new();
     for (index, user) in users.iter().enumerate() {
         let mut user = user.clone();
-        // Names are unique whatever the strategy chose.
+        // The number makes names unique, whatever the strategy chose.
         let name = format!("{}{index}", user["userName"].as_str().expect("it has one"));
         user["userName"] = json!(name);
         let id = it.add(&it.user, user.clone(), &[]).expect("the name is free");
         if index % 3 == 0 {
-            // An update has to leave the same rows as a creation.
+            // An update has to write the same rows as a creation.
             user["title"] = json!("changed");
             it.replace(&it.user, id, None, json!({ "userName": name }))
                 .expect("it exists");
@@ -167,7 +167,7 @@ fn fill(it: &Fixture, users: &[Value], memberships: &[Vec<usize>]) {
     }
 }
 
-/// Some operands and managers are the ids of the resources at hand, as they are spelled or otherwise.
+/// Replaces placeholders in operands and managers by ids of the stored resources, in various spellings.
 fn with_ids(text: &str, ids: &[Uuid]) -> String {
     let mut text = text.to_owned();
     for (index, id) in ids.iter().enumerate() {
@@ -179,7 +179,7 @@ fn with_ids(text: &str, ids: &[Uuid]) -> String {
     text
 }
 
-/// Everything of a type, in order of creation.
+/// All resources of a type, in order of creation.
 fn all(it: &Fixture, resource_type: &Arc<ResourceType>) -> Vec<Stored> {
     let page = it.search(resource_type, "", "");
     let with_everything = page
@@ -276,12 +276,12 @@ fn check_order(
         .iter()
         .map(|stored| (key(stored, resource_type, shown, &path), stored.id));
     let mut expected: Vec<(Option<String>, Uuid)> = keys.collect();
-    // Columns hold shortened keys: beyond so many bytes they are in no certain order.
+    // Columns hold shortened keys: the order of longer keys is not defined.
     let is_long = |key: &Option<String>| key.as_ref().is_some_and(|it| it.len() > 890);
     if expected.iter().filter(|(key, _)| is_long(key)).count() > 1 {
         return Ok(());
     }
-    // Stable: what is equal stays in order of creation.
+    // The sort is stable: equal keys stay in order of creation.
     expected.sort_by(|(left, _), (right, _)| match (left, right) {
         (None, None) => std::cmp::Ordering::Equal,
         (None, Some(_)) => std::cmp::Ordering::Greater,
@@ -297,7 +297,7 @@ fn check_order(
     };
     let ids = |keys: &[(Option<String>, Uuid)]| keys.iter().map(|(_, id)| *id).collect::<Vec<_>>();
     prop_assert_eq!(found(sort_by), ids(&expected), "{} {:?}", sort_by, expected);
-    // The exact reverse.
+    // Descending order is the exact reverse.
     expected.reverse();
     prop_assert_eq!(
         found(&format!("-{sort_by}")),
@@ -547,7 +547,7 @@ fn without_empty(value: Value) -> Value {
     }
 }
 
-/// Attributes to ask for, and for complex ones what can stand in brackets.
+/// Attributes to filter by, and for complex ones the sub-attributes of a value filter.
 type Attributes = (
     &'static [&'static str],
     &'static [(&'static str, &'static [&'static str])],
@@ -686,7 +686,7 @@ fn filter((attributes, complex): Attributes) -> BoxedStrategy<String> {
     let brackets = select(complex)
         .prop_flat_map(|(path, subs)| {
             combined(test_of(select(subs).boxed())).prop_map(move |inner| {
-                // A valFilter has no outer brackets of its own.
+                // The grammar of a valFilter has no outer brackets.
                 format!("{path}[{inner}]")
             })
         })

@@ -1,4 +1,4 @@
-//! A page by index starts at a block of resources whose number is known, wherever the page is.
+//! A page by index starts at the nearest counted block of resources.
 
 use std::sync::Arc;
 
@@ -12,13 +12,14 @@ use uuid::Uuid;
 
 use crate::database::{Database, of, on_each};
 
-/// What lies between the resources of two times is more than a block.
+/// The gap between the resources of two times is larger than a block.
 const BETWEEN: i64 = 40_000;
 
-/// As many users as one time has, or fewer.
+/// The number of users created at one time.
 const AT_ONCE: usize = 3;
 
-/// Creates users and groups of both tenants at times that are far apart; in the order of creation.
+/// Creates users and groups of both tenants at times that are far apart, and returns those of the first tenant in
+/// order of creation.
 fn create(database: &Database, it: &Fixture, neighbour: &Fixture) -> (Vec<Uuid>, Vec<Uuid>) {
     let (mut users, mut groups) = (Vec::new(), Vec::new());
     for time in 0..6 {
@@ -35,7 +36,7 @@ fn create(database: &Database, it: &Fixture, neighbour: &Fixture) -> (Vec<Uuid>,
             )
         });
     }
-    // Of one time nobody is left, of another one the last.
+    // All users of one time are deleted, and the last user of another time.
     for number in [3, 4, 5, 8] {
         assert!(it.delete(&it.user, users[number]));
     }
@@ -50,7 +51,7 @@ fn page_of(it: &Fixture, types: &[Arc<ResourceType>], descending: bool, start: u
         count: u32::try_from(count).expect("it is small"),
     };
     Query {
-        // By what no type has: so in the order of creation, or backwards.
+        // By an attribute that no type has, so in reverse order of creation.
         sort: descending.then(|| Sort {
             paths: vec![None; types.len()],
             descending,
@@ -59,7 +60,7 @@ fn page_of(it: &Fixture, types: &[Arc<ResourceType>], descending: bool, start: u
     }
 }
 
-/// That all pages of a list are what they should be.
+/// Checks all pages of a list.
 fn check(it: &Fixture, types: &[Arc<ResourceType>], expected: &[Uuid]) {
     for descending in [false, true] {
         let mut expected = expected.to_vec();
@@ -80,7 +81,7 @@ fn check(it: &Fixture, types: &[Arc<ResourceType>], expected: &[Uuid]) {
     }
 }
 
-/// How many rows the statements of a page of two skip at most, wherever it starts.
+/// The largest number of rows that the statement of any page of two skips.
 fn skipped_at_most(store: &DieselStore, it: &Fixture, users: usize) -> usize {
     let starts = (1..users).flat_map(|start| [(start, false), (start, true)]);
     let offsets = starts.map(|(start, descending)| {
@@ -112,7 +113,7 @@ fn a_page_by_index_starts_at_the_nearest_block() {
         let tenant = it.tenant;
         drop(store);
         if !database.is_sqlite() {
-            // Small tables are scanned whatever indexes they have.
+            // PostgreSQL would scan small tables in spite of their indexes.
             let (_, name) = database.url.rsplit_once('/').expect("the URL names a database");
             database.run(&format!("ALTER DATABASE {name} SET enable_seqscan = off"));
             database.run(&format!("ALTER DATABASE {name} SET enable_sort = off"));
@@ -122,7 +123,7 @@ fn a_page_by_index_starts_at_the_nearest_block() {
     });
 }
 
-/// A version that knows no blocks may have filled the database, and may run beside this one.
+/// A version without blocks may have filled the database, and may run at the same time.
 #[test]
 fn counters_without_blocks_are_recomputed() {
     on_each(|database| {
@@ -131,7 +132,7 @@ fn counters_without_blocks_are_recomputed() {
         let neighbour = Fixture::new(&store, "neighbour");
         let (users, _) = create(database, &it, &neighbour);
         let (id, tenant) = (it.tenant, it.tenant.0);
-        // The other version has deleted a user, and does not say of which time.
+        // The older version has deleted a user without recording the block.
         database.run(&format!(
             "INSERT INTO resource_count (tenant_id, kind, shard, number) VALUES ({tenant}, 1, 3, -1);
              INSERT INTO resource_count (tenant_id, kind, shard, number) VALUES ({tenant}, 1, 47, 1)
@@ -153,16 +154,16 @@ fn counters_without_blocks_are_recomputed() {
         );
         assert_eq!(database.number(&of_neighbour), before);
         check(&it, std::slice::from_ref(&it.user), &users);
-        let of_nobody = format!(
+        let of_deleted = format!(
             "SELECT count(*) FROM resource_count WHERE tenant_id = {tenant} AND kind = 1 AND shard / 16 = 2"
         );
-        assert_eq!(database.number(&of_nobody), 0);
+        assert_eq!(database.number(&of_deleted), 0);
         assert!(it.delete(&it.user, users[0]));
         check(&it, std::slice::from_ref(&it.user), &users[1..]);
     });
 }
 
-/// Whoever starts does not make writers wait for one of them that is slow.
+/// The start of a server must not make all writers wait for a slow one.
 #[test]
 fn a_start_during_a_slow_write_keeps_the_old_counters() {
     let Some(database) = Database::postgres() else {
@@ -199,8 +200,8 @@ fn a_start_during_a_slow_write_keeps_the_old_counters() {
     assert_eq!(page(&third), (1, 2));
 }
 
-/// A block that is empty for good would be added up by each list. Who writes to it meanwhile loses nothing, and
-/// waits for nobody.
+/// Each list request would add up the counters of a block that stays empty. A concurrent write to the block is
+/// neither lost nor blocked.
 #[test]
 fn counters_at_zero_are_deleted() {
     on_each(|database| {
@@ -222,7 +223,7 @@ fn counters_at_zero_are_deleted() {
         let before = blocks(of_neighbour, "");
         assert_eq!(blocks(tenant, "HAVING sum(number) = 0"), 1);
         if !database.is_sqlite() {
-            // Two writers have counted it, one what came and the other what went.
+            // Two writers have counted the block: one the creations, the other the deletions.
             database.run(&format!(
                 "UPDATE resource_count SET number = number + 7 WHERE tenant_id = {tenant} AND kind = 1 AND shard =
                    (SELECT min(shard) FROM resource_count WHERE tenant_id = {tenant} AND kind = 1 AND shard >= 32);
@@ -232,7 +233,7 @@ fn counters_at_zero_are_deleted() {
                  LIMIT 1"
             ));
             assert_eq!(blocks(tenant, "HAVING sum(number) = 0"), 1);
-            // While one of them is at it, what the other one has counted stays.
+            // While one of them writes, the counters of the other are kept.
             let mut slow = PgConnection::establish(&database.url).expect("it opens");
             slow.batch_execute(&format!(
                 "BEGIN; SELECT FROM resource_count WHERE tenant_id = {tenant} AND number = -7 FOR UPDATE"

@@ -1,4 +1,4 @@
-//! A database for one test: a SQLite file, and on PostgreSQL a database of its own.
+//! A database for one test: a new SQLite file, or a new database on PostgreSQL.
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -40,16 +40,16 @@ impl Database {
         }
     }
 
-    /// `None`, and a word about it, when no server is named.
+    /// `None`, with a message, when `SCIM_TEST_POSTGRES_URL` is not set.
     pub(crate) fn postgres() -> Option<Database> {
         static NAMED: OnceLock<Option<String>> = OnceLock::new();
         let named = NAMED.get_or_init(|| {
             let url = std::env::var("SCIM_TEST_POSTGRES_URL").ok();
             if url.is_none() {
-                // Past the test harness, which would keep it to itself.
+                // Written to stderr directly, because the test harness would capture it.
                 let _ = writeln!(
                     std::io::stderr(),
-                    "left out: everything on PostgreSQL, for SCIM_TEST_POSTGRES_URL is not set"
+                    "skipped: all tests on PostgreSQL, because SCIM_TEST_POSTGRES_URL is not set"
                 );
             }
             url
@@ -89,7 +89,7 @@ impl Database {
         self.files.is_some()
     }
 
-    /// Runs statements past the store.
+    /// Runs SQL statements directly on the database.
     pub(crate) fn run(&self, sql: &str) {
         if self.is_sqlite() {
             self.sqlite_connection().batch_execute(sql).expect("it runs");
@@ -99,7 +99,7 @@ impl Database {
         }
     }
 
-    /// The number that a query gives.
+    /// Returns the number that a query yields.
     pub(crate) fn number(&self, sql: &str) -> i64 {
         #[derive(diesel::QueryableByName)]
         struct Row {
@@ -135,14 +135,14 @@ impl Drop for Database {
         if let Some((server, name)) = &self.dropped {
             let conn = PgConnection::establish(server);
             if let Ok(mut conn) = conn {
-                // A test that failed may have left connections.
+                // A failed test may have left connections open.
                 let _ = conn.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
             }
         }
     }
 }
 
-/// A store with so many users of one tenant, and the tenant.
+/// A store with a tenant that has this number of users.
 pub(crate) fn filled(database: &Database, users: i64, options: &StoreOptions) -> (DieselStore, TenantId) {
     let store = database.store();
     let tenant = Fixture::new(&store, "acme").tenant;
@@ -151,7 +151,7 @@ pub(crate) fn filled(database: &Database, users: i64, options: &StoreOptions) ->
     (database.store_with(options), tenant)
 }
 
-/// What the suite does to a tenant, for one that is there already.
+/// A fixture for an existing tenant.
 pub(crate) fn of(store: &DieselStore, tenant: TenantId) -> Fixture<'_> {
     Fixture {
         tenant,
@@ -229,7 +229,7 @@ impl Database {
             )
             .expect("it runs");
             conn.batch_execute("VACUUM ANALYZE").expect("it runs");
-            // Small tables are scanned whatever indexes they have.
+            // PostgreSQL would scan small tables in spite of their indexes.
             let (_, name) = self.url.rsplit_once('/').expect("the URL names a database");
             conn.batch_execute(&format!("ALTER DATABASE {name} SET enable_seqscan = off"))
                 .expect("it runs");

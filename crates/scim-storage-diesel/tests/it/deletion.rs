@@ -1,4 +1,4 @@
-//! Deleting a tenant: access ends at once, the rest goes in steps.
+//! Deleting a tenant: access ends at once, and rows are deleted in steps.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -33,7 +33,7 @@ fn with_acme(database: &Database, users: i64) -> (DieselStore, TenantId) {
     (store, tenant)
 }
 
-/// Rows of a tenant in all tables.
+/// The number of rows of a tenant in all tables.
 fn rows(database: &Database, tenant: TenantId) -> i64 {
     let tables = [
         "membership",
@@ -77,25 +77,25 @@ fn other_tenants_can_write_during_the_deletion_of_a_large_one() {
                 assert!(!deletion.is_finished());
             }
             let left = rows(database, tenant);
-            assert!(left > 0, "the test looks while the deletion goes on");
+            assert!(left > 0, "the deletion is still running");
             while !deletion.is_finished() {
                 let round = written.fetch_add(1, Ordering::Relaxed);
                 let value = json!({"userName": "bjensen", "title": format!("{round}")});
                 it.replace(&it.user, id, None, value)
-                    .expect("nobody is in the way");
+                    .expect("no other write conflicts");
             }
             assert!(deletion.join().expect("it ends").expect("the store is there"));
         });
         assert!(
             written.into_inner() > 5,
-            "others wait for a step, not for the whole"
+            "other writers wait for a step, not for the whole deletion"
         );
         assert_eq!(rows(database, tenant), 0);
         assert_eq!(it.names(&it.user, "", ""), ["bjensen"]);
     });
 }
 
-/// As after a kill: a step was done, no more came.
+/// The deletion stopped after one step, as after a kill.
 #[test]
 fn an_interrupted_deletion_is_hidden_and_resumed() {
     for finish_with_name in [true, false] {
@@ -109,12 +109,12 @@ fn an_interrupted_deletion_is_hidden_and_resumed() {
             assert!(store.continue_deletion(Some("acme")).expect("the store is there"));
             assert!(rows(database, tenant) > 400, "a step is small");
 
-            // Nobody sees it, not even by a token that is still there.
+            // The tenant is invisible, also to a token that still exists.
             assert!(store.tenants().expect("the store is there").is_empty());
             assert_eq!(store.token_by_hash(&[7; 32]).expect("the store is there"), None);
             assert!(store.tokens(None).expect("the store is there").is_empty());
 
-            // Its name is free, and who has it now is not touched.
+            // Its name is free, and a new tenant of that name is not affected.
             let again = store.create_tenant("acme", at(1)).expect("the name is free");
             let it = Fixture {
                 tenant: again,
@@ -136,7 +136,7 @@ fn an_interrupted_deletion_is_hidden_and_resumed() {
     }
 }
 
-/// Two commands, or a command and a server.
+/// Two commands, or a command and a server, may delete the same tenant.
 #[test]
 fn two_processes_can_delete_one_tenant() {
     on_each(|database| {
@@ -151,7 +151,7 @@ fn two_processes_can_delete_one_tenant() {
     });
 }
 
-/// Requests that were on their way when the tenant went.
+/// Requests may still be running when their tenant is deleted.
 #[test]
 fn writes_during_a_deletion_leave_no_rows() {
     on_each(|database| {
@@ -175,7 +175,7 @@ fn writes_during_a_deletion_leave_no_rows() {
                             Err(StoreError::Busy) => break,
                             Err(other) => panic!("{other:?}"),
                         }
-                        // Others do not write for ever into a tenant that is going.
+                        // The writers slow down, so that the deletion can end.
                         std::thread::sleep(std::time::Duration::from_millis(number));
                     }
                 });

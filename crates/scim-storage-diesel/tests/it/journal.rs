@@ -1,4 +1,4 @@
-//! The change journal.
+//! The change journal on both databases, with concurrent readers, writers and retention.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -65,14 +65,14 @@ fn a_reader_misses_no_change_of_many_writers() {
         let mut versions = BTreeMap::new();
         for change in &seen {
             let last = versions.insert(change.id, change.version).unwrap_or(0);
-            assert_eq!(change.version, last + 1, "nothing is missed, nothing comes early");
+            assert_eq!(change.version, last + 1, "no entry is missed or early");
         }
         assert!(ids.iter().all(|id| versions[id] == 1 + rounds as i64));
     });
 }
 
-/// Writers who meet at one group: the journal has its changes in the order in which they were made, while
-/// somebody follows and when all is over, and whoever carries them out again has the group as it is.
+/// Concurrent writers change one group. A follower and a later reader get the changes in the order in which they were
+/// made, and replaying them leads to the state of the group.
 #[test]
 fn the_changes_of_a_resource_are_read_in_their_order() {
     on_each(|database| {
@@ -140,7 +140,7 @@ fn the_changes_of_a_resource_are_read_in_their_order() {
     });
 }
 
-/// What writes no lines holds none back: another change of this database, or of another one of the server.
+/// Transactions that write no entries delay no reader, in this database or in another one of the server.
 #[test]
 fn transactions_without_entries_delay_no_reader() {
     let (Some(database), Some(neighbour)) = (Database::postgres(), Database::postgres()) else {
@@ -173,7 +173,7 @@ fn a_slow_transaction_delays_the_entries_after_it() {
     };
     let store = database.store();
     let it = Fixture::new(&store, "acme");
-    // Where the number no longer fits into the lower half of a lock's.
+    // From here on, the number no longer fits into the lower half of the lock's number.
     database.run("SELECT setval('changes_sequence_seq', 4294967294)");
     let first = it.add_user("first");
     let mut slow = PgConnection::establish(&database.url).expect("it opens");
@@ -188,10 +188,14 @@ fn a_slow_transaction_delays_the_entries_after_it() {
     assert_eq!(
         ids(),
         [first],
-        "the second would be passed by what the slow one writes"
+        "an earlier entry may still appear before the second"
     );
     let seen = shown()[0].position;
-    assert_eq!(trim(&store, it.tenant, 100), 1, "nor is it dropped before that");
+    assert_eq!(
+        trim(&store, it.tenant, 100),
+        1,
+        "and it is not pruned before that"
+    );
     slow.batch_execute("COMMIT").expect("it was begun");
     assert_eq!(ids(), [uuid::Uuid::nil(), second]);
     let rest = store.changes(it.tenant, seen, 100);
@@ -259,7 +263,7 @@ fn an_attribute_that_is_never_returned_is_recorded_without_its_value() {
     });
 }
 
-/// Users whose creation was so many seconds after the beginning, in this order.
+/// Creates users at these times, in seconds after the beginning.
 fn add_at(it: &Fixture, seconds: &[i64]) {
     for second in seconds {
         let id = Uuid::now_v7();
@@ -275,7 +279,7 @@ fn add_at(it: &Fixture, seconds: &[i64]) {
     }
 }
 
-/// Trims until there is nothing more to drop; how many lines it were.
+/// Prunes until nothing more can be dropped, and returns the number of entries dropped.
 fn trim(store: &DieselStore, tenant: TenantId, seconds: i64) -> usize {
     let mut dropped = 0;
     loop {
@@ -290,7 +294,7 @@ fn trim(store: &DieselStore, tenant: TenantId, seconds: i64) -> usize {
     }
 }
 
-/// The entries that could tell where such a position belongs are gone.
+/// No remaining entry tells which tenant the position belongs to.
 #[test]
 fn a_position_of_another_tenant_before_the_dropped_entries_counts_as_dropped() {
     on_each(|database| {
@@ -305,7 +309,7 @@ fn a_position_of_another_tenant_before_the_dropped_entries_counts_as_dropped() {
     });
 }
 
-/// Whoever reads, writes and drops at once: a reader sees each line once, or is told that it cannot.
+/// With concurrent writes and pruning, a reader sees each entry once or gets an error.
 #[test]
 fn a_follower_learns_of_every_entry_that_is_dropped_before_it_was_read() {
     on_each(|database| {
@@ -313,7 +317,7 @@ fn a_follower_learns_of_every_entry_that_is_dropped_before_it_was_read() {
         let it = Fixture::new(&store, "acme");
         let id = it.add_user("bjensen");
         let (writing, mut told) = (AtomicBool::new(true), 0);
-        // The follower has read the first line before the others begin: what he misses, he is told.
+        // The follower has read the first entry before the other threads begin, so a gap must lead to an error.
         let mut after = all(&store, it.tenant)[0].position;
         let mut seen = vec![1];
         std::thread::scope(|scope| {
@@ -330,7 +334,7 @@ fn a_follower_learns_of_every_entry_that_is_dropped_before_it_was_read() {
                     while writing.load(Ordering::Relaxed) {
                         store
                             .prune_changes(it.tenant, at(100), 1)
-                            .expect("nobody is in the way");
+                            .expect("no other write conflicts");
                     }
                 });
             }
@@ -365,7 +369,7 @@ fn a_follower_learns_of_every_entry_that_is_dropped_before_it_was_read() {
     });
 }
 
-/// The pages of lines that were dropped serve for new ones.
+/// New entries reuse the pages of dropped ones.
 #[test]
 fn pruning_the_journal_keeps_the_file_small() {
     let database = Database::sqlite();
@@ -390,7 +394,7 @@ fn pruning_the_journal_keeps_the_file_small() {
     assert_eq!(sizes[1..], [sizes[1]; 4], "{sizes:?}");
 }
 
-/// While another server drops lines, this one does not wait for it.
+/// A server does not wait while another one prunes.
 #[test]
 fn one_server_at_a_time_prunes_the_journal() {
     let Some(database) = Database::postgres() else {
@@ -408,8 +412,8 @@ fn one_server_at_a_time_prunes_the_journal() {
     assert_eq!(trim(&store, it.tenant, 100), 2);
 }
 
-/// A dump that is restored into a new PostgreSQL has lines of transactions that are still to come, and the
-/// sequence as it was.
+/// After a dump is restored into a new PostgreSQL, entries have transaction ids that are in the future there, and the
+/// sequence continues.
 #[test]
 fn a_journal_restored_from_a_dump_continues() {
     let Some(database) = Database::postgres() else {
@@ -431,7 +435,7 @@ fn a_journal_restored_from_a_dump_continues() {
     }
 }
 
-/// After a backup was restored, another line has the number of one that a consumer saw.
+/// After a backup is restored, a new entry can get the number of one that a consumer has seen.
 #[test]
 fn a_position_from_before_a_restore_is_detected() {
     on_each(|database| {

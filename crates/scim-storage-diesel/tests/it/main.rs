@@ -1,4 +1,4 @@
-//! The store on SQLite, and on PostgreSQL when `SCIM_TEST_POSTGRES_URL` names a server.
+//! The store on SQLite, and on PostgreSQL when `SCIM_TEST_POSTGRES_URL` is set.
 
 mod agreement;
 mod blocks;
@@ -24,7 +24,7 @@ fn the_rules_of_every_store() {
     on_each(|database| conformance::check(&database.store()));
 }
 
-/// 8 KiB, 200 terms and 40 levels are what a client may send; databases have limits of their own.
+/// A client may send 8 KiB, 200 terms and 40 levels; the databases have their own limits.
 #[test]
 fn the_largest_filters_are_answered() {
     on_each(|database| {

@@ -1,4 +1,4 @@
-//! Opening, locking, migrating, and what a changed schema means for what is stored.
+//! Opening, locking and migrating databases, and the effect of a changed schema on stored data.
 
 use std::sync::Arc;
 
@@ -124,7 +124,7 @@ fn commands_work_while_a_server_runs() {
         let it = Fixture::new(&store, "acme");
         it.add_user("bjensen");
         let beside =
-            DieselStore::open_directory(&database.url, Pooler::None).expect("it opens beside a server");
+            DieselStore::open_directory(&database.url, Pooler::None).expect("it opens while a server runs");
         beside.create_tenant("beside", at(0)).expect("it is new");
         it.add_user("smith");
         let tenants = store.tenants().expect("the store is there");
@@ -183,7 +183,7 @@ fn migrations_can_be_reverted_and_repeated() {
             let store = database.store();
             Fixture::new(&store, "acme").add_user("bjensen");
             drop(store);
-            // The table of the migrations themselves is what is left.
+            // Only the table of the migrations themselves remains.
             if database.is_sqlite() {
                 let file = database.file();
                 let mut conn =
@@ -201,7 +201,7 @@ fn migrations_can_be_reverted_and_repeated() {
     });
 }
 
-/// Going back a version at a time loses nothing that the earlier one had stored.
+/// Reverting one migration at a time keeps all data that the earlier version had stored.
 #[test]
 fn each_down_migration_keeps_the_older_data() {
     on_each(|database| {
@@ -243,8 +243,8 @@ fn each_down_migration_keeps_the_older_data() {
     });
 }
 
-/// An instance of the first version goes on beside newer ones: no migration since then takes anything
-/// away, or asks for a value that it does not write.
+/// An instance of the first version can run beside newer ones: later migrations keep every table and column that
+/// it uses, and require no other value.
 #[test]
 fn statements_of_the_first_version_still_work() {
     on_each(|database| {
@@ -317,7 +317,7 @@ fn group_names_become_unique_once_no_two_are_equal() {
     });
 }
 
-/// A resource type `Device` whose `serial` is as the test wants it.
+/// A resource type `Device` with a given definition of `serial`.
 fn with_devices(serial: &str) -> (StoreOptions, Arc<ResourceType>) {
     let schema = format!(
         r#"{{"id": "urn:example:Device", "name": "Device", "attributes": [
@@ -470,7 +470,7 @@ fn several_attributes_of_one_type_are_unique() {
     });
 }
 
-/// What is announced is enforced, also of what nobody can ask for.
+/// Published uniqueness is enforced, also for attributes that cannot be read or filtered by.
 #[test]
 fn an_attribute_that_is_never_returned_can_be_unique() {
     on_each(|database| {
@@ -516,12 +516,12 @@ fn an_attribute_that_is_never_returned_can_be_unique() {
         assert!(it.delete(&badge, first));
         it.add(&badge, json!({"code": "ABC", "number": 1}), &[])
             .expect("they are free again");
-        // Nor does an index tell them.
+        // No index contains the values either.
         assert_eq!(it.search(&badge, "", "").total, 3);
     });
 }
 
-/// `members` and `groups` are memberships for Group and User alone.
+/// `members` and `groups` are memberships only for Group and User.
 #[test]
 fn custom_attributes_may_be_named_members_and_groups() {
     on_each(|database| {
@@ -574,7 +574,7 @@ fn custom_attributes_may_be_named_members_and_groups() {
     });
 }
 
-/// Whoever points at a resource sees its name, but not one that nobody may see.
+/// A reference shows the name of its target, unless that name is never returned.
 #[test]
 fn a_name_that_is_never_returned_is_not_shown_in_references() {
     on_each(|database| {
@@ -603,7 +603,7 @@ fn a_name_that_is_never_returned_is_not_shown_in_references() {
         for (name, value, expected) in [
             ("Open", json!({"displayName": "D", "userName": "u"}), Some("D")),
             ("Hidden", json!({"displayName": "D", "userName": "u"}), None),
-            // Only users have a userName for a name.
+            // Only a user's `userName` serves as a name.
             ("Open", json!({"userName": "u"}), None),
             ("User", json!({"userName": "u"}), Some("u")),
         ] {

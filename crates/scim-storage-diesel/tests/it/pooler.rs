@@ -1,6 +1,6 @@
 //! PostgreSQL behind a pooler that gives each transaction another connection, as PgBouncer does with
-//! `pool_mode = transaction`: a small one of our own, as unkind as the mode allows. The next
-//! transaction never gets the connection of the one before.
+//! `pool_mode = transaction`. The pooler of these tests is the strictest that the mode allows: consecutive
+//! transactions never get the same connection.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -22,10 +22,10 @@ fn the_conformance_suite_passes_through_a_transaction_pooler() {
         pooler: Pooler::Transaction,
         ..StoreOptions::default()
     };
-    // Migrations go through it as well.
+    // Migrations run through the pooler too.
     let store = DieselStore::open(&url, &options).expect("it opens behind a pooler");
     conformance::check(&store);
-    // Each request takes the connections in turn, and what is kept prepared would be missed at once.
+    // Each request uses the connections in turn, so a statement that was prepared earlier would be missing.
     let it = Fixture::new(&store, "acme");
     for number in 0..20 {
         let user = it.add_user(&format!("user{number}"));
@@ -37,7 +37,7 @@ fn the_conformance_suite_passes_through_a_transaction_pooler() {
     DieselStore::open_directory(&url, Pooler::Transaction).expect("commands work behind it as well");
 }
 
-/// The pooler is as unkind as it should be: whoever does not know of it fails.
+/// The pooler is strict enough: a store that is not told of it fails.
 #[test]
 fn the_test_pooler_breaks_prepared_statements() {
     let Some(database) = Database::postgres() else {
@@ -51,7 +51,7 @@ fn the_test_pooler_breaks_prepared_statements() {
 /// Connections to PostgreSQL that each client's transactions take in turn.
 const CONNECTIONS: usize = 3;
 
-/// Starts a pooler in front of a database; the URL to reach it by. It ends with the process.
+/// Starts a pooler in front of a database and returns its URL. The pooler ends with the process.
 fn pool(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").expect("it is a URL");
     let (user, rest) = rest.split_once('@').expect("the URL names a user");
@@ -62,7 +62,7 @@ fn pool(url: &str) -> String {
     std::thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
             let server = server.clone();
-            // A client that goes away ends its thread.
+            // An error means that the client has closed its connection.
             std::thread::spawn(move || serve(client, &server).unwrap_or(()));
         }
     });
@@ -72,7 +72,7 @@ fn pool(url: &str) -> String {
 fn serve(mut client: TcpStream, server: &str) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     let mut hello = startup(&mut client)?;
-    // Asks for TLS or GSSAPI have a code in the place of a version.
+    // Requests for TLS or GSSAPI have a code in the place of a version.
     while hello[4..6] == [0x04, 0xd2] {
         client.write_all(b"N")?;
         hello = startup(&mut client)?;
@@ -109,14 +109,14 @@ fn serve(mut client: TcpStream, server: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The first message has no kind, only a length.
+/// Reads the first message, which has a length but no kind.
 fn startup(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut length = [0; 4];
     client.read_exact(&mut length)?;
     with_body(client, length.to_vec(), length)
 }
 
-/// A message with its kind in front.
+/// Reads a message that begins with its kind.
 fn next(peer: &mut TcpStream) -> std::io::Result<(u8, Vec<u8>)> {
     let mut head = [0; 5];
     peer.read_exact(&mut head)?;
@@ -131,7 +131,7 @@ fn with_body(peer: &mut TcpStream, mut message: Vec<u8>, length: [u8; 4]) -> std
     Ok(message)
 }
 
-/// All messages up to ReadyForQuery, which ends with the state of the transaction.
+/// Reads all messages up to ReadyForQuery, which ends with the state of the transaction.
 fn until_ready(connection: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut messages = Vec::new();
     loop {

@@ -1,5 +1,5 @@
-//! What only PostgreSQL can do to a store: deadlocks, timeouts, connections that end, and whether its
-//! keys begin with the tenant.
+//! Failures that only PostgreSQL has (deadlocks, timeouts, lost connections), and the tenant as the first column
+//! of every key.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::database::Database;
 
-/// Runs a test with a store on a database of its own and a connection beside it.
+/// Runs a test with a store on a new database and another connection to it.
 fn with_postgres(test: impl FnOnce(&Fixture, PgConnection)) {
     if let Some(database) = Database::postgres() {
         let beside = connect(&database);
@@ -42,7 +42,7 @@ fn number(conn: &mut PgConnection, sql: &str) -> i64 {
     found.unwrap_or_else(|error| panic!("{sql}: {error}")).number
 }
 
-/// Until some other connection to the database waits for a lock.
+/// Waits until another connection to the database waits for a lock.
 fn wait_for_a_waiting_one(conn: &mut PgConnection) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     for _ in 0..1_000 {
@@ -51,10 +51,10 @@ fn wait_for_a_waiting_one(conn: &mut PgConnection) {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("nobody waits");
+    panic!("no connection waits");
 }
 
-/// The first `times` lines of the journal meet with `what`, whatever becomes of their transactions.
+/// Makes the first `times` insertions into the journal run `what`.
 fn let_writes_meet(conn: &mut PgConnection, times: u32, what: &str) {
     run(
         conn,
@@ -85,12 +85,15 @@ fn a_persistent_serialization_failure_is_busy() {
         let_writes_meet(&mut beside, 1_000, FAIL_TO_SERIALIZE);
         let refused = it.add(&it.user, json!({ "userName": "bjensen" }), &[]);
         assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
-        assert!(number(&mut beside, "SELECT last_value FROM met") < 20, "it ends");
+        assert!(
+            number(&mut beside, "SELECT last_value FROM met") < 20,
+            "the retries end"
+        );
         assert_eq!(it.search(&it.user, "", "").total, 0);
     });
 }
 
-/// Until somebody waits for a lock in this database.
+/// Waits until a connection to this database waits for a lock.
 fn wait_for_a_waiter(beside: &mut PgConnection) {
     let waiting = "SELECT count(*) FROM pg_stat_activity \
                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -98,7 +101,7 @@ fn wait_for_a_waiter(beside: &mut PgConnection) {
     while number(beside, waiting) == 0 {
         std::thread::sleep(Duration::from_millis(5));
         watching += 1;
-        assert!(watching < 1_000, "nobody waits");
+        assert!(watching < 1_000, "no connection waits");
     }
 }
 
@@ -108,7 +111,7 @@ fn a_deadlock_is_retried() {
         let (first, second) = (it.add_user("first"), it.add_user("second"));
         let group = it.add_group("everybody", &[]);
         let lock = |name: &str| format!("SELECT FROM resource WHERE unique_key = '{name}' FOR UPDATE");
-        // The store finds the deadlock: the other side would take a minute.
+        // The store's connection detects the deadlock: the other one would take a minute.
         run(&mut beside, "SET deadlock_timeout = '1min'; BEGIN");
         run(&mut beside, &lock("second"));
         std::thread::scope(|threads| {
@@ -125,7 +128,7 @@ fn a_deadlock_is_retried() {
     });
 }
 
-/// Another request may rename the group that joins, which locks those that it is in.
+/// A concurrent request may rename the group that is being added, which locks the groups that contain it.
 #[test]
 fn a_group_and_its_members_are_locked_in_the_order_of_creation() {
     with_postgres(|it, mut beside| {
@@ -157,17 +160,17 @@ fn a_lock_timeout_is_busy() {
         run(&mut beside, "BEGIN; SELECT FROM resource FOR UPDATE");
         let replaced = it.replace(&it.user, user, None, json!({"userName": "babs"}));
         assert!(matches!(replaced, Err(StoreError::Busy)), "{replaced:?}");
-        assert_eq!(it.version(&it.user, user), 1, "readers do not wait");
+        assert_eq!(it.version(&it.user, user), 1, "readers are not blocked");
         run(&mut beside, "COMMIT");
         let replaced = it.replace(&it.user, user, None, json!({"userName": "babs"}));
         assert!(
             replaced.is_ok_and(|it| it.is_some()),
-            "the connection is as good as before"
+            "the connection still works"
         );
     });
 }
 
-/// As `statement_timeout` or an administrator does.
+/// The same as `statement_timeout` or an administrator does.
 #[test]
 fn a_cancelled_statement_is_busy() {
     with_postgres(|it, mut beside| {
@@ -196,7 +199,7 @@ fn a_write_that_loses_its_connection_before_the_commit_is_retried() {
     });
 }
 
-/// It may have been done, and nobody can tell: it is not done twice.
+/// The write may have been committed, so it must not be repeated.
 #[test]
 fn a_write_that_loses_its_connection_during_the_commit_is_not_retried() {
     with_postgres(|it, mut beside| {
@@ -231,7 +234,7 @@ fn connections_closed_between_two_calls_are_replaced() {
         let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                        WHERE datname = current_database() AND pid <> pg_backend_pid()";
         for round in 0..5 {
-            // Several connections, all of which end.
+            // Opens several connections.
             std::thread::scope(|threads| {
                 (0..8).for_each(|_| drop(threads.spawn(|| it.version(&it.user, user))));
             });
@@ -244,7 +247,7 @@ fn connections_closed_between_two_calls_are_replaced() {
     });
 }
 
-/// A primary that became a standby: its connections can read, and never write again.
+/// When a primary becomes a standby, its connections can read but not write.
 #[test]
 fn a_read_only_connection_is_discarded() {
     with_postgres(|it, mut beside| {
@@ -264,8 +267,7 @@ fn a_read_only_connection_is_discarded() {
     });
 }
 
-/// "Neither waits for more than a row": while one transaction has changed a group and a user and does
-/// not end, others change what it has not touched.
+/// While one transaction has changed a group and has not ended, other transactions can change other resources.
 #[test]
 fn writes_to_different_resources_do_not_block_each_other() {
     let Some(database) = Database::postgres() else {
@@ -279,7 +281,7 @@ fn writes_to_different_resources_do_not_block_each_other() {
     let groups: Vec<_> = (0..2)
         .map(|number| it.add_group(&format!("group{number}"), &[]))
         .collect();
-    // Holds the first group's change open where it would commit.
+    // Blocks the first group's change just before its commit.
     let mut holder = connect(&database);
     run(
         &mut holder,
@@ -309,7 +311,7 @@ fn writes_to_different_resources_do_not_block_each_other() {
         wait_for_a_waiting_one(&mut connect(&database));
         let (it, users, groups) = (&it, &users, &groups);
         threads.spawn(move || {
-            // The same user joins another group, others change, come and go.
+            // The same user is added to another group; other users are changed, deleted and created.
             let joined = it.change_members(groups[1], vec![MembersStep::Add(vec![users[0], users[1]])]);
             assert!(matches!(joined, Ok(Some(_))), "{joined:?}");
             let renamed = it.replace(&it.user, users[2], None, json!({"userName": "renamed"}));
@@ -318,12 +320,12 @@ fn writes_to_different_resources_do_not_block_each_other() {
             it.add_user("new");
             done.send(()).expect("the test waits");
         });
-        // Who would have to wait would have been told so by then.
+        // A blocked write would have failed with a lock timeout by then.
         let outcome = other_is_done.recv_timeout(Duration::from_secs(60));
         run(&mut holder, "COMMIT");
         assert!(outcome.is_ok(), "it waited");
         let held = held.join().expect("it has not panicked");
-        // The holder may have kept it for longer than the lock timeout; then it was told so.
+        // The blocked change may itself have failed with a lock timeout.
         assert!(matches!(held, Ok(Some(_)) | Err(StoreError::Busy)), "{held:?}");
     });
 }
@@ -336,12 +338,12 @@ struct Key {
     first_column: String,
 }
 
-/// So a foreign tenant's row cannot be referred to, and the tables can be distributed by tenant.
+/// Then no row can refer to another tenant's row, and tables can be distributed by tenant.
 #[test]
 fn every_key_begins_with_the_tenant() {
     with_postgres(|_, mut conn| {
         let exceptions = [
-            // Not of one tenant: the tenants themselves, the types and their attributes, diesel's table.
+            // Shared by all tenants: the tenants themselves, the types and their attributes, diesel's table.
             "tenant_pkey",
             "tenant_name_key",
             "resource_type_pkey",
@@ -350,7 +352,7 @@ fn every_key_begins_with_the_tenant() {
             "attribute_path_kind_path_key",
             "attribute_path_kind_fkey",
             "__diesel_schema_migrations_pkey",
-            // Who presents a token has not said yet which tenant it is for.
+            // A token is looked up before its tenant is known.
             "token_pkey",
             "token_sha256_key",
             // The types are the same for all tenants.
@@ -379,7 +381,7 @@ fn every_key_begins_with_the_tenant() {
             );
         }
         for name in exceptions {
-            assert!(others.contains(&name), "`{name}` is an exception no more");
+            assert!(others.contains(&name), "`{name}` is no longer an exception");
         }
     });
 }

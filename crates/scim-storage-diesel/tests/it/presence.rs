@@ -1,4 +1,4 @@
-//! Several servers on one PostgreSQL, and what makes index entries: none changes it under another.
+//! Several servers on one PostgreSQL: none changes the settings that determine index entries while others run.
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::database::Database;
 
-/// Another setting, by which other values are unique.
+/// A different setting of uniqueness.
 fn other() -> StoreOptions {
     StoreOptions {
         unique_group_names: false,
@@ -45,7 +45,8 @@ fn commands_work_beside_servers_with_any_settings() {
     DieselStore::open_directory(&database.url, Pooler::None).expect("it changes no index entries");
 }
 
-/// Its connection ended, and meanwhile another server came, or a pooler left it no lock.
+/// A server may lose its lock with its connection, or never have one behind a pooler, while another server changes the
+/// settings.
 #[test]
 fn a_server_with_outdated_settings_refuses_every_call() {
     for pooler in [Pooler::None, Pooler::Transaction] {
@@ -73,7 +74,7 @@ fn a_server_with_outdated_settings_refuses_every_call() {
             add(&it, number).err()
         });
         assert!(matches!(refused, Some(StoreError::Unavailable(_))), "{refused:?}");
-        add(&Fixture::new(&new, "other"), 1).expect("it runs by the rules that hold");
+        add(&Fixture::new(&new, "other"), 1).expect("the new server works by the new settings");
     }
 }
 
@@ -98,7 +99,7 @@ fn a_database_that_cannot_hold_every_name_is_refused() {
     );
 }
 
-/// Whatever the database's own defaults are.
+/// The defaults of the database have no influence.
 #[test]
 fn writes_are_read_committed_and_end_with_their_server() {
     let Some(database) = Database::postgres() else {

@@ -1,4 +1,4 @@
-//! Many writers at once.
+//! Concurrent writers.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::database::with_each;
 
 const THREADS: usize = 8;
 
-/// Runs the work on several threads, each with its number.
+/// Runs the work on several threads and passes each one its number.
 fn at_once(work: impl Fn(usize) + Sync) {
     thread::scope(|scope| {
         for number in 0..THREADS {
@@ -62,7 +62,12 @@ fn members_can_be_added_to_one_group_concurrently() {
         at_once(|thread| {
             for user in &users[thread] {
                 let updated = it.change_members(group, vec![MembersStep::Add(vec![*user])]);
-                assert!(updated.expect("nobody is in the way").expect("it exists").changed);
+                assert!(
+                    updated
+                        .expect("no other write conflicts")
+                        .expect("it exists")
+                        .changed
+                );
             }
         });
         let members = it.members(group);
@@ -119,7 +124,7 @@ fn a_member_deleted_while_being_added_is_in_no_group() {
     });
 }
 
-/// What a group shows never changes under one version, whoever renames and joins meanwhile.
+/// A group shows the same members under one version, with concurrent renames and additions.
 #[test]
 fn a_version_of_a_group_shows_one_state() {
     with_each(|it| {
@@ -142,7 +147,7 @@ fn a_version_of_a_group_shows_one_state() {
                     _ => {
                         let value = json!({"userName": format!("user{thread}"), "displayName": format!("{thread} {round}")});
                         it.replace(&it.user, users[thread], None, value)
-                            .expect("nobody is in the way");
+                            .expect("no other write conflicts");
                     }
                 }
                 let stored = it.read(&it.group, group).expect("it exists");
@@ -175,8 +180,7 @@ fn totals_stay_exact() {
     });
 }
 
-/// Groups that contain each other, renamed and deleted at once: whoever has to wait in a circle is
-/// tried again.
+/// Groups that contain each other are renamed and deleted concurrently; deadlocks are retried.
 #[test]
 fn groups_that_contain_each_other_can_change_concurrently() {
     with_each(|it: &Fixture| {
@@ -194,7 +198,7 @@ fn groups_that_contain_each_other_can_change_concurrently() {
                 let id = groups[thread % groups.len()];
                 let updated = it
                     .replace(&it.group, id, None, value)
-                    .expect("nobody is in the way");
+                    .expect("no other write conflicts");
                 assert!(updated.is_some_and(|it| it.changed));
             }
         });

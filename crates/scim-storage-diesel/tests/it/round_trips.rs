@@ -1,4 +1,4 @@
-//! How often a call goes to PostgreSQL and back: each time costs more than most statements.
+//! The number of round trips to PostgreSQL for each call: a round trip costs more than most statements.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::database::Database;
 
 thread_local! {
-    /// The statements of this thread.
+    /// The statements that this thread has sent.
     static SENT: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -23,7 +23,7 @@ impl Instrumentation for Recorder {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         let sent = match event {
             InstrumentationEvent::StartQuery { query, .. } => query.to_string(),
-            // Once for each connection and statement.
+            // Preparing a statement happens once for each connection.
             InstrumentationEvent::CacheQuery { sql, .. } => format!("prepare: {sql}"),
             _ => return,
         };
@@ -31,9 +31,9 @@ impl Instrumentation for Recorder {
     }
 }
 
-/// What `work` sends on a connection that knows its statements.
+/// The statements that `work` sends on a connection that has prepared them.
 fn sent<T>(mut work: impl FnMut(u32) -> T) -> Vec<String> {
-    // Every connection of the pool prepares its statements at first.
+    // Every connection of the pool prepares its statements first.
     for round in 0..100 {
         SENT.take();
         work(round);

@@ -1,4 +1,4 @@
-//! Queries that no index serves: which they are, that they end, and that they leave room for the others.
+//! Full scans: which queries need one, their time limit, and that they do not block index lookups.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -91,7 +91,7 @@ fn scans_are_counted_by_attribute() {
 #[test]
 fn a_scan_that_takes_too_long_ends() {
     on_each(|database| {
-        // No scan of so many is done in that time; look-ups do not care.
+        // No scan of this number of resources ends in that time; index lookups are not limited.
         let options = StoreOptions {
             scan_timeout: Duration::from_millis(1),
             ..StoreOptions::default()
@@ -99,7 +99,7 @@ fn a_scan_that_takes_too_long_ends() {
         let (store, tenant) = filled(database, 20_000, &options);
         let it = of(&store, tenant);
         for (filter, sort_by, expected) in [
-            ("userName co \"nobody\" and title co \"x\"", "", "title"),
+            ("userName co \"absent\" and title co \"x\"", "", "title"),
             ("not (nickName eq \"x\")", "title", "nickName"),
             ("", "title", "title"),
         ] {
@@ -111,7 +111,7 @@ fn a_scan_that_takes_too_long_ends() {
         }
         let too_long: u64 = store.scan_counts().iter().map(|it| it.too_long).sum();
         assert!(too_long >= 3);
-        // The connections are as good as before.
+        // The connections still work.
         for _ in 0..20 {
             assert_eq!(
                 list(&it, "userName eq \"user7\"", "").expect("it is there").total,
@@ -122,7 +122,7 @@ fn a_scan_that_takes_too_long_ends() {
     });
 }
 
-/// An index finds the resources, but there are too many.
+/// An index leads to the resources, but there are too many of them.
 #[test]
 fn a_frequent_value_needs_a_scan() {
     on_each(|database| {
@@ -173,7 +173,7 @@ fn a_frequent_value_needs_a_scan() {
     });
 }
 
-/// To find it is a look-up, whatever there is to read then.
+/// Finding the group is an index lookup, however many members are then read.
 #[test]
 fn finding_a_large_group_by_name_is_not_a_scan() {
     on_each(|database| {
@@ -205,7 +205,7 @@ fn finding_a_large_group_by_name_is_not_a_scan() {
     });
 }
 
-/// What is on a page is in memory while it is sent; one group has to be readable, however large it is.
+/// A page is in memory while it is sent, so its members are limited. A single group is readable at any size.
 #[test]
 fn the_number_of_members_on_a_page_is_limited() {
     on_each(|database| {
@@ -238,13 +238,13 @@ fn the_number_of_members_on_a_page_is_limited() {
             other => panic!("{other:?}"),
         }
         assert_eq!(
-            page("", false).expect("nobody asked for members"),
+            page("", false).expect("members were not requested"),
             [None, None, None]
         );
     });
 }
 
-/// All that a tenant may scan at once is taken, and look-ups go on: its own and its neighbour's.
+/// With all scans of a tenant in use, index lookups still work, for this tenant and others.
 #[test]
 fn scans_do_not_block_index_lookups() {
     on_each(|database| {
@@ -271,7 +271,7 @@ fn fill_all_turns(database: &Database, tenant: TenantId, filter: &str, expected:
     };
     let (begun, has_begun) = channel();
     thread::scope(|scope| {
-        // More than may scan and wait at once.
+        // More scans than may run and wait at once.
         let scans: Vec<_> = (0..24)
             .map(|_| {
                 let begun = begun.clone();
@@ -309,11 +309,11 @@ fn fill_all_turns(database: &Database, tenant: TenantId, filter: &str, expected:
         counts.iter().any(|it| it.refused > 0 && it.begun > 0),
         "{counts:?}"
     );
-    // When they are done, the next one has its turn.
+    // When they have ended, the next scan can run.
     assert!(list(&it, "title eq \"x\"", "").is_ok());
 }
 
-/// Takes its time for each resource; PostgreSQL would look at equal terms once.
+/// A filter that is slow for each resource. The terms differ, because PostgreSQL evaluates equal terms once.
 fn long_filter() -> String {
     let terms: Vec<String> = (0..150).map(|it| format!("title co \"x{it}\"")).collect();
     terms.join(" or ")

@@ -1,7 +1,7 @@
-//! The SQL of representative queries, and that the databases use the indexes that are promised.
+//! The SQL of representative queries, and whether the databases use the documented indexes.
 //!
-//! The texts stand in `sql/sqlite.txt` and `sql/postgres.txt`. After a change that is meant, run the
-//! test with `SCIM_UPDATE_SQL=1` and read the difference.
+//! The expected texts are in `sql/sqlite.txt` and `sql/postgres.txt`. After an intended change, run the
+//! test with `SCIM_UPDATE_SQL=1` and review the difference.
 
 use scim_model::store::conformance::Fixture;
 use scim_model::store::{PageRequest, Position};
@@ -205,10 +205,10 @@ fn documented_indexes_are_used() {
             let statements = store.explain(it.tenant, &query).expect("it explains");
             let plan = statements[0].plan.join("\n");
             let index = match index {
-                // SQLite calls a table by its alias.
+                // SQLite names a table by its alias.
                 "attribute_value" if database.is_sqlite() => "SEARCH v USING PRIMARY KEY",
                 "membership" if database.is_sqlite() => "SEARCH m USING",
-                // Both find an id of a type.
+                // Both indexes find an id of a type.
                 "resource_id" if plan.contains("resource_kind_id") => "resource_kind_id",
                 other => other,
             };
@@ -222,7 +222,7 @@ fn documented_indexes_are_used() {
                     "{filter} {sort_by} should not scan:\n{plan}"
                 );
             }
-            // Walking an index in the order of the result makes sorting needless.
+            // An index in the order of the result makes sorting unnecessary.
             if filter.is_empty() && !sort_by.starts_with('-') {
                 let sorts =
                     plan.contains("USE TEMP B-TREE") || plan.lines().skip(1).any(|it| it.contains("Sort  ("));
@@ -265,7 +265,7 @@ fn a_page_far_from_the_beginning_starts_in_the_index() {
                 };
                 let query = it.query_over(types, "", sort_by, page);
                 let statements = store.explain(it.tenant, &query).expect("it explains");
-                // What has the same key and lies behind, then what has another key.
+                // First the rows with the same key after the position, then the rows with later keys.
                 for statement in &statements[..if key.is_some() { 2 } else { 1 }] {
                     let plan = statement.plan.join("\n");
                     assert!(plan.contains(index), "{sort_by} should use {index}:\n{plan}");
@@ -279,7 +279,7 @@ fn a_page_far_from_the_beginning_starts_in_the_index() {
                     let sorts_keys = if database.is_sqlite() {
                         plan.contains("TEMP B-TREE")
                     } else {
-                        // Of each type no more comes than the page has room for.
+                        // Of each type, no more rows are read than fit on the page.
                         let of_each = if types.len() > 1 { "Append" } else { "Limit" };
                         plan.lines()
                             .skip_while(|it| !it.contains(of_each))
@@ -295,7 +295,7 @@ fn a_page_far_from_the_beginning_starts_in_the_index() {
     });
 }
 
-/// No page costs more than what it skips, and that is skipped in an index, in its order.
+/// A page costs no more than the index entries that it skips.
 #[test]
 fn an_index_page_far_from_the_beginning_skips_entries_of_an_index() {
     on_each(|database| {
@@ -303,7 +303,7 @@ fn an_index_page_far_from_the_beginning_skips_entries_of_an_index() {
         let tenant = Fixture::new(&store, "acme").tenant;
         database.fill(tenant.0, 5_000);
         drop(store);
-        // As long as documents are: else PostgreSQL rightly reads the few pages that hold all of them.
+        // Documents of a realistic size: with small ones PostgreSQL rightly reads the few pages that hold all of them.
         let long = if database.is_sqlite() {
             "UPDATE resource SET document = printf('{\"title\":\"%1200s\"}', ''); ANALYZE"
         } else {
@@ -362,7 +362,7 @@ fn an_index_page_far_from_the_beginning_skips_entries_of_an_index() {
                 for (scan, index) in scans.iter().zip(indexes) {
                     assert!(scan.contains(covers) && scan.contains(index), "{asked}");
                 }
-                // PostgreSQL sorts by place what has the same key: a few at a time, not all of them.
+                // PostgreSQL sorts rows with the same key by place: a few at a time, not all of them.
                 let sorts = statements[0].plan.iter().any(|it| {
                     let step = it.trim_start_matches([' ', '-', '>']);
                     step.starts_with("Sort  (") || step.contains("TEMP B-TREE")
@@ -373,7 +373,7 @@ fn an_index_page_far_from_the_beginning_skips_entries_of_an_index() {
     });
 }
 
-/// However many of all there are in a group, nobody else's rows are read to show them.
+/// To show the members of a group, only their rows are read, even if the group is large.
 #[test]
 fn members_are_found_by_index() {
     on_each(|database| {
@@ -466,7 +466,7 @@ fn a_selective_condition_does_not_scan_the_tenant() {
                 if ["userName", "title"].contains(&sort_by) && resource_type.has_members() {
                     continue;
                 }
-                // In the middle: PostgreSQL knows when there is hardly anything beyond a key.
+                // A position in the middle, because PostgreSQL knows when few rows are beyond a key.
                 let (row, id, name, time) = match resource_type.has_members() {
                     true => (5_250, "00000000-0000-0000-0000-000000001482", "group3", "250"),
                     false => (2_500, "00000000-0000-0000-0000-0000000009c4", "name5", "2500"),
@@ -496,7 +496,7 @@ fn a_selective_condition_does_not_scan_the_tenant() {
                     cursor(Some(position(true))),
                 ];
                 for page in pages {
-                    // Instead of ten look-ups, or where groups are few, PostgreSQL rightly reads a range of some
+                    // Instead of ten index lookups, or where groups are few, PostgreSQL rightly reads a range of some
                     // hundred entries.
                     let from_position = matches!(page, PageRequest::Cursor { from: Some(_), .. });
                     let is_small = filter == many || resource_type.has_members();
@@ -528,7 +528,7 @@ fn a_selective_condition_does_not_scan_the_tenant() {
     });
 }
 
-/// Whether a step of a plan comes to the rows of a table otherwise than by a value of theirs.
+/// Whether a step of a plan reads the rows of a table without an index condition on them.
 fn sqlite_walks(step: &str) -> bool {
     let table = step.split(' ').nth(1).unwrap_or_default();
     if !["r", "c", "v", "m", "x", "n", "d"].contains(&table) {
@@ -543,7 +543,7 @@ fn sqlite_walks(step: &str) -> bool {
         .any(|it| it.ends_with("=?") && !of_all.contains(&it))
 }
 
-/// The first step that does.
+/// The first step of a plan that reads rows without an index condition.
 fn postgres_walk(plan: &[String]) -> Option<&String> {
     let mut lines = plan.iter().peekable();
     while let Some(line) = lines.next() {
@@ -558,7 +558,7 @@ fn postgres_walk(plan: &[String]) -> Option<&String> {
             it.split(" AND ").any(|it| {
                 let it = it.trim_start_matches('(');
                 let of_all = ["tenant_id ", "kind ", "path "];
-                // Those without a value are few here.
+                // Few resources are without a value here.
                 (it.contains(" = ") || it.contains(" IS NULL"))
                     && !of_all.iter().any(|name| it.starts_with(name))
             })
@@ -618,7 +618,7 @@ fn ids_are_in_the_order_of_their_index() {
                         "{sort_by} should start at the position:\n{text}"
                     );
                 }
-                // The keys come sorted; the page is put in their order at the end.
+                // The keys are read in order; the page is sorted at the end.
                 let inner_sort = if database.is_sqlite() {
                     plan.first().is_some_and(|it| it.starts_with("CO-ROUTINE"))
                         && plan.get(2).is_some_and(|it| it.contains("TEMP B-TREE"))

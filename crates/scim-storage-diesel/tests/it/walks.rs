@@ -1,5 +1,4 @@
-//! A walk by cursor returns each resource that existed all the time exactly once, whatever others do
-//! meanwhile.
+//! A walk by cursor returns each resource that existed throughout exactly once, with concurrent writers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,8 +18,8 @@ use crate::database::{Database, filled, of, on_each};
 const USERS: i64 = 10_000;
 const PAGE: u32 = 500;
 
-/// What writers change meanwhile, by the number of the user: every tenth one is deleted, every tenth one
-/// changed in what it is sorted by, the others stay.
+/// The concurrent changes, by the number of the user: one in ten is deleted, one in ten gets another sort key, the
+/// others stay.
 const DELETED: i64 = 3;
 const RENAMED: i64 = 7;
 
@@ -34,7 +33,7 @@ fn a_walk_returns_each_resource_exactly_once() {
         };
         let (store, tenant) = filled(database, USERS, &options);
         let it = of(&store, tenant);
-        // Filter, order, and whether those that writers rename keep their place in it.
+        // Filter, order, and whether renamed users keep their place in it.
         for (round, (filter, sort_by, keeps_renamed)) in [
             ("", "", true),
             ("", "-externalId", true),
@@ -46,7 +45,7 @@ fn a_walk_returns_each_resource_exactly_once() {
         .enumerate()
         {
             let round = i64::try_from(round).expect("it is small");
-            // A round deletes and renames other users than the rounds before.
+            // Each round deletes and renames different users.
             let is_deleted = |number: i64| number % 50 == DELETED + 10 * round;
             let is_renamed = |number: i64| number % 50 == RENAMED + 10 * round;
             let gone_before = |number: i64| (0..round).any(|it| number % 50 == DELETED + 10 * it);
@@ -58,7 +57,7 @@ fn a_walk_returns_each_resource_exactly_once() {
                 .collect();
             let is_over = AtomicBool::new(false);
             let written = AtomicUsize::new(0);
-            // Until the walk is over; the work says whether it has written.
+            // Runs until the walk has ended; the work returns whether it has written.
             let write = |work: &(dyn Fn(i64) -> bool + Sync)| {
                 for number in 1..=USERS {
                     if is_over.load(Ordering::Relaxed) {
@@ -67,7 +66,7 @@ fn a_walk_returns_each_resource_exactly_once() {
                     written.fetch_add(usize::from(work(number)), Ordering::Relaxed);
                 }
             };
-            // Between two pages somebody writes.
+            // Writes happen between any two pages.
             let until_written = || {
                 let before = written.load(Ordering::Relaxed);
                 while written.load(Ordering::Relaxed) == before {
@@ -108,12 +107,12 @@ fn a_walk_returns_each_resource_exactly_once() {
 }
 
 struct Walked {
-    /// How often each was met.
+    /// The number of times that each resource was returned.
     forwards: BTreeMap<Uuid, u32>,
     backwards: BTreeMap<Uuid, u32>,
 }
 
-/// From the beginning to the end, and from there back again.
+/// Walks from the beginning to the end and back again.
 fn walk(it: &Fixture, filter: &str, sort_by: &str, between: &dyn Fn()) -> Walked {
     let mut walked = Walked {
         forwards: BTreeMap::new(),
@@ -157,7 +156,7 @@ fn a_walk_by_id_is_in_the_text_order_of_ids() {
         let it = Fixture::new(&store, "acme");
         let mut ids = Vec::new();
         for number in 0..23_u128 {
-            // Creation is in another order than the ids, and the types take turns.
+            // The order of creation differs from the order of ids, and the types alternate.
             let id = Uuid::from_u128(number.wrapping_mul(0x9f3a_59c7_0000_0000_0000_0000_0000_00f1));
             let (resource_type, document) = match number % 3 {
                 0 => (&it.group, json!({"displayName": format!("group{number}")})),
@@ -200,7 +199,7 @@ fn a_walk_by_id_is_in_the_text_order_of_ids() {
                     .map(|(id, _)| id.clone())
                     .collect();
                 if sort_by.ends_with("location") {
-                    // Groups have the endpoint that comes first.
+                    // The endpoint of groups sorts first.
                     expected.sort_by_key(|id| ids.iter().any(|(it, number)| it == id && number % 3 != 0));
                 }
                 if sort_by.starts_with('-') {
@@ -230,7 +229,7 @@ fn id_of(number: i64) -> Uuid {
     Uuid::from_u128(u128::try_from(number).expect("it is positive"))
 }
 
-/// Changes what the user is sorted and found by.
+/// Changes the attributes that the order and the filters use.
 fn rename(it: &Fixture, number: i64, round: i64) {
     let value = json!({
         "userName": format!("{round} was user{number}"), "externalId": number.to_string(),
@@ -241,7 +240,7 @@ fn rename(it: &Fixture, number: i64, round: i64) {
         .expect("the name is free");
 }
 
-/// Changes something else.
+/// Changes an attribute that is neither sorted by nor searched for.
 fn retitle(it: &Fixture, number: i64, round: i64) {
     let value = json!({
         "userName": format!("user{number}"), "externalId": number.to_string(),
@@ -252,8 +251,8 @@ fn retitle(it: &Fixture, number: i64, round: i64) {
         .expect("the name is free");
 }
 
-/// A row of PostgreSQL gets its number before it becomes visible: one that is committed late may stand
-/// before what was read already. It did not exist throughout, and nobody else is missed for it.
+/// A row of PostgreSQL gets its number before it becomes visible, so a late commit can appear before a position that was
+/// already read. That resource did not exist throughout, and no other one is missed.
 #[test]
 fn only_a_late_commit_can_be_missed_by_a_walk() {
     let Some(database) = Database::postgres() else {
@@ -262,7 +261,7 @@ fn only_a_late_commit_can_be_missed_by_a_walk() {
     let store = database.store();
     let it = Fixture::new(&store, "acme");
     let before: Vec<Uuid> = ["a", "b"].map(|name| it.add_user(name)).to_vec();
-    // The next number is taken, and its transaction still runs.
+    // The next number is taken by a transaction that is still running.
     let mut late = PgConnection::establish(&database.url).expect("it opens");
     late.batch_execute(&format!(
         "BEGIN; INSERT INTO resource (tenant_id, kind, id, version, created, modified, unique_key, document) \
@@ -285,7 +284,7 @@ fn only_a_late_commit_can_be_missed_by_a_walk() {
         .map(|it| it.id)
         .collect();
     assert_eq!(met, [before.clone(), after.clone()].concat());
-    // Whoever comes later meets all, in the order of the numbers.
+    // A later walk returns all of them, in the order of the numbers.
     let all: Vec<Uuid> = walk(&it, "", "", &|| {}).forwards.into_keys().collect();
     assert_eq!(all.len(), 6);
     let last = second.previous.clone().expect("there is a page before");

@@ -1,6 +1,5 @@
-//! Every statement that an operation runs finds its rows by an index, whatever it is asked for: what the
-//! store does was watched on its connections, so no statement can be forgotten. The program is one of its
-//! own, since it watches every connection that it opens.
+//! Every statement of every operation finds its rows by an index. The test observes the store's connections, so no
+//! statement can be forgotten. It is a separate program, because it observes every connection of the process.
 
 #[path = "../it/database.rs"]
 #[allow(dead_code)] // The other tests use all of it.
@@ -21,7 +20,7 @@ use uuid::Uuid;
 
 use database::Database;
 
-/// The texts of all statements that ran.
+/// The texts of all executed statements.
 static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 struct Watch;
@@ -39,7 +38,7 @@ impl Instrumentation for Watch {
 }
 
 diesel::define_sql_function! {
-    /// Whether there is time left.
+    /// Whether the deadline has not passed.
     fn scim_in_time(until: BigInt) -> Bool;
 }
 
@@ -68,7 +67,7 @@ fn every_statement_finds_its_rows_by_an_index() {
     let statements = SEEN.lock().expect("nobody has panicked").clone();
     assert!(!statements.is_empty());
     let touching: Vec<_> = statements.iter().filter(|it| it.contains("membership")).collect();
-    assert!(touching.is_empty(), "nobody asked for members: {touching:#?}");
+    assert!(touching.is_empty(), "members were not requested: {touching:#?}");
 
     SEEN.lock().expect("nobody has panicked").clear();
     run_everything(&it);
@@ -78,11 +77,11 @@ fn every_statement_finds_its_rows_by_an_index() {
     assert!(statements.len() > 20, "few statements were seen: {statements:#?}");
     let file = database.file();
     let mut conn = SqliteConnection::establish(file.to_str().expect("it is UTF-8")).expect("it opens");
-    // As the store's own connections know it.
+    // The same function as on the store's connections.
     scim_in_time_utils::register_impl(&mut conn, |_: i64| true).expect("it has no such function yet");
     let mut wrong = Vec::new();
     for statement in statements {
-        // The foreign keys to a tenant look for one row that it still has.
+        // The foreign keys to a tenant look for one remaining row.
         if statement.starts_with("DELETE FROM `tenant` ") {
             continue;
         }
@@ -96,9 +95,9 @@ fn every_statement_finds_its_rows_by_an_index() {
             .load(&mut conn)
             .unwrap_or_else(|error| panic!("{error}: {statement}"));
         let plan: Vec<String> = plan.into_iter().map(|it| it.detail).collect();
-        // No more is read than is asked for, if it comes in the order of an index.
+        // Rows that are read in the order of an index are limited to the page.
         let is_page = statement.contains(" LIMIT ") && !plan.iter().any(|it| it.contains("TEMP B-TREE"));
-        // Of a group that can be large, only those that are named.
+        // A group can be large, so only the named members are read.
         let names_members = ["member_pk IN", "member_pk = x.pk", "r.unique_key = ?"]
             .iter()
             .any(|it| statement.contains(it));
@@ -110,7 +109,7 @@ fn every_statement_finds_its_rows_by_an_index() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// What a client asks for with `excludedAttributes=members`.
+/// Runs the requests of a client that sends `excludedAttributes=members`.
 fn run_without_derived_attributes(it: &Fixture) {
     let group = Uuid::from_u128(1_001);
     let found = it.store.get(it.tenant, &it.group, group, Include::default());
@@ -147,7 +146,7 @@ fn is_whole_group(step: &str) -> bool {
 /// Whether a step reads more than a few rows of a tenant: a scan of a table, or of all of a tenant's rows.
 fn reads_too_much(step: &str, plan: &[String]) -> bool {
     let words: Vec<&str> = step.split(' ').collect();
-    // What the statement has made itself, or was given, is no table.
+    // Temporary results and parameters of a statement are not tables.
     let is_made =
         |it: &String| *it == format!("CO-ROUTINE {}", words[1]) || *it == format!("MATERIALIZE {}", words[1]);
     let is_given = ["json_each", "CONSTANT"].iter().any(|it| step.contains(it));
@@ -159,13 +158,13 @@ fn reads_too_much(step: &str, plan: &[String]) -> bool {
         && keys
             .split(" AND ")
             .all(|key| ["tenant_id=?", "kind=?"].contains(&key));
-    // A page is walked in its order: that is `r`, of which no more is read than is asked for. A tenant has
-    // few counters and tokens, and there are few tenants.
+    // A page is read in the order of an index: that is `r`, which is limited to the page. A tenant has few counters
+    // and tokens, and there are few tenants.
     let is_small = ["r", "resource_count", "token", "journal_start", "tenant"].contains(&words[1]);
     (scans || of_a_tenant) && !is_small
 }
 
-/// What a server does by itself, and the deletion of a tenant.
+/// Runs the upkeep of a server and the deletion of a tenant.
 fn keep_house(store: &DieselStore, it: &Fixture) {
     let mut after = ChangePosition::default();
     loop {

@@ -1,7 +1,7 @@
-//! A small HTTP/1.1 client that sends what it is told to, byte by byte.
+//! A small HTTP/1.1 client that sends requests exactly as they are given.
 //!
-//! Libraries tidy up: they drop a bare `?`, encode a blank, add an `Accept`. What is tested here is the
-//! server's answer to what clients send without that.
+//! HTTP libraries normalize requests: they drop a bare `?`, encode a space, add an `Accept`. The traces test the
+//! server's answers to requests as real clients send them.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a 429 may ask us to wait.
+/// The longest wait that a 429 may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 const MAX_ATTEMPTS: u32 = 6;
 
@@ -51,7 +51,7 @@ impl Answer {
         !self.body.trim_ascii().is_empty()
     }
 
-    /// The body as JSON; `None` when it is none.
+    /// The body as JSON; `None` when the text is not one.
     pub(crate) fn json(&self) -> Option<Value> {
         let body = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
         serde_json::from_slice(body).ok()

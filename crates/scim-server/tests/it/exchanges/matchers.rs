@@ -1,4 +1,4 @@
-//! What a trace demands of a value: plain values compare exactly, `{"$contains": …}` and its kin by rule.
+//! Matchers of a trace: plain values compare exactly, `{"$contains": …}` and similar ones by rule.
 
 use std::sync::LazyLock;
 

@@ -62,7 +62,7 @@ pub(crate) fn replay(base_url: &str, token: &str, trace: &Trace) -> Vec<Failure>
         }
         let problems = match run.step(step) {
             Ok(problems) => problems,
-            // What an earlier failure left without a value is no failure of its own.
+            // A variable without a value because of an earlier failure is not reported again.
             Err(_) if !failures.is_empty() => continue,
             Err(Unresolved(name)) => vec![format!("no value for {{{{{name}}}}}")],
         };
@@ -96,7 +96,7 @@ struct Run {
     variables: Variables,
 }
 
-/// What did not hold, or a variable that has no value.
+/// A failed expectation, or a variable without a value.
 type Outcome = Result<Vec<String>, Unresolved>;
 
 impl Run {
@@ -304,11 +304,11 @@ impl Run {
     }
 }
 
-/// What a client takes from a page.
+/// The part of a page that a client uses.
 struct Page {
     total: i64,
     length: i64,
-    /// How far it moves on.
+    /// The step to the next page.
     advance: i64,
 }
 

@@ -42,7 +42,7 @@ impl Stub {
         }
     }
 
-    /// What came, each request as the text that was sent.
+    /// The received requests, each as the text that was sent.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests
             .lock()

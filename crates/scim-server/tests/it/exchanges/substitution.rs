@@ -106,7 +106,7 @@ pub(crate) fn as_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// All but the unreserved characters of RFC 3986, in upper-case hexadecimal digits.
+/// Percent-encodes all but the unreserved characters of RFC 3986, in upper-case hexadecimal digits.
 fn percent_encode(text: &str, space: &str) -> String {
     let mut result = String::new();
     for byte in text.bytes() {

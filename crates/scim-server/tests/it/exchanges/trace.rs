@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Trace {
-    /// Who sends it: `okta`, `entra`, …
+    /// The client that sends it: `okta`, `entra`, …
     pub(crate) client: String,
-    /// What happens, in a sentence.
+    /// A summary in one sentence.
     pub(crate) title: String,
     /// Where the requests were seen or documented.
     pub(crate) source: String,
@@ -52,10 +52,10 @@ pub(crate) struct Step {
     pub(crate) body_raw: Option<String>,
     #[serde(default)]
     pub(crate) expect: Expect,
-    /// From the name of a variable to where its value stands in the answer.
+    /// Maps a variable to the place of its value in the answer.
     #[serde(default)]
     pub(crate) save: Map<String, Value>,
-    /// The same, without complaint when nothing stands there.
+    /// The same for values that may be missing.
     #[serde(default)]
     pub(crate) save_if: Map<String, Value>,
     /// When it fails, the steps after it are skipped.
@@ -79,7 +79,7 @@ impl Step {
     }
 }
 
-/// What the answer must hold.
+/// The expectations of the answer.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expect {
@@ -128,7 +128,7 @@ pub(crate) struct Repeat {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Walk {
-    /// What the path asks for.
+    /// The value at the path.
     pub(crate) count: u64,
     pub(crate) advance: Advance,
     #[serde(default)]
@@ -147,7 +147,7 @@ fn max_requests() -> usize {
     400
 }
 
-/// How far the client moves `startIndex` after a page.
+/// The client's step of `startIndex` after a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) enum Advance {
     #[serde(rename = "by_count")]
