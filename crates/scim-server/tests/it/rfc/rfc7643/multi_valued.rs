@@ -31,6 +31,7 @@ fn single_values(client: &Client) -> Vec<(String, Value)> {
 #[test]
 fn multi_valued_attributes_are_arrays() {
     let (client, strict) = (staff_tenant(), strict_tenant());
+    let path = format!("/Users/{}", strict.user("put"));
     for (name, value) in single_values(&client) {
         // One value comes back in an array too.
         let attributes = json!({&name: [value]});
@@ -39,6 +40,7 @@ fn multi_valued_attributes_are_arrays() {
         }
         let single = user_with("single", &json!({&name: value}));
         strict.post("/Users", &single).expect_error(400, "invalidValue");
+        strict.put(&path, &single).expect_error(400, "invalidValue");
         // OneLogin sends one object without an array. By default the server puts it into one.
         for (way, user) in stored_each_way(&client, "/Users", &json!({&name: value})) {
             assert_eq!(user[&name], json!([value]), "{way} {name}");

@@ -50,7 +50,7 @@ fn write_each_way(
     endpoint: &str,
     attributes: &Value,
 ) -> Vec<(&'static str, Option<String>, Answer)> {
-    let body = || {
+    let new_body = || {
         let mut body = if endpoint == "/Groups" {
             group(&Uuid::now_v7().to_string(), &[])
         } else {
@@ -82,8 +82,8 @@ fn write_each_way(
         .collect();
     let [put, patch, patch_by_name] = [(); 3].map(|()| existing());
     let answers = [
-        client.post(endpoint, &body()),
-        client.put(&put, &body()),
+        client.post(endpoint, &new_body()),
+        client.put(&put, &new_body()),
         client.patch(&patch, &json!([{"op": "add", "value": attributes}])),
         client.patch(&patch_by_name, &Value::Array(by_name)),
     ];
