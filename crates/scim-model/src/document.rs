@@ -1,4 +1,4 @@
-//! A resource's own attributes in canonical form: from what a client sent, to what is stored.
+//! A resource's own attributes in canonical form, as they are stored.
 
 mod check;
 mod create;
@@ -14,42 +14,62 @@ use uuid::Uuid;
 use crate::schema::{Attribute, AttributePath, ResourceType, Schema};
 use crate::secret::SentSecrets;
 
-/// Bytes of all attributes of a resource together, members of groups not counted.
+/// Bytes of all attributes of a resource together, without the members of a group.
 pub const MAX_DOCUMENT: usize = 1024 * 1024;
 
-/// What a client may change of a resource, in canonical form: names spelled as in the schema, no
-/// `null`, `[]` or `{}`, values in the form that is stored and returned.
+/// The attributes of a resource that clients may change, in canonical form: names are spelled as in the
+/// schema, there is no `null`, `[]` or `{}`, and values have the form that is stored and returned.
 ///
-/// It holds neither `id`, `meta` and `schemas` nor derived attributes (`User.groups`,
-/// `Group.members`): those belong to the store. `schemas` is derived from it, see
-/// [`Document::schemas`]. What no schema describes, because an operator took an extension away,
-/// stays in it and is not shown.
+/// It holds neither `id`, `meta` and `schemas` nor derived attributes (`User.groups`, `Group.members`),
+/// which belong to the store. `schemas` is derived from it, see [`Document::schemas`]. Data that no schema
+/// describes, because an operator removed an extension, stays in it and is not shown.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Document(pub Map<String, Value>);
+pub struct Document(Map<String, Value>);
 
-/// The body of a POST or PUT, understood.
+/// The result of reading the body of a POST or PUT.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sent {
-    /// What is to be stored.
+    /// The document to store.
     pub document: Document,
-    /// Ids of the group's members, in order and each once; `None` when the type has no members, or
-    /// the body did not speak of them. A replacement that does not speak of them clears them
-    /// so there it is always `Some` for groups.
+    /// Ids of the group's members, in order and each once; `None` when the type has no members, or the body
+    /// does not name them. A replacement that does not name them clears them, so there it is always
+    /// `Some` for groups.
     pub members: Option<Vec<Uuid>>,
-    /// The `type` of those members for which the client named one. One that contradicts the member
-    /// is an error, which needs the store to tell.
+    /// The `type` of those members for which the client sent one. A type that contradicts the member is an
+    /// error, which only the store can detect.
     pub member_types: Vec<(Uuid, String)>,
-    /// The password, and other secrets: valid, and not in the document. What a replacement
-    /// does not speak of stays.
+    /// The password and other secrets: valid, and not in the document. A replacement keeps secrets
+    /// that it does not name.
     pub secrets: SentSecrets,
-    /// The attributes with `returned` = `request` that the client sent: they are part of the answer
+    /// The attributes with `returned` = `request` that the client sent. They are part of the answer
     /// ([`crate::Projection::with_sent`]).
     pub requested: Vec<AttributePath>,
 }
 
 impl Document {
-    /// Gives attributes that count as something while they are unassigned that value: `active` becomes
-    /// true. For servers that want to store and show it.
+    /// Wraps values that are in canonical form already.
+    pub fn from_values(values: Map<String, Value>) -> Document {
+        Document(values)
+    }
+
+    /// The attributes by name, those of an extension in an object under its URN.
+    pub fn values(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The attributes, as [`Document::values`] has them.
+    pub fn into_values(self) -> Map<String, Value> {
+        self.0
+    }
+
+    /// Adds a value that is not stored with the document, such as `members` while a PATCH needs the whole
+    /// list.
+    pub fn insert(&mut self, name: &str, value: Value) {
+        self.0.insert(name.to_owned(), value);
+    }
+
+    /// Gives unassigned attributes that have a default its value: `active` becomes true. For servers
+    /// that store and show it.
     pub fn fill_defaults(&mut self, resource_type: &ResourceType) {
         for attribute in with_default(resource_type) {
             if let Some(default) = attribute.default {
@@ -60,8 +80,8 @@ impl Document {
         }
     }
 
-    /// The URNs of the schemas that have values in it, the core schema first; and of extensions
-    /// that every resource must have and that hold nothing but secrets, which are in no document.
+    /// The URNs of the schemas that have values in it, the core schema first. A required extension
+    /// whose attributes are all secrets is among them, although secrets are in no document.
     pub fn schemas<'a>(&self, resource_type: &'a ResourceType) -> Vec<&'a str> {
         let is_secret = |schema: &Schema| schema.attributes.iter().all(|it| it.is_secret());
         let present = resource_type.extensions.iter().filter(|(schema, required)| {
@@ -70,40 +90,43 @@ impl Document {
         let present = present.map(|(schema, _)| &*schema.id);
         [&*resource_type.schema.id].into_iter().chain(present).collect()
     }
+
+    /// Whether an extension has values in it.
+    fn has_extension(&self, urn: &str) -> bool {
+        self.extension(urn).is_some()
+    }
+
+    fn extension(&self, urn: &str) -> Option<&Map<String, Value>> {
+        let values = self.0.get(urn)?.as_object()?;
+        (!values.is_empty()).then_some(values)
+    }
 }
 
 fn with_default(resource_type: &ResourceType) -> impl Iterator<Item = &Arc<Attribute>> {
-    resource_type
-        .schema
-        .attributes
-        .iter()
-        .filter(|it| it.default.is_some())
+    let attributes = resource_type.schema.attributes.iter();
+    attributes.filter(|it| it.default.is_some())
 }
 
-/// Common attributes come first, as in [`ResourceType::parts`].
+/// A common or core attribute by name in any case, and its position. Common attributes come first, as in
+/// [`ResourceType::parts`].
 fn core_attribute<'a>(resource_type: &'a ResourceType, name: &str) -> Option<(usize, &'a Arc<Attribute>)> {
-    let attributes = resource_type
-        .common
-        .attributes
-        .iter()
-        .chain(&resource_type.schema.attributes);
-    attributes
-        .enumerate()
-        .find(|(_, it)| it.name.eq_ignore_ascii_case(name))
+    let common = resource_type.common.attributes.iter();
+    let mut attributes = common.chain(&resource_type.schema.attributes).enumerate();
+    attributes.find(|(_, it)| it.name.eq_ignore_ascii_case(name))
 }
 
 fn extension_index(resource_type: &ResourceType, urn: &str) -> Option<usize> {
-    resource_type
-        .extensions
-        .iter()
-        .position(|(schema, _)| schema.id.eq_ignore_ascii_case(urn))
+    let mut extensions = resource_type.extensions.iter();
+    extensions.position(|(schema, _)| schema.id.eq_ignore_ascii_case(urn))
 }
 
+/// Whether a schema of the type describes the attribute or extension.
 fn is_described(resource_type: &ResourceType, name: &str) -> bool {
     core_attribute(resource_type, name).is_some() || extension_index(resource_type, name).is_some()
 }
 
-/// `members` is in a document only while a PATCH needs the whole list.
+/// Whether the attribute is `members` of a group, which the store keeps as rows. It is in a document only
+/// while a PATCH needs the whole list.
 fn is_kept_elsewhere(resource_type: &ResourceType, name: &str) -> bool {
     resource_type.has_members() && name == "members"
 }

@@ -21,7 +21,7 @@ impl AttributeChanges {
         members: &[Uuid],
         secrets: &SecretHashes,
     ) -> AttributeChanges {
-        let mut changes = whole(resource_type, &document.0, |value| AttributeChange::Value {
+        let mut changes = whole(resource_type, document.values(), |value| AttributeChange::Value {
             old: None,
             new: Some(value.clone()),
         });
@@ -61,8 +61,8 @@ impl AttributeChanges {
     /// within a multi-valued attribute makes no difference.
     pub fn between(resource_type: &ResourceType, old: &Document, new: &Document) -> AttributeChanges {
         let mut changes = Vec::new();
-        for name in names(&old.0, &new.0) {
-            let (before, after) = (old.0.get(name), new.0.get(name));
+        for name in names(old.values(), new.values()) {
+            let (before, after) = (old.values().get(name), new.values().get(name));
             if let Some(schema) = resource_type.extension_of(name) {
                 let empty = Map::new();
                 let before = before.and_then(Value::as_object).unwrap_or(&empty);

@@ -1,29 +1,29 @@
-//! Rules for a whole document: required attributes, `primary`, and its size.
+//! Rules for a whole document: required attributes, `primary`, and the size.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Document, MAX_DOCUMENT};
+use super::{Document, MAX_DOCUMENT, is_kept_elsewhere};
 use crate::error::{Place, ScimError, Sub, invalid};
 use crate::schema::{Attribute, Mutability, ResourceType, Schema};
 use crate::value::canonical::check_primary;
 use crate::value::reference::reference_id;
 
 impl Document {
-    /// Whether everything that must have a value has one, `primary` is true once at most, and the
-    /// whole is not too large.
+    /// Checks that required attributes have values, that `primary` is true for one value at most, and that the
+    /// whole is not larger than [`MAX_DOCUMENT`].
     ///
     /// # Errors
-    /// `invalidValue` with the path of the attribute; 413 when it is too large.
+    /// `invalidValue` with the path of the attribute; [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
     pub fn check(&self, resource_type: &ResourceType) -> Result<(), ScimError> {
         self.check_all(resource_type, None, |_| false)
     }
 
-    /// The same for the result of a PATCH, whose values [`canonical_value`](crate::canonical_value) has seen. What was missing
-    /// before is no fault of the PATCH: an attribute that a schema has come to require must not keep a
-    /// user from being deactivated.
+    /// Checks the result of a PATCH in the same way, except that a value which was missing in `before` may
+    /// still be missing: a user must be deactivatable although a schema requires a new attribute. The values
+    /// have passed [`canonical_value`](crate::canonical_value).
     ///
     /// # Errors
     /// As [`Document::check`].
@@ -32,8 +32,8 @@ impl Document {
         self.check_all(resource_type, Some(before), had_none)
     }
 
-    /// `may_lack` tells which required extensions need no values in the document.
-    pub(crate) fn check_all(
+    /// Checks everything; `may_lack` decides which required extensions need no values in the document.
+    pub(super) fn check_all(
         &self,
         resource_type: &ResourceType,
         before: Option<&Document>,
@@ -46,9 +46,9 @@ impl Document {
         check(&resource_type.schema, None, &self.0, before.map(|it| &it.0))?;
         for (extension, required) in &resource_type.extensions {
             let urn = &*extension.id;
-            match extension_values(self, urn) {
+            match self.extension(urn) {
                 Some(values) => {
-                    let before = before.and_then(|it| extension_values(it, urn));
+                    let before = before.and_then(|it| it.extension(urn));
                     check(extension, Some(urn), values, before)?;
                 }
                 None if *required && !may_lack(extension) => {
@@ -60,10 +60,12 @@ impl Document {
                 None => {}
             }
         }
-        // Members of groups are rows of their own, even while they stand in the document.
-        let counted = |name: &str| name != "members" || !resource_type.has_members();
-        let counted = self.0.iter().filter(|(name, _)| counted(name));
-        let size: usize = counted.map(|(name, value)| name.len() + size(value)).sum();
+        // The store keeps members of groups as rows, even while they are in the document.
+        let own = self
+            .0
+            .iter()
+            .filter(|(name, _)| !is_kept_elsewhere(resource_type, name));
+        let size: usize = own.map(|(name, value)| name.len() + size(value)).sum();
         if size > MAX_DOCUMENT {
             return Err(ScimError::too_large(format!(
                 "the resource would be larger than {MAX_DOCUMENT} bytes"
@@ -71,15 +73,6 @@ impl Document {
         }
         Ok(())
     }
-
-    pub(crate) fn has_extension(&self, urn: &str) -> bool {
-        extension_values(self, urn).is_some()
-    }
-}
-
-fn extension_values<'a>(document: &'a Document, urn: &str) -> Option<&'a Map<String, Value>> {
-    let values = document.0.get(urn)?.as_object()?;
-    (!values.is_empty()).then_some(values)
 }
 
 /// The values of one schema's attributes, and those of the same resource before a PATCH.
@@ -89,7 +82,7 @@ struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// Whether it was there, and without this attribute.
+    /// Whether the resource existed before, without this attribute.
     fn lacked(&self, name: &str) -> bool {
         self.before.is_some_and(|it| !has_value(it.get(name)))
     }
@@ -107,13 +100,8 @@ fn check_schema(
             attribute: &attribute.name,
         };
         let value = values.values.get(&attribute.name);
-        let elsewhere = resource_type.has_members() && attribute.name == "members";
-        check_required(
-            attribute,
-            &path,
-            value,
-            elsewhere || values.lacked(&attribute.name),
-        )?;
+        let excused = is_kept_elsewhere(resource_type, &attribute.name) || values.lacked(&attribute.name);
+        check_required(attribute, &path, value, excused)?;
         let Some(value) = value else { continue };
         let before = values.before.and_then(|it| it.get(&attribute.name));
         match value {
@@ -135,7 +123,8 @@ fn check_schema(
     Ok(())
 }
 
-/// A value that was as incomplete before is no new one; `primary` moves from one to another.
+/// Checks each value of a multi-valued attribute. An incomplete value is accepted if it was there before,
+/// whatever its `primary`, which a PATCH moves from one value to another.
 fn check_elements(
     attribute: &Attribute,
     path: &dyn fmt::Display,
@@ -156,16 +145,16 @@ fn check_elements(
         };
         let known = known.get_or_insert_with(|| {
             let before = before.and_then(Value::as_array).into_iter().flatten();
-            before.map(text_but_primary).collect()
+            before.map(text_without_primary).collect()
         });
-        if !known.contains(&text_but_primary(&Value::Object(members.clone()))) {
+        if !known.contains(&text_without_primary(&Value::Object(members.clone()))) {
             return Err(error);
         }
     }
     Ok(())
 }
 
-fn text_but_primary(element: &Value) -> String {
+fn text_without_primary(element: &Value) -> String {
     let mut element = element.clone();
     if let Value::Object(members) = &mut element {
         members.shift_remove("primary");
@@ -179,7 +168,7 @@ fn check_sub_attributes(
     values: &Values<'_>,
 ) -> Result<(), ScimError> {
     for sub in attribute.sub_attributes.iter().filter(|it| it.required) {
-        // `value` may stand in the URI.
+        // The URI may contain the `value`.
         let derived = sub.name == "value" && reference_id(values.values).is_some();
         let excused = derived || values.lacked(&sub.name);
         check_required(sub, &Sub(path, &sub.name), values.values.get(&sub.name), excused)?;
@@ -187,16 +176,17 @@ fn check_sub_attributes(
     Ok(())
 }
 
-/// RFC 7643 section 7, errata 8280 and 8281: a required attribute has a value after each write.
-/// What clients cannot write, and secrets, which are in no document, cannot be asked for here.
+/// RFC 7643 section 7, errata 8280 and 8281: a required attribute has a value after each write. Attributes
+/// that clients cannot write, and secrets, which are in no document, are not checked here.
 fn check_required(
     attribute: &Attribute,
     path: &dyn fmt::Display,
     value: Option<&Value>,
     excused: bool,
 ) -> Result<(), ScimError> {
-    let asked = attribute.required && attribute.mutability != Mutability::ReadOnly && !attribute.is_secret();
-    if !asked || has_value(value) || excused {
+    let checked =
+        attribute.required && attribute.mutability != Mutability::ReadOnly && !attribute.is_secret();
+    if !checked || has_value(value) || excused {
         return Ok(());
     }
     Err(invalid(path, "is required and must not be empty"))
@@ -206,6 +196,7 @@ fn has_value(value: Option<&Value>) -> bool {
     value.is_some_and(|it| !it.is_null() && it.as_str() != Some(""))
 }
 
+/// The approximate length of a value's JSON text.
 fn size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 4,

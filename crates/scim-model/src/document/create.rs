@@ -1,4 +1,4 @@
-//! Bodies of POST requests, and the part of reading that they share with PUT.
+//! Bodies of POST requests, and the reading of a body that POST and PUT share.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use crate::value::policy::Policy;
 use crate::value::reference::member_id;
 
 impl Document {
-    /// The body of a POST in canonical form (RFC 7644 section 3.3): readOnly attributes ignored,
-    /// everything checked.
+    /// Reads the body of a POST into canonical form (RFC 7644 section 3.3). readOnly attributes are ignored,
+    /// and everything else is checked.
     ///
     /// # Errors
-    /// `invalidSyntax` for a body that is no resource of this type, `invalidValue` for a value that
-    /// does not fit its attribute or is missing; the detail names the attribute by its full path.
+    /// `invalidSyntax` for a body that is not a resource of this type, `invalidValue` for a value that does
+    /// not fit its attribute or is missing; the error has the full path of the attribute.
     pub fn for_create(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
         let sent = read(resource_type, body, policy)?;
         check_secrets(resource_type, &sent, true)?;
-        // Secrets are not in the document, and an extension may hold nothing else.
+        // Secrets are not in the document, and may be all that an extension has.
         let has_secret = |extension: &Schema| sent.has_secret_of(&extension.id);
         sent.document.check_all(resource_type, None, has_secret)?;
         Ok(sent)
@@ -32,14 +32,13 @@ impl Document {
 
 impl Sent {
     pub(super) fn has_secret_of(&self, extension: &str) -> bool {
-        let of_it = |path: &String| path.strip_prefix(extension).is_some_and(|it| it.starts_with(':'));
-        self.secrets
-            .iter()
-            .any(|(path, secret)| of_it(path) && secret.is_some())
+        let is_within = |path: &str| path.strip_prefix(extension).is_some_and(|it| it.starts_with(':'));
+        let mut secrets = self.secrets.iter();
+        secrets.any(|(path, secret)| is_within(path) && secret.is_some())
     }
 }
 
-/// The body as attributes of the type; what is required is not asked for yet.
+/// Reads a body as attributes of the type. Required attributes are not checked yet.
 pub(super) fn read(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
     let Value::Object(body) = body else {
         return Err(ScimError::new(
@@ -59,7 +58,7 @@ pub(super) fn read(resource_type: &ResourceType, body: Value, policy: Policy) ->
     let mut extensions: Vec<(usize, Map<String, Value>)> = Vec::new();
     for (name, value) in body {
         if name.eq_ignore_ascii_case("schemas") {
-            // Checked above, and derived from the values in the document.
+            // Checked above. A document's `schemas` is derived from its values.
         } else if let Some((index, attribute)) = core_attribute(resource_type, &name) {
             core.take(
                 &mut sent,
@@ -131,7 +130,7 @@ fn read_extension(
     Ok(found.in_order())
 }
 
-/// Values with the place of their attribute in the schema.
+/// Values, each with the position of its attribute in the schema.
 #[derive(Default)]
 struct Found(Vec<(usize, String, Value)>);
 
@@ -200,19 +199,19 @@ fn note_requested(
 
 /// RFC 7643 sections 3 and 3.3: `schemas` names at least the core schema.
 ///
-/// Clients of other times name `urn:scim:schemas:core:1.0` or nothing (Google, OneLogin): leniently,
-/// that is no reason to refuse a document that fits. An empty list, or one of schemas that are known
-/// and do not include the core schema, is a mistake of another kind.
+/// Older clients name `urn:scim:schemas:core:1.0` or nothing (Google, OneLogin). The lenient policy accepts
+/// that if the document fits. It still refuses an empty list, and a list of known schemas without the core
+/// schema.
 fn check_schemas(
     resource_type: &ResourceType,
     body: &Map<String, Value>,
     policy: Policy,
 ) -> Result<(), ScimError> {
     let core = &resource_type.schema.id;
-    let refused = |what: &str| {
+    let refused = |problem: &str| {
         Err(ScimError::new(
             ScimType::InvalidSyntax,
-            format!("`schemas` {what}: it must be an array that names `{core}`"),
+            format!("`schemas` {problem}: it must be an array that names `{core}`"),
         ))
     };
     let schemas = body
@@ -224,13 +223,13 @@ fn check_schemas(
         None => return refused("is missing"),
         Some(Value::Array(urns)) if urns.is_empty() => return refused("is empty"),
         Some(Value::Array(urns)) => urns,
-        Some(_) => return refused("is no array"),
+        Some(_) => return refused("is not an array"),
     };
     let mut names_core = false;
     let mut names_known = false;
     for urn in urns {
         let Value::String(urn) = urn else {
-            return refused("holds something that is no string");
+            return refused("has an element that is not a string");
         };
         names_core |= urn.eq_ignore_ascii_case(core);
         names_known |= extension_index(resource_type, urn).is_some()
@@ -262,7 +261,7 @@ fn take_members(sent: &mut Sent) -> Result<(), ScimError> {
     Ok(())
 }
 
-/// The value of a secret attribute, which is a string, on its way to a hash.
+/// The value of a secret attribute, which is a string.
 fn clear_text(value: Option<Value>) -> Option<ClearText> {
     match value {
         Some(Value::String(text)) => Some(ClearText::new(text)),
@@ -270,15 +269,15 @@ fn clear_text(value: Option<Value>) -> Option<ClearText> {
     }
 }
 
-/// A required secret is asked for here, once: it is in no document that could be checked later.
+/// Checks for required secrets. [`Document::check`] cannot, because they are in no document.
 pub(super) fn check_secrets(
     resource_type: &ResourceType,
     sent: &Sent,
     is_new: bool,
 ) -> Result<(), ScimError> {
     for (extension, schema) in resource_type.parts() {
-        let speaks_of = |urn: &Arc<str>| sent.document.has_extension(urn) || sent.has_secret_of(urn);
-        let asked = is_new && extension.is_none_or(speaks_of);
+        let is_present = |urn: &Arc<str>| sent.document.has_extension(urn) || sent.has_secret_of(urn);
+        let is_expected = is_new && extension.is_none_or(is_present);
         let required = schema
             .attributes
             .iter()
@@ -290,7 +289,7 @@ pub(super) fn check_secrets(
             };
             let is_missing = match sent.secrets.get(&place.to_string()) {
                 Some(value) => value.as_ref().is_none_or(ClearText::is_empty),
-                None => asked,
+                None => is_expected,
             };
             if is_missing {
                 return Err(invalid(&place, "is required and must not be empty"));

@@ -1,21 +1,22 @@
 //! Bodies of PUT requests (RFC 7644 section 3.5.1).
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::create::{check_secrets, read};
-use super::retain::{Unseen, changes_immutable, is_immutable, is_unseen, keep_in_elements, sort_by_schema};
+use super::retain::{Hidden, changes_immutable, is_hidden, is_immutable, keep_in_elements, sort_by_schema};
 use super::{Document, Sent, core_attribute, is_described, with_default};
-use crate::error::{Place, ScimError};
+use crate::error::{Place, ScimError, Sub};
 use crate::schema::{Attribute, ResourceType, Schema};
 use crate::value::key;
 use crate::value::policy::Policy;
 
 impl Document {
-    /// The body of a PUT in canonical form (RFC 7644 section 3.5.1), to take the place of `current`:
-    /// attributes left out are cleared, except those with a default (`active`), immutable ones, those
-    /// that are never returned, and what no schema describes.
+    /// Reads the body of a PUT into canonical form (RFC 7644 section 3.5.1), to replace `current`. Attributes
+    /// that the body leaves out are cleared, except those with a default (`active`), immutable ones, those
+    /// that are never returned, and data that no schema describes.
     ///
     /// # Errors
     /// As [`Document::for_create`]; `mutability` when an immutable attribute would change.
@@ -25,15 +26,15 @@ impl Document {
         body: Value,
         policy: Policy,
     ) -> Result<Sent, ScimError> {
-        let speaks_of = |name: &str| {
-            body.as_object()
-                .is_some_and(|it| it.keys().any(|key| key.eq_ignore_ascii_case(name)))
+        let names = |name: &str| {
+            let members = body.as_object();
+            members.is_some_and(|it| it.keys().any(|key| key.eq_ignore_ascii_case(name)))
         };
         let left_out: Vec<_> = with_default(resource_type)
-            .filter(|it| !speaks_of(&it.name))
+            .filter(|it| !names(&it.name))
             .cloned()
             .collect();
-        let said = if has_unseen(resource_type) {
+        let original = if has_hidden(resource_type) {
             body.clone()
         } else {
             Value::Null
@@ -44,14 +45,15 @@ impl Document {
                 sent.document.0.insert(attribute.name.clone(), value.clone());
             }
         }
-        keep_in_elements(resource_type, current, &mut sent.document, Unseen::Kept)?;
-        keep_values(resource_type, current, &said, &mut sent.document)?;
+        keep_in_elements(resource_type, current, &mut sent.document, Hidden::Kept)?;
+        keep_values(resource_type, current, &original, &mut sent.document)?;
         keep_undescribed(resource_type, current, &mut sent.document);
         if resource_type.has_members() {
             sent.members.get_or_insert_default();
         }
         check_secrets(resource_type, &sent, false)?;
-        // Secrets stay, and an extension may hold nothing else: then it was in no document before.
+        // Secrets are kept although they are in no document, so an extension that has had no values may hold
+        // secrets.
         let may_hold_secrets = |extension: &Schema| {
             let holds_secrets = extension.attributes.iter().any(|it| it.is_secret());
             sent.has_secret_of(&extension.id) || (holds_secrets && !current.has_extension(&extension.id))
@@ -61,14 +63,17 @@ impl Document {
     }
 }
 
-/// RFC 7644 section 3.5.1: an immutable attribute that has a value keeps it; naming another value is
-/// an error. What clients are never shown they cannot repeat, so it stays unless the body names it.
+/// Keeps immutable and hidden attributes.
 ///
-/// So an object that the body leaves out, an extension or a complex value, goes but for what is kept
-/// of it. Then the object stays, and with it what it must have: a replacement can empty no part of an
-/// object that it cannot remove.
+/// RFC 7644 section 3.5.1: an immutable attribute that has a value keeps it; another value in the body is an
+/// error. A client cannot repeat a value that it is never shown, so that value stays unless the body names
+/// the attribute.
 ///
-/// `body` is what the client sent, or anything if the type has nothing that is never shown.
+/// An object that the body leaves out, such as an extension or a complex value, therefore loses only the
+/// values that need not be kept. If any are kept, the object stays together with its required values, because
+/// a replacement cannot make an object invalid that it cannot remove.
+///
+/// `body` is the body as it was sent, or anything if the type has no hidden attributes.
 fn keep_values(
     resource_type: &ResourceType,
     current: &Document,
@@ -80,7 +85,7 @@ fn keep_values(
             None => Some(document.0.clone()),
             Some(urn) => document.0.get(&**urn).and_then(Value::as_object).cloned(),
         };
-        let concerned = |it: &&Arc<Attribute>| is_kept(it) || it.sub_attributes.iter().any(is_kept);
+        let concerned = |it: &&Arc<Attribute>| may_stay(it) || it.sub_attributes.iter().any(may_stay);
         if !schema.attributes.iter().any(|it| concerned(&it)) {
             continue;
         }
@@ -96,7 +101,7 @@ fn keep_values(
             let Some(old) = old.get(&attribute.name) else {
                 continue;
             };
-            let stays = is_immutable(attribute) || (is_unseen(attribute) && !place.is_named_in(body, None));
+            let stays = is_immutable(attribute) || (is_hidden(attribute) && !is_named(&place, None, body));
             if stays && !kept.contains_key(&attribute.name) {
                 kept.insert(attribute.name.clone(), old.clone());
                 continue;
@@ -124,7 +129,7 @@ fn keep_values(
     Ok(())
 }
 
-/// The same within a single complex value.
+/// Keeps immutable and hidden sub-attributes of a single complex value.
 fn keep_parts(
     attribute: &Attribute,
     place: &Place<'_>,
@@ -133,7 +138,7 @@ fn keep_parts(
     kept: &mut Map<String, Value>,
 ) -> Result<(), ScimError> {
     let stays = |it: &&Arc<Attribute>| {
-        let is_kept = is_immutable(it) || (is_unseen(it) && !place.is_named_in(body, Some(&it.name)));
+        let is_kept = is_immutable(it) || (is_hidden(it) && !is_named(place, Some(&it.name), body));
         is_kept && old.contains_key(&it.name)
     };
     let staying: Vec<_> = attribute.sub_attributes.iter().filter(stays).collect();
@@ -151,7 +156,7 @@ fn keep_parts(
         let old = &old[&sub.name];
         let value = value.entry(sub.name.clone()).or_insert_with(|| old.clone());
         if is_immutable(sub) {
-            keep_unchanged(sub, &format_args!("{place}.{}", sub.name), old, value)?;
+            keep_unchanged(sub, &Sub(place, &sub.name), old, value)?;
         }
     }
     if left_out {
@@ -169,39 +174,37 @@ fn keep_required(attributes: &[Arc<Attribute>], old: &Map<String, Value>, kept: 
     }
 }
 
-/// Whether a replacement that leaves it out keeps it.
-fn is_kept(attribute: &Arc<Attribute>) -> bool {
-    is_immutable(attribute) || is_unseen(attribute)
+/// Whether a replacement that leaves out the attribute may keep it.
+fn may_stay(attribute: &Arc<Attribute>) -> bool {
+    is_immutable(attribute) || is_hidden(attribute)
 }
 
-fn has_unseen(resource_type: &ResourceType) -> bool {
+fn has_hidden(resource_type: &ResourceType) -> bool {
     let mut attributes = resource_type.parts().flat_map(|(_, schema)| &schema.attributes);
-    attributes.any(|it| is_unseen(it) || it.sub_attributes.iter().any(is_unseen))
+    attributes.any(|it| is_hidden(it) || it.sub_attributes.iter().any(is_hidden))
 }
 
-impl Place<'_> {
-    /// Whether a body names the attribute, or a sub-attribute of it: with a value, with `null`, or by
-    /// something else than an object in place of what would hold it.
-    fn is_named_in(&self, body: &Value, sub: Option<&str>) -> bool {
-        let names = self.extension.into_iter().chain([self.attribute]).chain(sub);
-        let mut value = body;
-        for name in names {
-            let Value::Object(members) = value else {
-                return true;
-            };
-            match members.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)) {
-                Some((_, named)) => value = named,
-                None => return false,
-            }
+/// Whether a body names the attribute, or a sub-attribute of it: with a value, with `null`, or by a value
+/// other than an object where the object that holds it should be.
+fn is_named(place: &Place<'_>, sub: Option<&str>, body: &Value) -> bool {
+    let names = place.extension.into_iter().chain([place.attribute]).chain(sub);
+    let mut value = body;
+    for name in names {
+        let Value::Object(members) = value else {
+            return true;
+        };
+        match members.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)) {
+            Some((_, named)) => value = named,
+            None => return false,
         }
-        true
     }
+    true
 }
 
-/// Other words for the same are no change, and the words stay what they were.
+/// Checks that an immutable value is the same, and keeps its old spelling.
 fn keep_unchanged(
     attribute: &Attribute,
-    path: &dyn std::fmt::Display,
+    path: &dyn fmt::Display,
     old: &Value,
     new: &mut Value,
 ) -> Result<(), ScimError> {
@@ -212,8 +215,8 @@ fn keep_unchanged(
     Ok(())
 }
 
-/// Data of an extension, attribute or sub-attribute that was taken away stays until it comes back; in
-/// a complex value as long as that stays.
+/// Keeps the data of extensions, attributes and sub-attributes that were removed from the schemas, in case
+/// they come back. Within a complex value the data stays as long as the value.
 fn keep_undescribed(resource_type: &ResourceType, current: &Document, new: &mut Document) {
     for (name, value) in &current.0 {
         if !is_described(resource_type, name) {

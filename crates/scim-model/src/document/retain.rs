@@ -1,28 +1,31 @@
-//! What values of multi-valued attributes keep while they stay.
+//! Retention in multi-valued attributes: a value that stays keeps its immutable sub-attributes, and data
+//! that the client cannot see.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::{Document, is_kept_elsewhere};
-use crate::error::{Place, ScimError, ScimType};
+use crate::error::{Place, ScimError, ScimType, Sub};
 use crate::schema::{Attribute, AttributeType, Mutability, ResourceType, Returned};
 use crate::value::key;
 
-/// Whether what is never shown stays in values of multi-valued attributes.
+/// Whether sub-attributes that are never returned stay in values of multi-valued attributes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unseen {
+pub(super) enum Hidden {
     Kept,
     AsSent,
 }
 
 impl Document {
-    /// The result of a PATCH, with what values of multi-valued attributes cannot lose while they stay.
+    /// Retains, in the result of a PATCH, the parts of multi-valued attributes' values that a client cannot
+    /// remove.
     ///
-    /// These values come and go as a whole. But one with the `value` and the `type` of one in `before`
-    /// is that one (7643-2.4-09): its immutable sub-attributes are what they were, and what no schema
-    /// describes stays in it.
+    /// A value is added and removed as a whole. A value with the same `value` and `type` as one in `before`
+    /// is the same value (7643-2.4-09): its immutable sub-attributes keep their values, and data that no
+    /// schema describes stays in it.
     ///
     /// # Errors
     /// `mutability` when an immutable sub-attribute of a value that stays would change.
@@ -31,7 +34,7 @@ impl Document {
         resource_type: &ResourceType,
         before: &Document,
     ) -> Result<(), ScimError> {
-        keep_in_elements(resource_type, before, self, Unseen::AsSent)
+        keep_in_elements(resource_type, before, self, Hidden::AsSent)
     }
 }
 
@@ -39,7 +42,7 @@ pub(super) fn keep_in_elements(
     resource_type: &ResourceType,
     current: &Document,
     new: &mut Document,
-    unseen: Unseen,
+    hidden: Hidden,
 ) -> Result<(), ScimError> {
     for (extension, schema) in resource_type.parts() {
         let old = match extension {
@@ -67,26 +70,29 @@ pub(super) fn keep_in_elements(
                 attribute: &attribute.name,
             };
             if attribute.type_ == AttributeType::Complex && old != new {
-                keep_in_list(attribute, &place, old, new, unseen)?;
+                keep_in_list(attribute, &place, old, new, hidden)?;
             }
         }
     }
     Ok(())
 }
 
+type Element = Map<String, Value>;
+
+/// Pairs each new value with an old one of the same identity, and copies what stays.
 fn keep_in_list(
     attribute: &Attribute,
     place: &Place<'_>,
     old: &[Value],
     new: &mut [Value],
-    unseen: Unseen,
+    hidden: Hidden,
 ) -> Result<(), ScimError> {
     let stays = |name: &str| match attribute.sub_attributes.iter().find(|it| it.name == name) {
         None => true,
-        Some(sub) => is_immutable(sub) || (unseen == Unseen::Kept && is_unseen(sub)),
+        Some(sub) => is_immutable(sub) || (hidden == Hidden::Kept && is_hidden(sub)),
     };
     let old = old.iter().filter_map(Value::as_object);
-    let mut old_by_identity: HashMap<_, Vec<&Map<String, Value>>> = HashMap::new();
+    let mut old_by_identity: HashMap<_, Vec<&Element>> = HashMap::new();
     for element in old.filter(|it| it.keys().any(|name| stays(name))) {
         if let Some(identity) = identity(attribute, element) {
             old_by_identity.entry(identity).or_default().push(element);
@@ -95,34 +101,22 @@ fn keep_in_list(
     if old_by_identity.is_empty() {
         return Ok(());
     }
-    let immutable: Vec<_> = attribute
-        .sub_attributes
-        .iter()
-        .filter(|it| is_immutable(it))
-        .collect();
-    let contradiction = |old: &Map<String, Value>, new: &Map<String, Value>, may_be_left_out: bool| {
-        immutable
-            .iter()
-            .copied()
-            .find(|sub| match (old.get(&sub.name), new.get(&sub.name)) {
-                (Some(old), Some(new)) => !key::same(sub, old, new),
-                (None, None) => false,
-                _ => !may_be_left_out,
-            })
-    };
-    // Where several have one identity, first what repeats one of them, then what says less or more.
+    let immutable = attribute.sub_attributes.iter().filter(|it| is_immutable(it));
+    let immutable: Vec<&Arc<Attribute>> = immutable.collect();
+    // Several values may have one identity. Those that repeat an old value exactly are paired before those
+    // that leave out or add an immutable sub-attribute.
     let mut paired = vec![false; new.len()];
-    for may_be_left_out in [false, true] {
+    for agreement in [Agreement::Exact, Agreement::Compatible] {
         for (element, paired) in new.iter_mut().zip(&mut paired) {
             let Value::Object(element) = element else { continue };
             let olds = identity(attribute, element).and_then(|it| old_by_identity.get_mut(&it));
             let Some(olds) = olds.filter(|it| !*paired && !it.is_empty()) else {
                 continue;
             };
-            let agrees = |old: &&Map<String, Value>| contradiction(old, element, may_be_left_out).is_none();
-            let Some(index) = olds.iter().position(agrees) else {
-                if let (true, Some(sub)) = (may_be_left_out, contradiction(olds[0], element, true)) {
-                    return Err(changes_immutable(&format_args!("{place}.{}", sub.name)));
+            let contradiction = |old: &Element| agreement.contradiction(&immutable, old, element);
+            let Some(index) = olds.iter().position(|it| contradiction(it).is_none()) else {
+                if let (Agreement::Compatible, Some(sub)) = (agreement, contradiction(olds[0])) {
+                    return Err(changes_immutable(&Sub(place, &sub.name)));
                 }
                 continue;
             };
@@ -140,8 +134,34 @@ fn keep_in_list(
     Ok(())
 }
 
-/// What tells one value of a multi-valued attribute from the others: `value` and `type`.
-fn identity(attribute: &Attribute, element: &Map<String, Value>) -> Option<(Value, Option<Value>)> {
+/// The degree to which two values agree in their immutable sub-attributes.
+#[derive(Clone, Copy)]
+enum Agreement {
+    /// Both have the same ones, with the same values.
+    Exact,
+    /// Those that both have are the same.
+    Compatible,
+}
+
+impl Agreement {
+    /// The first immutable sub-attribute that disagrees.
+    fn contradiction<'a>(
+        self,
+        immutable: &[&'a Arc<Attribute>],
+        old: &Element,
+        new: &Element,
+    ) -> Option<&'a Arc<Attribute>> {
+        let disagrees = |sub: &&Arc<Attribute>| match (old.get(&sub.name), new.get(&sub.name)) {
+            (Some(old), Some(new)) => !key::same(sub, old, new),
+            (None, None) => false,
+            _ => matches!(self, Agreement::Exact),
+        };
+        immutable.iter().copied().find(disagrees)
+    }
+}
+
+/// The keys of `value` and `type`, which identify a value of a multi-valued attribute.
+fn identity(attribute: &Attribute, element: &Element) -> Option<(Value, Option<Value>)> {
     let key = |name: &str| {
         let value = element.get(name)?;
         Some(Value::from(key::of(attribute.sub_attribute(name)?, value)?))
@@ -149,7 +169,7 @@ fn identity(attribute: &Attribute, element: &Map<String, Value>) -> Option<(Valu
     Some((key("value")?, key("type")))
 }
 
-/// Equal values are equal text.
+/// Restores the order of the schema, so that equal values are equal text.
 pub(super) fn sort_by_schema(attributes: &[Arc<Attribute>], values: &mut Map<String, Value>) {
     let place = |name: &String| attributes.iter().position(|it| it.name == *name);
     let mut entries: Vec<_> = std::mem::take(values).into_iter().collect();
@@ -161,11 +181,11 @@ pub(super) fn is_immutable(attribute: &Arc<Attribute>) -> bool {
     attribute.mutability == Mutability::Immutable
 }
 
-/// Whether it is in the document and never in an answer.
-pub(super) fn is_unseen(attribute: &Arc<Attribute>) -> bool {
+/// Whether the attribute is in the document and never in an answer.
+pub(super) fn is_hidden(attribute: &Arc<Attribute>) -> bool {
     attribute.returned == Returned::Never && !attribute.is_secret()
 }
 
-pub(super) fn changes_immutable(path: &dyn std::fmt::Display) -> ScimError {
+pub(super) fn changes_immutable(path: &dyn fmt::Display) -> ScimError {
     ScimError::at(ScimType::Mutability, path, "is immutable and already has a value")
 }

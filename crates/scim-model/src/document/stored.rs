@@ -8,21 +8,17 @@ use crate::json;
 use crate::schema::ResourceType;
 
 impl Document {
-    /// The text that is stored: an object with `schemas` first, then the attributes in the order of
+    /// Writes the text that is stored: an object with `schemas` first, then the attributes in the order of
     /// the schema, so that equal documents are equal text. `members` is not part of it.
     ///
-    /// `schemas` also names extensions that the type has no longer and whose data stays: so a reader
-    /// sees that the text cannot be shown as it is.
+    /// `schemas` also names extensions that the type no longer has and whose data stays. They tell a reader
+    /// that the text cannot be shown as it is.
     pub fn to_stored_json(&self, resource_type: &ResourceType) -> String {
         let mut text = String::with_capacity(512);
         text.push_str("{\"schemas\":[");
         let undescribed = self.undescribed_extensions(resource_type);
-        for (index, urn) in self
-            .schemas(resource_type)
-            .into_iter()
-            .chain(undescribed)
-            .enumerate()
-        {
+        let urns = self.schemas(resource_type).into_iter().chain(undescribed);
+        for (index, urn) in urns.enumerate() {
             if index > 0 {
                 text.push(',');
             }
@@ -54,17 +50,17 @@ impl Document {
         text
     }
 
-    /// Reads what [`Document::to_stored_json`] wrote.
+    /// Reads the text that [`Document::to_stored_json`] wrote.
     ///
     /// # Errors
-    /// When the text is no JSON object: somebody else wrote it.
+    /// The text is not a JSON object, so something else wrote it.
     pub fn from_stored_json(text: &str) -> Result<Document, ScimError> {
         match json::parse(text.as_bytes())? {
             Value::Object(mut members) => {
                 members.shift_remove("schemas");
                 Ok(Document(members))
             }
-            _ => Err(ScimError::internal("a stored document is no object")),
+            _ => Err(ScimError::internal("a stored document is not a JSON object")),
         }
     }
 

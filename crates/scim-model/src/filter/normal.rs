@@ -17,7 +17,7 @@ impl Document {
     /// `schemas`: strings folded or exact, dateTimes in UTC, numbers as ordered text, booleans as
     /// they are; an unassigned boolean that counts as something (`active`, A-08) is that. Values that are never returned are left out: nobody may search for them.
     pub fn normal_form(&self, resource_type: &ResourceType) -> Map<String, Value> {
-        let mut normal = normal_resource(&self.0, resource_type);
+        let mut normal = normal_resource(self.values(), resource_type);
         count_defaults(&mut normal, resource_type);
         if let Some(attribute) = resource_type.core_attribute("schemas") {
             let urns = self.schemas(resource_type);

@@ -410,7 +410,7 @@ fn a_35_what_is_never_returned_cannot_be_searched_for() {
     let document = user_document();
     let normal = document.normal_form(&user_type());
     assert_eq!(normal[GADGET].get("secret"), None);
-    assert_eq!(document.0[GADGET]["secret"], "open sesame");
+    assert_eq!(document.values()[GADGET]["secret"], "open sesame");
 }
 
 #[test]
@@ -756,7 +756,7 @@ fn the_normal_form_holds_keys_and_schemas_and_nothing_empty() {
     for absent in ["photos", "title", "nosuch", "password"] {
         assert_eq!(normal.get(absent), None, "{absent}");
     }
-    let plain = Document(json!({"displayName": "Staff"}).as_object().unwrap().clone());
+    let plain = Document::from_values(json!({"displayName": "Staff"}).as_object().unwrap().clone());
     assert_eq!(
         Value::Object(plain.normal_form(&all_types()[1])),
         json!({"displayName": "staff", "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"]}),
@@ -768,7 +768,7 @@ fn r7644_3_4_2_3_02_sorting_takes_the_primary_value_or_the_first() {
     let user = Arc::new(user_type());
     let key = |sort_by: &str, document: Value| {
         let paths = resolve_sort_by(&AttrPath::parse(sort_by).unwrap(), std::slice::from_ref(&user)).unwrap();
-        let normal = Document(document.as_object().unwrap().clone()).normal_form(&user);
+        let normal = Document::from_values(document.as_object().unwrap().clone()).normal_form(&user);
         sort_key(paths[0].as_ref().unwrap(), &normal)
     };
     let emails = json!({"emails": [{"value": "A@x"}, {"value": "b@x", "primary": true}], "active": true, "userName": "BOB"});
@@ -936,11 +936,11 @@ fn user_document() -> Document {
             "secret": "open sesame",
         },
     });
-    Document(document.as_object().unwrap().clone())
+    Document::from_values(document.as_object().unwrap().clone())
 }
 
 fn user_resource() -> Value {
-    let mut resource = Value::Object(user_document().0);
+    let mut resource = Value::Object(user_document().into_values());
     resource["schemas"] = json!(["urn:ietf:params:scim:schemas:core:2.0:User", ENTERPRISE, GADGET]);
     resource["id"] = "0190c9a0-0000-7000-8000-000000000001".into();
     resource["meta"] = json!({

@@ -76,7 +76,7 @@ proptest! {
         let resource = Map::from_iter(PATHS.iter().map(|path| path.split(['.', '[']).next().unwrap().to_owned()).zip(resource));
         answer(&filter, &resource);
         answer(&text, &resource);
-        Document(resource).normal_form(&user());
+        Document::from_values(resource).normal_form(&user());
     }
 
     #[test]
@@ -84,7 +84,7 @@ proptest! {
         resource.remove("meta");
         resource.remove("id");
         resource.remove("schemas");
-        let normal = Document(resource.clone()).normal_form(&user());
+        let normal = Document::from_values(resource.clone()).normal_form(&user());
         resource.entry("active").or_insert(Value::Bool(true));
         let subject = Subject::of_resource(&resource, &user());
         if let Some(condition) = condition(&format!("{path} eq {operand}")) {

@@ -27,7 +27,7 @@ fn replace(type_name: &str, current: Value, body: Value) -> Result<Sent, ScimErr
 }
 
 fn document(value: Value) -> Document {
-    Document(value.as_object().unwrap().clone())
+    Document::from_values(value.as_object().unwrap().clone())
 }
 
 /// A user body with `userName` and the members of `more`.
@@ -42,7 +42,7 @@ fn user(more: Value) -> Value {
 /// What is stored of [`user`] beside `userName` and `active`.
 fn stored(more: Value, policy: Policy) -> Value {
     let sent = create("User", user(more), policy).unwrap();
-    let mut members = sent.document.0;
+    let mut members = sent.document.into_values();
     assert_eq!(members.shift_remove("userName"), Some("bjensen".into()));
     members.shift_remove("active");
     Value::Object(members)
@@ -146,7 +146,7 @@ fn what_clients_send_is_accepted_leniently_and_refused_strictly() {
         assert!(create("User", user(more.clone()), STRICT).is_err(), "{more}");
     }
     let sent = create("User", user(json!({"active": "False"})), LENIENT).unwrap();
-    assert_eq!(sent.document.0["active"], json!(false));
+    assert_eq!(sent.document.values()["active"], json!(false));
 }
 
 #[test]

@@ -768,10 +768,13 @@ fn an_extension_is_attached_by_a_resource_type_document() {
     // 7643-6-09, 7643-2.3.3-01, 7643-2.3.4-01, 7643-2.3.5-01, A-59
     let sent = create(json!({"number": 7, "weight": 1.50, "issued": "2020-01-01T01:00:00+01:00"})).unwrap();
     let expected = r#"{"number":7,"weight":1.5,"issued":"2020-01-01T01:00:00+01:00"}"#;
-    assert_eq!(sent.document.0[BADGE].to_string(), expected);
+    assert_eq!(sent.document.values()[BADGE].to_string(), expected);
     // Without a zone it is UTC, and says so; readers may insist on one.
     let sent = create(json!({"number": 7, "issued": "2020-01-01T01:00:00.5"})).unwrap();
-    assert_eq!(sent.document.0[BADGE]["issued"], "2020-01-01T01:00:00.500Z");
+    assert_eq!(
+        sent.document.values()[BADGE]["issued"],
+        "2020-01-01T01:00:00.500Z"
+    );
     for (extension, path) in [
         (json!({"weight": 1}), format!("`{BADGE}:number` is required")),
         (json!(null), format!("`{BADGE}` is required")),
@@ -819,7 +822,7 @@ fn r7643_7_16_an_immutable_attribute_keeps_its_value() {
     let registry = load(&[badge, user]).unwrap();
     let own = registry.resource_type("User").unwrap();
     let replace = |current: Value, extension: Value| {
-        let current = Document(
+        let current = Document::from_values(
             json!({"userName": "a", BADGE: current})
                 .as_object()
                 .unwrap()
@@ -827,7 +830,7 @@ fn r7643_7_16_an_immutable_attribute_keeps_its_value() {
         );
         let body = json!({"schemas": [USER], "userName": "a", BADGE: extension});
         Document::for_replace(own, &current, body, Policy { lenient: false })
-            .map(|it| it.document.0[BADGE].to_string())
+            .map(|it| it.document.values()[BADGE].to_string())
     };
     let kept =
         |current, extension, expected: &str| assert_eq!(replace(current, extension).unwrap(), expected);
@@ -916,7 +919,7 @@ fn user_with(attributes: Value, required: bool) -> SchemaRegistry {
 }
 
 fn document(value: Value) -> Document {
-    Document(value.as_object().unwrap().clone())
+    Document::from_values(value.as_object().unwrap().clone())
 }
 
 /// 7644-3.5.1-06: what is immutable cannot go, and what it stands in keeps what it must have.
@@ -938,7 +941,7 @@ fn a_replacement_may_leave_out_what_holds_something_immutable() {
         }
         let current = document(json!({"userName": "a", BADGE: current}));
         let sent = Document::for_replace(own, &current, body, Policy { lenient: false });
-        sent.map(|it| it.document.0.get(BADGE).map(Value::to_string))
+        sent.map(|it| it.document.values().get(BADGE).map(Value::to_string))
             .map_err(|it| it.detail)
     };
     let whole = json!({"serial": "1", "number": 7, "colour": "red",
@@ -1134,7 +1137,13 @@ fn replaced(registry: &SchemaRegistry, current: Value, body: Value, lenient: boo
         whole[BADGE] = body;
     }
     Document::for_replace(own, &current, whole, Policy { lenient })
-        .map(|it| it.document.0.get(BADGE).map(Value::to_string).unwrap_or_default())
+        .map(|it| {
+            it.document
+                .values()
+                .get(BADGE)
+                .map(Value::to_string)
+                .unwrap_or_default()
+        })
         .map_err(|it| it.detail)
 }
 
@@ -1312,7 +1321,7 @@ fn data_that_is_no_longer_described_stays_within_what_is() {
     let body = json!({"schemas": [USER], "userName": "a", "name": {"familyName": "B"}});
     let sent = Document::for_replace(own, &current, body, Policy { lenient: false }).unwrap();
     assert_eq!(
-        Value::Object(sent.document.0),
+        Value::Object(sent.document.into_values()),
         json!({"userName": "a", "name": {"familyName": "B", "gone": 1}})
     );
 }
@@ -1436,7 +1445,7 @@ fn a_patched_value_keeps_what_is_immutable_in_it() {
         let before = document(json!({"userName": "a", BADGE: {"keys": before}}));
         after
             .keep_in_elements(own, &before)
-            .map(|()| after.0[BADGE]["keys"].to_string())
+            .map(|()| after.values()[BADGE]["keys"].to_string())
             .map_err(|it| it.detail)
     };
     let before = json!([{"value": "k", "serial": 1, "code": "c", "colour": "red", "gone": 3}]);

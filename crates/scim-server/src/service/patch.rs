@@ -191,7 +191,7 @@ impl Patch<'_> {
         let mut document = Document::from_stored_json(&current.document)?;
         if !self.service.settings.policy.lenient {
             // By the RFC alone a client may repeat a readOnly value, and no other (7644-3.5.2-10).
-            document.0.insert("id".to_owned(), current.id.to_string().into());
+            document.insert("id", current.id.to_string().into());
         }
         let Some(members) = current.members.as_ref().filter(|it| !it.is_empty()) else {
             return Ok(document);
@@ -207,9 +207,7 @@ impl Patch<'_> {
             }
             member
         });
-        document
-            .0
-            .insert("members".to_owned(), Value::Array(members.collect()));
+        document.insert("members", Value::Array(members.collect()));
         Ok(document)
     }
 }

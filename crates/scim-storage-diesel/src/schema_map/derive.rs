@@ -88,7 +88,7 @@ fn label(resource_type: &ResourceType, document: &Document) -> Option<String> {
     };
     names.iter().find_map(|name| {
         let attribute = resource_type.core_attribute(name)?;
-        let text = document.0.get(&attribute.name)?.as_str()?;
+        let text = document.values().get(&attribute.name)?.as_str()?;
         (!text.is_empty() && !attribute.is_never_read()).then(|| text.to_owned())
     })
 }
@@ -96,8 +96,8 @@ fn label(resource_type: &ResourceType, document: &Document) -> Option<String> {
 /// The key of a single value that is in no normal form, to keep it unique.
 fn hidden_key(path: &AttributePath, document: &Document) -> Option<String> {
     let holder = match &path.extension {
-        None => &document.0,
-        Some(urn) => document.0.get(&**urn)?.as_object()?,
+        None => document.values(),
+        Some(urn) => document.values().get(&**urn)?.as_object()?,
     };
     let value = Value::from(key::of(&path.attribute, holder.get(&path.attribute.name)?)?);
     index_key_of(&value)

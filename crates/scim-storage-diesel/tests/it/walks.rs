@@ -169,7 +169,7 @@ fn a_walk_by_id_is_in_the_text_order_of_ids() {
                 resource_type: resource_type.clone(),
                 id,
                 now: at(1),
-                document: Document(document.as_object().expect("it is one").clone()),
+                document: Document::from_values(document.as_object().expect("it is one").clone()),
                 members: Vec::new(),
                 secrets: SecretHashes::new(),
             };

@@ -50,7 +50,7 @@ pub fn at(seconds: i64) -> DateTime<Utc> {
 /// A document from a JSON object.
 pub fn document(value: Value) -> Document {
     match value {
-        Value::Object(members) => Document(members),
+        Value::Object(members) => Document::from_values(members),
         other => panic!("{other} is not a JSON object"),
     }
 }
