@@ -68,6 +68,11 @@ impl Document {
         self.0.insert(name.to_owned(), value);
     }
 
+    /// Removes a value that [`Document::insert`] added.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        self.0.shift_remove(name)
+    }
+
     /// Gives unassigned attributes that have a default its value: `active` becomes true. For servers
     /// that store and show it.
     pub fn fill_defaults(&mut self, resource_type: &ResourceType) {

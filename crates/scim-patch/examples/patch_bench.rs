@@ -74,7 +74,7 @@ fn message(operations: &Value) -> Value {
 }
 
 fn document(value: &Value) -> Document {
-    Document(value.as_object().unwrap().clone())
+    Document::from_values(value.as_object().unwrap().clone())
 }
 
 fn id(number: usize) -> String {

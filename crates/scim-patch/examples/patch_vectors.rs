@@ -66,11 +66,16 @@ fn patched(resource_type: &ResourceType, vector: &Value) -> Result<Value, ScimEr
     // What the server assigned is there to be repeated.
     let document = before.into_iter().filter(|(name, _)| name != "schemas");
     let operations = Operation::parse_all(body, policy)?;
-    let outcome = apply(resource_type, &Document(document.collect()), &operations, policy)?;
+    let outcome = apply(
+        resource_type,
+        &Document::from_values(document.collect()),
+        &operations,
+        policy,
+    )?;
     let mut after = Map::from_iter([(
         "schemas".to_owned(),
         json!(outcome.document.schemas(resource_type)),
     )]);
-    after.extend(outcome.document.0);
+    after.extend(outcome.document.into_values());
     Ok(Value::Object(after))
 }

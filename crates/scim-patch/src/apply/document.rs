@@ -21,14 +21,14 @@ impl<'a> OpenDocument<'a> {
     pub(super) fn new(resource_type: &'a ResourceType, document: &Document) -> OpenDocument<'a> {
         OpenDocument {
             resource_type,
-            attributes: document.0.clone(),
+            attributes: document.values().clone(),
             lists: Vec::new(),
         }
     }
 
     pub(super) fn close(mut self) -> Document {
         self.close_lists();
-        Document(self.attributes)
+        Document::from_values(self.attributes)
     }
 
     /// Returns the value of a single-valued attribute.

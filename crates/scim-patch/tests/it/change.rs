@@ -25,6 +25,9 @@ fn a_patch_without_effect_is_no_change() {
         .unwrap();
         assert!(outcome.changes.is_empty(), "{operations}");
         // The very document, in its order.
-        assert_eq!(Value::Object(outcome.document.0).to_string(), before.to_string());
+        assert_eq!(
+            Value::Object(outcome.document.into_values()).to_string(),
+            before.to_string()
+        );
     }
 }

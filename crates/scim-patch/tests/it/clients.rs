@@ -38,7 +38,7 @@ fn every_client_gets_what_it_expects() {
                 Ok(applied) => applied,
             };
             assert_eq!(
-                Value::Object(outcome.document.0.clone()),
+                Value::Object(outcome.document.values().clone()),
                 step["after"],
                 "{context}"
             );

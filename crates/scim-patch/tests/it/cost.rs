@@ -17,7 +17,7 @@ fn on_large_group(operations: impl Iterator<Item = Value>, policy: Policy) -> Re
     let before = document(&json!({"displayName": "g", "members": members}));
     let operations = Operation::parse_all(body(&operations.collect()), policy).unwrap();
     let outcome = apply(group, &before, &operations, policy);
-    outcome.map(|it| it.document.0["members"].as_array().map_or(0, Vec::len))
+    outcome.map(|it| it.document.values()["members"].as_array().map_or(0, Vec::len))
 }
 
 #[test]

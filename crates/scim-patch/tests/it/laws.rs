@@ -30,7 +30,7 @@ pub(crate) fn request(resource_type: &ResourceType, resource: Value, message: &V
     };
     let mut document = sent.document;
     if let Some(members) = sent.members.filter(|it| !it.is_empty()) {
-        document.0.insert("members".to_owned(), as_members(&members));
+        document.insert("members", as_members(&members));
     }
     for lenient in [true, false] {
         let policy = Policy { lenient };
@@ -46,9 +46,9 @@ pub(crate) fn patch(
     operations: &[Operation],
     policy: Policy,
 ) {
-    let before = Value::Object(document.0.clone()).to_string();
+    let before = Value::Object(document.values().clone()).to_string();
     let outcome = apply(resource_type, document, operations, policy);
-    assert_eq!(Value::Object(document.0.clone()).to_string(), before);
+    assert_eq!(Value::Object(document.values().clone()).to_string(), before);
     let context = || format!("{operations:?} on {before}");
     if let Err(error) = &outcome {
         let text = error.to_string();
@@ -84,7 +84,7 @@ pub(crate) fn patch(
         let text = after.to_stored_json(resource_type);
         let mut stored = after.clone();
         if resource_type.has_members() {
-            stored.0.shift_remove("members");
+            stored.remove("members");
         }
         assert_eq!(Document::from_stored_json(&text), Ok(stored), "{}", context());
         // RFC 7644 section 3.5.2.1: to add what is there is no change.
@@ -114,20 +114,20 @@ fn replay(
     old: &Document,
     new: &Document,
 ) -> Document {
-    let mut replayed = old.clone();
+    let mut replayed = old.values().clone();
     for (path, change) in changes.iter() {
         let in_extension = resource_type.extensions.iter().find_map(|(schema, _)| {
             let name = path.strip_prefix(&*schema.id)?.strip_prefix(':')?;
             Some((&*schema.id, name))
         });
         let (recorded, name) = match in_extension {
-            None => (new.0.get(path), path),
-            Some((urn, name)) => (new.0.get(urn).and_then(|it| it.get(name)), name),
+            None => (new.values().get(path), path),
+            Some((urn, name)) => (new.values().get(urn).and_then(|it| it.get(name)), name),
         };
         let holder = match in_extension {
-            None => &mut replayed.0,
+            None => &mut replayed,
             Some((urn, _)) => {
-                let holder = replayed.0.entry(urn).or_insert_with(|| json!({}));
+                let holder = replayed.entry(urn).or_insert_with(|| json!({}));
                 holder.as_object_mut().unwrap()
             }
         };
@@ -150,12 +150,12 @@ fn replay(
             None => drop(holder.shift_remove(name)),
         }
         if let Some((urn, _)) = in_extension
-            && replayed.0[urn] == json!({})
+            && replayed[urn] == json!({})
         {
-            replayed.0.shift_remove(urn);
+            replayed.shift_remove(urn);
         }
     }
-    replayed
+    Document::from_values(replayed)
 }
 
 /// The plan of a group's members leads where the whole list would.
@@ -185,13 +185,13 @@ fn planned(resource_type: &ResourceType, document: &Document, operations: &[Oper
         MembersPlan::Steps(steps) => steps,
     };
     let mut without_members = document.clone();
-    let members = without_members.0.shift_remove("members");
+    let members = without_members.remove("members");
     let rest = apply(resource_type, &without_members, &planned.rest, policy);
     match (whole, rest) {
         (Ok(whole), Ok(rest)) => {
-            assert!(!rest.document.0.contains_key("members"), "{}", context());
+            assert!(!rest.document.values().contains_key("members"), "{}", context());
             let mut expected = whole.document.clone();
-            let expected_members = ids(expected.0.shift_remove("members").as_ref());
+            let expected_members = ids(expected.remove("members").as_ref());
             assert_eq!(rest.document, expected, "{}", context());
             let before = ids(members.as_ref());
             assert_eq!(

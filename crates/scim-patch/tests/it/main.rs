@@ -24,7 +24,7 @@ const STRICT: Policy = Policy { lenient: false };
 const LENIENT: Policy = Policy { lenient: true };
 
 fn document(value: &Value) -> Document {
-    Document(value.as_object().unwrap().clone())
+    Document::from_values(value.as_object().unwrap().clone())
 }
 
 fn body(operations: &Value) -> Value {

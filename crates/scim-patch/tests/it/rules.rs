@@ -39,7 +39,7 @@ pub(crate) fn changes(policy: Policy, operations: &Value, expected: &Value) {
             value => after[name] = value.clone(),
         }
     }
-    assert_eq!(Value::Object(outcome.document.0), after);
+    assert_eq!(Value::Object(outcome.document.into_values()), after);
     assert_eq!(
         outcome.changes.is_empty(),
         expected.as_object().unwrap().is_empty()
@@ -756,12 +756,12 @@ fn what_clients_send_for_sub_attributes() {
     let before = json!({"userName": "a", ENTERPRISE: {"manager": {"value": "1"}}});
     let operations = json!([{"op": "replace", "path": path, "value": ""}]);
     let outcome = crate::patch(resource_type, &before, &operations, LENIENT).unwrap();
-    assert_eq!(outcome.document.0.get(ENTERPRISE), None);
+    assert_eq!(outcome.document.values().get(ENTERPRISE), None);
     let operations =
         json!([{"op": "replace", "path": "emails[type eq \"work\"].value", "value": [{"value": "x@y"}]}]);
     let outcome = crate::patch(resource_type, &json!({"userName": "a"}), &operations, LENIENT).unwrap();
     assert_eq!(
-        outcome.document.0["emails"],
+        outcome.document.values()["emails"],
         json!([{"value": "x@y", "type": "work"}])
     );
 }
@@ -775,10 +775,10 @@ fn what_was_missing_before_does_not_stop_a_patch() {
     let old = json!({"active": true, "title": "A", BADGE: {"vehicle": {"seats": 4}}});
     let patched = |operations: Value| patch(user_type, &old, &operations, STRICT);
     let outcome = patched(json!([{"op": "replace", "path": "active", "value": false}])).unwrap();
-    assert_eq!(outcome.document.0["active"], json!(false));
+    assert_eq!(outcome.document.values()["active"], json!(false));
     let seats = json!([{"op": "replace", "path": badge("vehicle.seats"), "value": 5}]);
     assert_eq!(
-        patched(seats).unwrap().document.0[BADGE],
+        patched(seats).unwrap().document.values()[BADGE],
         json!({"vehicle": {"seats": 5}})
     );
     // What an operation touches itself must be right.
@@ -818,7 +818,7 @@ pub(crate) fn key_patched(before: &Value, operations: &Value, policy: Policy) ->
         operations,
         policy,
     )
-    .map(|it| it.document.0.get(KEY).cloned().unwrap_or_default())
+    .map(|it| it.document.values().get(KEY).cloned().unwrap_or_default())
     .map_err(|it| {
         assert_eq!(
             it.error.scim_type().map(scim_model::ScimType::as_str),

@@ -56,7 +56,7 @@ fn answer(
         .and_then(|operations| apply(resource_type, &before, &operations, policy));
     match outcome {
         Ok(outcome) => {
-            let mut after = outcome.document.0.clone();
+            let mut after = outcome.document.values().clone();
             after.insert(
                 "schemas".to_owned(),
                 outcome.document.schemas(resource_type).into(),

@@ -165,9 +165,9 @@ impl Patch<'_> {
         let secrets = hashed.of(service, &outcome.secrets)?;
         let secrets = service.without_idle(tenant, resource_type, id, secrets)?;
         let mut changed = outcome.document;
-        changed.0.shift_remove("id");
+        changed.remove("id");
         if resource_type.has_members() {
-            changed.0.shift_remove("members");
+            changed.remove("members");
         }
         let update = Update {
             resource_type: resource_type.clone(),
