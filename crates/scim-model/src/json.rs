@@ -1,452 +1,311 @@
 //! JSON text to a [`Value`], with the refusals that SCIM needs (RFC 8259; A-58).
 //!
-//! `serde_json` would do, but for three things: it keeps the last of two members of one name, it
-//! cannot see that `userName` and `USERNAME` are one attribute, and with numbers of any precision it
-//! takes an object with a certain secret member name for a number. This parser has none of them, and
-//! says where the text is wrong in the words of an administrator.
+//! `serde_json` parses the text. The visitor here adds three things: it refuses the second of two members
+//! with one name, in any case, because `userName` and `USERNAME` are one attribute; it refuses text that
+//! PostgreSQL cannot store; and it does not take an object with the member name that `serde_json` uses
+//! internally for a number. Messages are in words for an administrator.
 
+mod raw;
+mod write;
+
+use std::cell::RefCell;
 use std::collections::HashSet;
-use std::fmt::Write as _;
+use std::fmt;
 
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::error::{ScimError, ScimType, shortened};
 
-/// Objects and arrays in each other, at most so deep.
+pub(crate) use raw::raw_members;
+pub use write::{write_object, write_string, write_value};
+
+/// The deepest nesting of objects and arrays that is accepted.
 pub const MAX_DEPTH: usize = 64;
 
-/// Parses a body. Numbers keep all their digits; a leading byte order mark is
-/// skipped.
+/// Parses a body. Numbers keep all their digits; a leading byte order mark is skipped.
 ///
 /// # Errors
-/// `invalidSyntax` for anything that is not one JSON value in UTF-8, for two members of one object
-/// whose names differ in ASCII case at most, for U+0000 in a string, which PostgreSQL cannot store,
-/// and for nesting beyond [`MAX_DEPTH`].
+/// `invalidSyntax` for anything other than one JSON value in UTF-8, for two members of one object whose names
+/// differ at most in ASCII case, for U+0000 in a string, which PostgreSQL cannot store, and for nesting
+/// beyond [`MAX_DEPTH`].
 pub fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes)
-        .map_err(|error| refused(format!("the body is not UTF-8 at byte {}", error.valid_up_to())))?;
-    let mut parser = Parser {
+        .map_err(|error| syntax(format!("the body is not UTF-8 at byte {}", error.valid_up_to())))?;
+    let context = Context {
         text,
-        at: 0,
+        refusal: RefCell::new(None),
+    };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let element = Element {
+        context: &context,
         depth: 0,
     };
-    parser.skip_space();
-    let value = parser.value().map_err(Wrong::into_error)?;
-    parser.skip_space();
-    if parser.at < text.len() {
-        return Err(parser.unexpected("the end").into_error());
-    }
-    Ok(value)
+    element
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value))
+        .map_err(|error| match context.refusal.take() {
+            Some(refusal) => refusal.into_error(&position(text, &error, 1)),
+            None => malformed(text, &error),
+        })
 }
 
-/// Appends a value as JSON text without white space.
-pub fn write_value(text: &mut String, value: &Value) {
-    match value {
-        Value::Null => text.push_str("null"),
-        Value::Bool(true) => text.push_str("true"),
-        Value::Bool(false) => text.push_str("false"),
-        Value::Number(number) => text.push_str(number.as_str()),
-        Value::String(string) => write_string(text, string),
-        Value::Array(values) => {
-            text.push('[');
-            for (index, value) in values.iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                write_value(text, value);
-            }
-            text.push(']');
-        }
-        Value::Object(members) => write_object(text, members),
-    }
-}
-
-/// Appends an object as JSON text without white space.
-pub fn write_object(text: &mut String, members: &Map<String, Value>) {
-    text.push('{');
-    for (index, (name, value)) in members.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        write_string(text, name);
-        text.push(':');
-        write_value(text, value);
-    }
-    text.push('}');
-}
-
-/// Appends a JSON string, quoted and escaped.
-pub fn write_string(text: &mut String, string: &str) {
-    text.push('"');
-    let mut rest = string;
-    while let Some(at) = rest
-        .bytes()
-        .position(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
-    {
-        text.push_str(&rest[..at]);
-        match rest.as_bytes()[at] {
-            b'"' => text.push_str("\\\""),
-            b'\\' => text.push_str("\\\\"),
-            b'\n' => text.push_str("\\n"),
-            b'\r' => text.push_str("\\r"),
-            b'\t' => text.push_str("\\t"),
-            control => {
-                let _ = write!(text, "\\u{control:04x}");
-            }
-        }
-        rest = &rest[at + 1..];
-    }
-    text.push_str(rest);
-    text.push('"');
-}
-
-/// The members of an object as texts, the names without quotes and not unescaped, without reading
-/// the values. For text that was written by [`write_object`]; `None` where it cannot be.
-pub(crate) fn raw_members(object: &str) -> impl Iterator<Item = Option<(&str, &str)>> {
-    let mut rest = object.strip_prefix('{');
-    std::iter::from_fn(move || {
-        let text = rest?;
-        if text.starts_with('}') {
-            return None;
-        }
-        let member = raw_member(text);
-        rest = member.map(|(_, _, rest)| rest);
-        Some(member.map(|(name, value, _)| (name, value)))
-    })
-}
-
-/// Name, value, and what follows the comma, or the closing brace.
-fn raw_member(text: &str) -> Option<(&str, &str, &str)> {
-    let name_end = end_of_string(text)?;
-    let value = text[name_end..].strip_prefix(':')?;
-    let (value, rest) = value.split_at(end_of_value(value)?);
-    let rest = rest
-        .strip_prefix(',')
-        .or_else(|| rest.starts_with('}').then_some(rest))?;
-    Some((&text[1..name_end - 1], value, rest))
-}
-
-fn end_of_string(text: &str) -> Option<usize> {
-    let mut bytes = text.bytes().enumerate();
-    bytes.next().filter(|(_, byte)| *byte == b'"')?;
-    while let Some((at, byte)) = bytes.next() {
-        match byte {
-            b'"' => return Some(at + 1),
-            b'\\' => drop(bytes.next()),
-            _ => {}
-        }
-    }
-    None
-}
-
-fn end_of_value(text: &str) -> Option<usize> {
-    match text.bytes().next()? {
-        b'"' => end_of_string(text),
-        b'{' | b'[' => {
-            let (mut at, mut depth) = (0, 0);
-            loop {
-                match text.as_bytes().get(at)? {
-                    b'"' => {
-                        at += end_of_string(&text[at..])?;
-                        continue;
-                    }
-                    b'{' | b'[' => depth += 1,
-                    b'}' | b']' => depth -= 1,
-                    _ => {}
-                }
-                at += 1;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-        }
-        _ => text.find([',', '}']),
-    }
-}
-
-fn refused(detail: String) -> ScimError {
+fn syntax(detail: String) -> ScimError {
     ScimError::new(ScimType::InvalidSyntax, detail)
 }
 
-/// Why a text is no value.
-enum Wrong {
-    Syntax(String),
-    /// Two members have one name. Its path grows from the inside out, so that only an error pays for it.
+struct Context<'t> {
+    text: &'t str,
+    /// The reason for an error that did not come from `serde_json`.
+    refusal: RefCell<Option<Refusal>>,
+}
+
+/// The reason for refusing text that is JSON.
+enum Refusal {
+    TooDeep,
+    NullCharacter,
+    /// Two members have one name. The path grows from the inside out, so that only an error pays for it.
     Repeated {
         path: String,
-        position: String,
     },
 }
 
-impl Wrong {
-    /// The path as seen from the object or array around: `emails[1].type`, `urn:…:User:manager`.
-    fn within(self, parent: std::fmt::Arguments<'_>) -> Wrong {
-        match self {
-            Wrong::Repeated { path, position } => {
-                let parent = parent.to_string();
-                let separator = match (path.starts_with('['), parent.contains(':')) {
-                    (true, _) => "",
-                    (false, true) => ":",
-                    (false, false) => ".",
-                };
-                let path = format!("{parent}{separator}{path}");
-                Wrong::Repeated { path, position }
-            }
-            syntax => syntax,
-        }
-    }
-
-    fn into_error(self) -> ScimError {
-        refused(match self {
-            Wrong::Syntax(detail) => detail,
-            Wrong::Repeated { path, position } => {
+impl Refusal {
+    fn into_error(self, position: &str) -> ScimError {
+        syntax(match self {
+            Refusal::TooDeep => format!("the body is nested deeper than {MAX_DEPTH} levels"),
+            Refusal::NullCharacter => format!("a string has the character U+0000{position}"),
+            Refusal::Repeated { path } => {
                 format!("`{}` occurs twice in one object{position}", shortened(&path))
             }
         })
     }
 }
 
-/// **Invariant.** `at` is a character boundary of `text`.
-struct Parser<'a> {
-    text: &'a str,
-    at: usize,
+impl Context<'_> {
+    fn refuse<T, E: serde::de::Error>(&self, refusal: Refusal) -> Result<T, E> {
+        self.refusal.replace(Some(refusal));
+        Err(E::custom("refused"))
+    }
+
+    /// Extends the path of a refusal by the object or array around it: `emails[1].type`, `urn:…:User:manager`.
+    fn extend_path(&self, parent: fmt::Arguments<'_>) {
+        if let Some(Refusal::Repeated { path }) = &mut *self.refusal.borrow_mut() {
+            let parent = parent.to_string();
+            let separator = match (path.starts_with('['), parent.contains(':')) {
+                (true, _) => "",
+                (false, true) => ":",
+                (false, false) => ".",
+            };
+            *path = format!("{parent}{separator}{path}");
+        }
+    }
+
+    fn check_string<E: serde::de::Error>(&self, string: &str) -> Result<(), E> {
+        if string.contains('\0') {
+            return self.refuse(Refusal::NullCharacter);
+        }
+        Ok(())
+    }
+}
+
+/// Reads one value.
+#[derive(Clone, Copy)]
+struct Element<'c, 't> {
+    context: &'c Context<'t>,
+    /// Objects and arrays around the value.
     depth: usize,
 }
 
-impl Parser<'_> {
-    fn value(&mut self) -> Result<Value, Wrong> {
-        match self.peek() {
-            Some(b'{') => self.nested(Parser::object),
-            Some(b'[') => self.nested(Parser::array),
-            Some(b'"') => self.string().map(Value::String),
-            Some(b't') => self.literal("true", Value::Bool(true)),
-            Some(b'f') => self.literal("false", Value::Bool(false)),
-            Some(b'n') => self.literal("null", Value::Null),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            _ => Err(self.unexpected("a value")),
+impl Element<'_, '_> {
+    fn nested<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth == MAX_DEPTH {
+            return self.context.refuse(Refusal::TooDeep);
         }
-    }
-
-    fn nested(&mut self, parse: impl Fn(&mut Self) -> Result<Value, Wrong>) -> Result<Value, Wrong> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(Wrong::Syntax(format!(
-                "the body is nested deeper than {MAX_DEPTH} levels"
-            )));
-        }
-        let value = parse(self);
-        self.depth -= 1;
-        value
-    }
-
-    fn object(&mut self) -> Result<Value, Wrong> {
-        self.at += 1;
-        self.skip_space();
-        let mut members = Map::new();
-        let mut names = Names::default();
-        if self.eat(b'}') {
-            return Ok(Value::Object(members));
-        }
-        loop {
-            if self.peek() != Some(b'"') {
-                return Err(self.unexpected("a member name in double quotes"));
-            }
-            let name = self.string()?;
-            if names.has(&members, &name) {
-                return Err(Wrong::Repeated {
-                    path: name,
-                    position: self.position(self.at),
-                });
-            }
-            self.skip_space();
-            if !self.eat(b':') {
-                return Err(self.unexpected("`:`"));
-            }
-            self.skip_space();
-            let value = self.value().map_err(|it| it.within(format_args!("{name}")))?;
-            names.note(&name, members.len());
-            members.insert(name, value);
-            self.skip_space();
-            if self.eat(b'}') {
-                return Ok(Value::Object(members));
-            }
-            if !self.eat(b',') {
-                return Err(self.unexpected("`,` or `}`"));
-            }
-            self.skip_space();
-        }
-    }
-
-    fn array(&mut self) -> Result<Value, Wrong> {
-        self.at += 1;
-        self.skip_space();
-        let mut values = Vec::new();
-        if self.eat(b']') {
-            return Ok(Value::Array(values));
-        }
-        loop {
-            let index = values.len();
-            values.push(self.value().map_err(|it| it.within(format_args!("[{index}]")))?);
-            self.skip_space();
-            if self.eat(b']') {
-                return Ok(Value::Array(values));
-            }
-            if !self.eat(b',') {
-                return Err(self.unexpected("`,` or `]`"));
-            }
-            self.skip_space();
-        }
-    }
-
-    fn string(&mut self) -> Result<String, Wrong> {
-        self.at += 1;
-        let mut string = String::new();
-        loop {
-            let run = self
-                .rest()
-                .bytes()
-                .take_while(|&byte| byte != b'"' && byte != b'\\' && byte >= b' ')
-                .count();
-            string.push_str(&self.text[self.at..self.at + run]);
-            self.at += run;
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(string);
-                }
-                Some(b'\\') => string.push(self.escape()?),
-                Some(_) => return Err(self.unexpected("no control character in a string")),
-                None => return Err(self.unexpected("`\"`")),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<char, Wrong> {
-        let start = self.at;
-        let escaped = self.text.as_bytes().get(start + 1).copied();
-        let plain = match escaped {
-            Some(b'u') => return self.unicode_escape(),
-            Some(c @ (b'"' | b'\\' | b'/')) => c.into(),
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            _ => return Err(self.unexpected("an escape sequence of JSON")),
-        };
-        self.at += 2;
-        Ok(plain)
-    }
-
-    fn unicode_escape(&mut self) -> Result<char, Wrong> {
-        let start = self.at;
-        let Some(unit) = self.code_unit() else {
-            return Err(self.unexpected("four hexadecimal digits after `\\u`"));
-        };
-        let code = match unit {
-            0 => {
-                return Err(Wrong::Syntax(format!(
-                    "a string holds U+0000{}",
-                    self.position(start)
-                )));
-            }
-            0xd800..0xdc00 => match self.code_unit() {
-                Some(low @ 0xdc00..0xe000) => 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00),
-                _ => {
-                    return Err(Wrong::Syntax(format!(
-                        "a string holds half a surrogate pair{}",
-                        self.position(start)
-                    )));
-                }
-            },
-            _ => unit,
-        };
-        char::from_u32(code).ok_or_else(|| {
-            Wrong::Syntax(format!(
-                "a string holds half a surrogate pair{}",
-                self.position(start)
-            ))
+        Ok(Element {
+            depth: self.depth + 1,
+            ..self
         })
-    }
-
-    /// `\uXXXX` at the current position.
-    fn code_unit(&mut self) -> Option<u32> {
-        let digits = self
-            .text
-            .as_bytes()
-            .get(self.at..self.at + 6)?
-            .strip_prefix(b"\\u")?;
-        let unit = digits.iter().try_fold(0, |unit, &digit| {
-            Some(unit << 4 | char::from(digit).to_digit(16)?)
-        })?;
-        self.at += 6;
-        Some(unit)
-    }
-
-    fn number(&mut self) -> Result<Value, Wrong> {
-        let length = self
-            .rest()
-            .bytes()
-            .take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
-            .count();
-        let number = self.text[self.at..self.at + length]
-            .parse::<Number>()
-            .map_err(|_| self.unexpected("a JSON number"))?;
-        self.at += length;
-        Ok(Value::Number(number))
-    }
-
-    fn literal(&mut self, word: &str, value: Value) -> Result<Value, Wrong> {
-        if !self.rest().starts_with(word) {
-            return Err(self.unexpected("a value"));
-        }
-        self.at += word.len();
-        Ok(value)
-    }
-
-    fn skip_space(&mut self) {
-        self.at += self
-            .rest()
-            .bytes()
-            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
-            .count();
-    }
-
-    fn eat(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn rest(&self) -> &str {
-        &self.text[self.at..]
-    }
-
-    fn unexpected(&self, expected: &str) -> Wrong {
-        if self.text.trim().is_empty() {
-            return Wrong::Syntax("the body is empty, expected JSON".to_owned());
-        }
-        Wrong::Syntax(format!(
-            "the body is not JSON: expected {expected}{}",
-            self.position(self.at)
-        ))
-    }
-
-    fn position(&self, at: usize) -> String {
-        let before = &self.text[..at];
-        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
-        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-        format!(" at line {line} column {column}")
     }
 }
 
-/// The names seen in one object. Few are compared one by one, many through a set, so that an object
-/// of a hundred thousand members costs no more than its length.
+impl<'de> DeserializeSeed<'de> for Element<'_, '_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Element<'_, '_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, string: &str) -> Result<Value, E> {
+        self.context.check_string(string)?;
+        Ok(Value::String(string.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let nested = self.nested()?;
+        let mut values = Vec::new();
+        loop {
+            match elements.next_element_seed(nested) {
+                Ok(Some(value)) => values.push(value),
+                Ok(None) => return Ok(Value::Array(values)),
+                Err(error) => {
+                    self.context.extend_path(format_args!("[{}]", values.len()));
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut name = entries.next_key_seed(Name(self.context))?;
+        if matches!(name, Some(Key::Number)) {
+            let digits: String = entries.next_value()?;
+            return digits
+                .parse::<Number>()
+                .map(Value::Number)
+                .map_err(A::Error::custom);
+        }
+        let nested = self.nested()?;
+        let mut members = Map::new();
+        let mut names = Names::default();
+        while let Some(Key::Name(current)) = name {
+            if names.has(&members, &current) {
+                return self.context.refuse(Refusal::Repeated { path: current });
+            }
+            let value = entries.next_value_seed(nested);
+            let value = value.inspect_err(|_| self.context.extend_path(format_args!("{current}")))?;
+            names.note(&current, members.len());
+            members.insert(current, value);
+            name = entries.next_key_seed(Name(self.context))?;
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+/// Reads the name of a member.
+struct Name<'c, 't>(&'c Context<'t>);
+
+enum Key {
+    Name(String),
+    /// The map is a number.
+    Number,
+}
+
+impl<'de> DeserializeSeed<'de> for Name<'_, '_> {
+    type Value = Key;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name<'_, '_> {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    /// `serde_json` hands over a number of arbitrary precision as a map of one entry. Its key is a constant,
+    /// while the names of an object are parts of the text, or copies where they have escape sequences.
+    fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<Key, E> {
+        if self.0.text.as_bytes().as_ptr_range().contains(&name.as_ptr()) {
+            self.visit_str(name)
+        } else {
+            Ok(Key::Number)
+        }
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Key, E> {
+        self.0.check_string(name)?;
+        Ok(Key::Name(name.to_owned()))
+    }
+}
+
+/// Problems that `serde_json` reports, and the words for them.
+const MALFORMED: [(&str, &str); 17] = [
+    ("EOF while parsing a list", "expected `,` or `]`"),
+    ("EOF while parsing an object", "expected `,` or `}`"),
+    ("EOF while parsing a string", "expected `\"`"),
+    ("EOF while parsing a value", "expected a value"),
+    ("expected value", "expected a value"),
+    ("expected ident", "expected a value"),
+    ("expected `:`", "expected `:`"),
+    ("expected `,` or `]`", "expected `,` or `]`"),
+    ("expected `,` or `}`", "expected `,` or `}`"),
+    ("key must be a string", "expected a member name in double quotes"),
+    ("trailing comma", "expected a value or a member name after `,`"),
+    ("trailing characters", "expected the end"),
+    ("invalid number", "expected a JSON number"),
+    ("invalid escape", "expected an escape sequence of JSON"),
+    ("control character", "expected no control character in a string"),
+    (
+        "lone leading surrogate",
+        "a string has an unpaired surrogate escape",
+    ),
+    (
+        "unexpected end of hex escape",
+        "a string has an unpaired surrogate escape",
+    ),
+];
+
+fn malformed(text: &str, error: &serde_json::Error) -> ScimError {
+    if text.trim().is_empty() {
+        return syntax("the body is empty, expected JSON".to_owned());
+    }
+    let reason = error.to_string();
+    let known = MALFORMED.iter().find(|(theirs, _)| reason.starts_with(theirs));
+    let problem = known.map_or("expected JSON", |(_, ours)| ours);
+    let position = position(text, error, 0);
+    syntax(format!("the body is not JSON: {problem}{position}"))
+}
+
+/// The place of an error, in lines and characters; `after` characters after the place that `serde_json` knows,
+/// which is the last one that it has read.
+fn position(text: &str, error: &serde_json::Error, after: usize) -> String {
+    let (line, column) = if error.is_eof() {
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        (text.split('\n').count(), last.chars().count() + 1)
+    } else {
+        // `serde_json` counts columns in bytes.
+        let mut lines = text.split('\n');
+        let line = lines.nth(error.line().saturating_sub(1)).unwrap_or_default();
+        let before = line.as_bytes().get(..error.column()).unwrap_or(line.as_bytes());
+        (
+            error.line(),
+            String::from_utf8_lossy(before).chars().count() + after,
+        )
+    };
+    format!(" at line {line} column {column}")
+}
+
+/// The names of the members of an object. Few are compared one by one, and many through a set, so that an
+/// object of a hundred thousand members is read in linear time.
 #[derive(Default)]
 struct Names {
     folded: HashSet<String>,

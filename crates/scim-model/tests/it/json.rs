@@ -100,9 +100,9 @@ fn what_is_no_json_is_refused_with_its_place() {
 #[test]
 fn what_postgresql_cannot_store_is_refused() {
     refused(r#"{"a":"x\u0000"}"#, "U+0000");
-    refused(r#""\ud800""#, "half a surrogate pair");
-    refused(r#""\ud800\u0041""#, "half a surrogate pair");
-    refused(r#""\udc00""#, "half a surrogate pair");
+    refused(r#""\ud800""#, "unpaired surrogate escape");
+    refused(r#""\ud800\u0041""#, "unpaired surrogate escape");
+    refused(r#""\udc00""#, "unpaired surrogate escape");
 }
 
 #[test]
