@@ -18,7 +18,7 @@ use crate::secret::SentSecrets;
 pub const MAX_DOCUMENT: usize = 1024 * 1024;
 
 /// The attributes of a resource that clients may change, in canonical form: names are spelled as in the
-/// schema, there is no `null`, `[]` or `{}`, and values have the form that is stored and returned.
+/// schema, `null`, `[]` and `{}` do not occur, and values have the form that is stored and returned.
 ///
 /// It holds neither `id`, `meta` and `schemas` nor derived attributes (`User.groups`, `Group.members`),
 /// which belong to the store. `schemas` is derived from it, see [`Document::schemas`]. Data that no schema

@@ -1,4 +1,4 @@
-//! Filters that have met a schema, and the normal form that they are evaluated on.
+//! Filters resolved against a schema, and the normal form on which they are evaluated.
 
 pub(crate) mod condition;
 mod evaluate;

@@ -42,8 +42,7 @@ pub struct Schema {
     pub attributes: Vec<Arc<Attribute>>,
 }
 
-/// Everything that RFC 7643 section 7 says of one attribute; absent characteristics have the
-/// defaults of section 2.2.
+/// An attribute with the characteristics of RFC 7643 section 7; absent ones have the defaults of section 2.2.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attribute {
     /// Canonical spelling of the name.
@@ -60,23 +59,22 @@ pub struct Attribute {
     pub canonical_values: Vec<String>,
     /// Whether comparisons distinguish case.
     pub case_exact: bool,
-    /// Who may write it, and when.
+    /// Whether clients may write it, and when.
     pub mutability: Mutability,
     /// When it is part of an answer.
     pub returned: Returned,
     /// Scope in which values are unique.
     pub uniqueness: Uniqueness,
-    /// Whether stores keep an index for filters and sorting on it. Ours, not the RFC's: it is read
-    /// from an operator's schema document and not published.
+    /// Whether stores keep an index for filters and sorting on it. Not in the RFC: it is read from an
+    /// operator's schema document and not published.
     pub indexed: bool,
-    /// Whether values are in no document: they are hashed or dropped. Ours, not published.
+    /// Whether values are hashed or dropped, and in no document. Not in the RFC, and not published.
     pub secret: bool,
-    /// What a boolean counts as in filters and sorting while it is unassigned: true for `active`
-    /// . Answers show what clients have set, and nothing else. A replacement that leaves the
-    /// attribute out keeps its value: it must neither disable nor enable an account. Ours,
-    /// not published.
+    /// The value that filters and sorting use while a boolean is unassigned: true for `active`.
+    /// Answers show only values that clients have set. A replacement that leaves the attribute out keeps its
+    /// value, because it must neither disable nor enable an account. Not in the RFC, and not published.
     pub default: Option<bool>,
-    /// A format that the RFC demands of the text beyond its type. Ours, not published.
+    /// A format that the text of the RFC requires beyond the type. Not published.
     pub format: Option<Format>,
     /// Resource types, `external` or `uri`; for references only.
     pub reference_types: Vec<String>,
@@ -85,8 +83,8 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    /// Whether it is a secret, as `password` is: validated and kept out of the document, so that no
-    /// clear text is ever stored.
+    /// Whether it is a secret, as `password` is: its values are validated and kept out of the document, so
+    /// that no clear text is ever stored.
     pub fn is_secret(&self) -> bool {
         self.secret
     }
@@ -96,27 +94,28 @@ impl Attribute {
         attribute_named(&self.sub_attributes, name)
     }
 
-    /// Whether it is a complex attribute that points at another resource, as `manager` does: `value`,
-    /// and a `$ref` to a resource type. `$ref` is not stored but added to an answer, and so is the
-    /// name, see [`Attribute::shows_name`].
+    /// Whether it is a complex attribute that refers to another resource, as `manager` does: it has `value`,
+    /// and a `$ref` to a resource type. `$ref` is not stored but added to an answer, and so is the name of
+    /// the resource, see [`Attribute::shows_name`].
     pub fn is_shown_reference(&self) -> bool {
-        let points_at_resource = |it: &Arc<Attribute>| {
+        let is_to_resource = |it: &Arc<Attribute>| {
             it.reference_types
                 .iter()
                 .any(|to| !matches!(to.as_str(), "external" | "uri"))
         };
         !self.multi_valued
             && self.sub_attribute("value").is_some()
-            && self.sub_attribute("$ref").is_some_and(points_at_resource)
+            && self.sub_attribute("$ref").is_some_and(is_to_resource)
     }
 
-    /// Whether it can be written but never read, and so is neither searched for nor in a normal form.
+    /// Whether clients can never read it. Such an attribute cannot be searched for and is in no normal form
+    ///
     pub fn is_never_read(&self) -> bool {
         self.returned == Returned::Never || self.mutability == Mutability::WriteOnly
     }
 
-    /// Whether a value of it, or a part of one, is never returned: a journal says no more than that it
-    /// changed.
+    /// Whether its values, or parts of them, are never returned. The journal then records that it changed, and
+    /// no value.
     pub fn hides_values(&self) -> bool {
         let is_never = |it: &Attribute| it.returned == Returned::Never;
         is_never(self) || self.sub_attributes.iter().any(|it| is_never(it))
@@ -135,14 +134,14 @@ impl Attribute {
             && self.sub_attribute("$ref").is_some_and(refers_to_resources)
     }
 
-    /// Whether such a reference shows the name of what it points at: in a readOnly `displayName`.
+    /// Whether a reference shows the name of its resource, in a readOnly `displayName`.
     pub fn shows_name(&self) -> bool {
         self.sub_attribute("displayName")
             .is_some_and(|it| it.mutability == Mutability::ReadOnly)
     }
 }
 
-/// What RFC 7643 section 4.1 says of the text of single attributes; a strict policy insists on it.
+/// A format that RFC 7643 section 4.1 requires of an attribute's text. Only a strict policy checks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Format {
@@ -224,8 +223,8 @@ pub struct ResourceType {
 
 /// An attribute or sub-attribute of a resource type, found in its schemas.
 ///
-/// Displays as the full path, `urn:…:User:manager.value` for extensions and `name.familyName` for
-/// the core schema.
+/// [`Display`](fmt::Display) writes the full path: `urn:…:User:manager.value` for extensions and
+/// `name.familyName` for the core schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributePath {
     /// URN of the extension whose object holds the attribute; `None` for core and common ones.
@@ -237,12 +236,12 @@ pub struct AttributePath {
 }
 
 impl AttributePath {
-    /// The attribute that holds the value: the sub-attribute if there is one.
+    /// The attribute whose values the path names: the sub-attribute if there is one.
     pub fn leaf(&self) -> &Attribute {
         self.sub.as_deref().unwrap_or(&self.attribute)
     }
 
-    /// Names of the JSON members from the resource's root, for example `["name", "familyName"]`.
+    /// The names of the JSON members from the resource's root, for example `["name", "familyName"]`.
     pub fn members(&self) -> impl Iterator<Item = &str> {
         let extension = self.extension.as_deref().into_iter();
         let sub = self.sub.as_deref().map(|sub| sub.name.as_str());
@@ -268,8 +267,8 @@ pub fn attribute_named<'a>(attributes: &'a [Arc<Attribute>], name: &str) -> Opti
     attributes.iter().find(|it| it.name.eq_ignore_ascii_case(name))
 }
 
-/// Whether an attribute may have this name: ASCII letters, digits, `-`, `_` and `$`, of which a letter, or
-/// `$` and a letter, come first.
+/// Whether an attribute may have this name: a letter, or `$` and a letter, followed by ASCII letters, digits,
+/// `-`, `_` and `$`.
 pub(crate) fn is_attribute_name(name: &str) -> bool {
     let name = name.strip_prefix('$').unwrap_or(name);
     name.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -279,20 +278,19 @@ pub(crate) fn is_attribute_name(name: &str) -> bool {
 }
 
 impl ResourceType {
-    /// Whether its `members` are kept by the store as rows of their own, not in the document: true
-    /// for types with the Group schema.
+    /// Whether the store keeps its `members` as rows, and not in the document: true for types with the Group
+    /// schema.
     pub fn has_members(&self) -> bool {
         &*self.schema.id == GROUP_URN
     }
 
-    /// Whether its `groups` are derived from the groups' members: true for types with the User
-    /// schema.
+    /// Whether its `groups` are derived from the members of groups: true for types with the User schema.
     pub fn has_groups(&self) -> bool {
         &*self.schema.id == USER_URN
     }
 
-    /// Every schema whose attributes a resource may have, each with the URN of the object that
-    /// holds them: `None` for common and core attributes.
+    /// The schemas whose attributes a resource may have, each with the URN of the object that holds their
+    /// values: `None` for common and core attributes.
     pub fn parts(&self) -> impl Iterator<Item = (Option<&Arc<str>>, &Arc<Schema>)> {
         let extensions = self
             .extensions
@@ -303,7 +301,7 @@ impl ResourceType {
             .chain(extensions)
     }
 
-    /// The single complex attributes that point at a resource, as `manager` does
+    /// The single complex attributes that refer to a resource, as `manager` does
     /// ([`Attribute::is_shown_reference`]).
     pub fn shown_references(&self) -> impl Iterator<Item = AttributePath> {
         self.parts().flat_map(|(extension, schema)| {
@@ -316,7 +314,7 @@ impl ResourceType {
         })
     }
 
-    /// The schema (core, common or extension) of a URN in any case.
+    /// The core schema or an extension, by its URN in any case.
     pub fn schema_of(&self, urn: &str) -> Option<&Arc<Schema>> {
         let extensions = self.extensions.iter().map(|(schema, _)| schema);
         [&self.schema]
@@ -325,14 +323,14 @@ impl ResourceType {
             .find(|it| it.id.eq_ignore_ascii_case(urn))
     }
 
-    /// The extension of a URN in any case.
+    /// An extension, by its URN in any case.
     pub fn extension_of(&self, urn: &str) -> Option<&Arc<Schema>> {
         let mut extensions = self.extensions.iter().map(|(schema, _)| schema);
         extensions.find(|it| it.id.eq_ignore_ascii_case(urn))
     }
 
-    /// The attribute that a path names; names in any case, extension attributes by their URN only
-    /// . `None` when the type has no such attribute or sub-attribute.
+    /// Finds the attribute that a path names. Names match in any case, and attributes of extensions need their
+    /// URN. Returns `None` when the type has no such attribute or sub-attribute.
     pub fn resolve(&self, path: &AttrPath) -> Option<AttributePath> {
         let (extension, attribute) = match path.urn() {
             None => (None, self.core_attribute(path.name())?),

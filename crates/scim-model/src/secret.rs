@@ -1,7 +1,7 @@
-//! Secrets such as `password`: their clear text on its way to a hash, and the hash.
+//! Secrets such as `password`: the clear text until it is hashed, and the hash.
 //!
-//! Neither is part of a document, and neither shows itself in debug output: what logs a request or a
-//! write cannot log a secret with it.
+//! Neither is part of a document, and neither appears in debug output, so that code which logs a request or a
+//! write cannot log a secret.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,13 +9,13 @@ use std::fmt;
 use crate::error::{ScimError, invalid};
 use crate::value::key;
 
-/// The secrets that a client has sent, by the path of their attribute; `None` is one to forget.
+/// The secrets that a client has sent, by the path of their attribute; `None` removes the secret.
 pub type SentSecrets = BTreeMap<String, Option<ClearText>>;
 
-/// The secrets that a write changes, by the path of their attribute; `None` is one to forget.
+/// The secrets that a write changes, by the path of their attribute; `None` removes the secret.
 pub type SecretHashes = BTreeMap<String, Option<SecretHash>>;
 
-/// A secret as the client sent it. It lives as long as the request and is never stored.
+/// A secret as the client sent it. It exists during the request and is never stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClearText(String);
 
@@ -24,21 +24,21 @@ pub struct ClearText(String);
 pub struct SecretHash(pub String);
 
 impl ClearText {
-    /// Of a text that is a secret.
+    /// Wraps the text of a secret.
     pub fn new(text: impl Into<String>) -> ClearText {
         ClearText(text.into())
     }
 
-    /// The bytes to hash, or to compare with a hash: the text prepared as PRECIS wants it for
-    /// passwords (OpaqueString, RFC 8265 section 4.2), so that the spellings of one text that keyboards
-    /// and clients choose between are one password: spaces are U+0020, and the form is NFC.
+    /// Prepares the bytes that are hashed, or compared with a hash, by the PRECIS profile for passwords
+    /// (OpaqueString, RFC 8265 section 4.2): spaces become U+0020, and the form is NFC. The spellings of one
+    /// text that different keyboards and clients produce are then one password.
     ///
-    /// Of the characters that the profile disallows, control characters are refused, which nobody can
-    /// type. Others are kept, an emoji's variation selector for one: they are typed, and a password
-    /// that works everywhere else must work here.
+    /// The profile disallows some characters. Control characters are refused, because they cannot be typed.
+    /// Others are kept, such as the variation selector of an emoji: users type them, and a password that works
+    /// everywhere else must work here.
     ///
     /// # Errors
-    /// `invalidValue` for an empty text, and for control characters; the detail names `path` and not
+    /// `invalidValue` for an empty text, and for control characters; the detail names `path` and does not repeat
     /// the text.
     pub fn prepare(&self, path: &str) -> Result<Prepared, ScimError> {
         if self.0.is_empty() {
@@ -60,18 +60,18 @@ impl ClearText {
     }
 }
 
-/// What [`ClearText::prepare`] made.
+/// The result of [`ClearText::prepare`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Prepared(String);
 
 impl Prepared {
-    /// For the hash function, and nothing else.
+    /// The bytes, for the hash function alone.
     pub fn expose(&self) -> &[u8] {
         self.0.as_bytes()
     }
 }
 
-/// General category Zs, to which Unicode adds no more characters.
+/// The general category Zs. Unicode adds no more characters to it.
 fn is_space(c: char) -> bool {
     matches!(
         c,
@@ -79,7 +79,7 @@ fn is_space(c: char) -> bool {
     )
 }
 
-macro_rules! unseen {
+macro_rules! opaque_debug {
     ($type:ident) => {
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,9 +89,9 @@ macro_rules! unseen {
     };
 }
 
-unseen!(ClearText);
-unseen!(Prepared);
-unseen!(SecretHash);
+opaque_debug!(ClearText);
+opaque_debug!(Prepared);
+opaque_debug!(SecretHash);
 
 #[cfg(test)]
 mod tests {
@@ -106,7 +106,7 @@ mod tests {
 
     /// 7643-4.1.1-17: the examples of RFC 8265 section 4.3 are among them
     #[test]
-    fn spellings_of_one_password_are_one() {
+    fn spellings_of_one_password_are_equal() {
         for (text, expected) in [
             ("correct horse battery staple", "correct horse battery staple"),
             ("Correct Horse Battery Staple", "Correct Horse Battery Staple"),
@@ -127,7 +127,7 @@ mod tests {
 
     /// 7643-4.1.1-17, 7643-9.2-01
     #[test]
-    fn what_nobody_can_type_is_refused_without_repeating_it() {
+    fn control_characters_are_refused_without_repeating_the_text() {
         assert_eq!(prepared(""), Err("`password` must not be empty".to_owned()));
         for text in ["hunter2\u{7}", "hunter2\n", "hunter2\u{85}", "\u{7f}hunter2"] {
             assert_eq!(
@@ -140,7 +140,7 @@ mod tests {
 
     /// 7643-9.2-01
     #[test]
-    fn nothing_shows_itself() {
+    fn debug_output_shows_no_secret() {
         let text = ClearText::new("hunter2");
         let prepared = text.prepare("password").unwrap();
         let sent: SentSecrets = [("password".to_owned(), Some(text.clone()))].into();

@@ -1,4 +1,4 @@
-//! Single values: their canonical form, and the keys that they are compared by.
+//! Single values: their canonical form, and the keys by which they are compared.
 
 pub(crate) mod canonical;
 mod format;

@@ -103,8 +103,8 @@ fn keep_in_list(
     }
     let immutable = attribute.sub_attributes.iter().filter(|it| is_immutable(it));
     let immutable: Vec<&Arc<Attribute>> = immutable.collect();
-    // Several values may have one identity. Those that repeat an old value exactly are paired before those
-    // that leave out or add an immutable sub-attribute.
+    // Several values may have one identity. A value that repeats an old one exactly is paired before a value
+    // that leaves out or adds an immutable sub-attribute.
     let mut paired = vec![false; new.len()];
     for agreement in [Agreement::Exact, Agreement::Compatible] {
         for (element, paired) in new.iter_mut().zip(&mut paired) {
@@ -134,12 +134,12 @@ fn keep_in_list(
     Ok(())
 }
 
-/// The degree to which two values agree in their immutable sub-attributes.
+/// The degree of agreement between the immutable sub-attributes of two values.
 #[derive(Clone, Copy)]
 enum Agreement {
     /// Both have the same ones, with the same values.
     Exact,
-    /// Those that both have are the same.
+    /// The ones that both have are the same.
     Compatible,
 }
 

@@ -1,33 +1,32 @@
-//! A filter that has found its schema: known attributes, typed operands, comparison keys.
+//! Resolved filters: known attributes, typed operands, comparison keys.
 //!
-//! [`Condition::resolve`] is the one step from syntax to meaning. After it there is no unknown
-//! attribute, no `ne`, no `null` and no case left to think about, and what remains can be
-//! evaluated on a normal form ([`Document::normal_form`](crate::Document::normal_form)) or turned
-//! into SQL with the same result.
+//! [`Condition::resolve`] is the one step from syntax to meaning. A condition has no unknown attributes, no `ne`,
+//! no `null` and no differences in case. It can be evaluated on a normal form
+//! ([`Document::normal_form`](crate::Document::normal_form)) or turned into SQL, with the same result.
 
 use crate::schema::AttributePath;
 
 /// A resolved filter (RFC 7644 section 3.4.2.2).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
-    /// Matches everything or nothing, for example a test of an attribute that a resource type
-    /// lacks in a query over several types (7644-3.4.2.1-03).
+    /// Matches everything or nothing, for example where a query over several types tests an attribute that
+    /// this type lacks (7644-3.4.2.1-03).
     Always(bool),
     /// At least one value of the attribute passes the test.
     Attribute(AttributePath, Test),
-    /// At least one value of a complex attribute fulfils the whole condition.
+    /// At least one value of a complex attribute satisfies the whole condition.
     Element(AttributePath, ElementCondition),
-    /// All hold.
+    /// Every operand holds.
     And(Vec<Condition>),
-    /// One holds.
+    /// At least one operand holds.
     Or(Vec<Condition>),
-    /// It does not hold. `a ne v` is `Not(a eq v)`; `a eq null` is `Not(a ge "")` for text,
+    /// The operand does not hold. `a ne v` is `Not(a eq v)`; `a eq null` is `Not(a ge "")` for text,
     /// because `""` is not null, and `Not(a pr)` for other types.
     Not(Box<Condition>),
 }
 
 impl Condition {
-    /// Every attribute that is tested, in order, with repetitions. For a value filter they are its
+    /// The attributes that are tested, in order and with repetitions. For a value filter they are the
     /// sub-attributes.
     pub fn attributes(&self) -> Vec<&AttributePath> {
         let mut found = Vec::new();
@@ -48,19 +47,19 @@ impl Condition {
     }
 }
 
-/// A condition on one value of a multi-valued attribute; the paths are sub-attributes of it, or for
-/// a simple attribute (`tags[value eq "blue"]`) the attribute's own path, meaning the value itself.
+/// A condition on one value of a multi-valued attribute. The paths are its sub-attributes; for a simple
+/// attribute (`tags[value eq "blue"]`) they are the path of the attribute, which means the value itself.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ElementCondition {
     /// Matches everything or nothing.
     Always(bool),
     /// The sub-attribute passes the test.
     Attribute(AttributePath, Test),
-    /// All hold.
+    /// Every operand holds.
     And(Vec<ElementCondition>),
-    /// One holds.
+    /// At least one operand holds.
     Or(Vec<ElementCondition>),
-    /// It does not hold.
+    /// The operand does not hold.
     Not(Box<ElementCondition>),
 }
 
@@ -77,10 +76,10 @@ impl ElementCondition {
     }
 }
 
-/// What is asked of one value.
+/// A test of one value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
-    /// It is there and not empty: not `""`, and for a complex value at least one member.
+    /// The value is assigned and not empty: not `""`, and a complex value has at least one member.
     Present,
     /// The value's comparison key is the operand.
     Eq(Operand),
@@ -103,8 +102,8 @@ pub enum Test {
 /// The operand of an equality.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operand {
-    /// For boolean attributes.
+    /// The operand for a boolean attribute.
     Bool(bool),
-    /// A comparison key (see [`crate::value::key`]) for all other types.
+    /// The comparison key (see [`crate::value::key`]) for an attribute of any other type.
     Key(String),
 }

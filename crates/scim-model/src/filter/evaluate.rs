@@ -1,4 +1,4 @@
-//! Conditions on normal forms, and on values of a document.
+//! Evaluation of conditions on normal forms, and on values of a document.
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use crate::schema::{Attribute, AttributePath};
 use crate::value::key::{self, Key};
 
 impl Condition {
-    /// Whether the resource fulfils the condition. Time grows with the size of the condition times
-    /// the size of the resource.
+    /// Whether the resource satisfies the condition. Takes time in proportion to the size of the condition
+    /// times the size of the resource.
     pub fn matches(&self, subject: &Subject) -> bool {
         match self {
             Condition::Always(answer) => *answer,
@@ -27,14 +27,13 @@ impl Condition {
 }
 
 impl ElementCondition {
-    /// Whether one value, in normal form, fulfils the condition.
+    /// Whether one value, in normal form, satisfies the condition.
     pub fn matches(&self, element: &Value) -> bool {
         self.holds(element, normal_key)
     }
 
-    /// Whether one value of a [`Document`](crate::Document) fulfils the condition, for example an
-    /// element of its `emails`. Names are spelled as in the schema, values are as the client sees
-    /// them.
+    /// Whether one value of a [`Document`](crate::Document), for example an element of its `emails`, satisfies
+    /// the condition. Names are spelled as in the schema, and values are as the client sees them.
     pub fn matches_json(&self, element: &Value) -> bool {
         self.holds(element, key::of)
     }
@@ -50,10 +49,10 @@ impl ElementCondition {
     }
 }
 
-/// How the values at hand become keys.
+/// The conversion of values to keys.
 type KeyOf = for<'a> fn(&Attribute, &'a Value) -> Option<Key<'a>>;
 
-/// The values of a normal form are keys already.
+/// Takes a value of a normal form, which is a key already.
 fn normal_key<'a>(_: &Attribute, value: &'a Value) -> Option<Key<'a>> {
     match value {
         Value::Bool(it) => Some(Key::Bool(*it)),
@@ -110,7 +109,7 @@ fn attribute_values<'a>(path: &AttributePath, subject: &'a Subject) -> &'a [Valu
     value.map_or(&[], values)
 }
 
-/// The values of a multi-valued attribute, or the one of another.
+/// The values of a multi-valued attribute, or the single value of another.
 fn values(value: &Value) -> &[Value] {
     match value {
         Value::Array(values) => values,

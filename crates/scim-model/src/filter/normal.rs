@@ -1,5 +1,5 @@
-//! The normal form: what conditions are evaluated on, and what is stored beside a document for the
-//! databases to do the same.
+//! The normal form of a resource, on which conditions are evaluated. It is stored with a document, so that
+//! databases evaluate them on the same values.
 
 use std::sync::Arc;
 
@@ -13,12 +13,13 @@ use crate::store::{Reference, Stored};
 use crate::value::key;
 
 impl Document {
-    /// The document with every value replaced by its comparison key ([`key::of`]) and with its
-    /// `schemas`: strings folded or exact, dateTimes in UTC, numbers as ordered text, booleans as
-    /// they are; an unassigned boolean that counts as something (`active`, A-08) is that. Values that are never returned are left out: nobody may search for them.
+    /// Replaces every value by its comparison key ([`key::of`]) and adds `schemas`: strings are folded or exact,
+    /// dateTimes are in UTC, numbers are ordered text, and booleans are unchanged. An unassigned boolean with a
+    /// default (`active`, A-08) has the default. Values that are never returned are left out, because clients
+    /// must not search for them.
     pub fn normal_form(&self, resource_type: &ResourceType) -> Map<String, Value> {
         let mut normal = normal_resource(self.values(), resource_type);
-        count_defaults(&mut normal, resource_type);
+        fill_defaults(&mut normal, resource_type);
         if let Some(attribute) = resource_type.core_attribute("schemas") {
             let urns = self.schemas(resource_type);
             let keys = urns
@@ -31,36 +32,34 @@ impl Document {
     }
 }
 
-/// The normal form of a whole resource: of its document, and of `id`, `meta`, `members` and
-/// `groups` too.
+/// The normal form of a whole resource: the document with `id`, `meta`, `members` and `groups`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subject(Map<String, Value>);
 
 impl Subject {
-    /// Every value as its comparison key, as [`sort_key`](super::sort_key) reads them.
+    /// The attributes by name, each value as its comparison key; [`sort_key`](super::sort_key) reads them.
     pub fn normal_form(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// From a resource as a client sees it, all attributes included.
+    /// Converts a resource as a client sees it, with all its attributes.
     pub fn of_resource(resource: &Map<String, Value>, resource_type: &ResourceType) -> Subject {
         Subject(normal_resource(resource, resource_type))
     }
 
-    /// From a document's normal form ([`Document::normal_form`]) alone: `id`, `meta`, `members` and
-    /// `groups` have no value.
+    /// Wraps a document's normal form ([`Document::normal_form`]): `id`, `meta`, `members` and `groups` have no
+    /// values.
     pub fn of_normal_form(normal_form: Map<String, Value>) -> Subject {
         Subject(normal_form)
     }
 
-    /// From a resource as it is stored; `base_url` is what stands before the endpoint in
-    /// `meta.location` and `$ref`, without a trailing slash. `references` are those of the resources
-    /// that it points at, as by `manager`, that exist
-    /// ([`ResourceStore::references`](crate::store::ResourceStore::references)); what else is among
-    /// them changes nothing.
+    /// Converts a resource as it is stored. `base_url` comes before the endpoint in `meta.location` and `$ref`,
+    /// without a trailing slash. `references` has the existing resources that this one refers to, as by
+    /// `manager` ([`ResourceStore::references`](crate::store::ResourceStore::references)); others in it are
+    /// ignored.
     ///
     /// # Errors
-    /// The stored document is no JSON object.
+    /// The stored document is not a JSON object.
     pub fn of_stored(
         stored: &Stored,
         resource_type: &ResourceType,
@@ -102,7 +101,7 @@ impl Subject {
             );
         }
         let mut subject = Subject::of_resource(&resource, resource_type);
-        count_defaults(&mut subject.0, resource_type);
+        fill_defaults(&mut subject.0, resource_type);
         Ok(subject)
     }
 }
@@ -145,8 +144,8 @@ fn normal_resource(resource: &Map<String, Value>, resource_type: &ResourceType) 
     normal
 }
 
-/// An unassigned boolean may count as something: a user of whom nobody said so is active.
-fn count_defaults(normal: &mut Map<String, Value>, resource_type: &ResourceType) {
+/// Gives unassigned booleans their default: a user is active unless a client has set `active`.
+fn fill_defaults(normal: &mut Map<String, Value>, resource_type: &ResourceType) {
     for attribute in &resource_type.schema.attributes {
         if let Some(default) = attribute.default {
             normal

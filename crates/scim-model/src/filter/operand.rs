@@ -1,4 +1,4 @@
-//! Operands: the test that an operator and a value stand for, by the type of the attribute.
+//! Operands: the test for an operator and a value, by the type of the attribute.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use crate::error::{ScimError, ScimType};
 use crate::schema::{AttributePath, AttributeType};
 use crate::value::key;
 
-/// The test for an operator and an operand other than null; the attribute's type decides which
-/// there are (A-60, A-61).
+/// The test for an operator and an operand other than null. The type of the attribute decides which operators
+/// and operands are allowed (A-60, A-61).
 pub(super) fn test(path: &AttributePath, operator: CompareOp, value: &CompValue) -> Result<Test, ScimError> {
     let attribute = path.leaf();
-    // No value holds it, and PostgreSQL would not even compare with it.
+    // No value has this character, and PostgreSQL refuses to compare with it.
     if matches!(value, CompValue::String(text) if text.contains('\0')) {
         return Err(wrong_operand(path, "text without the character U+0000"));
     }
@@ -70,7 +70,7 @@ pub(super) fn test(path: &AttributePath, operator: CompareOp, value: &CompValue)
     }
 }
 
-/// Not for `ne`, which is resolved as a negated `eq`.
+/// The test for a text operand. `ne` does not get here, because it is resolved as a negated `eq`.
 fn text_test(operator: CompareOp, key: String) -> Test {
     match operator {
         CompareOp::Eq | CompareOp::Ne => Test::Eq(Operand::Key(key)),
@@ -86,8 +86,8 @@ fn text_test(operator: CompareOp, key: String) -> Test {
     }
 }
 
-/// `meta.version` is stored as `W/"5"`; one who sees a user's groups or manager sees a hash of them
-/// too, `W/"5.0123abcd"`.
+/// The text to compare with. `meta.version` is stored as `W/"5"`, but a client that sees a user's groups or
+/// manager sees a hash of them too: `W/"5.0123abcd"`.
 fn comparison_text(path: &AttributePath, operand: &str) -> String {
     if is_meta(path, "version")
         && let Some((version, hash)) = operand.strip_suffix('"').and_then(|it| it.split_once('.'))

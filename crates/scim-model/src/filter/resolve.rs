@@ -1,4 +1,4 @@
-//! From syntax to meaning: a filter meets the schemas.
+//! Resolution of filters against the schemas: from syntax to meaning.
 
 use std::sync::Arc;
 
@@ -13,16 +13,14 @@ use crate::value::key::Key;
 use crate::value::policy::Policy;
 
 impl Condition {
-    /// What a filter means for one resource type. Errors depend on the filter and the schemas
-    /// alone, never on data.
+    /// Resolves a filter for one resource type. Errors depend on the filter and the schemas, never on data.
     ///
-    /// What always has the same answer is [`Condition::Always`]: tests of `meta.resourceType`, and
+    /// A test that always has the same answer becomes [`Condition::Always`]: tests of `meta.resourceType`, and
     /// `pr` of `id`, `meta` and `schemas`.
     ///
     /// # Errors
-    /// `invalidFilter`, naming the attribute, when the type has no such attribute, when it can
-    /// never be read, or when its type does not allow the operator or the operand (A-60,
-    ///
+    /// `invalidFilter`, naming the attribute, when the type has no such attribute, when clients can never read
+    /// the attribute, or when its data type does not allow the operator or the operand.
     pub fn resolve(
         filter: &Filter,
         resource_type: &ResourceType,
@@ -36,11 +34,11 @@ impl Condition {
         .condition(filter)
     }
 
-    /// What a filter means for each type of a query over several. An attribute that one type lacks
-    /// has no value there (RFC 7644 section 3.4.2.1, A-19).
+    /// Resolves a filter for each type of a query over several. An attribute that a type lacks has no value
+    /// there (RFC 7644 section 3.4.2.1, A-19).
     ///
     /// # Errors
-    /// As for [`Condition::resolve`], but an attribute is unknown only if no type has it.
+    /// As [`Condition::resolve`], but an attribute is unknown only if no type has it.
     pub fn resolve_for_all(
         filter: &Filter,
         resource_types: &[Arc<ResourceType>],
@@ -61,8 +59,7 @@ impl Condition {
 }
 
 impl ElementCondition {
-    /// What a value filter of a PATCH path means for the values of `attribute` (RFC 7644 section
-    /// 3.5.2).
+    /// Resolves the value filter of a PATCH path for the values of `attribute` (RFC 7644 section 3.5.2).
     ///
     /// # Errors
     /// `invalidFilter` as for [`Condition::resolve`], and when the attribute is simple and
@@ -72,10 +69,10 @@ impl ElementCondition {
     }
 }
 
-/// Where a filter is resolved.
+/// The types for which a filter is resolved.
 struct Scope<'a> {
     resource_type: &'a ResourceType,
-    /// All types that the query covers; what at least one of them knows is no error.
+    /// All types that the query covers. An attribute that one of them has is not an error.
     all: &'a [&'a ResourceType],
     policy: Policy,
 }
@@ -85,8 +82,8 @@ impl Scope<'_> {
         Ok(self.narrow(self.filter(filter)?))
     }
 
-    /// A test of `meta.resourceType` has its answer here: it narrows a query over several types
-    /// (7644-3.4.2.1-01) before any of them is searched.
+    /// Answers tests of `meta.resourceType`, so that they narrow a query over several types (7644-3.4.2.1-01)
+    /// before any of them is searched.
     fn narrow(&self, condition: Condition) -> Condition {
         match condition {
             Condition::Attribute(path, test) if is_meta(&path, "resourceType") => {
@@ -129,7 +126,7 @@ impl Scope<'_> {
         })?;
         match found {
             Some(path) => compare(path, operator, value),
-            // There it has no value: only null equals that, and all else differs.
+            // The attribute has no value in this type: it equals null and differs from any value.
             None => Ok(Condition::Always(match operator {
                 CompareOp::Eq => *value == CompValue::Null,
                 CompareOp::Ne => *value != CompValue::Null,
@@ -151,13 +148,12 @@ impl Scope<'_> {
                 None => Ok(Condition::Element(path, condition)),
             };
         }
-        // A single complex attribute is its own only value; without one nothing matches.
+        // A single complex attribute has at most one value. Without it nothing matches.
         let condition = element::<Condition>(filter, &path)?;
         Ok(all(vec![present(path)?, condition]))
     }
 
-    /// `None` when another type of the query has such an attribute, but not this one
-    /// (7644-3.4.2.1-03).
+    /// Finds an attribute; `None` when only another type of the query has it (7644-3.4.2.1-03).
     fn find(
         &self,
         path: &AttrPath,
@@ -175,9 +171,9 @@ impl Scope<'_> {
     }
 }
 
-/// Lenient mode only. Entra checks a reference with `manager eq "2819c223"`, without the URN of the
-/// extension. So an equality may name a reference of exactly one extension bare; every other
-/// extension attribute needs its URN.
+/// Finds a reference without the URN of its extension, under the lenient policy: Entra checks a reference with
+/// `manager eq "2819c223"`. An equality may omit the URN if exactly one extension has the reference; all other
+/// attributes of extensions need the URN.
 fn unqualified_reference(
     resource_type: &ResourceType,
     path: &AttrPath,
@@ -193,14 +189,14 @@ fn unqualified_reference(
     found.next().is_none().then_some(only)
 }
 
-/// What stands in brackets, over the sub-attributes of `parent`.
+/// Resolves the filter in brackets, over the sub-attributes of `parent`.
 fn element<T: Tree>(filter: &ValFilter, parent: &AttributePath) -> Result<T, ScimError> {
     if parent.sub.is_some()
         || !(parent.attribute.multi_valued || parent.attribute.type_ == AttributeType::Complex)
     {
         return Err(invalid(
             parent,
-            "has no sub-attributes that a value filter could test",
+            "has no sub-attributes for a value filter to test",
         ));
     }
     element_filter(filter, parent)
@@ -218,8 +214,8 @@ fn element_filter<T: Tree>(filter: &ValFilter, parent: &AttributePath) -> Result
     }
 }
 
-/// The values of a simple multi-valued attribute are called `value`; there the path stays the
-/// parent's own.
+/// Finds a sub-attribute. The values of a simple multi-valued attribute are called `value`, and their path is
+/// the parent's.
 fn sub_attribute(path: &AttrPath, parent: &AttributePath) -> Result<AttributePath, ScimError> {
     let unknown = || invalid(path, format_args!("is not a sub-attribute of `{parent}`"));
     if path.urn().is_some() || path.sub().is_some() {
@@ -251,7 +247,7 @@ fn present<T: Tree>(path: AttributePath) -> Result<T, ScimError> {
 fn compare<T: Tree>(path: AttributePath, operator: CompareOp, value: &CompValue) -> Result<T, ScimError> {
     refuse_never_returned(&path)?;
     match (operator, value) {
-        // true when absent, and of several values when none is equal.
+        // true when the attribute has no value, and when none of several values is equal.
         (CompareOp::Ne, value) => Ok(compare::<T>(path, CompareOp::Eq, value)?.negated()),
         (CompareOp::Eq, CompValue::Null) if is_always_there(&path) => Ok(T::always(false)),
         (CompareOp::Eq, CompValue::Null) => {
@@ -276,7 +272,7 @@ fn compare<T: Tree>(path: AttributePath, operator: CompareOp, value: &CompValue)
     }
 }
 
-/// `""` is not null: it is a value, though not "present" (RFC 7643 section 2.5, A-07).
+/// The test for a value that is not null. `""` is one, although it is not "present" (RFC 7643 section 2.5, A-07).
 fn assigned(attribute: &Attribute) -> Test {
     match attribute.type_ {
         AttributeType::String | AttributeType::Reference | AttributeType::Binary => Test::Ge(String::new()),
@@ -284,7 +280,7 @@ fn assigned(attribute: &Attribute) -> Test {
     }
 }
 
-/// A bare complex attribute stands for its `value`.
+/// A complex attribute without a sub-attribute means its `value`.
 pub(super) fn with_value(path: AttributePath) -> Result<AttributePath, ScimError> {
     if path.leaf().type_ != AttributeType::Complex {
         return Ok(path);
@@ -315,7 +311,7 @@ fn is_primary(path: &AttributePath) -> bool {
             .is_some_and(|it| it.name.eq_ignore_ascii_case("primary"))
 }
 
-/// A filter on a value that is never returned would tell it, letter by letter.
+/// Refuses an attribute that is never returned, because filters would reveal its value letter by letter.
 pub(super) fn refuse_never_returned(path: &AttributePath) -> Result<(), ScimError> {
     if path.attribute.is_never_read() || path.sub.as_deref().is_some_and(Attribute::is_never_read) {
         return Err(invalid(path, "is never returned and cannot be filtered by"));
@@ -323,7 +319,7 @@ pub(super) fn refuse_never_returned(path: &AttributePath) -> Result<(), ScimErro
     Ok(())
 }
 
-/// Resolves every operand, so that an error never depends on the others.
+/// Resolves every operand, so that an error does not depend on the other operands.
 fn collect<F, T>(operands: &[F], resolve: impl Fn(&F) -> Result<T, ScimError>) -> Result<Vec<T>, ScimError> {
     operands.iter().map(resolve).collect()
 }

@@ -10,12 +10,12 @@ use super::resolve::{refuse_never_returned, with_value};
 use crate::error::{ErrorKind, ScimError, ScimType};
 use crate::schema::{AttributePath, ResourceType};
 
-/// What `sortBy` means for each type of a query (RFC 7644 section 3.4.2.3): as in filters, a bare
-/// complex attribute stands for its `value`; `None` where a type lacks the attribute.
+/// Resolves `sortBy` for each type of a query (RFC 7644 section 3.4.2.3). As in filters, a complex attribute
+/// without a sub-attribute means its `value`. A type that lacks the attribute has `None`.
 ///
 /// # Errors
-/// `invalidValue` when no type has the attribute, when it is complex without `value`, never
-/// returned, or derived with no order of its own, as `members` and `groups` are.
+/// `invalidValue` when no type has the attribute, when it is complex without `value`, when it is never
+/// returned, and for `members` and `groups`, which have no order.
 pub fn resolve_sort_by(
     sort_by: &AttrPath,
     resource_types: &[Arc<ResourceType>],
@@ -54,8 +54,8 @@ pub fn resolve_sort_by(
     Ok(paths)
 }
 
-/// The key that a resource is sorted by (RFC 7644 section 3.4.2.3, A-72): of a multi-valued
-/// attribute the primary value's, else the first value's.
+/// The key by which a resource is sorted (RFC 7644 section 3.4.2.3, A-72): for a multi-valued attribute the
+/// key of the primary value, or else of the first.
 pub fn sort_key(path: &AttributePath, normal_form: &Map<String, Value>) -> Option<String> {
     let mut value = holder(path, normal_form)?.get(&path.attribute.name)?;
     if let Value::Array(values) = value {

@@ -3,11 +3,11 @@
 use super::condition::{Condition, ElementCondition, Operand, Test};
 use crate::schema::AttributePath;
 
-/// What conditions on resources and on single values have in common.
+/// A condition on a resource or on a single value.
 pub(super) trait Tree: Sized {
     fn always(answer: bool) -> Self;
     fn attribute(path: AttributePath, test: Test) -> Self;
-    /// The value, or for a whole resource one of the values, is not the primary one.
+    /// The value is not primary; for a resource, one of its values is not primary.
     fn not_primary(path: AttributePath) -> Self;
     fn and(operands: Vec<Self>) -> Self;
     fn or(operands: Vec<Self>) -> Self;
@@ -77,7 +77,7 @@ pub(super) fn any<T: Tree>(operands: Vec<T>) -> T {
     combine(operands, false, T::or)
 }
 
-/// Leaves out operands whose answer is `neutral`; one operand with the other answer decides.
+/// Joins operands without those whose answer is `neutral`. One operand with the opposite answer decides.
 fn combine<T: Tree>(mut operands: Vec<T>, neutral: bool, join: fn(Vec<T>) -> T) -> T {
     if operands.iter().any(|it| it.answer() == Some(!neutral)) {
         return T::always(!neutral);

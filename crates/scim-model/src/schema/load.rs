@@ -202,7 +202,7 @@ fn attribute(document: &AttributeDocument) -> Attribute {
     let is_reference = document.type_ == AttributeType::Reference;
     let mut reference_types = document.reference_types.clone();
     if is_reference && reference_types.is_empty() {
-        // RFC 7643 section 7 does not require them; without them any URI will do.
+        // RFC 7643 section 7 does not require them. Without them any URI is accepted.
         reference_types.push("uri".to_owned());
     }
     let returned = match document.mutability {
@@ -220,8 +220,8 @@ fn attribute(document: &AttributeDocument) -> Attribute {
         description: document.description.clone(),
         required: document.required,
         canonical_values: document.canonical_values.clone(),
-        // Types that are exact by their nature are published so (RFC 7643 sections 2.3.6 and 2.3.7, errata
-        // 6000 and 6001).
+        // References and binary values are case-exact by their type, and published as such (RFC 7643 sections
+        // 2.3.6 and 2.3.7, errata 6000 and 6001).
         case_exact: document.case_exact || is_reference || document.type_ == AttributeType::Binary,
         mutability: document.mutability,
         returned,

@@ -51,7 +51,7 @@ const BUILT_IN_ONLY: [&str; 2] = ["default", "format"];
 
 #[derive(Debug)]
 struct ReadError {
-    /// The path of the attribute, from the inside out: names, or `attributes[2]` where there is none.
+    /// The path of the attribute, from the inside out: names, or `attributes[2]` for one without a name.
     attribute: Vec<String>,
     /// A sentence, or its end after the name of a member, as in "must be a string".
     reason: String,
@@ -205,7 +205,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 return Err(ReadError::sentence(expected.to_string()));
             }
         };
-        // Said first, because a misspelt `name` is an unknown member of something that has no name.
+        // Comes before unknown members, because a misspelt `name` is one.
         if fields.first() == Some(&"name") && member(members, "name").is_none() {
             return Err(ReadError::sentence("an attribute has no `name`".to_owned()));
         }

@@ -42,20 +42,20 @@ impl Candidate<'_> {
         self.is_write_only() || self.attribute.returned == Some(Returned::Never)
     }
 
-    /// Whether its values are columns of a resource: one for each, and in no other value.
+    /// Whether a resource has at most one value of it, outside any other value.
     fn is_single_and_top_level(&self) -> bool {
         self.parent.is_none() && !self.attribute.multi_valued
     }
 
-    /// Whether the name is well formed. RFC 7643 section 2.4 gives `$ref` to complex values; a resource has
-    /// none of its own.
+    /// Whether the name is well formed. `$` starts the names of sub-attributes alone, such as `$ref` (RFC 7643
+    /// section 2.4).
     fn has_valid_name(&self) -> bool {
         let name = &self.attribute.name;
         is_attribute_name(name) && (self.parent.is_some() || !name.starts_with('$'))
     }
 }
 
-/// A test that a bad attribute passes, and the reason for refusing it.
+/// A test for a defect, and the reason that is reported for it.
 type Rule = (fn(&Candidate<'_>) -> bool, &'static str);
 
 const ATTRIBUTE_RULES: [Rule; 13] = [
@@ -129,7 +129,7 @@ const ATTRIBUTE_RULES: [Rule; 13] = [
     ),
     (
         |it| it.is_complex() && it.parent.is_some(),
-        "a complex attribute cannot stand in a complex attribute",
+        "a complex attribute cannot contain a complex attribute",
     ),
 ];
 
@@ -165,7 +165,7 @@ fn check_predefined(path: &str, candidate: &Candidate<'_>) -> Result<(), Problem
     }
 }
 
-/// Checks that references name resource types that are served; no other could be followed.
+/// Checks that references name resource types that are served, because no other can be followed.
 pub(super) fn check_reference_types(
     parent: &str,
     attributes: &[Arc<Attribute>],
@@ -354,9 +354,9 @@ pub(super) fn check_replacement(builtin: &ResourceType, own: &ResourceType) -> R
     Ok(())
 }
 
-/// Checks that another resource type can be served beside those of the registry.
+/// Checks that a resource type can be added to those of the registry.
 pub(super) fn check_new_type(registry: &SchemaRegistry, own: &ResourceType) -> Result<(), Problem> {
-    // These schemas tell users and groups from other resources: one type each.
+    // The server recognises users and groups by these schemas, so each has one type.
     if is_builtin_core(&own.schema) {
         let urn = &own.schema.id;
         let reason = format!("the schema `{urn}` belongs to a built-in resource type");

@@ -1,8 +1,7 @@
-//! Values against their attribute: types, canonical form, sizes, `required` and `primary`
-//! (RFC 7643 sections 2.2 to 2.5 and 7).
+//! Values in the canonical form of their attribute (RFC 7643 sections 2.2 to 2.5 and 7).
 //!
-//! The schema decides; no rule here knows an attribute's name, but for the sub-attributes whose
-//! meaning RFC 7643 section 2.4 fixes: `value`, `$ref`, `type` and `primary`.
+//! The schema decides. The only names that a rule here knows are those of the sub-attributes with a meaning in
+//! RFC 7643 section 2.4: `value`, `$ref`, `type` and `primary`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,15 +16,15 @@ use crate::value::key;
 use crate::value::policy::Policy;
 use crate::value::reference::reference_id;
 
-/// A value of an attribute or sub-attribute in the form that is stored and returned; `None` when it
-/// is unassigned: `null`, `[]`, an object without values.
+/// Converts a value of an attribute or sub-attribute to the form that is stored and returned; `None` when it is
+/// unassigned: `null`, `[]`, or an object without values.
 ///
-/// For a multi-valued attribute `value` is the whole array. `path` stands in messages, for example
-/// an [`crate::AttributePath`]. readOnly sub-attributes are left out, names get the schema's
-/// spelling, a dateTime without a zone becomes UTC; everything else is kept as it came.
+/// For a multi-valued attribute `value` is the whole array. Errors name `path`, for example an
+/// [`crate::AttributePath`]. readOnly sub-attributes are left out, names get the schema's spelling, and a
+/// dateTime without a zone becomes UTC; everything else stays as it was sent.
 ///
 /// # Errors
-/// `invalidValue` for a value of another type or size, or two primary values; `invalidSyntax` for an
+/// `invalidValue` for a value of the wrong type or size, and for two primary values; `invalidSyntax` for an
 /// unknown sub-attribute under a strict policy.
 pub fn canonical_value(
     attribute: &Attribute,
@@ -46,12 +45,12 @@ pub fn canonical_value(
     };
     let mut canonical = Vec::with_capacity(elements.len());
     for element in elements {
-        let says_something = element
+        let is_assigned = element
             .as_object()
             .is_some_and(|it| it.values().any(|value| !value.is_null()));
         let element = canonical_element(attribute, path, element, policy)?;
-        if let (None, true) = (&element, says_something) {
-            // A member with nothing but a `display`: what counts is missing (7643-4.2-05).
+        if let (None, true) = (&element, is_assigned) {
+            // For example a member of a group with `display` alone (7643-4.2-05).
             if let Some(missing) = attribute.sub_attributes.iter().find(|it| it.required) {
                 return Err(invalid(&Sub(path, &missing.name), "is required"));
             }
@@ -63,7 +62,8 @@ pub fn canonical_value(
     Ok((!canonical.is_empty()).then_some(Value::Array(canonical)))
 }
 
-/// One value: of a multi-valued attribute, one element of the array; else as [`canonical_value`].
+/// Converts one value: an element of the array for a multi-valued attribute, and otherwise as
+/// [`canonical_value`].
 ///
 /// # Errors
 /// As [`canonical_value`].
@@ -104,8 +104,8 @@ pub fn canonical_element(
         (AttributeType::DateTime, Value::String(text)) => {
             let instant = key::date_time(text)
                 .ok_or_else(|| invalid(path, "must be a date and time such as `2024-03-10T12:00:00Z`"))?;
-            // What names its zone comes back as it was sent: clients compare. Without one it is UTC,
-            // which readers that insist on a zone must be told.
+            // A value with a zone is returned as it was sent, because clients compare. One without a zone is
+            // UTC, and says so for readers that require a zone.
             if !has_zone(text) {
                 return Ok(Some(Value::String(instant)));
             }
@@ -123,7 +123,7 @@ fn has_zone(date_time: &str) -> bool {
     time.contains(['Z', 'z', '+', '-'])
 }
 
-/// The boolean in a string of any case: Entra sends `"False"`.
+/// Reads a boolean from a string in any case: Entra sends `"False"`.
 pub fn boolean_text(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("true") {
         Some(true)
@@ -134,7 +134,7 @@ pub fn boolean_text(text: &str) -> Option<bool> {
     }
 }
 
-/// RFC 7643 section 2.4: `primary` is true for one value at most.
+/// Checks that `primary` is true for one value at most (RFC 7643 section 2.4).
 pub(crate) fn check_primary(
     attribute: &Attribute,
     path: &dyn fmt::Display,
@@ -155,7 +155,7 @@ pub(crate) fn check_primary(
     Ok(())
 }
 
-/// Says the type and not the value: it may be a secret.
+/// An error that names the type and not the value, which may be a secret.
 pub(crate) fn wrong_type(path: &dyn fmt::Display, expected: &str, value: &Value) -> ScimError {
     let found = match value {
         Value::Null => "null",
@@ -189,7 +189,7 @@ fn canonical_object(
 ) -> Result<Option<Value>, ScimError> {
     let members = match value {
         Value::Object(members) => members,
-        // `"manager": "26118915"` stands for `{"value": "26118915"}`, and `""` for nobody.
+        // `"manager": "26118915"` means `{"value": "26118915"}`, and `""` means no manager.
         Value::String(text) if policy.lenient && attribute.sub_attribute("value").is_some() => {
             if text.is_empty() {
                 return Ok(None);
@@ -223,7 +223,7 @@ fn canonical_object(
         .map(|(_, sub, value)| (sub.name.clone(), value))
         .collect();
     if attribute.is_shown_reference() {
-        // `$ref` is made from the id when it is shown.
+        // An answer builds `$ref` from the id.
         let id = reference_id(&canonical).map(str::to_owned);
         canonical.shift_remove("$ref");
         if let Some(id) = id {
@@ -233,22 +233,22 @@ fn canonical_object(
     Ok((!canonical.is_empty()).then_some(Value::Object(canonical)))
 }
 
-/// Unknown attributes are ignored, or under a strict policy refused.
+/// Ignores an unknown attribute, or refuses it under a strict policy.
 pub(crate) fn check_unknown(policy: Policy, path: &dyn fmt::Display) -> Result<(), ScimError> {
     if policy.lenient {
         return Ok(());
     }
     let path = shortened(&path.to_string());
-    let problem = "is no attribute of this resource type";
+    let problem = "is not an attribute of this resource type";
     Err(ScimError::at(ScimType::InvalidSyntax, path, problem))
 }
 
-/// RFC 7643 section 2.4: no two values of one attribute have the same `type` and `value`. Of two that do,
-/// where one says all that the other says, that one stays. Two that say different things are no mistake
-/// that can be mended: both stay, or a strict policy refuses them.
+/// Drops repeated values. RFC 7643 section 2.4: no two values of one attribute have the same `type` and
+/// `value`. Of two that do, the one that contains all sub-attributes of the other stays. If neither does, both
+/// stay, unless a strict policy refuses them.
 ///
 /// # Errors
-/// `invalidValue` for the latter.
+/// `invalidValue` under a strict policy, for two values that differ in another sub-attribute.
 pub fn drop_repeated(
     path: &dyn fmt::Display,
     elements: &mut Vec<Value>,
@@ -267,10 +267,10 @@ pub fn drop_repeated(
         };
         let pair = (text("type").unwrap_or_default().to_owned(), value.to_owned());
         let places = seen.entry(pair).or_default();
-        if places.iter().any(|&it| says_all(&kept[it], &element)) {
+        if places.iter().any(|&it| contains_all(&kept[it], &element)) {
             continue;
         }
-        if let Some(&place) = places.iter().find(|&&it| says_all(&element, &kept[it])) {
+        if let Some(&place) = places.iter().find(|&&it| contains_all(&element, &kept[it])) {
             kept[place] = element;
             continue;
         }
@@ -287,7 +287,7 @@ pub fn drop_repeated(
     Ok(())
 }
 
-fn says_all(element: &Value, of: &Value) -> bool {
+fn contains_all(element: &Value, of: &Value) -> bool {
     let of = of.as_object().into_iter().flatten();
     of.into_iter()
         .all(|(name, value)| element.get(name) == Some(value))

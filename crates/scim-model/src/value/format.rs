@@ -1,5 +1,4 @@
-//! The text of strings, references and binary values: size and format (RFC 7643 sections 2.3.6, 2.3.7
-//! and 4.1).
+//! Sizes and formats of strings, references and binary values (RFC 7643 sections 2.3.6, 2.3.7 and 4.1).
 
 use std::fmt;
 
@@ -12,11 +11,11 @@ use crate::schema::{Attribute, AttributeType, Format, Uniqueness};
 use crate::value::policy::Policy;
 use crate::value::text;
 
-/// Bytes of a string or reference.
+/// The most bytes of a string or reference.
 pub const MAX_STRING: usize = 8 * 1024;
-/// Bytes of a value that has to be unique.
+/// The most bytes of a value that has to be unique.
 pub const MAX_UNIQUE: usize = 1024;
-/// Bytes of the base64 text of a binary value.
+/// The most bytes of the base64 text of a binary value.
 pub const MAX_BINARY: usize = 64 * 1024;
 
 pub(super) fn check_text(
@@ -44,7 +43,7 @@ pub(super) fn check_text(
         _ => {}
     }
     match attribute.format {
-        // Identity providers send what they have; only a strict policy insists.
+        // Identity providers send the values that they have, so only a strict policy checks them.
         Some(Format::Country) if !policy.lenient && !is_country_code(text) => Err(invalid(
             path,
             "must be a two-letter country code of ISO 3166-1, such as `US`",
@@ -63,14 +62,15 @@ fn check_user_name(path: &dyn fmt::Display, text: &str) -> Result<(), ScimError>
         Some(found) => Err(invalid(
             path,
             format_args!(
-                "must not hold U+{:04X}: letters, digits and visible ASCII characters are allowed (RFC 8265 section 3.3)",
+                "must not have the character U+{:04X}: letters, digits and visible ASCII characters are allowed (RFC 8265 section 3.3)",
                 u32::from(found)
             ),
         )),
     }
 }
 
-/// The characters of RFC 3986, and letters of other scripts from clients that do not escape them.
+/// Checks for the characters of RFC 3986. The lenient policy also accepts letters of other scripts, which some
+/// clients do not escape.
 fn check_uri(path: &dyn fmt::Display, text: &str, policy: Policy) -> Result<(), ScimError> {
     let allowed = |c: char| {
         c.is_ascii_alphanumeric()
@@ -93,7 +93,7 @@ fn check_uri(path: &dyn fmt::Display, text: &str, policy: Policy) -> Result<(), 
     ))
 }
 
-/// Padded or not (7643-2.3.6-02).
+/// Base64 with or without padding (7643-2.3.6-02).
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -103,7 +103,7 @@ fn is_country_code(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// Whether the octets are one DER SEQUENCE, from the first to the last, as every certificate is.
+/// Whether the octets are exactly one DER SEQUENCE, as every certificate is.
 fn is_der_sequence(base64: &str) -> bool {
     let Ok(octets) = BASE64.decode(base64) else {
         return false;

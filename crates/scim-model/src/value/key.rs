@@ -1,7 +1,7 @@
 //! Comparison keys: two values are equal, or ordered, exactly as their keys are, byte by byte.
 //!
-//! One key serves uniqueness, filters, sorting and both databases, so that none of them can
-//! disagree. A key is text; databases compare it with a binary collation.
+//! Uniqueness, filters, sorting and both databases use the same key, so that they cannot disagree. A key is
+//! text; databases compare it with a binary collation.
 
 use std::borrow::Cow;
 
@@ -15,15 +15,15 @@ use crate::schema::{Attribute, AttributeType};
 /// The key of one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key<'a> {
-    /// Of a boolean; two of them are equal or not, without order.
+    /// The key of a boolean. Booleans have no order.
     Bool(bool),
-    /// Of everything else.
+    /// The key of a value of any other type.
     Text(Cow<'a, str>),
 }
 
 /// The key of one value of a simple attribute.
 ///
-/// `None` when the value has no key: it is `null`, complex, or not of the attribute's type.
+/// Returns `None` for `null`, for a complex value, and for a value that is not of the attribute's type.
 pub fn of<'a>(attribute: &Attribute, value: &'a Value) -> Option<Key<'a>> {
     match (attribute.type_, value) {
         (AttributeType::Boolean, Value::Bool(it)) => Some(Key::Bool(*it)),
@@ -47,14 +47,14 @@ impl From<Key<'_>> for Value {
     }
 }
 
-/// Whether two values of an attribute, the whole arrays of a multi-valued one, are the same: their keys
-/// are, in whatever order values and sub-attributes stand. A missing `primary` is false (RFC 7643
+/// Whether two values of an attribute have the same keys; for a multi-valued attribute they are the whole
+/// arrays. The order of values and sub-attributes does not matter, and a missing `primary` is false (RFC 7643
 /// section 2.4).
 pub fn same(attribute: &Attribute, a: &Value, b: &Value) -> bool {
     a == b || whole(attribute, a) == whole(attribute, b)
 }
 
-/// As JSON text, so that what is in it stays apart.
+/// The keys of a whole value as JSON text, which keeps its parts distinct.
 fn whole(attribute: &Attribute, value: &Value) -> String {
     let mut parts: Vec<String> = match value {
         Value::Array(elements) => elements.iter().map(|it| whole(attribute, it)).collect(),
@@ -89,7 +89,7 @@ pub fn text<'a>(attribute: &Attribute, value: &'a str) -> Cow<'a, str> {
 }
 
 /// The key of a string whose attribute has `caseExact` false: width mapping, full case folding and
-/// NFC, in the manner of RFC 8265 `UsernameCaseMapped`, refusing nothing.
+/// NFC, as in RFC 8265 `UsernameCaseMapped`, without refusing any character.
 pub fn fold(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -97,7 +97,7 @@ pub fn fold(text: &str) -> Cow<'_, str> {
         }
         return Cow::Borrowed(text);
     }
-    // Normalised before folding too: U+0345 is a letter when folded and a mark when reordered.
+    // Normalised before folding too, because U+0345 folds to a letter and is reordered as a mark.
     let mapped = map_width(text);
     let composed = NFC.normalize(&mapped);
     let folded = CaseMapper::new().fold_string(&composed);
@@ -115,11 +115,11 @@ fn binary(base64: &str) -> Cow<'_, str> {
     Cow::Borrowed(base64.trim_end_matches('='))
 }
 
-/// The key of a number in the digits it was written with: `1`, `1.0` and `10e-1` have the same.
+/// The key of a number, from the text that it was written with: `1`, `1.0` and `10e-1` have the same key.
 /// Nothing is rounded.
 ///
-/// `None` when the text is no JSON number, has more than 1,000 significant digits, or is 10^1000 or
-/// more, or less than 10^-1001 but not zero.
+/// Returns `None` for text that is not a JSON number, for more than 1,000 significant digits, and for a value
+/// of 10^1000 or more, or below 10^-1001 and not zero.
 pub fn number(lexeme: &str) -> Option<String> {
     let (negative, unsigned) = match lexeme.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -153,7 +153,7 @@ pub fn number(lexeme: &str) -> Option<String> {
     })
 }
 
-/// Sorts after every negative number (`-`) and before every positive one (`1`).
+/// The key of zero, which sorts after every negative number (`-`) and before every positive one (`1`).
 const ZERO: &str = "0";
 const MAX_DIGITS: usize = 1_000;
 const MAX_SCALE: i64 = 1_000;
@@ -163,10 +163,10 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// The key of an xsd:dateTime: the instant in UTC with milliseconds, `2024-03-10T12:00:00.500Z`.
-/// Without a zone it is UTC, and finer fractions are cut off. `24:00:00` is the next day's
-/// midnight; a leap second is no xsd:dateTime.
+/// Without a zone it is UTC, and finer fractions are cut off. `24:00:00` is midnight of the next day;
+/// xsd:dateTime has no leap seconds.
 ///
-/// `None` when the text is no xsd:dateTime or the instant lies outside the years 0000 to 9999.
+/// Returns `None` for text that is not an xsd:dateTime, and for an instant outside the years 0000 to 9999.
 pub fn date_time(text: &str) -> Option<String> {
     let (date, time) = text.split_once('T')?;
     let (clock, rest) = time.split_at_checked("HH:MM:SS".len())?;
@@ -185,9 +185,9 @@ pub fn date_time(text: &str) -> Option<String> {
     spell(local.checked_sub_signed(offset(zone)?)?)
 }
 
-/// The key of an instant, as [`date_time`] spells it.
+/// The key of an instant, in the form of [`date_time`].
 ///
-/// `None` outside the years 0000 to 9999.
+/// Returns `None` outside the years 0000 to 9999.
 pub fn instant(time: DateTime<Utc>) -> Option<String> {
     spell(time.naive_utc())
 }
@@ -204,7 +204,7 @@ fn spell(utc: NaiveDateTime) -> Option<String> {
     ))
 }
 
-/// Splits what follows the seconds into the digits of the fraction and the zone.
+/// Splits the text after the seconds into the digits of the fraction and the zone.
 fn split_fraction(rest: &str) -> Option<(&str, &str)> {
     let Some(rest) = rest.strip_prefix('.') else {
         return Some(("", rest));
@@ -213,7 +213,7 @@ fn split_fraction(rest: &str) -> Option<(&str, &str)> {
     (end > 0).then(|| rest.split_at(end))
 }
 
-/// What a zone is ahead of UTC.
+/// The offset of a zone from UTC.
 fn offset(zone: &str) -> Option<Duration> {
     let (sign, clock) = match zone.as_bytes().first() {
         None => return Some(Duration::zero()),
@@ -227,7 +227,7 @@ fn offset(zone: &str) -> Option<Duration> {
     is_zone.then(|| Duration::minutes(sign * i64::from(hours * 60 + minutes)))
 }
 
-/// Numbers of exactly so many digits with a separator between them.
+/// Reads numbers with fixed counts of digits and a separator between them.
 fn fixed_digits<const N: usize>(text: &str, separator: char, lengths: [usize; N]) -> Option<[u32; N]> {
     let mut parts = text.split(separator);
     let mut numbers = [0; N];
@@ -241,8 +241,8 @@ fn fixed_digits<const N: usize>(text: &str, separator: char, lengths: [usize; N]
 const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfc();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfkc();
 
-/// Fullwidth and halfwidth characters to their ordinary forms; all of them are U+3000 and
-/// U+FF01 to U+FFEE (RFC 8264 section 5.2.1).
+/// Maps fullwidth and halfwidth characters to their ordinary forms (RFC 8264 section 5.2.1). They are U+3000
+/// and U+FF01 to U+FFEE.
 pub(crate) fn map_width(text: &str) -> Cow<'_, str> {
     let is_width_variant = |c: char| c == '\u{3000}' || ('\u{ff01}'..='\u{ffee}').contains(&c);
     if !text.chars().any(is_width_variant) {

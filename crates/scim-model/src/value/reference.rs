@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use crate::error::{ScimError, Sub, invalid, shortened};
 
-/// The id that a reference names: its `value`, else the last segment of its `$ref`.
+/// The id that a reference names: its `value`, or else the last segment of its `$ref`.
 ///
-/// URIs that differ in what stands before the id, the version of the API for one, name the same
-/// resource (7643-2.4-06).
+/// URIs that differ only before the id, for example in the version of the API, name the same resource
+/// (7643-2.4-06).
 pub fn reference_id(value: &Map<String, Value>) -> Option<&str> {
     let text = |name| {
         value
@@ -21,14 +21,15 @@ pub fn reference_id(value: &Map<String, Value>) -> Option<&str> {
     text("value").or_else(|| text("$ref").and_then(last_segment))
 }
 
-/// The id of one member of a group in canonical form.
+/// Reads the id of a group's member, which is in canonical form.
 ///
 /// # Errors
-/// `invalidValue` when it names none, or one that no resource can have.
+/// `invalidValue` when it has no id, or an id that no resource can have.
 pub fn member_id(path: &dyn fmt::Display, member: &Value) -> Result<Uuid, ScimError> {
     let id = member.as_object().and_then(reference_id);
     let id = id.ok_or_else(|| invalid(&Sub(path, "value"), "is required: the id of a resource"))?;
-    // Only the spelling with hyphens: braces and `urn:uuid:` would be other names of the resource.
+    // Only the spelling with hyphens is accepted, so that a resource has one name: neither braces nor
+    // `urn:uuid:`.
     let uuid = if id.len() == 36 {
         Uuid::try_parse(id).ok()
     } else {

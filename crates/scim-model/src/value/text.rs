@@ -1,5 +1,5 @@
-//! Which characters a name may hold: the IdentifierClass of PRECIS (RFC 8264 section 4.2), which the
-//! profiles for user names are made of (RFC 8265 section 3).
+//! The characters of user names: the IdentifierClass of PRECIS (RFC 8264 section 4.2), on which the profiles
+//! for user names are based (RFC 8265 section 3).
 
 use icu_normalizer::{ComposingNormalizer, ComposingNormalizerBorrowed};
 use icu_properties::props::{
@@ -10,8 +10,8 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 
 use crate::value::key;
 
-/// The first character that no user name may hold, after fullwidth and halfwidth characters became
-/// ordinary ones. The bidi rule of RFC 5893 is not looked at.
+/// Finds the first character that a user name must not have, after the mapping of fullwidth and halfwidth
+/// characters. The bidi rule of RFC 5893 is not checked.
 pub(crate) fn disallowed(text: &str) -> Option<char> {
     let mapped = key::map_width(text);
     let mut before = None;
@@ -25,13 +25,13 @@ pub(crate) fn disallowed(text: &str) -> Option<char> {
     None
 }
 
-/// In the order of RFC 8264 section 8.
+/// Applies the rules in the order of RFC 8264 section 8.
 fn is_allowed(c: char, before: Option<char>, after: Option<char>, text: &str) -> bool {
     match c {
         '\u{df}' | '\u{3c2}' | '\u{6fd}' | '\u{6fe}' | '\u{f0b}' | '\u{3007}' => true,
         '\u{640}' | '\u{7fa}' | '\u{302e}' | '\u{302f}' | '\u{3031}'..='\u{3035}' | '\u{303b}' => false,
         '!'..='~' => true,
-        // RFC 5892 appendix A: what is allowed beside certain others only.
+        // RFC 5892 appendix A: characters that depend on their neighbours.
         '\u{b7}' => before == Some('l') && after == Some('l'),
         '\u{375}' => after.is_some_and(|it| matches!(it, '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}')),
         '\u{5f3}' | '\u{5f4}' => before.is_some_and(|it| matches!(it, '\u{591}'..='\u{5f4}')),
@@ -61,7 +61,7 @@ fn is_letter_or_digit(c: char) -> bool {
         let own = c.encode_utf8(&mut own);
         NFKC.normalize(own) != *own
     };
-    let is_of_letters = matches!(
+    let is_letter_or_digit_category = matches!(
         CodePointMapData::<GeneralCategory>::new().get(c),
         GeneralCategory::LowercaseLetter
             | GeneralCategory::UppercaseLetter
@@ -71,7 +71,7 @@ fn is_letter_or_digit(c: char) -> bool {
             | GeneralCategory::NonspacingMark
             | GeneralCategory::SpacingMark
     );
-    is_of_letters && !is_old_hangul_jamo() && !is_ignorable() && !has_compatible_other()
+    is_letter_or_digit_category && !is_old_hangul_jamo() && !is_ignorable() && !has_compatible_other()
 }
 
 fn is_virama(c: char) -> bool {

@@ -257,7 +257,7 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
         // 7643-2.3.8-03, nesting
         (
             sub(json!({"name": "in", "type": "complex", "subAttributes": [{"name": "x"}]})),
-            "attribute `badge.in`: a complex attribute cannot stand in a complex attribute",
+            "attribute `badge.in`: a complex attribute cannot contain a complex attribute",
         ),
         (
             sub(json!({"name": "in", "type": "uuid"})),

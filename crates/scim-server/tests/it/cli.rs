@@ -340,7 +340,7 @@ fn invalid_schema_files_are_named_at_startup() {
             "nested.json",
             br#"[{"id":"urn:example:x","attributes":[{"name":"a","type":"complex","subAttributes":
                 [{"name":"b","type":"complex","subAttributes":[{"name":"c"}]}]}]}]"#,
-            "nested.json: attribute `a.b`: a complex attribute cannot stand in a complex attribute",
+            "nested.json: attribute `a.b`: a complex attribute cannot contain a complex attribute",
         ),
         (
             "case.json",
