@@ -1,4 +1,4 @@
-//! What filters mean: RFC 7644 section 3.4.2.2 rule by rule.
+//! The meaning of filters: RFC 7644 section 3.4.2.2 rule by rule.
 
 use std::sync::Arc;
 
@@ -96,7 +96,7 @@ fn r7644_3_4_2_2_08_to_10_co_sw_ew_take_the_operand_literally() {
 }
 
 #[test]
-fn r7644_3_4_2_2_11_pr_asks_for_a_value_that_is_not_empty() {
+fn r7644_3_4_2_2_11_pr_needs_a_value_that_is_not_empty() {
     check(&[
         ("userName pr", true),
         ("title pr", false),
@@ -151,7 +151,7 @@ fn r7644_3_4_2_2_13_booleans_and_binaries_have_no_order() {
             &format!(r#"x509Certificates.value {operator} "QUJD""#),
             "x509Certificates.value",
         );
-        // Whatever the rest of the filter says.
+        // The rest of the filter does not matter.
         refused(
             &format!(r#"userName eq "x" and not (active {operator} false)"#),
             "active",
@@ -175,7 +175,7 @@ fn r7644_3_4_2_2_14_and_or_not() {
 }
 
 #[test]
-fn r7644_3_4_2_2_16_one_value_fulfils_all() {
+fn r7644_3_4_2_2_16_one_value_satisfies_the_whole_filter() {
     check(&[
         (r#"emails[type eq "work" and value co "@example.com"]"#, true),
         (r#"emails[type eq "work" and value co "@home"]"#, false),
@@ -308,6 +308,9 @@ fn r7643_2_4_04_a_missing_primary_is_false() {
         ("roles.primary eq false", true),
         ("roles.primary ne false", false),
         ("photos.primary eq false", false),
+        // Only `primary`, and only of a multi-valued attribute, is false where it is absent.
+        (&format!("{GADGET}:doors.open eq false"), false),
+        (&format!("{GADGET}:case.primary eq false"), false),
     ]);
     assert_eq!(
         user_condition("emails.primary eq false"),
@@ -321,7 +324,7 @@ fn r7643_2_4_04_a_missing_primary_is_false() {
 }
 
 #[test]
-fn a_60_null_is_no_value_and_the_empty_string_is_one() {
+fn a_60_the_empty_string_is_a_value_and_null_is_not() {
     check(&[
         ("title eq null", true),
         ("title ne null", false),
@@ -392,7 +395,7 @@ fn a_60_the_operand_has_the_type_of_the_attribute() {
 }
 
 #[test]
-fn a_35_what_is_never_returned_cannot_be_searched_for() {
+fn a_35_attributes_that_are_never_returned_cannot_be_filtered_by() {
     for filter in [
         r#"password eq "x""#,
         "password pr",
@@ -414,7 +417,7 @@ fn a_35_what_is_never_returned_cannot_be_searched_for() {
 }
 
 #[test]
-fn a_11_only_a_reference_check_may_leave_the_urn_out() {
+fn a_11_only_a_reference_check_may_omit_the_urn() {
     let user = user_type();
     let filter = parse(r#"id eq "a" and MANAGER eq "m1""#);
     let condition = Condition::resolve(&filter, &user, LENIENT).unwrap();
@@ -472,7 +475,7 @@ fn r7644_3_4_2_1_03_a_type_without_the_attribute_has_no_value() {
             .all(|it| matches!(it, Condition::Attribute(..)))
     );
 
-    // Unknown to all, or wrong for the one that has it.
+    // Unknown to all types, or wrong for the type that has it.
     assert!(
         resolve(r#"nosuch eq "x""#)
             .unwrap_err()
@@ -627,7 +630,7 @@ fn members_and_groups_are_compared_as_a_client_sees_them() {
 
 /// RFC 7644 section 3.4.2.2: comparisons use the value that a client was last shown.
 #[test]
-fn a_reference_is_compared_with_what_it_shows() {
+fn a_reference_is_compared_with_the_values_that_it_shows() {
     const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager";
     let registry = SchemaRegistry::builtin();
     let user = registry.resource_type("User").unwrap();
@@ -640,9 +643,9 @@ fn a_reference_is_compared_with_what_it_shows() {
     for (manager, is_shown) in [
         (boss.to_string(), true),
         (Uuid::from_u128(3).to_string(), false),
-        // No user.
+        // Not a user.
         (group.to_string(), false),
-        // Not as ids are spelled.
+        // Not the spelling of an id.
         (boss.simple().to_string(), false),
         ("26118915".to_owned(), false),
     ] {
@@ -704,7 +707,7 @@ fn a_patch_path_selects_values_of_a_document() {
 }
 
 #[test]
-fn what_is_resolved_has_no_ne_no_null_and_no_case() {
+fn a_resolved_filter_has_no_ne_no_null_and_folded_operands() {
     let shown = |filter: &str| match user_condition(filter) {
         Condition::Not(inner) => match *inner {
             Condition::Attribute(path, test) => format!("not {path} {test:?}"),
@@ -731,7 +734,7 @@ fn what_is_resolved_has_no_ne_no_null_and_no_case() {
 }
 
 #[test]
-fn the_normal_form_holds_keys_and_schemas_and_nothing_empty() {
+fn the_normal_form_has_keys_and_schemas_and_no_empty_values() {
     let normal = user_document().normal_form(&user_type());
     assert_eq!(
         normal["schemas"],
@@ -797,7 +800,7 @@ fn r7644_3_4_2_3_02_sorting_takes_the_primary_value_or_the_first() {
 }
 
 #[test]
-fn a_18_what_cannot_be_sorted_by_is_refused() {
+fn a_18_attributes_without_an_order_are_refused() {
     let types = all_types();
     let refusal = |sort_by: &str, types: &[Arc<ResourceType>]| {
         let error = resolve_sort_by(&AttrPath::parse(sort_by).unwrap(), types).unwrap_err();
@@ -836,7 +839,7 @@ fn check(cases: &[(&str, bool)]) {
     }
 }
 
-/// The detail with which a filter on users is refused; it names the attribute.
+/// Checks that a filter on users is refused for the attribute, and returns the detail.
 fn refused(filter: &str, attribute: &str) -> String {
     let error = Condition::resolve(&parse(filter), &user_type(), LENIENT).unwrap_err();
     assert_eq!(error.scim_type(), Some(ScimType::InvalidFilter), "{filter}");
@@ -893,7 +896,12 @@ fn user_type() -> ResourceType {
             {"name": "secret", "returned": "never"},
             {"name": "case", "type": "complex", "subAttributes": [
                 attribute("colour", "string"),
+                attribute("primary", "boolean"),
                 {"name": "key", "returned": "never"},
+            ]},
+            {"name": "doors", "type": "complex", "multiValued": true, "subAttributes": [
+                attribute("value", "string"),
+                attribute("open", "boolean"),
             ]},
         ],
     });

@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn an_element_fulfils_in_json_what_it_fulfils_in_normal_form(filter in value_filter(), email in email()) {
+    fn an_element_satisfies_the_same_filters_as_json_and_in_normal_form(filter in value_filter(), email in email()) {
         let user = user();
         let PatchPath::Value { value_path, .. } = PatchPath::parse(&format!("emails[{filter}]")).unwrap() else {
             panic!("a value path");
@@ -103,7 +103,7 @@ fn a_filter_at_the_limits_is_answered() {
         .collect();
     let resource = json!({"emails": emails});
     assert_eq!(answer(&filter, resource.as_object().unwrap()), Some(false));
-    // Five million comparisons; anything quadratic takes hours.
+    // Five million comparisons: a quadratic algorithm would take hours.
 
     let deep = format!("{}userName pr{}", "not (".repeat(100), ")".repeat(100));
     assert_eq!(
@@ -112,7 +112,7 @@ fn a_filter_at_the_limits_is_answered() {
     );
 }
 
-/// Single-valued and ordered.
+/// Paths of single-valued attributes that have an order.
 const ORDERED: &[&str] = &[
     "userName",
     "title",
@@ -196,7 +196,7 @@ fn operand() -> impl Strategy<Value = String> {
         .prop_map(|it| it.to_string())
 }
 
-/// Few and short, so that they meet.
+/// Few and short texts, so that values and operands are often equal.
 fn word() -> impl Strategy<Value = Value> {
     "[abAB%é\"]{0,2}|work|ß".prop_map(Value::from)
 }
@@ -231,7 +231,7 @@ fn resource() -> impl Strategy<Value = Map<String, Value>> {
         ("familyName", word().boxed()),
         ("givenName", word().boxed()),
     ]);
-    // Every resource has it.
+    // Every resource has `userName`.
     let meta = moment().prop_map(|created| json!({"created": created}));
     let emails = prop::collection::vec(email(), 0..3).prop_map(Value::from);
     let active = any::<bool>().prop_map(Value::from);
@@ -251,7 +251,7 @@ fn resource() -> impl Strategy<Value = Map<String, Value>> {
     })
 }
 
-/// Each member is there or not.
+/// An object with any of the members.
 fn object(members: Vec<(&'static str, BoxedStrategy<Value>)>) -> impl Strategy<Value = Value> {
     let members: Vec<_> = members
         .into_iter()

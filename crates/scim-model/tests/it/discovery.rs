@@ -9,7 +9,7 @@ const BASE: &str = "https://example.com/scim/v2";
 
 /// 7643-5-01 to 7643-5-12, 9865-4-01 to 9865-4-06
 #[test]
-fn the_service_provider_config_says_what_the_limits_say() {
+fn the_service_provider_config_publishes_the_limits() {
     let limits = Limits {
         default_page_size: 100,
         max_page_size: 200,
@@ -64,9 +64,9 @@ fn the_service_provider_config_says_what_the_limits_say() {
     assert_eq!(config["documentationUri"], json!("https://example.com/doc"));
 }
 
-/// What is served fits the schema that is published for it: 7643-7-01.
+/// 7643-7-01: each discovery document fits the schema that is published for it.
 #[test]
-fn the_documents_have_only_what_their_schemas_describe() {
+fn the_documents_have_only_members_that_their_schemas_describe() {
     let registry = SchemaRegistry::builtin();
     let limits = Limits {
         default_page_size: 100,
@@ -164,7 +164,7 @@ fn all_six_schemas_are_listed() {
         assert!(schema["name"].as_str().is_some_and(|it| !it.is_empty()));
         assert!(schema["description"].as_str().is_some_and(|it| !it.is_empty()));
     }
-    // One source for both: what is published as never returned is never returned.
+    // The published schema and the projection have one source.
     let user = registry.resource_type("User").unwrap();
     let named = Projection::new(Some(&["password".to_owned()]), None, Policy { lenient: true }).unwrap();
     assert!(!named.wants(user, "password"));

@@ -39,7 +39,7 @@ fn user(more: Value) -> Value {
     body
 }
 
-/// What is stored of [`user`] beside `userName` and `active`.
+/// The stored values of [`user`] without `userName` and `active`.
 fn stored(more: Value, policy: Policy) -> Value {
     let sent = create("User", user(more), policy).unwrap();
     let mut members = sent.document.into_values();
@@ -63,7 +63,7 @@ fn refused(more: Value, policy: Policy, keyword: &str, path: &str) {
 }
 
 #[test]
-fn r7643_1_1_01_only_what_is_required_is_asked_for() {
+fn r7643_1_1_01_only_required_attributes_must_be_sent() {
     let sent = create("User", user(json!({})), STRICT).unwrap();
     assert_eq!(sent.document, document(json!({"userName": "bjensen"})));
     assert_eq!(sent.members, None);
@@ -111,6 +111,13 @@ fn r7643_2_3_values_of_another_type_are_refused() {
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
         ),
     ];
+    // Errors spell attributes as the schema does.
+    refused(
+        json!({ENTERPRISE.to_uppercase(): {"DEPARTMENT": 5}}),
+        STRICT,
+        "invalidValue",
+        &format!("{ENTERPRISE}:department"),
+    );
     for (more, path) in cases {
         refused(more.clone(), LENIENT, "invalidValue", path);
         refused(more, STRICT, "invalidValue", path);
@@ -118,7 +125,7 @@ fn r7643_2_3_values_of_another_type_are_refused() {
 }
 
 #[test]
-fn what_clients_send_is_accepted_leniently_and_refused_strictly() {
+fn deviations_of_clients_are_accepted_leniently_and_refused_strictly() {
     let cases = [
         //
         (
@@ -238,7 +245,7 @@ fn r7643_2_5_null_and_empty_are_unassigned() {
 fn r7643_2_4_03_two_primaries_are_refused() {
     let two = json!({"emails": [{"value": "a", "primary": true}, {"value": "b", "primary": true}]});
     refused(two, LENIENT, "invalidValue", "emails.primary");
-    // In what is put together from several places, as by a PATCH, too.
+    // Also in a document that was assembled from several places, as by a PATCH.
     let registry = SchemaRegistry::builtin();
     let user_type = registry.resource_type("User").unwrap();
     let emails = json!([{"value": "a", "primary": true}, {"value": "b", "primary": true}]);
@@ -264,7 +271,7 @@ fn r7643_2_4_09_a_value_of_one_type_occurs_once() {
     let expected =
         json!({"emails": [{"value": "a", "type": "work", "primary": true}, {"value": "a", "type": "home"}]});
     assert_eq!(stored(more, STRICT), expected);
-    // Nothing is made up: of two that differ neither is complete.
+    // Two values that differ are not merged, because neither is complete.
     let more = json!({"emails": [{"value": "a", "type": "work", "display": "A"}, {"value": "b"},
         {"value": "a", "type": "work", "primary": true}, {"value": "a", "type": "work"}, {"value": "b"}]});
     refused(more.clone(), STRICT, "invalidValue", "emails");
@@ -322,7 +329,7 @@ fn r7643_2_3_7_a_manager_may_be_named_by_its_uri_alone() {
 }
 
 #[test]
-fn values_keep_their_form() {
+fn values_are_stored_as_they_are_sent() {
     let more = json!({"displayName": "Łukasz 𝒳 日本\n", "locale": "en_US", "userType": "Robot",
         "preferredLanguage": "da, en-gb;q=0.8", "profileUrl": "BAPNQLJSRQGD", "phoneNumbers": [{"value": "+1 (555) 010"}],
         "emails": [{"value": "A@EX.COM", "type": "private"}], "addresses": [{"formatted": "a\nb", "country": "USA"}],
@@ -496,7 +503,7 @@ fn r7643_2_3_8_01_the_order_of_members_means_nothing() {
 }
 
 #[test]
-fn what_is_stored_can_be_read_again() {
+fn a_stored_document_can_be_read_again() {
     let registry = SchemaRegistry::builtin();
     let resource_type = registry.resource_type("User").unwrap();
     let body = user(
@@ -517,7 +524,7 @@ fn r7644_3_5_1_a_replacement_clears_what_it_leaves_out() {
         sent.document,
         document(json!({"userName": "bjensen", "active": false}))
     );
-    // unassigned, which counts as true.
+    // unassigned, which means true.
     let sent = replace("User", current, user(json!({"active": null}))).unwrap();
     assert_eq!(sent.document, document(json!({"userName": "bjensen"})));
     let registry = SchemaRegistry::builtin();
@@ -581,7 +588,7 @@ fn values_that_differ_in_their_type_are_different_values() {
     for policy in [STRICT, LENIENT] {
         assert_eq!(stored(more.clone(), policy), more);
     }
-    // The more complete of two spellings of one value stays where the first stood.
+    // The more complete of two versions of one value takes the place of the first.
     let more = json!({"emails": [{"value": "a", "type": "work"}, {"value": "b", "type": "work"},
         {"value": "a", "type": "home"}, {"value": "a", "type": "work", "display": "A"}]});
     let expected = json!({"emails": [{"value": "a", "type": "work", "display": "A"},

@@ -1,4 +1,4 @@
-//! What holds for every body: of JSON, documents and answers.
+//! Laws of JSON, documents and answers, over random bodies.
 
 use chrono::{TimeZone, Utc};
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
-/// Any JSON, with names that are often an attribute's.
+/// Any JSON, with many names of attributes.
 fn any_json() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         Just(String::new()),
@@ -70,7 +70,7 @@ fn name() -> impl Strategy<Value = String> {
     })
 }
 
-/// Without names that differ in case alone, as the parser sees to.
+/// An object without names that differ in case alone, which the parser refuses.
 fn object(members: Vec<(String, Value)>) -> Value {
     let mut object = Map::new();
     for (name, value) in members {
@@ -81,7 +81,7 @@ fn object(members: Vec<(String, Value)>) -> Value {
     Value::Object(object)
 }
 
-/// Bodies that are mostly a user.
+/// Bodies that are mostly valid users.
 fn any_body() -> impl Strategy<Value = Value> {
     let member = prop_oneof![
         12 => fitting_member(),
@@ -203,12 +203,12 @@ proptest! {
         let stored = sent.document.to_stored_json(user);
         let body = json::parse(stored.as_bytes()).unwrap();
         let again = Document::for_create(user, body.clone(), Policy { lenient: false });
-        // What only a lenient reader lets pass stays: countries, certificates and URIs.
+        // Values that only the lenient policy accepts stay: countries, certificates and URIs.
         let again = again.or_else(|_| Document::for_create(user, body.clone(), Policy { lenient: true })).unwrap();
         prop_assert_eq!(&again.document, &sent.document);
         prop_assert_eq!(again.document.to_stored_json(user), stored.clone());
         prop_assert_eq!(&Document::from_stored_json(&stored).unwrap(), &sent.document);
-        // Putting back what is there changes nothing.
+        // A PUT of the stored values changes nothing.
         let put = Document::for_replace(user, &sent.document, body, Policy { lenient: true }).unwrap();
         prop_assert_eq!(&put.document, &sent.document);
     }
@@ -243,7 +243,7 @@ proptest! {
         let read = answer(&Projection::new(None, Some(&["roles".to_owned()]), policy).unwrap());
         prop_assert_eq!(&copied, &read);
 
-        // The text is cut as a parsed answer is projected.
+        // The text is cut in the same way as a parsed answer is projected.
         let names = ["name.familyName", "emails.value", "active", "meta.version", "groups.display"].map(str::to_owned);
         for (attributes, excluded) in [(Some(&names[..]), None), (None, Some(&names[..]))] {
             let projection = Projection::new(attributes, excluded, policy).unwrap();
@@ -261,7 +261,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_as_json_is_json(text in json_like()) {
+    fn accepted_text_is_json(text in json_like()) {
         let ours = json::parse(text.as_bytes());
         let theirs = serde_json::from_str::<Value>(&text);
         match (ours, theirs) {
@@ -271,7 +271,7 @@ proptest! {
                 prop_assert_eq!(&theirs.unwrap(), &ours);
                 prop_assert_eq!(json::parse(written.as_bytes()).unwrap(), ours);
             }
-            // Duplicate names and U+0000 are refused by us alone.
+            // serde_json accepts duplicate names and U+0000.
             (Err(error), Ok(_)) => {
                 prop_assert!(error.detail.contains("twice") || error.detail.contains("U+0000"), "{}", error.detail);
             }
@@ -285,7 +285,7 @@ proptest! {
     }
 }
 
-/// JSON, in part damaged.
+/// JSON text, some of it damaged.
 fn json_like() -> impl Strategy<Value = String> {
     let tokens = prop::sample::select(vec![
         "{",

@@ -64,7 +64,7 @@ fn a_58_duplicate_names_are_refused_in_any_case() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_with_its_place() {
+fn malformed_json_is_refused_with_its_place() {
     refused("", "empty");
     refused("  ", "empty");
     refused("{\n  \"a\": x}", "expected a value at line 2 column 8");
@@ -98,7 +98,7 @@ fn what_is_no_json_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_postgresql_cannot_store_is_refused() {
+fn text_that_postgresql_cannot_store_is_refused() {
     refused(r#"{"a":"x\u0000"}"#, "U+0000");
     refused(r#""\ud800""#, "unpaired surrogate escape");
     refused(r#""\ud800\u0041""#, "unpaired surrogate escape");

@@ -1,4 +1,4 @@
-//! Comparison keys: which values are equal, and in which order.
+//! Comparison keys: equality and order of values.
 
 use std::cmp::Ordering;
 
@@ -87,7 +87,7 @@ fn numbers_are_ordered_by_value_without_rounding() {
 }
 
 #[test]
-fn what_is_no_number_or_too_long_a_one_has_no_key() {
+fn malformed_and_too_long_numbers_have_no_key() {
     let long = "1".repeat(1_001);
     let large = format!("1{}", "0".repeat(1_000));
     for text in [
@@ -107,7 +107,7 @@ fn what_is_no_number_or_too_long_a_one_has_no_key() {
         assert_eq!(key::number(text), None, "{text}");
     }
     assert!(key::number(&"1".repeat(1_000)).is_some());
-    // Zeros do not count.
+    // Leading and trailing zeros are not counted.
     assert_eq!(
         key::number(&format!("1.{}", "0".repeat(100_000))),
         key::number("1")
@@ -138,7 +138,7 @@ fn r7643_2_3_5_02_date_times_are_instants() {
 }
 
 #[test]
-fn r7643_2_3_5_01_what_is_no_date_time_has_no_key() {
+fn r7643_2_3_5_01_a_malformed_date_time_has_no_key() {
     for text in [
         "",
         "yesterday",

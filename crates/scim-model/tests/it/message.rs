@@ -43,7 +43,7 @@ fn a_list_has_its_numbers_first() {
 }
 
 #[test]
-fn r7644_3_4_3_a_search_request_holds_the_parameters_of_a_query() {
+fn r7644_3_4_3_a_search_request_has_the_parameters_of_a_query() {
     let body = json!({"schemas": [SEARCH], "Attributes": ["userName", "name"], "excludedAttributes": null,
         "filter": "userName pr", "sortBy": "userName", "sortOrder": "DESCENDING", "startIndex": 1, "count": -5,
         "cursor": "", "other": 1});

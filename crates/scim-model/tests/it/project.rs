@@ -49,7 +49,7 @@ fn apply(projection: &Projection, resource_type: &ResourceType, resource: &Value
     Value::Object(members)
 }
 
-/// [`resource`] with `schemas` and `id`, and of the rest only this.
+/// [`resource`] with `schemas`, `id` and these members.
 fn only(rest: Value) -> Value {
     let mut expected = json!({"schemas": [USER, ENTERPRISE], "id": "1"});
     expected
@@ -60,7 +60,7 @@ fn only(rest: Value) -> Value {
 }
 
 #[test]
-fn r7644_3_9_03_attributes_names_what_is_returned() {
+fn r7644_3_9_03_only_the_named_attributes_are_returned() {
     let manager = json!({"value": "m", "displayName": "Boss"});
     let cases = [
         ("userName", json!({"userName": "u"})),
@@ -110,7 +110,7 @@ fn r7644_3_9_03_attributes_names_what_is_returned() {
             &format!("{USER}:meta"),
             json!({"meta": {"resourceType": "User", "version": "W/\"1\""}}),
         ),
-        // Unknown and odd names, and what is never returned
+        // Unknown and odd names, and attributes that are never returned
         ("department", json!({})),
         ("unknown,name.shoe,urn:x:y", json!({})),
         // Microsoft's Postman collection
@@ -147,7 +147,7 @@ fn r7644_3_9_04_excluded_attributes_are_left_out() {
         ("name.familyName", &[&["name", "familyName"]]),
         ("name.familyName,name.givenName", &[&["name"]]),
         ("meta.version", &[&["meta", "version"]]),
-        // 7644-3.4.2.5-03, A-03: what is always returned stays
+        // 7644-3.4.2.5-03, A-03: attributes that are always returned stay
         ("id,schemas,userName", &[&["userName"]]),
         (ENTERPRISE, &[&[ENTERPRISE]]),
         (
@@ -166,7 +166,7 @@ fn r7644_3_9_04_excluded_attributes_are_left_out() {
 }
 
 #[test]
-fn what_no_schema_describes_and_secrets_are_never_shown() {
+fn secrets_and_undescribed_data_are_never_shown() {
     let whole = projected(None, None, &resource());
     assert!(whole.get("password").is_none() && whole.get("unknown").is_none());
     let mut with_unknown = resource();
@@ -218,7 +218,7 @@ fn returned_decides() {
         json!({"asked": "a", "always": "b", "plain": "d", "mixed": whole})
     );
 
-    // Sent by the client, it is part of the answer to a write.
+    // A sent attribute is part of the answer to a write.
     let registry = registry();
     let user = registry.resource_type("User").unwrap();
     let schema = user.extension_of(OWN).unwrap();
@@ -233,7 +233,7 @@ fn returned_decides() {
         apply(&sent, user, &resource)[OWN],
         json!({"asked": "a", "always": "b", "plain": "d", "mixed": whole})
     );
-    // Unless the same request says that it should not be (7644-3.9-04).
+    // Unless the same request excludes it (7644-3.9-04).
     for (excluded, expected) in [
         ("asked", json!({"always": "b", "plain": "d", "mixed": whole})),
         (
@@ -290,13 +290,13 @@ fn a_62_malformed_names_are_refused() {
             "{name}"
         );
     }
-    // No notation of the RFC, but Microsoft's Postman collection has it.
+    // Not a notation of the RFC, but Microsoft's Postman collection has it.
     let postman = "emails[type eq \"work\"]";
     assert!(accepted_by(LENIENT, postman) && !accepted_by(STRICT, postman));
 }
 
 #[test]
-fn storage_learns_what_it_need_not_read() {
+fn a_projection_says_whether_an_attribute_is_needed() {
     let registry = registry();
     let group = registry.resource_type("Group").unwrap();
     let wants = |attributes: Option<&str>, excluded: Option<&str>| {
@@ -315,8 +315,8 @@ fn storage_learns_what_it_need_not_read() {
     assert!(wants(Some("members.value"), None));
 }
 
-/// 7643-7-18, 7644-3.4.2.5-03: a sub-attribute that is always returned is so whatever is asked for, as
-/// long as its parent can be.
+/// 7643-7-18, 7644-3.4.2.5-03: a sub-attribute that is always returned is part of every answer that can have
+/// its parent.
 #[test]
 fn sub_attributes_that_are_always_returned() {
     const DEVICE: &str = "urn:example:params:scim:schemas:core:1.0:Device";
@@ -340,7 +340,7 @@ fn sub_attributes_that_are_always_returned() {
     let mut resource = values.clone();
     resource[OWN] = values;
 
-    // What stands in the core schema, and the same in the extension.
+    // The values of the core schema, after a check that those of the extension are equal.
     let shown = |attributes: Option<&str>, excluded: Option<&str>| {
         let both = |list: Option<&str>| {
             let list = list?

@@ -1,4 +1,4 @@
-//! The JSON of a resource: `id`, `meta`, `members`, `groups` and references around what is stored.
+//! The JSON of a resource: the stored text with `id`, `meta`, `members`, `groups` and references.
 
 use chrono::{TimeZone, Utc};
 use scim_model::store::{Reference, Stored};
@@ -65,7 +65,7 @@ fn a_stored_text_is_copied() {
         r#"{{"schemas":["{USER}"],"id":"{ID}","userName":"bj","emails":[{{"value":"]}}"}}],{META}}}"#
     );
     assert_eq!(body(&bjensen, &Projection::default(), &[]), expected);
-    // Read attribute by attribute it is the same text.
+    // Parsed and written attribute by attribute, the text is the same.
     assert_eq!(body(&bjensen, &excluded(&["title"]), &[]), expected);
     let empty = stored("User", &format!(r#"{{"schemas":["{USER}"]}}"#));
     assert_eq!(
@@ -112,7 +112,7 @@ fn a_damaged_document_is_an_error() {
 }
 
 #[test]
-fn what_is_not_known_any_more_is_not_shown() {
+fn data_that_is_no_longer_described_is_not_shown() {
     let gone = "urn:example:params:scim:schemas:extension:gone:1.0:User";
     let text = format!(r#"{{"schemas":["{USER}","{gone}"],"userName":"bj","{gone}":{{"a":1}}}}"#);
     let expected = format!(r#"{{"schemas":["{USER}"],"id":"{ID}","userName":"bj",{META}}}"#);
@@ -134,7 +134,7 @@ fn members_are_written_from_their_rows() {
         &format!(r#"{{"schemas":["{group}"],"displayName":"g"}}"#),
     );
     let start = format!(r#"{{"schemas":["{group}"],"id":"{ID}","displayName":"g","#);
-    // Not asked for
+    // Not requested
     assert!(body(&staff, &Projection::default(), &[]).starts_with(&format!("{start}\"meta\"")));
     // Quirk: an empty group has them too.
     staff.members = Some(vec![]);
@@ -193,7 +193,7 @@ fn groups_are_shown_and_are_part_of_the_entity_tag() {
     assert!(!shows_groups(&excluded(&["groups"])) && !shows_groups(&attributes(&["userName"])));
 }
 
-/// A hash of the manager, as of the groups; of what is not shown there is none.
+/// The hash of the manager, as of the groups. A manager that is not shown has no hash.
 #[test]
 fn references_are_part_of_the_entity_tag() {
     let document = format!(
@@ -213,7 +213,7 @@ fn references_are_part_of_the_entity_tag() {
         shown.starts_with("W/\"3.") && shown.len() == "W/\"3.\"".len() + 16,
         "{shown}"
     );
-    // Copied or read attribute by attribute, and beside references that are not this resource's.
+    // Copied or parsed, and among references that belong to other resources.
     assert_eq!(tag(&bjensen, &excluded(&["title"]), &boss), shown);
     assert_eq!(tag(&bjensen, &excluded(&["userName"]), &boss), shown);
     let more = [reference(ID, "User", Some("Other")), boss[0].clone()];
@@ -235,7 +235,7 @@ fn references_are_part_of_the_entity_tag() {
     bjensen.groups = Some(vec![reference(GROUP_ID, "Group", Some("Staff"))]);
     tags.push(tag(&bjensen, &default, &[]));
     tags.push(tag(&bjensen, &default, &boss));
-    // It is the same resource with the same name, shown as something else.
+    // The same resource with the same name, shown with another type.
     bjensen.groups = Some(vec![boss[0].clone()]);
     tags.push(tag(&bjensen, &default, &[]));
     tags.sort_unstable();
@@ -285,14 +285,14 @@ fn a_manager_is_shown_with_uri_and_name_when_it_exists() {
         manager(&[], &plain);
         manager(&[reference(BOSS, "User", Some("Boss"))], &shown);
         manager(&[reference(BOSS, "User", None)], &nameless);
-        // Not a User, not this one
+        // Another type, another resource
         manager(&[reference(BOSS, "Group", Some("Boss"))], &plain);
         manager(&[reference(ID, "User", Some("Boss"))], &plain);
     }
     let name = attributes(&[&format!("{ENTERPRISE}:manager.displayName")]);
     let body = body(&bjensen, &name, &[reference(BOSS, "User", Some("Boss"))]);
     assert!(body.contains(r#""manager":{"displayName":"Boss"}"#), "{body}");
-    // Any text is no id.
+    // A text that is not an id.
     let other = stored("User", &document.replace(BOSS, "the boss é"));
     assert!(
         Presenter::new(&registry, BASE, &name)
@@ -357,7 +357,7 @@ fn references_of_one_name_are_all_found() {
     ];
     let registry = SchemaRegistry::load(&files.map(|it| ("file".to_owned(), it))).unwrap();
     let id = |number: u128| uuid::Uuid::from_u128(number).to_string();
-    // The first has no id: what stands after it is not its own, and asked for in any case.
+    // The first reference has no id, so the ids after it belong to the others.
     let text = format!(
         r#"{{"schemas":["{device}","{one}","{two}"],"owner":{{"note":"n"}},"{one}":{{"owner":{{"value":"{}"}}}},"{two}":{{"owner":{{"note":"m","value":"{}"}}}}}}"#,
         id(1),
@@ -371,8 +371,8 @@ fn references_of_one_name_are_all_found() {
     assert_eq!(ids, [uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2)]);
 }
 
-/// 7643-2.4-06, A-26: `$ref` follows from the id whether or not a name is shown, and a name that the
-/// client writes stays the client's.
+/// 7643-2.4-06, A-26: `$ref` follows from the id whether or not a name is shown, and a name that a client may
+/// write stays as it was sent.
 #[test]
 fn a_reference_without_a_name_is_shown_with_its_uri() {
     let device = "urn:example:params:scim:schemas:core:1.0:Device";
@@ -396,7 +396,7 @@ fn a_reference_without_a_name_is_shown_with_its_uri() {
             owner(&[reference(BOSS, "User", Some("Boss"))]),
             json!({"value": BOSS, "$ref": format!("{BASE}/Users/{BOSS}"), name: "The boss"})
         );
-        // Gone, or of another type.
+        // Deleted, or of another type.
         for others in [vec![], vec![reference(BOSS, "Device", None)]] {
             assert_eq!(owner(&others), json!({"value": BOSS, name: "The boss"}));
         }

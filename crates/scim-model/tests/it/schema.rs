@@ -369,7 +369,7 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
             ),
             "attribute `a`: a secret cannot be unique",
         ),
-        // 7643-2.4-02, what RFC 7643 section 2.4 has defined
+        // 7643-2.4-02, sub-attributes that RFC 7643 section 2.4 defines
         (
             many(json!({"name": "primary"})),
             "attribute `badges.primary`: `primary` of a multi-valued attribute must be a single boolean",
@@ -629,7 +629,7 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
 }
 
 #[test]
-fn files_that_are_no_documents_are_refused_in_one_line() {
+fn malformed_files_are_refused_in_one_line() {
     let load = |text: &str| {
         let files = [("a\nb.json".to_owned(), text.to_owned())];
         let error = SchemaRegistry::load(&files).unwrap_err().to_string();
@@ -653,7 +653,7 @@ fn files_that_are_no_documents_are_refused_in_one_line() {
         load(&"[".repeat(100_000)),
         "the file is nested deeper than 64 levels"
     );
-    // What stands in the document is shown, but not all of it.
+    // Long parts of the document are shortened in the message.
     let long = "x\n".repeat(500_000);
     let plain = "x".repeat(201);
     for document in [
@@ -696,9 +696,9 @@ fn documents_are_read_whatever_the_case_of_their_members() {
     assert_eq!(own(document), own(expected));
 }
 
-/// What is announced is what is enforced: one server cannot tell what others hold.
+/// The published uniqueness is the enforced one: a server does not know the values of others.
 #[test]
-fn global_uniqueness_is_announced_as_what_it_is() {
+fn global_uniqueness_is_published_as_server_uniqueness() {
     let registry = load(&[schema(BADGE, json!([{"name": "a", "uniqueness": "global"}]))]).unwrap();
     let own = registry.schema(BADGE).unwrap();
     assert_eq!(own.attributes[0].uniqueness, Uniqueness::Server);
@@ -706,9 +706,10 @@ fn global_uniqueness_is_announced_as_what_it_is() {
     assert_eq!(published["attributes"][0]["uniqueness"], json!("server"));
 }
 
-/// Types of one's own, and a reference to them, may come in any order; `false` is no claim.
+/// An operator's types, and references to them, may come in any order. `"caseExact": false` is accepted for any
+/// type.
 #[test]
-fn references_may_name_resource_types_of_ones_own() {
+fn references_may_name_an_operators_resource_types() {
     let registry = load(&[
         schema(
             BADGE,
@@ -754,7 +755,7 @@ fn an_extension_is_attached_by_a_resource_type_document() {
         let body = json!({"schemas": [USER, BADGE], "userName": "a", BADGE: extension});
         Document::for_create(own, body, Policy { lenient: true })
     };
-    // Digits are kept as they came.
+    // Numbers keep their digits.
     let body = format!(
         r#"{{"schemas":["{USER}"],"userName":"a","{BADGE}":{{"number":123456789012345678901,"weight":1.50}}}}"#
     );
@@ -769,7 +770,7 @@ fn an_extension_is_attached_by_a_resource_type_document() {
     let sent = create(json!({"number": 7, "weight": 1.50, "issued": "2020-01-01T01:00:00+01:00"})).unwrap();
     let expected = r#"{"number":7,"weight":1.5,"issued":"2020-01-01T01:00:00+01:00"}"#;
     assert_eq!(sent.document.values()[BADGE].to_string(), expected);
-    // Without a zone it is UTC, and says so; readers may insist on one.
+    // A dateTime without a zone is UTC, and is returned with a zone for readers that require one.
     let sent = create(json!({"number": 7, "issued": "2020-01-01T01:00:00.5"})).unwrap();
     assert_eq!(
         sent.document.values()[BADGE]["issued"],
@@ -873,8 +874,8 @@ fn r7643_7_16_an_immutable_attribute_keeps_its_value() {
 }
 
 #[test]
-fn a_resource_type_of_ones_own_is_data() {
-    // 7643-3.1-03: what a core schema says of common attributes changes nothing.
+fn an_operators_resource_type_is_data() {
+    // 7643-3.1-03: a core schema that lists common attributes does not change them.
     let device = schema(
         DEVICE,
         json!([{"name": "id", "caseExact": false}, {"name": "serial", "required": true, "uniqueness": "server"},
@@ -895,7 +896,7 @@ fn a_resource_type_of_ones_own_is_data() {
 }
 
 #[test]
-fn data_of_an_extension_that_was_taken_away_stays() {
+fn data_of_a_removed_extension_stays() {
     let registry = SchemaRegistry::builtin();
     let user = registry.resource_type("User").unwrap();
     let text = format!(r#"{{"schemas":["{USER}","{BADGE}"],"userName":"a","{BADGE}":{{"number":7}}}}"#);
@@ -907,7 +908,7 @@ fn data_of_an_extension_that_was_taken_away_stays() {
     assert_eq!(sent.document.to_stored_json(user), expected);
 }
 
-/// A User with this extension.
+/// The built-in types, with this extension of User.
 fn user_with(attributes: Value, required: bool) -> SchemaRegistry {
     let user = resource_type(
         "User",
@@ -922,9 +923,9 @@ fn document(value: Value) -> Document {
     Document::from_values(value.as_object().unwrap().clone())
 }
 
-/// 7644-3.5.1-06: what is immutable cannot go, and what it stands in keeps what it must have.
+/// 7644-3.5.1-06: immutable values stay, and the object around them keeps its required values.
 #[test]
-fn a_replacement_may_leave_out_what_holds_something_immutable() {
+fn a_replacement_may_leave_out_an_object_with_immutable_values() {
     let registry = user_with(
         json!([{"name": "serial", "mutability": "immutable", "required": true},
             {"name": "number", "type": "integer", "required": true}, {"name": "colour"},
@@ -954,13 +955,13 @@ fn a_replacement_may_leave_out_what_holds_something_immutable() {
             "{left_out:?}"
         );
     }
-    // The complex value alone.
+    // Only the complex value is left out.
     let without_maker = json!({"serial": "1", "number": 8});
     assert_eq!(
         replace(whole.clone(), Some(without_maker)),
         Ok(Some(kept.replace('7', "8")))
     );
-    // What the body speaks of is the body's to complete.
+    // An object in the body must be complete.
     let error = replace(whole.clone(), Some(json!({"serial": "1"}))).unwrap_err();
     assert_eq!(
         error,
@@ -975,16 +976,16 @@ fn a_replacement_may_leave_out_what_holds_something_immutable() {
         error,
         format!("`{BADGE}:maker.city` is required and must not be empty")
     );
-    // Nothing immutable has a value: everything goes.
+    // Without immutable values everything is removed.
     assert_eq!(
         replace(json!({"number": 7, "maker": {"city": "c"}}), None),
         Ok(None)
     );
 }
 
-/// 7643-6-09: secrets are in no document, but they count.
+/// 7643-6-09: secrets are in no document, but an extension that has one is present.
 #[test]
-fn an_extension_may_consist_of_secrets() {
+fn an_extension_may_have_only_secrets() {
     let pin = json!({"name": "pin", "mutability": "writeOnly", "secret": true, "required": true});
     let puk = json!({"name": "puk", "mutability": "writeOnly", "secret": true});
     let colour = json!({"name": "colour"});
@@ -1001,7 +1002,7 @@ fn an_extension_may_consist_of_secrets() {
     let sent = create(&secrets_only, json!({"pin": "1234"})).unwrap();
     assert_eq!(sent.document, document(json!({"userName": "a"})));
     assert_eq!(sent.secrets.keys().collect::<Vec<_>>(), [&format!("{BADGE}:pin")]);
-    // Every resource has it, so every resource names it.
+    // Every resource has the extension, so every resource names it.
     assert_eq!(sent.document.schemas(own), [USER, BADGE]);
     let body = json!({"schemas": [USER, BADGE], "userName": "b"});
     let replaced = Document::for_replace(own, &sent.document, body, lenient).unwrap();
@@ -1026,14 +1027,14 @@ fn an_extension_may_consist_of_secrets() {
         create(&mixed, json!({"colour": "red"})).map(|it| it.document),
         missing
     );
-    // The secret stays, so the extension need not be named again; its other values must not vanish.
+    // The secret stays, so the body may omit the extension, unless its other values would vanish.
     let body = || json!({"schemas": [USER], "userName": "b"});
     assert!(Document::for_replace(own, &sent.document, body(), lenient).is_ok());
     let current = document(json!({"userName": "a", BADGE: {"colour": "red"}}));
     let error = Document::for_replace(own, &current, body(), lenient).unwrap_err();
     assert_eq!(error.detail, required);
 
-    // Optional, it need not be there, but whoever speaks of it must say what is required.
+    // An optional extension may be absent. A body that has it must have its required attributes.
     let optional = user_with(json!([pin, puk]), false);
     assert!(create(&optional, json!(null)).is_ok());
     assert_eq!(
@@ -1043,9 +1044,9 @@ fn an_extension_may_consist_of_secrets() {
     assert!(create(&optional, json!({"pin": "1234"})).is_ok());
 }
 
-/// An attribute that is required since yesterday must not keep an account open.
+/// A newly required attribute must not prevent the deactivation of an account.
 #[test]
-fn a_patch_answers_for_what_it_breaks_itself() {
+fn a_patch_is_refused_only_for_values_that_it_makes_missing() {
     let registry = user_with(
         json!([{"name": "number", "required": true}, {"name": "colour"},
             {"name": "maker", "type": "complex", "subAttributes": [{"name": "city", "required": true}, {"name": "street"}]},
@@ -1067,7 +1068,7 @@ fn a_patch_answers_for_what_it_breaks_itself() {
             .map_err(|it| it.detail)
     };
     let broken = |path: &str| Err(format!("`{BADGE}{path}` is required and must not be empty"));
-    // What was missing before.
+    // Values that were missing before.
     let is_fine = |before: Option<Value>, after: Option<Value>| assert_eq!(check(before, after), Ok(()));
     is_fine(None, None);
     is_fine(Some(json!({"colour": "red"})), Some(json!({"colour": "blue"})));
@@ -1085,7 +1086,7 @@ fn a_patch_answers_for_what_it_breaks_itself() {
             json!({"number": "1", "keys": [{"display": "d", "primary": false}, {"value": "v", "primary": true}]}),
         ),
     );
-    // What is missing now.
+    // Values that the PATCH makes missing.
     assert_eq!(
         check(Some(json!({"number": "1"})), None),
         Err(format!(
@@ -1121,14 +1122,14 @@ fn a_patch_answers_for_what_it_breaks_itself() {
         ),
         broken(":keys.value")
     );
-    // A whole document has to be whole.
+    // Without a document before, all required values are checked.
     let error = document(json!({"userName": "a", BADGE: {"colour": "red"}}))
         .check(own)
         .unwrap_err();
     assert_eq!(Err::<(), _>(error.detail), broken(":number"));
 }
 
-/// The extension after a PUT over `current`, leniently or not, or the detail of its error.
+/// The extension after a PUT over `current`, or the detail of its error.
 fn replaced(registry: &SchemaRegistry, current: Value, body: Value, lenient: bool) -> Result<String, String> {
     let own = registry.resource_type("User").unwrap();
     let current = document(json!({"userName": "a", BADGE: current}));
@@ -1147,9 +1148,9 @@ fn replaced(registry: &SchemaRegistry, current: Value, body: Value, lenient: boo
         .map_err(|it| it.detail)
 }
 
-/// 7644-3.5.1-06, 7643-7-16: values that are equal are no change, however they are spelled.
+/// 7644-3.5.1-06, 7643-7-16: another spelling of an equal value is not a change.
 #[test]
-fn an_immutable_value_matches_in_other_words() {
+fn an_immutable_value_matches_in_any_spelling() {
     let immutable = |name: &str, type_: &str, many: bool| json!({"name": name, "type": type_, "multiValued": many, "mutability": "immutable"});
     let mut link = immutable("link", "complex", true);
     link["subAttributes"] = json!([{"name": "value"}, {"name": "since", "type": "dateTime"}, {"name": "primary", "type": "boolean"}]);
@@ -1198,7 +1199,7 @@ fn an_immutable_value_matches_in_other_words() {
             json!({"maker": {"since": "2020-01-02T00:00:00Z"}}),
         ),
     ] {
-        // The words stay what they were.
+        // The old spelling stays.
         assert_eq!(
             replaced(&registry, old.clone(), same.clone(), false),
             Ok(old.to_string()),
@@ -1212,9 +1213,10 @@ fn an_immutable_value_matches_in_other_words() {
     }
 }
 
-/// 7643-7-16, 7643-2.4-09: a value of a multi-valued attribute that stays keeps what is immutable in it.
+/// 7643-7-16, 7643-2.4-09: an element that stays in a multi-valued attribute keeps its immutable
+/// sub-attributes.
 #[test]
-fn a_value_among_several_keeps_what_is_immutable_in_it() {
+fn an_element_keeps_its_immutable_sub_attributes() {
     let registry = user_with(
         json!([{"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
             {"name": "value"}, {"name": "type"}, {"name": "serial", "type": "integer", "mutability": "immutable"}, {"name": "colour"}]}]),
@@ -1230,19 +1232,19 @@ fn a_value_among_several_keeps_what_is_immutable_in_it() {
         error,
         format!("`{BADGE}:keys.serial` is immutable and already has a value")
     );
-    // Left out, it stays; the rest is replaced.
+    // An immutable sub-attribute that is left out stays; the rest is replaced.
     kept(
         old.clone(),
         json!([{"value": "k", "type": "door", "colour": "red"}]),
         json!([{"value": "k", "type": "door", "serial": 1, "colour": "red"}]),
     );
-    // Another value is another one, and one that had none may get it.
+    // A different element inherits nothing, and an element without the sub-attribute may get it.
     let new =
         json!([{"value": "k", "type": "car", "serial": 2}, {"value": "l", "type": "door", "serial": 3}]);
     kept(old.clone(), new.clone(), new);
     let first = json!([{"value": "k", "serial": 5}]);
     kept(json!([{"value": "k"}]), first.clone(), first);
-    // Several of one identity: each finds its own, in any order, and one that is new is no change.
+    // Several of one identity are paired in any order, and a new one is accepted.
     let several = json!([{"value": "k", "serial": 1}, {"value": "k", "serial": 2, "colour": "red"}]);
     let turned = json!([{"value": "k", "serial": 2, "colour": "blue"}, {"value": "k", "serial": 1}]);
     kept(several.clone(), turned.clone(), turned);
@@ -1259,9 +1261,9 @@ fn a_value_among_several_keeps_what_is_immutable_in_it() {
     );
 }
 
-/// 7644-3.5.1-03: what a client is never shown it cannot send back, so leaving it out is no wish.
+/// 7644-3.5.1-03: a client cannot repeat a value that it is never shown, so leaving it out does not remove it.
 #[test]
-fn what_is_never_returned_stays_when_a_replacement_leaves_it_out() {
+fn hidden_values_stay_when_a_replacement_leaves_them_out() {
     let never = |name: &str| json!({"name": name, "returned": "never"});
     let registry = user_with(
         json!([never("hint"), {"name": "note", "mutability": "writeOnly"}, {"name": "colour"},
@@ -1280,11 +1282,11 @@ fn what_is_never_returned_stays_when_a_replacement_leaves_it_out() {
     let expected = json!({"hint": "h", "note": "n", "maker": {"city": "d", "code": "1"},
         "keys": [{"value": "l"}, {"value": "k", "code": "3"}]});
     assert_eq!(put(changed), expected.to_string());
-    // What holds it stays, with what it must have.
+    // The object around it stays, with its required values.
     let expected = json!({"hint": "h", "note": "n", "maker": {"city": "c", "code": "1"}}).to_string();
     assert_eq!(put(json!(null)), expected);
     assert_eq!(put(json!({"colour": null})), expected);
-    // Named, it is the client's.
+    // A body that names it changes it.
     let cleared = json!({"HINT": null, "note": "m", "maker": {"city": "c", "Code": null}});
     assert_eq!(
         put(cleared),
@@ -1293,9 +1295,9 @@ fn what_is_never_returned_stays_when_a_replacement_leaves_it_out() {
     assert_eq!(put(json!({"hint": null, "note": null, "maker": null})), "");
 }
 
-/// Taking a description away leaves the data, until the value that holds it goes.
+/// Data stays when its description is removed, until the value around it is removed.
 #[test]
-fn data_that_is_no_longer_described_stays_within_what_is() {
+fn undescribed_data_stays_within_described_values() {
     let registry = user_with(
         json!([{"name": "colour"},
             {"name": "maker", "type": "complex", "subAttributes": [{"name": "city"}]},
@@ -1326,9 +1328,9 @@ fn data_that_is_no_longer_described_stays_within_what_is() {
     );
 }
 
-/// 7643-2.3.3-01, 7643-2.3.4-01: what cannot be compared is refused, for its reason.
+/// 7643-2.3.3-01, 7643-2.3.4-01: a number without a comparison key is refused with the reason.
 #[test]
-fn numbers_that_are_too_long_are_told_so() {
+fn numbers_that_are_too_long_are_refused_with_the_reason() {
     let registry = user_with(
         json!([{"name": "number", "type": "integer"}, {"name": "weight", "type": "decimal"}]),
         false,
@@ -1355,7 +1357,7 @@ fn numbers_that_are_too_long_are_told_so() {
 /// 7643-7-16, 7643-2.4-09: values with the same `value` and `type` are paired by their immutable
 /// sub-attributes, first those that agree in all of them.
 #[test]
-fn values_of_one_identity_are_paired_by_what_is_immutable_in_them() {
+fn values_of_one_identity_are_paired_by_their_immutable_sub_attributes() {
     let registry = user_with(
         json!([{"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
             {"name": "value"}, {"name": "type"},
@@ -1385,7 +1387,7 @@ fn values_of_one_identity_are_paired_by_what_is_immutable_in_them() {
         json!([{"value": "k", "serial": 2, "maker": "b", "colour": "red"},
             {"value": "k", "serial": 1, "maker": "a", "colour": "blue"}]),
     );
-    // One of two immutable sub-attributes tells which value is meant.
+    // One of two immutable sub-attributes identifies the value.
     kept(
         &old,
         json!([{"value": "k", "maker": "b"}, {"value": "k", "serial": 1}]),
@@ -1414,7 +1416,7 @@ fn values_of_one_identity_are_paired_by_what_is_immutable_in_them() {
             {"value": "k", "colour": "red"}]),
     );
 
-    // Another `type`, or none, is another value, which inherits nothing and contradicts nothing.
+    // A value with another `type`, or with none, is a different one: it inherits and contradicts nothing.
     let old = json!([{"value": "k", "type": "door", "serial": 1}]);
     for new in [
         json!([{"value": "k", "serial": 2}]),
@@ -1429,10 +1431,10 @@ fn values_of_one_identity_are_paired_by_what_is_immutable_in_them() {
     kept(&without_type, new.clone(), new);
 }
 
-/// 7643-7-16: a PATCH keeps in a value what is immutable or undescribed in it, but a value that the
-/// operation has written anew loses what is never returned.
+/// 7643-7-16: an element that a PATCH writes keeps immutable and undescribed sub-attributes, and loses those
+/// that are never returned.
 #[test]
-fn a_patched_value_keeps_what_is_immutable_in_it() {
+fn a_patched_element_keeps_its_immutable_sub_attributes() {
     let registry = user_with(
         json!([{"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
             {"name": "value"}, {"name": "serial", "type": "integer", "mutability": "immutable"},
