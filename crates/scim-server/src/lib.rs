@@ -3,10 +3,8 @@
 //!
 //! This crate knows neither SQL nor what a schema means.
 
-pub mod commands;
-pub mod config;
+pub mod cli;
 pub mod http;
-pub mod journal;
 pub mod service;
 pub mod token;
 pub mod upkeep;

@@ -11,13 +11,12 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::{Policy, SchemaRegistry};
-use scim_server::commands::{self, Terminal};
-use scim_server::config::{
+use scim_server::cli::arguments::{
     Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, PostgresPooler, ServeArgs, TenantCommand,
     UrlFilters,
 };
+use scim_server::cli::{self as commands, Terminal, journal};
 use scim_server::http::{Http, metrics, server};
-use scim_server::journal;
 use scim_server::service::{Service, Settings};
 use scim_server::upkeep::Upkeep;
 use scim_storage_diesel::{DieselDirectory, DieselStore, OpenError, Pooler, StoreOptions};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{Directory, NewToken};
-use scim_server::commands::{self, CommandError, Terminal};
-use scim_server::config::{TenantCommand, TokenCommand};
+use scim_server::cli::arguments::{TenantCommand, TokenCommand};
+use scim_server::cli::{self as commands, CommandError, Terminal};
 use scim_server::token;
 use scim_storage_diesel::DieselStore;
 use serde_json::{Value, json};

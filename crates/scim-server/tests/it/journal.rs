@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use scim_model::change::{Actor, Change, ChangeDetail, ChangePosition, Operation};
 use scim_model::store::{ChangeJournal, Directory as _, JournalError, StoreError, TenantId};
-use scim_server::commands::CommandError;
-use scim_server::config::JournalArgs;
-use scim_server::journal;
+use scim_server::cli::CommandError;
+use scim_server::cli::arguments::JournalArgs;
+use scim_server::cli::journal;
 use serde_json::{Value, json};
 
 use crate::cli::Shell;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use scim_model::change::ChangePosition;
 use scim_model::store::{ChangeJournal, Directory, JournalError, StoreError, Tenant};
 
-use crate::commands::{CommandError, find_tenant};
-use crate::config::JournalArgs;
+use crate::cli::arguments::JournalArgs;
+use crate::cli::{CommandError, find_tenant};
 
 /// Changes that are read at once.
 const PAGE: u32 = 100;

@@ -1,5 +1,8 @@
 //! The commands that manage tenants and tokens, and what the first start does by itself.
 
+pub mod arguments;
+pub mod journal;
+
 use std::io::{self, BufRead, Write};
 use std::thread;
 use std::time::Duration;
@@ -9,7 +12,7 @@ use scim_model::store::{Directory, NewToken, StoreError, Tenant, TenantId, Token
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::config::{DEFAULT_TOKEN_DAYS, TenantCommand, TokenCommand};
+use crate::cli::arguments::{DEFAULT_TOKEN_DAYS, TenantCommand, TokenCommand};
 use crate::http::auth::CACHE_LIFETIME;
 use crate::token;
 
