@@ -4,6 +4,8 @@
 //! This crate knows neither SQL nor what a schema means.
 
 pub mod cli;
+pub mod config;
+pub mod delivery;
 pub mod http;
 pub mod service;
 pub mod token;

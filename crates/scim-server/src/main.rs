@@ -1,8 +1,8 @@
-//! The composition root: configuration, store, service, routes.
+//! The binary: it puts configuration, store, service and routes together, and alone names the storage adapter.
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -10,21 +10,18 @@ use std::time::Duration;
 
 use chrono::Utc;
 use clap::{CommandFactory, FromArgMatches};
-use scim_model::{Policy, SchemaRegistry};
-use scim_server::cli::arguments::{
-    Cli, Command, GroupNames, GroupPatch, Leniency, Passwords, PostgresPooler, ServeArgs, TenantCommand,
-    UrlFilters,
-};
-use scim_server::cli::{self as commands, Terminal, journal};
+use scim_model::SchemaRegistry;
+use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, ServeArgs, TenantCommand};
+use scim_server::cli::{Terminal, journal, tenant, token, welcome};
 use scim_server::http::{Http, metrics, server};
-use scim_server::service::{Service, Settings};
+use scim_server::service::Service;
 use scim_server::upkeep::Upkeep;
 use scim_storage_diesel::{DieselDirectory, DieselStore, OpenError, Pooler, StoreOptions};
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
         .init();
-    // The usual message of a panic may quote what a client sent.
+    // The default message of a panic may quote client input.
     std::panic::set_hook(Box::new(|info| match info.location() {
         Some(place) => log::error!("panic in {place}"),
         None => log::error!("panic"),
@@ -58,7 +55,7 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Command::Serve(arguments) => serve(&url, pooler, &arguments),
         Command::Migrate { json } => {
             DieselStore::open_directory(&url, pooler)?;
-            let text = "The database has this version's schema.";
+            let text = "The database schema is up to date.";
             writeln!(
                 io::stdout(),
                 "{}",
@@ -71,11 +68,11 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
                 TenantCommand::Create { .. } => DieselStore::open_directory(&url, pooler)?,
                 TenantCommand::List { .. } | TenantCommand::Delete { .. } => open_existing(&url, pooler)?,
             };
-            with_terminal(|terminal| Ok(commands::tenant(&*store, &command, terminal)?))
+            with_terminal(|terminal| Ok(tenant::run(&*store, &command, terminal)?))
         }
         Command::Token(command) => {
             let store = open_existing(&url, pooler)?;
-            with_terminal(|terminal| Ok(commands::token(&*store, &command, terminal)?))
+            with_terminal(|terminal| Ok(token::run(&*store, &command, terminal)?))
         }
         Command::Journal(arguments) => {
             let store = open_existing(&url, pooler)?;
@@ -91,21 +88,20 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Most commands need what is there: a mistyped path is no reason to create a database.
+/// Most commands need an existing database, and a mistyped path must not create one.
 fn open_existing(url: &str, pooler: Pooler) -> Result<DieselDirectory, Box<dyn Error>> {
     match DieselStore::open_existing(url, pooler) {
-        Err(error @ (OpenError::Missing(_) | OpenError::Outdated)) => Err(format!(
-            "{error}: `scim-server migrate` prepares it, and so does a server that starts"
-        )
-        .into()),
+        Err(error @ (OpenError::Missing(_) | OpenError::Outdated)) => {
+            Err(format!("{error}: run `scim-server migrate`, or start the server").into())
+        }
         result => Ok(result?),
     }
 }
 
-/// How long a command may go on after a signal, if what it prints is not read.
+/// The time that a command has after a signal, when nobody reads its output.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Nobody sends any more once SIGINT or SIGTERM has come; a moment later the process ends.
+/// Returns a channel that closes with SIGINT or SIGTERM; soon afterwards the process ends.
 fn until_signal() -> io::Result<Receiver<()>> {
     let (sender, stop) = channel();
     let (ready, is_ready) = channel();
@@ -118,7 +114,7 @@ fn until_signal() -> io::Result<Receiver<()>> {
                     .as_ref()
                     .err()
                     .map(|error| io::Error::other(error.to_string()));
-                // Whoever asked waits for it.
+                // The caller waits for it.
                 let _ = ready.send(failed);
                 if let Ok(signal) = caught {
                     signal.await;
@@ -131,7 +127,7 @@ fn until_signal() -> io::Result<Receiver<()>> {
     match is_ready.recv() {
         Ok(None) => Ok(stop),
         Ok(Some(error)) => Err(error),
-        Err(_) => Err(io::Error::other("signals cannot be caught")),
+        Err(_) => Err(io::Error::other("cannot catch signals")),
     }
 }
 
@@ -147,56 +143,26 @@ fn store_options(registry: &SchemaRegistry, pooler: Pooler, arguments: &ServeArg
     }
 }
 
-/// The settings of the service.
-fn settings(base_url: &str, arguments: &ServeArgs) -> Result<Settings, String> {
-    Ok(Settings {
-        base_url: base_url.into(),
-        policy: Policy {
-            lenient: arguments.leniency == Leniency::Clients,
-        },
-        default_page_size: arguments.default_page_size.min(arguments.max_page_size),
-        max_page_size: arguments.max_page_size,
-        active_by_default: arguments.active_by_default,
-        patch_shows_groups: arguments.group_patch == GroupPatch::Resource,
-        filters_in_urls: arguments.url_filters == UrlFilters::Allow,
-        hash_secrets: arguments.passwords == Passwords::Argon2id,
-        cursor_keys: if arguments.cursor_key.is_empty() {
-            vec![random_key()?]
-        } else {
-            arguments.cursor_key.clone()
-        },
-        cursor_lifetime: arguments.cursor_lifetime(),
-    })
-}
-
-/// Serves until a signal comes and what had begun is done.
+/// Serves until a signal arrives and the requests that had begun are done.
 fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
-    let registry = scim_server::registry(&arguments.schema_files()?)?;
-    let address = arguments.listen_address()?;
-    let listener =
-        TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    let metrics_listener = match arguments.metrics_address()? {
-        Some(address) => {
-            Some(TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?)
-        }
-        None => None,
-    };
-    let base_url = arguments.base_url(listener.local_addr()?)?;
+    let config = arguments.config()?;
+    let registry = scim_server::registry(&config.schema_documents)?;
+    let listener = bind(config.listen)?;
+    let metrics_listener = config.metrics.map(bind).transpose()?;
+    let settings = config.settings_at(listener.local_addr()?);
+    let base_url = settings.base_url.clone();
     let options = store_options(&registry, pooler, arguments);
     let store = Arc::new(DieselStore::open(url, &options)?);
-    let settings = settings(&base_url, arguments)?;
     let service = Arc::new(Service::new(registry, store.clone(), settings));
-    let http = Arc::new(Http::new(
-        service,
-        store.clone(),
-        usize::try_from(arguments.max_body_bytes)?,
-    ));
-    commands::welcome(&*store, &base_url, &mut io::stdout(), Utc::now())?;
-    let _upkeep = Upkeep::start(store.clone(), arguments.journal_days.0)?;
+    let http = Arc::new(Http::new(service, store.clone(), config.max_body_bytes));
+    welcome::print(&*store, &base_url, &mut io::stdout(), Utc::now())?;
+    let counted = store.clone();
+    let delete_empty_counts = move || counted.delete_empty_counts();
+    let _upkeep = Upkeep::start(store.clone(), config.retention, delete_empty_counts)?;
     actix_web::rt::System::new().block_on(async {
-        // Caught from here on: a signal before this ends the process, which has begun nothing yet.
+        // From here on signals are caught. An earlier signal ends the process, which has begun nothing yet.
         let stop = server::termination()?;
-        // It goes on until the process ends, so that the last requests are seen.
+        // The metrics are served until the process ends, so that the last requests are counted.
         if let Some(listener) = metrics_listener {
             let scans = move || store.scan_counts();
             actix_web::rt::spawn(metrics::listen(http.metrics(), scans, listener)?);
@@ -204,6 +170,10 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn
         server::listen(http, listener, stop)?.await
     })?;
     Ok(())
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 
 fn with_terminal<T>(work: impl FnOnce(&mut Terminal) -> T) -> T {
@@ -217,13 +187,7 @@ fn with_terminal<T>(work: impl FnOnce(&mut Terminal) -> T) -> T {
     })
 }
 
-fn random_key() -> Result<[u8; 32], String> {
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| format!("no random bytes: {error}"))?;
-    Ok(key)
-}
-
-/// An error and what led to it, in one line.
+/// An error with its causes, in one line.
 fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -231,7 +195,7 @@ fn with_sources(error: &dyn Error) -> String {
         text = format!("{text}: {error}");
         source = error.source();
     }
-    // libpq's reasons have several.
+    // The messages of libpq have several lines.
     text.trim_end().replace('\n', " ")
 }
 
@@ -274,61 +238,5 @@ mod tests {
         let options = store_options(&registry, Pooler::None, &serve_args(&[]));
         let names: Vec<&str> = options.resource_types.iter().map(|it| &*it.name).collect();
         assert_eq!(names, ["User", "Group", "Device"]);
-    }
-
-    #[test]
-    fn the_service_gets_its_settings() {
-        let base_url = "https://example.com/scim/v2";
-        let usual = settings(base_url, &serve_args(&[])).expect("there is randomness");
-        assert_eq!(&*usual.base_url, base_url);
-        assert!(usual.policy.lenient && usual.filters_in_urls);
-        assert!(!usual.active_by_default && !usual.patch_shows_groups && !usual.hash_secrets);
-        assert_eq!((usual.default_page_size, usual.max_page_size), (100, 200));
-        assert_eq!(usual.cursor_lifetime, Some(Duration::from_secs(24 * 60 * 60)));
-        let key = "0f".repeat(32);
-        let arguments = [
-            &[
-                "--leniency",
-                "strict",
-                "--url-filters",
-                "refuse",
-                "--active-by-default",
-            ][..],
-            &[
-                "--group-patch",
-                "resource",
-                "--passwords",
-                "argon2id",
-                "--cursor-key",
-                &key,
-            ],
-            &[
-                "--default-page-size",
-                "300",
-                "--max-page-size",
-                "250",
-                "--cursor-lifetime",
-                "0",
-            ],
-        ];
-        let changed = settings(base_url, &serve_args(&arguments.concat())).expect("there is randomness");
-        assert!(!changed.policy.lenient && !changed.filters_in_urls);
-        assert!(changed.active_by_default && changed.patch_shows_groups && changed.hash_secrets);
-        assert_eq!((changed.default_page_size, changed.max_page_size), (250, 250));
-        assert_eq!(
-            (changed.cursor_keys, changed.cursor_lifetime),
-            (vec![[0x0f; 32]], None)
-        );
-    }
-
-    #[test]
-    fn every_start_without_a_cursor_key_makes_its_own() {
-        let keys = || settings("https://example.com", &serve_args(&[])).map(|it| it.cursor_keys);
-        let (one, other) = (
-            keys().expect("there is randomness"),
-            keys().expect("there is randomness"),
-        );
-        assert_eq!((one.len(), other.len()), (1, 1));
-        assert_ne!(one, other);
     }
 }

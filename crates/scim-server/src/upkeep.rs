@@ -1,5 +1,5 @@
-//! What a server does beside serving: it drops journal lines that are old enough, and counters of which nothing is
-//! left, and finishes deletions of tenants that were interrupted.
+//! The upkeep of the database: it drops old journal entries and counters that have reached zero, and finishes
+//! interrupted deletions of tenants.
 
 use std::io;
 use std::sync::Arc;
@@ -9,42 +9,47 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use scim_model::store::{ChangeJournal, Directory, StoreError};
-use scim_storage_diesel::DieselStore;
 
-/// Between two looks at what there is to do.
+use crate::config::retention::Retention;
+
+/// The pause between two rounds.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// So many looks are between two at counters, of which all have to be read.
-const LOOKS_PER_COUNT: u64 = 60;
+/// Rounds for each one that deletes empty counters, which has to read all counters.
+const ROUNDS_PER_COUNT: u64 = 60;
 
-/// Lines of the journal that are dropped in one transaction.
-const LINES_AT_ONCE: u32 = 500;
+/// Journal entries that are dropped in one transaction.
+const ENTRIES_AT_ONCE: u32 = 500;
 
-/// Between two transactions: requests go first.
+/// The pause between two transactions, in which requests go first.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A thread that looks after a store until it is dropped.
+/// A thread that maintains a store until this is dropped.
 pub struct Upkeep {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Upkeep {
-    /// Starts; lines of the journal are kept for so many days, or for ever.
+    /// Starts the thread. `delete_empty_counters` deletes a few counters and returns whether there may be more.
     ///
     /// # Errors
-    /// When the system has no thread to give.
-    pub fn start(store: Arc<DieselStore>, journal_days: Option<u32>) -> io::Result<Upkeep> {
+    /// The system cannot start a thread.
+    pub fn start<S: Directory + ChangeJournal + 'static>(
+        store: Arc<S>,
+        retention: Retention,
+        delete_empty_counters: impl Fn() -> Result<bool, StoreError> + Send + 'static,
+    ) -> io::Result<Upkeep> {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new()
             .name("upkeep".to_owned())
             .spawn(move || {
                 let waiter = Waiter { stopped };
-                for look in 0_u64.. {
+                for round in 0_u64.. {
                     let began = Instant::now();
-                    let mut done = look_after(&*store, journal_days, &waiter);
-                    if look.is_multiple_of(LOOKS_PER_COUNT) {
-                        done = done.and_then(|()| delete_empty_counts(&store, &waiter));
+                    let mut done = maintain(&*store, retention, &waiter);
+                    if round.is_multiple_of(ROUNDS_PER_COUNT) {
+                        done = done.and_then(|()| repeat(&delete_empty_counters, &waiter));
                     }
                     if let Err(error) = done {
                         log::warn!("upkeep of the database: {error:?}");
@@ -65,7 +70,7 @@ impl Drop for Upkeep {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It has logged what there was to say.
+            // The thread has logged its errors.
             let _ = thread.join();
         }
     }
@@ -81,9 +86,9 @@ impl Waiter {
     }
 }
 
-fn look_after<S: Directory + ChangeJournal>(
+fn maintain<S: Directory + ChangeJournal>(
     store: &S,
-    journal_days: Option<u32>,
+    retention: Retention,
     waiter: &Waiter,
 ) -> Result<(), StoreError> {
     let mut is_found = false;
@@ -96,7 +101,7 @@ fn look_after<S: Directory + ChangeJournal>(
             return Ok(());
         }
     }
-    let Some(days) = journal_days else {
+    let Some(days) = retention.0 else {
         return Ok(());
     };
     let Some(before) = Utc::now().checked_sub_signed(TimeDelta::days(i64::from(days))) else {
@@ -105,9 +110,9 @@ fn look_after<S: Directory + ChangeJournal>(
     for tenant in store.tenants()? {
         let mut dropped = 0;
         loop {
-            let lines = or_busy(store.prune_changes(tenant.id, before, LINES_AT_ONCE))?;
-            dropped += lines;
-            if lines < LINES_AT_ONCE as usize {
+            let entries = or_busy(store.prune_changes(tenant.id, before, ENTRIES_AT_ONCE))?;
+            dropped += entries;
+            if entries < ENTRIES_AT_ONCE as usize {
                 break;
             }
             if waiter.is_stopped_within(PAUSE) {
@@ -115,14 +120,18 @@ fn look_after<S: Directory + ChangeJournal>(
             }
         }
         if dropped > 0 {
-            log::info!("dropped {dropped} old lines from the journal of {}", tenant.name);
+            log::info!(
+                "dropped {dropped} old entries from the journal of {}",
+                tenant.name
+            );
         }
     }
     Ok(())
 }
 
-fn delete_empty_counts(store: &DieselStore, waiter: &Waiter) -> Result<(), StoreError> {
-    while or_busy(store.delete_empty_counts())? {
+/// Repeats a step until nothing is left to do.
+fn repeat(step: &impl Fn() -> Result<bool, StoreError>, waiter: &Waiter) -> Result<(), StoreError> {
+    while or_busy(step())? {
         if waiter.is_stopped_within(PAUSE) {
             break;
         }
@@ -130,7 +139,7 @@ fn delete_empty_counts(store: &DieselStore, waiter: &Waiter) -> Result<(), Store
     Ok(())
 }
 
-/// A database that is busy has better things to do; there is always another minute.
+/// A busy database can wait for the next round.
 fn or_busy<T: Default>(result: Result<T, StoreError>) -> Result<T, StoreError> {
     match result {
         Err(StoreError::Busy) => Ok(T::default()),
@@ -146,7 +155,6 @@ mod tests {
     use chrono::DateTime;
     use scim_model::change::{Change, ChangePosition};
     use scim_model::store::{JournalError, NewToken, Tenant, TenantId, Token};
-    use scim_storage_diesel::StoreOptions;
     use uuid::Uuid;
 
     use super::*;
@@ -168,7 +176,7 @@ mod tests {
             }
         }
 
-        /// How many answers nobody has asked for.
+        /// The number of answers that were not asked for.
         fn left(&self) -> (usize, usize) {
             (
                 self.deletions.lock().unwrap().len(),
@@ -190,7 +198,7 @@ mod tests {
         ) -> Result<usize, StoreError> {
             let age = Utc::now() - before;
             assert!(age >= TimeDelta::days(30) && age < TimeDelta::days(31), "{age}");
-            assert_eq!(limit, LINES_AT_ONCE);
+            assert_eq!(limit, ENTRIES_AT_ONCE);
             let (expected, answer) = self
                 .prunes
                 .lock()
@@ -246,45 +254,45 @@ mod tests {
         }
     }
 
-    const ALL: usize = LINES_AT_ONCE as usize;
+    const ALL: usize = ENTRIES_AT_ONCE as usize;
 
-    fn look(store: &Scripted, journal_days: Option<u32>) -> Result<(), StoreError> {
+    fn round(store: &Scripted, retention: Retention) -> Result<(), StoreError> {
         let (_stop, stopped) = channel();
-        look_after(store, journal_days, &Waiter { stopped })
+        maintain(store, retention, &Waiter { stopped })
     }
 
     #[test]
-    fn one_look_does_all_that_there_is_to_do() {
+    fn one_round_does_everything() {
         let prunes = [(1, Ok(ALL)), (1, Ok(ALL)), (1, Ok(3)), (2, Ok(ALL)), (2, Ok(0))];
         let store = Scripted::new([Ok(true), Ok(true), Ok(false)], prunes);
-        look(&store, Some(30)).unwrap();
+        round(&store, Retention(Some(30))).unwrap();
         assert_eq!(store.left(), (0, 0));
     }
 
     #[test]
-    fn a_journal_that_is_kept_for_ever_is_not_pruned() {
+    fn a_journal_that_is_kept_forever_is_not_pruned() {
         let store = Scripted::new([Ok(false)], []);
-        look(&store, None).unwrap();
+        round(&store, Retention(None)).unwrap();
         assert_eq!(store.left(), (0, 0));
     }
 
     #[test]
-    fn a_busy_database_is_left_until_the_next_look() {
+    fn a_busy_database_waits_for_the_next_round() {
         let busy = || StoreError::Busy;
         let store = Scripted::new([Err(busy())], [(1, Err(busy())), (2, Ok(1))]);
-        look(&store, Some(30)).unwrap();
+        round(&store, Retention(Some(30))).unwrap();
         assert_eq!(store.left(), (0, 0));
         let failed = || StoreError::Unavailable("the disk is full".into());
         let store = Scripted::new([Ok(true), Err(failed())], [(1, Ok(0))]);
-        assert!(look(&store, Some(30)).is_err());
+        assert!(round(&store, Retention(Some(30))).is_err());
         assert_eq!(store.left(), (0, 1));
         let store = Scripted::new([Ok(false)], [(1, Ok(ALL)), (1, Err(failed())), (2, Ok(0))]);
-        assert!(look(&store, Some(30)).is_err());
+        assert!(round(&store, Retention(Some(30))).is_err());
         assert_eq!(store.left(), (0, 1));
     }
 
     #[test]
-    fn a_server_that_ends_does_not_wait_for_the_rest() {
+    fn a_stopped_upkeep_does_not_finish_its_round() {
         for (deletions, prunes, left) in [
             (vec![Ok(true), Ok(true)], vec![(1, Ok(0))], (1, 1)),
             (vec![Ok(false)], vec![(1, Ok(ALL)), (1, Ok(0))], (0, 1)),
@@ -292,21 +300,19 @@ mod tests {
             let store = Scripted::new(deletions, prunes);
             let (stop, stopped) = channel();
             drop(stop);
-            look_after(&store, Some(30), &Waiter { stopped }).unwrap();
+            maintain(&store, Retention(Some(30)), &Waiter { stopped }).unwrap();
             assert_eq!(store.left(), left);
         }
     }
 
     #[test]
     fn a_dropped_upkeep_has_ended() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("scim.db").display());
-        let store = Arc::new(DieselStore::open(&url, &StoreOptions::default()).unwrap());
-        let upkeep = Upkeep::start(store.clone(), None).unwrap();
+        let store = Arc::new(Scripted::new([Ok(false)], []));
+        let upkeep = Upkeep::start(store.clone(), Retention(None), || Ok(false)).unwrap();
         assert_eq!(Arc::strong_count(&store), 2);
         let began = Instant::now();
         drop(upkeep);
-        assert_eq!(Arc::strong_count(&store), 1, "its thread has let the store go");
+        assert_eq!(Arc::strong_count(&store), 1, "its thread has released the store");
         assert!(began.elapsed() < INTERVAL / 2);
     }
 }

@@ -8,24 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use scim_model::store::{StoreError, TenantId};
+use scim_model::store::{ScanCount, StoreError, TenantId};
 
 use crate::deadline::Deadline;
-
-/// How often an attribute made a scan necessary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScanCount {
-    /// Name of the resource type.
-    pub resource_type: Arc<str>,
-    /// Path of the attribute, as the schema spells it.
-    pub attribute: String,
-    /// Scans that began.
-    pub begun: u64,
-    /// Queries that were refused because too many scans were running.
-    pub refused: u64,
-    /// Scans that were ended because they took too long.
-    pub too_long: u64,
-}
 
 /// An attribute that a query examines in each resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -25,7 +25,6 @@ mod sql;
 mod store;
 mod time;
 
-pub use admission::ScanCount;
 pub use open_error::OpenError;
 pub use options::{Pooler, StoreOptions, Synchronous};
 pub use query::Explained;

@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use scim_model::change::{AttributeChanges, Change, ChangePosition};
 use scim_model::store::{
     ChangeJournal, Directory, Include, JournalError, NewResource, NewToken, Page, Query, Reference,
-    ResourceStore, StoreError, Stored, Tenant, TenantId, Token, Update, Updated,
+    ResourceStore, ScanCount, StoreError, Stored, Tenant, TenantId, Token, Update, Updated,
 };
 use scim_model::{ResourceType, SecretHash};
 use uuid::Uuid;
 
-use crate::admission::{ScanAdmission, ScanCount};
+use crate::admission::ScanAdmission;
 use crate::connection::Database;
 use crate::counts;
 use crate::deadline::Deadline;

@@ -19,7 +19,6 @@ const EXCEPTIONS: &[&[&str]] = &[
     ],
     &["crates/scim-model/src/representation/presenter.rs"],
     &[
-        "crates/scim-server/src/config.rs",
         "crates/scim-server/src/http.rs",
         "crates/scim-server: circle",
     ],

@@ -122,3 +122,18 @@ pub struct Reference {
     /// Its `displayName`, else its `userName`.
     pub display: Option<String>,
 }
+
+/// How often an attribute made a query examine each resource, for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanCount {
+    /// Name of the resource type.
+    pub resource_type: Arc<str>,
+    /// Path of the attribute, as the schema spells it.
+    pub attribute: String,
+    /// Queries that began.
+    pub begun: u64,
+    /// Queries that were refused because too many were running.
+    pub refused: u64,
+    /// Queries that were ended because they took too long.
+    pub too_long: u64,
+}

@@ -1,29 +1,21 @@
-//! `scim-server journal`: a tenant's changes as JSON lines.
+//! `scim-server journal`: prints a tenant's changes as JSON lines.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use scim_model::change::ChangePosition;
-use scim_model::store::{ChangeJournal, Directory, JournalError, StoreError, Tenant};
+use scim_model::store::{ChangeJournal, Directory, JournalError, Tenant};
 
-use crate::cli::arguments::JournalArgs;
-use crate::cli::{CommandError, find_tenant};
+use super::arguments::JournalArgs;
+use super::{CommandError, find_tenant};
+use crate::delivery::follow::{FollowError, Follower};
 
-/// Changes that are read at once.
-const PAGE: u32 = 100;
-
-/// Between two looks for new changes.
-const INTERVAL: Duration = Duration::from_millis(250);
-
-/// So many looks in vain are between two at the tenant itself.
-const LOOKS_PER_TENANT: u32 = 4;
-
-/// Prints changes, one JSON object a line, and each line as soon as it is known: those there are, or
-/// also those to come. Ends well when the reader goes away, or when `stop` has nobody left to send.
+/// Prints changes, one JSON object per line, each as soon as it is known: the existing ones, or also those to come. Ends
+/// without an error when the reader closes the output, or all senders of `stop` are gone.
 ///
 /// # Errors
-/// `Refused` when there is no such tenant, or no longer, or the position does not say where to go on.
+/// `Refused` when the tenant does not exist or is deleted, or the journal cannot be read after the position.
 pub fn print(
     directory: &dyn Directory,
     journal: &dyn ChangeJournal,
@@ -32,76 +24,49 @@ pub fn print(
     stop: &Receiver<()>,
 ) -> Result<(), CommandError> {
     let tenant = find_tenant(directory, &arguments.tenant)?;
-    let mut after = match &arguments.after {
+    let after = match &arguments.after {
         None => ChangePosition::default(),
         Some(text) => text
             .parse()
-            .map_err(|reason| CommandError::Refused(format!("`{text}` is no position: {reason}")))?,
+            .map_err(|reason| CommandError::Refused(format!("`{text}` is not a position: {reason}")))?,
     };
+    let mut follower = Follower::new(directory, journal, &tenant, after, arguments.follow);
     let mut left = arguments.limit.unwrap_or(u64::MAX);
-    let mut in_vain = 0;
     while left > 0 {
-        let limit = u32::try_from(left).map_or(PAGE, |it| it.min(PAGE));
-        let changes = match journal.changes(tenant.id, after, limit) {
-            // Whoever follows can wait for a database that is busy or away for a while.
-            Err(JournalError::Store(StoreError::Busy)) if arguments.follow => Vec::new(),
-            result => result.map_err(|error| lost(error, &tenant))?,
+        let changes = follower.next(left, stop);
+        let Some(changes) = changes.map_err(|error| refused(error, &tenant))? else {
+            return Ok(());
         };
         for change in &changes {
-            // In one piece: a reader never sees half a line.
+            // One write for each line, so that a reader never sees half of it.
             let line = format!("{}\n", change.to_json(&tenant.name));
             match output.write_all(line.as_bytes()).and_then(|()| output.flush()) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                 result => result?,
             }
-            after = change.position;
             left -= 1;
         }
-        let wait = match (changes.is_empty(), arguments.follow) {
-            (true, false) => return Ok(()),
-            (true, true) => INTERVAL,
-            (false, _) => Duration::ZERO,
-        };
-        in_vain = if changes.is_empty() { in_vain + 1 } else { 0 };
-        if in_vain == LOOKS_PER_TENANT {
-            in_vain = 0;
-            still_there(directory, &tenant)?;
-        }
-        if stop.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+        if stop.recv_timeout(Duration::ZERO) != Err(RecvTimeoutError::Timeout) {
             return Ok(());
         }
     }
     Ok(())
 }
 
-/// Whoever follows a tenant that has gone would wait for ever.
-fn still_there(directory: &dyn Directory, tenant: &Tenant) -> Result<(), CommandError> {
-    match directory.tenants() {
-        // It can be waited for.
-        Err(StoreError::Busy) => Ok(()),
-        Ok(tenants) if tenants.iter().any(|it| it.id == tenant.id) => Ok(()),
-        Ok(_) => Err(CommandError::Refused(format!(
-            "the tenant `{}` has been deleted, and its journal with it",
-            tenant.name
-        ))),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Whoever goes on from a place that is gone must know it: he has missed something.
-fn lost(error: JournalError, tenant: &Tenant) -> CommandError {
-    let advice = "read all resources anew, and the journal without `--after`";
+/// A reader whose position is lost has to know that changes were missed.
+fn refused(error: FollowError, tenant: &Tenant) -> CommandError {
+    let advice = "read all resources again, and then the journal without `--after`";
+    let tenant = &tenant.name;
     match error {
-        JournalError::Store(error) => CommandError::Store(error),
-        JournalError::Dropped(position) => CommandError::Refused(format!(
-            "the journal of `{}` behind `{position}` is no longer complete: lines older than `--journal-days` have \
-             been dropped; {advice}",
-            tenant.name
+        FollowError::TenantDeleted(_) => CommandError::Refused(error.to_string()),
+        FollowError::Journal(JournalError::Store(error)) => CommandError::Store(error),
+        FollowError::Journal(JournalError::Dropped(position)) => CommandError::Refused(format!(
+            "the journal of `{tenant}` after `{position}` is incomplete, because entries older than `--journal-days` \
+             have been dropped: {advice}"
         )),
-        JournalError::Unknown(position) => CommandError::Refused(format!(
-            "`{position}` is no position in the journal of `{}`: it is another tenant's, or a backup was restored \
-             that is older; {advice}",
-            tenant.name
+        FollowError::Journal(JournalError::Unknown(position)) => CommandError::Refused(format!(
+            "`{position}` is not a position in the journal of `{tenant}`: it belongs to another tenant, or an older \
+             backup has been restored; {advice}"
         )),
     }
 }

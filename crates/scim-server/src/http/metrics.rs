@@ -20,7 +20,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use scim_storage_diesel::ScanCount;
+use scim_model::store::ScanCount;
 
 use super::blocking::Blocking;
 use crate::service::ToleranceCounts;

@@ -135,7 +135,7 @@ fn tenants_are_created_listed_and_deleted() {
     assert!(
         shell
             .refused(&["tenant", "create", "acme"])
-            .contains("there is a tenant `acme` already")
+            .contains("the tenant `acme` already exists")
     );
     shell.refused(&["tenant", "create", "../x"]);
     let names = |value: Value| -> Vec<Value> {

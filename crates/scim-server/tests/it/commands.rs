@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{Directory, NewToken};
 use scim_server::cli::arguments::{TenantCommand, TokenCommand};
-use scim_server::cli::{self as commands, CommandError, Terminal};
+use scim_server::cli::{self, CommandError, Terminal};
 use scim_server::token;
 use scim_storage_diesel::DieselStore;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ impl Subject {
     #[track_caller]
     fn tenant(&self, command: TenantCommand) -> String {
         let (result, output, questions) =
-            self.run("", |it, terminal| commands::tenant(it, &command, terminal));
+            self.run("", |it, terminal| cli::tenant::run(it, &command, terminal));
         result.unwrap();
         assert_eq!(questions, "");
         output
@@ -60,7 +60,7 @@ impl Subject {
     #[track_caller]
     fn token(&self, command: TokenCommand) -> String {
         let (result, output, questions) =
-            self.run("", |it, terminal| commands::token(it, &command, terminal));
+            self.run("", |it, terminal| cli::token::run(it, &command, terminal));
         result.unwrap();
         assert_eq!(questions, "");
         output
@@ -107,8 +107,8 @@ fn tenants_are_shown_with_their_time_of_creation() {
         name: "acme".to_owned(),
         json: true,
     };
-    let (result, output, _) = it.run("", |it, terminal| commands::tenant(it, &again, terminal));
-    assert!(matches!(result, Err(CommandError::Refused(text)) if text.contains("`acme` already")));
+    let (result, output, _) = it.run("", |it, terminal| cli::tenant::run(it, &again, terminal));
+    assert!(matches!(result, Err(CommandError::Refused(text)) if text.contains("`acme` already exists")));
     assert_eq!(output, "");
 }
 
@@ -122,13 +122,13 @@ fn a_deletion_is_confirmed_by_name_and_reported() {
             yes,
             json,
         };
-        it.run(answer, |it, terminal| commands::tenant(it, &command, terminal))
+        it.run(answer, |it, terminal| cli::tenant::run(it, &command, terminal))
     };
     let (result, output, questions) = delete("acm\n", false, false);
     assert!(matches!(result, Err(CommandError::Refused(text)) if text == "nothing was deleted"));
     assert_eq!(output, "");
     assert_eq!(questions.matches("acme").count(), 1, "{questions}");
-    assert!(questions.ends_with("Type its name to go on: "), "{questions}");
+    assert!(questions.ends_with("Type its name to continue: "), "{questions}");
     let (result, output, questions) = delete(" acme \n", false, false);
     result.unwrap();
     assert!(!questions.is_empty());
@@ -265,7 +265,7 @@ fn the_first_start_is_welcomed_once() {
     let it = Subject::new();
     let welcome = || {
         let mut output = Vec::new();
-        commands::welcome(&*it.store, "https://example.com/scim/v2", &mut output, it.now).unwrap();
+        cli::welcome::print(&*it.store, "https://example.com/scim/v2", &mut output, it.now).unwrap();
         String::from_utf8(output).unwrap()
     };
     let first = welcome();
@@ -282,6 +282,6 @@ fn the_first_start_is_welcomed_once() {
     assert_eq!(
         welcome(),
         "SCIM 2.0 at https://example.com/scim/v2\n\
-         Tenants: acme, default. A new token: scim-server token create --tenant NAME\n"
+         Tenants: acme, default. To create a token: scim-server token create --tenant NAME\n"
     );
 }

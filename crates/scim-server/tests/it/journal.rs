@@ -331,11 +331,11 @@ fn an_invalid_position_or_tenant_gets_a_one_line_error() {
         assert!(refused(&["--tenant", "nobody"]).contains("there is no tenant `nobody`"));
         for text in ["x", "", "1", "-1", "0-1-2", "9999999999999999999999-1"] {
             let told = refused(&["--tenant", "default", "--after", text]);
-            assert!(told.contains(&format!("`{text}` is no position")), "{told}");
+            assert!(told.contains(&format!("`{text}` is not a position")), "{told}");
         }
         let foreign = refused(&["--tenant", "other", "--after", position(&seen[0])]);
         assert!(
-            foreign.contains("is no position in the journal of `other`"),
+            foreign.contains("is not a position in the journal of `other`"),
             "{foreign}"
         );
     });
@@ -392,7 +392,7 @@ fn old_entries_are_dropped_and_late_consumers_get_an_error() {
                     assert_eq!(shell.ok(&after), "");
                 } else if index < 2 {
                     let told = shell.refused(&[&after[..], follow].concat());
-                    assert!(told.contains("no longer complete"), "{told}");
+                    assert!(told.contains("is incomplete"), "{told}");
                 }
             }
         }

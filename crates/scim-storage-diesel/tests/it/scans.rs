@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use scim_model::store::conformance::Fixture;
-use scim_model::store::{Page, PageRequest, StoreError, Stored, TenantId};
-use scim_storage_diesel::{ScanCount, StoreOptions};
+use scim_model::store::{Page, PageRequest, ScanCount, StoreError, Stored, TenantId};
+use scim_storage_diesel::StoreOptions;
 
 use crate::database::{Database, filled, of, on_each};
 

@@ -1,0 +1,132 @@
+//! The configuration that the arguments of `serve` describe.
+
+use std::error::Error;
+use std::time::Duration;
+
+use scim_model::Policy;
+
+use super::arguments::{GroupPatch, Leniency, Passwords, ServeArgs, UrlFilters};
+use crate::config::base_url::BaseUrl;
+use crate::config::{Config, cursor_key, listen, schemas};
+use crate::service::Settings;
+
+impl ServeArgs {
+    /// Checks the arguments, and reads the files that they name.
+    ///
+    /// # Errors
+    /// A text that names the argument.
+    pub fn config(&self) -> Result<Config, Box<dyn Error>> {
+        let base_url = match &self.base_url {
+            Some(url) => Some(
+                url.parse::<BaseUrl>()
+                    .map_err(|reason| format!("--base-url `{url}`: {reason}"))?,
+            ),
+            None => None,
+        };
+        Ok(Config {
+            listen: listen::address(&self.listen, base_url.as_ref(), self.allow_plain_http)?,
+            metrics: match &self.metrics_listen {
+                Some(text) => Some(listen::metrics_address(text)?),
+                None => None,
+            },
+            base_url,
+            schema_documents: match &self.schemas {
+                Some(folder) => schemas::read_folder(folder)?,
+                None => Vec::new(),
+            },
+            retention: self.journal_days,
+            max_body_bytes: usize::try_from(self.max_body_bytes)?,
+            settings: self.settings()?,
+        })
+    }
+
+    fn settings(&self) -> Result<Settings, Box<dyn Error>> {
+        Ok(Settings {
+            policy: Policy {
+                lenient: self.leniency == Leniency::Clients,
+            },
+            default_page_size: self.default_page_size.min(self.max_page_size),
+            max_page_size: self.max_page_size,
+            active_by_default: self.active_by_default,
+            patch_shows_groups: self.group_patch == GroupPatch::Resource,
+            filters_in_urls: self.url_filters == UrlFilters::Allow,
+            hash_secrets: self.passwords == Passwords::Argon2id,
+            cursor_keys: match &*self.cursor_key {
+                [] => vec![cursor_key::random().map_err(|error| format!("no random bytes: {error}"))?],
+                keys => keys.to_vec(),
+            },
+            cursor_lifetime: (self.cursor_lifetime > 0)
+                .then(|| Duration::from_secs(self.cursor_lifetime.into())),
+            ..Settings::default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::arguments::Cli;
+
+    fn config(arguments: &[&str]) -> Config {
+        let cli = Cli::parse_from([&["scim-server"], arguments].concat());
+        cli.serve.config().expect("the arguments are valid")
+    }
+
+    #[test]
+    fn the_service_gets_its_settings() {
+        let usual = config(&["--base-url", "https://example.com/scim/v2"]);
+        let address = ([127, 0, 0, 1], 8080).into();
+        assert_eq!(
+            &*usual.settings_at(address).base_url,
+            "https://example.com/scim/v2"
+        );
+        assert_eq!(
+            &*config(&[]).settings_at(address).base_url,
+            "http://127.0.0.1:8080/scim/v2"
+        );
+        assert_eq!((usual.metrics, usual.schema_documents), (None, Vec::new()));
+        let usual = usual.settings;
+        assert!(usual.policy.lenient && usual.filters_in_urls);
+        assert!(!usual.active_by_default && !usual.patch_shows_groups && !usual.hash_secrets);
+        assert_eq!((usual.default_page_size, usual.max_page_size), (100, 200));
+        assert_eq!(usual.cursor_lifetime, Some(Duration::from_secs(24 * 60 * 60)));
+        let key = "0f".repeat(32);
+        let changed = config(&[
+            "--leniency",
+            "strict",
+            "--url-filters",
+            "refuse",
+            "--active-by-default",
+            "--group-patch",
+            "resource",
+            "--passwords",
+            "argon2id",
+            "--cursor-key",
+            &key,
+            "--default-page-size",
+            "300",
+            "--max-page-size",
+            "250",
+            "--cursor-lifetime",
+            "0",
+        ]);
+        let changed = changed.settings;
+        assert!(!changed.policy.lenient && !changed.filters_in_urls);
+        assert!(changed.active_by_default && changed.patch_shows_groups && changed.hash_secrets);
+        assert_eq!((changed.default_page_size, changed.max_page_size), (250, 250));
+        assert_eq!(
+            (changed.cursor_keys, changed.cursor_lifetime),
+            (vec![[0x0f; 32]], None)
+        );
+    }
+
+    #[test]
+    fn every_start_without_a_cursor_key_makes_its_own() {
+        let keys = || config(&[]).settings.cursor_keys;
+        let (one, other) = (keys(), keys());
+        assert_eq!((one.len(), other.len()), (1, 1));
+        assert_ne!(one, other);
+    }
+}

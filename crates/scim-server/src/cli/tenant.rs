@@ -1,0 +1,127 @@
+//! `scim-server tenant`: creates, lists and deletes tenants.
+
+use std::thread;
+use std::time::Duration;
+
+use scim_model::store::{Directory, StoreError, Tenant};
+use serde_json::{Value, json};
+
+use super::arguments::TenantCommand;
+use super::{CommandError, Terminal, find_tenant, timestamp, wait_for_caches};
+
+/// Runs a command.
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn run(
+    directory: &dyn Directory,
+    command: &TenantCommand,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    match command {
+        TenantCommand::Create { name, json } => create(directory, name, *json, terminal),
+        TenantCommand::List { json } => list(directory, *json, terminal),
+        TenantCommand::Delete { name, yes, json } => delete(directory, name, *yes, *json, terminal),
+    }
+}
+
+fn create(
+    directory: &dyn Directory,
+    name: &str,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    match directory.create_tenant(name, terminal.now) {
+        Err(StoreError::Conflict { .. }) => {
+            return Err(CommandError::Refused(format!(
+                "the tenant `{name}` already exists"
+            )));
+        }
+        result => result?,
+    };
+    if as_json {
+        return terminal.print(&json!({ "name": name, "created": timestamp(terminal.now) }));
+    }
+    writeln!(
+        terminal.output,
+        "Created the tenant {name}. Create a token for it:"
+    )?;
+    writeln!(terminal.output, "  scim-server token create --tenant {name}")?;
+    Ok(())
+}
+
+fn list(directory: &dyn Directory, as_json: bool, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let tenants = directory.tenants()?;
+    if as_json {
+        return terminal.print(&tenants.iter().map(to_json).collect());
+    }
+    for tenant in tenants {
+        let created = timestamp(tenant.created);
+        writeln!(terminal.output, "{:<24} {created}", tenant.name)?;
+    }
+    Ok(())
+}
+
+fn delete(
+    directory: &dyn Directory,
+    name: &str,
+    is_confirmed: bool,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    match find_tenant(directory, name) {
+        // An interrupted deletion continues without a question: it was confirmed before.
+        Err(CommandError::Refused(text)) => {
+            if !finish_deletion(directory, name)? {
+                return Err(CommandError::Refused(text));
+            }
+        }
+        Err(error) => return Err(error),
+        Ok(_) => {
+            if !is_confirmed && !confirm(name, terminal)? {
+                return Err(CommandError::Refused("nothing was deleted".to_owned()));
+            }
+            if !directory.delete_tenant(name)? {
+                return Err(CommandError::Refused(format!("there is no tenant `{name}`")));
+            }
+        }
+    }
+    wait_for_caches();
+    if as_json {
+        return terminal.print(&json!({ "name": name, "deleted": true }));
+    }
+    writeln!(
+        terminal.output,
+        "Deleted the tenant {name} with all its users, groups and tokens."
+    )?;
+    Ok(())
+}
+
+/// Continues an interrupted deletion of a tenant that had this name. Returns whether there was one.
+fn finish_deletion(directory: &dyn Directory, name: &str) -> Result<bool, CommandError> {
+    let mut found = false;
+    loop {
+        match directory.continue_deletion(Some(name)) {
+            Ok(false) => return Ok(found),
+            Ok(true) => found = true,
+            Err(StoreError::Busy) => {}
+            Err(error) => return Err(error.into()),
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn confirm(name: &str, terminal: &mut Terminal) -> Result<bool, CommandError> {
+    write!(
+        terminal.questions,
+        "This permanently deletes all users, groups and tokens of the tenant {name}.\nType its name to continue: "
+    )?;
+    terminal.questions.flush()?;
+    let mut answer = String::new();
+    terminal.input.read_line(&mut answer)?;
+    Ok(answer.trim() == name)
+}
+
+fn to_json(tenant: &Tenant) -> Value {
+    json!({ "name": tenant.name, "created": timestamp(tenant.created) })
+}

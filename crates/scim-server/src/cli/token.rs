@@ -1,0 +1,162 @@
+//! `scim-server token`: creates, lists and revokes bearer tokens.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use scim_model::store::{Directory, NewToken, TenantId, Token};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::arguments::TokenCommand;
+use super::{CommandError, Terminal, find_tenant, timestamp, wait_for_caches};
+use crate::token;
+
+/// Runs a command.
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn run(
+    directory: &dyn Directory,
+    command: &TokenCommand,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    match command {
+        TokenCommand::Create {
+            tenant,
+            note,
+            read_only,
+            days,
+            no_expiry,
+            json,
+        } => {
+            let expires = (!no_expiry).then(|| terminal.now + TimeDelta::days(i64::from(*days)));
+            print_new(directory, tenant, note, *read_only, expires, *json, terminal)
+        }
+        TokenCommand::List { tenant, json } => list(directory, tenant.as_deref(), *json, terminal),
+        TokenCommand::Revoke { id, json } => revoke(directory, *id, *json, terminal),
+    }
+}
+
+fn print_new(
+    directory: &dyn Directory,
+    tenant: &str,
+    note: &str,
+    read_only: bool,
+    expires: Option<DateTime<Utc>>,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let tenant = find_tenant(directory, tenant)?;
+    let (secret, new) = create(directory, tenant.id, terminal.now, expires, note, read_only)?;
+    if as_json {
+        return terminal.print(&json!({
+            "token": secret,
+            "id": new.id.to_string(),
+            "tenant": tenant.name,
+            "expires": expires.map(timestamp),
+        }));
+    }
+    writeln!(
+        terminal.output,
+        "Token {} of the tenant {}, shown only now:",
+        new.id, tenant.name
+    )?;
+    writeln!(terminal.output, "  {secret}")?;
+    writeln!(terminal.output, "It is valid {}.", validity(expires))?;
+    Ok(())
+}
+
+fn list(
+    directory: &dyn Directory,
+    tenant: Option<&str>,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let tenant = tenant.map(|name| find_tenant(directory, name)).transpose()?;
+    let tokens = directory.tokens(tenant.map(|it| it.id))?;
+    if as_json {
+        return terminal.print(&tokens.iter().map(|it| to_json(it, terminal.now)).collect());
+    }
+    for it in tokens {
+        let access = if it.read_only { "read" } else { "write" };
+        writeln!(
+            terminal.output,
+            "{} {:<24} {:<8} {:<5} {} {}",
+            it.id,
+            it.tenant_name,
+            state(&it, terminal.now),
+            access,
+            validity(it.expires),
+            it.note
+        )?;
+    }
+    Ok(())
+}
+
+fn revoke(
+    directory: &dyn Directory,
+    id: Uuid,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    if !directory.revoke_token(id, terminal.now)? {
+        return Err(CommandError::Refused(format!("there is no token `{id}`")));
+    }
+    wait_for_caches();
+    if as_json {
+        return terminal.print(&json!({ "id": id.to_string(), "revoked": timestamp(terminal.now) }));
+    }
+    writeln!(terminal.output, "Revoked the token {id}.")?;
+    Ok(())
+}
+
+/// Creates a token. Returns its secret, which is not stored, and what is stored.
+pub(super) fn create(
+    directory: &dyn Directory,
+    tenant: TenantId,
+    now: DateTime<Utc>,
+    expires: Option<DateTime<Utc>>,
+    note: &str,
+    read_only: bool,
+) -> Result<(String, NewToken), CommandError> {
+    let secret = token::new_secret()?;
+    let new = NewToken {
+        id: Uuid::now_v7(),
+        tenant,
+        sha256: token::digest(&secret),
+        created: now,
+        expires,
+        read_only,
+        note: note.to_owned(),
+    };
+    directory.create_token(&new)?;
+    Ok((secret, new))
+}
+
+fn to_json(token: &Token, now: DateTime<Utc>) -> Value {
+    json!({
+        "id": token.id.to_string(),
+        "tenant": token.tenant_name,
+        "state": state(token, now),
+        "readOnly": token.read_only,
+        "created": timestamp(token.created),
+        "expires": token.expires.map(timestamp),
+        "revoked": token.revoked.map(timestamp),
+        "note": token.note,
+    })
+}
+
+fn state(token: &Token, now: DateTime<Utc>) -> &'static str {
+    if token.revoked.is_some() {
+        "revoked"
+    } else if token.expires.is_some_and(|it| it <= now) {
+        "expired"
+    } else {
+        "valid"
+    }
+}
+
+pub(super) fn validity(expires: Option<DateTime<Utc>>) -> String {
+    expires.map_or_else(
+        || "without end".to_owned(),
+        |it| format!("until {}", it.format("%Y-%m-%d")),
+    )
+}

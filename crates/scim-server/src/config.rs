@@ -1,0 +1,48 @@
+//! The configuration of a server, checked when it starts: one file a topic.
+//!
+//! This module knows neither the command line nor the environment; `cli::arguments` reads both.
+
+pub mod base_url;
+pub mod cursor_key;
+pub mod listen;
+pub mod retention;
+pub mod schemas;
+
+use std::net::SocketAddr;
+
+use crate::service::Settings;
+use base_url::BaseUrl;
+use retention::Retention;
+
+/// Everything that a server needs to know before it opens its store.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The address of the metrics, if they are served.
+    pub metrics: Option<SocketAddr>,
+    /// The URL under which clients reach the server; without one, the address that it listens on.
+    pub base_url: Option<BaseUrl>,
+    /// Name and text of each schema document of the operator.
+    pub schema_documents: Vec<(String, String)>,
+    /// How long journal entries are kept.
+    pub retention: Retention,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// The settings of the operations, except for the base URL.
+    pub settings: Settings,
+}
+
+impl Config {
+    /// Returns the settings of a server that listens on an address.
+    pub fn settings_at(&self, listening: SocketAddr) -> Settings {
+        let base_url = match &self.base_url {
+            Some(url) => url.clone(),
+            None => BaseUrl::of_listener(listening),
+        };
+        Settings {
+            base_url: base_url.as_str().into(),
+            ..self.settings.clone()
+        }
+    }
+}

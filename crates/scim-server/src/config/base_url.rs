@@ -1,0 +1,157 @@
+//! The base URL: the URL that clients see before `/Users`.
+
+use std::fmt;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use crate::http::PREFIX;
+
+/// A base URL without a trailing slash: `https://example.com/scim/v2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(String);
+
+/// Why a text is not a base URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidBaseUrl(&'static str);
+
+impl BaseUrl {
+    /// The base URL of a server without a proxy.
+    pub fn of_listener(address: SocketAddr) -> BaseUrl {
+        BaseUrl(format!("http://{address}{PREFIX}"))
+    }
+
+    /// The URL as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether clients reach the server through TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = InvalidBaseUrl;
+
+    /// Reads an `http` or `https` URL without user, query and fragment (RFC 7644 sections 1.3 and 7.1). A URL without a
+    /// path gets the path of the SCIM endpoints.
+    fn from_str(url: &str) -> Result<BaseUrl, InvalidBaseUrl> {
+        let rest = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"));
+        let rest = rest.ok_or(InvalidBaseUrl("it must begin with `https://` or `http://`"))?;
+        if rest.contains(['?', '#']) {
+            return Err(InvalidBaseUrl("it must not have a query or a fragment"));
+        }
+        let is_forbidden = |it: char| it.is_whitespace() || it.is_control() || "\"<>\\^`{|}".contains(it);
+        if !url.is_ascii() || url.contains(is_forbidden) {
+            return Err(InvalidBaseUrl(
+                "it contains a character that is not allowed in a URL",
+            ));
+        }
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        check_authority(authority)?;
+        let url = url.trim_end_matches('/');
+        Ok(match path.trim_matches('/').is_empty() {
+            true => BaseUrl(format!("{url}{PREFIX}")),
+            false => BaseUrl(url.to_owned()),
+        })
+    }
+}
+
+/// RFC 3986 section 3.2: a host name or an IP address, an IPv6 address in brackets, and optionally a port.
+fn check_authority(authority: &str) -> Result<(), InvalidBaseUrl> {
+    if authority.contains('@') {
+        return Err(InvalidBaseUrl("it must not contain a user"));
+    }
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']').ok_or(InvalidBaseUrl("its `[` has no `]`"))?;
+            let parsed = address.parse::<Ipv6Addr>();
+            parsed.map_err(|_| InvalidBaseUrl("the text between `[` and `]` is not an IPv6 address"))?;
+            (address, port)
+        }
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    if host.is_empty() {
+        return Err(InvalidBaseUrl("it does not name a host"));
+    }
+    if host.contains(['[', ']']) {
+        return Err(InvalidBaseUrl("its host contains a bracket"));
+    }
+    match port.strip_prefix(':').map(|it| (it, it.parse::<u16>())) {
+        None if port.is_empty() => Ok(()),
+        Some((digits, Ok(1..))) if digits.bytes().all(|it| it.is_ascii_digit()) => Ok(()),
+        _ => Err(InvalidBaseUrl("its port is not a number from 1 to 65535")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_end_where_endpoints_begin() {
+        for (url, expected) in [
+            ("https://example.com", "https://example.com/scim/v2"),
+            ("https://example.com/", "https://example.com/scim/v2"),
+            ("https://example.com/scim/v2/", "https://example.com/scim/v2"),
+            ("http://[::1]:8080", "http://[::1]:8080/scim/v2"),
+            ("https://[2001:db8::1]/idp", "https://[2001:db8::1]/idp"),
+            ("http://h:65535", "http://h:65535/scim/v2"),
+            ("https://example.com/idp", "https://example.com/idp"),
+        ] {
+            assert_eq!(url.parse(), Ok(BaseUrl(expected.to_owned())), "{url}");
+        }
+    }
+
+    #[test]
+    fn rfc7644_1_3_01_a_base_url_has_no_query() {
+        for url in [
+            "https://a/?x",
+            "https://a/#x",
+            "https://user@a/",
+            "ftp://a",
+            "https://",
+            "a.com",
+            "https://a/x y",
+            "https://a/\u{7}",
+            "https://a/\u{7f}",
+            "https://a/{x}",
+            "https://a/\"",
+            "https://a/é",
+            "",
+        ] {
+            assert!(url.parse::<BaseUrl>().is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_host_and_the_port_of_a_base_url_are_possible() {
+        for url in [
+            "http://h:abc",
+            "http://h:",
+            "http://h:0",
+            "http://h:65536",
+            "http://h:+80",
+            "http://h:80:80",
+            "http://h:-1/scim",
+            "https://:443",
+            "https://[::1",
+            "https://[::1]443",
+            "https://[::1]:x",
+            "https://[h]",
+            "https://h]",
+        ] {
+            assert!(url.parse::<BaseUrl>().is_err(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Changes on their way to the product behind the server.
+
+pub mod follow;

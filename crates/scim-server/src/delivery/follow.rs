@@ -1,0 +1,101 @@
+//! A follower of a tenant's journal: it yields every change after a position, in order, and can wait for the next.
+//!
+//! `scim-server journal` prints what it yields; every other subscriber uses it too.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use scim_model::change::{Change, ChangePosition};
+use scim_model::store::{ChangeJournal, Directory, JournalError, StoreError, Tenant};
+
+/// Changes that are read at once.
+const PAGE: u32 = 100;
+
+/// The pause between two polls of the journal.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Polls without a change before the follower checks that the tenant still exists.
+const POLLS_PER_TENANT_CHECK: u32 = 4;
+
+/// A reader of one tenant's journal.
+pub struct Follower<'a> {
+    directory: &'a dyn Directory,
+    journal: &'a dyn ChangeJournal,
+    tenant: &'a Tenant,
+    after: ChangePosition,
+    /// Whether to wait for changes that are yet to come.
+    waits: bool,
+}
+
+/// Why a follower cannot continue.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The tenant was deleted, and its journal with it.
+    #[error("the tenant `{0}` has been deleted, and its journal with it")]
+    TenantDeleted(String),
+    /// The journal cannot be read after the position.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl<'a> Follower<'a> {
+    /// Starts after a position; [`ChangePosition::default`] is the start of the journal. A follower that does not wait
+    /// ends with the last change.
+    pub fn new(
+        directory: &'a dyn Directory,
+        journal: &'a dyn ChangeJournal,
+        tenant: &'a Tenant,
+        after: ChangePosition,
+        waits: bool,
+    ) -> Follower<'a> {
+        Follower {
+            directory,
+            journal,
+            tenant,
+            after,
+            waits,
+        }
+    }
+
+    /// Returns the next changes, at least one and at most `limit`. `None` at the end of the journal, or when all
+    /// senders of `stop` are gone.
+    ///
+    /// # Errors
+    /// See [`FollowError`].
+    pub fn next(&mut self, limit: u64, stop: &Receiver<()>) -> Result<Option<Vec<Change>>, FollowError> {
+        let limit = u32::try_from(limit).map_or(PAGE, |it| it.min(PAGE));
+        let mut polls = 0;
+        loop {
+            let changes = match self.journal.changes(self.tenant.id, self.after, limit) {
+                // A follower can wait for a database that is busy or down for a while.
+                Err(JournalError::Store(StoreError::Busy)) if self.waits => Vec::new(),
+                result => result?,
+            };
+            if let Some(last) = changes.last() {
+                self.after = last.position;
+                return Ok(Some(changes));
+            }
+            if !self.waits {
+                return Ok(None);
+            }
+            polls += 1;
+            if polls == POLLS_PER_TENANT_CHECK {
+                polls = 0;
+                self.check_tenant()?;
+            }
+            if stop.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Without this check, the follower of a deleted tenant would wait forever.
+    fn check_tenant(&self) -> Result<(), FollowError> {
+        match self.directory.tenants() {
+            Err(StoreError::Busy) => Ok(()),
+            Ok(tenants) if tenants.iter().any(|it| it.id == self.tenant.id) => Ok(()),
+            Ok(_) => Err(FollowError::TenantDeleted(self.tenant.name.clone())),
+            Err(error) => Err(JournalError::Store(error).into()),
+        }
+    }
+}
