@@ -18,10 +18,7 @@ const EXCEPTIONS: &[&[&str]] = &[
         "crates/scim-filter: circle",
     ],
     &["crates/scim-model/src/representation/presenter.rs"],
-    &[
-        "crates/scim-server/src/http.rs",
-        "crates/scim-server: circle",
-    ],
+    &["crates/scim-server/src/http.rs", "crates/scim-server: circle"],
     &[
         "crates/scim-storage-diesel/examples/store/operations.rs",
         "crates/scim-storage-diesel/examples/store/operations.rs: pages",
