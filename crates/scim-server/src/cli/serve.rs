@@ -16,6 +16,10 @@ impl ServeArgs {
     /// # Errors
     /// A text that names the argument.
     pub fn config(&self) -> Result<Config, Box<dyn Error>> {
+        let schema_documents = match &self.schemas {
+            Some(folder) => schemas::read_folder(folder)?,
+            None => Vec::new(),
+        };
         let base_url = match &self.base_url {
             Some(url) => Some(
                 url.parse::<BaseUrl>()
@@ -30,10 +34,7 @@ impl ServeArgs {
                 None => None,
             },
             base_url,
-            schema_documents: match &self.schemas {
-                Some(folder) => schemas::read_folder(folder)?,
-                None => Vec::new(),
-            },
+            schema_documents,
             retention: self.journal_days,
             max_body_bytes: usize::try_from(self.max_body_bytes)?,
             settings: self.settings()?,

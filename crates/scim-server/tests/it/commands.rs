@@ -93,7 +93,7 @@ fn tenants_are_shown_with_their_time_of_creation() {
     let it = Subject::new();
     assert_eq!(
         it.create_tenant("acme", false),
-        "Created the tenant acme. Give it a token:\n  scim-server token create --tenant acme\n"
+        "Created the tenant acme. Create a token for it:\n  scim-server token create --tenant acme\n"
     );
     let created = json!({ "name": "other", "created": "2026-01-01T12:00:00.250Z" });
     assert_eq!(parse(&it.create_tenant("other", true)), created);

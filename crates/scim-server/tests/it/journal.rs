@@ -380,10 +380,10 @@ fn old_entries_are_dropped_and_late_consumers_get_an_error() {
                 .collect::<Vec<_>>()
         };
         let dropped = drop_all_but(1, &["--journal-days", "95"]);
-        assert_eq!(dropped, ["2 old lines from the journal of default"]);
+        assert_eq!(dropped, ["2 old entries from the journal of default"]);
         assert_eq!(read_journal(shell, 1), seen[2..]);
         let dropped = drop_all_but(0, &[]);
-        assert_eq!(dropped, ["1 old lines from the journal of default"]);
+        assert_eq!(dropped, ["1 old entries from the journal of default"]);
         let _server = shell.serve(&[]);
         for (index, line) in seen.iter().enumerate() {
             for follow in [&[][..], &["--follow"]] {
@@ -424,7 +424,7 @@ fn a_backup_made_while_a_server_runs_can_be_restored() {
     let client = HttpClient::new(&server.base_url, &token);
     for name in ["after", "later"] {
         let told = shell.refused(&["journal", "--tenant", "default", "--after", position(&seen[1])]);
-        assert!(told.contains("a backup was restored that is older"), "{told}");
+        assert!(told.contains("an older backup has been restored"), "{told}");
         create(&client, name);
     }
     let rest = shell.ok(&["journal", "--tenant", "default", "--after", position(&seen[0])]);
