@@ -7,9 +7,6 @@
 use std::fmt;
 use std::iter;
 use std::ops::Deref;
-use std::str::FromStr;
-
-use crate::error::ParseError;
 
 /// `FILTER` (RFC 7644 section 3.4.2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -165,41 +162,6 @@ impl Number {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-impl FromStr for Number {
-    type Err = ParseError;
-
-    /// Takes a number as JSON writes it (RFC 8259 section 6).
-    fn from_str(text: &str) -> Result<Number, ParseError> {
-        if is_json_number(text) {
-            Ok(Number(text.into()))
-        } else {
-            Err(ParseError::syntax(
-                text,
-                0,
-                "a number such as `1` or `-2.5e3`",
-                None,
-            ))
-        }
-    }
-}
-
-pub(crate) fn is_json_number(text: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
-        Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
-        None => (unsigned, None),
-    };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa, None),
-    };
-    digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(digits)
-        && exponent.is_none_or(|it| digits(it.strip_prefix(['+', '-']).unwrap_or(it)))
 }
 
 /// Two or more operands of `and` or `or`, in source order.

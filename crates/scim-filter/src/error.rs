@@ -23,7 +23,7 @@ struct Explanation {
     kind: Kind,
     offset: usize,
     column: usize,
-    expected: &'static str,
+    expected: String,
     found: String,
     hint: Option<&'static str>,
     in_value_filter: bool,
@@ -50,7 +50,7 @@ impl ParseError {
 
     /// What could have stood there: ``an operator such as `eq` ``.
     pub fn expected(&self) -> &str {
-        self.0.expected
+        &self.0.expected
     }
 
     /// The word or sign that stood there, cut after 40 characters; empty at the end
@@ -83,7 +83,7 @@ impl ParseError {
     pub(crate) fn syntax(
         text: &str,
         offset: usize,
-        expected: &'static str,
+        expected: impl Into<String>,
         hint: Option<&'static str>,
     ) -> ParseError {
         let found = word(text, offset);
@@ -97,7 +97,7 @@ impl ParseError {
             kind: Kind::Syntax,
             offset,
             column: column(text, offset),
-            expected,
+            expected: expected.into(),
             found: shown(found),
             hint,
             in_value_filter: false,
@@ -109,7 +109,7 @@ impl ParseError {
             kind,
             offset,
             column: column(text, offset),
-            expected: "a shorter or simpler text",
+            expected: "a shorter or simpler text".to_owned(),
             found: String::new(),
             hint: None,
             in_value_filter: false,
@@ -127,7 +127,7 @@ const LONGEST_FOUND: usize = 40;
 const ODD_BLANK: &str = "write plain blanks";
 
 /// The word or sign at `offset`.
-fn word(text: &str, offset: usize) -> &str {
+pub(crate) fn word(text: &str, offset: usize) -> &str {
     let rest = &text[offset..];
     let delimiter = |c: char| is_blank(c) || matches!(c, '(' | ')' | '[' | ']' | '"' | '\'');
     let end = match rest.chars().next() {

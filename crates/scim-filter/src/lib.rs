@@ -7,13 +7,16 @@
 extern crate alloc;
 
 pub mod ast;
+mod brackets;
 mod display;
 mod error;
-mod explain;
+mod grammar;
+mod hint;
 mod options;
 mod parser;
 #[cfg(feature = "serde")]
 mod serde_text;
+mod tree;
 
 pub use ast::{
     AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, Operands, PatchPath, ValFilter, ValuePath,

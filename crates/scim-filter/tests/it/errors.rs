@@ -347,6 +347,7 @@ fn errors_point_at_invalid_names() {
         ("a.-b pr", 2, None),
         ("a.b.c pr", 3, None),
         ("a/b pr", 1, None),
+        ("urn: pr", 3, None),
         ("urn:a:9x pr", 6, None),
         ("urn:a:x.9 pr", 8, None),
         ("urn:a:%zz:x pr", 6, None),
@@ -430,6 +431,7 @@ fn errors_of_paths_name_what_could_stand_there() {
     for (text, offset) in [
         ("", 0),
         ("a.", 2),
+        ("a b", 2),
         ("a/b", 1),
         ("a[b pr]c", 7),
         ("a[b pr].", 8),
@@ -442,7 +444,10 @@ fn errors_of_paths_name_what_could_stand_there() {
     assert_eq!(error("").expected(), "an attribute name");
     assert_eq!(error("a.").expected(), "a sub-attribute");
     assert_eq!(error("a[b pr].").expected(), "a sub-attribute");
-    assert_eq!(error("a[b pr] c").expected(), "a sub-attribute or the end");
+    assert_eq!(error("a[b pr]c").expected(), "a sub-attribute or the end");
+    // After a blank, no sub-attribute can follow.
+    let after_blank = error("a[b pr] c");
+    assert_eq!((after_blank.offset(), after_blank.expected()), (8, "the end"));
     assert_eq!(error("a b").expected(), "`[` or the end");
     assert_eq!(AttrPath::parse("a b").unwrap_err().expected(), "the end");
     for text in ["a ", " a", "a[b pr] ", "$a"] {

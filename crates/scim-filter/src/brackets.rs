@@ -1,0 +1,57 @@
+//! The parentheses and brackets of a text, found before it is parsed.
+
+/// Yields the parentheses and brackets outside of strings, with their byte offsets.
+///
+/// The text may be malformed. Up to the point where the grammar refuses it, strings begin and end here as
+/// they do in the grammar: no name or word can hold a quote.
+pub(crate) fn brackets(text: &str) -> impl Iterator<Item = (usize, u8)> {
+    let mut bytes = text.bytes().enumerate();
+    let mut quote = None;
+    std::iter::from_fn(move || {
+        loop {
+            let (at, byte) = bytes.next()?;
+            match (quote, byte) {
+                (Some(_), b'\\') => _ = bytes.next(),
+                (Some(closing), _) if byte == closing => quote = None,
+                (Some(_), _) => {}
+                (None, b'"' | b'\'') => quote = Some(byte),
+                (None, b'(' | b')' | b'[' | b']') => return Some((at, byte)),
+                (None, _) => {}
+            }
+        }
+    })
+}
+
+/// Returns the offset of the first parenthesis or bracket that opens more than `max` levels.
+pub(crate) fn too_deep(text: &str, max: usize) -> Option<usize> {
+    // Most texts have too few of them to nest too deep.
+    if text.bytes().filter(|it| matches!(it, b'(' | b'[')).count() <= max {
+        return None;
+    }
+    let mut depth = 0_usize;
+    brackets(text).find_map(|(at, byte)| {
+        if matches!(byte, b')' | b']') {
+            depth = depth.saturating_sub(1);
+            return None;
+        }
+        depth += 1;
+        (depth > max).then_some(at)
+    })
+}
+
+/// Whether `offset` lies in brackets that are closed after it, and past the first word in them:
+/// `emails[0]` and `emails[]` hold no filter, so there the path itself is wrong.
+pub(crate) fn is_in_value_filter(text: &str, offset: usize) -> bool {
+    let mut open = None;
+    for (at, byte) in brackets(text) {
+        match byte {
+            b'[' if at < offset => open = Some(at),
+            b']' if at >= offset => {
+                return open.is_some_and(|open| !text[open + 1..offset].trim().is_empty());
+            }
+            b']' => open = None,
+            _ => {}
+        }
+    }
+    false
+}
