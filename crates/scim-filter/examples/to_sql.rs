@@ -1,5 +1,5 @@
-//! `to_sql [FILTER]`: translates a filter to a WHERE clause over a table of one's own, with the
-//! values as bound parameters: a filter's text never becomes part of the statement.
+//! `to_sql [FILTER]`: translates a filter to a WHERE clause over your own table. Values are bound parameters: text of
+//! the filter never becomes part of the statement.
 #![allow(clippy::print_stdout)] // The answer.
 
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValuePath};

@@ -1,8 +1,8 @@
-//! The tree of a filter or path, under the rule names of RFC 7644 figure 1.
+//! The tree of a filter or path, with the rule names of RFC 7644 figure 1.
 //!
 //! Parsed trees are at most [`Options::DEPTH_CEILING`](crate::Options::DEPTH_CEILING)
-//! levels deep, whatever the text. Printing, comparing and dropping go level by level, so
-//! a tree built by hand should stay within a few thousand.
+//! levels deep. Printing, comparing and dropping recurse once for each level, so a tree built by hand should
+//! have at most a few thousand levels.
 
 use std::fmt;
 use std::iter;
@@ -13,7 +13,7 @@ use std::ops::Deref;
 pub enum Filter {
     /// `userName eq "x"`, `title pr`
     Attr(AttrExp),
-    /// `emails[type eq "work"]`; one and the same value must fulfil all of it.
+    /// `emails[type eq "work"]`: a single value must fulfil the whole value filter.
     ValuePath(ValuePath),
     /// At least two operands, none of them an `And` itself.
     And(Operands<Filter>),
@@ -23,7 +23,7 @@ pub enum Filter {
     Not(Box<Filter>),
 }
 
-/// `valFilter`: what stands in brackets. No value path nests in it (errata 4690, 7322).
+/// `valFilter`: the filter in brackets. It contains no value paths (errata 4690 and 7322).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ValFilter {
     /// `type eq "work"`
@@ -50,17 +50,17 @@ pub enum AttrExp {
 pub struct ValuePath {
     /// The multi-valued (or single complex) attribute.
     pub path: AttrPath,
-    /// What one value must fulfil.
+    /// The filter that a single value must fulfil.
     pub filter: ValFilter,
 }
 
-/// `attrPath`: `[URI ":"] ATTRNAME *1subAttr` (RFC 7644 section 3.10), spelled as it came.
+/// `attrPath`: `[URI ":"] ATTRNAME *1subAttr` (RFC 7644 section 3.10), in its original spelling.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct AttrPath {
     text: Box<str>,
-    /// Where the ATTRNAME starts: behind the colon, or at the start.
+    /// The offset of the ATTRNAME: after the colon, or 0.
     name: usize,
-    /// Where the subAttr's name starts; 0 without one.
+    /// The offset of the sub-attribute's name; 0 when there is none.
     sub: usize,
 }
 
@@ -73,12 +73,12 @@ pub enum PatchPath {
     Value {
         /// The attribute and its value filter.
         value_path: ValuePath,
-        /// The sub-attribute behind the bracket.
+        /// The sub-attribute after the bracket.
         sub: Option<String>,
     },
 }
 
-/// `compareOp`
+/// `compareOp`: a comparison operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // The RFC's own keywords.
 pub enum CompareOp {
@@ -94,7 +94,7 @@ pub enum CompareOp {
 }
 
 impl CompareOp {
-    /// All nine, in the order of RFC 7644 table 3.
+    /// All nine operators, in the order of RFC 7644 table 3.
     pub const ALL: [CompareOp; 9] = [
         CompareOp::Eq,
         CompareOp::Ne,
@@ -107,7 +107,7 @@ impl CompareOp {
         CompareOp::Le,
     ];
 
-    /// The RFC's word, in lower case.
+    /// Returns the RFC's word in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
             CompareOp::Eq => "eq",
@@ -122,7 +122,7 @@ impl CompareOp {
         }
     }
 
-    /// The operator of a word in any letter case.
+    /// Returns the operator for a word in any letter case.
     pub fn from_word(word: &str) -> Option<CompareOp> {
         let letters: [u8; 2] = word.as_bytes().try_into().ok()?;
         match &letters.map(|it| it.to_ascii_lowercase()) {
@@ -147,18 +147,18 @@ pub enum CompValue {
     Bool(bool),
     /// `null`
     Null,
-    /// A JSON number, as it was written.
+    /// A JSON number in its original digits.
     Number(Number),
     /// A JSON string, unescaped.
     String(String),
 }
 
-/// A JSON number in the digits it was written with, so that no precision is lost.
+/// A JSON number in its original digits, so that no precision is lost.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Number(pub(crate) String);
 
 impl Number {
-    /// The text, for example `1.50` or `1e3`.
+    /// Returns the text, for example `1.50` or `1e3`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -176,10 +176,10 @@ impl<T> Deref for Operands<T> {
 }
 
 impl Filter {
-    /// `a and b and …`; nested conjunctions are flattened, a single operand stays itself.
+    /// Returns `a and b and …`. Nested conjunctions are flattened; a single operand is returned unchanged.
     ///
     /// # Panics
-    /// Without operands.
+    /// Panics without operands.
     pub fn and(operands: Vec<Filter>) -> Filter {
         flatten(
             operands,
@@ -192,10 +192,10 @@ impl Filter {
         )
     }
 
-    /// `a or b or …`; nested disjunctions are flattened, a single operand stays itself.
+    /// Returns `a or b or …`. Nested disjunctions are flattened; a single operand is returned unchanged.
     ///
     /// # Panics
-    /// Without operands.
+    /// Panics without operands.
     pub fn or(operands: Vec<Filter>) -> Filter {
         flatten(
             operands,
@@ -210,8 +210,8 @@ impl Filter {
 }
 
 impl Filter {
-    /// The attribute paths it tests, in text order. Of a value path the path before the
-    /// bracket; those inside are its [`ValFilter::attributes`].
+    /// Returns the tested attribute paths in text order. A value path yields the path before its bracket;
+    /// [`ValFilter::attributes`] yields those inside.
     pub fn attributes(&self) -> impl Iterator<Item = &AttrPath> {
         let mut waiting = vec![self];
         iter::from_fn(move || {
@@ -230,7 +230,7 @@ impl Filter {
 }
 
 impl ValFilter {
-    /// The sub-attributes it tests, in text order.
+    /// Returns the tested sub-attributes in text order.
     pub fn attributes(&self) -> impl Iterator<Item = &AttrPath> {
         let mut waiting = vec![self];
         iter::from_fn(move || {
@@ -248,7 +248,7 @@ impl ValFilter {
 }
 
 impl AttrExp {
-    /// The attribute that is tested.
+    /// Returns the tested attribute.
     pub fn path(&self) -> &AttrPath {
         match self {
             AttrExp::Present(path) | AttrExp::Compare(path, ..) => path,
@@ -257,10 +257,10 @@ impl AttrExp {
 }
 
 impl ValFilter {
-    /// `a and b and …`; nested conjunctions are flattened, a single operand stays itself.
+    /// Returns `a and b and …`. Nested conjunctions are flattened; a single operand is returned unchanged.
     ///
     /// # Panics
-    /// Without operands.
+    /// Panics without operands.
     pub fn and(operands: Vec<ValFilter>) -> ValFilter {
         flatten(
             operands,
@@ -273,10 +273,10 @@ impl ValFilter {
         )
     }
 
-    /// `a or b or …`; nested disjunctions are flattened, a single operand stays itself.
+    /// Returns `a or b or …`. Nested disjunctions are flattened; a single operand is returned unchanged.
     ///
     /// # Panics
-    /// Without operands.
+    /// Panics without operands.
     pub fn or(operands: Vec<ValFilter>) -> ValFilter {
         flatten(
             operands,
@@ -290,8 +290,8 @@ impl ValFilter {
     }
 }
 
-/// The longer list keeps its place in memory: a long chain in many parentheses is not copied again at
-/// each level.
+/// Appends `inner` to `flat` without copying the longer list, so that a long chain in many parentheses is not
+/// copied at each level.
 fn append<T>(flat: &mut Vec<T>, mut inner: Vec<T>) {
     if flat.len() < inner.len() {
         inner.splice(0..0, flat.drain(..));
@@ -322,12 +322,13 @@ fn flatten<T>(
 }
 
 impl AttrPath {
-    /// A path of the core schema, for example `AttrPath::new("name", Some("familyName"))`.
+    /// Returns a path without a URN, for example `AttrPath::new("name", Some("familyName"))`.
     pub fn new(name: &str, sub: Option<&str>) -> AttrPath {
         AttrPath::of(None, name, sub)
     }
 
-    /// A path of the schema `urn`, or of the core schema.
+    /// Returns a path of the schema `urn`, or one without a URN. The parts are not checked: only valid names
+    /// print a text that parses again.
     pub fn of(urn: Option<&str>, name: &str, sub: Option<&str>) -> AttrPath {
         let mut text = String::new();
         let colon = urn.map(|urn| {
@@ -344,7 +345,7 @@ impl AttrPath {
         AttrPath::from_text(&text, colon, dot)
     }
 
-    /// `colon` and `dot` are where the URN and the name end in `text`.
+    /// Returns the path `text`, whose URN and name end at the offsets `colon` and `dot`.
     pub(crate) fn from_text(text: &str, colon: Option<usize>, dot: Option<usize>) -> AttrPath {
         AttrPath {
             text: text.into(),
@@ -353,30 +354,30 @@ impl AttrPath {
         }
     }
 
-    /// The schema URN before the last colon.
+    /// Returns the schema URN before the last colon.
     pub fn urn(&self) -> Option<&str> {
         let end = self.name.checked_sub(1)?;
         Some(&self.text[..end])
     }
 
-    /// The attribute.
+    /// Returns the attribute name.
     pub fn name(&self) -> &str {
         let end = self.sub.checked_sub(1).unwrap_or(self.text.len());
         &self.text[self.name..end]
     }
 
-    /// The sub-attribute after the dot.
+    /// Returns the sub-attribute after the dot.
     pub fn sub(&self) -> Option<&str> {
         (self.sub > 0).then(|| &self.text[self.sub..])
     }
 
-    /// All of it, as it was written.
+    /// Returns the whole path in its original spelling.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether both name the same attribute: names and URNs know no letter case
-    /// (RFC 7644 section 3.10), which `==` does.
+    /// Whether both paths name the same attribute. Letter case does not matter in names and URNs (RFC 7644
+    /// section 3.10), but `==` compares it.
     pub fn same(&self, other: &AttrPath) -> bool {
         (self.name, self.sub) == (other.name, other.sub) && self.text.eq_ignore_ascii_case(&other.text)
     }

@@ -1,4 +1,4 @@
-//! The shortest canonical text of a tree; parsing it gives the tree back.
+//! The shortest canonical text of a tree, which parses to the same tree.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -108,7 +108,7 @@ impl Display for CompValue {
     }
 }
 
-/// RFC 8259 section 7: only what must be escaped is.
+/// Writes a JSON string. Only the characters that RFC 8259 section 7 requires are escaped.
 fn json_string(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')?;
     let mut plain = text;

@@ -1,8 +1,8 @@
-//! Why a text is no filter and no path, for the person who wrote it.
+//! The error of a text that is not a filter or path.
 
 use std::fmt;
 
-/// A text that is no filter or path, and why.
+/// The reason why a text is not a filter or path, or exceeds a limit of the [`Options`](crate::Options).
 ///
 /// Its `Display` is one line:
 ///
@@ -17,7 +17,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError(Box<Explanation>);
 
-/// Behind a pointer, so that what succeeds is not moved about in the size of what fails.
+/// Boxed, so that the results of successful parses stay small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Explanation {
     kind: Kind,
@@ -38,44 +38,44 @@ pub(crate) enum Kind {
 }
 
 impl ParseError {
-    /// Where, in bytes from the start.
+    /// Returns the position of the error in bytes from the start of the text.
     pub fn offset(&self) -> usize {
         self.0.offset
     }
 
-    /// Where, in characters, the first being column 1.
+    /// Returns the position of the error in characters; the first character is column 1.
     pub fn column(&self) -> usize {
         self.0.column
     }
 
-    /// What could have stood there: ``an operator such as `eq` ``.
+    /// Returns a description of the text that could follow there: ``an operator such as `eq` ``.
     pub fn expected(&self) -> &str {
         &self.0.expected
     }
 
-    /// The word or sign that stood there, cut after 40 characters; empty at the end
-    /// of the text.
+    /// Returns the word or character at the position, cut after 40 characters and safe to print; empty at the
+    /// end of the text.
     pub fn found(&self) -> &str {
         &self.0.found
     }
 
-    /// What to write instead, where the mistake is a known one.
+    /// Returns the advice for a known mistake.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint
     }
 
-    /// Whether a bound of the [`Options`](crate::Options) was met, not a mistake.
+    /// Whether the text exceeds a limit of the [`Options`](crate::Options).
     pub fn is_limit(&self) -> bool {
         self.0.kind != Kind::Syntax
     }
 
-    /// Whether a path's mistake lies within its closed brackets, where RFC 7644
-    /// section 3.12 answers `invalidFilter`; elsewhere in a path it is `invalidPath`.
+    /// Whether the error of a [`PatchPath`](crate::PatchPath) is inside closed brackets. RFC 7644 section 3.12
+    /// has `invalidFilter` for these errors, and `invalidPath` for others of a path.
     pub fn is_in_value_filter(&self) -> bool {
         self.0.in_value_filter
     }
 
-    /// That it lies within a path's closed brackets, or not.
+    /// Sets whether the error is inside a path's closed brackets.
     pub(crate) fn set_in_value_filter(&mut self, is_in: bool) {
         self.0.in_value_filter = is_in;
     }
@@ -123,10 +123,10 @@ fn column(text: &str, offset: usize) -> usize {
 
 const LONGEST_FOUND: usize = 40;
 
-/// What comes along when text is copied from a page.
+/// Text that is copied from a web page often contains such blanks.
 const ODD_BLANK: &str = "write plain blanks";
 
-/// The word or sign at `offset`.
+/// Returns the word or delimiter at `offset`.
 pub(crate) fn word(text: &str, offset: usize) -> &str {
     let rest = &text[offset..];
     let delimiter = |c: char| is_blank(c) || matches!(c, '(' | ')' | '[' | ']' | '"' | '\'');
@@ -138,18 +138,18 @@ pub(crate) fn word(text: &str, offset: usize) -> &str {
     &rest[..end]
 }
 
-/// Blanks as the grammar knows them.
+/// The grammar's `blank`.
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t'..='\r')
 }
 
-/// A word, safe to print on one line between backticks.
+/// Returns the start of a word, safe to print on one line between backticks.
 fn shown(word: &str) -> String {
     let mut shown = String::new();
     for c in word.chars().take(LONGEST_FOUND) {
         match c {
             '`' => shown.extend(c.escape_unicode()),
-            // Nothing of a client's text may start a new line or colour in a log, hide in it or turn it around.
+            // A client's text must not start a new line or colour in a log, be invisible in it or reverse it.
             _ if c.is_control() || is_format(c) || (c.is_whitespace() && c != ' ') => {
                 shown.extend(c.escape_default());
             }
@@ -159,7 +159,7 @@ fn shown(word: &str) -> String {
     shown
 }
 
-/// Unicode's general category Cf: marks that order, join or tag others and are not seen themselves.
+/// Whether `c` is in Unicode's general category Cf: invisible characters that order, join or tag others.
 fn is_format(c: char) -> bool {
     pest::unicode::FORMAT(c)
 }

@@ -134,8 +134,7 @@ const PLACES: &[(&[Rule], Place)] = &[
 /// Lists what may follow a complete test or path.
 fn one_of(rules: &[Rule]) -> String {
     // In the strict mode `and` is not tried where the blank before it is missing.
-    let words: [(&[Rule], &str); 7] = [
-        (&[Rule::subAttr], "a sub-attribute"),
+    let words: [(&[Rule], &str); 6] = [
         (&[Rule::valueStart], "`[`"),
         (&[Rule::logOp, Rule::anyBlanks], "`and`"),
         (&[Rule::logOp, Rule::anyBlanks], "`or`"),
@@ -146,12 +145,21 @@ fn one_of(rules: &[Rule]) -> String {
     let words = words
         .iter()
         .filter(|(any, _)| any.iter().any(|it| rules.contains(it)));
-    let words: Vec<&str> = words.map(|(_, word)| *word).collect();
+    let mut words: Vec<&str> = words.map(|(_, word)| *word).collect();
+    // In a filter, only Microsoft's form has a sub-attribute after the bracket.
+    if rules.contains(&Rule::subAttr) && !in_filter(rules) {
+        words.insert(0, "a sub-attribute");
+    }
     match words.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
     }
+}
+
+/// Whether a filter can go on with `and` or `or`; a path cannot.
+fn in_filter(rules: &[Rule]) -> bool {
+    rules.contains(&Rule::logOp) || rules.contains(&Rule::anyBlanks)
 }
 
 /// Words and signs of other languages, and the RFC's word for each.
@@ -177,6 +185,7 @@ const FOREIGN_WORDS: &[(Place, &[&str], &str)] = &[
 
 fn hint(place: Place, rules: &[Rule], text: &str, offset: usize) -> Option<&'static str> {
     let (before, rest) = text.split_at(offset);
+    let is_filter = in_filter(rules);
     if place == Place::Operator
         && let Some(hint) = keyword_as_name(before)
     {
@@ -205,8 +214,8 @@ fn hint(place: Place, rules: &[Rule], text: &str, offset: usize) -> Option<&'sta
         (Place::AfterTest, Some('.')) if rules.contains(&Rule::subAttrTest) => {
             Some("put the comparison into the brackets")
         }
-        (Place::AfterTest, Some(')')) => Some("a `(` is missing"),
-        (Place::AfterTest, Some(']')) => Some("a `[` is missing"),
+        (Place::AfterTest, Some(')')) if is_filter => Some("a `(` is missing"),
+        (Place::AfterTest, Some(']')) if is_filter => Some("a `[` is missing"),
         (Place::AfterTest, _) if rules.contains(&Rule::groupEnd) && !rest.contains(')') => {
             Some("a `(` is not closed")
         }

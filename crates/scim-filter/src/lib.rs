@@ -2,8 +2,8 @@
 //!
 #![doc = include_str!("../README.md")]
 
-// Without pest's std feature its derive writes `alloc::`. That feature would probe the
-// stack at each rule; the depth is checked beforehand instead.
+// Without pest's `std` feature its derive macro writes `alloc::`. That feature would probe the stack at each
+// rule; here the depth is checked before pest runs.
 extern crate alloc;
 
 pub mod ast;

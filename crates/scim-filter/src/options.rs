@@ -1,18 +1,18 @@
-//! What a parse may accept, and what it reports beside the tree.
+//! Options of a parse, and the report that comes with the tree.
 
 use std::fmt;
 
-/// How much a parse accepts.
+/// The grammar that a parse accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// RFC 7644 figure 1 with errata 4690, 7319 and 7322, to the letter.
     Strict,
-    /// Strict, and what real clients send beside it: see [`LeniencyKind`].
+    /// The strict grammar, and the deviations of real clients that [`LeniencyKind`] lists.
     #[default]
     Lenient,
 }
 
-/// How to parse, and the bounds on what is parsed.
+/// The mode of a parse, and its limits.
 ///
 /// ```
 /// use scim_filter::{Filter, Options};
@@ -23,29 +23,31 @@ pub enum Mode {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Options {
-    /// Lenient by default.
+    /// The mode; lenient by default.
     pub mode: Mode,
-    /// Reads a comparison value without quotes as a string: `userName eq alice`.
-    /// WSO2 sends it. Off by default, and without effect in strict mode.
+    /// Whether a comparison value without quotes is read as a string: `userName eq alice`, as WSO2 sends
+    /// it. Off by default, and without effect in the strict mode.
     pub bare_words: bool,
-    /// Bytes; 128 KiB by default.
+    /// The greatest length of a text in bytes; 128 KiB by default.
     pub max_length: usize,
-    /// Levels of parentheses and brackets; 128 by default, and never more than
-    /// [`Options::DEPTH_CEILING`], so that no stack overflows.
+    /// The greatest number of nested parentheses and brackets; 128 by default, and never more than
+    /// [`Options::DEPTH_CEILING`], so that the stack cannot overflow.
     pub max_depth: usize,
-    /// Tests such as `userName eq "x"` or `title pr`; 5,000 by default.
+    /// The greatest number of tests such as `userName eq "x"` or `title pr`; 5,000 by default.
     pub max_terms: usize,
 }
 
 impl Options {
-    /// The deepest nesting that any options allow.
+    /// The deepest nesting that any options allow. It fits into half of a thread's default stack, in a debug
+    /// build too.
     pub const DEPTH_CEILING: usize = 200;
 
     pub(crate) fn depth(&self) -> usize {
         self.max_depth.min(Options::DEPTH_CEILING)
     }
 
-    /// The RFC to the letter.
+    /// Returns options that accept exactly the grammar of RFC 7644 figures 1 and 7, with errata 4690,
+    /// 7319 and 7322.
     pub fn strict() -> Options {
         Options {
             mode: Mode::Strict,
@@ -66,30 +68,30 @@ impl Default for Options {
     }
 }
 
-/// A tree, and what its text needed the lenient mode for.
+/// A tree, and the deviations from the RFC's grammar in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed<T> {
     /// The tree.
     pub value: T,
-    /// In text order; empty when the strict mode accepts the text too.
+    /// The deviations in text order; empty when the strict mode accepts the text too.
     pub leniencies: Vec<Leniency>,
 }
 
-/// One place where a text departs from the RFC's grammar.
+/// One place where a text deviates from the RFC's grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Leniency {
-    /// What was accepted.
+    /// The kind of deviation.
     pub kind: LeniencyKind,
-    /// Byte offset in the text.
+    /// The byte offset in the text.
     pub offset: usize,
 }
 
-/// What the lenient mode accepts beyond the RFC's grammar.
+/// A deviation from the RFC's grammar that the lenient mode accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LeniencyKind {
-    /// Blanks, tabs or line ends where figure 1 has none or one blank, or no blank
-    /// beside a quote, parenthesis or bracket: `value eq"x"`, `( a pr )`.
+    /// Blanks, tabs or line breaks where RFC 7644 figure 1 has none or one blank, or a missing blank next to
+    /// a quote, parenthesis or bracket: `value eq"x"`, `( a pr )`.
     Whitespace,
     /// `'x'` for `"x"`
     SingleQuotes,
@@ -111,7 +113,7 @@ impl fmt::Display for Leniency {
             LeniencyKind::SingleQuotes => "single quotes",
             LeniencyKind::LiteralCase => "a literal not in lower case",
             LeniencyKind::DollarName => "a name with `$`",
-            LeniencyKind::SubAttributeOfValuePath => "a comparison behind a bracket",
+            LeniencyKind::SubAttributeOfValuePath => "a comparison after a bracket",
             LeniencyKind::BareWord => "a value without quotes",
         };
         write!(f, "{what} at byte {}", self.offset)

@@ -14,37 +14,38 @@ use crate::options::{Mode, Options, Parsed};
 use crate::tree::Builder;
 
 impl Filter {
-    /// Parses a filter such as `userName eq "bjensen" and active eq true`, leniently.
+    /// Parses a filter such as `userName eq "bjensen" and active eq true` (RFC 7644 section 3.4.2.2) in the
+    /// lenient mode.
     ///
     /// # Errors
-    /// Where the text is no filter, or beyond the bounds of [`Options::default`].
+    /// Fails when the text is not a filter or exceeds a limit of [`Options::default`].
     pub fn parse(text: &str) -> Result<Filter, ParseError> {
         Filter::parse_with(text, &Options::default()).map(|it| it.value)
     }
 
-    /// Parses a filter and reports the leniencies it needed.
+    /// Parses a filter and reports the deviations from the RFC's grammar that were accepted.
     ///
     /// # Errors
-    /// Where the text is no filter in this mode, or beyond the bounds.
+    /// Fails when the text is not a filter in this mode or exceeds a limit.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<Filter>, ParseError> {
         parse(text, options, &FILTER, Builder::only_filter)
     }
 }
 
 impl PatchPath {
-    /// Parses the path of a PATCH operation such as `emails[type eq "work"].value`,
-    /// leniently.
+    /// Parses the path of a PATCH operation such as `emails[type eq "work"].value` (RFC 7644 section 3.5.2) in
+    /// the lenient mode.
     ///
     /// # Errors
-    /// Where the text is no path, or beyond the bounds of [`Options::default`].
+    /// Fails when the text is not a path or exceeds a limit of [`Options::default`].
     pub fn parse(text: &str) -> Result<PatchPath, ParseError> {
         PatchPath::parse_with(text, &Options::default()).map(|it| it.value)
     }
 
-    /// Parses a PATCH path and reports the leniencies it needed.
+    /// Parses a PATCH path and reports the deviations from the RFC's grammar that were accepted.
     ///
     /// # Errors
-    /// Where the text is no path in this mode, or beyond the bounds.
+    /// Fails when the text is not a path in this mode or exceeds a limit.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<PatchPath>, ParseError> {
         parse(text, options, &PATH, Builder::only_path).map_err(|mut error| {
             error.set_in_value_filter(brackets::is_in_value_filter(text, error.offset()));
@@ -54,19 +55,19 @@ impl PatchPath {
 }
 
 impl AttrPath {
-    /// Parses an attribute path such as `name.familyName`, as `sortBy`, `attributes` and
-    /// `excludedAttributes` carry them (RFC 7644 section 3.10), leniently.
+    /// Parses an attribute path such as `name.familyName` (RFC 7644 section 3.10) in the lenient mode. The
+    /// parameters `sortBy`, `attributes` and `excludedAttributes` contain such paths.
     ///
     /// # Errors
-    /// Where the text is no attribute path, or beyond the bounds of [`Options::default`].
+    /// Fails when the text is not an attribute path or exceeds a limit of [`Options::default`].
     pub fn parse(text: &str) -> Result<AttrPath, ParseError> {
         AttrPath::parse_with(text, &Options::default()).map(|it| it.value)
     }
 
-    /// Parses an attribute path and reports the leniencies it needed.
+    /// Parses an attribute path and reports the deviations from the RFC's grammar that were accepted.
     ///
     /// # Errors
-    /// Where the text is no attribute path in this mode, or beyond the bounds.
+    /// Fails when the text is not an attribute path in this mode or exceeds a limit.
     pub fn parse_with(text: &str, options: &Options) -> Result<Parsed<AttrPath>, ParseError> {
         parse(text, options, &ATTR_PATH, Builder::only_attr_path)
     }
@@ -96,7 +97,10 @@ impl FromStr for AttrPath {
 impl FromStr for Number {
     type Err = ParseError;
 
-    /// Takes a number as JSON writes it (RFC 8259 section 6).
+    /// Parses a JSON number (RFC 8259 section 6).
+    ///
+    /// # Errors
+    /// Fails when the text is anything else.
     fn from_str(text: &str) -> Result<Number, ParseError> {
         match Grammar::parse(Rule::onlyNumber, text) {
             Ok(_) => Ok(Number(text.into())),

@@ -1,4 +1,4 @@
-//! Filters and paths as strings in serde documents: canonical out, lenient in.
+//! Filters and paths as strings in serde documents: written in canonical form, read in the lenient mode.
 
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};

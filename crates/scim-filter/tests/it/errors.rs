@@ -1,4 +1,4 @@
-//! What an administrator reads, and where it points.
+//! Error messages, their positions and hints.
 
 use scim_filter::{AttrPath, Filter, Options, PatchPath};
 
@@ -469,6 +469,11 @@ fn a_filter_error_is_never_that_of_a_path() {
     assert!(error.is_in_value_filter(), "{error}");
     let error = PatchPath::parse(r#"a[b eq "x\"]" xx].c"#).unwrap_err();
     assert!(error.is_in_value_filter(), "{error}");
+    let error = PatchPath::parse("a[b pr]c]").unwrap_err();
+    assert!(
+        !error.is_in_value_filter(),
+        "the brackets are closed before it: {error}"
+    );
     let error = PatchPath::parse(r#"a[b eq 'x' xx"]""#).unwrap_err();
     assert!(
         !error.is_in_value_filter(),

@@ -1,12 +1,12 @@
-//! What holds for every text and every tree; the properties and the fuzz targets call it.
+//! Laws for every text and every tree, which the property tests and the fuzz targets check.
 #![allow(dead_code)] // Each fuzz target needs one of them.
 
 use scim_filter::{
     AttrExp, AttrPath, CompValue, CompareOp, Filter, Options, ParseError, PatchPath, ValFilter, ValuePath,
 };
 
-/// Any text is a filter or an error in each mode; what is strictly valid means the same
-/// leniently; and what is valid prints a text that means it, even where bare words do.
+/// Any text is a filter or an error in each mode. A text that is valid in the strict mode means the same in the
+/// lenient mode, and every filter prints a text that parses to the same filter.
 pub(crate) fn filter_text(text: &str) {
     let bare = Options {
         bare_words: true,

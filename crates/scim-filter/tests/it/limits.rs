@@ -1,4 +1,4 @@
-//! Bounds: any text gets its answer at once, and nothing overflows the stack.
+//! Limits: any text gets its answer at once, and nothing overflows the stack.
 
 use scim_filter::{AttrPath, Filter, Options, PatchPath};
 
@@ -84,7 +84,8 @@ fn the_longest_texts_are_answered() {
         |n| "(a pr) or ".repeat(n) + "a[b eq 'x",
     ];
     for text in texts {
-        // What took exponential time would never end; `cargo xtask bench filter` shows the time a byte.
+        // Exponential time would never end. `tests/linear.rs` counts the calls, `cargo xtask bench filter` shows the
+        // time for each byte.
         let _ = Filter::parse_with(&text(20_000), &options);
     }
 }
@@ -108,7 +109,7 @@ fn quotes_and_parentheses_in_names_hide_no_depth() {
         assert!(Filter::parse(&groups).is_err(), "{start}");
         assert!(PatchPath::parse(&format!("emails[{groups}")).is_err(), "{start}");
     }
-    // Many signs of which few nest are no depth either.
+    // Many parentheses and brackets, few of them nested.
     let flat = vec![r#"(a[b eq "(("] or not(c pr))"#; 500].join(" and ");
     assert!(Filter::parse(&flat).is_ok());
 }

@@ -1,4 +1,4 @@
-//! What holds for every tree and every text. The fuzz targets check the same.
+//! The laws, checked with random trees and texts. The fuzz targets check the same laws.
 
 use crate::laws;
 use proptest::prelude::*;
@@ -162,7 +162,7 @@ proptest! {
     }
 }
 
-/// What the fuzzers found worth keeping, replayed on each run.
+/// Replays the inputs that the fuzzers found.
 #[test]
 fn the_corpus_still_gets_its_answer() {
     for (target, law) in [

@@ -209,7 +209,7 @@ fn a_leniency_prints_its_kind_and_position() {
         (LeniencyKind::DollarName, "a name with `$` at byte 3"),
         (
             LeniencyKind::SubAttributeOfValuePath,
-            "a comparison behind a bracket at byte 3",
+            "a comparison after a bracket at byte 3",
         ),
         (LeniencyKind::BareWord, "a value without quotes at byte 3"),
     ];

@@ -1,4 +1,4 @@
-//! tests/fixtures/filter-parse.json: what texts mean, strictly and leniently. Its head
+//! The vectors of tests/fixtures/filter-parse.json: the meaning of texts in both modes. The head of the file
 //! explains the notation.
 
 #[path = "../../examples/ast_json/mod.rs"]

@@ -39,7 +39,7 @@ const PARSERS: [Parser; 5] = [
     ("scim_v2 1.0 (lalrpop)", |text| black_box(text.parse::<scim_v2::filter::Filter>()).is_ok()),
 ];
 
-/// The floor: nobody reads a filter without looking at each byte.
+/// The lower bound: every parser has to read each byte.
 fn one_pass(text: &str) -> bool {
     black_box(text.bytes().fold(0_u32, |sum, it| sum.rotate_left(1) ^ u32::from(it))) != 1
 }
