@@ -60,7 +60,7 @@ pub struct AttrPath {
     text: Box<str>,
     /// The offset of the ATTRNAME: after the colon, or 0.
     name: usize,
-    /// The offset of the sub-attribute's name; 0 when there is none.
+    /// The offset of the sub-attribute's name, or 0 without a sub-attribute.
     sub: usize,
 }
 

@@ -1,7 +1,7 @@
 //! The calls of the grammar's rules grow linearly with the text: nothing is read again at each level or term.
 //!
-//! pest counts its calls when it has a limit. The limit applies to the whole process, so this test has a
-//! binary of its own.
+//! pest counts its calls when it has a limit. The limit applies to the whole process, so this test is
+//! a separate binary.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
@@ -67,7 +67,7 @@ fn calls_of_the_grammar_are_linear_in_the_length() {
     }
 }
 
-/// The answers stay the same when pest may make only so many calls.
+/// Asserts that the results are the same under a limit of calls that is linear in the length.
 fn check(text: &str, options: &Options, shape: usize) {
     let parse = || {
         (
