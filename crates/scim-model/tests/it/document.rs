@@ -1,5 +1,6 @@
 //! Bodies of POST and PUT against their schema: requirements 7643-2.*, 3.*, 4.*, 7644-3.3 and 3.5.1.
 
+use scim_model::document::MAX_DOCUMENT;
 use scim_model::{ClearText, Document, ErrorKind, Policy, SchemaRegistry, ScimError, Sent, SentSecrets};
 use serde_json::{Value, json};
 
@@ -594,4 +595,54 @@ fn values_that_differ_in_their_type_are_different_values() {
     let expected = json!({"emails": [{"value": "a", "type": "work", "display": "A"},
         {"value": "b", "type": "work"}, {"value": "a", "type": "home"}]});
     assert_eq!(stored(more, STRICT), expected);
+}
+
+///
+#[test]
+fn unassigned_attributes_can_be_filled_with_their_default() {
+    let registry = SchemaRegistry::builtin();
+    let user_type = registry.resource_type("User").unwrap();
+    let filled = |values: Value| {
+        let mut document = document(values);
+        document.fill_defaults(user_type);
+        Value::Object(document.into_values())
+    };
+    let expected = json!({"userName": "a", "active": true});
+    assert_eq!(filled(json!({"userName": "a"})), expected);
+    let inactive = json!({"userName": "a", "active": false});
+    assert_eq!(filled(inactive.clone()), inactive);
+}
+
+#[test]
+fn the_size_of_a_document_is_that_of_its_text() {
+    let registry = SchemaRegistry::builtin();
+    let check = |type_name: &str, name: &str, value: Value| {
+        let values = json!({"userName": "a", "displayName": "g", name: value});
+        document(values).check(registry.resource_type(type_name).unwrap())
+    };
+    let text = |length: usize| Value::from("x".repeat(length));
+    // `userName` and `displayName` need 25 bytes, and the quotes of a string 2.
+    let room = MAX_DOCUMENT - 25 - "nickName".len();
+    assert_eq!(check("User", "nickName", text(room - 2)), Ok(()));
+    let error = check("User", "nickName", text(room - 1)).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::TooLarge);
+    // About one byte of JSON counts as one byte, for values of any kind.
+    for (element, length) in [
+        (json!(null), 5),
+        (json!(true), 5),
+        (json!(1234567), 8),
+        (json!("abc"), 6),
+        (json!([1, 2]), 5),
+        (json!({"value": "a", "type": "b"}), 24),
+    ] {
+        let count = MAX_DOCUMENT / length;
+        let list = |count: usize| Value::from(vec![element.clone(); count]);
+        assert_eq!(check("User", "roles", list(count * 9 / 10)), Ok(()), "{element}");
+        assert!(
+            check("User", "roles", list(count * 11 / 10)).is_err(),
+            "{element}"
+        );
+        // Members are rows.
+        assert_eq!(check("Group", "members", list(count * 11 / 10)), Ok(()));
+    }
 }

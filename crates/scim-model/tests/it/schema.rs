@@ -1518,3 +1518,26 @@ fn sent_attributes_that_are_returned_on_request_are_noted() {
         ["whole", "whole.hint", "note"]
     );
 }
+
+/// only a single complex attribute with `value`, and a `$ref` to a resource type, is shown as a reference.
+#[test]
+fn a_shown_reference_has_a_value_and_refers_to_a_resource() {
+    let reference = |types: &[&str]| json!({"name": "$ref", "type": "reference", "referenceTypes": types});
+    let complex = |name: &str, many: bool, subs: Value| json!({"name": name, "type": "complex", "multiValued": many, "subAttributes": subs});
+    let registry = user_with(
+        json!([
+            complex("owner", false, json!([{"name": "value"}, reference(&["User"])])),
+            complex("site", false, json!([{"name": "value"}, reference(&["external", "Group"])])),
+            complex("many", true, json!([{"name": "value"}, reference(&["User"])])),
+            complex("unnamed", false, json!([{"name": "label"}, reference(&["User"])])),
+            complex("web", false, json!([{"name": "value"}, reference(&["external", "uri"])])),
+            complex("any", false, json!([{"name": "value"}, reference(&[])])),
+            complex("plain", false, json!([{"name": "value"}, {"name": "label"}])),
+            {"name": "flat"}
+        ]),
+        false,
+    );
+    let shown = registry.resource_type("User").unwrap().shown_references();
+    let shown: Vec<String> = shown.map(|it| it.to_string()).collect();
+    assert_eq!(shown, [format!("{BADGE}:owner"), format!("{BADGE}:site")]);
+}
