@@ -310,7 +310,7 @@ fn r7643_2_4_04_a_missing_primary_is_false() {
         ("photos.primary eq false", false),
         // Only `primary`, and only of a multi-valued attribute, is false where it is absent.
         (&format!("{GADGET}:doors.open eq false"), false),
-        (&format!("{GADGET}:case.primary eq false"), false),
+        (&format!("{GADGET}:cover.primary eq false"), false),
     ]);
     assert_eq!(
         user_condition("emails.primary eq false"),
@@ -806,6 +806,7 @@ fn a_18_attributes_without_an_order_are_refused() {
         let error = resolve_sort_by(&AttrPath::parse(sort_by).unwrap(), types).unwrap_err();
         assert_eq!(error.scim_type(), Some(ScimType::InvalidValue), "{sort_by}");
         assert!(error.detail.contains(&format!("`{sort_by}`")), "{}", error.detail);
+        assert_eq!(error.path.as_deref(), Some(sort_by));
     };
     for sort_by in [
         "nosuch",
@@ -896,8 +897,11 @@ fn user_type() -> ResourceType {
             {"name": "secret", "returned": "never"},
             {"name": "case", "type": "complex", "subAttributes": [
                 attribute("colour", "string"),
-                attribute("primary", "boolean"),
                 {"name": "key", "returned": "never"},
+            ]},
+            {"name": "cover", "type": "complex", "subAttributes": [
+                attribute("colour", "string"),
+                attribute("primary", "boolean"),
             ]},
             {"name": "doors", "type": "complex", "multiValued": true, "subAttributes": [
                 attribute("value", "string"),
@@ -942,6 +946,8 @@ fn user_document() -> Document {
             "tags": ["red", "blue"],
             "scores": [-5, 10],
             "secret": "open sesame",
+            "cover": {"colour": "red"},
+            "doors": [{"value": "front"}],
         },
     });
     Document::from_values(document.as_object().unwrap().clone())
