@@ -250,7 +250,7 @@ fn groups_are_found_by_their_members() {
     assert_eq!(acme.user_names(r#"groups.display eq "ab""#), ["a", "b"]);
 }
 
-/// 7644-3.4.1-02, 7644-3.6-01: an id belongs to one endpoint
+/// An id is known at the endpoint of its type only.
 #[test]
 fn a_resource_is_not_reached_through_the_endpoint_of_another_type() {
     on_each(Choice::default, |server| {
@@ -292,7 +292,7 @@ fn a_resource_is_not_reached_through_the_endpoint_of_another_type() {
     });
 }
 
-/// 7643-4.2-02, A-23
+/// A-23: groups may contain groups, but not themselves, whichever way members are sent.
 #[test]
 fn a_group_never_becomes_its_own_member() {
     on_each(Choice::default, |server| {

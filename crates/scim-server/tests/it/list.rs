@@ -202,7 +202,7 @@ fn invalid_filters_are_refused() {
         .expect_error(414, None);
 }
 
-/// 7644-3.4.2.2-29: a filter at a limit is answered, one beyond it is refused
+/// A filter at a limit is answered, one beyond it is refused.
 #[test]
 fn filters_are_limited_in_length_depth_and_terms() {
     let server = Server::start();
