@@ -15,6 +15,7 @@ use crate::schema::{Attribute, AttributePath, ResourceType, Schema};
 use crate::secret::SentSecrets;
 
 /// Bytes of all attributes of a resource together, without the members of a group.
+#[doc(hidden)]
 pub const MAX_DOCUMENT: usize = 1024 * 1024;
 
 /// The attributes of a resource that clients may change, in canonical form: names are spelled as in the
@@ -42,7 +43,7 @@ pub struct Sent {
     /// that it does not name.
     pub secrets: SentSecrets,
     /// The attributes with `returned` = `request` that the client sent. They are part of the answer
-    /// ([`crate::Projection::with_sent`]).
+    /// (RFC 7643 section 7).
     pub requested: Vec<AttributePath>,
 }
 

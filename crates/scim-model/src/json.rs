@@ -18,9 +18,11 @@ use serde_json::{Map, Number, Value};
 use crate::error::{ScimError, ScimType, shortened};
 
 pub(crate) use raw::raw_members;
+#[doc(hidden)]
 pub use write::{write_object, write_string, write_value};
 
 /// The deepest nesting of objects and arrays that is accepted.
+#[doc(hidden)]
 pub const MAX_DEPTH: usize = 64;
 
 /// Parses a body. Numbers keep all their digits; a leading byte order mark is skipped.

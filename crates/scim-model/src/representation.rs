@@ -1,7 +1,7 @@
 //! Resources as a client reads them.
 
-pub mod body;
+pub(crate) mod body;
 pub(crate) mod presenter;
-pub mod projection;
+pub(crate) mod projection;
 
 pub use presenter::*;

@@ -23,10 +23,13 @@ pub const GROUP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// URN of the Enterprise User extension.
 pub const ENTERPRISE_USER_URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// URN of the schema of `ServiceProviderConfig`.
+#[doc(hidden)]
 pub const SERVICE_PROVIDER_CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
 /// URN of the schema of resource types.
+#[doc(hidden)]
 pub const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
 /// URN of the schema of schemas.
+#[doc(hidden)]
 pub const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 
 /// A schema document (RFC 7643 section 7).
@@ -263,6 +266,7 @@ impl fmt::Display for AttributePath {
 }
 
 /// Finds an attribute by name in any case.
+#[doc(hidden)]
 pub fn attribute_named<'a>(attributes: &'a [Arc<Attribute>], name: &str) -> Option<&'a Arc<Attribute>> {
     attributes.iter().find(|it| it.name.eq_ignore_ascii_case(name))
 }

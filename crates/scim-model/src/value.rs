@@ -8,6 +8,5 @@ pub(crate) mod reference;
 mod text;
 
 pub use canonical::{boolean_text, canonical_element, canonical_value, drop_repeated};
-pub use format::{MAX_BINARY, MAX_STRING, MAX_UNIQUE};
 pub use policy::Policy;
 pub use reference::{member_id, reference_id};

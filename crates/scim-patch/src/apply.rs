@@ -38,7 +38,7 @@ pub struct Outcome {
     /// The tolerances that the client needed, each once for an operation.
     pub tolerances: Vec<Tolerance>,
     /// The attributes and sub-attributes with `returned` = `request` that the client wrote. They are part of the answer
-    /// (RFC 7643 section 7): see [`scim_model::Projection::with_sent`].
+    /// (RFC 7643 section 7): see [`scim_model::internal::Projection::with_sent`].
     pub requested: Vec<AttributePath>,
 }
 

@@ -1,6 +1,6 @@
 //! The members of a group, which are rows of their own in a store.
 
-use scim_model::validate::{member_id, reference_id};
+use scim_model::internal::{member_id, reference_id};
 use scim_model::{AttributePath, ResourceType, ScimError, ScimType};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use scim_model::internal::key;
 use scim_model::schema::Mutability;
-use scim_model::{Attribute, AttributePath, ScimError, ScimType, key};
+use scim_model::{Attribute, AttributePath, ScimError, ScimType};
 use serde_json::Value;
 
 pub(crate) fn is_read_only(found: &AttributePath) -> bool {

@@ -1,6 +1,6 @@
 //! The operations of a request (RFC 7644 section 3.5.2).
 
-use scim_model::message::{self, Op};
+use scim_model::internal::message::{self, Op};
 use scim_model::{Policy, ScimError};
 use serde_json::Value;
 

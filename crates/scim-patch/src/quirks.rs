@@ -6,9 +6,8 @@
 //! 7643 section 2.1 compares names without case.
 
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, LeniencyKind, ValFilter};
-use scim_model::schema::attribute_named;
-use scim_model::validate::boolean_text;
-use scim_model::{Attribute, AttributePath, AttributeType, ResourceType, key};
+use scim_model::internal::{attribute_named, boolean_text, key};
+use scim_model::{Attribute, AttributePath, AttributeType, ResourceType};
 use serde_json::{Map, Value};
 
 use crate::object::value_named;

@@ -17,14 +17,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use scim_model::change::AttributeChanges;
-use scim_model::representation::location;
+use scim_model::internal::{Body, Presenter, Projection, location};
 use scim_model::store::{
     Include, MembersChange, MembersStep, NewResource, ResourceStore, StoreError, Stored, TenantId, Update,
     Updated,
 };
-use scim_model::{
-    Body, Document, Policy, Presenter, Projection, ResourceType, SchemaRegistry, ScimError, json,
-};
+use scim_model::{Document, Policy, ResourceType, SchemaRegistry, ScimError, json};
 use scim_patch::PatchError;
 use uuid::Uuid;
 

@@ -23,7 +23,7 @@ impl Document {
 
     /// Checks the result of a PATCH in the same way, except that a value which was missing in `before` may
     /// still be missing: a user must be deactivatable although a schema requires a new attribute. The values
-    /// have passed [`canonical_value`](crate::canonical_value).
+    /// have passed `canonical_value`.
     ///
     /// # Errors
     /// As [`Document::check`].

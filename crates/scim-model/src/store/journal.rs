@@ -6,7 +6,7 @@ use super::directory::TenantId;
 use super::error::StoreError;
 use crate::change::{Change, ChangePosition};
 
-/// The journal: the log of all changes of a tenant's resources, written by the [`ResourceStore`].
+/// The journal: the log of all changes of a tenant's resources, written by the [`ResourceStore`](crate::store::ResourceStore).
 ///
 /// **Invariant.** The journal is complete, and gaps are detectable: entries are only ever dropped from
 /// its beginning, and a reader that continues from the last position it has seen gets each later change

@@ -104,7 +104,7 @@ pub struct Stored {
     /// `meta.lastModified`
     pub last_modified: DateTime<Utc>,
     /// JSON text of the object `{"schemas":[…],…}`: `schemas` first, then the document's
-    /// attributes ([`Document::to_stored_json`]). Not parsed unless somebody needs a part of it.
+    /// attributes ([`Document::to_stored_json`](crate::Document::to_stored_json)). Not parsed unless somebody needs a part of it.
     pub document: String,
     /// In order of joining; `None` when not asked for, or when the type has no members.
     pub members: Option<Vec<Reference>>,

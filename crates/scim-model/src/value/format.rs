@@ -12,11 +12,11 @@ use crate::value::policy::Policy;
 use crate::value::text;
 
 /// The most bytes of a string or reference.
-pub const MAX_STRING: usize = 8 * 1024;
+const MAX_STRING: usize = 8 * 1024;
 /// The most bytes of a value that has to be unique.
-pub const MAX_UNIQUE: usize = 1024;
+const MAX_UNIQUE: usize = 1024;
 /// The most bytes of the base64 text of a binary value.
-pub const MAX_BINARY: usize = 64 * 1024;
+const MAX_BINARY: usize = 64 * 1024;
 
 pub(super) fn check_text(
     attribute: &Attribute,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use scim_filter::{AttrPath, Filter, PatchPath};
+use scim_model::condition::sort_key;
 use scim_model::condition::{Operand, Test, resolve_sort_by};
-use scim_model::normal::sort_key;
 use scim_model::store::{Reference, Stored};
 use scim_model::{
     Condition, Document, ElementCondition, Policy, ResourceType, SchemaRegistry, ScimType, Subject,
@@ -754,7 +754,7 @@ fn the_normal_form_has_keys_and_schemas_and_no_empty_values() {
     assert_eq!(normal[GADGET]["made"], "2024-03-10T12:00:00.000Z");
     assert_eq!(
         normal[GADGET]["level"],
-        Value::from(scim_model::key::number("3").unwrap())
+        Value::from(scim_model::internal::key::number("3").unwrap())
     );
     for absent in ["photos", "title", "nosuch", "password"] {
         assert_eq!(normal.get(absent), None, "{absent}");

@@ -1,8 +1,10 @@
 //! ServiceProviderConfig, ResourceTypes and Schemas.
 
-use scim_model::discovery::{self, Features, Limits};
-use scim_model::schema::{RESOURCE_TYPE_URN, SCHEMA_URN, SERVICE_PROVIDER_CONFIG_URN};
-use scim_model::{Policy, Projection, SchemaRegistry};
+use scim_model::internal::{
+    Projection, RESOURCE_TYPE_URN, SCHEMA_URN, SERVICE_PROVIDER_CONFIG_URN,
+    discovery::{self, Features, Limits},
+};
+use scim_model::{Policy, SchemaRegistry};
 use serde_json::{Value, json};
 
 const BASE: &str = "https://example.com/scim/v2";

@@ -2,8 +2,9 @@
 
 use chrono::{TimeZone, Utc};
 use proptest::prelude::*;
+use scim_model::internal::{Projection, represent};
 use scim_model::store::{Reference, Stored};
-use scim_model::{Document, Policy, Projection, SchemaRegistry, json, represent};
+use scim_model::{Document, Policy, SchemaRegistry, json};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 

@@ -1,6 +1,7 @@
 //! JSON text to values.
 
-use scim_model::json::{MAX_DEPTH, parse, write_value};
+use scim_model::internal::{MAX_DEPTH, write_value};
+use scim_model::json::parse;
 
 fn refused(text: &str, part: &str) {
     let error = parse(text.as_bytes()).unwrap_err();

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use icu_normalizer::DecomposingNormalizer;
 use proptest::prelude::*;
-use scim_model::key;
+use scim_model::internal::key;
 
 #[test]
 fn r7644_5_01_spellings_of_one_user_name_have_one_key() {

@@ -1,9 +1,12 @@
 //! ListResponse, SearchRequest, PatchOp and the Error body.
 
-use scim_model::message::{
-    ListResponse, Op, RawOperation, SearchRequest, SortOrder, patch_operations, saturating_integer,
+use scim_model::internal::{
+    Body, error_body,
+    message::{
+        ListResponse, Op, RawOperation, SearchRequest, SortOrder, patch_operations, saturating_integer,
+    },
 };
-use scim_model::{Body, ErrorKind, Policy, ScimType, error_body};
+use scim_model::{ErrorKind, Policy, ScimType};
 use serde_json::{Value, json};
 
 const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";

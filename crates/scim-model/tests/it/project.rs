@@ -1,6 +1,7 @@
 //! `attributes`, `excludedAttributes` and `returned`.
 
-use scim_model::{AttributePath, Policy, Projection, ResourceType, SchemaRegistry};
+use scim_model::internal::Projection;
+use scim_model::{AttributePath, Policy, ResourceType, SchemaRegistry};
 use serde_json::{Value, json};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";

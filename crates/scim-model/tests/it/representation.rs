@@ -1,8 +1,9 @@
 //! The JSON of a resource: the stored text with `id`, `meta`, `members`, `groups` and references.
 
 use chrono::{TimeZone, Utc};
+use scim_model::internal::{Presenter, Projection, represent};
 use scim_model::store::{Reference, Stored};
-use scim_model::{ErrorKind, Policy, Presenter, Projection, SchemaRegistry, represent};
+use scim_model::{ErrorKind, Policy, SchemaRegistry};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

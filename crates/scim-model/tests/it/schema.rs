@@ -1,7 +1,8 @@
 //! Schemas and resource types: the built-in ones, and those of an operator.
 
+use scim_model::internal::discovery;
 use scim_model::schema::{Mutability, Returned, Uniqueness};
-use scim_model::{AttributeType, Document, Policy, SchemaRegistry, discovery};
+use scim_model::{AttributeType, Document, Policy, SchemaRegistry};
 use serde_json::{Value, json};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";

@@ -1,6 +1,7 @@
 //! Writes and removals of an attribute or sub-attribute that a path names without a filter.
 
-use scim_model::{AttributePath, ClearText, ScimError, ScimType, canonical_value};
+use scim_model::internal::canonical_value;
+use scim_model::{AttributePath, ClearText, ScimError, ScimType};
 use serde_json::{Map, Value};
 
 use super::paths::without_sub;

@@ -1,8 +1,8 @@
 //! One complex value, or one element of a multi-valued attribute, in canonical form.
 
+use scim_model::internal::{canonical_element, canonical_value, member_id, reference_id};
 use scim_model::schema::Mutability;
-use scim_model::validate::{member_id, reference_id};
-use scim_model::{AttributePath, Policy, ScimError, ScimType, canonical_element, canonical_value};
+use scim_model::{AttributePath, Policy, ScimError, ScimType};
 use serde_json::{Map, Value, json};
 
 use super::paths::with_sub;

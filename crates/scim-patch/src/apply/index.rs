@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use scim_model::condition::{ElementCondition, Operand, Test};
-use scim_model::key::{self, Key};
+use scim_model::internal::key::{self, Key};
 use scim_model::{Attribute, AttributeType};
 use serde_json::Value;
 

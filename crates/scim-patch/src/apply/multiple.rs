@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scim_model::validate::drop_repeated;
+use scim_model::internal::drop_repeated;
 use scim_model::{Attribute, AttributePath, ScimError, ScimType};
 use serde_json::{Map, Value, json};
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use scim_model::{Attribute, AttributePath, AttributeType, ScimError, canonical_value};
+use scim_model::internal::canonical_value;
+use scim_model::{Attribute, AttributePath, AttributeType, ScimError};
 use serde_json::{Map, Value};
 
 use super::complex::merge;

@@ -5,7 +5,7 @@
 //! not avoid is paid from the [`Budget`].
 
 use scim_model::condition::ElementCondition;
-use scim_model::key::{self, Key};
+use scim_model::internal::key::{self, Key};
 use scim_model::{AttributePath, AttributeType, ScimError, ScimType};
 use serde_json::{Map, Value};
 

@@ -1,7 +1,8 @@
 //! Attributes with `returned` = `request`: the answer to a PATCH has those that the client sent.
 
 use scim_model::SchemaRegistry;
-use scim_model::schema::{RESOURCE_TYPE_URN, USER_URN};
+use scim_model::internal::RESOURCE_TYPE_URN;
+use scim_model::schema::USER_URN;
 use serde_json::{Value, json};
 
 use crate::{LENIENT, STRICT, patch};

@@ -806,7 +806,7 @@ pub(crate) fn key_patched(before: &Value, operations: &Value, policy: Policy) ->
         {"name": "tags", "multiValued": true, "mutability": "immutable"},
         {"name": "main", "type": "complex", "subAttributes": parts},
         {"name": "others", "type": "complex", "multiValued": true, "subAttributes": parts}]});
-    let user = json!({"schemas": [scim_model::schema::RESOURCE_TYPE_URN], "name": "User",
+    let user = json!({"schemas": [scim_model::internal::RESOURCE_TYPE_URN], "name": "User",
         "endpoint": "/Users", "schema": scim_model::schema::USER_URN,
         "schemaExtensions": [{"schema": KEY, "required": false}]});
     let file = ("files.json".to_owned(), json!([schema, user]).to_string());

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
-use scim_model::discovery::{self, Features, Limits};
+use scim_model::internal::discovery::{self, Features, Limits};
 use serde_json::Value;
 
 use super::error::Failure;

@@ -8,8 +8,9 @@ use actix_web::http::header::{
     WWW_AUTHENTICATE,
 };
 use actix_web::http::{Method, StatusCode};
+use scim_model::internal::error_body;
 use scim_model::store::StoreError;
-use scim_model::{ErrorKind, ScimError, ScimType, error_body};
+use scim_model::{ErrorKind, ScimError, ScimType};
 use serde_json::Value;
 
 use super::body;

@@ -1,8 +1,11 @@
 //! The query string, decoded once and strictly (A-31, RFC 3986 section 2.1).
 
 use percent_encoding::percent_decode_str;
-use scim_model::message::{SearchRequest, SortOrder, saturating_integer};
-use scim_model::{Policy, Projection, ScimError, ScimType};
+use scim_model::internal::{
+    Projection,
+    message::{SearchRequest, SortOrder, saturating_integer},
+};
+use scim_model::{Policy, ScimError, ScimType};
 
 use super::error::Failure;
 

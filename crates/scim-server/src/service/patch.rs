@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use scim_model::change::AttributeChanges;
-use scim_model::representation::{etag, location};
+use scim_model::internal::{Projection, etag, location};
 use scim_model::store::{Include, MembersChange, MembersStep, Stored, TenantId, Update, Updated};
-use scim_model::{AttributePath, Document, Projection, ResourceType, SecretHashes, json};
+use scim_model::{AttributePath, Document, ResourceType, SecretHashes, json};
 use scim_patch::{MembersPlan, Operation, Plan, Tolerance, apply, plan};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -6,10 +6,11 @@ use chrono::{SecondsFormat, Utc};
 use scim_filter::{AttrPath, Filter};
 use scim_model::change::AttributeChanges;
 use scim_model::condition::resolve_sort_by;
+use scim_model::internal::key;
 use scim_model::store::{
     Include, MembersChange, MembersStep, PageRequest, Position, Query, ResourceStore, Sort, TenantId, Update,
 };
-use scim_model::{Condition, Policy, ResourceType, SecretHashes, key};
+use scim_model::{Condition, Policy, ResourceType, SecretHashes};
 use scim_storage_diesel::DieselStore;
 use std::sync::Arc;
 use uuid::Uuid;

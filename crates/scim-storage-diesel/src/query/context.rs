@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use scim_model::condition::Test;
-use scim_model::key;
+use scim_model::internal::key;
 use scim_model::store::TenantId;
 use uuid::Uuid;
 

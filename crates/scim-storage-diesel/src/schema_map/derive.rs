@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use scim_model::Document;
+use scim_model::internal::key;
 use scim_model::schema::{AttributePath, ResourceType};
-use scim_model::{Document, key};
 use serde_json::{Map, Value};
 
 use super::index_key::index_key;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use scim_model::schema::{Attribute, AttributePath, AttributeType, ResourceType, Uniqueness};
 use sha2::{Digest, Sha256};
 
-/// Changes when a rule in this folder or in [`scim_model::key`] does: everything derived from stored documents is
+/// Changes when a rule in this folder or in [`scim_model::internal::key`] does: everything derived from stored documents is
 /// then computed again.
 const RULES: u32 = 2;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use scim_filter::{AttrPath, Filter};
-use scim_model::normal::sort_key;
+use scim_model::condition::sort_key;
 use scim_model::store::conformance::{BASE_URL, Fixture};
 use scim_model::store::{MembersStep, PageRequest, Reference, ResourceStore, Stored};
 use scim_model::{AttributePath, Condition, Policy, ResourceType, SchemaRegistry, Subject};

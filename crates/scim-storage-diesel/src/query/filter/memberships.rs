@@ -1,7 +1,7 @@
 //! Tests of a group's `members` and a user's `groups`, which are rows of `membership`.
 
 use scim_model::condition::{ElementCondition, Test};
-use scim_model::key;
+use scim_model::internal::key;
 use scim_model::schema::{Attribute, AttributePath};
 
 use super::references::{Type, test_by_type};
