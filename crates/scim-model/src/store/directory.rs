@@ -5,31 +5,31 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 
-/// Tenants and their bearer tokens. Secrets never come here: only their SHA-256.
+/// The directory of tenants and their bearer tokens. It stores the SHA-256 of a token, and never the token.
 pub trait Directory: Send + Sync {
     /// Creates a tenant.
     ///
     /// # Errors
-    /// `Conflict` on `name` when there is one of that name.
+    /// `Conflict` on `name` if a tenant has the name.
     fn create_tenant(&self, name: &str, now: DateTime<Utc>) -> Result<TenantId, StoreError>;
 
-    /// All tenants, by name; not those that are being deleted.
+    /// Returns all tenants in order of name, without tenants that are being deleted.
     ///
     /// # Errors
     /// `Unavailable`.
     fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
 
-    /// Deletes a tenant with everything it owns; `false` when there is none. All access ends at once and
-    /// the name is free again; the rest goes in steps that others can write between. When the last step
-    /// is not reached, nobody sees what is left, and the next call goes on, as
-    /// [`Directory::continue_deletion`] does.
+    /// Deletes a tenant with everything it owns, and returns whether it existed. All access ends at once, and
+    /// the name is free again. The data is deleted in steps, between which others can write. If the process
+    /// ends before the last step, the remaining data is invisible, and the next call of this method or of
+    /// [`Directory::continue_deletion`] continues.
     ///
     /// # Errors
     /// `Unavailable`.
     fn delete_tenant(&self, name: &str) -> Result<bool, StoreError>;
 
-    /// Takes one step of a deletion that was interrupted: of a tenant that had this name, or of any.
-    /// `false` when there is none.
+    /// Takes one step of an interrupted deletion: of a tenant that had this name, or of any tenant. Returns
+    /// whether there was such a deletion.
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
@@ -41,19 +41,19 @@ pub trait Directory: Send + Sync {
     /// `Unavailable`.
     fn create_token(&self, token: &NewToken) -> Result<(), StoreError>;
 
-    /// The tokens of a tenant, or all.
+    /// Returns the tokens of a tenant, or of all tenants.
     ///
     /// # Errors
     /// `Unavailable`.
     fn tokens(&self, tenant: Option<TenantId>) -> Result<Vec<Token>, StoreError>;
 
-    /// Revokes a token; `false` when there is none of that id.
+    /// Revokes a token, and returns whether it exists. The time of the first revocation stays.
     ///
     /// # Errors
     /// `Unavailable`.
     fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError>;
 
-    /// The token of a hash, revoked and expired ones included.
+    /// Returns the token with this hash, even if it is revoked or expired.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -63,54 +63,54 @@ pub trait Directory: Send + Sync {
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// For calls.
+    /// Identifies the tenant in calls.
     pub id: TenantId,
-    /// For people.
+    /// Identifies the tenant in the configuration and in answers to operators.
     pub name: String,
-    /// When it was created.
+    /// Time of creation.
     pub created: DateTime<Utc>,
 }
 
 /// A token to store.
 #[derive(Clone, Debug)]
 pub struct NewToken {
-    /// Names the token without being secret.
+    /// Identifies the token without being secret.
     pub id: Uuid,
-    /// Whose.
+    /// The tenant that the token gives access to.
     pub tenant: TenantId,
-    /// SHA-256 of the secret.
+    /// SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// When it was created.
+    /// Time of creation.
     pub created: DateTime<Utc>,
-    /// When it ends.
+    /// Time of expiry; `None` is never.
     pub expires: Option<DateTime<Utc>>,
-    /// It may only read: a write is answered `403` (RFC 6750 section 3.1, insufficient_scope).
+    /// Whether the token gives read access only (RFC 6750 section 3.1, `insufficient_scope`).
     pub read_only: bool,
-    /// What it is for.
+    /// The purpose of the token, as its creator noted it.
     pub note: String,
 }
 
 /// A stored token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Names the token without being secret.
+    /// Identifies the token without being secret.
     pub id: Uuid,
-    /// Whose.
+    /// The tenant that the token gives access to.
     pub tenant: TenantId,
-    /// The tenant's name.
+    /// Name of the tenant.
     pub tenant_name: String,
-    /// When it was created.
+    /// Time of creation.
     pub created: DateTime<Utc>,
-    /// When it ends.
+    /// Time of expiry; `None` is never.
     pub expires: Option<DateTime<Utc>>,
-    /// When it was revoked.
+    /// Time of revocation, if it was revoked.
     pub revoked: Option<DateTime<Utc>>,
-    /// It may only read: a write is answered `403` (RFC 6750 section 3.1, insufficient_scope).
+    /// Whether the token gives read access only (RFC 6750 section 3.1, `insufficient_scope`).
     pub read_only: bool,
-    /// What it is for.
+    /// The purpose of the token, as its creator noted it.
     pub note: String,
 }
 
-/// A tenant, as the directory knows it. Every call on resources names one.
+/// The number of a tenant. Every call on resources names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(pub i64);

@@ -2,43 +2,43 @@
 
 use uuid::Uuid;
 
-/// What can go wrong in a store.
+/// An error of a port.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A unique attribute is already taken in this tenant.
+    /// Another resource of the tenant has the value of a unique attribute.
     #[error("`{attribute}` is already taken")]
     Conflict {
         /// Path of the attribute.
         attribute: String,
     },
-    /// The stored version is not the expected one.
+    /// The stored version differs from the expected one.
     #[error("the resource has changed")]
     Stale,
-    /// These members exist in this tenant neither as User nor as Group.
+    /// The tenant has neither a User nor a Group with these ids.
     #[error("unknown members")]
     UnknownMembers(Vec<Uuid>),
-    /// The query needs a scan beyond its limits.
+    /// The query needs a scan that exceeds the limits of scans.
     #[error("the query is too expensive")]
     TooExpensive {
-        /// The attribute that no index serves.
+        /// The attribute without a suitable index.
         attribute: String,
     },
-    /// The query needs a scan, and as many run as may; the same call may succeed later.
+    /// The query needs a scan, and the limit of simultaneous scans is reached. The same call may succeed later.
     #[error("too many scans at once")]
     TooManyScans {
-        /// The attribute that no index serves.
+        /// The attribute without a suitable index.
         attribute: String,
     },
-    /// The groups of a page have more members together than one answer takes.
+    /// The groups of a page have more members together than one answer may have.
     #[error("the page has more than {most} members")]
     TooManyMembers {
-        /// So many would be taken.
+        /// The limit.
         most: u64,
     },
-    /// Too much to do just now; the same call may succeed later.
+    /// The store has too much work. The same call may succeed later.
     #[error("the store is busy")]
     Busy,
-    /// The source is for the log, never for the client.
+    /// The store failed. The source is for the log, and never for the client.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

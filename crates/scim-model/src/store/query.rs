@@ -8,49 +8,52 @@ use uuid::Uuid;
 use crate::filter::condition::Condition;
 use crate::schema::{AttributePath, ResourceType};
 
-/// A list request.
+/// A query for resources.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// The types to search, each with the filter resolved for it; without an order of its own, listed
-    /// type by type.
+    /// The types to search, each with the filter as resolved for it. Without `sort`, the result lists the
+    /// types one after the other.
     pub targets: Vec<(Arc<ResourceType>, Condition)>,
-    /// One order over all types; without it, order of creation within each type.
+    /// The order of the result, over all types. `None` is the order of creation within each type.
     pub sort: Option<Sort>,
-    /// Which part.
+    /// The part of the result to return.
     pub page: PageRequest,
-    /// Which derived attributes.
+    /// The derived attributes to read.
     pub include: Include,
-    /// What stands before the endpoint in `meta.location` and `$ref`, without a trailing slash:
-    /// filters can ask for them.
+    /// The base URL of the server, without a trailing slash. Filters can compare with `meta.location` and
+    /// `$ref`, which begin with it.
     pub base_url: Arc<str>,
 }
 
-/// `sortBy` and `sortOrder`: by the attribute's key, of multi-valued ones the primary value's,
-/// else the first's; without a value last; ties in order of creation, of whatever type. Descending is the exact
-/// reverse. Where no target has such an attribute, one comes after the other.
+/// The order of a result: `sortBy` and `sortOrder`.
+///
+/// Resources are ordered by the comparison key of an attribute. A multi-valued attribute counts with its
+/// primary value, or else its first. Resources without a value come last, and resources with equal keys are in
+/// order of creation, whatever their type. Descending order is the exact reverse of ascending order. If no
+/// target has the attribute, the result lists the targets one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sort {
-    /// By what, one for each of the query's targets; `None` where the type has no such attribute.
+    /// The attribute for each target of the query; `None` where the type does not have it.
     pub paths: Vec<Option<AttributePath>>,
     /// `sortOrder=descending`
     pub descending: bool,
 }
 
-/// Which part of a result is asked for.
+/// The part of a result to return.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageRequest {
-    /// RFC 7644 section 3.4.2.4.
+    /// A page by index (RFC 7644 section 3.4.2.4).
     Index {
-        /// 1-based.
+        /// Index of the first resource, from 1.
         start_index: u64,
-        /// At most so many; 0 asks for the total alone.
+        /// Limit of the number of resources; 0 asks for the total alone.
         count: u32,
     },
-    /// RFC 9865: from a position on.
+    /// A page by cursor (RFC 9865).
     Cursor {
-        /// `None` is the beginning.
+        /// The position where the page begins, or ends if it is read backward; `None` is the first page.
         from: Option<Position>,
-        /// At most so many.
+        /// Limit of the number of resources.
         count: u32,
     },
 }
@@ -58,30 +61,30 @@ pub enum PageRequest {
 /// A place between two resources of an ordered result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Index of the target.
+    /// Index of the resource's type among the targets of the query.
     pub target: u16,
-    /// Sort key of the resource; `None` without sort, or when it has no value.
+    /// Sort key of the resource; `None` if it has no value, or the query no order.
     pub key: Option<String>,
     /// Creation order of the resource.
     pub row: i64,
-    /// Read away from the end: the page before the position, in the usual order.
+    /// Whether the page is the one before the position. Its resources are in the usual order.
     pub backwards: bool,
 }
 
-/// A part of a result.
+/// A page of a result.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Number of all matches.
+    /// Number of all resources that match.
     pub total: u64,
-    /// The part, in order.
+    /// The resources of the page, in order.
     pub resources: Vec<Stored>,
-    /// Where the next page starts, in cursor mode, if there is one.
+    /// In cursor mode, the position of the next page, if there is one.
     pub next: Option<Position>,
-    /// Where the page before ends, in cursor mode, if there is one.
+    /// In cursor mode, the position of the previous page, if there is one.
     pub previous: Option<Position>,
 }
 
-/// Which derived attributes are to be read.
+/// The derived attributes to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Include {
     /// `Group.members`
@@ -90,36 +93,38 @@ pub struct Include {
     pub groups: bool,
 }
 
-/// A resource as it is stored.
+/// A stored resource.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Name of its resource type.
+    /// Name of the resource's type.
     pub resource_type: Arc<str>,
     /// `id`
     pub id: Uuid,
-    /// Counts from 1; every change adds one.
+    /// The version, from 1; every change adds 1.
     pub version: i64,
     /// `meta.created`
     pub created: DateTime<Utc>,
     /// `meta.lastModified`
     pub last_modified: DateTime<Utc>,
-    /// JSON text of the object `{"schemas":[…],…}`: `schemas` first, then the document's
-    /// attributes ([`Document::to_stored_json`](crate::Document::to_stored_json)). Not parsed unless somebody needs a part of it.
+    /// The document as JSON text, with `schemas` first
+    /// ([`Document::to_stored_json`](crate::Document::to_stored_json)). It is text so that only readers of a
+    /// part of it have to parse it.
     pub document: String,
-    /// In order of joining; `None` when not asked for, or when the type has no members.
+    /// The members in order of joining; `None` if they were not requested, or the type has no members.
     pub members: Option<Vec<Reference>>,
-    /// The groups it is a direct member of, in order of joining; `None` when not asked for.
+    /// The groups of which the resource is a direct member, in order of joining; `None` if they were not
+    /// requested.
     pub groups: Option<Vec<Reference>>,
 }
 
-/// A resource that another one points at.
+/// A resource that another one refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// Its id.
+    /// Id of the resource.
     pub id: Uuid,
-    /// Name of its resource type.
+    /// Name of the resource's type.
     pub resource_type: Arc<str>,
-    /// Its `displayName`, else its `userName`.
+    /// The `displayName` of the resource, or else its `userName`.
     pub display: Option<String>,
 }
 

@@ -13,19 +13,19 @@ use crate::document::Document;
 use crate::schema::ResourceType;
 use crate::secret::{SecretHash, SecretHashes};
 
-/// Durable, tenant-scoped storage of resources. Methods block; the server runs them on a pool.
+/// Durable storage of the resources of tenants. The methods block; the server calls them on a thread pool.
 ///
-/// **Invariants.** A call never reads or writes another tenant's rows. A write that returned `Ok`
-/// survives a crash. A write is seen whole or not at all, and by every read that starts after it
-/// returned. Every write appends its changes to the journal, in the same transaction.
+/// **Invariants.** A call never reads or writes data of another tenant. A write that returned `Ok`
+/// survives a crash. A write is visible as a whole or not at all, and visible to every read that starts
+/// after the write has returned. Every write appends its changes to the journal, in the same transaction.
 pub trait ResourceStore: Send + Sync {
-    /// Stores a new resource with version 1 and its members.
+    /// Stores a new resource, with version 1, and its members.
     ///
     /// # Errors
-    /// `Conflict` when a unique attribute is taken, `UnknownMembers` when a member does not exist.
+    /// `Conflict` if the value of a unique attribute is taken, `UnknownMembers` if a member does not exist.
     fn create(&self, tenant: TenantId, new: &NewResource) -> Result<(), StoreError>;
 
-    /// `None` when the tenant has no such resource of this type.
+    /// Returns a resource, or `None` if the tenant does not have it under this type.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -37,27 +37,26 @@ pub trait ResourceStore: Send + Sync {
         include: Include,
     ) -> Result<Option<Stored>, StoreError>;
 
-    /// The resources that match, in order, and how many there are in all.
+    /// Returns one page of the resources that match a query, and the number of all that match.
     ///
     /// # Errors
     /// `Unavailable`, `TooExpensive`, `TooManyScans`, `TooManyMembers`.
     fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError>;
 
-    /// Changes a resource. Nothing is written, and version and modification time stay, when
-    /// neither document nor members nor secrets really change.
+    /// Changes a resource. If the document, the members and the secrets stay the same, nothing is written,
+    /// and the version and the modification time stay too.
     ///
-    /// `None` when the tenant has no such resource of this type.
+    /// Returns `None` if the tenant does not have the resource under this type.
     ///
     /// # Errors
-    /// `Stale` when `expected_version` is not the stored one, `Conflict`, `UnknownMembers`.
+    /// `Stale` if `expected_version` differs from the stored version, `Conflict`, `UnknownMembers`.
     fn update(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError>;
 
-    /// Deletes a resource, its memberships in groups (their versions move on), its own members and
-    /// its secrets.
-    /// `false` when there was none.
+    /// Deletes a resource with its secrets, its members and its memberships in groups, whose versions
+    /// increase. Returns whether the resource existed under this type.
     ///
     /// # Errors
-    /// `Stale` when `expected_version` is given and is not the stored one.
+    /// `Stale` if `expected_version` is given and differs from the stored version.
     fn delete(
         &self,
         tenant: TenantId,
@@ -67,16 +66,16 @@ pub trait ResourceStore: Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError>;
 
-    /// The type and display name of those ids that exist, in any order: for references such as
-    /// `manager` that are shown with the name of what they point at.
+    /// Returns the type and the display name of each id that exists, in any order. A reference such as
+    /// `manager` is shown with the name of the resource that it refers to.
     ///
     /// # Errors
     /// `Unavailable`.
     fn references(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, StoreError>;
 
-    /// The hash of a secret, a PHC string; `path` is its attribute's, for example `password`. For
-    /// whoever verifies logins; no SCIM operation reads it. `None` when the tenant has no such
-    /// resource of this type, or that has no such secret.
+    /// Returns the hash of a secret as a PHC string; `path` is the path of its attribute, for example
+    /// `password`. The hash serves applications that verify logins; no SCIM operation reads it. `None`
+    /// means that the resource or the secret does not exist.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -92,48 +91,48 @@ pub trait ResourceStore: Send + Sync {
 /// A resource to create.
 #[derive(Clone, Debug)]
 pub struct NewResource {
-    /// Its type.
+    /// Type of the resource.
     pub resource_type: Arc<ResourceType>,
-    /// Chosen by the server, UUIDv7.
+    /// Id of the resource: a UUIDv7 that the server has chosen.
     pub id: Uuid,
-    /// Creation time; milliseconds are kept.
+    /// Time of creation, stored with milliseconds.
     pub now: DateTime<Utc>,
-    /// Its attributes.
+    /// Attributes of the resource.
     pub document: Document,
-    /// Ids of its members, for types with a `members` attribute.
+    /// Ids of the members, for types with a `members` attribute.
     pub members: Vec<Uuid>,
-    /// Its secrets.
+    /// Secrets of the resource, by path.
     pub secrets: SecretHashes,
 }
 
-/// A change of a resource that was read before, or of its members alone.
+/// An update of a resource that was read before, or of its members alone.
 #[derive(Clone, Debug)]
 pub struct Update {
-    /// Its type.
+    /// Type of the resource.
     pub resource_type: Arc<ResourceType>,
-    /// Which.
+    /// Id of the resource.
     pub id: Uuid,
-    /// The version the change was computed from, or that the client demands; `None` for a change
-    /// of members that holds for any version.
+    /// The version that the update was computed from, or that the client requires. `None` is for a change
+    /// of members that is right for any version.
     pub expected_version: Option<i64>,
-    /// Time of the change.
+    /// Time of the update.
     pub now: DateTime<Utc>,
-    /// The new attributes; `None` when they stay.
+    /// The new attributes; `None` leaves them as they are.
     pub document: Option<Document>,
-    /// The change of members.
+    /// The change of the members.
     pub members: MembersChange,
-    /// The secrets that change; others stay.
+    /// The secrets that change, by path; others stay.
     pub secrets: SecretHashes,
-    /// The changes that the journal records, if anything is written.
+    /// The changes for the journal to record, if anything is written.
     pub changes: AttributeChanges,
 }
 
-/// What an update led to.
+/// The result of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Updated {
-    /// The version now.
+    /// The version after the update.
     pub version: i64,
-    /// `meta.lastModified` now.
+    /// `meta.lastModified` after the update.
     pub last_modified: DateTime<Utc>,
     /// Whether anything was written.
     pub changed: bool,
