@@ -1,7 +1,11 @@
 //! Items that the sibling crates share. They change without notice, and are not part of the documented API.
 
 pub use crate::json::{MAX_DEPTH, write_value};
-pub use crate::protocol::{discovery, error_body, message};
+pub use crate::protocol::{
+    ERROR_URN, LIST_RESPONSE_URN, ListResponse, MAX_OPERATIONS, Op, PATCH_OP_URN, RawOperation,
+    SEARCH_REQUEST_URN, SearchRequest, SortOrder, discovery, error_body, patch_operations,
+    saturating_integer,
+};
 pub use crate::representation::body::{Body, Pieces};
 pub use crate::representation::projection::Projection;
 pub use crate::representation::{Presenter, Representation, etag, location, represent};

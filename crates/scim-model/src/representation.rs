@@ -1,7 +1,12 @@
 //! Resources as a client reads them.
 
 pub(crate) mod body;
-pub(crate) mod presenter;
+mod etag;
+mod location;
+mod presenter;
 pub(crate) mod projection;
+pub(crate) mod reference;
 
-pub use presenter::*;
+pub use etag::etag;
+pub use location::location;
+pub use presenter::{Presenter, Representation, represent};

@@ -20,5 +20,5 @@ pub use apply::{Outcome, apply};
 pub use error::PatchError;
 pub use operation::Operation;
 pub use plan::{MembersPlan, Plan, plan};
-pub use scim_model::internal::message::Op;
+pub use scim_model::internal::Op;
 pub use tolerance::Tolerance;

@@ -1,6 +1,6 @@
 //! The operations of a request (RFC 7644 section 3.5.2).
 
-use scim_model::internal::message::{self, Op};
+use scim_model::internal::{Op, patch_operations};
 use scim_model::{Policy, ScimError};
 use serde_json::Value;
 
@@ -35,9 +35,9 @@ impl Operation {
     /// # Errors
     /// `invalidSyntax` for a body that is not a PatchOp message, has no operations or has an unknown `op`
     /// `invalidPath` for a `path` that is not a string; 413 for more operations than
-    /// [`message::MAX_OPERATIONS`].
+    /// [`scim_model::internal::MAX_OPERATIONS`].
     pub fn parse_all(body: Value, policy: Policy) -> Result<Vec<Operation>, PatchError> {
-        let operations = message::patch_operations(body, policy).map_err(PatchError::of_request)?;
+        let operations = patch_operations(body, policy).map_err(PatchError::of_request)?;
         let numbered = operations.into_iter().zip(1..).map(|(it, number)| Operation {
             number,
             op: it.op,

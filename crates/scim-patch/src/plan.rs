@@ -8,7 +8,7 @@
 mod delta;
 
 use scim_filter::{AttrExp, CompValue, CompareOp, ValFilter};
-use scim_model::internal::{member_id, message::Op};
+use scim_model::internal::{Op, member_id};
 use scim_model::store::MembersStep;
 use scim_model::{AttributePath, Policy, ResourceType, ScimError};
 use serde_json::{Map, Value, json};

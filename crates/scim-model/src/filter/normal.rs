@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::document::Document;
-use crate::representation::presenter::show_reference;
+use crate::representation::reference::show_reference;
 use crate::schema::registry::SchemaRegistry;
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
 use crate::store::{Reference, Stored};

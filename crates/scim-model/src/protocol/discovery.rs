@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::json::write_value;
-use crate::protocol::message::ListResponse;
+use crate::protocol::search::ListResponse;
 use crate::schema::registry::SchemaRegistry;
 use crate::schema::{
     Attribute, AttributeType, RESOURCE_TYPE_URN, ResourceType, SCHEMA_URN, SERVICE_PROVIDER_CONFIG_URN,

@@ -4,10 +4,13 @@ use serde_json::{Value, json};
 
 use crate::error::ScimType;
 
+/// URN of the error message.
+pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
 /// The error message with its HTTP status, which the RFC has as a string.
 pub fn error_body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Value {
     let mut body = json!({
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+        "schemas": [ERROR_URN],
         "status": status.to_string(),
     });
     if let Some(scim_type) = scim_type {

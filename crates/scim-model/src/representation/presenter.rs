@@ -9,13 +9,16 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::ScimError;
 use crate::json::{self, raw_members, write_string, write_value};
 use crate::representation::body::{Body, Endpoints, Shows, write_id, write_reference};
+use crate::representation::etag::Derived;
+use crate::representation::location::write_location;
 use crate::representation::projection::{Projection, Selection};
+use crate::representation::reference::{find_reference, show_reference};
 use crate::schema::registry::SchemaRegistry;
 use crate::schema::{AttributePath, ENTERPRISE_USER_URN, GROUP_URN, ResourceType, Returned, USER_URN};
 use crate::store::{Reference, Stored};
@@ -50,18 +53,6 @@ pub fn represent(
         etag,
         body: body.into_text(),
     })
-}
-
-/// The URI of a resource: `meta.location`, `$ref` and the `Location` header (A-25).
-pub fn location(base_url: &str, resource_type: &ResourceType, id: Uuid) -> String {
-    let mut uri = String::with_capacity(base_url.len() + resource_type.endpoint.len() + 37);
-    write_location(&mut uri, base_url, &resource_type.endpoint, id);
-    uri
-}
-
-/// The entity tag of a version, if the representation shows nothing of other resources.
-pub fn etag(version: i64) -> String {
-    Derived::default().etag(version)
 }
 
 /// Writes resources for one request: what the projection means for a type is worked out once.
@@ -456,48 +447,10 @@ fn are_built_in(resource_type: &ResourceType, schemas: &str) -> bool {
     })
 }
 
-/// Adds URI and name to the id in a value of a reference such as `manager`, if it is one of
-/// `references`, and gives that one.
-pub(crate) fn show_reference<'a>(
-    value: &mut Map<String, Value>,
-    path: &AttributePath,
-    registry: &SchemaRegistry,
-    base_url: &str,
-    references: &'a [Reference],
-) -> Option<&'a Reference> {
-    let id = value.get("value").and_then(Value::as_str)?;
-    let reference = find_reference(path, id, references)?;
-    if let Some(resource_type) = registry.resource_type(&reference.resource_type) {
-        let uri = location(base_url, resource_type, reference.id);
-        value.insert("$ref".to_owned(), uri.into());
-    }
-    if let Some(display) = reference.display.as_ref().filter(|_| path.attribute.shows_name()) {
-        value.insert("displayName".to_owned(), display.as_str().into());
-    }
-    Some(reference)
-}
-
-/// The resource that an attribute's value names, if it is of a type that the attribute points at. Only
-/// the spelling with hyphens names one.
-fn find_reference<'a>(path: &AttributePath, id: &str, references: &'a [Reference]) -> Option<&'a Reference> {
-    let id = Uuid::try_parse(id).ok().filter(|_| id.len() == 36)?;
-    let types = &path.attribute.sub_attribute("$ref")?.reference_types;
-    references
-        .iter()
-        .find(|it| it.id == id && types.iter().any(|type_| **type_ == *it.resource_type))
-}
-
 fn write_id_member(text: &mut String, id: Uuid) {
     text.push_str(",\"id\":\"");
     write_id(text, id);
     text.push('"');
-}
-
-fn write_location(text: &mut String, base_url: &str, endpoint: &str, id: Uuid) {
-    text.push_str(base_url);
-    text.push_str(endpoint);
-    text.push('/');
-    write_id(text, id);
 }
 
 /// UTC with milliseconds (A-59).
@@ -509,44 +462,4 @@ fn write_instant(text: &mut String, time: DateTime<Utc>) {
         text,
         "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z\""
     );
-}
-
-/// The hash of what a representation shows of other resources: groups, and URI and name of what it
-/// refers to. `None` as long as that is nothing.
-///
-/// These change without touching the resource, so its version does not tell of it. FNV-1a: it tells
-/// two lists apart and is no secret.
-#[derive(Default)]
-struct Derived(Option<u64>);
-
-impl Derived {
-    fn add(&mut self, attribute: &str, shown: &Reference) {
-        // No byte of a text is one of these, so they end it.
-        const END: u8 = 0xff;
-        const NO_NAME: u8 = 0xfe;
-        let mut hash = self.0.unwrap_or(0xcbf2_9ce4_8422_2325);
-        let mut take = |bytes: &[u8]| {
-            for byte in bytes {
-                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        };
-        for text in [attribute, &*shown.resource_type] {
-            take(text.as_bytes());
-            take(&[END]);
-        }
-        take(shown.id.as_bytes());
-        match &shown.display {
-            Some(display) => take(display.as_bytes()),
-            None => take(&[NO_NAME]),
-        }
-        take(&[END]);
-        self.0 = Some(hash);
-    }
-
-    fn etag(&self, version: i64) -> String {
-        match self.0 {
-            None => format!("W/\"{version}\""),
-            Some(hash) => format!("W/\"{version}.{hash:016x}\""),
-        }
-    }
 }

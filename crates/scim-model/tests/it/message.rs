@@ -1,10 +1,8 @@
 //! ListResponse, SearchRequest, PatchOp and the Error body.
 
 use scim_model::internal::{
-    Body, error_body,
-    message::{
-        ListResponse, Op, RawOperation, SearchRequest, SortOrder, patch_operations, saturating_integer,
-    },
+    Body, ListResponse, Op, RawOperation, SearchRequest, SortOrder, error_body, patch_operations,
+    saturating_integer,
 };
 use scim_model::{ErrorKind, Policy, ScimType};
 use serde_json::{Value, json};

@@ -1,10 +1,7 @@
 //! The query string, decoded once and strictly (A-31, RFC 3986 section 2.1).
 
 use percent_encoding::percent_decode_str;
-use scim_model::internal::{
-    Projection,
-    message::{SearchRequest, SortOrder, saturating_integer},
-};
+use scim_model::internal::{Projection, SearchRequest, SortOrder, saturating_integer};
 use scim_model::{Policy, ScimError, ScimType};
 
 use super::error::Failure;

@@ -11,7 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION};
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use scim_model::internal::{Body, Pieces, Projection, message::SearchRequest};
+use scim_model::internal::{Body, Pieces, Projection, SearchRequest};
 use scim_model::{ResourceType, ScimError, ScimType, json};
 
 use super::error::Failure;

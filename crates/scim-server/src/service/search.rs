@@ -6,10 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use scim_filter::{AttrPath, Filter, Mode, Options};
 use scim_model::condition::{Condition, resolve_sort_by};
-use scim_model::internal::{
-    Body, Presenter, Projection,
-    message::{ListResponse, SearchRequest, SortOrder},
-};
+use scim_model::internal::{Body, ListResponse, Presenter, Projection, SearchRequest, SortOrder};
 use scim_model::store::{Include, Page, PageRequest, Position, Query, Sort, Stored, TenantId};
 use scim_model::{Policy, ResourceType, ScimError, ScimType};
 use uuid::Uuid;

@@ -1,0 +1,112 @@
+//! PatchOp (RFC 7644 section 3.5.2).
+
+use serde_json::Value;
+
+use super::envelope::{check_schemas, message, syntax};
+use crate::error::{ScimError, ScimType, shortened};
+use crate::value::policy::Policy;
+
+/// URN of the message that changes a resource.
+pub const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+/// Operations of one PATCH.
+pub const MAX_OPERATIONS: usize = 1000;
+
+/// `op` of a PATCH operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // The RFC's own keywords.
+pub enum Op {
+    Add,
+    Remove,
+    Replace,
+}
+
+/// One operation of a PATCH as it came: its path is text, and its value fits no attribute yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawOperation {
+    /// What to do.
+    pub op: Op,
+    /// Where, not parsed; `None` when absent or `null`.
+    pub path: Option<String>,
+    /// With what; `Some(Value::Null)` when it is `null`, `None` when there is no such member.
+    pub value: Option<Value>,
+}
+
+/// The operations of a PATCH body, in order; `op` and the names of members in any case (Entra sends
+/// `"op": "Add"`), other members ignored.
+///
+/// # Errors
+/// `invalidSyntax` for a body that is no PatchOp message, without operations, or with another `op`
+/// leniently `schemas` may be missing (JumpCloud). `invalidPath` for a path that is no
+/// string. 413 for more than [`MAX_OPERATIONS`].
+pub fn patch_operations(body: Value, policy: Policy) -> Result<Vec<RawOperation>, ScimError> {
+    check_schemas(message(&body)?, PATCH_OP_URN, policy)?;
+    let operations = match body {
+        Value::Object(members) => members
+            .into_iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("Operations")),
+        _ => None,
+    };
+    let operations = match operations {
+        Some((_, Value::Array(operations))) if !operations.is_empty() => operations,
+        _ => {
+            return Err(syntax(
+                "`Operations` must be an array with at least one operation",
+            ));
+        }
+    };
+    if operations.len() > MAX_OPERATIONS {
+        return Err(ScimError::too_large(format!(
+            "`Operations` may hold {MAX_OPERATIONS} operations at most"
+        )));
+    }
+    let mut read = Vec::with_capacity(operations.len());
+    for (given, number) in operations.into_iter().zip(1..) {
+        read.push(operation(given).map_err(|mut error| {
+            error.detail = format!("operation {number}: {}", error.detail);
+            error
+        })?);
+    }
+    Ok(read)
+}
+
+fn operation(operation: Value) -> Result<RawOperation, ScimError> {
+    let Value::Object(members) = operation else {
+        return Err(syntax("each of `Operations` must be an object"));
+    };
+    let (mut op, mut path, mut value) = (None, None, None);
+    for (name, member) in members {
+        if name.eq_ignore_ascii_case("op") {
+            op = Some(member);
+        } else if name.eq_ignore_ascii_case("path") {
+            path = Some(member);
+        } else if name.eq_ignore_ascii_case("value") {
+            value = Some(member);
+        }
+    }
+    let op = match op {
+        Some(Value::String(op)) => op_named(&op)?,
+        Some(_) => return Err(syntax("`op` must be a string: `add`, `remove` or `replace`")),
+        None => return Err(syntax("`op` is missing: it must be `add`, `remove` or `replace`")),
+    };
+    let path = match path {
+        None | Some(Value::Null) => None,
+        Some(Value::String(path)) => Some(path),
+        Some(_) => return Err(ScimError::new(ScimType::InvalidPath, "`path` must be a string")),
+    };
+    Ok(RawOperation { op, path, value })
+}
+
+fn op_named(name: &str) -> Result<Op, ScimError> {
+    let known = [("add", Op::Add), ("remove", Op::Remove), ("replace", Op::Replace)];
+    let op = known
+        .into_iter()
+        .find(|(it, _)| it.eq_ignore_ascii_case(name))
+        .map(|(_, op)| op);
+    op.ok_or_else(|| {
+        syntax(&format!(
+            "`op` must be `add`, `remove` or `replace`, not `{}`",
+            shortened(name)
+        ))
+    })
+}

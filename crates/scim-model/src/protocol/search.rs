@@ -1,0 +1,199 @@
+//! Searches: SearchRequest (RFC 7644 section 3.4.3) and ListResponse (3.4.2).
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use super::envelope::{check_schemas, member, message, syntax};
+use crate::error::{ScimError, ScimType, shortened};
+use crate::json::write_string;
+use crate::representation::body::Body;
+use crate::value::policy::Policy;
+
+/// URN of the message that holds a list.
+pub const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+/// URN of the message that asks for one.
+pub const SEARCH_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+
+/// `sortOrder` (RFC 7644 section 3.4.2.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortOrder {
+    /// From the smallest; the default.
+    #[default]
+    Ascending,
+    /// From the greatest.
+    Descending,
+}
+
+impl SortOrder {
+    /// From the keyword, in any case.
+    ///
+    /// # Errors
+    /// `invalidValue` for any other word.
+    pub fn parse(text: &str) -> Result<SortOrder, ScimError> {
+        if text.eq_ignore_ascii_case("ascending") {
+            Ok(SortOrder::Ascending)
+        } else if text.eq_ignore_ascii_case("descending") {
+            Ok(SortOrder::Descending)
+        } else {
+            let detail = format!(
+                "`sortOrder` must be `ascending` or `descending`, not `{}`",
+                shortened(text)
+            );
+            Err(ScimError::new(ScimType::InvalidValue, detail))
+        }
+    }
+}
+
+/// The parameters of a query, from the body of `POST …/.search` or from a URL.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchRequest {
+    /// Attributes to return.
+    pub attributes: Option<Vec<String>>,
+    /// Attributes not to return.
+    pub excluded_attributes: Option<Vec<String>>,
+    /// A filter, not parsed.
+    pub filter: Option<String>,
+    /// An attribute path, not parsed.
+    pub sort_by: Option<String>,
+    /// The order; `None` when not given.
+    pub sort_order: Option<SortOrder>,
+    /// As given; values below 1 count as 1.
+    pub start_index: Option<i64>,
+    /// As given; negative values count as 0.
+    pub count: Option<i64>,
+    /// The cursor; empty for the first page (RFC 9865 section 2.1).
+    pub cursor: Option<String>,
+}
+
+impl SearchRequest {
+    /// From the body of `POST …/.search`; names in any case, unknown ones ignored, `null` is absent.
+    ///
+    /// # Errors
+    /// `invalidSyntax` when it is no SearchRequest, or names come in one string;
+    /// `invalidFilter` for a filter that is no string, `invalidCount` for a count beside a cursor;
+    /// `invalidValue` for other wrong types.
+    pub fn parse(body: &Value) -> Result<SearchRequest, ScimError> {
+        let body = message(body)?;
+        check_schemas(body, SEARCH_REQUEST_URN, Policy { lenient: false })?;
+        let sort_order = string(body, "sortOrder", ScimType::InvalidValue)?;
+        let cursor = string(body, "cursor", ScimType::InvalidCursor)?;
+        // RFC 9865 section 2.1
+        let of_count = if cursor.is_some() {
+            ScimType::InvalidCount
+        } else {
+            ScimType::InvalidValue
+        };
+        Ok(SearchRequest {
+            attributes: names(body, "attributes")?,
+            excluded_attributes: names(body, "excludedAttributes")?,
+            filter: string(body, "filter", ScimType::InvalidFilter)?,
+            sort_by: string(body, "sortBy", ScimType::InvalidValue)?,
+            sort_order: sort_order.as_deref().map(SortOrder::parse).transpose()?,
+            start_index: integer(body, "startIndex", ScimType::InvalidValue)?,
+            count: integer(body, "count", of_count)?,
+            cursor,
+        })
+    }
+}
+
+/// What a list says beside its resources (RFC 7644 section 3.4.2, RFC 9865 section 2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListResponse<'a> {
+    /// Matches in all.
+    pub total_results: u64,
+    /// 1-based, for pages by index.
+    pub start_index: Option<u64>,
+    /// Where the next page starts, for pages by cursor; `None` on the last.
+    pub next_cursor: Option<&'a str>,
+    /// Where the page before starts, for pages by cursor; `None` on the first.
+    pub previous_cursor: Option<&'a str>,
+}
+
+impl ListResponse<'_> {
+    /// The JSON text; `write` appends that of one resource. `Resources` is there even when it is
+    /// empty.
+    ///
+    /// # Errors
+    /// The first of `write`.
+    pub fn to_json<T, E>(
+        &self,
+        resources: impl ExactSizeIterator<Item = T>,
+        mut write: impl FnMut(&mut Body, T) -> Result<(), E>,
+    ) -> Result<Body, E> {
+        let mut body = Body::default();
+        let text = body.text();
+        text.reserve(256 + resources.len() * 1024);
+        let _ = write!(
+            text,
+            "{{\"schemas\":[\"{LIST_RESPONSE_URN}\"],\"totalResults\":{},\"itemsPerPage\":{}",
+            self.total_results,
+            resources.len()
+        );
+        if let Some(start_index) = self.start_index {
+            let _ = write!(text, ",\"startIndex\":{start_index}");
+        }
+        for (name, cursor) in [
+            ("nextCursor", self.next_cursor),
+            ("previousCursor", self.previous_cursor),
+        ] {
+            if let Some(cursor) = cursor {
+                let _ = write!(text, ",\"{name}\":");
+                write_string(text, cursor);
+            }
+        }
+        text.push_str(",\"Resources\":[");
+        for (index, resource) in resources.enumerate() {
+            if index > 0 {
+                body.text().push(',');
+            }
+            write(&mut body, resource)?;
+        }
+        body.text().push_str("]}");
+        Ok(body)
+    }
+}
+
+fn string(body: &Map<String, Value>, name: &str, keyword: ScimType) -> Result<Option<String>, ScimError> {
+    match member(body, name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(ScimError::new(keyword, format!("`{name}` must be a string"))),
+    }
+}
+
+fn names(body: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, ScimError> {
+    let refused = || syntax(&format!("`{name}` must be an array of attribute names"));
+    match member(body, name) {
+        None => Ok(None),
+        Some(Value::Array(names)) => {
+            let names = names
+                .iter()
+                .map(|it| it.as_str().map(str::to_owned).ok_or_else(refused));
+            names.collect::<Result<_, _>>().map(Some)
+        }
+        Some(_) => Err(refused()),
+    }
+}
+
+/// An integer; one beyond 64 bits is as good as the greatest.
+fn integer(body: &Map<String, Value>, name: &str, keyword: ScimType) -> Result<Option<i64>, ScimError> {
+    let refused = || ScimError::new(keyword, format!("`{name}` must be an integer"));
+    let lexeme = match member(body, name) {
+        None => return Ok(None),
+        Some(Value::Number(number)) => number.as_str(),
+        Some(_) => return Err(refused()),
+    };
+    saturating_integer(lexeme).map(Some).ok_or_else(refused)
+}
+
+/// An integer in digits, with an optional sign; one beyond 64 bits becomes the nearest. For the
+/// parameters of a URL too.
+pub fn saturating_integer(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let beyond = if text.starts_with('-') { i64::MIN } else { i64::MAX };
+    Some(text.parse().unwrap_or(beyond))
+}

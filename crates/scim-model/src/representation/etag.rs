@@ -1,0 +1,48 @@
+//! Entity tags of representations.
+
+use crate::store::Reference;
+
+/// The entity tag of a version, if the representation shows nothing of other resources.
+pub fn etag(version: i64) -> String {
+    Derived::default().etag(version)
+}
+
+/// The hash of what a representation shows of other resources: groups, and URI and name of what it
+/// refers to. `None` as long as that is nothing.
+///
+/// These change without touching the resource, so its version does not tell of it. FNV-1a: it tells
+/// two lists apart and is no secret.
+#[derive(Default)]
+pub(super) struct Derived(Option<u64>);
+
+impl Derived {
+    pub(super) fn add(&mut self, attribute: &str, shown: &Reference) {
+        // No byte of a text is one of these, so they end it.
+        const END: u8 = 0xff;
+        const NO_NAME: u8 = 0xfe;
+        let mut hash = self.0.unwrap_or(0xcbf2_9ce4_8422_2325);
+        let mut take = |bytes: &[u8]| {
+            for byte in bytes {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        };
+        for text in [attribute, &*shown.resource_type] {
+            take(text.as_bytes());
+            take(&[END]);
+        }
+        take(shown.id.as_bytes());
+        match &shown.display {
+            Some(display) => take(display.as_bytes()),
+            None => take(&[NO_NAME]),
+        }
+        take(&[END]);
+        self.0 = Some(hash);
+    }
+
+    pub(super) fn etag(&self, version: i64) -> String {
+        match self.0 {
+            None => format!("W/\"{version}\""),
+            Some(hash) => format!("W/\"{version}.{hash:016x}\""),
+        }
+    }
+}
