@@ -9,6 +9,9 @@ pub mod retention;
 pub mod schemas;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use scim_model::SchemaRegistry;
 
 use crate::service::Settings;
 use base_url::BaseUrl;
@@ -23,8 +26,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// The URL under which clients reach the server; without one, the address that it listens on.
     pub base_url: Option<BaseUrl>,
-    /// Name and text of each schema document of the operator.
-    pub schema_documents: Vec<(String, String)>,
+    /// The built-in schemas and resource types, and those of the operator.
+    pub registry: Arc<SchemaRegistry>,
     /// How long journal entries are kept.
     pub retention: Retention,
     /// The largest request body, in bytes.

@@ -146,14 +146,13 @@ fn store_options(registry: &SchemaRegistry, pooler: Pooler, arguments: &ServeArg
 /// Serves until a signal arrives and the requests that had begun are done.
 fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
     let config = arguments.config()?;
-    let registry = scim_server::registry(&config.schema_documents)?;
     let listener = bind(config.listen)?;
     let metrics_listener = config.metrics.map(bind).transpose()?;
     let settings = config.settings_at(listener.local_addr()?);
     let base_url = settings.base_url.clone();
-    let options = store_options(&registry, pooler, arguments);
+    let options = store_options(&config.registry, pooler, arguments);
     let store = Arc::new(DieselStore::open(url, &options)?);
-    let service = Arc::new(Service::new(registry, store.clone(), settings));
+    let service = Arc::new(Service::new(config.registry, store.clone(), settings));
     let http = Arc::new(Http::new(service, store.clone(), config.max_body_bytes));
     welcome::print(&*store, &base_url, &mut io::stdout(), Utc::now())?;
     let counted = store.clone();

@@ -16,10 +16,11 @@ impl ServeArgs {
     /// # Errors
     /// A text that names the argument.
     pub fn config(&self) -> Result<Config, Box<dyn Error>> {
-        let schema_documents = match &self.schemas {
+        let documents = match &self.schemas {
             Some(folder) => schemas::read_folder(folder)?,
             None => Vec::new(),
         };
+        let registry = crate::registry(&documents)?;
         let base_url = match &self.base_url {
             Some(url) => Some(
                 url.parse::<BaseUrl>()
@@ -34,7 +35,7 @@ impl ServeArgs {
                 None => None,
             },
             base_url,
-            schema_documents,
+            registry,
             retention: self.journal_days,
             max_body_bytes: usize::try_from(self.max_body_bytes)?,
             settings: self.settings()?,
@@ -87,7 +88,7 @@ mod tests {
             &*config(&[]).settings_at(address).base_url,
             "http://127.0.0.1:8080/scim/v2"
         );
-        assert_eq!((usual.metrics, usual.schema_documents), (None, Vec::new()));
+        assert_eq!(usual.metrics, None);
         let usual = usual.settings;
         assert!(usual.policy.lenient && usual.filters_in_urls);
         assert!(!usual.active_by_default && !usual.patch_shows_groups && !usual.hash_secrets);

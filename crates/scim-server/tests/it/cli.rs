@@ -361,11 +361,11 @@ fn invalid_schema_files_are_named_at_startup() {
     }
     let odd = folder("odd");
     std::fs::create_dir(odd.join("folder.json")).unwrap();
-    assert!(start("odd").contains("folder.json: it is no file"));
+    assert!(start("odd").contains("folder.json: it is not a file"));
     std::fs::remove_dir(odd.join("folder.json")).unwrap();
     let made = Command::new("mkfifo").arg(odd.join("pipe.json")).status();
     if made.is_ok_and(|it| it.success()) {
-        assert!(start("odd").contains("pipe.json: it is no file"));
+        assert!(start("odd").contains("pipe.json: it is not a file"));
         std::fs::remove_file(odd.join("pipe.json")).unwrap();
     }
     std::os::unix::fs::symlink("loop.json", odd.join("loop.json")).unwrap();
