@@ -1,4 +1,4 @@
-//! Single values: their canonical form, and the keys by which they are compared.
+//! Single values: canonical form and comparison keys.
 
 pub(crate) mod canonical;
 mod format;

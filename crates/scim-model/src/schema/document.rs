@@ -147,7 +147,7 @@ pub(super) struct ExtensionDocument {
     pub(super) required: Option<bool>,
 }
 
-/// `null` is an absent member (RFC 7643 section 2.5).
+/// Reads `null` as an absent member (RFC 7643 section 2.5).
 fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(value: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(value)?.unwrap_or_default())
 }
@@ -156,7 +156,7 @@ fn strings<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error>
     or_default(value).map_err(|_| D::Error::invalid_type(Unexpected::Seq, &"an array of strings"))
 }
 
-/// The value of `type` in any case, because the attribute is not caseExact (RFC 7643 section 8.7.2).
+/// Reads the value of `type` in any case, because the attribute is not caseExact (RFC 7643 section 8.7.2).
 fn data_type<'de, D: Deserializer<'de>>(value: D) -> Result<AttributeType, D::Error> {
     let types = [
         ("string", AttributeType::String),

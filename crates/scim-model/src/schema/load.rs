@@ -32,8 +32,8 @@ impl SchemaRegistry {
     /// `urn:ietf:params:scim:schemas:core:2.0:Schema`, or if it has `attributes`; it is a resource type if it
     /// names `…:ResourceType`, or has an `endpoint`. A file holds one document, or an array of them.
     ///
-    /// * A schema is an extension or a core schema by the resource types that name it. Alone it is published
-    ///   at `/Schemas` and has no other effect.
+    /// * The resource types that name a schema make it a core schema or an extension. Without them it is
+    ///   published at `/Schemas` and has no other effect.
     /// * A resource type named `User` or `Group` replaces the built-in one. It keeps endpoint and core
     ///   schema, and has **exactly** the `schemaExtensions` it lists: to keep the Enterprise User extension,
     ///   list it.
@@ -300,7 +300,7 @@ fn resource_type(
     })
 }
 
-/// The schema of a URN that resources can have.
+/// Finds a schema that resources can have, by its URN.
 fn resource_schema(registry: &SchemaRegistry, urn: Option<&str>) -> Result<Arc<Schema>, Problem> {
     let urn = rules::required("schema", urn)?;
     let is_meta_schema =

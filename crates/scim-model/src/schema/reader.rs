@@ -111,7 +111,7 @@ impl serde::de::Error for ReadError {
         ReadError::sentence(format!("`{field}` is missing"))
     }
 
-    /// A misspelt characteristic would silently have its default.
+    /// Refuses an unknown member, because a misspelt characteristic would silently have its default.
     fn unknown_field(field: &str, known: &'static [&'static str]) -> ReadError {
         let known: Vec<&str> = known
             .iter()
@@ -254,7 +254,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 }
 
-/// "a, b and c"
+/// Joins words as in "a, b and c".
 pub(super) fn listed(words: &[&str]) -> String {
     match words {
         [] => String::new(),
