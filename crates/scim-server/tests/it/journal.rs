@@ -513,6 +513,16 @@ fn a_follower_waits_for_a_busy_database() {
     ));
 }
 
+/// The follower checks from time to time whether the tenant still exists.
+#[test]
+fn a_follower_keeps_waiting_while_its_tenant_exists() {
+    let mut answers: Vec<_> = (0..9).map(|_| Ok(Vec::new())).collect();
+    answers.push(Ok(vec![change(1)]));
+    let mut output = Vec::new();
+    print(answers, true, Some(1), &mut output).unwrap();
+    assert_eq!(versions(&output), [1]);
+}
+
 #[test]
 fn a_limit_ends_the_journal_at_once() {
     for follow in [false, true] {
