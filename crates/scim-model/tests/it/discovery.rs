@@ -120,6 +120,7 @@ fn r7643_6_resource_types_are_listed() {
     let registry = SchemaRegistry::builtin();
     let list: Value = serde_json::from_str(&discovery::resource_types(&registry, BASE)).unwrap();
     assert_eq!(list["totalResults"], json!(2));
+    assert_eq!(list["startIndex"], json!(1));
     assert_eq!(list["itemsPerPage"], json!(2));
     let user = &list["Resources"][0];
     assert_eq!(user["schemas"], json!([RESOURCE_TYPE_URN]));
