@@ -1,7 +1,8 @@
-//! What a PATCH costs: `cargo xtask bench patch` prints a table.
+//! Measures PATCH; `cargo xtask bench patch` prints the table.
 //!
-//! A member is added to lists of growing length, with the plan (nobody reads the list) and without.
-#![allow(clippy::print_stdout, clippy::unwrap_used)] // It is a command line program.
+//! Members are added to groups of growing size: with the plan, which does not read the list of members, and on the
+//! list.
+#![allow(clippy::print_stdout, clippy::unwrap_used)] // This is a command-line program.
 
 use std::time::{Duration, Instant};
 
@@ -81,7 +82,7 @@ fn id(number: usize) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
 }
 
-/// The median of as many runs as a second has room for, three at least.
+/// Prints the median of the runs that take place within a second, but at least three.
 fn row(name: &str, run: impl Fn()) {
     let mut times: Vec<Duration> = Vec::new();
     let start = Instant::now();

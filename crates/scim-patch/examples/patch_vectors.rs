@@ -1,9 +1,8 @@
-//! Applies patches that stand in one JSON document on standard input and writes the results to
-//! standard output: `patch_vectors patch`.
+//! Reads patches in one JSON document from standard input, applies them, and writes the results to standard output.
 //!
-//! In: `{"schemas": […], "vectors": [{"id", "mode", "resourceType", "before", "operations" | "body"}]}`;
-//! the schemas are extensions of User. Out: `{id: {"after": resource} | {"error": {"status", "scimType"}}}`.
-#![allow(clippy::print_stdout)] // It is a command line program.
+//! Input: `{"schemas": […], "vectors": [{"id", "mode", "resourceType", "before", "operations" | "body"}]}`, where the
+//! schemas are extensions of User. Output: `{id: {"after": resource} | {"error": {"status", "scimType"}}}`.
+#![allow(clippy::print_stdout)] // This is a command-line program.
 
 use std::io::Read;
 
@@ -63,7 +62,7 @@ fn patched(resource_type: &ResourceType, vector: &Value) -> Result<Value, ScimEr
         }),
     };
     let before = vector["before"].as_object().cloned().unwrap_or_default();
-    // What the server assigned is there to be repeated.
+    // The attributes that a server assigns stay, because clients may repeat them.
     let document = before.into_iter().filter(|(name, _)| name != "schemas");
     let operations = Operation::parse_all(body, policy)?;
     let outcome = apply(

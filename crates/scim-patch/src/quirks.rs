@@ -1,4 +1,4 @@
-//! What clients send beyond the RFCs: one function for each departure.
+//! Departures from the RFCs that clients depend on, one function each.
 //!
 //! Every function asks [`Tolerances::allow`] first, so that a strict policy changes nothing; the one exception are
 //! booleans in quotes, which every policy understands. A name such as `entra--manager-array` is the trace of
@@ -269,8 +269,7 @@ fn has_empty_value(reference: &Map<String, Value>) -> bool {
     value_named(reference, "value").is_some_and(|it| it.as_str() == Some(""))
 }
 
-/// Returns the text or value by which an element of a `remove` list names a stored value: the `value` of an object,
-/// or a plain string itself.
+/// Returns the `value` in an element of a `remove` list. A plain string is the `value` itself.
 pub(crate) fn listed_value(listed: &Value) -> Option<&Value> {
     match listed {
         Value::Object(listed) => value_named(listed, "value").filter(|it| !it.is_null()),

@@ -1,4 +1,6 @@
-//! Any resource and any PatchOp message, a line each: an answer under both policies, and the laws.
+//! Applies any PatchOp message to any resource under both policies, and checks the laws.
+//!
+//! The input is one line with the resource, and the message after it.
 #![no_main]
 
 #[path = "../../tests/it/laws.rs"]

@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 use super::paths::without_sub;
 use super::values::Values;
 
-/// A copy of a document whose multi-valued attributes are taken apart into [`Values`] when an operation needs them.
-/// The document of the caller stays as it is, so an error leaves nothing behind.
+/// A copy of a document. A multi-valued attribute is converted into [`Values`] when the first operation needs it, and
+/// converted back in the end. The document of the caller does not change, so an error has no effect on it.
 pub(super) struct OpenDocument<'a> {
     resource_type: &'a ResourceType,
     attributes: Map<String, Value>,
-    /// Multi-valued attributes that operations have asked for; they are not in `attributes` meanwhile.
+    /// The converted multi-valued attributes, which are not in `attributes`.
     lists: Vec<Values>,
 }
 

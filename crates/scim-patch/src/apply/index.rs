@@ -1,4 +1,4 @@
-//! The index by which values of a multi-valued attribute are found.
+//! An index on the values of a multi-valued attribute.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

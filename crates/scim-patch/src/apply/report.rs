@@ -1,4 +1,4 @@
-//! What the caller learns about a PATCH besides the document.
+//! The results of a PATCH other than the document.
 
 use std::sync::Arc;
 

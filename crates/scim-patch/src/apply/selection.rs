@@ -29,8 +29,8 @@ impl State<'_> {
         }
     }
 
-    /// Removes the selected values. A filter that matches nothing is no error, because the values that the client
-    /// wants removed are not there.
+    /// Removes the selected values. A filter may match nothing, because then the values that the client wants to remove
+    /// do not exist.
     pub(super) fn remove_selection(
         &mut self,
         selection: &Selection,

@@ -9,8 +9,8 @@ use crate::tolerance::Tolerances;
 
 /// Everything that an operation reads and changes.
 ///
-/// The operations are methods in the files beside this one, in layers that use each other downwards only:
-/// `extension.rs` and `selection.rs` above `attribute.rs`, above `single.rs` and `multiple.rs`, above `complex.rs`.
+/// The operations are methods in the other files of this folder, in layers that call only lower ones: `extension.rs` and
+/// `selection.rs` call `attribute.rs`, which calls `single.rs` and `multiple.rs`, which call `complex.rs`.
 pub(super) struct State<'a> {
     pub(super) resource_type: &'a ResourceType,
     pub(super) policy: Policy,

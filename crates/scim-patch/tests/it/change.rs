@@ -24,7 +24,7 @@ fn a_patch_without_effect_is_no_change() {
         )
         .unwrap();
         assert!(outcome.changes.is_empty(), "{operations}");
-        // The very document, in its order.
+        // The document is the given one, also in the order of its attributes.
         assert_eq!(
             Value::Object(outcome.document.into_values()).to_string(),
             before.to_string()

@@ -1,4 +1,4 @@
-//! tests/fixtures/clients.json: what identity providers send, and where it leads.
+//! The exchanges in tests/fixtures/clients.json: requests of identity providers, and their results.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ fn cases() -> Vec<Value> {
 }
 
 #[test]
-fn every_client_gets_what_it_expects() {
+fn every_exchange_of_a_client_has_its_expected_result() {
     let registry = SchemaRegistry::builtin();
     for case in cases() {
         let name = case["resourceType"].as_str().unwrap();
@@ -82,7 +82,7 @@ fn every_tolerance_has_a_client() {
         .map(|it| it.as_str().unwrap())
         .collect();
     assert_eq!(used, Tolerance::ALL.iter().map(|it| it.name()).collect());
-    // The functions in quirks.rs name their traces.
+    // The functions in quirks.rs name traces of the fixture.
     let quirks = include_str!("../../src/quirks.rs");
     let known: BTreeSet<&str> = cases.iter().map(|it| it["trace"].as_str().unwrap()).collect();
     let named: Vec<&str> = quirks

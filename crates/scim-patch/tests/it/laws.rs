@@ -1,5 +1,5 @@
-//! What holds for every document and every request; the properties and the fuzz target call it.
-#![allow(dead_code)] // The fuzz target needs one of them.
+//! Laws that hold for every document and every request. The property tests and the fuzz target check them.
+#![allow(dead_code)] // The fuzz target calls only one of the functions.
 
 use scim_model::change::{AttributeChange, AttributeChanges};
 use scim_model::store::{MembersChange, MembersStep};
@@ -8,7 +8,7 @@ use scim_patch::{MembersPlan, Op, Operation, apply, plan};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// Any bytes: a line with a resource, and a PatchOp message after it.
+/// Checks any bytes: a line with a resource, and a PatchOp message after it.
 pub(crate) fn bytes(bytes: &[u8]) {
     let Some(end) = bytes.iter().position(|it| *it == b'\n') else {
         return;
@@ -23,7 +23,7 @@ pub(crate) fn bytes(bytes: &[u8]) {
     }
 }
 
-/// A resource as a client creates it, and a message.
+/// Checks a resource as a client creates it, and a message.
 pub(crate) fn request(resource_type: &ResourceType, resource: Value, message: &Value) {
     let Ok(sent) = Document::for_create(resource_type, resource, Policy { lenient: true }) else {
         return;
@@ -64,7 +64,7 @@ pub(crate) fn patch(
         let after = &outcome.document;
         assert_eq!(after.check(resource_type), Ok(()), "{}", context());
         assert!(policy.lenient || outcome.tolerances.is_empty(), "{}", context());
-        // The change is the whole difference, and leads there.
+        // The changes are the whole difference: applied to the old document, they give the new one.
         assert_eq!(
             outcome.changes,
             AttributeChanges::between(resource_type, document, after),
@@ -80,14 +80,14 @@ pub(crate) fn patch(
         if outcome.changes.is_empty() {
             assert_eq!(after, document, "{}", context());
         }
-        // What is stored reads back as what it was.
+        // A stored document is read back unchanged.
         let text = after.to_stored_json(resource_type);
         let mut stored = after.clone();
         if resource_type.has_members() {
             stored.remove("members");
         }
         assert_eq!(Document::from_stored_json(&text), Ok(stored), "{}", context());
-        // RFC 7644 section 3.5.2.1: to add what is there is no change.
+        // RFC 7644 section 3.5.2.1: adding an existing value changes nothing.
         if let [
             Operation {
                 op: Op::Add,
@@ -106,8 +106,7 @@ pub(crate) fn patch(
     }
 }
 
-/// The old document with the changes made to it. Values that the changes do not record come from the new
-/// document.
+/// Applies the changes to the old document. Values that the changes do not record come from the new document.
 fn replay(
     resource_type: &ResourceType,
     changes: &AttributeChanges,
@@ -158,14 +157,14 @@ fn replay(
     Document::from_values(replayed)
 }
 
-/// The plan of a group's members leads where the whole list would.
+/// Checks that the plan for the members of a group has the same result as the operations on the list.
 fn planned(resource_type: &ResourceType, document: &Document, operations: &[Operation], policy: Policy) {
     let whole = apply(resource_type, document, operations, policy);
     let context = || format!("{operations:?} on {document:?}");
     let planned = match plan(resource_type, operations, policy) {
         Ok(planned) => planned,
         Err(error) => {
-            // What no store could carry out may be refused earlier, never something else.
+            // The plan may refuse, before `apply` does, only members that no store could have.
             let refused_later = match whole {
                 Err(_) => true,
                 Ok(whole) => {
@@ -200,7 +199,7 @@ fn planned(resource_type: &ResourceType, document: &Document, operations: &[Oper
                 "{}",
                 context()
             );
-            // And so do the rows of the change that was computed from the list.
+            // The row operations that follow from the changes of the list have the same result.
             if let Ok(MembersChange::Steps(steps)) = whole.changes.members() {
                 assert_eq!(
                     sorted(carried_out(&steps, before)),
@@ -257,7 +256,7 @@ fn carried_out(steps: &[MembersStep], mut members: Vec<Uuid>) -> Vec<Uuid> {
     members
 }
 
-/// A message of operations.
+/// Returns a PatchOp message.
 pub(crate) fn message(operations: Vec<Value>) -> Value {
     Value::Object(Map::from_iter([
         (

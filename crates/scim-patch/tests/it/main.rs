@@ -1,6 +1,6 @@
-//! scim-patch through its public face.
+//! Tests of scim-patch through its public API.
 
-#![allow(clippy::unwrap_used)] // a test that panics has failed
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // A panic is how a test fails.
 
 mod change;
 mod clients;
@@ -44,7 +44,7 @@ fn patch(
     apply(resource_type, &document(before), &operations, policy)
 }
 
-/// The types of patch.json: User has the extension Badge, which has every data type.
+/// Returns the resource types of patch.json, whose User has the extension Badge with every data type.
 fn registry() -> &'static SchemaRegistry {
     static REGISTRY: LazyLock<SchemaRegistry> = LazyLock::new(load);
     &REGISTRY

@@ -1,4 +1,4 @@
-//! Which operations on members are row operations, and which need the list.
+//! Operations on members that become row operations, and those that need the list of members.
 
 use scim_model::store::MembersStep;
 use scim_model::{Policy, SchemaRegistry};
@@ -80,7 +80,7 @@ fn members_named_by_their_ids_are_rows() {
 }
 
 #[test]
-fn what_remains_of_several_operations() {
+fn several_operations_have_one_net_effect() {
     let add = |number| json!({"op": "add", "path": "members", "value": [{"value": text(number)}]});
     let remove = |number| json!({"op": "remove", "path": format!("members[value eq \"{}\"]", id(number))});
     let replace =
@@ -93,7 +93,7 @@ fn what_remains_of_several_operations() {
             MembersStep::Add(vec![id(1), id(3)]),
         ],
     );
-    // Added and removed again: only not there; removed and added again: only there.
+    // A member that is added and removed again is removed, and one that is removed and added again is added.
     both(&json!([add(1), remove(1)]), &[MembersStep::Remove(vec![id(1)])]);
     both(&json!([remove(1), add(1)]), &[MembersStep::Add(vec![id(1)])]);
     both(
@@ -111,7 +111,7 @@ fn what_remains_of_several_operations() {
 }
 
 #[test]
-fn the_rest_is_for_the_document() {
+fn operations_on_other_attributes_are_the_rest() {
     let operations = json!([
         {"op": "replace", "path": "displayName", "value": "New"},
         {"op": "replace", "value": {"members": [{"value": text(1)}], "externalId": "x"}},
@@ -126,13 +126,13 @@ fn the_rest_is_for_the_document() {
     assert_eq!(plan.rest[1].number, 2);
     let plan = planned(&json!([{"op": "replace", "value": {"displayName": "N"}}]), STRICT).unwrap();
     assert_eq!((plan.members, plan.rest.len()), (MembersPlan::Untouched, 1));
-    // To add nobody is nothing.
+    // An empty list of members to add has no effect.
     let plan = planned(&json!([{"op": "add", "path": "members", "value": []}]), STRICT).unwrap();
     assert_eq!((plan.members, plan.rest.len()), (MembersPlan::Untouched, 0));
 }
 
 #[test]
-fn what_depends_on_the_members_needs_the_list() {
+fn operations_that_depend_on_the_members_need_the_list() {
     let by_id = format!("members[value eq \"{}\"]", id(1));
     for path in [
         "members[type eq \"Group\"]".to_owned(),
@@ -175,14 +175,14 @@ fn keys_that_are_paths_into_the_members_need_the_list() {
             assert_eq!(plan.members, MembersPlan::NeedsList, "{key}");
             assert_eq!(plan.rest.len(), 1, "{key}");
             assert_eq!(plan.rest[0].value, Some(value), "{key}");
-            // The tolerances are noted when the operations are applied.
+            // `apply` reports the tolerances.
             assert_eq!(plan.tolerances, [], "{key}");
         }
     }
 }
 
 #[test]
-fn tolerances_are_counted_here_too() {
+fn the_plan_reports_its_tolerances() {
     let remove = json!([{"op": "Remove", "path": "members", "value": [{"$ref": null, "value": text(1)}]}]);
     let plan = planned(&remove, LENIENT).unwrap();
     assert_eq!(
@@ -201,10 +201,10 @@ fn tolerances_are_counted_here_too() {
 }
 
 #[test]
-fn members_that_no_resource_can_be() {
+fn values_that_are_no_ids_are_refused_as_new_members() {
     for value in [
         json!([{"display": "x"}]),
-        json!([{"value": "nobody"}]),
+        json!([{"value": "no-id"}]),
         json!([5]),
         json!([{"value": ""}]),
     ] {
@@ -220,10 +220,10 @@ fn members_that_no_resource_can_be() {
         );
         assert_eq!(error.operation, Some(1));
     }
-    // Nobody is removed by a name that nobody has.
+    // A text that is not an id names no member to remove.
     for operation in [
-        json!({"op": "remove", "path": "members[value eq \"nobody\"]"}),
-        json!({"op": "remove", "path": "members", "value": ["nobody"]}),
+        json!({"op": "remove", "path": "members[value eq \"no-id\"]"}),
+        json!({"op": "remove", "path": "members", "value": ["no-id"]}),
         json!({"op": "remove", "path": "members", "value": []}),
     ] {
         assert_eq!(
@@ -234,7 +234,7 @@ fn members_that_no_resource_can_be() {
 }
 
 #[test]
-fn types_that_were_named_are_for_the_store_to_check() {
+fn types_of_new_members_are_left_to_the_store() {
     let operations = json!([{"op": "add", "path": "members", "value": [{"value": text(1), "type": "Group"}, {"value": text(2)}]}]);
     assert_eq!(
         planned(&operations, STRICT).unwrap().member_types,
@@ -243,7 +243,7 @@ fn types_that_were_named_are_for_the_store_to_check() {
 }
 
 #[test]
-fn a_user_has_no_members_to_plan() {
+fn a_type_without_members_has_an_empty_plan() {
     let registry = SchemaRegistry::builtin();
     let operations =
         Operation::parse_all(body(&json!([{"op": "remove", "path": "members"}])), STRICT).unwrap();

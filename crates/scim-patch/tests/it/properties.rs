@@ -1,4 +1,4 @@
-//! The laws on random documents and requests. The fuzz target checks the same.
+//! Property tests: the laws on random documents and requests. The fuzz target checks the same laws.
 
 use proptest::prelude::*;
 use scim_model::schema::{ENTERPRISE_USER_URN, GROUP_URN};
@@ -16,7 +16,7 @@ fn text() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Anything a client may send as a value.
+/// Any JSON that a client may send as a value.
 fn value() -> impl Strategy<Value = Value> {
     let simple = prop_oneof![
         4 => text(),
@@ -69,7 +69,7 @@ fn element() -> impl Strategy<Value = Value> {
         })
 }
 
-/// A value that suits the attribute, most of the time.
+/// A value that usually has the type of the attribute.
 fn suited(name: &str) -> BoxedStrategy<Value> {
     match name {
         "emails" | "roles" | "zones" => prop_oneof![
@@ -229,7 +229,7 @@ fn user() -> impl Strategy<Value = Value> {
         })
 }
 
-/// Of few members, so that they meet.
+/// One of a few ids, so that operations often concern the same member.
 fn member_id() -> impl Strategy<Value = String> {
     prop_oneof![
         9 => (0..5u8).prop_map(|it| format!("0000000{it}-0000-4000-8000-00000000000a")),

@@ -1,4 +1,4 @@
-//! Attributes with `returned` = `request`: the answer to a PATCH has those that the client sent.
+//! Attributes with `returned` = `request`, which are part of the answer to a PATCH that writes them.
 
 use scim_model::SchemaRegistry;
 use scim_model::internal::RESOURCE_TYPE_URN;
@@ -9,7 +9,7 @@ use crate::{LENIENT, STRICT, patch};
 
 const EXTENSION: &str = "urn:example:params:scim:schemas:extension:asked:1.0:User";
 
-/// The paths that the operations asked for by writing them.
+/// Checks the attributes that are returned because the operations write them.
 #[track_caller]
 fn check(operations: &Value, expected: &[&str]) {
     let parts = json!([{"name": "value"}, {"name": "note"}, {"name": "since", "returned": "request"}]);
@@ -40,14 +40,13 @@ fn check(operations: &Value, expected: &[&str]) {
     }
 }
 
-#[allow(clippy::needless_pass_by_value)] // so that the cases read as `json!(…)`
 fn replace(name: &str, value: Value) -> Value {
     json!({"op": "replace", "path": format!("{EXTENSION}:{name}"), "value": value})
 }
 
 /// 7643-7-21
 #[test]
-fn what_a_client_writes_is_part_of_the_answer() {
+fn an_attribute_that_a_client_writes_is_part_of_the_answer() {
     check(&json!([replace("shown", json!("2"))]), &[]);
     check(&json!([replace("asked", json!("2"))]), &["asked"]);
     check(&json!([replace("asked", json!("1"))]), &["asked"]);
@@ -68,7 +67,7 @@ fn what_a_client_writes_is_part_of_the_answer() {
     );
 }
 
-/// 7643-7-21: a sub-attribute, too, may be returned on request only.
+/// 7643-7-21: the rule holds for sub-attributes too.
 #[test]
 fn a_sub_attribute_that_a_client_writes_is_part_of_the_answer() {
     check(&json!([replace("desk", json!({"note": "n"}))]), &[]);

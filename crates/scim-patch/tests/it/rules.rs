@@ -25,7 +25,7 @@ pub(crate) fn user() -> Value {
     })
 }
 
-/// The attributes that differ afterwards, `null` where one is gone.
+/// Checks the attributes that differ after the operations; `null` stands for an attribute that is removed.
 #[track_caller]
 pub(crate) fn changes(policy: Policy, operations: &Value, expected: &Value) {
     let registry = registry();
@@ -52,7 +52,7 @@ pub(crate) fn both(operations: &Value, expected: &Value) {
     changes(LENIENT, operations, expected);
 }
 
-/// Keyword and message under a strict policy.
+/// Checks the keyword and the message of the error.
 #[track_caller]
 pub(crate) fn refused(policy: Policy, operations: &Value, keyword: &str, message: &str) {
     let registry = registry();
@@ -67,7 +67,7 @@ pub(crate) fn badge(name: &str) -> String {
 }
 
 #[test]
-fn operations_see_what_those_before_did() {
+fn operations_see_the_effects_of_earlier_ones() {
     both(
         &json!([
             {"op": "add", "path": "title", "value": "A"},
@@ -81,7 +81,7 @@ fn operations_see_what_those_before_did() {
 }
 
 #[test]
-fn add_keeps_what_is_there() {
+fn add_keeps_existing_values() {
     let add = |path: &str, value: Value| json!([{"op": "add", "path": path, "value": value}]);
     both(
         &add("name", json!({"middleName": "J"})),
@@ -102,7 +102,7 @@ fn add_keeps_what_is_there() {
             ],
         }),
     );
-    // The same value again, with something new to say.
+    // The same value again, with one more sub-attribute.
     both(
         &add(
             "emails",
@@ -129,7 +129,7 @@ fn add_keeps_what_is_there() {
 }
 
 #[test]
-fn replace_of_many_values_leaves_none_of_the_old() {
+fn replace_removes_all_existing_values() {
     let replace = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
     both(
         &replace("emails", json!([{"value": "n@example.com"}])),
@@ -137,7 +137,7 @@ fn replace_of_many_values_leaves_none_of_the_old() {
     );
     both(&replace("emails", json!([])), &json!({"emails": null}));
     both(&replace("emails", Value::Null), &json!({"emails": null}));
-    // Another order is no change (RFC 7643 section 2.4).
+    // RFC 7643 section 2.4: the order makes no difference.
     both(
         &replace(
             "emails",
@@ -152,7 +152,7 @@ fn replace_of_many_values_leaves_none_of_the_old() {
         &replace("name", json!({"givenName": "Barb", "familyName": null})),
         &json!({"name": {"givenName": "Barb"}}),
     );
-    // What does not exist is added.
+    // A target that does not exist is added.
     both(
         &replace("addresses.country", json!("US")),
         &json!({"addresses": [{"country": "US"}]}),
@@ -180,7 +180,7 @@ fn a_filter_selects_the_values_that_are_written() {
             ],
         }),
     );
-    // The record that was selected keeps what is not named.
+    // The selected value keeps the sub-attributes that are not named.
     both(
         &replace("emails[type eq \"home\"]", json!({"value": "n@jensen.org"})),
         &json!({
@@ -249,7 +249,7 @@ fn a_filter_that_matches_nothing() {
             }),
         );
     }
-    // A value cannot be made of anything but equalities.
+    // A value can be created only from equalities.
     for path in [
         "emails[type sw \"fax\"].value",
         "emails[type eq \"fax\" or type eq \"x\"].value",
@@ -268,7 +268,7 @@ fn a_filter_that_matches_nothing() {
 }
 
 #[test]
-fn remove_takes_away_what_the_path_names() {
+fn remove_removes_the_target_of_the_path() {
     let remove = |path: &str| json!([{"op": "remove", "path": path}]);
     both(&remove("emails"), &json!({"emails": null}));
     both(
@@ -303,7 +303,7 @@ fn remove_takes_away_what_the_path_names() {
 }
 
 #[test]
-fn remove_with_a_list_removes_what_it_lists() {
+fn remove_with_a_list_removes_the_listed_values() {
     let remove = |value: Value| json!([{"op": "remove", "path": "emails", "value": value}]);
     let home = json!({"emails": [{"value": "b@jensen.org", "type": "home"}]});
     changes(LENIENT, &remove(json!([{"value": "B@example.com"}])), &home);
@@ -363,7 +363,7 @@ fn without_path_the_value_names_the_attributes() {
 }
 
 #[test]
-fn what_clients_cannot_write() {
+fn read_only_and_immutable_attributes_cannot_be_written() {
     let replace = |path: &str, value: Value| {
         json!([
             {"op": "replace", "path": "title", "value": "T"},
@@ -423,7 +423,7 @@ fn what_clients_cannot_write() {
                 badge("vehicle.plate")
             ),
         );
-        // An extension with an immutable value stays.
+        // An extension with an immutable value cannot be removed.
         refused(
             policy,
             &json!([{"op": "remove", "path": BADGE}]),
@@ -435,7 +435,7 @@ fn what_clients_cannot_write() {
         &json!([{"op": "replace", "path": badge("serial"), "value": "S-1"}]),
         &json!({}),
     );
-    // Without path what is stored may be repeated, the rest is left out or refused.
+    // Without `path` a client may repeat a stored readOnly value; other values are ignored or refused.
     both(
         &json!([{"op": "replace", "value": {badge("issuer"): "HQ"}}]),
         &json!({}),
@@ -462,7 +462,7 @@ fn required_attributes_keep_a_value() {
             );
         }
     }
-    // What is missing in the end is the fault of the operation that wrote it.
+    // A required sub-attribute that is missing in the result is blamed on the operation that wrote the attribute.
     let mut before = user();
     before[BADGE]["vehicle"]
         .as_object_mut()
@@ -600,9 +600,9 @@ fn schemas_follow_the_data() {
 }
 
 #[test]
-fn secrets_come_beside_the_document() {
+fn secrets_are_returned_outside_the_document() {
     both(
-        &json!([{"op": "replace", "path": "password", "value": "geheim"}]),
+        &json!([{"op": "replace", "path": "password", "value": "secret"}]),
         &json!({}),
     );
     both(&json!([{"op": "remove", "path": "password"}]), &json!({}));
@@ -622,7 +622,7 @@ fn secrets_come_beside_the_document() {
         secrets(json!([{"op": "add", "value": {"PASSWORD": ["a"]}}])),
         password(Some("a"))
     );
-    // The last one counts.
+    // The last operation counts.
     assert_eq!(secrets(json!([set("a"), set("b")])), password(Some("b")));
     assert_eq!(
         secrets(json!([set("a"), {"op": "remove", "path": "password"}])),
@@ -638,7 +638,7 @@ fn secrets_come_beside_the_document() {
     );
 }
 
-/// Entra without its flag sends them, and only in a PATCH are they always understood.
+/// Entra without the flag aadOptscim062020 sends them. PATCH understands them under every policy.
 #[test]
 fn a_33_booleans_in_quotes_are_booleans() {
     both(
@@ -716,7 +716,7 @@ fn values_come_in_canonical_form() {
 }
 
 #[test]
-fn long_paths_are_cut_in_messages() {
+fn long_paths_are_shortened_in_messages() {
     let registry = registry();
     let operations = json!([{"op": "replace", "path": "x".repeat(5000), "value": 1}]);
     let error = patch(
@@ -749,7 +749,7 @@ fn single_values_of_schemas_cannot_be_written() {
 
 ///
 #[test]
-fn what_clients_send_for_sub_attributes() {
+fn empty_and_wrapped_values_of_sub_attributes() {
     let path = format!("{ENTERPRISE}:manager.value");
     let registry = registry();
     let resource_type = registry.resource_type("User").unwrap();
@@ -766,12 +766,12 @@ fn what_clients_send_for_sub_attributes() {
     );
 }
 
-/// A dismissed employee must not keep access because a schema has come to require something.
+/// A user who has left must lose access even if a newer schema requires an attribute that the user lacks.
 #[test]
-fn what_was_missing_before_does_not_stop_a_patch() {
+fn an_attribute_that_was_missing_before_does_not_prevent_a_patch() {
     let registry = registry();
     let user_type = registry.resource_type("User").unwrap();
-    // A userName is required; this user is older than that.
+    // `userName` is required, but this user was created before.
     let old = json!({"active": true, "title": "A", BADGE: {"vehicle": {"seats": 4}}});
     let patched = |operations: Value| patch(user_type, &old, &operations, STRICT);
     let outcome = patched(json!([{"op": "replace", "path": "active", "value": false}])).unwrap();
@@ -781,7 +781,7 @@ fn what_was_missing_before_does_not_stop_a_patch() {
         patched(seats).unwrap().document.values()[BADGE],
         json!({"vehicle": {"seats": 5}})
     );
-    // What an operation touches itself must be right.
+    // An attribute that an operation writes must be valid.
     for value in [json!(""), json!(null)] {
         let error = patched(json!([{"op": "replace", "path": "userName", "value": value}])).unwrap_err();
         assert_eq!(
@@ -795,8 +795,7 @@ fn what_was_missing_before_does_not_stop_a_patch() {
 
 pub(crate) const KEY: &str = "urn:example:params:scim:schemas:extension:key:1.0:User";
 
-/// A PATCH of a user with an extension that has immutable parts: the extension afterwards, or the detail
-/// of the error.
+/// Patches a user with an extension that has immutable attributes. Returns the extension, or the message of the error.
 pub(crate) fn key_patched(before: &Value, operations: &Value, policy: Policy) -> Result<Value, String> {
     let parts = json!([{"name": "value"}, {"name": "type"}, {"name": "colour"},
         {"name": "room", "required": true},
@@ -829,9 +828,9 @@ pub(crate) fn key_patched(before: &Value, operations: &Value, policy: Policy) ->
     })
 }
 
-/// 7643-7-16, 7644-3.5.2-10: what is immutable holds the complex value and the extension it stands in.
+/// 7643-7-16, 7644-3.5.2-10: an immutable value protects the complex value and the extension that contain it.
 #[test]
-fn an_immutable_part_cannot_go_with_the_whole() {
+fn an_immutable_part_cannot_be_removed_with_the_whole() {
     let key = |name: &str| format!("{KEY}:{name}");
     let before = json!({"note": "n", "main": {"room": "1", "since": "2020-01-01T00:00:00Z"}});
     let urns = [scim_model::schema::USER_URN];
@@ -861,15 +860,15 @@ fn an_immutable_part_cannot_go_with_the_whole() {
             }
         }
     }
-    // Without it everything may go.
+    // Without an immutable value the attribute can be removed.
     let mutable = json!({"main": {"room": "1"}});
     let remove = json!([{"op": "remove", "path": key("main")}]);
     assert_eq!(key_patched(&mutable, &remove, STRICT), Ok(Value::Null));
 }
 
-/// 7644-3.5.2-10: equal values are no change, however they are spelled, and the words stay.
+/// 7644-3.5.2-10: an equal value in another spelling is accepted, and the stored spelling stays.
 #[test]
-fn an_immutable_value_may_be_given_again_in_other_words() {
+fn an_immutable_value_may_be_sent_again_in_another_spelling() {
     let key = |name: &str| format!("{KEY}:{name}");
     let element = |since: &str| json!({"value": "k", "room": "1", "since": since});
     let [old, same, other] = [
@@ -901,12 +900,12 @@ fn an_immutable_value_may_be_given_again_in_other_words() {
             "{path}: {error}"
         );
     }
-    // To add it once more adds nothing.
+    // Adding it again changes nothing.
     let add = json!([{"op": "add", "path": key("others"), "value": same}]);
     assert_eq!(key_patched(&before, &add, STRICT), Ok(before.clone()));
 }
 
-/// 7643-2.4-09, 7643-7-16: a value that stays keeps what is immutable in it and what no schema describes.
+/// 7643-2.4-09, 7643-7-16: a value that stays keeps its immutable sub-attributes and those that no schema describes.
 #[test]
 fn a_value_that_stays_among_others_keeps_its_immutable_parts() {
     let path = format!("{KEY}:others");
@@ -926,7 +925,7 @@ fn a_value_that_stays_among_others_keeps_its_immutable_parts() {
             "operation 2: `{path}.since` is immutable and already has a value"
         ))
     );
-    // It may go as a whole, and another may come.
+    // The value can be removed as a whole, and another one added.
     assert_eq!(patched(json!([remove])), Ok(Value::Null));
     let another = json!([{"value": "l", "room": "1", "since": "2021-01-01T00:00:00Z"}]);
     assert_eq!(
@@ -935,9 +934,9 @@ fn a_value_that_stays_among_others_keeps_its_immutable_parts() {
     );
 }
 
-/// 7643-2.4-09: no operation makes up a value that nobody sent.
+/// 7643-2.4-09: an operation never combines two sent values into one that the client did not send.
 #[test]
-fn values_that_differ_in_one_operation_are_not_mixed() {
+fn values_of_one_operation_are_not_combined() {
     let path = format!("{KEY}:others");
     let two = json!([{"value": "k", "colour": "red", "room": "1"}, {"value": "k", "room": "2"}]);
     for op in ["add", "replace"] {

@@ -12,7 +12,7 @@ fn check(operations: &Value, expected: &[Tolerance]) {
         json!({"userName": "a", "name": {"givenName": "b"}, "emails": [{"value": "c", "type": "work"}]});
     let outcome = patch(user, &before, operations, LENIENT).unwrap();
     assert_eq!(outcome.tolerances, expected, "{operations}");
-    // A strict policy applies none, so it has nothing to report.
+    // A strict policy applies no tolerance, so it has nothing to report.
     if let Ok(outcome) = patch(user, &before, operations, STRICT) {
         assert_eq!(outcome.tolerances, [], "{operations}");
     }
@@ -64,7 +64,7 @@ fn each_tolerance_counts_once_for_an_operation() {
     check(&json!([{"op": "add", "path": "title", "value": "x"}]), &[]);
 }
 
-/// also those that an element of an array names.
+/// also in an element of an array.
 #[test]
 fn unknown_attributes_are_reported_wherever_they_are_ignored() {
     for value in [

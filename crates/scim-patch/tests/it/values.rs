@@ -1,11 +1,10 @@
-//! Values of multi-valued attributes: which are the same, which are added, and which are removed.
+//! Equality, addition and removal of the values of multi-valued and complex attributes.
 
 use serde_json::{Value, json};
 
 use crate::rules::{both, changes, key_patched, refused};
 use crate::{LENIENT, STRICT};
 
-#[allow(clippy::needless_pass_by_value)] // so that the cases read as `json!(…)`
 fn add(value: Value) -> Value {
     json!([{"op": "add", "path": "emails", "value": value}])
 }
@@ -34,7 +33,7 @@ fn a_value_with_another_type_is_another_value() {
 
 /// 7644-3.5.2.2-04: a filter on a complex attribute with a single value.
 #[test]
-fn remove_looks_at_the_filter_of_a_single_complex_value() {
+fn remove_evaluates_a_filter_on_a_single_complex_value() {
     let remove = |path: &str| json!([{"op": "remove", "path": path}]);
     both(
         &remove(r#"name[familyName eq "Jensen"].givenName"#),
@@ -83,7 +82,7 @@ fn immutable_sub_attributes_stay_with_their_value() {
             assert_eq!(sorted(after.unwrap()), sorted(expected.clone()));
         }
     };
-    // The order of the values means nothing, and `type` belongs to the identity.
+    // The order of the values makes no difference, and `type` belongs to the identity.
     check(
         json!([element("k", "a", Some(first)), element("k", "b", Some(second))]),
         json!([element("K", "b", None), element("k", "a", None)]),
@@ -120,9 +119,9 @@ fn immutable_sub_attributes_stay_with_their_value() {
     assert_eq!(replaced(LENIENT, &twins, other), Err(message));
 }
 
-/// 7643-7-16: `add` of a value that is there already compares the immutable parts of this value only.
+/// 7643-7-16: `add` of an existing value compares its immutable sub-attributes with those of this value only.
 #[test]
-fn add_takes_over_into_the_value_that_it_repeats() {
+fn add_of_an_existing_value_changes_this_value_only() {
     let path = format!("{}:others", crate::rules::KEY);
     let before = json!({"others": [
         {"value": "k", "type": "a", "room": "1", "since": "2020-01-01T00:00:00Z"},

@@ -1,4 +1,4 @@
-//! tests/fixtures/patch.json: what patches lead to, strictly and leniently. Its head explains it.
+//! The vectors in tests/fixtures/patch.json, under both policies. The head of the file explains its format.
 
 use scim_model::{Policy, ScimType};
 use scim_patch::{Operation, apply};
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{LENIENT, STRICT, body, document, registry};
 
 #[test]
-fn every_vector_leads_where_it_says() {
+fn every_vector_has_its_expected_result() {
     let fixture: Value = serde_json::from_str(include_str!("../fixtures/patch.json")).unwrap();
     let registry = registry();
     let mut failures = Vec::new();
@@ -36,7 +36,7 @@ fn every_vector_leads_where_it_says() {
     assert_eq!(count, 308);
 }
 
-/// The resource after it, with whether it changed; or the keyword of the error.
+/// Returns the resource after the PATCH and whether it changed, or the keyword of the error.
 fn answer(
     resource_type: &scim_model::ResourceType,
     vector: &Value,
@@ -82,7 +82,7 @@ fn agrees(expected: &Value, answer: &Result<(Value, bool), &'static str>) -> boo
     }
 }
 
-/// As the fixture's head says: names in lower case, arrays in any order, nothing is absent.
+/// Normalizes a resource as the head of the fixture says: names in lower case, arrays in one order, no empty values.
 fn comparable(resource: &Value) -> Value {
     let mut members = resource.as_object().unwrap().clone();
     for derived in ["id", "meta", "groups", "password"] {
