@@ -23,3 +23,17 @@ impl Budget {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_can_be_spent_to_the_last_look_and_no_further() {
+        let mut budget = Budget::default();
+        assert_eq!(budget.spend(MAX_LOOKS - 1), Ok(()));
+        assert_eq!(budget.spend(1), Ok(()));
+        assert!(budget.spend(1).is_err());
+        assert!(budget.spend(usize::MAX).is_err());
+    }
+}

@@ -42,3 +42,42 @@ fn filters_that_no_index_serves_are_limited() {
     assert_eq!(error.error.kind, ErrorKind::TooLarge, "{error}");
     assert!(error.operation.unwrap() > 40, "{error}");
 }
+
+#[test]
+fn every_test_of_a_filter_counts_for_every_value() {
+    let filter = |term: &dyn Fn(usize) -> String, joined: &str, terms: usize| {
+        let terms: Vec<String> = (0..terms).map(term).collect();
+        json!({"op": "remove", "path": format!("members[{}]", terms.join(joined))})
+    };
+    let by_type = |it: usize| format!("type eq \"x{it}\"");
+    for (joined, is_negated) in [(" or ", false), (" and ", false), (" or ", true)] {
+        let mut operation = filter(&by_type, joined, 300);
+        if is_negated {
+            operation["path"] = operation["path"]
+                .as_str()
+                .unwrap()
+                .replace('[', "[not (")
+                .replace(']', ")]")
+                .into();
+        }
+        let error = on_large_group(std::iter::once(operation), LENIENT).unwrap_err();
+        assert_eq!(error.error.kind, ErrorKind::TooLarge, "{error}");
+    }
+    // The index finds 1,600 members by their ids, and looks at no others.
+    let by_id = |it: usize| format!("value eq \"{}\"", id(it));
+    let left = on_large_group(std::iter::once(filter(&by_id, " or ", 1_600)), LENIENT).unwrap();
+    assert_eq!(left, 18_400);
+}
+
+#[test]
+fn an_id_joined_with_other_tests_is_found_by_the_index() {
+    let remove = |filter: &str| {
+        let operations = (0..300).map(|it| {
+            let path = format!("members[{}]", filter.replace("{id}", &id(it)));
+            json!({"op": "remove", "path": path})
+        });
+        on_large_group(operations, LENIENT)
+    };
+    assert!(remove("value eq \"{id}\" and not (type eq \"x\")").is_ok());
+    assert!(remove("(type pr or value eq \"a\") and value eq \"{id}\"").is_ok());
+}

@@ -6,6 +6,7 @@ mod change;
 mod clients;
 mod cost;
 mod laws;
+mod own_types;
 mod plan;
 mod properties;
 mod requested;

@@ -181,6 +181,83 @@ fn keys_that_are_paths_into_the_members_need_the_list() {
     }
 }
 
+/// a value beside the filter may only repeat the id.
+#[test]
+fn members_added_by_a_filter() {
+    let by_id = format!("members[value eq \"{}\"]", id(1));
+    let added =
+        |value: Value| planned(&json!([{"op": "add", "path": by_id, "value": value}]), LENIENT).unwrap();
+    for value in [json!({}), json!({"value": text(1)}), json!({"VALUE": text(1)})] {
+        assert_eq!(
+            added(value).members,
+            MembersPlan::Steps(vec![MembersStep::Add(vec![id(1)])])
+        );
+    }
+    for value in [
+        json!({"value": text(2)}),
+        json!({"display": "x"}),
+        json!({"display": text(1)}),
+        json!(text(1)),
+        json!(null),
+    ] {
+        assert_eq!(added(value.clone()).members, MembersPlan::NeedsList, "{value}");
+    }
+    let two = format!("members[value eq \"{}\" or value eq \"{}\"]", id(1), id(2));
+    let several = json!([{"op": "add", "path": two, "value": {}}]);
+    assert_eq!(
+        planned(&several, LENIENT).unwrap().members,
+        MembersPlan::NeedsList
+    );
+    let strict = json!([{"op": "add", "path": by_id, "value": {}}]);
+    assert_eq!(planned(&strict, STRICT).unwrap().members, MembersPlan::NeedsList);
+    let other = json!([{"op": "remove", "path": format!("members[$ref eq \"{}\"]", id(1))}]);
+    assert_eq!(planned(&other, LENIENT).unwrap().members, MembersPlan::NeedsList);
+}
+
+/// a plain string is an id only under a lenient policy.
+#[test]
+fn members_as_plain_strings() {
+    let group = crate::registry().resource_type("Group").unwrap();
+    for element in [json!(text(1)), json!([text(1)])] {
+        let add = json!([{"op": "add", "path": "members", "value": element}]);
+        both_refuse(&add, STRICT);
+        steps(LENIENT, &add, &[MembersStep::Add(vec![id(1)])]);
+        let after = crate::patch(group, &json!({"displayName": "g"}), &add, LENIENT)
+            .unwrap()
+            .document;
+        assert_eq!(after.0["members"], json!([{"value": text(1)}]));
+    }
+    for element in [
+        json!(""),
+        json!({"value": ""}),
+        json!({"value": 5}),
+        json!({"type": "User"}),
+        json!(5),
+    ] {
+        both_refuse(
+            &json!([{"op": "add", "path": "members", "value": [element]}]),
+            LENIENT,
+        );
+    }
+    // An id in capitals is the same id.
+    let capitals = id(0xab).to_string().to_uppercase();
+    let add = json!([{"op": "add", "path": "members", "value": [{"value": capitals, "type": "User"}]}]);
+    let after = crate::patch(group, &json!({"displayName": "g"}), &add, STRICT)
+        .unwrap()
+        .document;
+    assert_eq!(after.0["members"], json!([{"value": text(0xab)}]));
+}
+
+#[track_caller]
+fn both_refuse(operations: &Value, policy: Policy) {
+    let message = "operation 1: `members.value` is required: the id of a resource";
+    assert_eq!(planned(operations, policy).unwrap_err().to_string(), message);
+    let group = crate::registry().resource_type("Group").unwrap();
+    let error = crate::patch(group, &json!({"displayName": "g"}), operations, policy).unwrap_err();
+    assert_eq!(error.to_string(), message);
+    assert_eq!(error.error.path.as_deref(), Some("members.value"));
+}
+
 #[test]
 fn the_plan_reports_its_tolerances() {
     let remove = json!([{"op": "Remove", "path": "members", "value": [{"$ref": null, "value": text(1)}]}]);

@@ -744,6 +744,12 @@ fn single_values_of_schemas_cannot_be_written() {
         }
         let pathless = json!([{"op": op, "value": {r#"schemas[value eq "a"]"#: "b"}}]);
         refused(LENIENT, &pathless, "mutability", message);
+        refused(
+            STRICT,
+            &pathless,
+            "invalidPath",
+            r#"operation 1: "schemas[value eq \"a\"]" is not the name of an attribute"#,
+        );
     }
 }
 

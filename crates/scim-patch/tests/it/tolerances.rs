@@ -64,6 +64,27 @@ fn each_tolerance_counts_once_for_an_operation() {
     check(&json!([{"op": "add", "path": "title", "value": "x"}]), &[]);
 }
 
+///
+#[test]
+fn a_boolean_in_quotes_in_a_filter_is_reported() {
+    let remove = |filter: &str| json!([{"op": "remove", "path": format!("emails[{filter}]")}]);
+    for filter in [
+        "primary eq \"True\"",
+        "type eq \"x\" and primary eq \"True\"",
+        "type eq \"x\" or primary eq \"True\"",
+        "not (primary eq \"True\") and type eq \"x\"",
+    ] {
+        check(&remove(filter), &[Tolerance::BooleanText]);
+    }
+    for filter in [
+        "primary eq true",
+        "type eq \"True\"",
+        "not (primary eq true) and type eq \"True\"",
+    ] {
+        check(&remove(filter), &[]);
+    }
+}
+
 /// also in an element of an array.
 #[test]
 fn unknown_attributes_are_reported_wherever_they_are_ignored() {

@@ -51,6 +51,39 @@ fn remove_evaluates_a_filter_on_a_single_complex_value() {
     }
 }
 
+/// The index on `value` must not hide values that another part of the filter selects.
+#[test]
+fn a_filter_selects_by_all_its_parts() {
+    let work = json!({"value": "b@example.com", "type": "work", "primary": true});
+    let home = json!({"value": "b@jensen.org", "type": "home"});
+    for (filter, left) in [
+        (r#"value eq "B@EXAMPLE.COM" or type eq "home""#, json!(null)),
+        (
+            r#"value eq "b@example.com" or (type eq "home" and primary pr)"#,
+            json!([home]),
+        ),
+        (
+            r#"value eq "b@example.com" and type eq "home""#,
+            json!([work, home]),
+        ),
+        (
+            r#"type pr and (value eq "b@example.com" or value eq "x")"#,
+            json!([home]),
+        ),
+        (r#"not (value eq "b@example.com")"#, json!([work])),
+        (r#"value ne "b@example.com""#, json!([work])),
+        (r#"type eq "home""#, json!([work])),
+    ] {
+        let operations = json!([{"op": "remove", "path": format!("emails[{filter}]")}]);
+        let expected = if left == json!([work, home]) {
+            json!({})
+        } else {
+            json!({ "emails": left })
+        };
+        both(&operations, &expected);
+    }
+}
+
 /// 7643-7-16: each value keeps the immutable sub-attribute of the value that it repeats.
 #[test]
 fn immutable_sub_attributes_stay_with_their_value() {

@@ -1,0 +1,567 @@
+//! Resource types with attributes that User and Group do not have: required lists, required extensions, secrets, and
+//! extensions of groups.
+
+use std::sync::LazyLock;
+
+use scim_model::{ClearText, Policy, SchemaRegistry};
+use scim_patch::{MembersPlan, Operation, Tolerance, apply, plan};
+use serde_json::{Value, json};
+
+use crate::{LENIENT, STRICT, body, document};
+
+const LOCKER: &str = "urn:example:params:scim:schemas:core:1.0:Locker";
+const PLACE: &str = "urn:example:params:scim:schemas:extension:place:1.0:Locker";
+const OTHER: &str = "urn:example:params:scim:schemas:extension:other:1.0:Locker";
+const TEAM: &str = "urn:example:params:scim:schemas:extension:team:1.0:Group";
+
+fn registry() -> &'static SchemaRegistry {
+    static REGISTRY: LazyLock<SchemaRegistry> = LazyLock::new(|| {
+        let reference = |name: &str| {
+            json!({"name": name, "type": "complex", "subAttributes": [{"name": "value"},
+                {"name": "$ref", "type": "reference", "referenceTypes": ["User"]}, {"name": "note"}]})
+        };
+        let keys = json!([{"name": "value"}, {"name": "type"}, {"name": "count", "type": "integer"},
+            {"name": "shown", "mutability": "readOnly"}]);
+        let documents = json!([
+            {"id": LOCKER, "attributes": [
+                {"name": "number", "required": true},
+                {"name": "keys", "type": "complex", "multiValued": true, "required": true, "subAttributes": keys},
+                {"name": "colours", "multiValued": true},
+                {"name": "code", "mutability": "writeOnly", "returned": "never", "required": true, "secret": true},
+                {"name": "alarm", "type": "complex", "subAttributes": [
+                    {"name": "value"}, {"name": "on", "type": "boolean"},
+                    {"name": "nights", "type": "boolean", "multiValued": true},
+                    {"name": "shown", "mutability": "readOnly"}]},
+                {"name": "serial", "mutability": "immutable"},
+            ]},
+            {"id": PLACE, "attributes": [{"name": "room"}, {"name": "floor", "mutability": "readOnly"},
+                {"name": "pin", "mutability": "writeOnly", "returned": "never", "secret": true},
+                reference("owner"), reference("guest")]},
+            {"id": OTHER, "attributes": [{"name": "note"}, reference("guest")]},
+            {"id": TEAM, "attributes": [{"name": "tags", "type": "complex", "multiValued": true, "subAttributes": [
+                {"name": "value"}, {"name": "type"}]}, {"name": "members", "multiValued": true}]},
+            {"schemas": [scim_model::schema::RESOURCE_TYPE_URN], "name": "Locker", "endpoint": "/Lockers",
+                "schema": LOCKER, "schemaExtensions": [{"schema": PLACE, "required": true},
+                {"schema": OTHER, "required": false}]},
+            {"schemas": [scim_model::schema::RESOURCE_TYPE_URN], "name": "Group", "endpoint": "/Groups",
+                "schema": scim_model::schema::GROUP_URN,
+                "schemaExtensions": [{"schema": TEAM, "required": false}]},
+        ]);
+        SchemaRegistry::load(&[("files.json".to_owned(), documents.to_string())]).unwrap()
+    });
+    &REGISTRY
+}
+
+fn locker() -> Value {
+    json!({
+        "number": "7",
+        "keys": [{"value": "k", "type": "a", "count": 1}, {"value": "l", "type": "b"}],
+        "colours": ["red", "blue"],
+        "alarm": {"value": "a1", "on": true},
+        PLACE: {"room": "r1", "owner": {"value": "1", "note": "n"}},
+    })
+}
+
+fn patched(policy: Policy, operations: &Value) -> Result<scim_patch::Outcome, scim_patch::PatchError> {
+    let operations = Operation::parse_all(body(operations), policy)?;
+    apply(
+        registry().resource_type("Locker").unwrap(),
+        &document(&locker()),
+        &operations,
+        policy,
+    )
+}
+
+/// Checks the attributes that differ afterwards; `null` stands for one that is removed.
+#[track_caller]
+fn changes(policy: Policy, operations: &Value, expected: &Value) {
+    let outcome = patched(policy, operations).unwrap();
+    let mut after = locker();
+    for (name, value) in expected.as_object().unwrap() {
+        match value {
+            Value::Null => drop(after.as_object_mut().unwrap().shift_remove(name)),
+            value => after[name] = value.clone(),
+        }
+    }
+    assert_eq!(Value::Object(outcome.document.0), after, "{operations}");
+}
+
+#[track_caller]
+fn refused(policy: Policy, operation: &Value, keyword: &str, message: &str) {
+    let error = patched(policy, &json!([operation])).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("operation 1: {message}"),
+        "{operation}"
+    );
+    assert_eq!(error.error.scim_type().unwrap().as_str(), keyword, "{operation}");
+    // The error of a single operation always names it, also in the form that the client gets.
+    assert_eq!(error.path.as_deref(), operation["path"].as_str());
+    assert_eq!(
+        scim_model::ScimError::from(error.clone()).detail,
+        error.to_string()
+    );
+}
+
+#[track_caller]
+fn both(operation: Value, expected: &Value) {
+    changes(STRICT, &json!([operation]), expected);
+    changes(LENIENT, &json!([operation]), expected);
+}
+
+/// 7644-3.5.2.2-06, A-78
+#[test]
+fn a_required_list_keeps_a_value() {
+    let removed = "`keys` is required and cannot be removed";
+    for policy in [STRICT, LENIENT] {
+        for path in ["keys", "keys[value pr]", "keys[value eq \"k\" or value eq \"l\"]"] {
+            refused(
+                policy,
+                &json!({"op": "remove", "path": path}),
+                "mutability",
+                removed,
+            );
+        }
+        for op in ["add", "replace"] {
+            for value in [json!([]), json!(null), json!([null])] {
+                refused(
+                    policy,
+                    &json!({"op": op, "path": "keys", "value": value}),
+                    "invalidValue",
+                    "`keys` is required and must have a value",
+                );
+            }
+        }
+        refused(
+            policy,
+            &json!({"op": "replace", "path": "keys[value pr]", "value": null}),
+            "mutability",
+            removed,
+        );
+    }
+    refused(
+        LENIENT,
+        &json!({"op": "remove", "path": "keys", "value": [{"value": "k"}, {"value": "L"}]}),
+        "mutability",
+        removed,
+    );
+    // One of several values can be removed, and so can sub-attributes until the values have none left.
+    both(
+        json!({"op": "remove", "path": "keys[type eq \"a\"]"}),
+        &json!({"keys": [{"value": "l", "type": "b"}]}),
+    );
+    both(
+        json!({"op": "remove", "path": "keys.type"}),
+        &json!({"keys": [{"value": "k", "count": 1}, {"value": "l"}]}),
+    );
+    both(
+        json!({"op": "remove", "path": "keys[value eq \"x\"]"}),
+        &json!({}),
+    );
+    let all = json!([{"op": "remove", "path": "keys.type"}, {"op": "remove", "path": "keys.count"},
+        {"op": "remove", "path": "keys.value"}]);
+    let error = patched(STRICT, &all).unwrap_err();
+    assert_eq!(error.to_string(), format!("operation 3: {removed}"));
+}
+
+#[test]
+fn a_required_extension_cannot_be_removed() {
+    for operation in [
+        json!({"op": "remove", "path": PLACE}),
+        json!({"op": "replace", "value": {PLACE: null}}),
+        json!({"op": "remove", "path": "schemas", "value": [PLACE]}),
+        json!({"op": "remove", "path": format!("schemas[value eq \"{PLACE}\"]")}),
+        json!({"op": "replace", "path": "schemas", "value": [LOCKER]}),
+    ] {
+        refused(
+            LENIENT,
+            &operation,
+            "mutability",
+            &format!("`{PLACE}` is required and cannot be removed"),
+        );
+    }
+    let core = format!("`schemas` must name `{LOCKER}`");
+    for operation in [
+        json!({"op": "remove", "path": "schemas", "value": LOCKER.to_uppercase()}),
+        json!({"op": "remove", "path": format!("schemas[value eq \"{LOCKER}\"]")}),
+        json!({"op": "replace", "path": "schemas", "value": PLACE}),
+    ] {
+        refused(STRICT, &operation, "mutability", &core);
+    }
+    // A URN without values, or of no schema, changes nothing.
+    both(
+        json!({"op": "remove", "path": "schemas", "value": [OTHER, "urn:x", 5]}),
+        &json!({}),
+    );
+    both(
+        json!({"op": "remove", "path": format!("schemas[value eq \"{OTHER}\"]")}),
+        &json!({}),
+    );
+    both(
+        json!({"op": "replace", "path": "schemas", "value": [LOCKER, PLACE]}),
+        &json!({}),
+    );
+    both(json!({"op": "remove", "path": OTHER}), &json!({}));
+    refused(
+        STRICT,
+        &json!({"op": "add", "path": PLACE, "value": "x"}),
+        "invalidValue",
+        &format!("`{PLACE}` must be an object of its attributes"),
+    );
+}
+
+#[test]
+fn an_extension_gets_the_attributes_that_a_value_names() {
+    let place = |room: &str| json!({PLACE: {"room": room, "owner": {"value": "1", "note": "n"}}});
+    both(
+        json!({"op": "replace", "path": PLACE, "value": {"ROOM": "r2"}}),
+        &place("r2"),
+    );
+    let read_only = json!({"op": "replace", "path": PLACE, "value": {"room": "r2", "floor": "3"}});
+    changes(LENIENT, &json!([read_only]), &place("r2"));
+    refused(
+        STRICT,
+        &read_only,
+        "mutability",
+        &format!("`{PLACE}:floor` is readOnly"),
+    );
+    let unknown = json!({"op": "replace", "path": PLACE, "value": {"room": "r2", "nope": "3"}});
+    changes(LENIENT, &json!([unknown]), &place("r2"));
+    refused(
+        STRICT,
+        &unknown,
+        "invalidPath",
+        &format!("\"{PLACE}:nope\" is not an attribute of Locker"),
+    );
+    both(
+        json!({"op": "add", "value": {OTHER: {"note": "x"}}}),
+        &json!({OTHER: {"note": "x"}}),
+    );
+}
+
+///
+#[test]
+fn secrets_obey_required_and_go_with_their_extension() {
+    for value in [json!(null), json!("")] {
+        refused(
+            LENIENT,
+            &json!({"op": "replace", "path": "code", "value": value}),
+            "invalidValue",
+            "`code` is required and must have a value",
+        );
+    }
+    refused(
+        LENIENT,
+        &json!({"op": "remove", "path": "code"}),
+        "mutability",
+        "`code` is required and cannot be removed",
+    );
+    let secrets = |operation: Value| patched(STRICT, &json!([operation])).unwrap().secrets;
+    let pin = format!("{PLACE}:pin");
+    assert_eq!(
+        secrets(json!({"op": "add", "path": PLACE, "value": {"pin": "1"}})),
+        [(pin.clone(), Some(ClearText::new("1")))].into()
+    );
+    assert_eq!(
+        secrets(json!({"op": "remove", "path": pin})),
+        [(pin, None)].into()
+    );
+}
+
+/// RFC 7644 section 3.10: the reference `manager` of older Entra jobs, in other extensions.
+#[test]
+fn a_reference_without_urn_must_be_the_only_one_of_its_name() {
+    let owner = json!({PLACE: {"room": "r1", "owner": {"value": "2", "note": "n"}}});
+    changes(
+        LENIENT,
+        &json!([{"op": "replace", "path": "owner", "value": {"value": "2"}}]),
+        &owner,
+    );
+    changes(
+        LENIENT,
+        &json!([{"op": "replace", "path": "owner.value", "value": "2"}]),
+        &owner,
+    );
+    for (path, policy) in [
+        ("guest", LENIENT),
+        ("room", LENIENT),
+        ("owner.nope", LENIENT),
+        ("urn:x:owner", LENIENT),
+        ("owner", STRICT),
+    ] {
+        refused(
+            policy,
+            &json!({"op": "replace", "path": path, "value": "2"}),
+            "invalidPath",
+            &format!("path {path:?} names no attribute of Locker"),
+        );
+    }
+}
+
+/// a reference is stored by its id, which a `$ref` alone may name.
+#[test]
+fn a_uri_names_the_resource_of_a_reference() {
+    let path = format!("{PLACE}:owner");
+    let owner = |owner: Value| json!({PLACE: {"room": "r1", "owner": owner}});
+    let uri = "https://scim.example/v2/Users/2";
+    for (value, id) in [
+        (json!({"$ref": uri}), "2"),
+        (json!({"$ref": uri, "value": null}), "2"),
+        (json!({"$REF": uri, "note": "n"}), "2"),
+        (json!({"$ref": uri, "value": "3"}), "3"),
+        (json!({"$ref": null, "note": "n"}), "1"),
+        (json!({"value": "1"}), "1"),
+        (json!({"note": "n"}), "1"),
+    ] {
+        for op in ["add", "replace"] {
+            both(
+                json!({"op": op, "path": path, "value": value}),
+                &owner(json!({"value": id, "note": "n"})),
+            );
+        }
+    }
+    // An empty value clears a reference, and nothing else.
+    let cleared = json!({PLACE: {"room": "r1"}});
+    for value in [json!(""), json!({"value": ""}), json!([{"VALUE": ""}])] {
+        changes(
+            LENIENT,
+            &json!([{"op": "replace", "path": path, "value": value}]),
+            &cleared,
+        );
+    }
+    changes(
+        LENIENT,
+        &json!([{"op": "replace", "path": format!("{path}.value"), "value": ""}]),
+        &cleared,
+    );
+    changes(
+        LENIENT,
+        &json!([{"op": "replace", "path": "alarm.value", "value": ""}]),
+        &json!({"alarm": {"value": "", "on": true}}),
+    );
+}
+
+/// A-33, also in lists and sub-attributes; 7643-2.4-05: readOnly sub-attributes are not stored.
+#[test]
+fn sub_attributes_of_a_single_value() {
+    both(
+        json!({"op": "replace", "path": "alarm", "value": {"on": "False", "nights": ["True", "false"], "shown": "x"}}),
+        &json!({"alarm": {"value": "a1", "on": false, "nights": [true, false]}}),
+    );
+    both(
+        json!({"op": "replace", "path": "alarm.nights", "value": ["TRUE"]}),
+        &json!({"alarm": {"value": "a1", "on": true, "nights": [true]}}),
+    );
+    refused(
+        STRICT,
+        &json!({"op": "replace", "path": "alarm.shown", "value": "x"}),
+        "mutability",
+        "`alarm.shown` is readOnly",
+    );
+    refused(
+        STRICT,
+        &json!({"op": "replace", "path": "keys[value eq \"k\"].shown", "value": "x"}),
+        "mutability",
+        "`keys.shown` is readOnly",
+    );
+    refused(
+        STRICT,
+        &json!({"op": "remove", "path": "keys[value eq \"k\"].shown"}),
+        "mutability",
+        "`keys.shown` is readOnly",
+    );
+    refused(
+        STRICT,
+        &json!({"op": "replace", "path": "alarm", "value": {"nope": 1}}),
+        "invalidValue",
+        "`alarm` has no sub-attribute \"nope\"",
+    );
+    refused(
+        STRICT,
+        &json!({"op": "replace", "path": "alarm", "value": "a2"}),
+        "invalidValue",
+        "`alarm` must be an object, not a string",
+    );
+    // The string replaces the whole value.
+    changes(
+        LENIENT,
+        &json!([{"op": "replace", "path": "alarm", "value": "a2"}]),
+        &json!({"alarm": {"value": "a2"}}),
+    );
+    // The value goes with its last sub-attribute.
+    changes(
+        STRICT,
+        &json!([{"op": "remove", "path": "alarm.value"}, {"op": "remove", "path": "alarm.on"}]),
+        &json!({"alarm": null}),
+    );
+    both(json!({"op": "remove", "path": "alarm.nights"}), &json!({}));
+}
+
+///
+#[test]
+fn a_filter_that_matches_nothing_creates_the_value_that_it_describes() {
+    let keys = |key: Value| {
+        let mut keys = locker()["keys"].clone();
+        keys.as_array_mut().unwrap().push(key);
+        json!({ "keys": keys })
+    };
+    for (path, value, expected) in [
+        (
+            "keys[type eq \"c\"].value",
+            json!("m"),
+            keys(json!({"value": "m", "type": "c"})),
+        ),
+        (
+            "keys[type eq \"c\"]",
+            json!("m"),
+            keys(json!({"value": "m", "type": "c"})),
+        ),
+        (
+            "keys[type eq \"c\"]",
+            json!({"VALUE": "m", "Type": "d"}),
+            keys(json!({"value": "m", "type": "d"})),
+        ),
+        (
+            "keys[type eq \"c\" and count eq 5]",
+            json!([{"value": "m"}]),
+            keys(json!({"value": "m", "type": "c", "count": 5})),
+        ),
+        ("keys[type eq \"c\"].value", json!(null), json!({})),
+        (
+            "colours[value eq \"green\"]",
+            json!("green"),
+            json!({"colours": ["red", "blue", "green"]}),
+        ),
+    ] {
+        let write = |op: &str| json!({"op": op, "path": path, "value": value});
+        for op in ["add", "replace"] {
+            changes(LENIENT, &json!([write(op)]), &expected);
+            refused(
+                STRICT,
+                &write(op),
+                "noTarget",
+                &format!("path {path:?} matches nothing"),
+            );
+        }
+    }
+    // A single complex value is created only where there is none.
+    let path = "alarm[value eq \"a2\"].on";
+    let write = json!({"op": "replace", "path": path, "value": false});
+    refused(
+        LENIENT,
+        &write,
+        "noTarget",
+        &format!("path {path:?} matches nothing"),
+    );
+    let removed = json!([{"op": "remove", "path": "alarm"}, write]);
+    changes(LENIENT, &removed, &json!({"alarm": {"value": "a2", "on": false}}));
+    both(
+        json!({"op": "replace", "path": "alarm[value eq \"a1\"]", "value": {"on": false}}),
+        &json!({"alarm": {"value": "a1", "on": false}}),
+    );
+}
+
+#[test]
+fn selected_values_are_replaced_or_removed() {
+    both(
+        json!({"op": "replace", "path": "colours[value sw \"r\"]", "value": "green"}),
+        &json!({"colours": ["green", "blue"]}),
+    );
+    for nothing in [json!(null), json!([])] {
+        both(
+            json!({"op": "replace", "path": "colours[value eq \"red\"]", "value": nothing}),
+            &json!({"colours": ["blue"]}),
+        );
+        both(
+            json!({"op": "replace", "path": "keys[value eq \"k\"]", "value": nothing}),
+            &json!({"keys": [{"value": "l", "type": "b"}]}),
+        );
+    }
+    changes(
+        LENIENT,
+        &json!([{"op": "replace", "path": "keys[value eq \"k\"]", "value": ""}]),
+        &json!({"keys": [{"value": "", "type": "a", "count": 1}, {"value": "l", "type": "b"}]}),
+    );
+    both(
+        json!({"op": "remove", "path": "colours"}),
+        &json!({"colours": null}),
+    );
+}
+
+/// An attribute whose schema has no `primary` any more keeps the stored ones, and they mean nothing.
+#[test]
+fn primary_without_a_schema_is_data_like_any_other() {
+    let mut before = locker();
+    before["keys"] = json!([{"value": "k", "primary": true}, {"value": "l", "primary": true}]);
+    let operations = json!([{"op": "add", "path": "keys", "value": [{"value": "k"}, {"value": "l"}]}]);
+    let operations = Operation::parse_all(body(&operations), STRICT).unwrap();
+    let locker_type = registry().resource_type("Locker").unwrap();
+    let outcome = apply(locker_type, &document(&before), &operations, STRICT).unwrap();
+    assert_eq!(Value::Object(outcome.document.0), before);
+}
+
+/// Errors of the result name the operation that wrote the attribute.
+#[test]
+fn an_invalid_result_is_blamed_on_the_operation_that_wrote_it() {
+    let large = "x".repeat(2_000_000);
+    let error = patched(
+        STRICT,
+        &json!([{"op": "add", "path": "alarm.value", "value": large}]),
+    )
+    .unwrap_err();
+    assert_eq!(error.operation, Some(1));
+    let sent = json!({"op": "replace", "path": "serial", "value": "s"});
+    assert_eq!(
+        patched(STRICT, &json!([sent])).unwrap().document.0["serial"],
+        json!("s")
+    );
+    let error = patched(LENIENT, &json!([{"op": "remove", "path": "keys", "value": {}}]));
+    assert!(error.is_ok());
+    let error = patched(
+        STRICT,
+        &json!([{"op": "remove", "path": "keys", "value": [{"value": "k"}]}]),
+    )
+    .unwrap_err();
+    assert_eq!(error.error.path.as_deref(), Some("keys"));
+}
+
+/// Only `members` of the core schema are rows; a list of an extension is part of the document.
+#[test]
+fn lists_of_a_group_extension_are_not_members() {
+    let group = registry().resource_type("Group").unwrap();
+    let rest = |operations: Value| {
+        let operations = Operation::parse_all(body(&operations), LENIENT).unwrap();
+        let plan = plan(group, &operations, LENIENT).unwrap();
+        assert_eq!((plan.members, plan.tolerances), (MembersPlan::Untouched, vec![]));
+        assert_eq!(plan.rest, operations);
+        apply(
+            group,
+            &document(&json!({"displayName": "g"})),
+            &plan.rest,
+            LENIENT,
+        )
+        .unwrap()
+        .tolerances
+    };
+    let tags = format!("{TEAM}:tags");
+    assert_eq!(
+        rest(json!([{"op": "remove", "path": format!("{tags}[value eq 'x']")}])),
+        [Tolerance::PathSyntax]
+    );
+    assert_eq!(
+        rest(json!([{"op": "add", "path": format!("{TEAM}:members"), "value": ["x"]}])),
+        []
+    );
+    assert_eq!(
+        rest(json!([{"op": "add", "value": {format!("{tags}[value eq 'x']"): {"type": "t"}}}])),
+        [
+            Tolerance::PathSyntax,
+            Tolerance::PathAsKey,
+            Tolerance::CreatedFromFilter
+        ]
+    );
+    assert_eq!(
+        rest(json!([{"op": "replace", "value": {"displayName": "h", TEAM: {"members": ["x"]}}}])),
+        []
+    );
+}
