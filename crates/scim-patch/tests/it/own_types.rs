@@ -83,7 +83,11 @@ fn changes(policy: Policy, operations: &Value, expected: &Value) {
             value => after[name] = value.clone(),
         }
     }
-    assert_eq!(Value::Object(outcome.document.0), after, "{operations}");
+    assert_eq!(
+        Value::Object(outcome.document.into_values()),
+        after,
+        "{operations}"
+    );
 }
 
 #[track_caller]
@@ -497,7 +501,7 @@ fn primary_without_a_schema_is_data_like_any_other() {
     let operations = Operation::parse_all(body(&operations), STRICT).unwrap();
     let locker_type = registry().resource_type("Locker").unwrap();
     let outcome = apply(locker_type, &document(&before), &operations, STRICT).unwrap();
-    assert_eq!(Value::Object(outcome.document.0), before);
+    assert_eq!(Value::Object(outcome.document.into_values()), before);
 }
 
 /// Errors of the result name the operation that wrote the attribute.
@@ -512,7 +516,7 @@ fn an_invalid_result_is_blamed_on_the_operation_that_wrote_it() {
     assert_eq!(error.operation, Some(1));
     let sent = json!({"op": "replace", "path": "serial", "value": "s"});
     assert_eq!(
-        patched(STRICT, &json!([sent])).unwrap().document.0["serial"],
+        patched(STRICT, &json!([sent])).unwrap().document.values()["serial"],
         json!("s")
     );
     let error = patched(LENIENT, &json!([{"op": "remove", "path": "keys", "value": {}}]));
