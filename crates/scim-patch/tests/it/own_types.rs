@@ -39,7 +39,8 @@ fn registry() -> &'static SchemaRegistry {
                 reference("owner"), reference("guest")]},
             {"id": OTHER, "attributes": [{"name": "note"}, reference("guest")]},
             {"id": TEAM, "attributes": [{"name": "tags", "type": "complex", "multiValued": true, "subAttributes": [
-                {"name": "value"}, {"name": "type"}]}, {"name": "members", "multiValued": true}]},
+                {"name": "value"}, {"name": "type"}]}, {"name": "members", "type": "complex", "multiValued": true,
+                "subAttributes": [{"name": "value"}, {"name": "$ref", "type": "reference", "referenceTypes": ["User"]}]}]},
             {"schemas": [scim_model::schema::RESOURCE_TYPE_URN], "name": "Locker", "endpoint": "/Lockers",
                 "schema": LOCKER, "schemaExtensions": [{"schema": PLACE, "required": true},
                 {"schema": OTHER, "required": false}]},
@@ -553,7 +554,7 @@ fn lists_of_a_group_extension_are_not_members() {
         [Tolerance::PathSyntax]
     );
     assert_eq!(
-        rest(json!([{"op": "add", "path": format!("{TEAM}:members"), "value": ["x"]}])),
+        rest(json!([{"op": "add", "path": format!("{TEAM}:members"), "value": [{"value": "x"}]}])),
         []
     );
     assert_eq!(
@@ -565,7 +566,7 @@ fn lists_of_a_group_extension_are_not_members() {
         ]
     );
     assert_eq!(
-        rest(json!([{"op": "replace", "value": {"displayName": "h", TEAM: {"members": ["x"]}}}])),
+        rest(json!([{"op": "replace", "value": {"displayName": "h", TEAM: {"members": [{"value": "x"}]}}}])),
         []
     );
 }

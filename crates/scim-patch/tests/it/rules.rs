@@ -527,6 +527,13 @@ fn paths_that_name_nothing() {
                 "{path}"
             );
         }
+        // Only a key that names nothing is ignored, not one with a wrong filter.
+        let mut value = json!({});
+        value["emails[type xx \"w\"]"] = json!("x");
+        let pathless = json!([{"op": "add", "value": value}]);
+        let user_type = registry().resource_type("User").unwrap();
+        let error = patch(user_type, &user(), &pathless, policy).unwrap_err();
+        assert_eq!(error.error.scim_type(), Some(ScimType::InvalidFilter));
         for path in [
             "",
             " ",
