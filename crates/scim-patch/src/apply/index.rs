@@ -8,7 +8,8 @@ use scim_model::internal::key::{self, Key};
 use scim_model::{Attribute, AttributeType};
 use serde_json::Value;
 
-/// Positions of values by the hash of their term.
+/// Positions of values by the hash of a term: the comparison key of `value` or of a simple value itself, or the JSON text
+/// of a value that has no such key.
 ///
 /// Entries are never removed: a value that changed is also found under its earlier term. A caller compares the values
 /// at the positions with the value that it looks for.
@@ -21,24 +22,15 @@ pub(super) struct Index {
     entries: Vec<(usize, Option<usize>)>,
 }
 
-/// The part of a value that is indexed.
-#[derive(Clone, Copy, Hash)]
-pub(super) enum Term<'a> {
-    /// The comparison key of `value`, or of a simple value itself.
-    Key(&'a str),
-    /// The JSON text of a value that has no such key.
-    Whole(&'a str),
-}
-
 impl Index {
-    pub(super) fn insert(&mut self, term: Term, position: usize) {
+    pub(super) fn insert(&mut self, term: &str, position: usize) {
         let hash = self.hasher.hash_one(term);
         let older = self.newest.insert(hash, self.entries.len());
         self.entries.push((position, older));
     }
 
     /// Returns the positions that may hold a value with the term, the newest entry first.
-    pub(super) fn positions(&self, term: Term) -> impl Iterator<Item = usize> {
+    pub(super) fn positions(&self, term: &str) -> impl Iterator<Item = usize> + use<'_> {
         let mut next = self.newest.get(&self.hasher.hash_one(term)).copied();
         std::iter::from_fn(move || {
             let (position, older) = self.entries[next?];

@@ -10,7 +10,7 @@ use scim_model::{AttributePath, AttributeType, ScimError, ScimType};
 use serde_json::{Map, Value};
 
 use super::budget::Budget;
-use super::index::{Index, Term, demanded_keys, indexed_attribute, key_of};
+use super::index::{Index, demanded_keys, indexed_attribute, key_of};
 use crate::mutability::{is_immutable, refuse_immutable};
 use crate::object::in_schema_order;
 
@@ -82,7 +82,7 @@ impl Values {
         let mut selected = Vec::new();
         if demanded_keys(condition, &mut keys) {
             for key in keys {
-                self.find(Term::Key(key), &mut selected, budget)?;
+                self.find(key, &mut selected, budget)?;
             }
             selected.sort_unstable();
             selected.dedup();
@@ -101,7 +101,7 @@ impl Values {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
-        self.find(Term::Key(&key), &mut found, budget)?;
+        self.find(&key, &mut found, budget)?;
         found
             .retain(|&it| matches!(key_of(&attribute, &self.elements[it]), Some(Key::Text(it)) if it == key));
         found.sort_unstable();
@@ -118,8 +118,8 @@ impl Values {
     pub(super) fn add(&mut self, given: Value, own: usize, budget: &mut Budget) -> Result<usize, ScimError> {
         let mut found = Vec::new();
         match key_of(&self.attribute.attribute, &given) {
-            Some(Key::Text(key)) => self.find(Term::Key(&key), &mut found, budget)?,
-            _ => self.find(Term::Whole(&given.to_string()), &mut found, budget)?,
+            Some(Key::Text(key)) => self.find(&key, &mut found, budget)?,
+            _ => self.find(&given.to_string(), &mut found, budget)?,
         }
         let by_value_alone = self.attribute.attribute.is_reference_set();
         found.retain(|&position| {
@@ -215,7 +215,7 @@ impl Values {
     }
 
     /// Appends the positions that may hold a value with the term.
-    fn find(&mut self, term: Term, found: &mut Vec<usize>, budget: &mut Budget) -> Result<(), ScimError> {
+    fn find(&mut self, term: &str, found: &mut Vec<usize>, budget: &mut Budget) -> Result<(), ScimError> {
         if self.index.is_none() {
             budget.spend(self.elements.len())?;
             self.index = Some(Index::default());
@@ -239,8 +239,8 @@ impl Values {
             return;
         }
         match key_of(&self.attribute.attribute, element) {
-            Some(Key::Text(key)) => index.insert(Term::Key(&key), position),
-            _ => index.insert(Term::Whole(&element.to_string()), position),
+            Some(Key::Text(key)) => index.insert(&key, position),
+            _ => index.insert(&element.to_string(), position),
         }
     }
 }
