@@ -22,7 +22,7 @@ pub enum ScimType {
 }
 
 impl ScimType {
-    /// The keyword as it stands in an error body.
+    /// The keyword as it is written in an error body.
     pub fn as_str(self) -> &'static str {
         match self {
             ScimType::InvalidFilter => "invalidFilter",

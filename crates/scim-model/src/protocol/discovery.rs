@@ -25,7 +25,7 @@ pub struct Limits {
     pub cursor_timeout: Option<u64>,
 }
 
-/// What the server can do, beside its limits.
+/// The optional features of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Features {
     /// Whether passwords are kept and can be changed.

@@ -1,4 +1,4 @@
-//! What the messages of RFC 7644 have in common.
+//! Reading of the messages of RFC 7644: `schemas`, and members by their names in any case.
 
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ pub(super) fn message(body: &Value) -> Result<&Map<String, Value>, ScimError> {
         .ok_or_else(|| syntax("the body must be a JSON object"))
 }
 
-/// RFC 7644 section 3.1: a message names its URN.
+/// Checks that a message names its URN (RFC 7644 section 3.1).
 pub(super) fn check_schemas(body: &Map<String, Value>, urn: &str, policy: Policy) -> Result<(), ScimError> {
     let names_urn = match member(body, "schemas") {
         None => policy.lenient,
@@ -31,7 +31,7 @@ pub(super) fn check_schemas(body: &Map<String, Value>, urn: &str, policy: Policy
     }
 }
 
-/// A member by its name in any case; `null` is absent.
+/// Returns a member by its name in any case; `null` counts as absent.
 pub(super) fn member<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     body.iter()
         .find(|(it, _)| it.eq_ignore_ascii_case(name))

@@ -7,7 +7,7 @@ use crate::error::ScimType;
 /// URN of the error message.
 pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// The error message with its HTTP status, which the RFC has as a string.
+/// Returns the error message; the RFC has the HTTP status as a string.
 pub fn error_body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Value {
     let mut body = json!({
         "schemas": [ERROR_URN],

@@ -9,7 +9,7 @@ use crate::value::policy::Policy;
 /// URN of the message that changes a resource.
 pub const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
-/// Operations of one PATCH.
+/// Limit of the number of operations of one PATCH.
 pub const MAX_OPERATIONS: usize = 1000;
 
 /// `op` of a PATCH operation.
@@ -21,24 +21,24 @@ pub enum Op {
     Replace,
 }
 
-/// One operation of a PATCH as it came: its path is text, and its value fits no attribute yet.
+/// One operation of a PATCH before it is resolved: the path is text, and the value was not checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawOperation {
-    /// What to do.
+    /// The kind of the operation.
     pub op: Op,
-    /// Where, not parsed; `None` when absent or `null`.
+    /// The path, not parsed; `None` if it is absent or `null`.
     pub path: Option<String>,
-    /// With what; `Some(Value::Null)` when it is `null`, `None` when there is no such member.
+    /// The value; `Some(Value::Null)` if it is `null`, `None` if the member is absent.
     pub value: Option<Value>,
 }
 
-/// The operations of a PATCH body, in order; `op` and the names of members in any case (Entra sends
-/// `"op": "Add"`), other members ignored.
+/// Reads the operations of a PATCH body, in order. `op` and the names of members may have any case (Entra
+/// sends `"op": "Add"`), and other members are ignored.
 ///
 /// # Errors
-/// `invalidSyntax` for a body that is no PatchOp message, without operations, or with another `op`
-/// leniently `schemas` may be missing (JumpCloud). `invalidPath` for a path that is no
-/// string. 413 for more than [`MAX_OPERATIONS`].
+/// `invalidSyntax` for a body that is not a PatchOp message, has no operations, or has another `op`; a
+/// lenient policy accepts a missing `schemas` (JumpCloud). `invalidPath` for a path that is not a string. An
+/// error of the kind `TooLarge` for more than [`MAX_OPERATIONS`].
 pub fn patch_operations(body: Value, policy: Policy) -> Result<Vec<RawOperation>, ScimError> {
     check_schemas(message(&body)?, PATCH_OP_URN, policy)?;
     let operations = match body {

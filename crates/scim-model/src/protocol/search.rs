@@ -12,21 +12,21 @@ use crate::value::policy::Policy;
 
 /// URN of the message that holds a list.
 pub const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
-/// URN of the message that asks for one.
+/// URN of the message that asks for a list.
 pub const SEARCH_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
 /// `sortOrder` (RFC 7644 section 3.4.2.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortOrder {
-    /// From the smallest; the default.
+    /// From the smallest key to the greatest; the default.
     #[default]
     Ascending,
-    /// From the greatest.
+    /// From the greatest key to the smallest.
     Descending,
 }
 
 impl SortOrder {
-    /// From the keyword, in any case.
+    /// Reads the keyword, in any case.
     ///
     /// # Errors
     /// `invalidValue` for any other word.
@@ -56,22 +56,23 @@ pub struct SearchRequest {
     pub filter: Option<String>,
     /// An attribute path, not parsed.
     pub sort_by: Option<String>,
-    /// The order; `None` when not given.
+    /// The order, if the client sent one.
     pub sort_order: Option<SortOrder>,
-    /// As given; values below 1 count as 1.
+    /// The index as sent; values below 1 count as 1.
     pub start_index: Option<i64>,
-    /// As given; negative values count as 0.
+    /// The count as sent; negative values count as 0.
     pub count: Option<i64>,
     /// The cursor; empty for the first page (RFC 9865 section 2.1).
     pub cursor: Option<String>,
 }
 
 impl SearchRequest {
-    /// From the body of `POST …/.search`; names in any case, unknown ones ignored, `null` is absent.
+    /// Reads the body of `POST …/.search`. Names may have any case, unknown members are ignored, and `null`
+    /// counts as absent.
     ///
     /// # Errors
-    /// `invalidSyntax` when it is no SearchRequest, or names come in one string;
-    /// `invalidFilter` for a filter that is no string, `invalidCount` for a count beside a cursor;
+    /// `invalidSyntax` if the body is not a SearchRequest, or names are in one string; `invalidFilter` for
+    /// a filter that is not a string; `invalidCount` for a count of a wrong type next to a cursor;
     /// `invalidValue` for other wrong types.
     pub fn parse(body: &Value) -> Result<SearchRequest, ScimError> {
         let body = message(body)?;
@@ -97,25 +98,25 @@ impl SearchRequest {
     }
 }
 
-/// What a list says beside its resources (RFC 7644 section 3.4.2, RFC 9865 section 2).
+/// The members of a list answer other than the resources (RFC 7644 section 3.4.2, RFC 9865 section 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListResponse<'a> {
-    /// Matches in all.
+    /// Number of all resources that match.
     pub total_results: u64,
-    /// 1-based, for pages by index.
+    /// Index of the first resource, from 1, for pages by index.
     pub start_index: Option<u64>,
-    /// Where the next page starts, for pages by cursor; `None` on the last.
+    /// Cursor of the next page; `None` on the last page and on pages by index.
     pub next_cursor: Option<&'a str>,
-    /// Where the page before starts, for pages by cursor; `None` on the first.
+    /// Cursor of the previous page; `None` on the first page and on pages by index.
     pub previous_cursor: Option<&'a str>,
 }
 
 impl ListResponse<'_> {
-    /// The JSON text; `write` appends that of one resource. `Resources` is there even when it is
+    /// Returns the JSON text. `write` appends the text of one resource. `Resources` is present even if it is
     /// empty.
     ///
     /// # Errors
-    /// The first of `write`.
+    /// The first error of `write`.
     pub fn to_json<T, E>(
         &self,
         resources: impl ExactSizeIterator<Item = T>,
@@ -176,7 +177,7 @@ fn names(body: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, S
     }
 }
 
-/// An integer; one beyond 64 bits is as good as the greatest.
+/// Reads an integer; a value beyond 64 bits becomes the nearest one.
 fn integer(body: &Map<String, Value>, name: &str, keyword: ScimType) -> Result<Option<i64>, ScimError> {
     let refused = || ScimError::new(keyword, format!("`{name}` must be an integer"));
     let lexeme = match member(body, name) {
@@ -187,8 +188,8 @@ fn integer(body: &Map<String, Value>, name: &str, keyword: ScimType) -> Result<O
     saturating_integer(lexeme).map(Some).ok_or_else(refused)
 }
 
-/// An integer in digits, with an optional sign; one beyond 64 bits becomes the nearest. For the
-/// parameters of a URL too.
+/// Reads an integer in digits with an optional sign; a value beyond 64 bits becomes the nearest one. The
+/// parameters of a URL are read by it too.
 pub fn saturating_integer(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,4 +1,4 @@
-//! The JSON text of an answer, of which the members of large groups are written only while it is sent.
+//! The JSON text of an answer. The members of large groups are written only while the answer is sent.
 //!
 //! A group of 100,000 members is 18 MB of JSON, and the ids and names that it is made of a third of that.
 
@@ -38,7 +38,7 @@ pub(crate) struct Shows {
     pub(crate) display: bool,
 }
 
-/// Names of resource types, and what stands before the id in their resources' URIs.
+/// For each resource type, its name and the URI of its resources up to the id.
 #[derive(Debug)]
 pub(crate) struct Endpoints(Vec<(Arc<str>, String)>);
 
@@ -60,21 +60,21 @@ impl Endpoints {
 
 /// Lists up to this length are written at once.
 const SHORT: usize = 256;
-/// A piece is about so many bytes.
+/// Approximate size of a piece in bytes.
 const PIECE: usize = 64 * 1024;
 
 impl Body {
-    /// Whether all of it is written.
+    /// Whether the whole text is written.
     pub fn is_whole(&self) -> bool {
         self.before.is_empty()
     }
 
-    /// Where the text goes on.
+    /// The end of the text, to append to.
     pub fn text(&mut self) -> &mut String {
         &mut self.text
     }
 
-    /// All of the text.
+    /// The whole text.
     pub fn into_text(self) -> String {
         if self.is_whole() {
             return self.text;

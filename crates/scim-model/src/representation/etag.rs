@@ -2,22 +2,22 @@
 
 use crate::store::Reference;
 
-/// The entity tag of a version, if the representation shows nothing of other resources.
+/// The entity tag of a version, for a representation that shows no data of other resources.
 pub fn etag(version: i64) -> String {
     Derived::default().etag(version)
 }
 
-/// The hash of what a representation shows of other resources: groups, and URI and name of what it
-/// refers to. `None` as long as that is nothing.
+/// The hash of the data that a representation shows of other resources: groups, and the URI and the name of
+/// each reference. `None` if it shows none.
 ///
-/// These change without touching the resource, so its version does not tell of it. FNV-1a: it tells
-/// two lists apart and is no secret.
+/// This data changes without the version of the resource. FNV-1a is enough: the hash only has to distinguish
+/// two lists, and finding a collision has no benefit.
 #[derive(Default)]
 pub(super) struct Derived(Option<u64>);
 
 impl Derived {
     pub(super) fn add(&mut self, attribute: &str, shown: &Reference) {
-        // No byte of a text is one of these, so they end it.
+        // These bytes do not occur in UTF-8 text, so they can end one.
         const END: u8 = 0xff;
         const NO_NAME: u8 = 0xfe;
         let mut hash = self.0.unwrap_or(0xcbf2_9ce4_8422_2325);

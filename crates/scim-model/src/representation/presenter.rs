@@ -1,7 +1,7 @@
-//! From what is stored to what a client reads: the JSON of a resource and its entity tag.
+//! The JSON of a resource as a client reads it, with its entity tag.
 //!
-//! The stored text is an answer with gaps: as long as nothing in it has to go or come, it is copied
-//! and `id`, `meta`, `members` or `groups` are written around it, without parsing it.
+//! If the answer shows the whole stored text, it is copied without being parsed, and `id`, `meta`, `members` and
+//! `groups` are written around it.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -34,8 +34,8 @@ pub struct Representation {
 
 /// One resource as a client sees it.
 ///
-/// `base_url` is what stands before the endpoint in `meta.location` and `$ref`, without a trailing
-/// slash. `references` are those that the store found of [`Presenter::reference_ids`].
+/// `base_url` is the base URL of `meta.location` and `$ref`, without a trailing slash. `references` are the
+/// resources that the store has found for [`Presenter::reference_ids`].
 ///
 /// # Errors
 /// The stored document is not JSON.
@@ -55,24 +55,24 @@ pub fn represent(
     })
 }
 
-/// Writes resources for one request: what the projection means for a type is worked out once.
+/// Writes the resources of one request. The projection is resolved once for each type.
 pub struct Presenter<'a> {
     registry: &'a SchemaRegistry,
     base_url: &'a str,
     projection: &'a Projection,
     views: Vec<View>,
-    /// Made when a reference is written.
+    /// Created when the first reference is written.
     endpoints: OnceCell<Arc<Endpoints>>,
 }
 
-/// What is shown of the resources of one type.
+/// The part of the resources of one type that is shown.
 struct View {
     resource_type: Arc<ResourceType>,
     /// Whether a stored text with built-in schemas only can be copied.
     copies: bool,
     /// `None` shows everything.
     selection: Option<Selection>,
-    /// Attributes that show the URI or the name of what they point at, as `manager` does.
+    /// Attributes that show the URI or the name of the resource that they refer to, as `manager` does.
     shown_references: Vec<AttributePath>,
 }
 
@@ -96,10 +96,10 @@ impl<'a> Presenter<'a> {
         };
         let found = self.views[view].shown_references.iter().flat_map(|path| {
             let member = format!("\"{}\":{{", path.attribute.name);
-            // Core schema and extensions may have attributes of one name: an id too many does no harm.
+            // The core schema and extensions may have attributes of the same name: an extra id does no harm.
             let places = stored.document.match_indices(&member).map(|(at, _)| at);
             let ids = places.filter_map(|at| {
-                // Only ids are of interest, and an id holds no escaped character.
+                // An id has no escaped characters.
                 let (_, id) = stored.document[at..].split_once("\"value\":\"")?;
                 Uuid::try_parse(id.get(..36)?).ok()
             });
@@ -108,14 +108,14 @@ impl<'a> Presenter<'a> {
         found.collect()
     }
 
-    /// Whether the groups of such a resource are part of its representation, should there be any.
+    /// Whether the representation of such a resource shows its groups.
     pub fn shows_groups(&mut self, stored: &Stored) -> bool {
         self.view(&stored.resource_type)
             .is_some_and(|it| self.views[it].shows_groups())
     }
 
-    /// Appends the JSON text of a resource, and gives its entity tag: the version, and behind it a
-    /// hash of what is shown of other resources, `W/"3"` or `W/"3.0123456789abcdef"`.
+    /// Appends the JSON text of a resource, and returns its entity tag: the version, followed by a hash of the
+    /// data that is shown of other resources, `W/"3"` or `W/"3.0123456789abcdef"`.
     ///
     /// # Errors
     /// The stored document is not JSON.
@@ -220,8 +220,8 @@ impl<'a> Presenter<'a> {
         text.push_str(rest);
     }
 
-    /// `schemas`, `id` and the attributes that are shown. What is shown or left out as a whole is
-    /// not parsed.
+    /// Writes `schemas`, `id` and the attributes that are shown. Attributes that are shown or left out as a
+    /// whole are not parsed.
     fn write_selected(
         &self,
         text: &mut String,
@@ -262,7 +262,7 @@ impl<'a> Presenter<'a> {
         if has_schemas { Ok(()) } else { Err(not_json()) }
     }
 
-    /// Adds URI and name to the ids in one member of a resource that name others.
+    /// Adds URI and name to the references in one member of a resource.
     fn show_references(
         &self,
         member: &mut Value,
@@ -399,8 +399,8 @@ impl View {
 
 /// Whether everything that is stored of a type with a built-in core schema is returned by default.
 ///
-/// The schemas of other types may have changed since a document was stored, and then it holds what
-/// must not be seen; they are always read attribute by attribute.
+/// The schemas of other types may have changed since a document was stored, and it may have values that must not
+/// be shown. Such documents are read attribute by attribute.
 fn returns_all(resource_type: &ResourceType) -> bool {
     let is_shown = |returned, secret| secret || matches!(returned, Returned::Default | Returned::Always);
     [USER_URN, GROUP_URN].contains(&&*resource_type.schema.id)
@@ -424,7 +424,7 @@ fn stored_parts(document: &str) -> Option<(&str, &str)> {
     Some((schemas, rest.strip_suffix('}')?))
 }
 
-/// The start of a resource: those of the stored schemas that its type still has.
+/// Writes the start of a resource with the stored schemas that its type still has.
 fn write_schemas(text: &mut String, resource_type: &ResourceType, stored: &str) {
     text.push_str("{\"schemas\":[");
     let mut separator = "";

@@ -9,7 +9,7 @@ use crate::error::{ScimError, ScimType, shortened};
 use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema, is_attribute_name};
 use crate::value::policy::Policy;
 
-/// What a client asked to see.
+/// The selection of attributes that a client asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Projection {
     asked: Asked,
@@ -18,24 +18,24 @@ pub struct Projection {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 enum Asked {
-    /// What is returned by default.
+    /// The attributes that are returned by default.
     #[default]
     Default,
-    /// What is always returned, and these.
+    /// The attributes that are always returned, and these.
     Attributes(Vec<String>),
-    /// What is returned by default without these.
+    /// The attributes that are returned by default, without these.
     Excluded(Vec<String>),
 }
 
 impl Projection {
-    /// From the two parameters, as lists of names in attribute notation (RFC 7644 section 3.10).
+    /// Reads the two parameters, lists of names in attribute notation (RFC 7644 section 3.10).
     ///
-    /// An empty list counts as none. Unknown names select nothing; a bare URN stands for the whole
-    /// schema.
+    /// An empty list counts as absent. An unknown name selects nothing, and a URN without a name selects the
+    /// whole schema.
     ///
     /// # Errors
-    /// `invalidValue` when both are given, and for what is no attribute notation. Leniently, a name
-    /// with a value filter behind it, `emails[type eq "work"]`, is an unknown name.
+    /// `invalidValue` if both are given, or if a name is not in attribute notation. Under a lenient
+    /// policy a name followed by a value filter, `emails[type eq "work"]`, is an unknown name.
     pub fn new(
         attributes: Option<&[String]>,
         excluded_attributes: Option<&[String]>,
@@ -64,13 +64,13 @@ impl Projection {
         })
     }
 
-    /// The names of the form that stands in a URL: `userName,name.familyName`.
+    /// Reads a list of names in the form that URLs have: `userName,name.familyName`.
     pub fn query_list(text: &str) -> Vec<String> {
         text.split(',').map(|it| it.trim().to_owned()).collect()
     }
 
-    /// For the answer to a POST, PUT or PATCH: attributes with `returned` = `request` are part of it
-    /// when the client sent them.
+    /// Adds the attributes with `returned` = `request` that a client sent: they are part of the answer to a
+    /// POST, PUT or PATCH.
     #[must_use]
     pub fn with_sent(mut self, sent: Vec<AttributePath>) -> Projection {
         self.sent = sent;
@@ -100,8 +100,8 @@ impl Projection {
         *resource = kept.collect();
     }
 
-    /// Whether the answer has everything of the stored document, for a type of which everything is
-    /// returned by default: only what is added to it, such as `meta` and `members`, may be left out.
+    /// Whether the answer shows the whole stored document, for a type whose attributes are all returned by
+    /// default. It may leave out attributes that are not stored in the document, such as `meta` and `members`.
     pub(crate) fn keeps_stored(&self, resource_type: &ResourceType) -> bool {
         let is_added = |attribute: &str| {
             matches!(attribute, "schemas" | "id" | "meta")
@@ -227,7 +227,7 @@ pub(crate) struct Selection {
 
 type Choices = Vec<(Arc<Attribute>, Choice)>;
 
-/// What is shown of one attribute.
+/// The part of one attribute that is shown.
 #[derive(Clone, Debug, PartialEq)]
 enum Choice {
     Drop,
@@ -259,7 +259,7 @@ impl Selection {
         }
     }
 
-    /// What is shown of one member of a resource; `None` for nothing.
+    /// Returns the part of one member of a resource that is shown, if any.
     pub(crate) fn take(&self, name: &str, value: Value) -> Option<Value> {
         if let Some((attribute, choice)) = self.core.iter().find(|(it, _)| it.name == name) {
             return choice.take(attribute, value);
@@ -342,7 +342,7 @@ impl Choice {
     }
 }
 
-/// What a name stands for in a resource type.
+/// The schema, attribute or sub-attribute that a name refers to in a resource type.
 enum Target<'a> {
     /// A bare URN: all attributes of the schema, with the URN of the object that holds them.
     Schema(Option<&'a str>, &'a Schema),
@@ -412,7 +412,7 @@ fn names(list: Option<&[String]>) -> Vec<String> {
     names.filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
-/// What Microsoft's Postman collection asks for; the RFC has no such notation (section 3.10).
+/// The notation of Microsoft's Postman collection, which the RFC does not have (section 3.10).
 fn is_value_path(name: &str) -> bool {
     let Some((attribute, filter)) = name.split_once('[') else {
         return false;

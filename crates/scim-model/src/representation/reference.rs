@@ -8,8 +8,8 @@ use crate::schema::AttributePath;
 use crate::schema::registry::SchemaRegistry;
 use crate::store::Reference;
 
-/// Adds URI and name to the id in a value of a reference such as `manager`, if it is one of
-/// `references`, and gives that one.
+/// Adds the URI and the name to a reference such as `manager`, if its id is among `references`, and returns
+/// the resource that it refers to.
 pub(crate) fn show_reference<'a>(
     value: &mut Map<String, Value>,
     path: &AttributePath,
@@ -29,8 +29,8 @@ pub(crate) fn show_reference<'a>(
     Some(reference)
 }
 
-/// The resource that an attribute's value names, if it is of a type that the attribute points at. Only
-/// the spelling with hyphens names one.
+/// Returns the resource with an id, if the attribute may refer to its type. Only the spelling with hyphens is
+/// an id.
 pub(super) fn find_reference<'a>(
     path: &AttributePath,
     id: &str,
