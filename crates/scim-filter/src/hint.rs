@@ -9,7 +9,7 @@ use crate::error::{ParseError, word};
 use crate::grammar::Rule;
 
 /// Explains an error of the grammar.
-pub(crate) fn syntax_error(text: &str, error: &Error<Rule>) -> ParseError {
+pub(crate) fn syntax_error(text: &str, is_filter: bool, error: &Error<Rule>) -> ParseError {
     let offset = match error.location {
         InputLocation::Pos(offset) | InputLocation::Span((offset, _)) => offset,
     };
@@ -23,10 +23,15 @@ pub(crate) fn syntax_error(text: &str, error: &Error<Rule>) -> ParseError {
         place => (place, offset),
     };
     let expected = match place {
-        Place::AfterTest => one_of(rules),
+        Place::AfterTest => one_of(rules, is_filter),
         place => place.expected().to_owned(),
     };
-    ParseError::syntax(text, offset, expected, hint(place, rules, text, offset))
+    ParseError::syntax(
+        text,
+        offset,
+        expected,
+        hint(place, rules, is_filter, text, offset),
+    )
 }
 
 /// Whether the strict mode took the blank before `offset` for one before an operator, `and` or `or`, but
@@ -132,24 +137,24 @@ const PLACES: &[(&[Rule], Place)] = &[
 ];
 
 /// Lists what may follow a complete test or path.
-fn one_of(rules: &[Rule]) -> String {
-    // In the strict mode `and` is not tried where the blank before it is missing.
-    let words: [(&[Rule], &str); 6] = [
-        (&[Rule::valueStart], "`[`"),
-        (&[Rule::logOp, Rule::anyBlanks], "`and`"),
-        (&[Rule::logOp, Rule::anyBlanks], "`or`"),
-        (&[Rule::groupEnd], "`)`"),
-        (&[Rule::valueEnd], "`]`"),
-        (&[Rule::EOI], "the end"),
-    ];
-    let words = words
-        .iter()
-        .filter(|(any, _)| any.iter().any(|it| rules.contains(it)));
-    let mut words: Vec<&str> = words.map(|(_, word)| *word).collect();
-    // In a filter, only Microsoft's form has a sub-attribute after the bracket.
-    if rules.contains(&Rule::subAttr) && !in_filter(rules) {
-        words.insert(0, "a sub-attribute");
+fn one_of(rules: &[Rule], is_filter: bool) -> String {
+    let mut words = Vec::new();
+    if in_filter(rules, is_filter) {
+        words.extend(["`and`", "`or`"]);
+    } else if rules.contains(&Rule::subAttr) {
+        words.push("a sub-attribute");
     }
+    let ends = [
+        (Rule::valueStart, "`[`"),
+        (Rule::groupEnd, "`)`"),
+        (Rule::valueEnd, "`]`"),
+        (Rule::EOI, "the end"),
+    ];
+    words.extend(
+        ends.iter()
+            .filter(|(rule, _)| rules.contains(rule))
+            .map(|(_, word)| *word),
+    );
     match words.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
@@ -157,9 +162,12 @@ fn one_of(rules: &[Rule]) -> String {
     }
 }
 
-/// Whether a filter can go on with `and` or `or`; a path cannot.
-fn in_filter(rules: &[Rule]) -> bool {
-    rules.contains(&Rule::logOp) || rules.contains(&Rule::anyBlanks)
+/// Whether `and` or `or` can follow: after each test, but not after the path of a PATCH operation.
+fn in_filter(rules: &[Rule], is_filter: bool) -> bool {
+    is_filter
+        || [Rule::logOp, Rule::groupEnd, Rule::valueEnd]
+            .iter()
+            .any(|it| rules.contains(it))
 }
 
 /// Words and signs of other languages, and the RFC's word for each.
@@ -183,9 +191,8 @@ const FOREIGN_WORDS: &[(Place, &[&str], &str)] = &[
     ),
 ];
 
-fn hint(place: Place, rules: &[Rule], text: &str, offset: usize) -> Option<&'static str> {
+fn hint(place: Place, rules: &[Rule], is_filter: bool, text: &str, offset: usize) -> Option<&'static str> {
     let (before, rest) = text.split_at(offset);
-    let is_filter = in_filter(rules);
     if place == Place::Operator
         && let Some(hint) = keyword_as_name(before)
     {
@@ -214,8 +221,8 @@ fn hint(place: Place, rules: &[Rule], text: &str, offset: usize) -> Option<&'sta
         (Place::AfterTest, Some('.')) if rules.contains(&Rule::subAttrTest) => {
             Some("put the comparison into the brackets")
         }
-        (Place::AfterTest, Some(')')) if is_filter => Some("a `(` is missing"),
-        (Place::AfterTest, Some(']')) if is_filter => Some("a `[` is missing"),
+        (Place::AfterTest, Some(')')) if in_filter(rules, is_filter) => Some("a `(` is missing"),
+        (Place::AfterTest, Some(']')) if in_filter(rules, is_filter) => Some("a `[` is missing"),
         (Place::AfterTest, _) if rules.contains(&Rule::groupEnd) && !rest.contains(')') => {
             Some("a `(` is not closed")
         }

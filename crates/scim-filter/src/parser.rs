@@ -155,7 +155,8 @@ fn parse<T>(
         Mode::Lenient if options.bare_words => rules.bare_words,
         Mode::Lenient => rules.lenient,
     };
-    let mut start = Grammar::parse(rule, text).map_err(|error| hint::syntax_error(text, &error))?;
+    let mut start = Grammar::parse(rule, text)
+        .map_err(|error| hint::syntax_error(text, rules.strict == Rule::strictFilter, &error))?;
     let start = start.next().expect("a start rule has one pair").into_inner();
     let mut builder = Builder::new(options.max_terms);
     let value = build(&mut builder, start);
