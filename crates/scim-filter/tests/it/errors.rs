@@ -318,6 +318,8 @@ fn invalid_strings_get_a_hint() {
         ("\"x\\\"", 9, unclosed),
         ("\"xy\\q\"", 8, None),
         ("\"\\u00g0\"", 6, None),
+        ("\"\\ud8g0\"", 6, None),
+        ("\"\\x1234\"", 6, None),
     ] {
         let error = Filter::parse(&format!("a eq {value}")).unwrap_err();
         assert_eq!(

@@ -229,11 +229,15 @@ fn a_prefix_has_the_signs_of_a_uri() {
         "u:#a",
         "u:a#b:c",
         "u:a:b#",
+        "u:a$",
+        "u:a:$",
     ] {
         let text = format!("{urn}:x pr");
         let filter = strictly(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let path = filter.value.attributes().next().unwrap();
         assert_eq!((path.urn(), path.name()), (Some(urn), "x"), "{text}");
+        let lenient = Filter::parse_with(&text, &Options::default()).unwrap();
+        assert_eq!(lenient.leniencies, [], "{text}");
     }
     for urn in [
         "u",
