@@ -1,4 +1,4 @@
-//! The HTTP service: the route table, one line an endpoint, and the way that every request takes.
+//! The HTTP service: the route table, and the steps that every request passes through.
 
 pub mod auth;
 pub mod blocking;
@@ -28,11 +28,11 @@ use scim_model::{ResourceType, SchemaRegistry, ScimError, ScimType};
 use self::auth::{Authenticator, Caller};
 use self::blocking::{Blocking, MAX_WAIT};
 use self::error::Failure;
-use self::log::Line;
+use self::log::LogEntry;
 use self::metrics::Metrics;
 use crate::service::{self, Service};
 
-/// The route table. Everything that is not `public` needs a token.
+/// Returns the route table. Every endpoint that is not `public` requires a token.
 fn endpoints(registry: &SchemaRegistry) -> Vec<Endpoint> {
     use Method as M;
     use Operation as Op;
@@ -42,7 +42,7 @@ fn endpoints(registry: &SchemaRegistry) -> Vec<Endpoint> {
         Endpoint::public("/ResourceTypes/{id}", &[(M::GET, Op::ResourceType)]),
         Endpoint::public("/Schemas", &[(M::GET, Op::Schemas)]),
         Endpoint::public("/Schemas/{id}", &[(M::GET, Op::Schema)]),
-        Endpoint::private("", &[(M::GET, Op::NotSupported("a query of everything by GET"))]),
+        Endpoint::private("", &[(M::GET, Op::NotSupported("a GET query of the base URL"))]),
         Endpoint::private("/.search", &[(M::POST, Op::SearchAll)]),
         Endpoint::not_supported("/Bulk", "bulk"),
         Endpoint::not_supported("/Me", "`/Me`"),
@@ -51,13 +51,13 @@ fn endpoints(registry: &SchemaRegistry) -> Vec<Endpoint> {
     for it in &registry.resource_types {
         let endpoint = &it.endpoint;
         table.extend([
-            Endpoint::of(
+            Endpoint::for_resource_type(
                 it,
                 format!("{endpoint}"),
                 &[(M::GET, Op::Query), (M::POST, Op::Create)],
             ),
-            Endpoint::of(it, format!("{endpoint}/.search"), &[(M::POST, Op::Search)]),
-            Endpoint::of(
+            Endpoint::for_resource_type(it, format!("{endpoint}/.search"), &[(M::POST, Op::Search)]),
+            Endpoint::for_resource_type(
                 it,
                 format!("{endpoint}/{{id}}"),
                 &[
@@ -72,12 +72,12 @@ fn endpoints(registry: &SchemaRegistry) -> Vec<Endpoint> {
     table
 }
 
-/// What stands before every endpoint. Without the version the latest is meant (RFC 7644
+/// The path prefix of every endpoint. A path without the version addresses the latest one (RFC 7644
 /// section 3.13).
 pub const PREFIX: &str = "/scim/v2";
 
-/// Carries out what the table says.
-async fn carry_out(http: &Http, call: Call<'_>, payload: Payload, operation: Operation) -> Answer {
+/// Calls the handler of an operation.
+async fn dispatch(http: &Http, call: Call<'_>, payload: Payload, operation: Operation) -> Answer {
     match operation {
         Operation::ServiceProviderConfig => discovery::service_provider_config(http, &call),
         Operation::ResourceTypes => discovery::resource_types(http, &call),
@@ -97,28 +97,28 @@ async fn carry_out(http: &Http, call: Call<'_>, payload: Payload, operation: Ope
     }
 }
 
-/// What a handler leads to.
+/// The result of a handler.
 pub type Answer = Result<HttpResponse, Failure>;
 
-/// A line of the route table.
+/// An entry of the route table.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     /// Path below the base URL, for example `/Users/{id}`.
     pub path: String,
-    /// Whether it is served without a token.
+    /// Whether the endpoint is served without a token.
     pub public: bool,
-    /// Its methods; `HEAD` comes with `GET`, and `OPTIONS` with everything.
+    /// The supported methods. `GET` implies `HEAD`, and every endpoint supports `OPTIONS`.
     methods: Vec<(Method, Operation)>,
-    /// An optional part of SCIM that is missing, by its name: every method is 501 (RFC 7644 sections
-    /// 3.7 and 3.11, A-70).
+    /// The name of the optional SCIM feature that the endpoint belongs to and this server lacks. Every method is
+    /// then 501 (RFC 7644 sections 3.7 and 3.11, A-70).
     missing: Option<&'static str>,
-    /// The resource type it is of; none for those of all types.
+    /// The resource type that the endpoint serves; `None` when it serves all types or none.
     resource_type: Option<Arc<ResourceType>>,
-    /// For the access log.
+    /// The path template that the access log and the metrics show.
     template: String,
 }
 
-/// What an endpoint does for a method.
+/// The operation that an endpoint performs for a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
     ServiceProviderConfig,
@@ -174,14 +174,18 @@ impl Endpoint {
         }
     }
 
-    fn of(resource_type: &Arc<ResourceType>, path: String, methods: &[(Method, Operation)]) -> Endpoint {
+    fn for_resource_type(
+        resource_type: &Arc<ResourceType>,
+        path: String,
+        methods: &[(Method, Operation)],
+    ) -> Endpoint {
         Endpoint {
             resource_type: Some(resource_type.clone()),
             ..Endpoint::new(path, false, methods)
         }
     }
 
-    /// The methods it answers, as in an `Allow` header.
+    /// Returns the supported methods as the value of an `Allow` header.
     pub fn allow(&self) -> String {
         let mut names = Vec::new();
         for (method, _) in &self.methods {
@@ -216,8 +220,8 @@ impl Endpoint {
         }
     }
 
-    /// The `{id}` of a path that this is the endpoint of; an empty one where there is none. `{rest}`
-    /// is any number of segments.
+    /// Returns the `{id}` of a path if the endpoint matches it, or an empty text if the template has no `{id}`.
+    /// `{rest}` matches one or more segments.
     fn matches(&self, segments: &[String]) -> Option<String> {
         let mut id = String::new();
         let mut wanted = self.path.split('/').skip(1);
@@ -233,7 +237,7 @@ impl Endpoint {
     }
 }
 
-/// The service behind HTTP.
+/// The shared state of the HTTP service.
 pub struct Http {
     service: Arc<Service>,
     directory: Arc<dyn Directory>,
@@ -246,7 +250,7 @@ pub struct Http {
     shutting_down: AtomicBool,
 }
 
-/// A request on its way to a handler.
+/// A request that is passed to a handler.
 pub struct Call<'a> {
     request: &'a HttpRequest,
     caller: Option<Caller>,
@@ -255,13 +259,13 @@ pub struct Call<'a> {
     id: String,
 }
 
-/// A request with a caller: the only way to the store.
+/// A request with an authenticated caller. Handlers that access the store take one.
 pub struct AuthenticatedCall<'a> {
-    /// As it came.
+    /// The received request.
     pub request: &'a HttpRequest,
-    /// Who.
+    /// The authenticated client.
     pub caller: Caller,
-    /// Of which type; none for a search over all.
+    /// The resource type of the endpoint; `None` for a search over all types.
     pub resource_type: Option<Arc<ResourceType>>,
     /// The `{id}` of the path.
     pub id: String,
@@ -282,7 +286,7 @@ impl<'a> Call<'a> {
 }
 
 impl Http {
-    /// Serves a service; tokens are looked up in the directory.
+    /// Creates the HTTP service for `service`. Tokens are looked up in `directory`.
     pub fn new(service: Arc<Service>, directory: Arc<dyn Directory>, max_body_bytes: usize) -> Http {
         let blocking = Blocking::default();
         Http {
@@ -298,26 +302,26 @@ impl Http {
         }
     }
 
-    /// The route table.
+    /// Returns the route table.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
-    /// What is counted.
+    /// Returns the counters of the HTTP service.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Says on `/readyz` from now on that no new request should come.
+    /// Makes `/readyz` report from now on that the server is not ready.
     pub fn begin_shutdown(&self) {
         self.shutting_down.store(true, Ordering::Relaxed);
     }
 
-    /// Asks the service, where it may block.
+    /// Calls the service on a thread that may block.
     ///
     /// # Errors
     /// See [`Blocking::run`].
-    pub async fn ask<T: Send + 'static>(
+    pub async fn call_service<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Service) -> Result<T, service::Error> + Send + 'static,
     ) -> Result<T, Failure> {
@@ -325,20 +329,20 @@ impl Http {
         self.blocking.run(move || work(&service)).await
     }
 
-    /// Finds the endpoint and the `{id}` of a path. One trailing slash is no other path.
+    /// Finds the endpoint and the `{id}` of a path. One trailing slash is ignored.
     fn find(&self, path: &str) -> Result<(&Endpoint, String), Failure> {
         let segments = segments(path).ok_or(Failure::NoSuchPath)?;
         let mut found = self
             .endpoints
             .iter()
             .filter_map(|it| it.matches(&segments).map(|id| (it, id)));
-        // `/Users/.search` is the search, not a user of that name: literals come before `{id}`.
+        // `/Users/.search` is the search, not the user with the id `.search`: the table lists literals before `{id}`.
         let first = found.next().ok_or(Failure::NoSuchPath)?;
         Ok(first)
     }
 }
 
-/// The decoded segments below the base. Decoding happens here, once, for routes and ids alike.
+/// Returns the decoded path segments below the base URL. This is the only place that decodes routes and ids.
 fn segments(path: &str) -> Option<Vec<String>> {
     let path = path.strip_prefix("/scim")?;
     let path = match path.strip_prefix("/v2") {
@@ -358,7 +362,7 @@ fn segments(path: &str) -> Option<Vec<String>> {
     path.strip_prefix('/')?.split('/').map(decode).collect()
 }
 
-/// The `3` of `/scim/v3/Users`: a version that is not served.
+/// Returns the version of a path with an unsupported version, for example `3` for `/scim/v3/Users`.
 fn other_version(path: &str) -> Option<&str> {
     let version = path.strip_prefix("/scim/v")?.split('/').next()?;
     let number = version.strip_prefix('2').filter(|it| it.is_empty());
@@ -366,17 +370,17 @@ fn other_version(path: &str) -> Option<&str> {
         .then_some(version)
 }
 
-/// Serves everything below the application's root.
+/// Configures an application so that it serves every path.
 pub fn routes(http: Arc<Http>) -> impl FnOnce(&mut ServiceConfig) {
-    // One entrance for every path and method, so that no request passes by token, headers and log.
+    // One entry point for every path and method, so that no request bypasses authentication, headers and log.
     |config| {
         config
             .app_data(web::Data::from(http))
-            .default_service(web::to(enter));
+            .default_service(web::to(handle));
     }
 }
 
-async fn enter(request: HttpRequest, payload: Payload, http: web::Data<Http>) -> HttpResponse {
+async fn handle(request: HttpRequest, payload: Payload, http: web::Data<Http>) -> HttpResponse {
     match request.path() {
         "/livez" => return probe(StatusCode::OK, "alive"),
         "/readyz" => return readiness(&http).await,
@@ -384,20 +388,20 @@ async fn enter(request: HttpRequest, payload: Payload, http: web::Data<Http>) ->
     }
     let found = http.find(request.path());
     let route = found.as_ref().map_or("-", |(endpoint, _)| &endpoint.template);
-    let mut line = Line::begin(request.method(), route, &http.metrics);
-    let answer = answer(&http, &request, payload, &found, &mut line.tenant).await;
+    let mut entry = LogEntry::begin(request.method(), route, &http.metrics);
+    let answer = respond(&http, &request, payload, &found, &mut entry.tenant).await;
     let mut response = answer.unwrap_or_else(|failure| {
-        if let Some((level, text)) = failure.for_the_log() {
-            ::log::log!(level, "{} {text}", line.request_id);
+        if let Some((level, text)) = failure.log_message() {
+            ::log::log!(level, "{} {text}", entry.request_id);
         }
-        failure.to_response(request.method(), &line.request_id)
+        failure.to_response(request.method(), &entry.request_id)
     });
-    add_common_headers(&mut response, &line.request_id);
-    line.status = Some(response.status());
+    add_common_headers(&mut response, &entry.request_id);
+    entry.status = Some(response.status());
     response
 }
 
-async fn answer(
+async fn respond(
     http: &Http,
     request: &HttpRequest,
     payload: Payload,
@@ -406,7 +410,7 @@ async fn answer(
 ) -> Answer {
     let public = found.as_ref().is_ok_and(|(endpoint, _)| endpoint.public);
     let mut caller = None;
-    // Unknown paths are nobody's business either.
+    // Unknown paths require a token too, so that only authenticated clients learn which paths exist.
     if !public {
         let known = http.authenticator.caller(request.headers()).await?;
         *tenant = Some(known.tenant_name.clone());
@@ -416,7 +420,7 @@ async fn answer(
         return Err(match other_version(request.path()) {
             Some(it) => ScimError::new(
                 ScimType::InvalidVers,
-                format!("version `{it}` is not served, only `2`"),
+                format!("version `{it}` is not supported: use version `2`"),
             )
             .into(),
             None => Failure::NoSuchPath,
@@ -436,10 +440,10 @@ async fn answer(
         resource_type: endpoint.resource_type.clone(),
         id: id.clone(),
     };
-    carry_out(http, call, payload, operation).await
+    dispatch(http, call, payload, operation).await
 }
 
-/// RFC 9110 section 9.3.7 and RFC 5789 section 3.1.
+/// Answers an `OPTIONS` request (RFC 9110 section 9.3.7, RFC 5789 section 3.1).
 fn options(endpoint: &Endpoint) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     response.insert_header((ALLOW, endpoint.allow()));
@@ -449,8 +453,8 @@ fn options(endpoint: &Endpoint) -> HttpResponse {
     response.finish()
 }
 
-/// No answer may be kept, or taken for something else than it is (design of RFC 9110 caches, and
-/// browsers that sniff).
+/// Adds the headers that all responses have. Responses must not be cached (RFC 9111 section 5.2.2.5), and browsers
+/// must not guess another content type.
 fn add_common_headers(response: &mut HttpResponse, request_id: &str) {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -460,17 +464,17 @@ fn add_common_headers(response: &mut HttpResponse, request_id: &str) {
     }
 }
 
-/// `200` while the store answers and no shutdown has begun.
+/// Answers `/readyz` with 200 while the store responds and no shutdown has begun.
 async fn readiness(http: &Http) -> HttpResponse {
     if http.shutting_down.load(Ordering::Relaxed) {
         return probe(StatusCode::SERVICE_UNAVAILABLE, "shutting down");
     }
     let directory = http.directory.clone();
-    // The cheapest question there is; no token has this hash.
-    let asked = http.blocking.run(move || Ok(directory.token_by_hash(&[0; 32])?));
-    match actix_web::rt::time::timeout(MAX_WAIT, asked).await {
+    // The cheapest query: an index lookup of a hash that no token has.
+    let lookup = http.blocking.run(move || Ok(directory.token_by_hash(&[0; 32])?));
+    match actix_web::rt::time::timeout(MAX_WAIT, lookup).await {
         Ok(Ok(_)) => probe(StatusCode::OK, "ready"),
-        _ => probe(StatusCode::SERVICE_UNAVAILABLE, "the storage does not answer"),
+        _ => probe(StatusCode::SERVICE_UNAVAILABLE, "the storage does not respond"),
     }
 }
 

@@ -1,7 +1,7 @@
-//! A multi-tenant SCIM 2.0 server: the operations ([`service`]), HTTP around them ([`http`]), and
-//! what the binary needs to be configured and managed.
+//! A multi-tenant SCIM 2.0 server: the operations ([`service`]), the HTTP interface to them ([`http`]), and the
+//! configuration and command line of the binary.
 //!
-//! This crate knows neither SQL nor what a schema means.
+//! This crate contains no SQL and no schema semantics.
 
 pub mod cli;
 pub mod config;
@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use scim_model::{SchemaError, SchemaRegistry};
 
-/// The schemas and resource types to serve: the built-in ones and an operator's documents.
+/// Returns the schemas and resource types to serve: the built-in ones and those of the operator's documents.
 ///
 /// # Errors
-/// The first document that cannot be served.
+/// Returns the error of the first invalid document.
 pub fn registry(documents: &[(String, String)]) -> Result<Arc<SchemaRegistry>, SchemaError> {
     Ok(Arc::new(SchemaRegistry::load(documents)?))
 }

@@ -1,7 +1,7 @@
-//! What the operations of SCIM do, for any resource type, without knowing of HTTP.
+//! The SCIM operations for any resource type, independent of HTTP.
 //!
-//! Every operation takes the tenant, computes with what it read, and writes over the version it read:
-//! nothing is locked while it thinks, and a write that lost a race is done again.
+//! Every operation takes the tenant. An update reads the resource, computes the new version without holding a lock, and
+//! writes it on the condition that the stored version is still the one it read. A write that loses a race is retried.
 
 pub mod cursor;
 mod members;
@@ -27,48 +27,48 @@ use scim_patch::PatchError;
 use uuid::Uuid;
 
 use cursor::CursorKeys;
-use members::check_not_itself;
+use members::check_not_own_member;
 use precondition::{Preconditions, Unmet};
-use retry::Turns;
-use secrets::{Hashed, Hasher};
+use retry::RetryLocks;
+use secrets::{HashedSecrets, Hasher};
 pub use tolerances::ToleranceCounts;
 
-/// The operations, on a store.
+/// The SCIM operations on a store.
 pub struct Service {
     registry: Arc<SchemaRegistry>,
     store: Arc<dyn ResourceStore>,
     settings: Settings,
     cursor_keys: CursorKeys,
-    turns: Turns,
+    retry_locks: RetryLocks,
     /// `None` when secrets are dropped.
     hasher: Option<Hasher>,
     tolerances: Arc<ToleranceCounts>,
 }
 
-/// What an operator can choose.
+/// The settings that an operator can choose.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What clients see in front of `/Users`, without a trailing slash.
+    /// The public URL in front of `/Users`, without a trailing slash.
     pub base_url: Arc<str>,
-    /// How strictly requests are read.
+    /// The strictness with which requests are read.
     pub policy: Policy,
-    /// Resources on a page when a request does not say.
+    /// The number of resources on a page when the request has no `count`.
     pub default_page_size: u32,
-    /// Most resources on a page.
+    /// The maximum number of resources on a page.
     pub max_page_size: u32,
-    /// Whether a user of whom nobody said so is stored and shown as `active`; filters count him as
-    /// active in any case.
+    /// Whether a user without `active` is stored and shown as active. Filters treat such a user as active in any
+    /// case.
     pub active_by_default: bool,
-    /// Whether a PATCH of a group shows the group, with all its members.
+    /// Whether the response to a PATCH of a group contains the group with all its members.
     pub patch_shows_groups: bool,
-    /// Whether a filter may stand in a URL; else it has to come in the body of a POST to `/.search`
+    /// Whether URLs may contain a filter. Otherwise clients have to send it in the body of a POST to `/.search`
     /// (RFC 7644 section 7.5.2, A-45).
     pub filters_in_urls: bool,
-    /// Whether secrets such as `password` are stored, as argon2id; else they are dropped.
+    /// Whether secrets such as `password` are stored as argon2id hashes; otherwise they are dropped.
     pub hash_secrets: bool,
-    /// Keys of paging cursors: the first one seals, all of them open.
+    /// The keys of paging cursors. The first key encrypts, and every key decrypts.
     pub cursor_keys: Vec<[u8; 32]>,
-    /// How long a paging cursor can be used; `None` is for ever.
+    /// The lifetime of a paging cursor; `None` means unlimited.
     pub cursor_lifetime: Option<Duration>,
 }
 
@@ -89,46 +89,46 @@ impl Default for Settings {
     }
 }
 
-/// A resource as it goes to the client.
+/// The representation of a resource for a client.
 #[derive(Debug)]
-pub struct Shown {
+pub struct Representation {
     /// `ETag`
     pub etag: String,
-    /// Whether other resources can change what is shown, as a user's groups and manager do.
+    /// Whether changes of other resources can change the representation, as a user's groups and manager do.
     pub is_derived: bool,
     /// `meta.location`
     pub location: String,
-    /// JSON text; `None` where only success is reported.
+    /// The JSON text; `None` when the response reports only success.
     pub body: Option<Body>,
 }
 
-/// Why an operation has no result.
+/// The reason why an operation failed, or has no representation to return.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request is wrong.
+    /// The request is invalid.
     #[error("{0}")]
     Scim(#[from] ScimError),
-    /// The tenant has no such resource of this type.
+    /// No resource of this type has the id in the tenant.
     #[error("not found")]
     NotFound,
-    /// The client has this representation.
+    /// The client already has the current representation.
     #[error("not modified")]
     NotModified {
-        /// Its tag.
+        /// The entity tag of the representation.
         etag: String,
-        /// Its location.
+        /// The location of the resource.
         location: String,
     },
-    /// The resource has another version than the client demands.
+    /// The version of the resource does not meet the preconditions of the request.
     #[error("precondition failed")]
     PreconditionFailed,
-    /// Others changed the resource each time that it was tried.
+    /// Other requests changed the resource during each attempt.
     #[error("contended")]
     Contended,
-    /// Too many wait, for the store or to have a secret hashed.
+    /// Too many requests wait for the store or for a secret to be hashed.
     #[error("overloaded")]
     Overloaded,
-    /// The store's answer.
+    /// The store returned an error.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -140,35 +140,35 @@ impl From<PatchError> for Error {
 }
 
 impl Service {
-    /// Operations on the resource types of a registry.
+    /// Creates a service for the resource types of a registry.
     pub fn new(registry: Arc<SchemaRegistry>, store: Arc<dyn ResourceStore>, settings: Settings) -> Service {
         Service {
             registry,
             store,
             cursor_keys: CursorKeys::new(&settings.cursor_keys, settings.cursor_lifetime),
-            turns: Turns::new(),
+            retry_locks: RetryLocks::new(),
             hasher: settings.hash_secrets.then(Hasher::new),
             tolerances: Arc::default(),
             settings,
         }
     }
 
-    /// All resource types and schemas.
+    /// Returns all resource types and schemas.
     pub fn registry(&self) -> &SchemaRegistry {
         &self.registry
     }
 
-    /// What was chosen at the start.
+    /// Returns the settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The number of PATCH operations that needed each tolerance.
+    /// Returns the number of PATCH operations that needed each tolerance.
     pub fn tolerances(&self) -> &Arc<ToleranceCounts> {
         &self.tolerances
     }
 
-    /// A resource by id (RFC 7644 section 3.4.1).
+    /// Returns a resource by id (RFC 7644 section 3.4.1).
     ///
     /// # Errors
     /// `NotFound`, `NotModified`, `PreconditionFailed`.
@@ -179,17 +179,17 @@ impl Service {
         id: &str,
         projection: &Projection,
         preconditions: &Preconditions,
-    ) -> Result<Shown, Error> {
+    ) -> Result<Representation, Error> {
         let id = parse_id(id)?;
         let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
         let version = stored.version;
-        let shown = self.show(tenant, resource_type, stored, projection)?;
-        let derived_etag = shown.is_derived.then_some(&*shown.etag);
+        let representation = self.represent(tenant, resource_type, stored, projection)?;
+        let derived_etag = representation.is_derived.then_some(&*representation.etag);
         match preconditions.check_read(version, derived_etag) {
-            Ok(()) => Ok(shown),
+            Ok(()) => Ok(representation),
             Err(Unmet::NotModified) => Err(Error::NotModified {
-                etag: shown.etag,
-                location: shown.location,
+                etag: representation.etag,
+                location: representation.location,
             }),
             Err(Unmet::Failed) => Err(Error::PreconditionFailed),
         }
@@ -205,7 +205,7 @@ impl Service {
         resource_type: &Arc<ResourceType>,
         body: &[u8],
         projection: &Projection,
-    ) -> Result<Shown, Error> {
+    ) -> Result<Representation, Error> {
         let mut sent = Document::for_create(resource_type, json::parse(body)?, self.settings.policy)?;
         if self.settings.active_by_default {
             sent.document.fill_defaults(resource_type);
@@ -213,7 +213,7 @@ impl Service {
         let members = sent.members.unwrap_or_default();
         self.check_member_types(tenant, &sent.member_types)?;
         let references = self.members(tenant, &members)?;
-        let secrets = Hashed::default().of(self, &sent.secrets)?;
+        let secrets = HashedSecrets::default().hash_sent(self, &sent.secrets)?;
         let new = NewResource {
             resource_type: resource_type.clone(),
             id: Uuid::now_v7(),
@@ -231,10 +231,10 @@ impl Service {
             last_modified: new.now,
             document: new.document.to_stored_json(resource_type),
             members: resource_type.has_members().then_some(references),
-            // Nobody could make a member of what did not exist.
+            // A resource that did not exist before is not a member of any group.
             groups: resource_type.has_groups().then(Vec::new),
         };
-        self.show(
+        self.represent(
             tenant,
             resource_type,
             stored,
@@ -242,7 +242,7 @@ impl Service {
         )
     }
 
-    /// Replaces a resource by the body of a PUT (RFC 7644 section 3.5.1).
+    /// Replaces a resource with the body of a PUT (RFC 7644 section 3.5.1).
     ///
     /// # Errors
     /// See [`Error`].
@@ -254,11 +254,11 @@ impl Service {
         body: &[u8],
         projection: &Projection,
         preconditions: &Preconditions,
-    ) -> Result<Shown, Error> {
+    ) -> Result<Representation, Error> {
         let body = json::parse(body)?;
         let id = parse_id(id)?;
-        let mut hashed = Hashed::default();
-        self.turns.retry(id, preconditions, || {
+        let mut hashed = HashedSecrets::default();
+        self.retry_locks.retry(id, preconditions, || {
             let current = self.read(tenant, resource_type, id, Include::default())?;
             let document = Document::from_stored_json(&current.document)?;
             let mut sent =
@@ -271,14 +271,14 @@ impl Service {
                 .map_err(|_| Error::PreconditionFailed)?;
             let members = match sent.members {
                 Some(members) => {
-                    check_not_itself(id, members.iter())?;
+                    check_not_own_member(id, members.iter())?;
                     self.check_member_types(tenant, &sent.member_types)?;
                     MembersChange::Steps(vec![MembersStep::ReplaceAll(members)])
                 }
                 None => MembersChange::None,
             };
-            let secrets = hashed.of(self, &sent.secrets)?;
-            let secrets = self.without_idle(tenant, resource_type, id, secrets)?;
+            let secrets = hashed.hash_sent(self, &sent.secrets)?;
+            let secrets = self.drop_noop_removals(tenant, resource_type, id, secrets)?;
             let update = Update {
                 resource_type: resource_type.clone(),
                 id,
@@ -292,7 +292,7 @@ impl Service {
             };
             self.write(tenant, &update)?;
             let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
-            self.show(
+            self.represent(
                 tenant,
                 resource_type,
                 stored,
@@ -313,7 +313,7 @@ impl Service {
         preconditions: &Preconditions,
     ) -> Result<(), Error> {
         let id = parse_id(id)?;
-        self.turns.retry(id, preconditions, || {
+        self.retry_locks.retry(id, preconditions, || {
             let expected = self.expected_version(tenant, resource_type, id, preconditions)?;
             if self.store.delete(tenant, resource_type, id, expected, now())? {
                 Ok(())
@@ -323,7 +323,7 @@ impl Service {
         })
     }
 
-    /// The version that the store is to demand; it is read first only if the preconditions need it.
+    /// Returns the version that the store has to compare. The resource is read first only if the preconditions need it.
     fn expected_version(
         &self,
         tenant: TenantId,
@@ -341,14 +341,14 @@ impl Service {
         Ok(Some(version))
     }
 
-    /// A resource as the client asked to see it.
-    fn show(
+    /// Returns the representation of a stored resource for a projection.
+    fn represent(
         &self,
         tenant: TenantId,
         resource_type: &ResourceType,
         stored: Stored,
         projection: &Projection,
-    ) -> Result<Shown, Error> {
+    ) -> Result<Representation, Error> {
         let mut presenter = Presenter::new(&self.registry, &self.settings.base_url, projection);
         let ids = presenter.reference_ids(&stored);
         let references = if ids.is_empty() {
@@ -356,12 +356,12 @@ impl Service {
         } else {
             self.store.references(tenant, &ids)?
         };
-        // An id that nothing has counts too: the client may have seen what had it.
+        // An id without a resource counts too, because the client may have seen a resource that has been deleted since.
         let is_derived = !ids.is_empty() || presenter.shows_groups(&stored);
         let location = location(&self.settings.base_url, resource_type, stored.id);
         let mut body = Body::default();
         let etag = presenter.write(&mut body, stored, &references)?;
-        Ok(Shown {
+        Ok(Representation {
             etag,
             is_derived,
             location,
@@ -386,7 +386,8 @@ impl Service {
     }
 }
 
-/// The derived attributes that the answer needs; a group's members may be many.
+/// Returns the derived attributes that the response needs. They are not read otherwise, because a group may have many
+/// members.
 fn include(resource_type: &ResourceType, projection: &Projection) -> Include {
     Include {
         members: resource_type.has_members() && projection.wants(resource_type, "members"),
@@ -394,7 +395,7 @@ fn include(resource_type: &ResourceType, projection: &Projection) -> Include {
     }
 }
 
-/// Ids are UUIDs in their usual spelling; anything else is the id of nothing (A-74, 7643-3.1-09).
+/// Parses an id, which is a UUID in lower case with hyphens. No resource has any other id (A-74, 7643-3.1-09).
 fn parse_id(text: &str) -> Result<Uuid, Error> {
     let id = Uuid::try_parse(text).map_err(|_| Error::NotFound)?;
     let mut buffer = Uuid::encode_buffer();
@@ -405,7 +406,7 @@ fn parse_id(text: &str) -> Result<Uuid, Error> {
     }
 }
 
-/// Milliseconds are what is stored and shown.
+/// Returns the current time in milliseconds, the precision of stored and shown times.
 fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(3)
 }

@@ -1,32 +1,32 @@
-//! Bearer tokens: how a secret is made, and the only form in which it is kept.
+//! Bearer tokens: generating a secret, and the digest that is stored instead of it.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-/// What every secret starts with, so that secret scanners recognise one that leaked.
+/// The prefix of every secret. Secret scanners recognise a leaked secret by it.
 pub const PREFIX: &str = "scim_";
 
-/// A new secret: the prefix and 256 random bits (RFC 7644 section 7.4, RFC 6750 section 5.2).
+/// Generates a secret: the prefix and 256 random bits (RFC 7644 section 7.4, RFC 6750 section 5.2).
 ///
 /// # Errors
-/// When the system has no random bytes to give.
+/// The operating system provides no random bytes.
 pub fn new_secret() -> Result<String, getrandom::Error> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)?;
     Ok(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random)))
 }
 
-/// The SHA-256 of a secret, which is what the directory stores and looks up.
+/// Returns the SHA-256 digest of a secret, which the directory stores and looks up.
 ///
-/// A plain hash is enough: the secrets are random, so there is nothing to guess from it.
+/// A fast hash without a salt is enough: a secret has 256 random bits and cannot be guessed from its digest.
 pub fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
 }
 
-/// Whether a text can be one of our secrets; all others are refused without asking the store.
+/// Returns whether a text has the form of a secret. Other texts are rejected without a query to the store.
 pub fn is_well_formed(secret: &str) -> bool {
-    // 43 letters hold 256 bits.
+    // 43 base64url characters encode 256 bits.
     secret.strip_prefix(PREFIX).is_some_and(|random| {
         random.len() == 43
             && random
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_secrets() {
+    fn other_texts_are_not_secrets() {
         for text in [
             "",
             "scim_",

@@ -1,5 +1,5 @@
-//! The upkeep of the database: it drops old journal entries and counters that have reached zero, and finishes
-//! interrupted deletions of tenants.
+//! Background maintenance of the database: it drops journal entries that are past their retention, deletes counters
+//! that have reached zero, and finishes interrupted deletions of tenants.
 
 use std::io;
 use std::sync::Arc;
@@ -15,26 +15,26 @@ use crate::config::retention::Retention;
 /// The pause between two rounds.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Rounds for each one that deletes empty counters, which has to read all counters.
+/// The number of rounds between two deletions of the empty counters, which have to read all counters.
 const ROUNDS_PER_COUNT: u64 = 60;
 
-/// Journal entries that are dropped in one transaction.
+/// The number of journal entries that one transaction drops at most.
 const ENTRIES_AT_ONCE: u32 = 500;
 
-/// The pause between two transactions, in which requests go first.
+/// The pause between two transactions, which leaves the database to requests.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A thread that maintains a store until this is dropped.
+/// A thread that maintains a store. Dropping this value stops the thread and waits for its end.
 pub struct Upkeep {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Upkeep {
-    /// Starts the thread. `delete_empty_counters` deletes a few counters and returns whether there may be more.
+    /// Starts the thread. `delete_empty_counters` deletes a batch of counters and returns whether more may remain.
     ///
     /// # Errors
-    /// The system cannot start a thread.
+    /// The operating system cannot start a thread.
     pub fn start<S: Directory + ChangeJournal + 'static>(
         store: Arc<S>,
         retention: Retention,
@@ -52,7 +52,7 @@ impl Upkeep {
                         done = done.and_then(|()| repeat(&delete_empty_counters, &waiter));
                     }
                     if let Err(error) = done {
-                        log::warn!("upkeep of the database: {error:?}");
+                        log::warn!("database maintenance failed and is retried in the next round: {error:?}");
                     }
                     if waiter.is_stopped_within(INTERVAL.saturating_sub(began.elapsed())) {
                         return;
@@ -70,7 +70,7 @@ impl Drop for Upkeep {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // The thread has logged its errors.
+            // The thread logs its own errors.
             let _ = thread.join();
         }
     }
@@ -139,7 +139,7 @@ fn repeat(step: &impl Fn() -> Result<bool, StoreError>, waiter: &Waiter) -> Resu
     Ok(())
 }
 
-/// A busy database can wait for the next round.
+/// Turns `Busy` into the default, so that the rest of the work is left to the next round.
 fn or_busy<T: Default>(result: Result<T, StoreError>) -> Result<T, StoreError> {
     match result {
         Err(StoreError::Busy) => Ok(T::default()),
@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// Two tenants, and the answers to each call in turn; a call without an answer panics.
+    /// A store of two tenants with prepared results for each call. A call without a prepared result panics.
     struct Scripted {
         deletions: Mutex<VecDeque<Result<bool, StoreError>>>,
         prunes: Mutex<VecDeque<(i64, Result<usize, StoreError>)>>,
@@ -176,7 +176,7 @@ mod tests {
             }
         }
 
-        /// The number of answers that were not asked for.
+        /// Returns the number of prepared results that no call has consumed.
         fn left(&self) -> (usize, usize) {
             (
                 self.deletions.lock().unwrap().len(),

@@ -1,7 +1,7 @@
-//! Who calls: a bearer token (RFC 6750 section 2.1) becomes a [`Caller`] with its tenant.
+//! Authentication: resolves a bearer token (RFC 6750 section 2.1) to a [`Caller`] with its tenant.
 //!
-//! No other way in exists: no cookie, no query parameter, no form field, no Basic. Nothing but the
-//! token says which tenant a request belongs to.
+//! No other authentication is accepted: no cookie, query parameter, form field or Basic scheme. Only the token
+//! determines the tenant of a request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
@@ -15,55 +15,54 @@ use super::blocking::Blocking;
 use super::error::Failure;
 use crate::token;
 
-/// An authenticated client. Handlers of everything but discovery take one, and the store is
-/// reached with its tenant only.
+/// An authenticated client. All handlers except those of discovery take one, and pass its tenant to every call of the
+/// store.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Every call of the store names it.
+    /// The tenant of the token.
     pub tenant: TenantId,
-    /// For the access log.
+    /// The name of the tenant, for the access log.
     pub tenant_name: Arc<str>,
-    /// Whether only reading is allowed.
+    /// Whether the token permits only reads.
     pub read_only: bool,
 }
 
-/// How long a token that was found valid is not looked up again. After a token is revoked or a
-/// tenant deleted, the command line waits that long before it reports success: by then no server
-/// accepts the token any more.
+/// The time for which a valid token is cached. After the command line has revoked a token or deleted a tenant, it
+/// waits that long before it reports success, so that no server accepts the token any more.
 pub const CACHE_LIFETIME: Duration = Duration::from_secs(1);
 
-/// More tokens than this are not remembered.
+/// The maximum number of cached tokens.
 const CACHE_CAPACITY: usize = 10_000;
 
-/// Turns tokens into callers.
+/// Resolves tokens to callers.
 pub struct Authenticator {
     directory: Arc<dyn Directory>,
     blocking: Blocking,
-    known: RwLock<HashMap<[u8; 32], Known>>,
+    cache: RwLock<HashMap<[u8; 32], CachedToken>>,
 }
 
-/// A token that was valid a moment ago.
-struct Known {
+/// A token that was valid when it was looked up.
+struct CachedToken {
     caller: Caller,
     expires: Option<DateTime<Utc>>,
-    /// When the look-up began, not when it ended: what the store said is at least that old.
-    asked: Instant,
+    /// The start of the lookup, not its end, because the store's result may be as old as that.
+    looked_up: Instant,
 }
 
 impl Authenticator {
-    /// Tokens are looked up in this directory.
+    /// Creates an authenticator that looks tokens up in `directory`.
     pub fn new(directory: Arc<dyn Directory>, blocking: Blocking) -> Authenticator {
         Authenticator {
             directory,
             blocking,
-            known: RwLock::default(),
+            cache: RwLock::default(),
         }
     }
 
-    /// The caller of a request.
+    /// Returns the caller of a request.
     ///
     /// # Errors
-    /// `Unauthorized` without exactly one valid token.
+    /// `Unauthorized` unless the request has exactly one valid token.
     pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Failure> {
         let secret = bearer(headers)?;
         if !token::is_well_formed(secret) {
@@ -72,28 +71,29 @@ impl Authenticator {
             });
         }
         let hash = token::digest(secret);
-        if let Some(caller) = self.remembered(&hash) {
+        if let Some(caller) = self.cached(&hash) {
             return Ok(caller);
         }
         let known = self.look_up(hash).await?.ok_or(Failure::Unauthorized {
             token_presented: true,
         })?;
         let caller = known.caller.clone();
-        self.remember(hash, known);
+        self.insert(hash, known);
         Ok(caller)
     }
 
-    fn remembered(&self, hash: &[u8; 32]) -> Option<Caller> {
-        let known = self.known.read().expect("nothing panics while it holds the lock");
-        let known = known.get(hash)?;
-        let fresh = known.asked.elapsed() < CACHE_LIFETIME && known.expires.is_none_or(|it| Utc::now() < it);
+    fn cached(&self, hash: &[u8; 32]) -> Option<Caller> {
+        let cache = self.cache.read().expect("no code panics while it holds the lock");
+        let known = cache.get(hash)?;
+        let fresh =
+            known.looked_up.elapsed() < CACHE_LIFETIME && known.expires.is_none_or(|it| Utc::now() < it);
         fresh.then(|| known.caller.clone())
     }
 
-    /// Asks the store; `None` when it has no such token or the token has ended.
-    async fn look_up(&self, hash: [u8; 32]) -> Result<Option<Known>, Failure> {
+    /// Looks a token up in the store. Returns `None` if the token does not exist, has expired or was revoked.
+    async fn look_up(&self, hash: [u8; 32]) -> Result<Option<CachedToken>, Failure> {
         let directory = self.directory.clone();
-        let asked = Instant::now();
+        let looked_up = Instant::now();
         let found = self
             .blocking
             .run(move || Ok(directory.token_by_hash(&hash)?))
@@ -110,28 +110,28 @@ impl Authenticator {
             tenant_name: token.tenant_name.into(),
             read_only: token.read_only,
         };
-        Ok(Some(Known {
+        Ok(Some(CachedToken {
             caller,
             expires: token.expires,
-            asked,
+            looked_up,
         }))
     }
 
-    fn remember(&self, hash: [u8; 32], new: Known) {
-        let mut known = self
-            .known
+    fn insert(&self, hash: [u8; 32], new: CachedToken) {
+        let mut cache = self
+            .cache
             .write()
-            .expect("nothing panics while it holds the lock");
-        if known.len() >= CACHE_CAPACITY {
-            known.retain(|_, it| it.asked.elapsed() < CACHE_LIFETIME);
+            .expect("no code panics while it holds the lock");
+        if cache.len() >= CACHE_CAPACITY {
+            cache.retain(|_, it| it.looked_up.elapsed() < CACHE_LIFETIME);
         }
-        if known.len() < CACHE_CAPACITY {
-            known.insert(hash, new);
+        if cache.len() < CACHE_CAPACITY {
+            cache.insert(hash, new);
         }
     }
 }
 
-/// The token of the one `Authorization` header; the scheme's name in any case (RFC 9110
+/// Returns the token of the only `Authorization` header. The name of the scheme is case-insensitive (RFC 9110
 /// section 11.1).
 fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
     let mut values = headers.get_all(AUTHORIZATION);
@@ -151,7 +151,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
         .split_once(' ')
         .unwrap_or_default();
     if !scheme.eq_ignore_ascii_case("bearer") {
-        // Another scheme presents no token, and the challenge then has no error (RFC 6750 3.1).
+        // A request with another scheme presents no token, so the challenge has no `error` (RFC 6750 section 3.1).
         return Err(Failure::Unauthorized {
             token_presented: false,
         });
@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers every look-up with the same token, and counts them.
+    /// A directory that returns the same token for every lookup and counts the lookups.
     #[derive(Default)]
     struct Counting {
         token: Option<Token>,
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    /// An authenticator, the directory behind it, and a call with a secret of 43 times this letter.
+    /// An authenticator with its directory.
     struct Subject {
         system: actix_web::rt::SystemRunner,
         directory: Arc<Counting>,
@@ -245,6 +245,7 @@ mod tests {
             }
         }
 
+        /// Authenticates a request whose token is `scim_` and 43 times the letter.
         fn call(&self, letter: char) -> Result<Caller, Failure> {
             let value = format!("Bearer scim_{}", letter.to_string().repeat(43));
             let mut headers = HeaderMap::new();
@@ -256,10 +257,13 @@ mod tests {
             self.directory.look_ups.load(Ordering::SeqCst)
         }
 
-        /// As if every token in the cache had been looked up that much earlier.
+        /// Makes every cached token older.
         fn age(&self, by: Duration) {
-            for known in self.authenticator.known.write().unwrap().values_mut() {
-                known.asked = known.asked.checked_sub(by).expect("the clock has run for longer");
+            for known in self.authenticator.cache.write().unwrap().values_mut() {
+                known.looked_up = known
+                    .looked_up
+                    .checked_sub(by)
+                    .expect("the clock has run for longer");
             }
         }
     }
@@ -274,12 +278,12 @@ mod tests {
         }
         assert_eq!(subject.look_ups(), 1);
         subject.call('b').unwrap();
-        assert_eq!(subject.look_ups(), 2, "another token is looked up for itself");
+        assert_eq!(subject.look_ups(), 2, "another token has its own cache entry");
         subject.call('a').unwrap();
         assert_eq!(subject.look_ups(), 2);
         subject.age(CACHE_LIFETIME);
         subject.call('a').unwrap();
-        assert_eq!(subject.look_ups(), 3, "nothing is kept beyond its time");
+        assert_eq!(subject.look_ups(), 3, "the cache entry has expired");
         subject.call('a').unwrap();
         assert_eq!(subject.look_ups(), 3);
     }
@@ -294,11 +298,11 @@ mod tests {
         subject.call('a').unwrap();
         subject.call('a').unwrap();
         assert_eq!(subject.look_ups(), 1);
-        for known in subject.authenticator.known.write().unwrap().values_mut() {
+        for known in subject.authenticator.cache.write().unwrap().values_mut() {
             known.expires = Some(Utc::now());
         }
         subject.call('a').unwrap();
-        assert_eq!(subject.look_ups(), 2, "the directory decides");
+        assert_eq!(subject.look_ups(), 2, "an expired token is looked up again");
     }
 
     #[test]
@@ -329,45 +333,45 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_token_is_not_looked_up() {
+    fn malformed_tokens_are_not_looked_up() {
         let subject = Subject::new(Some(valid_token()));
         assert!(subject.call('!').is_err());
         assert_eq!(subject.look_ups(), 0);
     }
 
     #[test]
-    fn a_full_cache_gives_up_old_tokens_and_no_others() {
+    fn a_full_cache_evicts_expired_entries_only() {
         let subject = Subject::new(Some(valid_token()));
         subject.call('a').unwrap();
-        let fill = |asked: Instant| {
-            let mut known = subject.authenticator.known.write().unwrap();
-            let caller = known.values().next().unwrap().caller.clone();
-            for number in known.len()..CACHE_CAPACITY {
+        let fill = |looked_up: Instant| {
+            let mut cache = subject.authenticator.cache.write().unwrap();
+            let caller = cache.values().next().unwrap().caller.clone();
+            for number in cache.len()..CACHE_CAPACITY {
                 let mut hash = [0; 32];
                 hash[..8].copy_from_slice(&number.to_be_bytes());
                 let caller = caller.clone();
-                known.insert(
+                cache.insert(
                     hash,
-                    Known {
+                    CachedToken {
                         caller,
                         expires: None,
-                        asked,
+                        looked_up,
                     },
                 );
             }
-            assert_eq!(known.len(), CACHE_CAPACITY);
+            assert_eq!(cache.len(), CACHE_CAPACITY);
         };
-        let size = || subject.authenticator.known.read().unwrap().len();
-        // None of these is old within this test.
+        let size = || subject.authenticator.cache.read().unwrap().len();
+        // None of these entries expires during the test.
         fill(Instant::now() + Duration::from_secs(3_600));
         subject.call('b').unwrap();
         subject.call('b').unwrap();
         assert_eq!(
             (subject.look_ups(), size()),
             (3, CACHE_CAPACITY),
-            "there is no room for it"
+            "the cache is full"
         );
-        subject.authenticator.known.write().unwrap().clear();
+        subject.authenticator.cache.write().unwrap().clear();
         subject.call('a').unwrap();
         fill(
             Instant::now()
@@ -376,6 +380,10 @@ mod tests {
         );
         subject.call('b').unwrap();
         subject.call('b').unwrap();
-        assert_eq!((subject.look_ups(), size()), (5, 2), "the old ones made room");
+        assert_eq!(
+            (subject.look_ups(), size()),
+            (5, 2),
+            "the expired entries were evicted"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Work that may block, on threads of its own, and how much of it may wait for them.
+//! The pool of threads for work that may block, with a limited queue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,50 +9,50 @@ use actix_web::web;
 use super::error::Failure;
 use crate::service::Error;
 
-/// More requests than this are turned away instead of waiting in line.
+/// The maximum number of requests that are queued or running. Further requests are rejected.
 const MAX_BUSY: usize = 1024;
 
-/// Who waited that long for a thread is turned away: the client may have given up by then.
+/// The maximum time in the queue. A request that has waited longer is rejected, because its client may have given up.
 pub const MAX_WAIT: Duration = Duration::from_secs(3);
 
-/// The line of those who wait, and those who are being served.
+/// The number of requests that are queued or running.
 #[derive(Clone, Default)]
 pub struct Blocking {
     busy: Arc<AtomicUsize>,
 }
 
-/// A place in the line; it is kept until the work is done, even if nobody waits for it any more.
-struct Place(Arc<AtomicUsize>);
+/// A slot of the pool. It is released when the work has ended, even if the client has disconnected before.
+struct Slot(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Blocking {
-    /// How many are in the line or being served.
+    /// Returns the number of requests that are queued or running.
     pub fn busy(&self) -> usize {
         self.busy.load(Ordering::Relaxed)
     }
 
-    /// Runs a piece of work where it may block.
+    /// Runs work on a thread that may block.
     ///
     /// # Errors
-    /// `Overloaded` when too many are waiting, or this one waited for too long; `Internal` when the
-    /// work panicked; else its own.
+    /// `Overloaded` when the queue is full or the work has waited too long, `Internal` when the work panicked, and
+    /// otherwise the error of the work.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Failure> {
         let before = self.busy.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self.busy.clone());
+        let slot = Slot(self.busy.clone());
         if before >= MAX_BUSY {
             return Err(Error::Overloaded.into());
         }
         let arrived = Instant::now();
         let done = web::block(move || {
-            let _place = place;
+            let _slot = slot;
             if is_too_late(arrived.elapsed()) {
                 return Err(Error::Overloaded);
             }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_line_turns_away_and_a_place_is_given_back() {
+    fn a_full_queue_rejects_work_and_slots_are_released() {
         actix_web::rt::System::new().block_on(async {
             let blocking = Blocking::default();
             blocking.busy.store(MAX_BUSY, Ordering::Relaxed);

@@ -1,5 +1,4 @@
-//! Request bodies in: media type, size, deadline; and the media types of answers
-//! (RFC 7644 section 3.8, A-21).
+//! Request bodies (media type, size limit, deadline), and the media types of responses (RFC 7644 section 3.8, A-21).
 
 use std::time::Duration;
 
@@ -9,24 +8,24 @@ use scim_model::{ScimError, ScimType};
 
 use super::error::Failure;
 
-/// The media type of every answer; its charset is UTF-8 by definition.
+/// The media type of every response. Its charset is UTF-8 by definition.
 pub const SCIM_JSON: &str = "application/scim+json";
 
-/// The media types that requests may have, for `Accept-Patch` and `Accept-Post`.
+/// The media types of requests, as the value of `Accept` and `Accept-Patch` headers.
 pub const ACCEPTED: &str = "application/scim+json, application/json";
 
-/// A whole body must have arrived by then: a slow one would hold its connection for as long as
-/// it likes, because actix limits the time of the headers only.
+/// The deadline for receiving a whole body. actix limits the time for headers only, so a slow body could otherwise
+/// hold its connection forever.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Reads the body of a request that may have one of at most `limit` bytes.
+/// Reads the body of a request, which may have at most `limit` bytes.
 ///
 /// # Errors
-/// `415`, `413`, `408`; `400` when the connection breaks off.
+/// `415`, `413` or `408`, or `400` when the connection is lost.
 pub async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Bytes, Failure> {
     check_media_type(headers)?;
-    let too_large = || ScimError::too_large(format!("the body has more than {limit} bytes"));
-    // Told beforehand, nothing needs to be read.
+    let too_large = || ScimError::too_large(format!("the body is larger than {limit} bytes"));
+    // A declared length above the limit is rejected without reading the body.
     let length = headers
         .get(CONTENT_LENGTH)
         .and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
@@ -43,7 +42,8 @@ pub async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result
     }
 }
 
-/// No media type means SCIM; a charset other than UTF-8 is not JSON (RFC 8259 section 8.1).
+/// Checks the media type of a request. A missing one means SCIM, and JSON allows no charset other than UTF-8 (RFC 8259
+/// section 8.1).
 fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return Ok(());
@@ -69,12 +69,11 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-/// Whether a client can do with SCIM's JSON. It can unless it says otherwise; being asked for
-/// other types alone is answered with SCIM all the same, because a client that can read nothing of it
-/// loses nothing, and one that misnames what it reads wins (RFC 9110 section 15.5.7).
+/// Checks that the client does not exclude SCIM's media type. A client that asks only for other types is answered with
+/// SCIM's JSON as RFC 9110 section 15.5.7 permits, because clients exist that read SCIM and send another `Accept`.
 ///
 /// # Errors
-/// `406` when `Accept` rules it out with `q=0`.
+/// `406` when `Accept` excludes SCIM's media type with `q=0`.
 pub fn check_accept(headers: &HeaderMap) -> Result<(), Failure> {
     for value in headers.get_all(ACCEPT) {
         let Ok(value) = value.to_str() else { continue };
@@ -163,10 +162,10 @@ mod tests {
         };
         assert_eq!(read("5", "12345", 5).as_deref(), Ok(&b"12345"[..]));
         assert_eq!(read("6", "123456", 5), Err(413));
-        // A length that is declared is believed at once, whatever would follow.
+        // A declared length above the limit is rejected before the body is read.
         assert_eq!(read("6", "", 5), Err(413));
         assert_eq!(read("600", "", 5), Err(413));
-        // A length that is declared wrongly does not help.
+        // A false declared length does not bypass the limit.
         assert_eq!(read("1", "123456", 5), Err(413));
         assert_eq!(read("x", "12345", 5).as_deref(), Ok(&b"12345"[..]));
     }

@@ -1,5 +1,5 @@
-//! The three public endpoints (RFC 7644 section 4): the same for every caller, so their documents
-//! are written once, at the start.
+//! The three public discovery endpoints (RFC 7644 section 4). Their documents are the same for every caller and are
+//! serialized once, at startup.
 
 use std::collections::HashMap;
 
@@ -42,7 +42,8 @@ pub(super) fn schema(http: &Http, call: &Call) -> Answer {
     )
 }
 
-/// Paging, order and attributes are ignored, a filter is not (RFC 7644 section 4, A-48).
+/// Answers with a document. Paging, sorting and projection parameters are ignored, and a filter is an error (RFC 7644
+/// section 4, A-48).
 fn answer(call: &Call, document: Option<&Bytes>) -> Answer {
     if Params::parse(call.request.query_string())?.has_filter() {
         return Err(Failure::DiscoveryFilter);
@@ -51,7 +52,7 @@ fn answer(call: &Call, document: Option<&Bytes>) -> Answer {
     Ok(scim_json(StatusCode::OK, document.clone()))
 }
 
-/// The documents as text.
+/// The serialized documents.
 pub(super) struct Documents {
     service_provider_config: Bytes,
     resource_types: Bytes,
@@ -70,7 +71,7 @@ impl Documents {
             cursor_timeout: settings.cursor_lifetime.map(|it| it.as_secs()),
         };
         let features = Features {
-            // Passwords are taken over at most; this server knows no login that they would be for.
+            // Passwords are stored at most. This server offers no login that would use them.
             change_password: false,
             documentation_uri: None,
         };

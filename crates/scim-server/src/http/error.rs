@@ -1,4 +1,4 @@
-//! The one table from errors to status, `scimType` and headers (RFC 7644 section 3.12).
+//! The table that maps errors to status, `scimType`, detail and headers (RFC 7644 section 3.12).
 
 use std::fmt::Write as _;
 
@@ -16,41 +16,41 @@ use serde_json::Value;
 use super::body;
 use crate::service;
 
-/// Why a request has no success to answer with.
+/// The reason for an unsuccessful response.
 #[derive(Debug)]
 pub enum Failure {
-    /// What was asked for is wrong in itself.
+    /// The request is invalid.
     Scim(ScimError),
-    /// What the service says.
+    /// The service returned an error.
     Service(service::Error),
-    /// No valid token.
+    /// The request has no valid token.
     Unauthorized {
-        /// Whether there was one at all (RFC 6750 section 3.1).
+        /// Whether the request has a token at all (RFC 6750 section 3.1).
         token_presented: bool,
     },
-    /// The token may not write.
+    /// The token does not permit writes.
     InsufficientScope,
-    /// Nothing is served under this path.
+    /// No endpoint has this path.
     NoSuchPath,
-    /// The path has other methods, these.
+    /// The path does not support the method; the value lists the supported ones.
     MethodNotAllowed(String),
-    /// Not one of HTTP's methods.
+    /// The method is not a standard HTTP method.
     UnknownMethod,
-    /// An optional part of SCIM that this server does without, by its name.
+    /// The request needs the optional SCIM feature of this name, which this server does not support.
     NotSupported(&'static str),
-    /// Not SCIM's JSON.
+    /// The body of the request has another media type than SCIM's JSON.
     UnsupportedMediaType,
     /// The client does not accept SCIM's JSON.
     NotAcceptable,
-    /// The body did not arrive in time.
+    /// The body did not arrive before the deadline.
     BodyTimeout,
-    /// The query string has more bytes than this.
+    /// The query string is longer than this number of bytes.
     QueryTooLong(usize),
-    /// A filter on a discovery endpoint.
+    /// A request to a discovery endpoint has a filter.
     DiscoveryFilter,
-    /// There is no discovery document of this name.
+    /// No discovery document has this name.
     NoSuchDocument,
-    /// Something in this server is broken; the text is for the log.
+    /// The server has a defect; the text is for the log.
     Internal(String),
 }
 
@@ -67,8 +67,8 @@ impl From<service::Error> for Failure {
 }
 
 impl Failure {
-    /// What only the log may know, with its level.
-    pub fn for_the_log(&self) -> Option<(log::Level, String)> {
+    /// Returns the message for the log, which the client must not see, with its level.
+    pub fn log_message(&self) -> Option<(log::Level, String)> {
         match self {
             Failure::Service(service::Error::Store(StoreError::Unavailable(source))) => {
                 Some((log::Level::Error, with_sources(&**source)))
@@ -78,7 +78,7 @@ impl Failure {
         }
     }
 
-    /// What the client is told. `request_id` leads the operator to the line in the log.
+    /// Returns the response to the client. `request_id` leads the operator to the message in the log.
     pub fn to_response(&self, method: &Method, request_id: &str) -> HttpResponse {
         // RFC 9110 section 15.4.5: a 304 repeats the tag and has no body.
         if let Failure::Service(service::Error::NotModified { etag, location }) = self {
@@ -88,7 +88,7 @@ impl Failure {
                 .insert_header((CONTENT_LOCATION, location.as_str()))
                 .finish();
         }
-        let answer = self.to_answer(method, request_id);
+        let answer = self.to_error_response(method, request_id);
         let mut response = HttpResponse::build(answer.status);
         for (name, value) in self.headers(method) {
             response.insert_header((name, value));
@@ -98,53 +98,58 @@ impl Failure {
             .body(answer.to_json().to_string())
     }
 
-    /// The table.
-    fn to_answer(&self, method: &Method, request_id: &str) -> Answer {
+    /// Maps the error to status, `scimType` and detail.
+    fn to_error_response(&self, method: &Method, request_id: &str) -> ErrorResponse {
         use service::Error as E;
-        let answer = |status, detail: &str| Answer::new(status, None, detail);
+        let answer = |status, detail: &str| ErrorResponse::new(status, None, detail);
         match self {
             Failure::Scim(error) | Failure::Service(E::Scim(error)) => error.into(),
             Failure::Unauthorized {
                 token_presented: false,
-            } => answer(StatusCode::UNAUTHORIZED, "a bearer token is needed"),
+            } => answer(StatusCode::UNAUTHORIZED, "a bearer token is required"),
             Failure::Unauthorized {
                 token_presented: true,
             } => answer(StatusCode::UNAUTHORIZED, "the bearer token is not valid"),
-            Failure::InsufficientScope => answer(StatusCode::FORBIDDEN, "this token may only read"),
-            Failure::DiscoveryFilter => answer(StatusCode::FORBIDDEN, "discovery cannot be filtered"),
-            Failure::NoSuchPath => answer(StatusCode::NOT_FOUND, "nothing is served under this path"),
-            Failure::NoSuchDocument => answer(StatusCode::NOT_FOUND, "there is no such document"),
+            Failure::InsufficientScope => answer(StatusCode::FORBIDDEN, "the token is read-only"),
+            Failure::DiscoveryFilter => answer(
+                StatusCode::FORBIDDEN,
+                "discovery endpoints do not support `filter`",
+            ),
+            Failure::NoSuchPath => answer(StatusCode::NOT_FOUND, "no endpoint has this path"),
+            Failure::NoSuchDocument => answer(StatusCode::NOT_FOUND, "the discovery document does not exist"),
             Failure::MethodNotAllowed(allowed) => answer(
                 StatusCode::METHOD_NOT_ALLOWED,
-                &format!("`{method}` is not possible here, only {allowed}"),
+                &format!("`{method}` is not allowed here: use one of {allowed}"),
             ),
             Failure::NotAcceptable => answer(
                 StatusCode::NOT_ACCEPTABLE,
-                &format!("every answer is `{}`", body::SCIM_JSON),
+                &format!("responses have the media type `{}` only", body::SCIM_JSON),
             ),
             Failure::BodyTimeout => answer(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
             Failure::QueryTooLong(limit) => answer(
                 StatusCode::URI_TOO_LONG,
-                &format!("the query has more than {limit} bytes; `POST` it to `/.search`"),
+                &format!(
+                    "the query string is longer than {limit} bytes: send the query in the body of a POST to `/.search`"
+                ),
             ),
             Failure::UnsupportedMediaType => answer(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                &format!("a body must be one of {}, in UTF-8", body::ACCEPTED),
+                &format!("the body must be one of {} in UTF-8", body::ACCEPTED),
             ),
-            Failure::UnknownMethod => answer(StatusCode::NOT_IMPLEMENTED, "the method is not known"),
+            Failure::UnknownMethod => answer(StatusCode::NOT_IMPLEMENTED, "unknown method"),
             Failure::NotSupported(what) => {
                 answer(StatusCode::NOT_IMPLEMENTED, &format!("{what} is not supported"))
             }
             Failure::Internal(_) => answer(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                &format!("internal error; its number in the log is {request_id}"),
+                &format!("internal error: see request {request_id} in the log of the server"),
             ),
-            Failure::Service(E::NotFound) => answer(StatusCode::NOT_FOUND, "there is no such resource"),
+            Failure::Service(E::NotFound) => answer(StatusCode::NOT_FOUND, "the resource does not exist"),
             Failure::Service(E::NotModified { .. }) => answer(StatusCode::NOT_MODIFIED, "not modified"),
             Failure::Service(E::PreconditionFailed) => store_error(&StoreError::Stale, request_id),
             Failure::Service(E::Contended) => answer(
                 StatusCode::CONFLICT,
-                "others keep changing the resource; please try again",
+                "other requests keep changing the resource: try again",
             ),
             Failure::Service(E::Overloaded) => store_error(&StoreError::Busy, request_id),
             Failure::Service(E::Store(error)) => store_error(error, request_id),
@@ -178,7 +183,7 @@ impl Failure {
                 .into_iter()
                 .collect(),
             Failure::UnsupportedMediaType => {
-                // RFC 5789 section 2.2; RFC 9110 section 15.5.16 names `Accept` for the others.
+                // RFC 5789 section 2.2 names `Accept-Patch` for PATCH, RFC 9110 section 15.5.16 `Accept` otherwise.
                 let name = if method == Method::PATCH {
                     HeaderName::from_static("accept-patch")
                 } else {
@@ -198,29 +203,29 @@ impl Failure {
 }
 
 /// The status and the body of an error.
-struct Answer {
+struct ErrorResponse {
     status: StatusCode,
     scim_type: Option<ScimType>,
     detail: String,
 }
 
-impl Answer {
-    fn new(status: StatusCode, scim_type: Option<ScimType>, detail: impl Into<String>) -> Answer {
-        Answer {
+impl ErrorResponse {
+    fn new(status: StatusCode, scim_type: Option<ScimType>, detail: impl Into<String>) -> ErrorResponse {
+        ErrorResponse {
             status,
             scim_type,
             detail: detail.into(),
         }
     }
 
-    fn of_scim_type(scim_type: ScimType, detail: impl Into<String>) -> Answer {
+    fn with_scim_type(scim_type: ScimType, detail: impl Into<String>) -> ErrorResponse {
         let status = match scim_type {
             // A-16
             ScimType::Uniqueness => StatusCode::CONFLICT,
             ScimType::Sensitive => StatusCode::FORBIDDEN,
             _ => StatusCode::BAD_REQUEST,
         };
-        Answer::new(status, Some(scim_type), detail)
+        ErrorResponse::new(status, Some(scim_type), detail)
     }
 
     fn to_json(&self) -> Value {
@@ -228,30 +233,30 @@ impl Answer {
     }
 }
 
-impl From<&ScimError> for Answer {
-    fn from(error: &ScimError) -> Answer {
+impl From<&ScimError> for ErrorResponse {
+    fn from(error: &ScimError) -> ErrorResponse {
         let detail = error.detail.as_str();
         match error.kind {
-            ErrorKind::Scim(scim_type) => Answer::of_scim_type(scim_type, detail),
-            ErrorKind::TooLarge => Answer::new(StatusCode::PAYLOAD_TOO_LARGE, None, detail),
-            ErrorKind::Internal => Answer::new(StatusCode::INTERNAL_SERVER_ERROR, None, detail),
+            ErrorKind::Scim(scim_type) => ErrorResponse::with_scim_type(scim_type, detail),
+            ErrorKind::TooLarge => ErrorResponse::new(StatusCode::PAYLOAD_TOO_LARGE, None, detail),
+            ErrorKind::Internal => ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, None, detail),
         }
     }
 }
 
-fn store_error(error: &StoreError, request_id: &str) -> Answer {
-    let unavailable = |detail: String| Answer::new(StatusCode::SERVICE_UNAVAILABLE, None, detail);
+fn store_error(error: &StoreError, request_id: &str) -> ErrorResponse {
+    let unavailable = |detail: String| ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, None, detail);
     match error {
         StoreError::Conflict { attribute } => {
-            Answer::of_scim_type(ScimType::Uniqueness, format!("`{attribute}` is already taken"))
+            ErrorResponse::with_scim_type(ScimType::Uniqueness, format!("`{attribute}` is already taken"))
         }
-        StoreError::Stale => Answer::new(
+        StoreError::Stale => ErrorResponse::new(
             StatusCode::PRECONDITION_FAILED,
             None,
-            "the resource has another version than the request asks for",
+            "the version of the resource does not meet the precondition of the request",
         ),
         StoreError::UnknownMembers(ids) => {
-            // A few are enough to go by, and the answer stays short.
+            // A few ids are enough for a diagnosis and keep the response short.
             let mut names = String::new();
             for id in ids.iter().take(5) {
                 let _ = write!(names, "{}`{id}`", if names.is_empty() { "" } else { ", " });
@@ -261,33 +266,31 @@ fn store_error(error: &StoreError, request_id: &str) -> Answer {
             } else {
                 String::new()
             };
-            Answer::of_scim_type(
+            ErrorResponse::with_scim_type(
                 ScimType::InvalidValue,
-                format!("`members` has no User or Group {names}{more}"),
+                format!("`members` refers to resources that do not exist: {names}{more}"),
             )
         }
-        StoreError::TooExpensive { attribute } => Answer::of_scim_type(
+        StoreError::TooExpensive { attribute } => ErrorResponse::with_scim_type(
             ScimType::TooMany,
             format!(
-                "too many resources would have to be looked at for `{attribute}`: use `eq` or `sw` on an attribute \
-                 with an index, leave `sortBy` out, or, if it has no index, give it one with `\"indexed\": true` in \
-                 its schema"
+                "the query would scan too many resources because of `{attribute}`: use `eq` or `sw` on an indexed \
+                 attribute, omit `sortBy`, or set `\"indexed\": true` for the attribute in its schema"
             ),
         ),
         StoreError::TooManyScans { attribute } => unavailable(format!(
-            "too many searches that look at each resource run just now, and this one would do so for \
-             `{attribute}`; please try again"
+            "too many scans are running, and this query needs one because of `{attribute}`: try again later"
         )),
-        StoreError::TooManyMembers { most } => Answer::of_scim_type(
+        StoreError::TooManyMembers { most } => ErrorResponse::with_scim_type(
             ScimType::TooMany,
             format!(
-                "the groups of this page have more than {most} `members` together: leave them out with \
-                 `excludedAttributes=members`, or ask for fewer groups with `count`"
+                "the groups on this page have more than {most} `members` in total: omit them with \
+                 `excludedAttributes=members`, or request fewer groups with `count`"
             ),
         ),
-        StoreError::Busy => unavailable("too much to do just now; please try again".to_owned()),
+        StoreError::Busy => unavailable("the server is overloaded: try again later".to_owned()),
         StoreError::Unavailable(_) => unavailable(format!(
-            "the storage failed; its number in the log is {request_id}"
+            "the storage failed: see request {request_id} in the log of the server"
         )),
     }
 }
@@ -308,19 +311,19 @@ mod tests {
 
     use super::*;
 
-    fn told(error: StoreError) -> (Answer, Vec<(HeaderName, HeaderValue)>) {
+    fn response_to(error: StoreError) -> (ErrorResponse, Vec<(HeaderName, HeaderValue)>) {
         let failure = Failure::Service(error.into());
         (
-            failure.to_answer(&Method::GET, "4711"),
+            failure.to_error_response(&Method::GET, "4711"),
             failure.headers(&Method::GET),
         )
     }
 
-    /// 7644-3.12-04, 7644-3.12-13: the client gets a number, the log the reason
+    /// 7644-3.12-04, 7644-3.12-13: the client gets the id of the request, and the log the reason.
     #[test]
-    fn a_failing_store_is_for_the_log() {
+    fn the_cause_of_a_store_failure_is_logged_and_not_sent() {
         let failure = || StoreError::Unavailable("disk of host-7 is full".into());
-        let (error, headers) = told(failure());
+        let (error, headers) = response_to(failure());
         assert_eq!(error.status.as_u16(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(
             error.detail.contains("4711") && !error.detail.contains("host-7"),
@@ -328,16 +331,16 @@ mod tests {
             error.detail
         );
         assert_eq!(headers[0].0, RETRY_AFTER);
-        let (level, text) = Failure::Service(failure().into()).for_the_log().unwrap();
+        let (level, text) = Failure::Service(failure().into()).log_message().unwrap();
         assert_eq!(
             (level, text.as_str()),
             (log::Level::Error, "disk of host-7 is full")
         );
         let broken = Failure::Internal("a request panicked".to_owned());
-        let (level, text) = broken.for_the_log().unwrap();
+        let (level, text) = broken.log_message().unwrap();
         assert_eq!((level, text.as_str()), (log::Level::Error, "a request panicked"));
-        assert_eq!(Failure::NoSuchPath.for_the_log(), None);
-        let error = broken.to_answer(&Method::GET, "4711");
+        assert_eq!(Failure::NoSuchPath.log_message(), None);
+        let error = broken.to_error_response(&Method::GET, "4711");
         assert_eq!((error.status.as_u16(), error.scim_type), (500, None));
         assert!(
             error.detail.contains("4711") && !error.detail.contains("panicked"),
@@ -348,11 +351,11 @@ mod tests {
 
     /// 7644-3.4.2.1-02, 7644-3.12-10, 7644-3.12-15
     #[test]
-    fn what_the_store_refuses_has_its_keyword() {
+    fn errors_of_the_store_have_their_scim_type() {
         let conflict = StoreError::Conflict {
             attribute: "userName".to_owned(),
         };
-        let (error, _) = told(conflict);
+        let (error, _) = response_to(conflict);
         assert_eq!(
             (error.status.as_u16(), error.scim_type, &*error.detail),
             (409, Some(ScimType::Uniqueness), "`userName` is already taken")
@@ -360,18 +363,18 @@ mod tests {
         let expensive = StoreError::TooExpensive {
             attribute: "title".to_owned(),
         };
-        let (error, _) = told(expensive);
+        let (error, _) = response_to(expensive);
         assert_eq!(
             (error.status.as_u16(), error.scim_type),
             (400, Some(ScimType::TooMany))
         );
         assert!(error.detail.contains("`title`"), "{}", error.detail);
-        let (error, headers) = told(StoreError::TooManyScans {
+        let (error, headers) = response_to(StoreError::TooManyScans {
             attribute: "title".to_owned(),
         });
         assert_eq!((error.status.as_u16(), &headers[0].0), (503, &RETRY_AFTER));
         assert!(error.detail.contains("`title`"), "{}", error.detail);
-        let (error, _) = told(StoreError::TooManyMembers { most: 70 });
+        let (error, _) = response_to(StoreError::TooManyMembers { most: 70 });
         assert_eq!(
             (error.status.as_u16(), error.scim_type),
             (400, Some(ScimType::TooMany))
@@ -381,7 +384,7 @@ mod tests {
             "{}",
             error.detail
         );
-        let (error, headers) = told(StoreError::Busy);
+        let (error, headers) = response_to(StoreError::Busy);
         assert_eq!((error.status.as_u16(), &headers[0].0), (503, &RETRY_AFTER));
     }
 
@@ -394,7 +397,7 @@ mod tests {
             (ScimError::too_large("x"), 413),
             (ScimError::internal("x"), 500),
         ] {
-            let answer = Answer::from(&error);
+            let answer = ErrorResponse::from(&error);
             assert_eq!(answer.status.as_u16(), status);
             assert_eq!(
                 (answer.scim_type, answer.detail),
@@ -404,9 +407,9 @@ mod tests {
     }
 
     #[test]
-    fn of_many_unknown_members_some_are_named() {
+    fn only_the_first_unknown_members_are_named() {
         let ids: Vec<Uuid> = (0..7).map(Uuid::from_u128).collect();
-        let (error, _) = told(StoreError::UnknownMembers(ids));
+        let (error, _) = response_to(StoreError::UnknownMembers(ids));
         assert_eq!(error.scim_type, Some(ScimType::InvalidValue));
         assert!(
             error.detail.contains(&format!("`{}`", Uuid::from_u128(4))),
@@ -415,7 +418,7 @@ mod tests {
         );
         assert!(error.detail.ends_with("and 2 more"), "{}", error.detail);
         let five: Vec<Uuid> = (0..5).map(Uuid::from_u128).collect();
-        let (error, _) = told(StoreError::UnknownMembers(five));
+        let (error, _) = response_to(StoreError::UnknownMembers(five));
         assert!(
             error.detail.ends_with(&format!("`{}`", Uuid::from_u128(4))),
             "{}",

@@ -1,11 +1,11 @@
-//! Entity tags and preconditions, from headers and back (RFC 9110 sections 8.8.3 and 13).
+//! Entity tags and preconditions of requests (RFC 9110 sections 8.8.3 and 13).
 
 use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 
 use crate::service::precondition::{Match, Preconditions};
 
-/// Reads `If-Match` and `If-None-Match`; `If-Modified-Since` and `If-Unmodified-Since` are not
-/// looked at, because no answer has a `Last-Modified`.
+/// Reads `If-Match` and `If-None-Match`. `If-Modified-Since` and `If-Unmodified-Since` are ignored, because no response
+/// has a `Last-Modified`.
 pub fn preconditions(headers: &HeaderMap) -> Preconditions {
     Preconditions {
         if_match: tags(headers, &IF_MATCH),
@@ -13,8 +13,8 @@ pub fn preconditions(headers: &HeaderMap) -> Preconditions {
     }
 }
 
-/// `*`, or the opaque tags of all fields of a name. `W/` is dropped: all tags here are weak, and
-/// RFC 7644 section 3.14 sends weak ones in `If-Match` too.
+/// Returns `*` or the opaque tags of all header fields of a name. `W/` is removed, because all tags of this server are
+/// weak and the examples of RFC 7644 section 3.14 send weak tags in `If-Match` too.
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Match> {
     if !headers.contains_key(name) {
         return None;
@@ -30,7 +30,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Match> {
     Some(Match::Tags(tags))
 }
 
-/// The opaque parts of a list such as `W/"3", "x"`. A tag without quotes is taken as it is.
+/// Returns the opaque parts of a list such as `W/"3", "x"`. A tag without quotes is accepted.
 fn opaque_tags(list: &str) -> Vec<String> {
     let mut tags = Vec::new();
     let mut rest = list;

@@ -1,7 +1,7 @@
-//! The access log: one line a request, with nothing in it that a client wrote.
+//! The access log: one line for each request, without any text from the client.
 //!
-//! No query string, body, token, header or id: all of them can be personal data or secrets
-//! (RFC 7643 section 9.3, RFC 6750 section 5.3). The route's template says what was asked for.
+//! An entry contains no query string, body, token, header or id, because all of them can be personal data or secrets
+//! (RFC 7643 section 9.3, RFC 6750 section 5.3). The template of the route identifies the endpoint.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,14 +12,14 @@ use actix_web::http::{Method, StatusCode};
 
 use super::metrics::Metrics;
 
-/// A request in the log and the metrics, from its arrival on. The line is written when it is dropped, and so also for a
-/// client that went away before the answer: what it asked for may have been done.
-pub struct Line<'a> {
-    /// Names the request towards client and operator.
+/// The entry of a request in the access log and the metrics. It is written when the value is dropped, and so also for a
+/// client that disconnected before the response, because the request may have been executed.
+pub struct LogEntry<'a> {
+    /// The id of the request, which the client and the operator see.
     pub request_id: String,
-    /// Whose token it came with.
+    /// The name of the token's tenant.
     pub tenant: Option<Arc<str>>,
-    /// What was answered; without an answer 499 stands in the log.
+    /// The status of the response; without a response, 499 is logged.
     pub status: Option<StatusCode>,
     method: Method,
     route: &'a str,
@@ -27,10 +27,10 @@ pub struct Line<'a> {
     started: Instant,
 }
 
-impl<'a> Line<'a> {
-    /// Starts the clock.
-    pub fn begin(method: &Method, route: &'a str, metrics: &'a Metrics) -> Line<'a> {
-        Line {
+impl<'a> LogEntry<'a> {
+    /// Starts the entry of a request and its timer.
+    pub fn begin(method: &Method, route: &'a str, metrics: &'a Metrics) -> LogEntry<'a> {
+        LogEntry {
             request_id: next_request_id(),
             tenant: None,
             status: None,
@@ -42,13 +42,13 @@ impl<'a> Line<'a> {
     }
 }
 
-impl Drop for Line<'_> {
+impl Drop for LogEntry<'_> {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         let micros = took.as_micros();
         let method = standard_name(&self.method);
-        let status = self.status.map_or(CLIENT_WENT_AWAY, |it| it.as_u16());
-        self.metrics.note(self.route, method, status, took);
+        let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |it| it.as_u16());
+        self.metrics.record(self.route, method, status, took);
         log::info!(
             target: "scim_server::access",
             "{id} {tenant} {method} {route} {status} {millis}.{rest:03}ms",
@@ -61,10 +61,10 @@ impl Drop for Line<'_> {
     }
 }
 
-/// What stands for the status of an answer that nobody waited for, as in other servers' logs.
-const CLIENT_WENT_AWAY: u16 = 499;
+/// The status that is logged for a client that disconnected before the response, as nginx does.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// Methods that are not HTTP's are the client's own words.
+/// Returns the name of a standard method, or `other`: a name that the client made up must not reach the log.
 fn standard_name(method: &Method) -> &str {
     match method.as_str() {
         name @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => name,
@@ -72,13 +72,13 @@ fn standard_name(method: &Method) -> &str {
     }
 }
 
-/// Unique in this process and hardly to be met in another one: random, then counted.
+/// Returns an id that is unique in this process and unlikely to occur in another: a random prefix and a counter.
 fn next_request_id() -> String {
     static PROCESS: OnceLock<[u8; 4]> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let process = PROCESS.get_or_init(|| {
         let mut random = [0; 4];
-        // Without randomness the ids still tell the requests of this process apart.
+        // Without random bytes the ids still distinguish the requests of this process.
         let _ = getrandom::fill(&mut random);
         random
     });

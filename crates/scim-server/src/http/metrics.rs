@@ -1,6 +1,6 @@
-//! What the server counts, as Prometheus reads it, on a listener of its own.
+//! The metrics of the server in the format of Prometheus, on a separate listener.
 //!
-//! Labels are route templates, methods, statuses, and names of the schemas: nothing that a client wrote.
+//! Labels are route templates, methods, statuses and names from the schemas. They contain no text from a client.
 
 use std::fmt;
 use std::io;
@@ -45,7 +45,7 @@ struct Route {
     route: String,
 }
 
-/// Upper ends of the histogram's classes, in seconds: from a look-up to a scan.
+/// The upper bounds of the histogram's buckets in seconds, from an index lookup to a full scan.
 const DURATIONS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 25.0,
 ];
@@ -60,8 +60,8 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that has its answer.
-    pub(super) fn note(&self, route: &str, method: &str, status: u16, took: Duration) {
+    /// Counts a finished request.
+    pub(super) fn record(&self, route: &str, method: &str, status: u16, took: Duration) {
         let request = Request {
             route: route.to_owned(),
             method: method.to_owned(),
@@ -75,8 +75,8 @@ impl Metrics {
     }
 }
 
-/// Serves `GET /metrics`, and nothing else; `scans` tells how many queries no index served. It ends with
-/// the handle of the server.
+/// Starts a server that serves `GET /metrics` only. `scans` returns the number of full scans. The server stops through
+/// its handle.
 pub fn listen(
     metrics: &Metrics,
     scans: impl Fn() -> Vec<ScanCount> + Send + Sync + 'static,
@@ -90,11 +90,11 @@ pub fn listen(
     );
     registry.register_with_unit(
         "request_duration",
-        "Time from the head of a request to its answer",
+        "Time from receiving the headers of a request to its response",
         Unit::Seconds,
         metrics.durations.clone(),
     );
-    registry.register_collector(Box::new(Collected {
+    registry.register_collector(Box::new(SampledMetrics {
         blocking: metrics.blocking.clone(),
         tolerances: metrics.tolerances.clone(),
         scans: Box::new(scans),
@@ -125,25 +125,25 @@ async fn exposition(registry: Data<Registry>) -> HttpResponse {
     }
 }
 
-/// What others count, read when it is asked for.
-struct Collected {
+/// Figures of other modules, which are read when Prometheus asks for them.
+struct SampledMetrics {
     blocking: Blocking,
     tolerances: Arc<ToleranceCounts>,
     scans: Box<dyn Fn() -> Vec<ScanCount> + Send + Sync>,
 }
 
-impl fmt::Debug for Collected {
+impl fmt::Debug for SampledMetrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Collected")
+        formatter.write_str("SampledMetrics")
     }
 }
 
-impl Collector for Collected {
+impl Collector for SampledMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let busy = i64::try_from(self.blocking.busy()).unwrap_or(i64::MAX);
         let gauge = encoder.encode_descriptor(
             "requests_at_work",
-            "Requests that are with the store, or wait for a thread to be",
+            "Requests that use the store or wait for a thread to do so",
             None,
             MetricType::Gauge,
         )?;
@@ -162,17 +162,17 @@ impl Collector for Collected {
         let counts = (self.scans)();
         type Number = fn(&ScanCount) -> u64;
         let kinds: [(&str, &str, Number); 3] = [
-            ("scans", "Queries that no index served, by the attribute", |it| {
+            ("scans", "Queries without a usable index, by attribute", |it| {
                 it.begun
             }),
             (
                 "scans_refused",
-                "Queries turned away because too many scans ran",
+                "Queries rejected because too many scans were running",
                 |it| it.refused,
             ),
             (
                 "scans_too_long",
-                "Scans that were ended because they took too long",
+                "Scans aborted because they took too long",
                 |it| it.too_long,
             ),
         ];

@@ -1,4 +1,4 @@
-//! The query string, decoded once and strictly (A-31, RFC 3986 section 2.1).
+//! Parsing of the query string, which is decoded exactly once (A-31, RFC 3986 section 2.1).
 
 use percent_encoding::percent_decode_str;
 use scim_model::internal::{Projection, SearchRequest, SortOrder, saturating_integer};
@@ -6,8 +6,8 @@ use scim_model::{Policy, ScimError, ScimType};
 
 use super::error::Failure;
 
-/// What a query string holds of the parameters of RFC 7644 sections 3.4.2 and 3.9 and of RFC 9865
-/// section 2, decoded; other parameters are ignored (7644-3.4.2-02).
+/// The decoded parameters of RFC 7644 sections 3.4.2 and 3.9 and of RFC 9865 section 2. Other parameters are ignored
+/// (7644-3.4.2-02).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     attributes: Option<String>,
@@ -17,19 +17,18 @@ pub struct Params {
     sort_order: Option<String>,
     start_index: Option<String>,
     count: Option<String>,
-    /// Present without a value is the first page.
+    /// An empty value requests the first page.
     cursor: Option<String>,
 }
 
-/// Percent-encoding triples the longest filter that is read at all.
+/// The maximum length of a query string: percent-encoding can triple the length of a filter, which is limited to 8 KiB.
 const MAX_LENGTH: usize = 32 * 1024;
 
 impl Params {
-    /// Reads a query string. Names are accepted in any case: a `Filter` that is passed over would
-    /// return everybody.
+    /// Parses a query string. Names are case-insensitive, because ignoring a `Filter` would return all users.
     ///
     /// # Errors
-    /// `414` when it is too long; `400` for a parameter that comes twice or is not UTF-8.
+    /// `414` when the query string is too long, `400` for a repeated parameter or one that is not UTF-8.
     pub fn parse(query: &str) -> Result<Params, Failure> {
         if query.len() > MAX_LENGTH {
             return Err(Failure::QueryTooLong(MAX_LENGTH));
@@ -41,7 +40,7 @@ impl Params {
                 continue;
             };
             if slot.is_some() {
-                return Err(ScimError::new(scim_type(name), format!("`{name}` must not come twice")).into());
+                return Err(ScimError::new(scim_type(name), format!("`{name}` must not be repeated")).into());
             }
             let value = value.replace('+', " ");
             let decoded = percent_decode_str(&value).decode_utf8();
@@ -51,12 +50,12 @@ impl Params {
         Ok(params)
     }
 
-    /// Whether there is a `filter`.
+    /// Returns whether the query string has a `filter`.
     pub fn has_filter(&self) -> bool {
         self.filter.is_some()
     }
 
-    /// Which attributes an answer with one resource has.
+    /// Returns the projection for a response with one resource.
     ///
     /// # Errors
     /// `invalidValue`
@@ -69,10 +68,10 @@ impl Params {
         )
     }
 
-    /// The search that the query string asks for, as if it were a message.
+    /// Returns the search request that the query string describes.
     ///
     /// # Errors
-    /// `invalidValue`, or `invalidCount` with a cursor, for what is no integer or order.
+    /// `invalidValue` for an invalid integer or sort order; `invalidCount` for an invalid `count` next to a `cursor`.
     pub fn search(self) -> Result<SearchRequest, ScimError> {
         let of_count = if self.cursor.is_some() {
             ScimType::InvalidCount
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused() {
+    fn invalid_query_strings_are_rejected() {
         let scim_type = |query: &str| match Params::parse(query) {
             Err(Failure::Scim(error)) => error.scim_type(),
             other => panic!("{query}: {other:?}"),

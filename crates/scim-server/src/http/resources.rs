@@ -1,5 +1,4 @@
-//! Handlers of the resource endpoints: from a request to a service call, and from its result to a
-//! response.
+//! The handlers of the resource endpoints. They translate requests to service calls and the results to responses.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,94 +16,98 @@ use scim_model::{ResourceType, ScimError, ScimType, json};
 use super::error::Failure;
 use super::params::Params;
 use super::{Answer, AuthenticatedCall, Http, body, etag};
-use crate::service::Shown;
+use crate::service::Representation;
 
-/// `GET /Users/{id}` (RFC 7644 section 3.4.1)
+/// Handles `GET /Users/{id}` (RFC 7644 section 3.4.1).
 pub async fn get(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
     let resource_type = call.resource_type()?;
     let projection = projection(http, &call)?;
     let preconditions = etag::preconditions(call.request.headers());
     let (tenant, id) = (call.caller.tenant, call.id);
-    let shown = http
-        .ask(move |service| service.get(tenant, &resource_type, &id, &projection, &preconditions))
+    let representation = http
+        .call_service(move |service| service.get(tenant, &resource_type, &id, &projection, &preconditions))
         .await?;
-    Ok(resource(StatusCode::OK, shown))
+    Ok(resource(StatusCode::OK, representation))
 }
 
-/// `GET /Users` (RFC 7644 section 3.4.2)
+/// Handles `GET /Users` (RFC 7644 section 3.4.2).
 pub async fn query(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
     let resource_type = call.resource_type()?;
     let params = Params::parse(call.request.query_string())?;
     if params.has_filter() && !http.service.settings().filters_in_urls {
-        let detail = "a filter may hold personal data and must not stand in a URL: send it in the body of a \
-                      POST to `/.search` below this endpoint";
+        let detail = "filters may contain personal data and are not accepted in URLs: send the filter in the body \
+                      of a POST to `/.search` below this endpoint";
         return Err(ScimError::new(ScimType::Sensitive, detail).into());
     }
     let search = params.search()?;
     let tenant = call.caller.tenant;
     let list = http
-        .ask(move |service| service.search(tenant, Some(&resource_type), &search))
+        .call_service(move |service| service.search(tenant, Some(&resource_type), &search))
         .await?;
-    Ok(whole_or_streamed(HttpResponse::build(StatusCode::OK), list))
+    Ok(with_body(HttpResponse::build(StatusCode::OK), list))
 }
 
-/// `POST /Users/.search` and `POST /.search` (RFC 7644 section 3.4.3)
+/// Handles `POST /Users/.search` and `POST /.search` (RFC 7644 section 3.4.3).
 pub async fn search(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let (tenant, resource_type) = (call.caller.tenant, call.resource_type);
     let list = http
-        .ask(move |service| {
+        .call_service(move |service| {
             let search = SearchRequest::parse(&json::parse(&body)?)?;
             service.search(tenant, resource_type.as_ref(), &search)
         })
         .await?;
-    Ok(whole_or_streamed(HttpResponse::build(StatusCode::OK), list))
+    Ok(with_body(HttpResponse::build(StatusCode::OK), list))
 }
 
-/// `POST /Users` (RFC 7644 section 3.3)
+/// Handles `POST /Users` (RFC 7644 section 3.3).
 pub async fn create(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
     let resource_type = call.resource_type()?;
     let projection = projection(http, &call)?;
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let tenant = call.caller.tenant;
-    let shown = http
-        .ask(move |service| service.create(tenant, &resource_type, &body, &projection))
+    let representation = http
+        .call_service(move |service| service.create(tenant, &resource_type, &body, &projection))
         .await?;
-    Ok(resource(StatusCode::CREATED, shown))
+    Ok(resource(StatusCode::CREATED, representation))
 }
 
-/// `PUT /Users/{id}` (RFC 7644 section 3.5.1)
+/// Handles `PUT /Users/{id}` (RFC 7644 section 3.5.1).
 pub async fn replace(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
     let resource_type = call.resource_type()?;
     let projection = projection(http, &call)?;
     let preconditions = etag::preconditions(call.request.headers());
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let (tenant, id) = (call.caller.tenant, call.id);
-    let shown = http
-        .ask(move |service| service.replace(tenant, &resource_type, &id, &body, &projection, &preconditions))
+    let representation = http
+        .call_service(move |service| {
+            service.replace(tenant, &resource_type, &id, &body, &projection, &preconditions)
+        })
         .await?;
-    Ok(resource(StatusCode::OK, shown))
+    Ok(resource(StatusCode::OK, representation))
 }
 
-/// `PATCH /Users/{id}` (RFC 7644 section 3.5.2)
+/// Handles `PATCH /Users/{id}` (RFC 7644 section 3.5.2).
 pub async fn patch(http: &Http, call: AuthenticatedCall<'_>, payload: Payload) -> Answer {
     let resource_type = call.resource_type()?;
     let projection = projection(http, &call)?;
     let preconditions = etag::preconditions(call.request.headers());
     let body = body::read(call.request.headers(), payload, http.max_body_bytes).await?;
     let (tenant, id) = (call.caller.tenant, call.id);
-    let shown = http
-        .ask(move |service| service.patch(tenant, &resource_type, &id, &body, &projection, &preconditions))
+    let representation = http
+        .call_service(move |service| {
+            service.patch(tenant, &resource_type, &id, &body, &projection, &preconditions)
+        })
         .await?;
-    Ok(resource(StatusCode::OK, shown))
+    Ok(resource(StatusCode::OK, representation))
 }
 
-/// `DELETE /Users/{id}` (RFC 7644 section 3.6)
+/// Handles `DELETE /Users/{id}` (RFC 7644 section 3.6).
 pub async fn delete(http: &Http, call: AuthenticatedCall<'_>) -> Answer {
     let resource_type = call.resource_type()?;
     let preconditions = etag::preconditions(call.request.headers());
     let (tenant, id) = (call.caller.tenant, call.id);
-    http.ask(move |service| service.delete(tenant, &resource_type, &id, &preconditions))
+    http.call_service(move |service| service.delete(tenant, &resource_type, &id, &preconditions))
         .await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -121,17 +124,17 @@ impl AuthenticatedCall<'_> {
     }
 }
 
-/// `attributes` and `excludedAttributes`, which every operation that returns a resource has (RFC 7644
+/// Reads `attributes` and `excludedAttributes`, which every operation that returns a resource accepts (RFC 7644
 /// section 3.9).
 fn projection(http: &Http, call: &AuthenticatedCall) -> Result<Projection, Failure> {
     let params = Params::parse(call.request.query_string())?;
     Ok(params.projection(http.service.settings().policy)?)
 }
 
-/// A resource, or only its tag where the service shows nothing of it.
-fn resource(status: StatusCode, shown: Shown) -> HttpResponse {
-    let tag = (ETAG, shown.etag);
-    let Some(body) = shown.body else {
+/// Returns a response with a resource, or 204 with its entity tag if the service returned no body.
+fn resource(status: StatusCode, representation: Representation) -> HttpResponse {
+    let tag = (ETAG, representation.etag);
+    let Some(body) = representation.body else {
         return HttpResponse::NoContent().insert_header(tag).finish();
     };
     let location = if status == StatusCode::CREATED {
@@ -142,12 +145,12 @@ fn resource(status: StatusCode, shown: Shown) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     response
         .insert_header(tag)
-        .insert_header((location, shown.location));
-    whole_or_streamed(response, body)
+        .insert_header((location, representation.location));
+    with_body(response, body)
 }
 
-/// Long lists of members become text while the client reads it.
-fn whole_or_streamed(mut response: HttpResponseBuilder, body: Body) -> HttpResponse {
+/// Adds a body to a response. A body with a long list of members is serialized while the client reads it.
+fn with_body(mut response: HttpResponseBuilder, body: Body) -> HttpResponse {
     response.insert_header((CONTENT_TYPE, body::SCIM_JSON));
     if body.is_whole() {
         response.body(body.into_text())
@@ -170,7 +173,7 @@ impl MessageBody for Streamed {
     }
 }
 
-/// Any other answer.
+/// Returns a response of SCIM's media type.
 pub(super) fn scim_json(status: StatusCode, body: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((CONTENT_TYPE, body::SCIM_JSON))

@@ -1,4 +1,4 @@
-//! Sockets and signals: how the HTTP service listens, and how it ends.
+//! Sockets and signals: starting the HTTP service, and its graceful shutdown.
 
 use std::io;
 use std::net::TcpListener;
@@ -10,21 +10,21 @@ use actix_web::{App, HttpServer};
 
 use super::{Http, routes};
 
-/// Headers must have arrived by then; bodies have a deadline of their own.
+/// The deadline for receiving the headers of a request. Bodies have their own deadline.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 
-/// An idle connection is closed after this time.
+/// The time after which an idle connection is closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Requests that have begun may take so long after a signal.
+/// The time that running requests get to finish after a signal.
 const GRACE_SECONDS: u64 = 20;
 
-/// Work that may block has so many threads in each worker. Most of them wait for a commit that
-/// they share, so there are more of them than processors.
+/// The number of threads for blocking work in each worker. It exceeds the number of processors, because most threads
+/// wait for a commit that they share.
 const BLOCKING_THREADS: usize = 64;
 
-/// A server on a socket that listens already. It ends when `stop` does: new connections are
-/// refused then, and requests that have begun are finished.
+/// Starts a server on a listening socket. When `stop` completes, the server refuses new connections, finishes the
+/// running requests and ends.
 pub fn listen(
     http: Arc<Http>,
     listener: TcpListener,
@@ -39,7 +39,7 @@ pub fn listen(
     };
     let server = HttpServer::new(move || App::new().configure(routes(http.clone())))
         .listen(listener)?
-        // actix would cut requests off at SIGINT.
+        // By default, actix aborts running requests at SIGINT.
         .shutdown_signal(until_stop)
         .shutdown_timeout(GRACE_SECONDS)
         .client_request_timeout(HEADER_DEADLINE)
@@ -49,10 +49,10 @@ pub fn listen(
     Ok(server)
 }
 
-/// Ends with SIGTERM or SIGINT.
+/// Returns a future that completes at SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When the system does not let the signals be caught.
+/// The operating system does not allow a handler for the signals.
 #[cfg(unix)]
 pub fn termination() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     use std::future::poll_fn;
@@ -68,7 +68,7 @@ pub fn termination() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     }))
 }
 
-/// Ends with Ctrl-C.
+/// Returns a future that completes at Ctrl-C.
 #[cfg(not(unix))]
 pub fn termination() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     Ok(async {

@@ -1,8 +1,8 @@
-//! Cursors (RFC 9865): a position in a result, sealed so that nobody can read or make one.
+//! Cursors (RFC 9865): encrypted positions in a result, which clients can neither read nor forge.
 //!
-//! A cursor is bound to tenant, endpoint, filter, order and attributes by the seal itself, so the server
-//! keeps nothing, and a cursor that was altered, made up, made by another key or for another query is the
-//! same error (section 5.2). Only what the seal proves to be this query's own cursor can be told to be old.
+//! The authenticated encryption binds a cursor to its tenant, endpoint, filter, order and attributes, so the server
+//! keeps no state. A cursor that was altered, invented, or created with another key or for another query leads to one
+//! and the same error (section 5.2). A cursor is reported as expired only if it belongs to the query.
 
 use std::time::Duration;
 
@@ -14,22 +14,23 @@ use chrono::{DateTime, Utc};
 use scim_model::store::{Position, TenantId};
 use scim_model::{ScimError, ScimType};
 
-/// Seals cursors with its first key, and opens those of all its keys: a new key can come in front while
-/// cursors of the old one are still on their way.
+/// The keys of cursors. The first key encrypts and all keys decrypt, so that a new key can be put in front while
+/// clients still use cursors of the old one.
 pub struct CursorKeys {
     keys: Vec<XChaCha20Poly1305>,
-    /// `None` when cursors never end.
+    /// `None` when cursors never expire.
     lifetime: Option<Duration>,
 }
 
-/// Sealed positions are longer than this only if their sort key is; more is not even decoded.
+/// The maximum length of a cursor. A longer text is rejected without decoding it; only a very long sort key leads to a
+/// longer cursor.
 const MAX_LENGTH: usize = 64 * 1024;
 
-/// Long enough to be drawn at random for each cursor without ever repeating.
+/// The length of the nonce, which is large enough that random nonces do not repeat.
 const NONCE_LENGTH: usize = 24;
 
 impl CursorKeys {
-    /// Servers that share a key accept each other's cursors.
+    /// Creates the keys. Servers that share a key accept each other's cursors.
     pub fn new(keys: &[[u8; 32]], lifetime: Option<Duration>) -> CursorKeys {
         CursorKeys {
             keys: keys.iter().map(|it| XChaCha20Poly1305::new(it.into())).collect(),
@@ -37,14 +38,14 @@ impl CursorKeys {
         }
     }
 
-    /// A cursor: letters, digits, `-` and `_` only.
+    /// Returns the cursor of a position. It consists of letters, digits, `-` and `_`.
     ///
-    /// `query` is all that the position depends on, see [`binding`].
+    /// `query` encodes everything that the position depends on, see [`binding`].
     ///
     /// # Errors
-    /// `500` when there is no key, or the system has no random bytes to give.
+    /// `500` when there is no key or the operating system provides no random bytes.
     pub fn seal(&self, query: &[u8], position: &Position, now: DateTime<Utc>) -> Result<String, ScimError> {
-        let failed = || ScimError::internal("no cursor could be made");
+        let failed = || ScimError::internal("the paging cursor could not be created");
         let mut nonce = [0; NONCE_LENGTH];
         getrandom::fill(&mut nonce).map_err(|_| failed())?;
         let payload = Payload {
@@ -58,18 +59,18 @@ impl CursorKeys {
         Ok(BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// The position of a cursor.
+    /// Returns the position of a cursor.
     ///
     /// # Errors
-    /// `invalidCursor`, in the same words whatever the reason; `expiredCursor` for a cursor of this query
-    /// that is too old.
+    /// `invalidCursor` with the same message for every cause; `expiredCursor` for a cursor of this query that has
+    /// expired.
     pub fn open(&self, query: &[u8], cursor: &str, now: DateTime<Utc>) -> Result<Position, ScimError> {
-        let (position, made) = self
-            .try_open(query, cursor)
-            .ok_or_else(|| ScimError::new(ScimType::InvalidCursor, "`cursor` is not one of this query"))?;
+        let (position, made) = self.try_open(query, cursor).ok_or_else(|| {
+            ScimError::new(ScimType::InvalidCursor, "`cursor` does not belong to this query")
+        })?;
         let age = now.signed_duration_since(made).to_std().unwrap_or_default();
         if self.lifetime.is_some_and(|it| age > it) {
-            let detail = "`cursor` is too old; please begin again without one";
+            let detail = "`cursor` has expired: start again without one";
             return Err(ScimError::new(ScimType::ExpiredCursor, detail));
         }
         Ok(position)
@@ -92,7 +93,7 @@ impl CursorKeys {
     }
 }
 
-/// What a position depends on, without ambiguity: each part is preceded by its length.
+/// Encodes everything that a position depends on. Each part is preceded by its length, so the encoding is unambiguous.
 pub fn binding<'a>(
     tenant: TenantId,
     endpoint: &'a str,
@@ -100,14 +101,14 @@ pub fn binding<'a>(
 ) -> Vec<u8> {
     let mut bytes = tenant.0.to_be_bytes().to_vec();
     for part in [Some(endpoint)].into_iter().chain(query) {
-        // No part is as long as that.
+        // `u64::MAX` marks a missing part, because no text has this length.
         bytes.extend(part.map_or(u64::MAX, |it| it.len() as u64).to_be_bytes());
         bytes.extend(part.unwrap_or_default().as_bytes());
     }
     bytes
 }
 
-/// Time of making in milliseconds, target, direction, row, then the key if there is one.
+/// Encodes the time of creation in milliseconds, the target, the flags, the row, and the key if there is one.
 fn to_bytes(position: &Position, now: DateTime<Utc>) -> Vec<u8> {
     let mut bytes = now.timestamp_millis().to_be_bytes().to_vec();
     bytes.extend(position.target.to_be_bytes());
@@ -192,7 +193,7 @@ mod tests {
             let cursor = keys.seal(&query(), &position, noon()).unwrap();
             (cursor.len(), keys.open(&query(), &cursor, noon()) == Ok(position))
         };
-        // A nonce of 24 bytes, 19 bytes of position and a seal of 16; four letters hold three bytes.
+        // A nonce of 24 bytes, 19 bytes of position and an authentication tag of 16; four letters encode three bytes.
         let longest = 64 * 1024 / 4 * 3 - 24 - 19 - 16;
         assert_eq!(cursor_of(3_000), (4_079, true));
         assert_eq!(cursor_of(longest), (64 * 1024, true));
@@ -216,7 +217,7 @@ mod tests {
     fn any_other_cursor_is_the_same_error() {
         let seven = keys(&[7]);
         let cursor = seven.seal(&query(), &position(), noon()).unwrap();
-        // Old as it is, nobody but its own query learns so.
+        // The cursor has expired, but only its own query reports that.
         let later = noon() + 2 * HOUR;
         let error = seven.open(&query(), "", later).unwrap_err();
         assert_eq!(error.scim_type(), Some(ScimType::InvalidCursor));
@@ -249,12 +250,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_can_be_changed_while_cursors_are_on_their_way() {
+    fn keys_can_be_rotated_while_cursors_are_in_use() {
         let (old, both, new) = (keys(&[7]), keys(&[8, 7]), keys(&[8]));
         let before = old.seal(&query(), &position(), noon()).unwrap();
-        let meanwhile = both.seal(&query(), &position(), noon()).unwrap();
+        let during = both.seal(&query(), &position(), noon()).unwrap();
         assert!(both.open(&query(), &before, noon()).is_ok());
-        assert!(new.open(&query(), &meanwhile, noon()).is_ok());
+        assert!(new.open(&query(), &during, noon()).is_ok());
         assert!(new.open(&query(), &before, noon()).is_err());
     }
 

@@ -1,4 +1,4 @@
-//! Members of groups: who they are, and what a client may not say of them.
+//! The members of groups: resolving their ids, and checks of the values that a client sends.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::{Error, Service};
 
 impl Service {
-    /// The members as they are shown, in the order given. Those that do not exist are left out: the
-    /// store refuses them when it writes.
+    /// Returns the members to show for ids, in the given order. Unknown ids are left out here; the store rejects them
+    /// when it writes.
     pub(super) fn members(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, Error> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -20,17 +20,17 @@ impl Service {
         Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
     }
 
-    /// Checks what the client says of members beside their ids.
+    /// Checks the `type` that a client sends for members.
     ///
     /// # Errors
-    /// `invalidValue` when a `type` contradicts what the member is.
+    /// `invalidValue` when a `type` differs from the resource type of the member.
     pub(super) fn check_member_types(&self, tenant: TenantId, named: &[(Uuid, String)]) -> Result<(), Error> {
         let ids: Vec<Uuid> = named.iter().map(|(id, _)| *id).collect();
         let references = self.members(tenant, &ids)?;
         let types: HashMap<Uuid, &str> = references.iter().map(|it| (it.id, &*it.resource_type)).collect();
         for (id, named) in named {
             if let Some(actual) = types.get(id).filter(|it| !it.eq_ignore_ascii_case(named)) {
-                let detail = format!("`members.type` of `{id}` must be `{actual}`, or be left out");
+                let detail = format!("`members.type` of `{id}` must be `{actual}` or omitted");
                 return Err(ScimError::new(ScimType::InvalidValue, detail).into());
             }
         }
@@ -38,18 +38,18 @@ impl Service {
     }
 }
 
-/// No group is a member of itself.
+/// Checks that a group does not become a member of itself.
 ///
 /// # Errors
-/// `invalidValue`
-pub(super) fn check_not_itself<'a>(
+/// `invalidValue` when `members` contains the group.
+pub(super) fn check_not_own_member<'a>(
     group: Uuid,
     mut members: impl Iterator<Item = &'a Uuid>,
 ) -> Result<(), ScimError> {
     if members.any(|it| *it == group) {
         return Err(ScimError::new(
             ScimType::InvalidValue,
-            "`members` must not hold the group itself",
+            "`members` must not contain the group itself",
         ));
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! PATCH (RFC 7644 section 3.5.2): as row operations where only members change, else by reading,
-//! computing and writing over the version that was read.
+//! PATCH (RFC 7644 section 3.5.2): row operations when only members change, and otherwise reading the resource,
+//! computing the new version, and writing it if the stored version is still the same.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use scim_patch::{MembersPlan, Operation, Plan, Tolerance, apply, plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::members::check_not_itself;
+use super::members::check_not_own_member;
 use super::precondition::Preconditions;
-use super::secrets::Hashed;
-use super::{Error, Service, Shown, include, now, parse_id};
+use super::secrets::HashedSecrets;
+use super::{Error, Representation, Service, include, now, parse_id};
 
 impl Service {
-    /// Changes a resource by the operations of a PatchOp message.
+    /// Applies the operations of a PatchOp message to a resource.
     ///
     /// # Errors
     /// See [`Error`].
@@ -29,7 +29,7 @@ impl Service {
         body: &[u8],
         projection: &Projection,
         preconditions: &Preconditions,
-    ) -> Result<Shown, Error> {
+    ) -> Result<Representation, Error> {
         let operations = Operation::parse_all(json::parse(body)?, self.settings.policy)?;
         let id = parse_id(id)?;
         let plan = plan(resource_type, &operations, self.settings.policy)?;
@@ -42,34 +42,36 @@ impl Service {
             plan: &plan,
             preconditions,
         };
-        let mut hashed = Hashed::default();
+        let mut hashed = HashedSecrets::default();
         let Patched {
             updated,
             requested,
             tolerances,
-        } = self.turns.retry(id, preconditions, || match &plan.members {
-            MembersPlan::Steps(steps) if plan.rest.is_empty() => patch.members_only(steps),
-            _ => patch.whole(&mut hashed),
-        })?;
+        } = self
+            .retry_locks
+            .retry(id, preconditions, || match &plan.members {
+                MembersPlan::Steps(steps) if plan.rest.is_empty() => patch.members_only(steps),
+                _ => patch.read_and_write(&mut hashed),
+            })?;
         self.tolerances.record(plan.tolerances.iter().chain(&tolerances));
-        // a group may have very many members, so it is not shown unless that is asked for.
+        // a group may have very many members, so the response contains the group only on request.
         if resource_type.has_members() && projection.is_default() && !self.settings.patch_shows_groups {
             if resource_type.shown_references().next().is_none() {
-                return Ok(Shown {
+                return Ok(Representation {
                     etag: etag(updated.version),
                     is_derived: false,
                     location: location(&self.settings.base_url, resource_type, id),
                     body: None,
                 });
             }
-            // Of a group with an extension that refers to others as `manager` does, the tag tells that too.
+            // A group with an extension that refers to other resources, as `manager` does, has a derived entity tag.
             let stored = self.read(tenant, resource_type, id, Include::default())?;
-            let mut shown = self.show(tenant, resource_type, stored, projection)?;
-            shown.body = None;
-            return Ok(shown);
+            let mut representation = self.represent(tenant, resource_type, stored, projection)?;
+            representation.body = None;
+            return Ok(representation);
         }
         let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
-        self.show(
+        self.represent(
             tenant,
             resource_type,
             stored,
@@ -78,7 +80,7 @@ impl Service {
     }
 }
 
-/// A PATCH on its way.
+/// A PATCH that is being applied.
 struct Patch<'a> {
     service: &'a Service,
     tenant: TenantId,
@@ -91,14 +93,15 @@ struct Patch<'a> {
 /// A PATCH that has been written.
 struct Patched {
     updated: Updated,
-    /// Attributes with `returned` = `request` that the client wrote.
+    /// The attributes with `returned` = `request` that the client wrote.
     requested: Vec<AttributePath>,
     /// The tolerances that the rest of the plan needed.
     tolerances: Vec<Tolerance>,
 }
 
 impl Patch<'_> {
-    /// Row operations that hold for any version: nothing is read, however large the group is.
+    /// Changes only the members, with row operations that are valid for any version. The group is not read, so the cost
+    /// does not depend on its size.
     fn members_only(&self, steps: &[MembersStep]) -> Result<Patched, Error> {
         let Patch {
             service,
@@ -108,7 +111,7 @@ impl Patch<'_> {
             preconditions,
             ..
         } = *self;
-        check_not_itself(id, added(steps))?;
+        check_not_own_member(id, added_ids(steps))?;
         let expected_version = service.expected_version(tenant, resource_type, id, preconditions)?;
         let members = MembersChange::Steps(steps.to_vec());
         let secrets = SecretHashes::new();
@@ -129,8 +132,8 @@ impl Patch<'_> {
         })
     }
 
-    /// Read, compute, write over what was read.
-    fn whole(&self, hashed: &mut Hashed) -> Result<Patched, Error> {
+    /// Reads the resource, applies the operations, and writes the result if the version has not changed since.
+    fn read_and_write(&self, hashed: &mut HashedSecrets) -> Result<Patched, Error> {
         let Patch {
             service,
             tenant,
@@ -160,10 +163,10 @@ impl Patch<'_> {
             MembersPlan::Steps(steps) => MembersChange::Steps(steps.clone()),
         };
         if let MembersChange::Steps(steps) = &members {
-            check_not_itself(id, added(steps))?;
+            check_not_own_member(id, added_ids(steps))?;
         }
-        let secrets = hashed.of(service, &outcome.secrets)?;
-        let secrets = service.without_idle(tenant, resource_type, id, secrets)?;
+        let secrets = hashed.hash_sent(service, &outcome.secrets)?;
+        let secrets = service.drop_noop_removals(tenant, resource_type, id, secrets)?;
         let mut changed = outcome.document;
         changed.remove("id");
         if resource_type.has_members() {
@@ -186,11 +189,11 @@ impl Patch<'_> {
         })
     }
 
-    /// The stored document, with the members in it if they were read.
+    /// Returns the stored document, with its members if they were read.
     fn document(&self, current: &Stored) -> Result<Document, Error> {
         let mut document = Document::from_stored_json(&current.document)?;
         if !self.service.settings.policy.lenient {
-            // By the RFC alone a client may repeat a readOnly value, and no other (7644-3.5.2-10).
+            // In strict mode a client may repeat a readOnly value but not change it (7644-3.5.2-10).
             document.insert("id", current.id.to_string().into());
         }
         let Some(members) = current.members.as_ref().filter(|it| !it.is_empty()) else {
@@ -212,8 +215,8 @@ impl Patch<'_> {
     }
 }
 
-/// The ids that become members.
-fn added(steps: &[MembersStep]) -> impl Iterator<Item = &Uuid> {
+/// Returns the ids that the steps add.
+fn added_ids(steps: &[MembersStep]) -> impl Iterator<Item = &Uuid> {
     steps.iter().flat_map(|it| match it {
         MembersStep::Add(ids) | MembersStep::ReplaceAll(ids) => ids.as_slice(),
         MembersStep::Remove(_) | MembersStep::RemoveAll => &[],

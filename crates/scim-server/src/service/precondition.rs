@@ -1,4 +1,4 @@
-//! What a client demands of the version that it changes, or has already seen (RFC 7644 section 3.14, RFC 9110 section 13; A-44, A-52).
+//! The preconditions of a request on the version of a resource (RFC 7644 section 3.14, RFC 9110 section 13; A-44, A-52).
 
 /// The value of `If-Match` or `If-None-Match`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,20 +18,20 @@ pub struct Preconditions {
     pub if_none_match: Option<Match>,
 }
 
-/// Why a request is not carried out.
+/// The reason why a precondition prevents an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmet {
-    /// 412
+    /// The version does not match: 412.
     Failed,
-    /// 304: the client has it already.
+    /// The client already has the representation: 304.
     NotModified,
 }
 
 impl Preconditions {
     /// Checks a read of an existing resource (RFC 9110 section 13.2.2).
     ///
-    /// `derived_etag` is the tag of the representation if other resources can change what it shows, as
-    /// a user's groups and manager do. Then the version does not tell whether the client has it.
+    /// `derived_etag` is the tag of the representation if changes of other resources can change it, as a user's groups
+    /// and manager do. The version alone then does not show whether the client has the current representation.
     ///
     /// # Errors
     /// `Failed`, `NotModified`
@@ -39,7 +39,7 @@ impl Preconditions {
         self.check_if_match(version)?;
         let seen = match (&self.if_none_match, derived_etag) {
             (None, _) => false,
-            // A tag without a hash is whole too: it says that there is nothing to show of others.
+            // A tag without a hash is complete too: the representation then contains nothing of other resources.
             (Some(Match::Tags(tags)), Some(etag)) => {
                 let opaque = etag.trim_start_matches("W/").trim_matches('"');
                 tags.iter().any(|it| it == opaque)
@@ -49,7 +49,7 @@ impl Preconditions {
         if seen { Err(Unmet::NotModified) } else { Ok(()) }
     }
 
-    /// Checks a write over a version.
+    /// Checks a write that replaces a version.
     ///
     /// # Errors
     /// `Failed`
@@ -61,14 +61,14 @@ impl Preconditions {
         }
     }
 
-    /// What the store alone can check: nothing, or one version. `None` when the version has to be
-    /// read first.
+    /// Returns the check that the store can make during the write: `Some(None)` for no check, `Some(Some(version))` for
+    /// one version. Returns `None` when the version has to be read first.
     pub fn delegable(&self) -> Option<Option<i64>> {
         if self.if_none_match.is_some() {
             return None;
         }
         match &self.if_match {
-            // `*` asks for the resource to exist, which every write does.
+            // `*` requires that the resource exists, which every write checks.
             None | Some(Match::Any) => Some(None),
             Some(Match::Tags(tags)) => match tags.as_slice() {
                 [tag] => Some(Some(version_of(tag)?)),
@@ -77,7 +77,7 @@ impl Preconditions {
         }
     }
 
-    /// Whether a write may be tried again on a newer version: not if the client named one.
+    /// Returns whether the client named a version. A write must then not be retried on a newer version.
     pub fn names_version(&self) -> bool {
         matches!(self.if_match, Some(Match::Tags(_)))
     }
@@ -99,11 +99,11 @@ impl Match {
     }
 }
 
-/// The version that an opaque tag names; the hash behind the dot says nothing about it.
+/// Returns the version of an opaque tag. The hash after the dot is not part of it.
 fn version_of(opaque: &str) -> Option<i64> {
     let (version, _) = opaque.split_once('.').unwrap_or((opaque, ""));
     let canonical = version.parse::<i64>().ok()?;
-    // `+3` and `03` are other tags.
+    // `+3` and `03` are not tags of version 3.
     (canonical.to_string() == version).then_some(canonical)
 }
 

@@ -1,4 +1,4 @@
-//! Writes that lost a race, done again.
+//! Retries of writes that lost a race.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -10,20 +10,20 @@ use uuid::Uuid;
 use super::Error;
 use super::precondition::Preconditions;
 
-/// A write is computed again from the newer version so often at most. Racing for one resource is
-/// rare, and the fifth attempt rarer; so many are needed only when many instances race.
+/// The maximum number of attempts for a write. Races for one resource are rare, and more than five attempts are needed
+/// only when many server instances race.
 const ATTEMPTS: u32 = 20;
 
-/// Whoever lost a race in this process does it again alone: otherwise the slowest of many would lose
-/// each time. Resources share turns by chance, and never know.
-pub(super) struct Turns([Mutex<()>; 64]);
+/// Locks that serialize the retries within this process; otherwise the slowest of many writers would lose every race.
+/// Each resource maps to one of the locks, and resources that share a lock only wait a little longer.
+pub(super) struct RetryLocks([Mutex<()>; 64]);
 
-impl Turns {
-    pub(super) fn new() -> Turns {
-        Turns(std::array::from_fn(|_| Mutex::default()))
+impl RetryLocks {
+    pub(super) fn new() -> RetryLocks {
+        RetryLocks(std::array::from_fn(|_| Mutex::default()))
     }
 
-    /// Does it again while others are faster, unless the client named the version to change.
+    /// Runs an attempt, and repeats it while other writers win the race, unless the client named the version to change.
     pub(super) fn retry<T>(
         &self,
         id: Uuid,
@@ -40,9 +40,9 @@ impl Turns {
         if let Some(done) = attempt()? {
             return Ok(done);
         }
-        let turn = &self.0[usize::from(id.as_bytes()[15]) % self.0.len()];
-        // Nothing is kept behind the lock that a panic could have left half done.
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = &self.0[usize::from(id.as_bytes()[15]) % self.0.len()];
+        // The lock protects no data, so a panic of another thread cannot have left any in a bad state.
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         for failed in 1..ATTEMPTS {
             if let Some(done) = attempt()? {
                 return Ok(done);
@@ -53,7 +53,7 @@ impl Turns {
     }
 }
 
-/// Longer each time, and different for each of those who race.
+/// Returns the pause after a failed attempt. It grows with the attempts and has a random part, so that writers diverge.
 fn pause(failed: u32) -> Duration {
     let mut random = [0; 1];
     let _ = getrandom::fill(&mut random);
@@ -69,7 +69,7 @@ mod tests {
         Err(StoreError::Stale.into())
     }
 
-    /// Runs of an attempt. A retry that does not end panics here, so that its test fails instead of hanging.
+    /// The number of attempts. An endless retry panics here, so that its test fails instead of hanging.
     #[derive(Default)]
     struct Runs(u32);
 
@@ -83,10 +83,10 @@ mod tests {
 
     #[test]
     fn a_lost_race_is_run_again_a_limited_number_of_times() {
-        let turns = Turns::new();
+        let locks = RetryLocks::new();
         let run = |wins_at: u32| {
             let mut runs = Runs::default();
-            let result = turns.retry(Uuid::nil(), &Preconditions::default(), || match runs.next() {
+            let result = locks.retry(Uuid::nil(), &Preconditions::default(), || match runs.next() {
                 run if run == wins_at => Ok(run),
                 _ => stale(),
             });
@@ -102,13 +102,13 @@ mod tests {
     }
 
     #[test]
-    fn a_version_that_the_client_named_is_not_exchanged_for_another() {
+    fn a_write_to_a_version_that_the_client_named_is_not_retried() {
         let preconditions = Preconditions {
             if_match: Some(Match::Tags(vec!["3".to_owned()])),
             if_none_match: None,
         };
         let mut runs = Runs::default();
-        let result = Turns::new().retry(Uuid::nil(), &preconditions, || {
+        let result = RetryLocks::new().retry(Uuid::nil(), &preconditions, || {
             runs.next();
             stale()
         });
@@ -119,26 +119,27 @@ mod tests {
     #[test]
     fn other_errors_are_final() {
         let mut runs = Runs::default();
-        let result: Result<(), Error> = Turns::new().retry(Uuid::nil(), &Preconditions::default(), || {
-            runs.next();
-            Err(Error::NotFound)
-        });
+        let result: Result<(), Error> =
+            RetryLocks::new().retry(Uuid::nil(), &Preconditions::default(), || {
+                runs.next();
+                Err(Error::NotFound)
+            });
         assert!(matches!(result, Err(Error::NotFound)));
         assert_eq!(runs.0, 1);
     }
 
     #[test]
-    fn only_a_lost_race_takes_the_turn_of_its_resource() {
-        let (turns, mut runs) = (Turns::new(), Runs::default());
+    fn only_a_lost_race_takes_the_lock_of_its_resource() {
+        let (locks, mut runs) = (RetryLocks::new(), Runs::default());
         let taken = || -> Vec<usize> {
-            let turns = turns.0.iter().enumerate();
-            turns
+            let locks = locks.0.iter().enumerate();
+            locks
                 .filter_map(|(at, it)| it.try_lock().is_err().then_some(at))
                 .collect()
         };
         let mut seen = Vec::new();
         let id = Uuid::from_u128(0x47);
-        let result = turns.retry(id, &Preconditions::default(), || {
+        let result = locks.retry(id, &Preconditions::default(), || {
             seen.push(taken());
             if runs.next() == 3 { Ok(3) } else { stale() }
         });

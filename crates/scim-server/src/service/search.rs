@@ -1,5 +1,5 @@
-//! Searching: what a client asks for becomes a query of the store, and its page a ListResponse
-//! (RFC 7644 sections 3.4.2 and 3.4.3, RFC 9865).
+//! Searching: translates a search request to a query of the store, and the page to a ListResponse (RFC 7644 sections
+//! 3.4.2 and 3.4.3, RFC 9865).
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use uuid::Uuid;
 use super::cursor::binding;
 use super::{Error, Service, include};
 
-/// Filters longer than this, or deeper, or of more terms, are refused as `invalidFilter`: what they
-/// cost grows with each of the three.
+/// The limits of a filter's length in bytes, nesting depth and number of terms. The cost of a filter grows with each of
+/// them, so filters beyond the limits are `invalidFilter`.
 const MAX_FILTER_LENGTH: usize = 8 * 1024;
 const MAX_FILTER_DEPTH: usize = 40;
 const MAX_FILTER_TERMS: usize = 200;
 
 impl Service {
-    /// The ListResponse of a search, over one type or all.
+    /// Returns the ListResponse of a search over one resource type, or over all of them.
     ///
     /// # Errors
     /// `invalidFilter`, `invalidValue`, `invalidCursor`, `expiredCursor`; see [`Error`].
@@ -42,8 +42,8 @@ impl Service {
         let binding = binding(
             tenant,
             resource_type.map_or("", |it| &it.endpoint),
-            // A cursor tells a type by its number.
-            what_is_asked(request).chain(types.iter().map(|it| Some(&*it.name))),
+            // A cursor refers to a resource type by its index among the types of the query.
+            bound_parameters(request).chain(types.iter().map(|it| Some(&*it.name))),
         );
         let now = Utc::now();
         let query = Query {
@@ -65,7 +65,7 @@ impl Service {
     fn list_response(
         &self,
         tenant: TenantId,
-        asked: &PageRequest,
+        requested: &PageRequest,
         page: Page,
         projection: &Projection,
         cursor: &dyn Fn(&Position) -> Result<String, ScimError>,
@@ -83,11 +83,11 @@ impl Service {
         } else {
             self.store.references(tenant, &ids)?
         };
-        let (start_index, count) = match asked {
+        let (start_index, count) = match requested {
             PageRequest::Index { start_index, count } => (Some(*start_index), *count),
             PageRequest::Cursor { count, .. } => (None, *count),
         };
-        // A page of nothing leads nowhere.
+        // A request with `count` 0 gets no cursors.
         let seal =
             |position: Option<Position>| position.filter(|_| count > 0).map(|it| cursor(&it)).transpose();
         let (next, previous) = (seal(page.next)?, seal(page.previous)?);
@@ -110,13 +110,13 @@ impl Service {
         let settings = &self.settings;
         let count = match request.count {
             None => settings.default_page_size,
-            // Less than none is none, and more than a page is a page.
+            // A negative count is 0, and a count above the maximum is the maximum.
             Some(count) => u32::try_from(count.max(0))
                 .unwrap_or(u32::MAX)
                 .min(settings.max_page_size),
         };
         let Some(cursor) = &request.cursor else {
-            // Below 1 counts as 1 (7644-3.4.2.4-02).
+            // A value below 1 means 1 (7644-3.4.2.4-02).
             let start_index = request
                 .start_index
                 .map_or(1, |it| u64::try_from(it).unwrap_or(0).max(1));
@@ -125,7 +125,7 @@ impl Service {
         if request.start_index.is_some() {
             return Err(ScimError::new(
                 ScimType::InvalidValue,
-                "`startIndex` and `cursor` exclude each other",
+                "`startIndex` and `cursor` cannot be combined",
             ));
         }
         let from = if cursor.is_empty() {
@@ -137,14 +137,14 @@ impl Service {
     }
 }
 
-/// All parameters that a cursor belongs to: those of the request but `count`, which may change.
-fn what_is_asked(request: &SearchRequest) -> impl Iterator<Item = Option<&str>> {
+/// Returns the parameters that a cursor is bound to: all of the request except `count`, which may change.
+fn bound_parameters(request: &SearchRequest) -> impl Iterator<Item = Option<&str>> {
     let order = is_descending(request).then_some("descending");
     let names = [&request.attributes, &request.excluded_attributes]
         .into_iter()
         .flat_map(|it| {
             let names = it.iter().flatten().map(|it| Some(it.as_str()));
-            // Where one list ends and the other begins.
+            // `None` marks the end of a list.
             names.chain([None])
         });
     [request.filter.as_deref(), request.sort_by.as_deref(), order]
@@ -152,7 +152,7 @@ fn what_is_asked(request: &SearchRequest) -> impl Iterator<Item = Option<&str>> 
         .chain(names)
 }
 
-/// What the filter means for each type; without one, everything matches.
+/// Resolves the filter for each resource type. Without a filter, every resource matches.
 fn conditions(
     filter: Option<&str>,
     types: &[Arc<ResourceType>],
@@ -165,7 +165,7 @@ fn conditions(
         .map_err(|error| ScimError::new(ScimType::InvalidFilter, format!("`filter`: {error}")))?
         .value;
     match types {
-        // Alone, an attribute that the type lacks is an error.
+        // In a search over one type, a filter on an attribute that the type lacks is an error.
         [only] => Ok(vec![Condition::resolve(&filter, only, policy)?]),
         several => Condition::resolve_for_all(&filter, several, policy),
     }
@@ -178,7 +178,7 @@ fn filter_options(policy: Policy) -> Options {
         } else {
             Mode::Strict
         },
-        // WSO2 sends words without quotes.
+        // WSO2 sends filter values without quotes.
         bare_words: policy.lenient,
         max_length: MAX_FILTER_LENGTH,
         max_depth: MAX_FILTER_DEPTH,
@@ -186,7 +186,7 @@ fn filter_options(policy: Policy) -> Options {
     }
 }
 
-/// `sortBy` and `sortOrder`; the order without the attribute means nothing.
+/// Returns the order of `sortBy` and `sortOrder`. `sortOrder` without `sortBy` is ignored.
 fn sort(request: &SearchRequest, types: &[Arc<ResourceType>]) -> Result<Option<Sort>, ScimError> {
     let Some(sort_by) = request
         .sort_by

@@ -1,4 +1,4 @@
-//! Secrets such as `password`: hashed with argon2id, or dropped.
+//! Secrets such as `password`, which are hashed with argon2id or dropped.
 
 use std::num::NonZero;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -14,19 +14,20 @@ use uuid::Uuid;
 
 use super::{Error, Service};
 
-/// The hashes of one request, which is computed again when it loses a race: a hash is not.
+/// The hashes of the secrets of one request. A write that loses a race is computed again, but its hashes are kept.
 #[derive(Default)]
-pub(super) struct Hashed(Option<SecretHashes>);
+pub(super) struct HashedSecrets(Option<SecretHashes>);
 
-impl Hashed {
-    /// The hashes of what a client sent, the same each time; nothing when secrets are dropped.
+impl HashedSecrets {
+    /// Returns the hashes of the secrets that a client sent, the same for every call. Returns none when secrets are
+    /// dropped.
     ///
-    /// The same text has another hash in each request, and so is a change each time: who may write a
-    /// password must not be able to ask, by an `ETag` that stays, whether a guess is right.
+    /// A repeated secret gets a new hash in each request and is therefore always a change. Otherwise a client that may
+    /// write passwords could use an unchanged `ETag` to test whether a guess is right.
     ///
     /// # Errors
-    /// `invalidValue` for a text that cannot be a password, `Overloaded`.
-    pub(super) fn of(&mut self, service: &Service, sent: &SentSecrets) -> Result<SecretHashes, Error> {
+    /// `invalidValue` for a text that is not a valid password, `Overloaded`.
+    pub(super) fn hash_sent(&mut self, service: &Service, sent: &SentSecrets) -> Result<SecretHashes, Error> {
         let Some(hasher) = &service.hasher else {
             return Ok(SecretHashes::new());
         };
@@ -47,8 +48,8 @@ impl Hashed {
 }
 
 impl Service {
-    /// Without those that are to be forgotten and are not there, for they change nothing.
-    pub(super) fn without_idle(
+    /// Drops removals of secrets that are not stored, because they change nothing.
+    pub(super) fn drop_noop_removals(
         &self,
         tenant: TenantId,
         resource_type: &ResourceType,
@@ -65,87 +66,89 @@ impl Service {
     }
 }
 
-/// Hashes a few secrets at once: each takes 19 MiB and tens of milliseconds of a processor.
+/// Hashes secrets, a limited number of them at once: each takes 19 MiB and tens of milliseconds of processor time.
 pub(super) struct Hasher {
     argon2: Argon2<'static>,
-    /// Free places, and how many wait for one.
-    places: Mutex<Places>,
+    /// The free slots and the number of threads that wait for one.
+    slots: Mutex<Slots>,
     freed: Condvar,
 }
 
-struct Places {
+struct Slots {
     free: usize,
     waiting: usize,
     max_waiting: usize,
 }
 
-/// Who waited that long is turned away, as in the line for a thread: the client may have given up.
+/// The maximum wait for a slot, as for a thread in `http::blocking`. Beyond it the request is rejected, because its
+/// client may have given up.
 const MAX_WAIT: Duration = Duration::from_secs(3);
 
 impl Hasher {
-    /// As many at once as there are processors.
+    /// Creates a hasher with one slot for each processor.
     pub(super) fn new() -> Hasher {
-        Hasher::with_places(thread::available_parallelism().map_or(1, NonZero::get))
+        Hasher::with_slots(thread::available_parallelism().map_or(1, NonZero::get))
     }
 
-    fn with_places(free: usize) -> Hasher {
+    fn with_slots(free: usize) -> Hasher {
         // OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
-        let params = Params::new(19 * 1024, 2, 1, None).expect("they are within the bounds of argon2");
+        let params =
+            Params::new(19 * 1024, 2, 1, None).expect("the parameters are within the bounds of argon2");
         Hasher {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
-            places: Mutex::new(Places {
+            slots: Mutex::new(Slots {
                 free,
                 waiting: 0,
-                // Those who wait hold a thread each: most threads stay for requests without a password.
+                // Each waiting request holds a thread. The limit keeps most threads free for requests without a secret.
                 max_waiting: (16 * free).min(32),
             }),
             freed: Condvar::new(),
         }
     }
 
-    /// The hash with a salt of its own, as a PHC string.
+    /// Returns the hash of a secret with a random salt, as a PHC string.
     ///
     /// # Errors
-    /// `Overloaded` when too many wait for it, or this one did for too long.
+    /// `Overloaded` when too many requests wait for a slot, or this one has waited too long.
     fn hash(&self, secret: &Prepared) -> Result<SecretHash, Error> {
-        let _place = self.place()?;
+        let _slot = self.acquire()?;
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(|error| StoreError::Unavailable(error.into()))?;
         let hash = SaltString::encode_b64(&salt)
             .and_then(|salt| Ok(self.argon2.hash_password(secret.expose(), &salt)?.to_string()));
-        // The error speaks of parameters, not of the secret.
+        // The error describes parameters and never contains the secret.
         hash.map(SecretHash)
             .map_err(|error| StoreError::Unavailable(error.to_string().into()).into())
     }
 
-    fn place(&self) -> Result<Place<'_>, Error> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if places.free == 0 {
-            if places.waiting >= places.max_waiting {
+    fn acquire(&self) -> Result<Slot<'_>, Error> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.free == 0 {
+            if slots.waiting >= slots.max_waiting {
                 return Err(Error::Overloaded);
             }
-            places.waiting += 1;
+            slots.waiting += 1;
             let waited = self
                 .freed
-                .wait_timeout_while(places, MAX_WAIT, |places| places.free == 0);
-            (places, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            places.waiting -= 1;
-            if places.free == 0 {
+                .wait_timeout_while(slots, MAX_WAIT, |slots| slots.free == 0);
+            (slots, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            slots.waiting -= 1;
+            if slots.free == 0 {
                 return Err(Error::Overloaded);
             }
         }
-        places.free -= 1;
-        Ok(Place(self))
+        slots.free -= 1;
+        Ok(Slot(self))
     }
 }
 
-/// A place among those who are served; given back at the end, also at that of a panic.
-struct Place<'a>(&'a Hasher);
+/// A slot for hashing one secret. It is released when it is dropped, also after a panic.
+struct Slot<'a>(&'a Hasher);
 
-impl Drop for Place<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.free += 1;
+        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.free += 1;
         self.0.freed.notify_one();
     }
 }
@@ -161,8 +164,8 @@ mod tests {
 
     /// 7643-4.1.1-16
     #[test]
-    fn a_hash_is_argon2id_with_a_salt_of_its_own() {
-        let hasher = Hasher::with_places(1);
+    fn a_hash_is_argon2id_with_a_random_salt() {
+        let hasher = Hasher::with_slots(1);
         let secret = ClearText::new("hunter2").prepare("password").unwrap();
         let (one, other) = (hasher.hash(&secret).unwrap().0, hasher.hash(&secret).unwrap().0);
         assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
@@ -170,26 +173,20 @@ mod tests {
     }
 
     #[test]
-    fn few_threads_wait_for_a_place() {
-        let max_waiting = |places| {
-            Hasher::with_places(places)
-                .places
-                .into_inner()
-                .unwrap()
-                .max_waiting
-        };
+    fn the_number_of_waiting_threads_is_limited() {
+        let max_waiting = |slots| Hasher::with_slots(slots).slots.into_inner().unwrap().max_waiting;
         assert_eq!([1, 2, 4].map(max_waiting), [16, 32, 32]);
     }
 
     #[test]
-    fn those_who_wait_are_counted_while_they_wait() {
-        let hasher = Hasher::with_places(1);
-        let waiting = || hasher.places.lock().unwrap().waiting;
-        let place = hasher.place().unwrap();
+    fn waiting_threads_are_counted_while_they_wait() {
+        let hasher = Hasher::with_slots(1);
+        let waiting = || hasher.slots.lock().unwrap().waiting;
+        let slot = hasher.acquire().unwrap();
         thread::scope(|scope| {
             let threads: Vec<_> = (1..=2)
                 .map(|expected| {
-                    let thread = scope.spawn(|| hasher.place().map(drop).is_ok());
+                    let thread = scope.spawn(|| hasher.acquire().map(drop).is_ok());
                     let began = Instant::now();
                     while waiting() != expected && began.elapsed() < MAX_WAIT / 2 {
                         thread::sleep(Duration::from_millis(1));
@@ -198,20 +195,20 @@ mod tests {
                     thread
                 })
                 .collect();
-            drop(place);
+            drop(slot);
             assert!(threads.into_iter().all(|it| it.join().unwrap()));
         });
         assert_eq!(waiting(), 0);
     }
 
     #[test]
-    fn no_more_than_the_places_are_taken_and_the_line_is_short() {
-        let hasher = Hasher::with_places(2);
+    fn slots_and_queue_are_limited() {
+        let hasher = Hasher::with_slots(2);
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..20 {
                 scope.spawn(|| {
-                    let _place = hasher.place().expect("20 are not too many");
+                    let _slot = hasher.acquire().expect("the queue has room for 20 threads");
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     thread::sleep(Duration::from_millis(2));
                     now.fetch_sub(1, Ordering::SeqCst);
@@ -219,11 +216,11 @@ mod tests {
             }
         });
         assert_eq!(most.into_inner(), 2);
-        let places = [hasher.place().unwrap(), hasher.place().unwrap()];
-        hasher.places.lock().unwrap().waiting = 32;
-        assert!(matches!(hasher.place(), Err(Error::Overloaded)));
-        hasher.places.lock().unwrap().waiting = 0;
-        drop(places);
-        assert!(hasher.place().is_ok());
+        let slots = [hasher.acquire().unwrap(), hasher.acquire().unwrap()];
+        hasher.slots.lock().unwrap().waiting = 32;
+        assert!(matches!(hasher.acquire(), Err(Error::Overloaded)));
+        hasher.slots.lock().unwrap().waiting = 0;
+        drop(slots);
+        assert!(hasher.acquire().is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! The number of PATCH operations that needed a tolerance, for the metrics.
+//! Counters of the PATCH operations that needed a tolerance, for the metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
