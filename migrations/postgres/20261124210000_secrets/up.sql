@@ -1,4 +1,4 @@
--- Hashes of secrets such as `password`, as PHC strings; the clear text is nowhere.
+-- The hashes of secrets such as `password`, as PHC strings. The clear text is not stored.
 CREATE TABLE secret (
   tenant_id BIGINT NOT NULL,
   pk        BIGINT NOT NULL,

@@ -1,5 +1,5 @@
--- The last line of a tenant's journal that retention has dropped: who has read less than that has
--- missed something, and is told.
+-- The last entry that retention has dropped from a tenant's journal. A reader whose position is before it gets an
+-- error, because it has missed entries.
 CREATE TABLE journal_start (
   tenant_id      BIGINT NOT NULL PRIMARY KEY,
   transaction_id BIGINT NOT NULL,

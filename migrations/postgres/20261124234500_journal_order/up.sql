@@ -1,13 +1,13 @@
--- The journal is read by `sequence` alone. A line gets its number while its transaction holds the row of
--- the resource, so the numbers of a resource's lines rise with its versions; transaction ids do not, for a
--- transaction may get its own before it waits for the row. `transaction_id` stays for instances of the
--- version before, which go on beside the new one during an upgrade.
+-- The journal is read in the order of `sequence`. An entry gets its number while its transaction holds the lock on the
+-- row of the resource, so the numbers of a resource's entries increase with its versions. Transaction ids do not,
+-- because a transaction may get its id before it waits for the row. `transaction_id` remains for servers of the
+-- previous version, which keep running during an upgrade.
 ALTER TABLE changes DROP CONSTRAINT changes_pkey, ADD PRIMARY KEY (tenant_id, sequence);
 
--- Before it numbers its first line, a transaction tells by a lock, which it keeps to its end and which
--- nobody waits for, up to which number others had come: its own lines are all behind that. A reader stops at
--- the lowest of these numbers. See `horizon` in journal.rs. The highest 16 bits of the lock's 64 are the
--- letters SC, the others are the number.
+-- Before its first entry gets a number, a transaction publishes the last number assigned so far, which precedes all of
+-- its entries. It publishes the number as the key of an advisory lock, which it holds until it ends and for which
+-- no other transaction waits. A reader stops at the lowest published number, see `horizon` in the storage crate. The
+-- highest 16 bits of the 64-bit key are the letters SC, the others are the number.
 CREATE FUNCTION announce_lines() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(
@@ -16,6 +16,6 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- A trigger of the statement runs before the first row is made, whoever writes it.
+-- A statement trigger runs before the first row gets its number, whichever client inserts it.
 CREATE TRIGGER announce_lines BEFORE INSERT ON changes
 FOR EACH STATEMENT EXECUTE FUNCTION announce_lines();

@@ -1,5 +1,5 @@
--- Times are milliseconds since 1970 in UTC. Keys are comparison keys (scim-model/src/key.rs), shortened
--- where they are long (index_key.rs), and compare byte by byte.
+-- Times are milliseconds since 1970 in UTC. Columns named `key` or `…_key` hold comparison keys, which are shortened
+-- when they are long and compare byte by byte.
 
 CREATE TABLE tenant (
   id      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -19,7 +19,7 @@ CREATE TABLE token (
 ) WITHOUT ROWID;
 CREATE INDEX token_tenant ON token (tenant_id);
 
--- `shape` says by which rules the derived columns and rows of the type were computed.
+-- `shape` identifies the version of the rules for the derived columns and rows of the type.
 CREATE TABLE resource_type (
   id    INTEGER PRIMARY KEY,
   name  TEXT NOT NULL UNIQUE,
@@ -61,14 +61,15 @@ CREATE        INDEX resource_created  ON resource (tenant_id, kind, created);
 CREATE        INDEX resource_modified ON resource (tenant_id, kind, modified);
 CREATE        INDEX resource_active   ON resource (tenant_id, kind, active);
 
--- What filters and sorting read that no column serves. A table of its own keeps scans out of `document`.
+-- The attributes that filters and sorting read and that have no column. They are in a separate table so that scans do
+-- not read `document`.
 CREATE TABLE resource_normal (
   pk        INTEGER PRIMARY KEY REFERENCES resource (pk) ON DELETE CASCADE,
   tenant_id BIGINT NOT NULL,
   normal    BLOB NOT NULL
 );
 
--- Values of multi-valued attributes, and of those that a schema wants indexed.
+-- The values of multi-valued attributes, and of attributes that a schema marks as indexed.
 CREATE TABLE attribute_value (
   tenant_id BIGINT NOT NULL,
   path      BIGINT NOT NULL,
@@ -78,7 +79,7 @@ CREATE TABLE attribute_value (
 ) WITHOUT ROWID;
 CREATE INDEX attribute_value_pk ON attribute_value (pk);
 
--- Values of attributes with `uniqueness`, but the one that `unique_key` holds.
+-- The values of attributes with `uniqueness`, except the attribute in `unique_key`.
 CREATE TABLE unique_value (
   tenant_id BIGINT NOT NULL,
   path      BIGINT NOT NULL,
@@ -88,8 +89,8 @@ CREATE TABLE unique_value (
 ) WITHOUT ROWID;
 CREATE INDEX unique_value_pk ON unique_value (pk);
 
--- `joined` grows within a group; it is near the time of joining in microseconds. The keys start with
--- what the foreign keys need; a `pk` belongs to one tenant only.
+-- `joined` increases within a group and approximates the time of joining in microseconds. The keys start with the
+-- columns that the foreign keys need, without the tenant, because a `pk` belongs to one tenant only.
 CREATE TABLE membership (
   tenant_id BIGINT NOT NULL,
   group_pk  BIGINT NOT NULL REFERENCES resource (pk),
@@ -99,7 +100,8 @@ CREATE TABLE membership (
   UNIQUE (member_pk, group_pk, tenant_id)
 ) WITHOUT ROWID;
 
--- How many resources a tenant has; more than one row where that keeps writers out of each other's way.
+-- The number of resources of a tenant and type, as the sum of several rows, one for each block of `pk`. See `counts` in
+-- the storage crate.
 CREATE TABLE resource_count (
   tenant_id BIGINT NOT NULL,
   kind      BIGINT NOT NULL,
@@ -108,7 +110,7 @@ CREATE TABLE resource_count (
   PRIMARY KEY (tenant_id, kind, shard)
 ) WITHOUT ROWID;
 
--- `transaction_id` is for PostgreSQL, where lines become visible in another order than they are numbered.
+-- `transaction_id` exists for PostgreSQL, where entries do not become visible in the order of their numbers.
 CREATE TABLE changes (
   sequence       INTEGER PRIMARY KEY AUTOINCREMENT,
   transaction_id BIGINT NOT NULL DEFAULT 0,

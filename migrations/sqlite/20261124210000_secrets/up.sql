@@ -1,5 +1,5 @@
--- Hashes of secrets such as `password`, as PHC strings; the clear text is nowhere. The key starts with
--- what the foreign key needs; a `pk` belongs to one tenant only.
+-- The hashes of secrets such as `password`, as PHC strings. The clear text is not stored. The key starts with the
+-- column that the foreign key needs, without the tenant, because a `pk` belongs to one tenant only.
 CREATE TABLE secret (
   tenant_id BIGINT NOT NULL,
   pk        BIGINT NOT NULL REFERENCES resource (pk) ON DELETE CASCADE,

@@ -1,2 +1,2 @@
--- What is left of a tenant that was being deleted becomes one again, without tokens, as `NAME#NUMBER`.
+-- A tenant whose deletion was not complete reappears as `NAME#NUMBER` with its remaining resources and no tokens.
 ALTER TABLE tenant DROP COLUMN deleted;

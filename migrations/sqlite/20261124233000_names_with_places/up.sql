@@ -1,1 +1,1 @@
--- Nothing to change: an index of SQLite holds the row's number, which is `pk`, anyway.
+-- Nothing to change: every index of SQLite contains the rowid, which is `pk`.
