@@ -1,4 +1,5 @@
-//! Users and groups as companies have them, the same each time: everything follows from an index.
+//! Generated users and groups that resemble those of a company. They are the same in each run, because all values are
+//! derived from an index.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,14 +18,19 @@ const GROUP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 pub(crate) struct Company {
     pub(crate) user: Arc<ResourceType>,
     pub(crate) group: Arc<ResourceType>,
-    /// Tells the tenants' resources apart.
+    /// Distinguishes the resources of different tenants.
     seed: u64,
 }
 
 impl Company {
     pub(crate) fn new(seed: u64) -> Company {
         let registry = SchemaRegistry::builtin();
-        let of = |name| registry.resource_type(name).expect("it is built in").clone();
+        let of = |name| {
+            registry
+                .resource_type(name)
+                .expect("the resource type is built in")
+                .clone()
+        };
         Company {
             user: of("User"),
             group: of("Group"),
@@ -40,7 +46,7 @@ impl Company {
         self.id(2, index)
     }
 
-    /// A UUIDv7 of the time at which the resource is said to have been created.
+    /// Returns a UUIDv7 with the time of creation of the resource.
     fn id(&self, kind: u64, index: u64) -> Uuid {
         let mut random = Random(self.seed ^ (kind << 56) ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut bytes = [0; 10];
@@ -62,7 +68,7 @@ impl Company {
         self.person(index).family
     }
 
-    /// The work address, which differs from the user name.
+    /// Returns the work email address, which differs from the user name.
     pub(crate) fn email(&self, index: u64) -> String {
         let Person { given, family, .. } = self.person(index);
         format!(
@@ -82,7 +88,7 @@ impl Company {
         )
     }
 
-    /// The document of a user; with another `title` than it has at first if one is given.
+    /// Returns the document of a user, with the given `title` instead of the generated one if there is one.
     pub(crate) fn user_document(&self, index: u64, title: Option<&str>) -> Document {
         parsed(&self.user, self.user_json(index, title))
     }
@@ -93,7 +99,7 @@ impl Company {
         self.new_resource(&self.group, self.group_id(index), index, json, members)
     }
 
-    /// So many different users out of the first `users`.
+    /// Returns `number` different users among the first `users`.
     pub(crate) fn some_users(&self, group: u64, number: u64, users: u64) -> Vec<Uuid> {
         if number.saturating_mul(2) > users {
             return (0..number.min(users)).map(|it| self.user_id(it)).collect();
@@ -139,7 +145,7 @@ impl Company {
         }
     }
 
-    /// What a directory sends of an employee: about 1.3 KB.
+    /// Returns the user document of an employee as a directory sends it, about 1.3 KB.
     fn user_json(&self, index: u64, title: Option<&str>) -> Value {
         let user_name = self.user_name(index);
         let Person {
@@ -214,17 +220,17 @@ struct Person {
 
 fn parsed(resource_type: &ResourceType, json: Value) -> Document {
     Document::for_create(resource_type, json, Policy { lenient: false })
-        .expect("it is made to the schema")
+        .expect("the generated document conforms to the schema")
         .document
 }
 
-/// One new resource every ten seconds.
+/// Returns the time of creation of a resource: one resource every ten seconds.
 pub(crate) fn created(index: u64) -> DateTime<Utc> {
-    let beginning = DateTime::from_timestamp(1_600_000_000, 0).expect("it is a time");
+    let beginning = DateTime::from_timestamp(1_600_000_000, 0).expect("the timestamp is in range");
     beginning + TimeDelta::seconds(10 * i64::try_from(index).unwrap_or(0))
 }
 
-/// SplitMix64: small, and the same everywhere.
+/// The SplitMix64 generator, which is small and gives the same numbers on every platform.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -251,7 +257,7 @@ const GIVEN_NAMES: &[&str] = &[
     "Mateo", "Nadia", "Noah", "Olga", "Oscar", "Paula", "Pierre", "Quentin", "Rosa", "Samuel", "Sofia",
     "Tariq", "Teresa", "Ursula", "Viktor", "Wanda", "Xavier", "Yusuf", "Zoe",
 ];
-/// A twelfth of the names hold an `x`.
+/// Three syllables form a family name. About a twelfth of the names contain an `x`.
 const SYLLABLES: &[&str] = &[
     "ba", "ber", "den", "dor", "fal", "gar", "han", "jen", "kal", "lin", "mar", "mel", "nor", "ol", "per",
     "ran", "ros", "sen", "sol", "tan", "tor", "ul", "ven", "win", "wor", "yal", "zim", "hof", "man", "ley",

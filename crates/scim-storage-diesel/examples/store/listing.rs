@@ -1,5 +1,4 @@
-//! `cargo xtask bench list`: what a page costs by how far it is from the beginning, what is read for it and
-//! in which order, and what look-ups cost while others scan.
+//! `cargo xtask bench list`: the cost of a page by depth, projection and order, and the cost of lookups during scans.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -24,7 +23,7 @@ const BARE: &str = "bare prepared SELECT of a row";
 const SCAN: &str = "total, title co \"x\": a scan";
 const SCAN_WITHOUT_DEADLINE: &str = "… the same statement, bare and without a deadline";
 
-/// What was measured on one database.
+/// The measurements of one database.
 pub(crate) struct Listed {
     pub(crate) database: &'static str,
     figures: Figures,
@@ -32,17 +31,17 @@ pub(crate) struct Listed {
     beside_scans: LookUps,
 }
 
-/// What threads got that did nothing but look up users, by id and by name in turn.
+/// The measurements of threads that look up users, alternately by id and by name.
 struct LookUps {
     a_second: f64,
     /// In microseconds.
     median: f64,
     one_in_a_hundred: f64,
-    /// Scans that ended meanwhile, a second.
+    /// Scans per second that finished at the same time.
     scans_a_second: f64,
 }
 
-/// Measures a tenant that has so many users.
+/// Measures a tenant that has `users` users.
 ///
 /// # Errors
 /// The database cannot be opened.
@@ -80,7 +79,7 @@ struct Bench<'a> {
     users: u64,
 }
 
-/// Threads that look up, and threads that scan meanwhile: more than have a turn.
+/// The numbers of threads that look up users and that scan. More threads scan than the store admits at once.
 const READERS: u64 = 2;
 const SCANNERS: u64 = 8;
 const LOOKED_UP_FOR: Duration = Duration::from_secs(3);
@@ -151,19 +150,25 @@ impl Bench<'_> {
         );
         let scan = total("title co \"x\"");
         self.list(meter, SCAN, &scan);
-        let explained = self.store.explain(self.tenant, &scan).expect("it explains");
-        let statement = &explained.last().expect("one counts").sql;
+        let explained = self
+            .store
+            .explain(self.tenant, &scan)
+            .expect("the query is valid");
+        let statement = &explained.last().expect("a query has a statement that counts").sql;
         let without_deadline = statement.replace(&format!(" AND scim_in_time({})", i64::MAX), "");
         let mut bare = meter.bare();
         meter.measure(
             SCAN_WITHOUT_DEADLINE,
             |number| vec![(); number],
-            |()| bare.run(&without_deadline).expect("it ran in the store"),
+            |()| {
+                bare.run(&without_deadline)
+                    .expect("the store has run the statement")
+            },
             drop,
         );
     }
 
-    /// The first page and that at 90 %, by index and by cursor.
+    /// Measures the first page and the page at 90 %, by index and by cursor.
     fn first_and_deep(
         &self,
         meter: &mut Meter,
@@ -176,10 +181,10 @@ impl Bench<'_> {
             count: PAGE,
         };
         let cursor = |from, count| PageRequest::Cursor { from, count };
-        // One large page, and behind it the place.
-        let skipped_by_cursor = u32::try_from(skipped).expect("so many users are not measured");
+        // One large page leads to the cursor at 90 %.
+        let skipped_by_cursor = u32::try_from(skipped).expect("the number of users is smaller");
         let before = query(cursor(None, skipped_by_cursor));
-        let before = self.store.list(self.tenant, &before).expect("the store is there");
+        let before = self.store.list(self.tenant, &before).expect("the store responds");
         self.list(meter, first, &query(index(1)));
         self.list(meter, deep, &query(index(skipped + 1)));
         self.list(meter, first_by_cursor, &query(cursor(None, PAGE)));
@@ -187,7 +192,7 @@ impl Bench<'_> {
     }
 
     fn list(&self, meter: &mut Meter, name: &'static str, query: &Query) {
-        let list = |()| self.store.list(self.tenant, query).expect("the store is there");
+        let list = |()| self.store.list(self.tenant, query).expect("the store responds");
         meter.measure(
             name,
             |number| vec![(); number],
@@ -198,13 +203,13 @@ impl Bench<'_> {
         );
     }
 
-    /// As `/.search` asks, over users and groups.
+    /// Returns the query of `/.search` over users and groups.
     fn search(&self, sort_by: &str, page: PageRequest) -> Query {
         let types: [Arc<ResourceType>; 2] = [self.company.user.clone(), self.company.group.clone()];
         let sort = (!sort_by.is_empty()).then(|| {
-            let path = AttrPath::parse(sort_by).expect("it is a path");
+            let path = AttrPath::parse(sort_by).expect("the path is valid");
             Sort {
-                paths: resolve_sort_by(&path, &types).expect("it fits the schemas"),
+                paths: resolve_sort_by(&path, &types).expect("the attributes exist"),
                 descending: false,
             }
         });
@@ -217,7 +222,7 @@ impl Bench<'_> {
         }
     }
 
-    /// What looking up costs while so many threads scan.
+    /// Measures lookups while `scanners` threads scan.
     fn look_ups(&self, scanners: u64) -> LookUps {
         let (is_over, scans) = (AtomicBool::new(false), AtomicU64::new(0));
         let scan = query(&self.company.user, "title co \"x\"", "", first_page());
@@ -226,7 +231,7 @@ impl Bench<'_> {
             for _ in 0..scanners {
                 scope.spawn(|| {
                     while !is_over.load(Ordering::Relaxed) {
-                        // Some are turned away, as they should be.
+                        // The store rejects some of the scans, as it should.
                         let done = self.store.list(self.tenant, &scan).is_ok();
                         scans.fetch_add(u64::from(done), Ordering::Relaxed);
                     }
@@ -236,7 +241,7 @@ impl Bench<'_> {
                 .map(|it| scope.spawn(move || self.look_up_for(LOOKED_UP_FOR, it)))
                 .collect();
             for reader in readers {
-                times.extend(reader.join().expect("it does not panic"));
+                times.extend(reader.join().expect("a lookup does not panic"));
             }
             is_over.store(true, Ordering::Relaxed);
         });
@@ -250,7 +255,7 @@ impl Bench<'_> {
         }
     }
 
-    /// Microseconds of each look-up.
+    /// Looks users up for a duration and returns the time of each lookup in microseconds.
     fn look_up_for(&self, duration: Duration, seed: u64) -> Vec<f64> {
         let Company { user, .. } = &self.company;
         let mut random = Random(seed);
@@ -268,11 +273,11 @@ impl Bench<'_> {
             };
             clocked(&|| {
                 let found = self.store.get(self.tenant, user, id, GROUPS_TOO);
-                assert!(found.expect("look-ups are not refused").is_some());
+                assert!(found.expect("lookups are not rejected").is_some());
             });
             clocked(&|| {
                 let found = self.store.list(self.tenant, &by_name);
-                assert_eq!(found.expect("look-ups are not refused").total, 1);
+                assert_eq!(found.expect("lookups are not rejected").total, 1);
             });
         }
         times
@@ -310,7 +315,7 @@ const SEARCH_SORTED: [&str; 4] = [
     "… /.search sorted by displayName, page at 90 % by cursor",
 ];
 
-/// The tables as Markdown.
+/// Returns the tables as Markdown.
 pub(crate) fn markdown(users: u64, all: &[Listed]) -> String {
     let mut text = format!("| {} users |", grouped(users));
     for listed in all {

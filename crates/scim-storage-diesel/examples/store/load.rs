@@ -1,4 +1,4 @@
-//! Fills a store through the port that the server uses: `cargo xtask load`.
+//! `cargo xtask load`: fills a store through the port that the server uses.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,42 +16,42 @@ use scim_storage_diesel::DieselStore;
 
 use crate::data::Company;
 
-/// What a store is filled with.
+/// The size of the data to fill a store with.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// The tenant of most resources.
+    /// The name of the large tenant.
     pub(crate) tenant: String,
     pub(crate) users: u64,
-    /// All groups, the big one among them.
+    /// The number of groups, including the big one.
     pub(crate) groups: u64,
-    /// Members of the big one.
+    /// The number of members of the big group.
     pub(crate) big_group: u64,
-    /// Writers at once: those that wait together are committed together.
+    /// The number of concurrent writers. Writes that wait at the same time share a commit.
     pub(crate) threads: usize,
 }
 
-/// Seed of the large tenant's data.
+/// The seed for the data of the large tenant.
 pub(crate) const SEED: u64 = 1;
-/// A user is in about so many groups.
+/// The average number of groups of a user.
 const MEMBERSHIPS: u64 = 3;
-/// The tenant beside the large one.
+/// The name and the number of users of a small tenant in the same database as the large one.
 pub(crate) const NEIGHBOUR: (&str, u64) = ("neighbour", 200);
 const SMALL_TENANTS: u64 = 100;
 const SMALL_TENANT_USERS: u64 = 20;
-/// Members that one write adds.
+/// The number of members that one write adds.
 const MEMBERS_AT_ONCE: usize = 10_000;
 
-/// Fills the tenant, and small ones beside it if they are not there.
+/// Fills the large tenant, and the small tenants if they do not exist.
 ///
 /// # Errors
-/// The tenant is not empty, or the store refuses.
+/// The tenant is not empty, or the store returns an error.
 pub(crate) fn fill(store: &DieselStore, plan: &Plan) -> Result<TenantId, String> {
     let tenant = tenant(store, &plan.tenant)?;
     let company = Company::new(SEED);
     let found = count(store, tenant, &company)?;
     if found != (0, 0) {
         return Err(format!(
-            "tenant `{}` is not empty: it has {} users and {} groups; delete it, or name another one with `--tenant`",
+            "tenant `{}` is not empty (it has {} users and {} groups): delete it, or use another one with `--tenant`",
             plan.tenant, found.0, found.1
         ));
     }
@@ -63,7 +63,7 @@ pub(crate) fn fill(store: &DieselStore, plan: &Plan) -> Result<TenantId, String>
     in_parallel("users", plan.users, plan.threads, |index| {
         create(&company.new_user(index))
     })?;
-    // The big one comes last: a tenant that has it is complete.
+    // The big group is created last, so a tenant that has all groups is complete.
     let ordinary = plan.groups.saturating_sub(1);
     let size = (plan.users * MEMBERSHIPS)
         .saturating_sub(plan.big_group)
@@ -93,7 +93,7 @@ pub(crate) fn fill(store: &DieselStore, plan: &Plan) -> Result<TenantId, String>
     Ok(tenant)
 }
 
-/// Users and groups of a tenant.
+/// Returns the number of users and groups of a tenant.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -115,7 +115,7 @@ pub(crate) fn count(store: &DieselStore, tenant: TenantId, company: &Company) ->
     Ok((of(&company.user)?, of(&company.group)?))
 }
 
-/// The tenant of that name, made if there is none.
+/// Returns the tenant of a name, which is created if it does not exist.
 ///
 /// # Errors
 /// The store cannot be read or written.
@@ -127,15 +127,15 @@ pub(crate) fn tenant(store: &DieselStore, name: &str) -> Result<TenantId, String
     }
 }
 
-/// Seed of a small tenant's data.
+/// Returns the seed for the data of a small tenant.
 pub(crate) fn seed_of(name: &str) -> u64 {
     name.bytes().fold(7, |seed, byte| seed * 31 + u64::from(byte))
 }
 
-/// Fills a tenant that is not there with users alone.
+/// Creates a small tenant with users and no groups, unless it has users already.
 ///
 /// # Errors
-/// The store refuses.
+/// The store returns an error.
 pub(crate) fn fill_small(
     store: &DieselStore,
     name: &str,
@@ -152,7 +152,7 @@ pub(crate) fn fill_small(
     Ok(tenant)
 }
 
-/// Does all of it on several threads, and says how far it is; the first error ends it.
+/// Calls `work` for each index on several threads and prints the progress. The first error ends the work.
 fn in_parallel(
     what: &str,
     all: u64,
@@ -173,17 +173,20 @@ fn in_parallel(
                     if let Err(reason) = work(index) {
                         ended.store(true, Ordering::Relaxed);
                         let reason = format!("{what} {index}: {reason}");
-                        error.lock().expect("nobody panics with it").get_or_insert(reason);
+                        error
+                            .lock()
+                            .expect("no thread panics with the lock")
+                            .get_or_insert(reason);
                     }
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
-        let mut told = start;
+        let mut reported = start;
         while !what.is_empty() && done.load(Ordering::Relaxed) < all && !ended.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(50));
-            if told.elapsed() >= Duration::from_secs(5) {
-                told = Instant::now();
+            if reported.elapsed() >= Duration::from_secs(5) {
+                reported = Instant::now();
                 progress(what, done.load(Ordering::Relaxed), all, start.elapsed());
             }
         }
@@ -193,7 +196,7 @@ fn in_parallel(
     }
     error
         .into_inner()
-        .expect("nobody panics with it")
+        .expect("no thread panics with the lock")
         .map_or(Ok(()), Err)
 }
 
@@ -201,7 +204,7 @@ fn progress(what: &str, done: u64, all: u64, elapsed: Duration) {
     let rate = done as f64 / elapsed.as_secs_f64().max(1e-9);
     let left = Duration::from_secs_f64((all - done) as f64 / rate.max(1e-9));
     eprintln!(
-        "{done} of {all} {what}, {rate:.0} a second, {} s left",
+        "{done} of {all} {what}, {rate:.0} per second, {} s left",
         left.as_secs()
     );
 }

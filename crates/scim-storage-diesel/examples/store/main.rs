@@ -1,9 +1,9 @@
-//! `cargo xtask load`, `cargo xtask bench store` and `bench list`: a store filled like that of a large
-//! company, and what its operations cost.
+//! `cargo xtask load`, `cargo xtask bench store` and `bench list`: fills a store like that of a large company, and
+//! measures the cost of its operations.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command line program talks to its terminal"
+    reason = "a command line program prints to the terminal"
 )]
 
 mod data;
@@ -80,11 +80,11 @@ impl Arguments {
         };
         let mut arguments = arguments.iter();
         while let Some(name) = arguments.next() {
-            let mut value = || arguments.next().ok_or(format!("`{name}` needs a value"));
+            let mut value = || arguments.next().ok_or(format!("`{name}` requires a value"));
             let number = |text: &str| {
                 text.replace('_', "")
                     .parse::<u64>()
-                    .map_err(|_| format!("`{name}` needs a number, not `{text}`"))
+                    .map_err(|_| format!("`{name}` requires a number, not `{text}`"))
             };
             match name.as_str() {
                 "--database-url" => parsed.database_url.clone_from(value()?),
@@ -98,21 +98,21 @@ impl Arguments {
                 "--postgres-only" => parsed.sqlite = false,
                 "--only" => parsed.only = Some(value()?.clone()),
                 "--keep" => parsed.keep = true,
-                other => return Err(format!("no such option: `{other}`\n\n{HELP}")),
+                other => return Err(format!("unknown option `{other}`\n\n{HELP}")),
             }
         }
         Ok(parsed)
     }
 
-    /// Does something on each kind of database that is asked for.
-    fn on_each(&self, work: &mut dyn FnMut(&Places) -> Result<(), String>) -> Result<(), String> {
+    /// Calls `work` for each kind of database that the arguments select.
+    fn on_each(&self, work: &mut dyn FnMut(&LocationOf) -> Result<(), String>) -> Result<(), String> {
         let folder = self.folder.as_ref().ok_or("`--folder` is missing")?;
         std::fs::create_dir_all(folder).map_err(|it| format!("`{}`: {it}", folder.display()))?;
         if self.sqlite {
-            work(&|name| Place::Sqlite(folder.join(format!("{name}.db"))))?;
+            work(&|name| Location::Sqlite(folder.join(format!("{name}.db"))))?;
         }
         if let (true, Some(server)) = (self.postgres, &self.postgres_url) {
-            work(&|name| Place::Postgres {
+            work(&|name| Location::Postgres {
                 server: server.clone(),
                 name: format!("scim_bench_{name}"),
             })?;
@@ -126,7 +126,7 @@ impl Arguments {
             users,
             groups: self.groups,
             big_group: self.big_group.min(users),
-            // PostgreSQL has so many connections; SQLite commits together what waits.
+            // Eight connections to PostgreSQL are enough. SQLite combines the waiting writes into one commit.
             threads: if url.starts_with("sqlite:") { 32 } else { 8 },
         }
     }
@@ -142,7 +142,7 @@ fn load(arguments: &Arguments) -> Result<(), String> {
     let start = Instant::now();
     load::fill(&open_to_fill(url)?, &arguments.plan(url, users))?;
     eprintln!(
-        "tenant `{}` is filled, after {} s",
+        "filled tenant `{}` in {} s",
         arguments.tenant,
         start.elapsed().as_secs()
     );
@@ -156,9 +156,9 @@ fn bench(arguments: &Arguments) -> Result<(), String> {
     };
     let mut stores = Vec::new();
     for users in sizes {
-        arguments.on_each(&mut |place| {
-            let (large, alone) = (place(&users.to_string()), place("alone"));
-            let filled = Filled::of(arguments, *users, &large)?;
+        arguments.on_each(&mut |location| {
+            let (large, alone) = (location(&users.to_string()), location("alone"));
+            let filled = Filled::prepare(arguments, *users, &large)?;
             stores.push((*users, large, alone, filled));
             Ok(())
         })?;
@@ -174,7 +174,7 @@ fn bench(arguments: &Arguments) -> Result<(), String> {
             );
             let measured = measure(arguments, *users, filled, alone)?;
             match all.get_mut(number) {
-                Some(before) => before.keep_the_cheapest(measured),
+                Some(before) => before.keep_cheapest(measured),
                 None => all.push(measured),
             }
         }
@@ -193,11 +193,11 @@ fn list(arguments: &Arguments) -> Result<(), String> {
         _ => return Err("`--users` needs one number".to_owned()),
     };
     let mut all = Vec::new();
-    arguments.on_each(&mut |place| {
-        let large = place(&users.to_string());
-        let filled = Filled::of(arguments, users, &large)?;
+    arguments.on_each(&mut |location| {
+        let large = location(&users.to_string());
+        let filled = Filled::prepare(arguments, users, &large)?;
         let options = StoreOptions {
-            // One tenant may take two of three turns: as many as there are for all by default.
+            // One tenant may run two of three scans, as many as all tenants together by default.
             max_scans: 3,
             ..StoreOptions::default()
         };
@@ -217,22 +217,22 @@ fn list(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// Where databases of a name are.
-type Places<'a> = dyn Fn(&str) -> Place + 'a;
+/// Returns the location of the database of a name.
+type LocationOf<'a> = dyn Fn(&str) -> Location + 'a;
 
-/// Where a database is.
-enum Place {
+/// The location of a database.
+enum Location {
     Sqlite(PathBuf),
     Postgres { server: String, name: String },
 }
 
-impl Place {
-    /// The URL of the database, which is made if there is none.
+impl Location {
+    /// Returns the URL of the database, which is created if it does not exist.
     fn url(&self) -> Result<String, String> {
         match self {
-            Place::Sqlite(path) => Ok(format!("sqlite:{}", path.display())),
-            Place::Postgres { server, name } => {
-                // One that is there is kept.
+            Location::Sqlite(path) => Ok(format!("sqlite:{}", path.display())),
+            Location::Postgres { server, name } => {
+                // The statement fails if the database exists, which is fine.
                 let _ = Raw::open(server)?.run(&format!(
                     "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"
                 ));
@@ -244,28 +244,28 @@ impl Place {
 
     fn delete(&self) -> Result<(), String> {
         match self {
-            Place::Sqlite(path) => {
+            Location::Sqlite(path) => {
                 for suffix in ["", "-wal", "-shm", ".lock"] {
                     let mut name = path.as_os_str().to_owned();
                     name.push(suffix);
-                    // Some of them are not there.
+                    // Not every file exists.
                     let _ = std::fs::remove_file(name);
                 }
                 Ok(())
             }
-            Place::Postgres { server, name } => {
+            Location::Postgres { server, name } => {
                 Raw::open(server)?.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
             }
         }
     }
 }
 
-/// Everything is measured so often, on one store after the other: the processors of a shared machine are faster
-/// at one time than at another, and what is compared has to have met the same.
+/// The number of passes over all stores. The speed of a shared machine varies over time, and several passes let all
+/// compared stores meet the same conditions.
 const PASSES: usize = 3;
 
-/// Measures a database that is filled.
-fn measure(arguments: &Arguments, users: u64, filled: &Filled, alone: &Place) -> Result<Measured, String> {
+/// Measures a filled database.
+fn measure(arguments: &Arguments, users: u64, filled: &Filled, alone: &Location) -> Result<Measured, String> {
     let Filled {
         database,
         url,
@@ -303,18 +303,18 @@ fn measure(arguments: &Arguments, users: u64, filled: &Filled, alone: &Place) ->
     })
 }
 
-/// A database with what was planned in it.
+/// A database that has been filled according to its plan.
 struct Filled {
     database: &'static str,
     url: String,
     plan: Plan,
-    /// Users a second; `None` when it was filled before.
+    /// Users created per second; `None` when the database was already filled.
     rate: Option<f64>,
 }
 
 impl Filled {
-    fn of(arguments: &Arguments, users: u64, place: &Place) -> Result<Filled, String> {
-        let url = place.url()?;
+    fn prepare(arguments: &Arguments, users: u64, location: &Location) -> Result<Filled, String> {
+        let url = location.url()?;
         let database = if url.starts_with("sqlite:") {
             "SQLite"
         } else {
@@ -324,9 +324,9 @@ impl Filled {
         let plan = arguments.plan(&url, users);
         let mut rate = None;
         if !is_complete(&url, &plan)? {
-            place.delete()?;
+            location.delete()?;
             let start = Instant::now();
-            load::fill(&open_to_fill(&place.url()?)?, &plan)?;
+            load::fill(&open_to_fill(&location.url()?)?, &plan)?;
             rate = Some(users as f64 / start.elapsed().as_secs_f64());
         }
         settle(&url)?;
@@ -345,7 +345,7 @@ fn is_complete(url: &str, plan: &Plan) -> Result<bool, String> {
     Ok(load::count(&store, tenant, &Company::new(SEED))? == (plan.users, plan.groups))
 }
 
-/// What the databases would do by themselves in time.
+/// Runs the maintenance that the databases would otherwise do on their own at some later time.
 fn settle(url: &str) -> Result<(), String> {
     let mut raw = Raw::open(url)?;
     if url.starts_with("sqlite:") {
@@ -359,14 +359,14 @@ fn settle(url: &str) -> Result<(), String> {
 fn open(url: &str, synchronous: Synchronous) -> Result<DieselStore, String> {
     let options = StoreOptions {
         synchronous,
-        // They are to be measured, not ended.
+        // Long scans are measured, not aborted.
         scan_timeout: Duration::from_secs(600),
         ..StoreOptions::default()
     };
     DieselStore::open(url, &options).map_err(|it| it.to_string())
 }
 
-/// Does not wait for the disk: what the power takes can be filled again.
+/// Opens a store that does not wait for the disk at commits. Data that a power failure destroys can be filled again.
 fn open_to_fill(url: &str) -> Result<DieselStore, String> {
     if url.starts_with("sqlite:") {
         return open(url, Synchronous::Normal);

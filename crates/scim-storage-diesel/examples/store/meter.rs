@@ -1,36 +1,37 @@
-//! What an operation costs: time on the clock, and time that processors spent on it.
+//! The cost of an operation: elapsed time and processor time.
 //!
-//! The clock shows what else the machine does, so growth and ratios are told by the processors' time. It
-//! is this process's and, on PostgreSQL, that of the processes which serve its connections, as Linux
-//! counts them in `/proc/<pid>/task/<tid>/schedstat` in nanoseconds.
+//! Elapsed time depends on the other load of the machine, so growth and ratios are computed from processor time. It
+//! covers this process and, on PostgreSQL, the processes that serve its connections. Linux counts it in nanoseconds in
+//! `/proc/<pid>/task/<tid>/schedstat`.
 
 use std::time::{Duration, Instant};
 
 use crate::raw::Raw;
 
-/// Of the rounds, the one that cost the processors least is reported: the others met something.
+/// The number of rounds. The round with the least processor time is reported, because other load disturbs the others.
 const ROUNDS: usize = 5;
-/// A round is about so long.
+/// The approximate duration of a round.
 const ROUND: Duration = Duration::from_millis(120);
-/// The processors' time is counted to the next tick of the clock, 4 ms: a round has to be long beside that.
+/// The maximum number of operations in a round. A round has to be long compared to 4 ms, the resolution of the
+/// processor time.
 const MOST_IN_A_ROUND: usize = 20_000;
-/// Before it counts, each operation is tried for so long, or on every item.
+/// The duration of the warm-up of each operation, unless it runs out of items before.
 const WARM_UP: Duration = Duration::from_millis(600);
 
-/// What one operation costs, in microseconds.
+/// The cost of one operation in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figure {
-    /// Processor time of both sides in the cheapest round.
+    /// Processor time of client and database in the cheapest round.
     pub(crate) cpu: f64,
-    /// Median of all single operations, on the clock.
+    /// Median elapsed time of all operations.
     pub(crate) median: f64,
 }
 
 /// Measures one operation after the other.
 pub(crate) struct Meter {
-    /// Tells the database's processes.
+    /// The connection that lists the processes of the database.
     raw: Raw,
-    /// Only what has this in its name is measured.
+    /// If set, only operations whose name contains this text are measured.
     only: Option<String>,
     pub(crate) figures: Vec<(&'static str, Figure)>,
 }
@@ -44,8 +45,8 @@ impl Meter {
         }
     }
 
-    /// Measures `work` on what `prepare` makes so many of; `clear` runs after each round. Neither is
-    /// counted.
+    /// Measures `work` on the items that `prepare` creates. `clear` runs after each round. The cost of `prepare` and
+    /// `clear` is not counted.
     pub(crate) fn measure<T>(
         &mut self,
         name: &'static str,
@@ -64,9 +65,11 @@ impl Meter {
         self.figures.push((name, figure));
     }
 
-    /// A connection of one's own to the same database.
+    /// Opens another connection to the same database.
     pub(crate) fn bare(&self) -> Raw {
-        self.raw.another().expect("it was open just now")
+        self.raw
+            .another()
+            .expect("the database accepted a connection before")
     }
 }
 
@@ -76,7 +79,7 @@ fn measure<T>(
     mut work: impl FnMut(&T),
     mut clear: impl FnMut(Vec<T>),
 ) -> Figure {
-    // Warm up, and learn how long it takes at best.
+    // The warm-up also finds the shortest duration of an operation.
     let (mut single, mut batch) = (Duration::MAX, 2);
     let start = Instant::now();
     while start.elapsed() < WARM_UP && batch <= MOST_IN_A_ROUND {
@@ -117,7 +120,7 @@ fn measure<T>(
     }
 }
 
-/// Nanoseconds that processors have spent on this process.
+/// Returns the processor time of this process in nanoseconds.
 fn own_cpu() -> i64 {
     cpu_of(&[std::process::id()])
 }

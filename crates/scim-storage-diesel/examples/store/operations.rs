@@ -1,4 +1,4 @@
-//! The operations that are measured on one store.
+//! The operations that `cargo xtask bench store` measures.
 
 use std::cell::Cell;
 
@@ -20,17 +20,17 @@ use crate::load::{NEIGHBOUR, SEED, seed_of};
 use crate::meter::{Figure, Meter};
 use crate::raw::Raw;
 
-/// What is measured, with the words of the table.
+/// The measured costs, each with its label in the table.
 pub(crate) type Figures = Vec<(&'static str, Figure)>;
 
-/// So many users are looked at again and again, however many there are: what grows then is the work, and
-/// not the share of the database that is in no cache.
+/// The number of users that are read repeatedly, whatever the size of the store. The growth of a figure then shows more
+/// work, not a larger share of the database outside the caches.
 const SAMPLE: u64 = 2_000;
 const PAGE: u32 = 100;
 
-/// Groups of so many members are joined.
+/// The labels of adding a member to groups of different sizes.
 pub(crate) const JOINED: [&str; 3] = ["add a member to a group of 10", "… of 1,000", "… of 100,000"];
-/// The same are left.
+/// The labels of removing a member from the same groups.
 pub(crate) const LEFT: [&str; 3] = [
     "remove a member from a group of 10",
     "… from one of 1,000",
@@ -43,15 +43,15 @@ struct Bench<'a> {
     company: Company,
     users: u64,
     sample: Vec<u64>,
-    /// Where in the sample the next round starts.
+    /// The index in the sample at which the next round starts.
     next: Cell<usize>,
-    /// The next user that is created.
+    /// The index of the next user to create.
     new: Cell<u64>,
-    /// Where in the table new keys of the bare statements go on.
+    /// The next key for the table of the bare statements.
     number: Cell<i64>,
 }
 
-/// Everything that is measured on the store of a large tenant.
+/// Measures all operations on the large tenant.
 ///
 /// # Errors
 /// The store cannot be opened, read or written.
@@ -88,7 +88,7 @@ pub(crate) fn all(
     Ok(meter.figures)
 }
 
-/// A look-up in a tenant of 200 users that has the store to itself.
+/// Measures a lookup in the tenant of 200 users when the database contains no other tenant.
 ///
 /// # Errors
 /// The database cannot be opened.
@@ -109,7 +109,7 @@ fn small_look_up(store: &DieselStore, meter: &mut Meter, tenant: TenantId) {
     meter.measure(
         BESIDE,
         |number| queries.iter().cycle().take(number).collect(),
-        |query| assert_eq!(store.list(tenant, query).expect("the store is there").total, 1),
+        |query| assert_eq!(store.list(tenant, query).expect("the store responds").total, 1),
         drop,
     );
 }
@@ -119,7 +119,7 @@ impl Bench<'_> {
         let user = &self.company.user;
         let get = |id: &Uuid, include| {
             let found = self.store.get(self.tenant, user, *id, include);
-            assert!(found.expect("the store is there").is_some());
+            assert!(found.expect("the store responds").is_some());
         };
         let sample = |number| {
             self.sampled(number)
@@ -228,7 +228,7 @@ impl Bench<'_> {
         page("index page at 50 %", "", "", index(self.users / 2));
         page("index page at 90 %", "", "", index(deep));
         page("cursor page", "", "", start.clone());
-        page("cursor page at 90 %", "", "", from(self.place(None, deep)));
+        page("cursor page at 90 %", "", "", from(self.position(None, deep)));
         page("index page sorted by familyName", "", "name.familyName", index(1));
         page(
             "index page sorted by familyName at 50 %",
@@ -248,7 +248,7 @@ impl Bench<'_> {
             "cursor page sorted by familyName at 90 %",
             "",
             "name.familyName",
-            from(self.place(Some(name), 0)),
+            from(self.position(Some(name), 0)),
         );
         let time = created(self.users - 51).to_rfc3339_opts(SecondsFormat::Millis, true);
         page(
@@ -313,13 +313,13 @@ impl Bench<'_> {
         let create = |it: u64| {
             self.store
                 .create(self.tenant, &company.new_user(it))
-                .expect("it is new");
+                .expect("the user is new");
         };
         let delete = |it: u64| {
             let deleted =
                 self.store
                     .delete(self.tenant, &company.user, company.user_id(it), None, Utc::now());
-            assert!(deleted.expect("the store is there"));
+            assert!(deleted.expect("the store responds"));
         };
         meter.measure(
             "create a user",
@@ -329,7 +329,7 @@ impl Bench<'_> {
                     .map(|it| (it, company.new_user(it)))
                     .collect()
             },
-            |(_, new)| self.store.create(self.tenant, new).expect("it is new"),
+            |(_, new)| self.store.create(self.tenant, new).expect("the user is new"),
             |created| created.into_iter().for_each(|(it, _)| delete(it)),
         );
 
@@ -345,11 +345,14 @@ impl Bench<'_> {
             |(index, document)| {
                 let id = company.user_id(*index);
                 let found = self.store.get(self.tenant, &company.user, id, GROUPS_TOO);
-                let version = found.expect("the store is there").expect("it exists").version;
+                let version = found
+                    .expect("the store responds")
+                    .expect("the user exists")
+                    .version;
                 let update = Update {
                     expected_version: Some(version),
                     document: Some(document.clone()),
-                    // So that as many have been modified lately as before.
+                    // Keeps the number of recently modified users constant.
                     now: created(*index),
                     ..update(&company.user, id)
                 };
@@ -358,14 +361,14 @@ impl Bench<'_> {
             drop,
         );
 
-        // Users who are in no group, since in a small tenant all are in the big one.
+        // New users that are in no group; the existing users of a small store are all in the big group.
         let joiners = fresh(MOST_JOINERS);
         joiners.iter().for_each(|it| create(*it));
         let own_groups = [10, 1_000].map(|size: u64| {
             let index = 1_000_000_000 + size;
             let members = (0..size.min(self.users)).map(|it| company.user_id(it)).collect();
             let new = company.new_group(index, &format!("Bench {size}"), members);
-            self.store.create(self.tenant, &new).expect("it is new");
+            self.store.create(self.tenant, &new).expect("the user is new");
             new.id
         });
         let all_groups = [own_groups[0], own_groups[1], company.group_id(groups - 1)];
@@ -410,7 +413,7 @@ impl Bench<'_> {
                 let deleted = self
                     .store
                     .delete(self.tenant, &company.user, *id, None, Utc::now());
-                assert!(deleted.expect("the store is there"));
+                assert!(deleted.expect("the store responds"));
             },
             drop,
         );
@@ -420,7 +423,7 @@ impl Bench<'_> {
             let deleted = self
                 .store
                 .delete(self.tenant, &company.group, group, None, Utc::now());
-            assert!(deleted.expect("the store is there"));
+            assert!(deleted.expect("the store responds"));
         }
 
         let big = company.group_id(groups - 1);
@@ -440,7 +443,7 @@ impl Bench<'_> {
                     assert!(
                         self.store
                             .get(self.tenant, &company.group, big, include)
-                            .expect("it is there")
+                            .expect("the store responds")
                             .is_some()
                     );
                 },
@@ -453,7 +456,7 @@ impl Bench<'_> {
         let updated = self
             .store
             .update(self.tenant, update)
-            .expect("nothing is in the way");
+            .expect("the update is valid");
         assert!(updated.is_some_and(|it| it.changed));
     }
 
@@ -467,19 +470,19 @@ impl Bench<'_> {
     fn total(&self, query: &Query) -> u64 {
         self.store
             .list(self.tenant, query)
-            .expect("the store is there")
+            .expect("the store responds")
             .total
     }
 
     fn found(&self, query: &Query) -> usize {
         self.store
             .list(self.tenant, query)
-            .expect("the store is there")
+            .expect("the store responds")
             .resources
             .len()
     }
 
-    /// The next so many of the sample, as places in it.
+    /// Returns the next `number` indexes in the sample.
     fn positions(&self, number: usize) -> impl Iterator<Item = usize> {
         let start = self.next.replace(self.next.get() + number);
         let length = self.sample.len();
@@ -490,8 +493,8 @@ impl Bench<'_> {
         self.positions(number).map(|at| self.sample[at])
     }
 
-    /// A place in the order of creation, or of a sort key.
-    fn place(&self, key: Option<String>, row: u64) -> Position {
+    /// Returns a position in the order of creation, or of a sort key.
+    fn position(&self, key: Option<String>, row: u64) -> Position {
         Position {
             target: 0,
             key,
@@ -510,12 +513,12 @@ impl Bench<'_> {
     }
 }
 
-/// Joining is measured on so many at most.
+/// The maximum number of users that join or leave a group in one round.
 const MOST_JOINERS: usize = 500;
-/// The words for a look-up in the small tenant beside the large one.
-pub(crate) const BESIDE: &str = "userName eq in a tenant of 200 beside it";
+/// The label of a lookup in the small tenant in the same database as the large one.
+pub(crate) const BESIDE: &str = "userName eq in a neighbouring tenant of 200";
 
-/// As the server asks for it unless a client says otherwise.
+/// The derived attributes that the server reads when the request has no projection.
 pub(crate) const GROUPS_TOO: Include = Include {
     members: false,
     groups: true,
@@ -528,7 +531,7 @@ pub(crate) fn first_page() -> PageRequest {
     }
 }
 
-/// A change of nothing as yet.
+/// Returns an update that changes nothing, to be completed by the caller.
 fn update(resource_type: &Arc<ResourceType>, id: Uuid) -> Update {
     Update {
         resource_type: resource_type.clone(),
@@ -552,13 +555,13 @@ pub(crate) fn query(
     let condition = if filter.is_empty() {
         Condition::Always(true)
     } else {
-        let filter = Filter::parse(filter).expect("it is a filter");
-        Condition::resolve(&filter, resource_type, policy).expect("it fits the schema")
+        let filter = Filter::parse(filter).expect("the filter is valid");
+        Condition::resolve(&filter, resource_type, policy).expect("the attributes exist")
     };
     let sort = (!sort_by.is_empty()).then(|| {
-        let path = AttrPath::parse(sort_by).expect("it is a path");
+        let path = AttrPath::parse(sort_by).expect("the path is valid");
         Sort {
-            paths: resolve_sort_by(&path, std::slice::from_ref(resource_type)).expect("it fits the schema"),
+            paths: resolve_sort_by(&path, std::slice::from_ref(resource_type)).expect("the attributes exist"),
             descending: false,
         }
     });

@@ -1,4 +1,4 @@
-//! The databases without the store: what one row costs at least, through the same driver.
+//! Direct access to the databases through the driver of the store: the lower bound for the cost of an operation.
 
 use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
@@ -11,7 +11,7 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, RunQueryDsl};
 use uuid::Uuid;
 
-/// A connection of one's own.
+/// A direct connection to a database.
 pub(crate) struct Raw {
     url: String,
     conn: Conn,
@@ -34,7 +34,7 @@ impl Raw {
             });
         };
         let mut conn = SqliteConnection::establish(path).map_err(|it| it.to_string())?;
-        // As the store's own connections.
+        // The connections of the store have the same settings.
         conn.batch_execute(
             "PRAGMA busy_timeout = 5000; PRAGMA mmap_size = 1099511627776; PRAGMA cache_size = -65536; \
              PRAGMA synchronous = FULL;",
@@ -46,7 +46,7 @@ impl Raw {
         })
     }
 
-    /// Another connection to the same database.
+    /// Opens another connection to the same database.
     ///
     /// # Errors
     /// The database cannot be opened.
@@ -64,7 +64,7 @@ impl Raw {
         .map_err(|it| it.to_string())
     }
 
-    /// The processes that serve the connections to the database.
+    /// Returns the processes that serve the connections to the database.
     pub(crate) fn server_processes(&mut self) -> Vec<u32> {
         let Conn::Postgres(conn) = &mut self.conn else {
             return Vec::new();
@@ -80,7 +80,7 @@ impl Raw {
         pids.into_iter().filter_map(|it| u32::try_from(it).ok()).collect()
     }
 
-    /// The row of a resource by one prepared statement: the least that a GET can cost.
+    /// Reads the row of a resource with one prepared statement, the lower bound for the cost of a GET.
     pub(crate) fn select(&mut self, tenant: i64, id: Uuid) -> usize {
         type Types = (BigInt, Binary, BigInt, BigInt, BigInt, Text);
         type Row = (i64, Vec<u8>, i64, i64, i64, String);
@@ -97,11 +97,11 @@ impl Raw {
             Conn::Sqlite(conn) => RunQueryDsl::load(statement, conn),
             Conn::Postgres(conn) => RunQueryDsl::load(statement, conn),
         };
-        rows.expect("the database is there").len()
+        rows.expect("the database responds").len()
     }
 
-    /// The keys of a page of users behind others by one prepared statement: the least that a page by index can
-    /// cost, wherever it is.
+    /// Reads the keys of a page of users at an offset with one prepared statement, the lower bound for the cost of a
+    /// page by index.
     pub(crate) fn skip(&mut self, tenant: i64, by_family_name: bool, offset: u64) -> usize {
         let order = if by_family_name {
             " AND kind = 1 ORDER BY family_key, pk LIMIT 100 OFFSET "
@@ -120,13 +120,13 @@ impl Raw {
             Conn::Sqlite(conn) => RunQueryDsl::load(statement, conn),
             Conn::Postgres(conn) => RunQueryDsl::load(statement, conn),
         };
-        rows.expect("the database is there").len()
+        rows.expect("the database responds").len()
     }
 
-    /// Bytes of the database on disk.
+    /// Returns the size of the database on disk in bytes.
     ///
     /// # Errors
-    /// It cannot be asked.
+    /// The size cannot be read.
     pub(crate) fn size(&mut self) -> Result<u64, String> {
         let statement = Statement::<BigInt> {
             parts: &["SELECT pg_database_size(current_database())"],
@@ -145,7 +145,7 @@ impl Raw {
         }
     }
 
-    /// One small row in a transaction of its own: the least that a write can cost.
+    /// Inserts one small row in a separate transaction, the lower bound for the cost of a write.
     pub(crate) fn commit(&mut self, number: i64) {
         let statement = Statement::<()> {
             parts: &["INSERT INTO bare (number) VALUES (", ")"],
@@ -156,11 +156,11 @@ impl Raw {
             Conn::Sqlite(conn) => RunQueryDsl::execute(statement, conn),
             Conn::Postgres(conn) => RunQueryDsl::execute(statement, conn),
         };
-        assert_eq!(done.expect("the database is there"), 1);
+        assert_eq!(done.expect("the database responds"), 1);
     }
 }
 
-/// A statement that the driver keeps prepared. There is a bind behind each part but the last.
+/// A statement that the driver keeps prepared. A bind follows each part except the last.
 struct Statement<'a, ST> {
     parts: &'a [&'static str],
     binds: Vec<Bind>,

@@ -4,22 +4,22 @@ use std::fmt::Write as _;
 
 use crate::operations::{BESIDE, Figures, JOINED, LEFT};
 
-/// What was measured on one database of one size.
+/// The measurements of one database of one size.
 pub(crate) struct Measured {
     pub(crate) database: &'static str,
     pub(crate) users: u64,
     pub(crate) figures: Figures,
-    /// The same look-up as in the tenant beside, in a database that holds nothing else.
+    /// The cost of the lookup in the small tenant when the database contains no other tenant.
     pub(crate) alone: Option<f64>,
     /// Bytes on disk.
     pub(crate) size: u64,
-    /// New users a second while it was filled; `None` when it was filled before.
+    /// Users created per second during the filling; `None` when the database was already filled.
     pub(crate) filled: Option<f64>,
 }
 
 impl Measured {
-    /// Of what was measured again, the rounds that cost least; the size is that after the first pass.
-    pub(crate) fn keep_the_cheapest(&mut self, again: Measured) {
+    /// Keeps the cheaper of two measurements for each operation. The size remains that of the first pass.
+    pub(crate) fn keep_cheapest(&mut self, again: Measured) {
         for ((_, figure), (_, other)) in self.figures.iter_mut().zip(again.figures) {
             figure.cpu = figure.cpu.min(other.cpu);
             figure.median = figure.median.min(other.median);
@@ -35,8 +35,8 @@ impl Measured {
     }
 }
 
-/// Operations that must not grow with the number of users. "Any of all" is not among them, which is for what is in no
-/// cache, nor are pages whose place in a block, or in a sorted list, changes with the number.
+/// Operations whose cost must not grow with the number of users. The list excludes "any of all", which measures reads
+/// without a cache, and pages whose offset in a block or in a sorted list depends on the number.
 const FLAT: &[&str] = &[
     "get by id",
     "get by id, with its groups",
@@ -67,12 +67,12 @@ const FLAT: &[&str] = &[
 ];
 const MOST_GROWTH: f64 = 1.5;
 
-/// What a read cannot cost less than.
+/// The lower bound for the cost of a read.
 const BARE: &str = "bare prepared SELECT of a row";
 
 const SORTED: &str = "index page sorted by familyName";
 
-/// All tables as Markdown.
+/// Returns all tables as Markdown.
 pub(crate) fn markdown(all: &[Measured]) -> String {
     let mut text = String::new();
     for database in ["SQLite", "PostgreSQL"] {
@@ -199,7 +199,7 @@ fn goals(text: &mut String, of_it: &[&Measured]) {
         let what = format!("{deep}, a million resources skipped");
         goal(&what, milliseconds, 60.0, " ms");
     }
-    // From the middle on, the end is nearer: nothing is farther than that.
+    // The page in the middle is the deepest one, because pages after it are read from the end.
     let keys = "bare prepared SELECT of the keys of a page sorted by familyName at 50 %";
     goal(
         "index page sorted by familyName at 50 %, to the bare SELECT of its keys",
@@ -220,7 +220,7 @@ fn goals(text: &mut String, of_it: &[&Measured]) {
         .zip(last.alone)
         .map(|(beside, alone)| beside / alone);
     goal(
-        "a look-up in a tenant of 200 beside the large one, to alone",
+        "a lookup in a tenant of 200 with a large neighbour, to without",
         beside,
         1.5,
         "",
@@ -238,7 +238,7 @@ pub(crate) fn time(microseconds: f64) -> String {
     }
 }
 
-/// With commas.
+/// Formats a number with commas between groups of three digits.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
