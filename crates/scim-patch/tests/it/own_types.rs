@@ -244,6 +244,19 @@ fn an_extension_gets_the_attributes_that_a_value_names() {
     );
 }
 
+/// 7643-2.3.8-01: equal documents have equal JSON text, so attributes are in the order of the schema.
+#[test]
+fn the_attributes_of_an_extension_are_in_the_order_of_its_schema() {
+    let room = format!("{PLACE}:room");
+    let again = json!([{"op": "remove", "path": room}, {"op": "add", "path": room, "value": "r1"}]);
+    let outcome = patched(STRICT, &again).unwrap();
+    assert!(outcome.changes.is_empty());
+    let other = json!([{"op": "remove", "path": room}, {"op": "add", "path": room, "value": "r2"}]);
+    let document = patched(STRICT, &other).unwrap().document;
+    let place = document.values()[PLACE].as_object().unwrap();
+    assert_eq!(place.keys().collect::<Vec<_>>(), ["room", "owner"]);
+}
+
 ///
 #[test]
 fn secrets_obey_required_and_go_with_their_extension() {

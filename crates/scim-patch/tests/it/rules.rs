@@ -677,6 +677,15 @@ fn a_33_booleans_in_quotes_are_booleans() {
         &json!([{"op": "remove", "path": "emails[primary eq \"True\"]"}]),
         &json!({"emails": [{"value": "b@jensen.org", "type": "home"}]}),
     );
+    // Text of another type stays text.
+    both(
+        &json!([{"op": "replace", "path": "title", "value": "True"}]),
+        &json!({"title": "True"}),
+    );
+    both(
+        &json!([{"op": "replace", "path": "name", "value": {"givenName": "false"}}]),
+        &json!({"name": {"givenName": "false", "familyName": "Jensen"}}),
+    );
     for text in ["yes", "1", "", " true"] {
         let operations = json!([{"op": "replace", "path": "active", "value": text}]);
         let message = "operation 1: `active` must be true or false";
