@@ -91,7 +91,7 @@ impl Operation {
         Operation::MemberDeleted,
     ];
 
-    /// The word that the journal stores and prints, which [`FromStr`] reads.
+    /// Returns the word that the journal stores and prints; [`FromStr`] reads it.
     pub fn as_str(self) -> &'static str {
         match self {
             Operation::Create => "create",
@@ -120,9 +120,9 @@ pub struct UnknownOperation(pub String);
 /// The part of a change that depends on its operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChangeDetail {
-    /// Of `Create`, `Update` and `Delete`: the attributes that changed.
+    /// The attributes that changed, for `Create`, `Update` and `Delete`.
     Attributes(AttributeChanges),
-    /// Of `MemberRenamed` and `MemberDeleted`: the id of the member.
+    /// The id of the member, for `MemberRenamed` and `MemberDeleted`.
     Member(Uuid),
     /// Stored text in none of these forms: it was damaged, or a later version wrote it.
     Unreadable(String),

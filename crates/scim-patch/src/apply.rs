@@ -50,8 +50,8 @@ pub struct Outcome {
 ///
 /// # Errors
 /// The error of the first operation that cannot be applied, or of the result: `noTarget`, `invalidPath`,
-/// `invalidFilter`, `mutability` and `invalidValue` as in RFC 7644 section 3.5.2; 413 for operations that look at too
-/// many values.
+/// `invalidFilter`, `mutability` and `invalidValue` as in RFC 7644 section 3.5.2; `TooLarge` for operations that look
+/// at too many values.
 pub fn apply(
     resource_type: &ResourceType,
     document: &Document,

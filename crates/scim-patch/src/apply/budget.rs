@@ -12,7 +12,7 @@ pub(super) struct Budget(usize);
 
 impl Budget {
     /// # Errors
-    /// 413 when the request has looked at too many values.
+    /// `TooLarge` when the request has looked at too many values.
     pub(super) fn spend(&mut self, looks: usize) -> Result<(), ScimError> {
         self.0 = self.0.saturating_add(looks);
         if self.0 > MAX_LOOKS {
