@@ -5,6 +5,7 @@
 
 use pest::error::{Error, ErrorVariant, InputLocation};
 
+use crate::brackets::brackets;
 use crate::error::{ParseError, word};
 use crate::grammar::Rule;
 
@@ -40,7 +41,7 @@ fn is_after_stray_blank(place: Place, text: &str, offset: usize) -> bool {
     let (before, rest) = text.split_at(offset);
     match place {
         Place::AfterBlank => rest.is_empty() || rest.starts_with([')', ']']),
-        Place::Operator => rest.starts_with('[') && count(before, '[') == count(before, ']'),
+        Place::Operator => rest.starts_with('[') && count(before, b'[') == count(before, b']'),
         _ => false,
     }
 }
@@ -199,7 +200,7 @@ fn hint(place: Place, rules: &[Rule], is_filter: bool, text: &str, offset: usize
         return Some(hint);
     }
     foreign_word(place, word(text, offset)).or_else(|| match (place, rest.chars().next()) {
-        (Place::Operator, _) if count(text, ']') > count(text, '[') => Some("a `[` is missing"),
+        (Place::Operator, _) if count(text, b']') > count(text, b'[') => Some("a `[` is missing"),
         (Place::Operator | Place::BeforeOperator, Some('[')) => {
             Some("a value filter cannot contain another one")
         }
@@ -276,6 +277,7 @@ fn is_surrogate(escape: &str) -> bool {
         .is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit))
 }
 
-fn count(text: &str, sign: char) -> usize {
-    text.matches(sign).count()
+/// Counts a bracket outside of strings.
+fn count(text: &str, bracket: u8) -> usize {
+    brackets(text).filter(|(_, it)| *it == bracket).count()
 }

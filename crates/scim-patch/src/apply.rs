@@ -37,8 +37,8 @@ pub struct Outcome {
     pub secrets: SentSecrets,
     /// The tolerances that the client needed, each once for an operation.
     pub tolerances: Vec<Tolerance>,
-    /// The attributes and sub-attributes with `returned` = `request` that the client wrote. They are part of the answer
-    /// (RFC 7643 section 7): see [`scim_model::internal::Projection::with_sent`].
+    /// The attributes and sub-attributes with `returned` = `request` that the client wrote. The answer has to
+    /// contain them (RFC 7643 section 7).
     pub requested: Vec<AttributePath>,
 }
 

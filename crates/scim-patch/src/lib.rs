@@ -20,5 +20,6 @@ pub use apply::{Outcome, apply};
 pub use error::PatchError;
 pub use operation::Operation;
 pub use plan::{MembersPlan, Plan, plan};
+#[doc(inline)]
 pub use scim_model::internal::Op;
 pub use tolerance::Tolerance;

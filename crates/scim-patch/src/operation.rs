@@ -34,8 +34,8 @@ impl Operation {
     ///
     /// # Errors
     /// `invalidSyntax` for a body that is not a PatchOp message, has no operations or has an unknown `op`
-    /// `invalidPath` for a `path` that is not a string; `TooLarge` for more operations than
-    /// [`scim_model::internal::MAX_OPERATIONS`].
+    /// `invalidPath` for a `path` that is not a string; `TooLarge` for more than 1,000
+    /// operations.
     pub fn parse_all(body: Value, policy: Policy) -> Result<Vec<Operation>, PatchError> {
         let operations = patch_operations(body, policy).map_err(PatchError::of_request)?;
         let numbered = operations.into_iter().zip(1..).map(|(it, number)| Operation {

@@ -76,6 +76,12 @@ mod tests {
     }
 
     #[test]
+    fn every_citation_of_this_project_has_an_entry() {
+        let files = crate::files::read(&crate::process::root()).expect("the tests run in a clone");
+        assert_eq!(check(&files), [""; 0]);
+    }
+
+    #[test]
     fn citations_and_entries_belong_together() {
         let decisions = File::new(
             DECISIONS,

@@ -266,6 +266,7 @@ fn brackets_and_parentheses_that_do_not_match_get_a_hint() {
         ("a[b pr)]", 6, Some("a `(` is missing")),
         ("(a pr] and b[c pr]", 5, Some("a `[` is missing")),
         ("a pr ]", 5, Some("a `[` is missing")),
+        (r#"a eq "]" and b xx 1"#, 15, None),
     ] {
         let error = Filter::parse(text).unwrap_err();
         assert_eq!((error.offset(), error.hint()), (offset, hint), "{text}: {error}");

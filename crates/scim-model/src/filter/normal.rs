@@ -42,15 +42,16 @@ impl Subject {
         &self.0
     }
 
-    /// Converts a resource as a client sees it, with all its attributes.
+    /// Converts a resource as a client sees it, with exactly the attributes that it has. For a document that may lack
+    /// a default, use [`Subject::of_document`].
     pub fn of_resource(resource: &Map<String, Value>, resource_type: &ResourceType) -> Subject {
         Subject(normal_resource(resource, resource_type))
     }
 
-    /// Wraps a document's normal form ([`Document::normal_form`]): `id`, `meta`, `members` and `groups` have no
-    /// values.
-    pub fn of_normal_form(normal_form: Map<String, Value>) -> Subject {
-        Subject(normal_form)
+    /// Converts a document. An unassigned boolean with a default has it, so that a user without `active` is active
+    /// `id`, `meta`, `members` and `groups` have no values.
+    pub fn of_document(document: &Document, resource_type: &ResourceType) -> Subject {
+        Subject(document.normal_form(resource_type))
     }
 
     /// Converts a resource as it is stored. `base_url` comes before the endpoint in `meta.location` and `$ref`,
