@@ -1,4 +1,4 @@
-//! `explain [FILTER]`: parses a filter, and shows where it is wrong.
+//! `explain [FILTER]`: parses a filter and shows the position of an error.
 //!
 //! ```text
 //! $ cargo run -p scim-filter --example explain -- 'userName == "x"'
@@ -6,7 +6,7 @@
 //!          ^
 //! expected an operator such as `eq` at column 10, found `==`: write `eq`
 //! ```
-#![allow(clippy::print_stdout)] // The answer.
+#![allow(clippy::print_stdout)] // The result is printed.
 
 use scim_filter::{Filter, Options};
 

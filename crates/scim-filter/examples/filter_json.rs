@@ -1,6 +1,6 @@
-//! `filter_json [FILTER]`: finds the matching users among JSON documents. The tree comes from this
-//! crate, its meaning from scim-model: types, letter case, multi-valued attributes.
-#![allow(clippy::print_stdout)] // The answer.
+//! `filter_json [FILTER]`: finds the matching users among JSON documents. This crate parses the filter, and scim-model
+//! evaluates it with regard to types, letter case and multi-valued attributes.
+#![allow(clippy::print_stdout)] // The result is printed.
 
 use scim_filter::Filter;
 use scim_model::{Condition, Policy, SchemaRegistry, Subject};
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .resource_type("User")
         .ok_or("the built-in types have User")?;
 
-    // Unknown attributes and comparisons without meaning are errors here, once, not per document.
+    // Unknown attributes and invalid comparisons are reported here, once and not for each document.
     let condition = Condition::resolve(&Filter::parse(&text)?, user, Policy { lenient: true })
         .map_err(|error| format!("{error:?}"))?;
     for document in users.iter().filter_map(Value::as_object) {

@@ -1,8 +1,8 @@
-//! `filter_vectors parse`: reads one JSON document with texts to parse, answers one with
-//! their trees. Other implementations can be compared with this one through it.
+//! `filter_vectors parse`: reads a JSON document with texts to parse and prints one with their trees, so that other
+//! implementations can be compared with this one.
 //!
-//! In: `[{"id", "kind": "filter" | "path" | "attribute", "input", "mode": "strict" | "lenient"}]`.
-//! Out: `{id: {"ast", "display", "leniencies"?} | {"error": {"offset", "column", "message"}}}`.
+//! Input: `[{"id", "kind": "filter" | "path" | "attribute", "input", "mode": "strict" | "lenient"}]`.
+//! Output: `{id: {"ast", "display", "leniencies"?} | {"error": {"offset", "column", "message"}}}`.
 
 mod ast_json;
 

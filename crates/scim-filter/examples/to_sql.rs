@@ -1,6 +1,6 @@
-//! `to_sql [FILTER]`: translates a filter to a WHERE clause over your own table. Values are bound parameters: text of
+//! `to_sql [FILTER]`: translates a filter to a WHERE clause over your own table. Values are bound parameters, so text of
 //! the filter never becomes part of the statement.
-#![allow(clippy::print_stdout)] // The answer.
+#![allow(clippy::print_stdout)] // The result is printed.
 
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValuePath};
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The columns that a filter may name. Anything else is an error, not a column.
+/// Returns the column of an attribute. Only these attributes can be used in a filter.
 fn column(path: &AttrPath) -> Result<&'static str, String> {
     const COLUMNS: [(&str, &str); 5] = [
         ("id", "id"),
@@ -67,7 +67,7 @@ impl Sql {
         Ok(())
     }
 
-    /// Mail addresses have a table of their own, with a row each.
+    /// Translates a condition on email addresses, which have a separate table with one row for each address.
     fn email(&mut self, value_path: &ValuePath) -> Result<(), String> {
         if !value_path.path.same(&AttrPath::new("emails", None)) {
             return Err(format!("no attribute `{}` to filter by", value_path.path));
@@ -141,7 +141,7 @@ impl Sql {
     }
 }
 
-/// `%` and `_` mean themselves in a filter.
+/// Escapes `%` and `_`, which have no special meaning in a filter.
 fn literally(text: &str) -> String {
     text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }

@@ -1,5 +1,5 @@
-//! `walk [FILTER]`: lists what a filter asks for, one test a line, indented as it nests.
-#![allow(clippy::print_stdout)] // The answer.
+//! `walk [FILTER]`: lists the conditions of a filter, one on each line, indented by nesting.
+#![allow(clippy::print_stdout)] // The result is printed.
 
 use scim_filter::{Filter, ParseError, ValFilter};
 

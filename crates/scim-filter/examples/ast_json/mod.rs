@@ -1,4 +1,4 @@
-//! Trees in a JSON notation that does without Rust, for comparing implementations:
+//! A JSON notation for filter trees that is independent of Rust, for comparing implementations:
 //! `{"op": "eq", "path": {"attr": "userName"}, "value": "x"}`, `{"and": [...]}`,
 //! `{"not": ...}`, `{"valuePath": {"attr": "emails"}, "filter": ...}`.
 
@@ -7,7 +7,7 @@ use scim_filter::{
 };
 use serde_json::{Map, Value, json};
 
-/// A parsed text.
+/// The result of parsing one text.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) ast: Value,
@@ -48,7 +48,7 @@ pub(crate) fn parse(kind: &str, text: &str, options: &Options) -> Result<Outcome
     })
 }
 
-/// `json!` would copy the whole subtree at each level.
+/// Creates an object without `json!`, which would copy the whole subtree at each level.
 fn node(name: &str, inner: Value) -> Value {
     Value::Object(Map::from_iter([(name.to_owned(), inner)]))
 }

@@ -1,5 +1,5 @@
-//! Parses the same filters with scim-filter and with the other SCIM filter parsers for
-//! Rust, one core, and prints thousands of parses a second. `cargo xtask bench filter`.
+//! `cargo xtask bench filter`: parses the same filters with scim-filter and with other SCIM filter parsers for Rust on
+//! one core, and prints thousands of parses per second.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ fn main() {
         print!("{name:>21}");
     }
     println!();
-    // Round after round over all, so that a slow moment of the machine hits everyone.
+    // Each round covers all parsers, so that other load on the machine affects all of them.
     let mut rates = vec![vec![Vec::new(); FILTERS.len()]; PARSERS.len()];
     for _ in 0..rounds {
         for (row, (_, parse)) in PARSERS.iter().enumerate() {
@@ -89,9 +89,9 @@ fn main() {
     }
 }
 
-/// Parses a second.
+/// Returns the number of parses per second.
 fn rate(parse: fn(&str) -> bool, text: &str) -> f64 {
-    // Short enough that some windows pass undisturbed on a machine that others use too.
+    // The window is short enough that other load on the machine leaves some windows undisturbed.
     let window = Duration::from_millis(1);
     let mut batch = 16;
     loop {
@@ -107,7 +107,7 @@ fn rate(parse: fn(&str) -> bool, text: &str) -> f64 {
     }
 }
 
-/// Others on the machine only ever make it slower.
+/// Returns the best rate, because other load on the machine can only make a parser slower.
 fn best(rates: Vec<f64>) -> Option<f64> {
     rates.into_iter().max_by(f64::total_cmp)
 }
