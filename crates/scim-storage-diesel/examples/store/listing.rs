@@ -162,7 +162,7 @@ impl Bench<'_> {
             |number| vec![(); number],
             |()| {
                 bare.run(&without_deadline)
-                    .expect("the store has run the statement")
+                    .expect("the store has run the statement");
             },
             drop,
         );
