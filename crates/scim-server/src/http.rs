@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a46_other_versions_are_told_from_other_paths() {
+    fn a46_other_versions_are_distinguished_from_other_paths() {
         assert_eq!(other_version("/scim/v3/Users"), Some("3"));
         assert_eq!(other_version("/scim/v1"), Some("1"));
         assert_eq!(other_version("/scim/v22/Users"), Some("22"));

@@ -331,7 +331,7 @@ impl Service {
         id: Uuid,
         preconditions: &Preconditions,
     ) -> Result<Option<i64>, Error> {
-        if let Some(expected) = preconditions.delegable() {
+        if let Some(expected) = preconditions.version_for_store() {
             return Ok(expected);
         }
         let version = self.read(tenant, resource_type, id, Include::default())?.version;

@@ -91,11 +91,11 @@ fn maintain<S: Directory + ChangeJournal>(
     retention: Retention,
     waiter: &Waiter,
 ) -> Result<(), StoreError> {
-    let mut is_found = false;
-    while or_busy(store.continue_deletion(None))? {
-        if !is_found {
+    let mut is_logged = false;
+    while default_if_busy(store.continue_deletion(None))? {
+        if !is_logged {
             log::info!("finishing the deletion of a tenant");
-            is_found = true;
+            is_logged = true;
         }
         if waiter.is_stopped_within(PAUSE) {
             return Ok(());
@@ -110,7 +110,7 @@ fn maintain<S: Directory + ChangeJournal>(
     for tenant in store.tenants()? {
         let mut dropped = 0;
         loop {
-            let entries = or_busy(store.prune_changes(tenant.id, before, ENTRIES_AT_ONCE))?;
+            let entries = default_if_busy(store.prune_changes(tenant.id, before, ENTRIES_AT_ONCE))?;
             dropped += entries;
             if entries < ENTRIES_AT_ONCE as usize {
                 break;
@@ -131,7 +131,7 @@ fn maintain<S: Directory + ChangeJournal>(
 
 /// Repeats a step until nothing is left to do.
 fn repeat(step: &impl Fn() -> Result<bool, StoreError>, waiter: &Waiter) -> Result<(), StoreError> {
-    while or_busy(step())? {
+    while default_if_busy(step())? {
         if waiter.is_stopped_within(PAUSE) {
             break;
         }
@@ -140,7 +140,7 @@ fn repeat(step: &impl Fn() -> Result<bool, StoreError>, waiter: &Waiter) -> Resu
 }
 
 /// Turns `Busy` into the default, so that the rest of the work is left to the next round.
-fn or_busy<T: Default>(result: Result<T, StoreError>) -> Result<T, StoreError> {
+fn default_if_busy<T: Default>(result: Result<T, StoreError>) -> Result<T, StoreError> {
     match result {
         Err(StoreError::Busy) => Ok(T::default()),
         result => result,

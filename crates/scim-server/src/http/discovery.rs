@@ -14,27 +14,27 @@ use super::resources::scim_json;
 use super::{Answer, Call, Http};
 use crate::service::Service;
 
-/// `GET /ServiceProviderConfig`
+/// Handles `GET /ServiceProviderConfig`.
 pub(super) fn service_provider_config(http: &Http, call: &Call) -> Answer {
     answer(call, Some(&http.discovery.service_provider_config))
 }
 
-/// `GET /ResourceTypes`
+/// Handles `GET /ResourceTypes`.
 pub(super) fn resource_types(http: &Http, call: &Call) -> Answer {
     answer(call, Some(&http.discovery.resource_types))
 }
 
-/// `GET /ResourceTypes/{name}`; the name is case-exact (7643-6-02).
+/// Handles `GET /ResourceTypes/{name}`. The name is case-exact (7643-6-02).
 pub(super) fn resource_type(http: &Http, call: &Call) -> Answer {
     answer(call, http.discovery.resource_type_by_name.get(&call.id))
 }
 
-/// `GET /Schemas`
+/// Handles `GET /Schemas`.
 pub(super) fn schemas(http: &Http, call: &Call) -> Answer {
     answer(call, Some(&http.discovery.schemas))
 }
 
-/// `GET /Schemas/{urn}`; URNs are case-insensitive (7644-3.10-03).
+/// Handles `GET /Schemas/{urn}`. URNs are case-insensitive (7644-3.10-03).
 pub(super) fn schema(http: &Http, call: &Call) -> Answer {
     answer(
         call,

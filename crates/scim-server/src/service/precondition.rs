@@ -63,7 +63,7 @@ impl Preconditions {
 
     /// Returns the check that the store can make during the write: `Some(None)` for no check, `Some(Some(version))` for
     /// one version. Returns `None` when the version has to be read first.
-    pub fn delegable(&self) -> Option<Option<i64>> {
+    pub fn version_for_store(&self) -> Option<Option<i64>> {
         if self.if_none_match.is_some() {
             return None;
         }
@@ -167,13 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn the_store_checks_what_needs_no_read() {
+    fn the_store_checks_preconditions_that_need_no_read() {
         let of = |if_match, if_none_match| {
             Preconditions {
                 if_match,
                 if_none_match,
             }
-            .delegable()
+            .version_for_store()
         };
         assert_eq!(of(None, None), Some(None));
         assert_eq!(of(Some(Match::Any), None), Some(None));
