@@ -1,4 +1,4 @@
--- Times are milliseconds since 1970 in UTC. Columns named `key` or `…_key` hold comparison keys, which are shortened
+-- Times are milliseconds since 1970 in UTC. Columns named `key` or `*_key` hold comparison keys, which are shortened
 -- when they are long and compare byte by byte: hence COLLATE "C".
 
 CREATE TABLE tenant (
