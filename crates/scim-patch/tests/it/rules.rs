@@ -701,6 +701,8 @@ fn values_come_in_canonical_form() {
         ("active", json!("maybe")),
         ("title", json!(5)),
         ("title", json!(["a", "b"])),
+        ("title", json!({"value": "a"})),
+        ("title", json!({})),
         ("emails", json!([5])),
         ("name", json!("x")),
         ("name", json!([1])),
