@@ -7,12 +7,7 @@ use actix_web::web::{Bytes, Payload};
 use scim_model::{ScimError, ScimType};
 
 use super::error::Failure;
-
-/// The media type of every response. Its charset is UTF-8 by definition.
-pub const SCIM_JSON: &str = "application/scim+json";
-
-/// The media types of requests, as the value of `Accept` and `Accept-Patch` headers.
-pub const ACCEPTED: &str = "application/scim+json, application/json";
+use super::media_type::SCIM_JSON;
 
 /// The deadline for receiving a whole body. actix limits the time for headers only, so a slow body could otherwise
 /// hold its connection forever.

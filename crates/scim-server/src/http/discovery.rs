@@ -1,18 +1,13 @@
 //! The three public discovery endpoints (RFC 7644 section 4). Their documents are the same for every caller and are
 //! serialized once, at startup.
 
-use std::collections::HashMap;
-
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
-use scim_model::internal::discovery::{self, Features, Limits};
-use serde_json::Value;
 
+use super::context::{Answer, Call, Http};
 use super::error::Failure;
 use super::params::Params;
 use super::resources::scim_json;
-use super::{Answer, Call, Http};
-use crate::service::Service;
 
 /// Handles `GET /ServiceProviderConfig`.
 pub(super) fn service_provider_config(http: &Http, call: &Call) -> Answer {
@@ -50,44 +45,4 @@ fn answer(call: &Call, document: Option<&Bytes>) -> Answer {
     }
     let document = document.ok_or(Failure::NoSuchDocument)?;
     Ok(scim_json(StatusCode::OK, document.clone()))
-}
-
-/// The serialized documents.
-pub(super) struct Documents {
-    service_provider_config: Bytes,
-    resource_types: Bytes,
-    resource_type_by_name: HashMap<String, Bytes>,
-    schemas: Bytes,
-    schema_by_urn: HashMap<String, Bytes>,
-}
-
-impl Documents {
-    pub(super) fn new(service: &Service) -> Documents {
-        let (registry, settings) = (service.registry(), service.settings());
-        let base_url = &settings.base_url;
-        let limits = Limits {
-            default_page_size: settings.default_page_size,
-            max_page_size: settings.max_page_size,
-            cursor_timeout: settings.cursor_lifetime.map(|it| it.as_secs()),
-        };
-        let features = Features {
-            // Passwords are stored at most. This server offers no login that would use them.
-            change_password: false,
-            documentation_uri: None,
-        };
-        let text = |document: &Value| Bytes::from(document.to_string());
-        let resource_types = registry.resource_types.iter();
-        let schemas = registry.schemas.iter();
-        Documents {
-            service_provider_config: text(&discovery::service_provider_config(&limits, &features, base_url)),
-            resource_types: discovery::resource_types(registry, base_url).into(),
-            resource_type_by_name: resource_types
-                .map(|it| (it.name.to_string(), text(&discovery::resource_type(it, base_url))))
-                .collect(),
-            schemas: discovery::schemas(registry, base_url).into(),
-            schema_by_urn: schemas
-                .map(|it| (it.id.to_ascii_lowercase(), text(&discovery::schema(it, base_url))))
-                .collect(),
-        }
-    }
 }

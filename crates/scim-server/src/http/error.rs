@@ -13,7 +13,7 @@ use scim_model::store::StoreError;
 use scim_model::{ErrorKind, ScimError, ScimType};
 use serde_json::Value;
 
-use super::body;
+use super::media_type;
 use crate::service;
 
 /// The reason for an unsuccessful response.
@@ -94,7 +94,7 @@ impl Failure {
             response.insert_header((name, value));
         }
         response
-            .insert_header((CONTENT_TYPE, body::SCIM_JSON))
+            .insert_header((CONTENT_TYPE, media_type::SCIM_JSON))
             .body(answer.to_json().to_string())
     }
 
@@ -123,7 +123,7 @@ impl Failure {
             ),
             Failure::NotAcceptable => answer(
                 StatusCode::NOT_ACCEPTABLE,
-                &format!("responses have the media type `{}` only", body::SCIM_JSON),
+                &format!("responses have the media type `{}` only", media_type::SCIM_JSON),
             ),
             Failure::BodyTimeout => answer(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
             Failure::QueryTooLong(limit) => answer(
@@ -134,7 +134,7 @@ impl Failure {
             ),
             Failure::UnsupportedMediaType => answer(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                &format!("the body must be one of {} in UTF-8", body::ACCEPTED),
+                &format!("the body must be one of {} in UTF-8", media_type::ACCEPTED),
             ),
             Failure::UnknownMethod => answer(StatusCode::NOT_IMPLEMENTED, "unknown method"),
             Failure::NotSupported(what) => {
@@ -189,7 +189,7 @@ impl Failure {
                 } else {
                     ACCEPT
                 };
-                vec![(name, fixed(body::ACCEPTED))]
+                vec![(name, fixed(media_type::ACCEPTED))]
             }
             Failure::Service(
                 service::Error::Overloaded

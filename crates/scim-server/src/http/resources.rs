@@ -13,9 +13,10 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use scim_model::internal::{Body, Pieces, Projection, SearchRequest};
 use scim_model::{ResourceType, ScimError, ScimType, json};
 
+use super::context::{Answer, AuthenticatedCall, Http};
 use super::error::Failure;
 use super::params::Params;
-use super::{Answer, AuthenticatedCall, Http, body, etag};
+use super::{body, etag, media_type};
 use crate::service::Representation;
 
 /// Handles `GET /Users/{id}` (RFC 7644 section 3.4.1).
@@ -151,7 +152,7 @@ fn resource(status: StatusCode, representation: Representation) -> HttpResponse 
 
 /// Adds a body to a response. A body with a long list of members is serialized while the client reads it.
 fn with_body(mut response: HttpResponseBuilder, body: Body) -> HttpResponse {
-    response.insert_header((CONTENT_TYPE, body::SCIM_JSON));
+    response.insert_header((CONTENT_TYPE, media_type::SCIM_JSON));
     if body.is_whole() {
         response.body(body.into_text())
     } else {
@@ -176,6 +177,6 @@ impl MessageBody for Streamed {
 /// Returns a response of SCIM's media type.
 pub(super) fn scim_json(status: StatusCode, body: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::build(status)
-        .insert_header((CONTENT_TYPE, body::SCIM_JSON))
+        .insert_header((CONTENT_TYPE, media_type::SCIM_JSON))
         .body(body)
 }

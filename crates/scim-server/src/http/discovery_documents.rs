@@ -1,0 +1,50 @@
+//! The discovery documents as text (RFC 7644 section 4). They are the same for every caller, so they are written once,
+//! when the server starts.
+
+use std::collections::HashMap;
+
+use actix_web::web::Bytes;
+use scim_model::internal::discovery::{self, Features, Limits};
+use serde_json::Value;
+
+use crate::service::Service;
+
+/// The serialized documents.
+pub(super) struct Documents {
+    pub(super) service_provider_config: Bytes,
+    pub(super) resource_types: Bytes,
+    pub(super) resource_type_by_name: HashMap<String, Bytes>,
+    pub(super) schemas: Bytes,
+    pub(super) schema_by_urn: HashMap<String, Bytes>,
+}
+
+impl Documents {
+    pub(super) fn new(service: &Service) -> Documents {
+        let (registry, settings) = (service.registry(), service.settings());
+        let base_url = &settings.base_url;
+        let limits = Limits {
+            default_page_size: settings.default_page_size,
+            max_page_size: settings.max_page_size,
+            cursor_timeout: settings.cursor_lifetime.map(|it| it.as_secs()),
+        };
+        let features = Features {
+            // Passwords are stored at most. This server offers no login that would use them.
+            change_password: false,
+            documentation_uri: None,
+        };
+        let text = |document: &Value| Bytes::from(document.to_string());
+        let resource_types = registry.resource_types.iter();
+        let schemas = registry.schemas.iter();
+        Documents {
+            service_provider_config: text(&discovery::service_provider_config(&limits, &features, base_url)),
+            resource_types: discovery::resource_types(registry, base_url).into(),
+            resource_type_by_name: resource_types
+                .map(|it| (it.name.to_string(), text(&discovery::resource_type(it, base_url))))
+                .collect(),
+            schemas: discovery::schemas(registry, base_url).into(),
+            schema_by_urn: schemas
+                .map(|it| (it.id.to_ascii_lowercase(), text(&discovery::schema(it, base_url))))
+                .collect(),
+        }
+    }
+}
