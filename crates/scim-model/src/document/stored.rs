@@ -53,10 +53,10 @@ impl Document {
     /// Reads the text that [`Document::to_stored_json`] wrote.
     ///
     /// # Errors
-    /// The text is not a JSON object, so something else wrote it.
+    /// `Internal` when the text is not a JSON object, so something else wrote it.
     pub fn from_stored_json(text: &str) -> Result<Document, ScimError> {
-        match json::parse(text.as_bytes())? {
-            Value::Object(mut members) => {
+        match json::parse(text.as_bytes()) {
+            Ok(Value::Object(mut members)) => {
                 members.shift_remove("schemas");
                 Ok(Document(members))
             }

@@ -646,3 +646,12 @@ fn the_size_of_a_document_is_that_of_its_text() {
         assert_eq!(check("Group", "members", list(count * 11 / 10)), Ok(()));
     }
 }
+
+/// The client cannot mend it, so its request is not to blame.
+#[test]
+fn a_damaged_stored_document_is_an_internal_error() {
+    for text in ["", "damaged", "[]", r#"{"a":"#] {
+        let error = Document::from_stored_json(text).unwrap_err();
+        assert_eq!((error.kind, error.path), (ErrorKind::Internal, None), "{text}");
+    }
+}

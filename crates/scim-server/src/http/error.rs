@@ -74,6 +74,11 @@ impl Failure {
                 Some((log::Level::Error, with_sources(&**source)))
             }
             Failure::Internal(text) => Some((log::Level::Error, text.clone())),
+            Failure::Scim(error) | Failure::Service(service::Error::Scim(error))
+                if error.kind == ErrorKind::Internal =>
+            {
+                Some((log::Level::Error, error.detail.clone()))
+            }
             _ => None,
         }
     }
@@ -103,7 +108,9 @@ impl Failure {
         use service::Error as E;
         let answer = |status, detail: &str| ErrorResponse::new(status, None, detail);
         match self {
-            Failure::Scim(error) | Failure::Service(E::Scim(error)) => error.into(),
+            Failure::Scim(error) | Failure::Service(E::Scim(error)) if error.kind != ErrorKind::Internal => {
+                error.into()
+            }
             Failure::Unauthorized {
                 token_presented: false,
             } => answer(StatusCode::UNAUTHORIZED, "a bearer token is required"),
@@ -140,7 +147,7 @@ impl Failure {
             Failure::NotSupported(what) => {
                 answer(StatusCode::NOT_IMPLEMENTED, &format!("{what} is not supported"))
             }
-            Failure::Internal(_) => answer(
+            Failure::Internal(_) | Failure::Scim(_) | Failure::Service(E::Scim(_)) => answer(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 &format!("internal error: see request {request_id} in the log of the server"),
             ),
@@ -404,6 +411,22 @@ mod tests {
                 (error.scim_type(), error.detail)
             );
         }
+    }
+
+    #[test]
+    fn the_detail_of_an_internal_error_is_for_the_log() {
+        let failure = Failure::Service(ScimError::internal("a stored document is damaged").into());
+        let answer = failure.to_error_response(&Method::PUT, "4711");
+        assert_eq!((answer.status.as_u16(), answer.scim_type), (500, None));
+        assert!(
+            answer.detail.contains("4711") && !answer.detail.contains("damaged"),
+            "{}",
+            answer.detail
+        );
+        let logged = (log::Level::Error, "a stored document is damaged".to_owned());
+        assert_eq!(failure.log_message(), Some(logged));
+        let refused = Failure::Scim(ScimError::new(ScimType::InvalidValue, "x"));
+        assert_eq!(refused.log_message(), None);
     }
 
     #[test]
