@@ -6,7 +6,8 @@ use scim_model::store::{Reference, TenantId};
 use scim_model::{ScimError, ScimType};
 use uuid::Uuid;
 
-use super::{Error, Service};
+use super::core::Service;
+use super::error::Error;
 
 impl Service {
     /// Returns the members to show for ids, in the given order. Unknown ids are left out here; the store rejects them

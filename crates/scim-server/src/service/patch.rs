@@ -11,10 +11,11 @@ use scim_patch::{MembersPlan, Operation, Plan, Tolerance, apply, plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::core::{Representation, Service, include, now, parse_id};
+use super::error::Error;
 use super::members::check_not_own_member;
 use super::precondition::Preconditions;
 use super::secrets::HashedSecrets;
-use super::{Error, Representation, Service, include, now, parse_id};
 
 impl Service {
     /// Applies the operations of a PatchOp message to a resource.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use scim_model::store::StoreError;
 use uuid::Uuid;
 
-use super::Error;
+use super::error::Error;
 use super::precondition::Preconditions;
 
 /// The maximum number of attempts for a write. Races for one resource are rare, and more than five attempts are needed

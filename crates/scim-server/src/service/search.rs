@@ -11,8 +11,9 @@ use scim_model::store::{Include, Page, PageRequest, Position, Query, Sort, Store
 use scim_model::{Policy, ResourceType, ScimError, ScimType};
 use uuid::Uuid;
 
+use super::core::{Service, include};
 use super::cursor::binding;
-use super::{Error, Service, include};
+use super::error::Error;
 
 /// The limits of a filter's length in bytes, nesting depth and number of terms. The cost of a filter grows with each of
 /// them, so filters beyond the limits are `invalidFilter`.

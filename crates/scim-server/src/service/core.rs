@@ -1,0 +1,203 @@
+//! The service: its settings, and what all operations share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use scim_model::internal::{Body, Presenter, Projection, location};
+use scim_model::store::{Include, ResourceStore, Stored, TenantId, Update, Updated};
+use scim_model::{Policy, ResourceType, SchemaRegistry};
+use uuid::Uuid;
+
+use super::cursor::CursorKeys;
+use super::error::Error;
+use super::hasher::Hasher;
+use super::precondition::Preconditions;
+use super::retry::RetryLocks;
+use super::tolerances::ToleranceCounts;
+
+/// The SCIM operations on a store.
+pub struct Service {
+    pub(super) registry: Arc<SchemaRegistry>,
+    pub(super) store: Arc<dyn ResourceStore>,
+    pub(super) settings: Settings,
+    pub(super) cursor_keys: CursorKeys,
+    pub(super) retry_locks: RetryLocks,
+    /// `None` when secrets are dropped.
+    pub(super) hasher: Option<Hasher>,
+    pub(super) tolerances: Arc<ToleranceCounts>,
+}
+
+/// The settings that an operator can choose.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The public URL in front of `/Users`, without a trailing slash.
+    pub base_url: Arc<str>,
+    /// The strictness with which requests are read.
+    pub policy: Policy,
+    /// The number of resources on a page when the request has no `count`.
+    pub default_page_size: u32,
+    /// The maximum number of resources on a page.
+    pub max_page_size: u32,
+    /// Whether a user without `active` is stored and shown as active. Filters treat such a user as active in any
+    /// case.
+    pub active_by_default: bool,
+    /// Whether the response to a PATCH of a group contains the group with all its members.
+    pub patch_shows_groups: bool,
+    /// Whether URLs may contain a filter. Otherwise clients have to send it in the body of a POST to `/.search`
+    /// (RFC 7644 section 7.5.2, A-45).
+    pub filters_in_urls: bool,
+    /// Whether secrets such as `password` are stored as argon2id hashes; otherwise they are dropped.
+    pub hash_secrets: bool,
+    /// The keys of paging cursors. The first key encrypts, and every key decrypts.
+    pub cursor_keys: Vec<[u8; 32]>,
+    /// The lifetime of a paging cursor; `None` means unlimited.
+    pub cursor_lifetime: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            base_url: "http://127.0.0.1:8080/scim/v2".into(),
+            policy: Policy { lenient: true },
+            default_page_size: 100,
+            max_page_size: 200,
+            active_by_default: false,
+            patch_shows_groups: false,
+            filters_in_urls: true,
+            hash_secrets: false,
+            cursor_keys: vec![[0; 32]],
+            cursor_lifetime: Some(Duration::from_secs(24 * 60 * 60)),
+        }
+    }
+}
+
+/// The representation of a resource for a client.
+#[derive(Debug)]
+pub struct Representation {
+    /// `ETag`
+    pub etag: String,
+    /// Whether changes of other resources can change the representation, as a user's groups and manager do.
+    pub is_derived: bool,
+    /// `meta.location`
+    pub location: String,
+    /// The JSON text; `None` when the response reports only success.
+    pub body: Option<Body>,
+}
+
+impl Service {
+    /// Creates a service for the resource types of a registry.
+    pub fn new(registry: Arc<SchemaRegistry>, store: Arc<dyn ResourceStore>, settings: Settings) -> Service {
+        Service {
+            registry,
+            store,
+            cursor_keys: CursorKeys::new(&settings.cursor_keys, settings.cursor_lifetime),
+            retry_locks: RetryLocks::new(),
+            hasher: settings.hash_secrets.then(Hasher::new),
+            tolerances: Arc::default(),
+            settings,
+        }
+    }
+
+    /// Returns all resource types and schemas.
+    pub fn registry(&self) -> &SchemaRegistry {
+        &self.registry
+    }
+
+    /// Returns the settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Returns the number of PATCH operations that needed each tolerance.
+    pub fn tolerances(&self) -> &Arc<ToleranceCounts> {
+        &self.tolerances
+    }
+
+    /// Returns the version that the store has to compare. The resource is read first only if the preconditions need it.
+    pub(super) fn expected_version(
+        &self,
+        tenant: TenantId,
+        resource_type: &Arc<ResourceType>,
+        id: Uuid,
+        preconditions: &Preconditions,
+    ) -> Result<Option<i64>, Error> {
+        if let Some(expected) = preconditions.version_for_store() {
+            return Ok(expected);
+        }
+        let version = self.read(tenant, resource_type, id, Include::default())?.version;
+        preconditions
+            .check_write(version)
+            .map_err(|_| Error::PreconditionFailed)?;
+        Ok(Some(version))
+    }
+
+    /// Returns the representation of a stored resource for a projection.
+    pub(super) fn represent(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        stored: Stored,
+        projection: &Projection,
+    ) -> Result<Representation, Error> {
+        let mut presenter = Presenter::new(&self.registry, &self.settings.base_url, projection);
+        let ids = presenter.reference_ids(&stored);
+        let references = if ids.is_empty() {
+            Vec::new()
+        } else {
+            self.store.references(tenant, &ids)?
+        };
+        // An id without a resource counts too, because the client may have seen a resource that has been deleted since.
+        let is_derived = !ids.is_empty() || presenter.shows_groups(&stored);
+        let location = location(&self.settings.base_url, resource_type, stored.id);
+        let mut body = Body::default();
+        let etag = presenter.write(&mut body, stored, &references)?;
+        Ok(Representation {
+            etag,
+            is_derived,
+            location,
+            body: Some(body),
+        })
+    }
+
+    pub(super) fn read(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        id: Uuid,
+        include: Include,
+    ) -> Result<Stored, Error> {
+        self.store
+            .get(tenant, resource_type, id, include)?
+            .ok_or(Error::NotFound)
+    }
+
+    pub(super) fn write(&self, tenant: TenantId, update: &Update) -> Result<Updated, Error> {
+        self.store.update(tenant, update)?.ok_or(Error::NotFound)
+    }
+}
+
+/// Returns the derived attributes that the response needs. They are not read otherwise, because a group may have many
+/// members.
+pub(super) fn include(resource_type: &ResourceType, projection: &Projection) -> Include {
+    Include {
+        members: resource_type.has_members() && projection.wants(resource_type, "members"),
+        groups: resource_type.has_groups() && projection.wants(resource_type, "groups"),
+    }
+}
+
+/// Parses an id, which is a UUID in lower case with hyphens. No resource has any other id (A-74, 7643-3.1-09).
+pub(super) fn parse_id(text: &str) -> Result<Uuid, Error> {
+    let id = Uuid::try_parse(text).map_err(|_| Error::NotFound)?;
+    let mut buffer = Uuid::encode_buffer();
+    if id.hyphenated().encode_lower(&mut buffer) == text {
+        Ok(id)
+    } else {
+        Err(Error::NotFound)
+    }
+}
+
+/// Returns the current time in milliseconds, the precision of stored and shown times.
+pub(super) fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(3)
+}
