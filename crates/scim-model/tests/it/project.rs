@@ -403,3 +403,15 @@ fn sub_attributes_that_are_always_returned() {
         assert_eq!(shown(None, Some(excluded)), expected, "{excluded}");
     }
 }
+
+/// A schema selects its own attributes and none of those that all resources have.
+#[test]
+fn a_schema_selects_the_attributes_that_it_defines() {
+    let shown = projected(Some(USER), None, &resource());
+    assert_eq!(
+        (&shown["userName"], &shown["externalId"]),
+        (&json!("u"), &Value::Null),
+        "{shown}"
+    );
+    assert_eq!(shown.get(ENTERPRISE), None, "{shown}");
+}

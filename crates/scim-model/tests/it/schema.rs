@@ -429,6 +429,8 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
             "must be a URN",
         ),
         (vec![schema("urn:a:b", json!([{"name": "a"}]))], "must be a URN"),
+        (vec![schema("urn:ex:", json!([{"name": "a"}]))], "must be a URN"),
+        (vec![schema("urn:ex:a:", json!([{"name": "a"}]))], "must be a URN"),
         (
             vec![schema("urn:ex:a\"b", json!([{"name": "a"}]))],
             "must be a URN",
