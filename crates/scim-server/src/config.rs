@@ -28,7 +28,7 @@ pub struct Config {
     pub base_url: Option<BaseUrl>,
     /// The built-in schemas and resource types, and those of the operator.
     pub registry: Arc<SchemaRegistry>,
-    /// How long journal entries are kept.
+    /// The time for which journal entries are kept.
     pub retention: Retention,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,

@@ -112,7 +112,7 @@ pub struct Stored {
     pub document: String,
     /// The members in order of joining; `None` if they were not requested, or the type has no members.
     pub members: Option<Vec<Reference>>,
-    /// The groups of which the resource is a direct member, in order of joining; `None` if they were not
+    /// The groups that the resource is a direct member of, in order of joining; `None` if they were not
     /// requested.
     pub groups: Option<Vec<Reference>>,
 }

@@ -1,4 +1,4 @@
-//! How long journal entries are kept.
+//! The time for which journal entries are kept.
 
 use std::str::FromStr;
 
