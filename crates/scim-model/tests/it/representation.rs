@@ -372,6 +372,44 @@ fn references_of_one_name_are_all_found() {
     assert_eq!(ids, [uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2)]);
 }
 
+/// The `$ref` of an attribute that does not refer to a resource is data, also when another extension has a
+/// reference of the same name.
+#[test]
+fn an_attribute_with_the_name_of_a_reference_is_not_shown_as_one() {
+    let device = "urn:example:params:scim:schemas:core:1.0:Device";
+    let plain = "urn:example:params:scim:schemas:extension:plain:1.0:Device";
+    let referring = "urn:example:params:scim:schemas:extension:referring:1.0:Device";
+    let owner = |subs: Value| json!([{"name": "owner", "type": "complex", "subAttributes": subs}]);
+    let to_user = json!([{"name": "value"}, {"name": "$ref", "type": "reference", "referenceTypes": ["User"]},
+        {"name": "displayName", "mutability": "readOnly"}]);
+    let external =
+        json!([{"name": "value"}, {"name": "$ref", "type": "reference", "referenceTypes": ["external"]}]);
+    let schemas = json!([
+        {"id": device, "attributes": [{"name": "serial"}]},
+        {"id": plain, "attributes": [{"name": "note"}, owner(external)[0]]},
+        {"id": referring, "attributes": owner(to_user)},
+        {"name": "Device", "endpoint": "/Devices", "schema": device, "schemaExtensions": [
+            {"schema": plain, "required": false}, {"schema": referring, "required": false}]}]);
+    let registry = SchemaRegistry::load(&[("file".to_owned(), schemas.to_string())]).unwrap();
+    let outside = json!({"value": BOSS, "$ref": "https://hr.example.com/boss"});
+    let text = json!({"schemas": [device, plain, referring], plain: {"note": "n", "owner": outside},
+        referring: {"owner": {"value": BOSS}}});
+    let shown = represent(
+        &registry,
+        BASE,
+        &excluded(&[&format!("{plain}:note")]),
+        &stored("Device", &text.to_string()),
+        &[reference(BOSS, "User", Some("Boss"))],
+    )
+    .unwrap();
+    let body: Value = serde_json::from_str(&shown.body).unwrap();
+    assert_eq!(body[plain], json!({"owner": outside}));
+    assert_eq!(
+        body[referring]["owner"],
+        json!({"value": BOSS, "$ref": format!("{BASE}/Users/{BOSS}"), "displayName": "Boss"})
+    );
+}
+
 /// 7643-2.4-06, A-26: `$ref` follows from the id whether or not a name is shown, and a name that a client may
 /// write stays as it was sent.
 #[test]
