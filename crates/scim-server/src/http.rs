@@ -2,18 +2,13 @@
 
 pub mod auth;
 pub mod blocking;
-pub mod body;
 mod context;
-pub mod discovery;
-mod discovery_documents;
 mod endpoint;
 pub mod error;
-pub mod etag;
-pub mod log;
 mod media_type;
 pub mod metrics;
-pub mod params;
-pub mod resources;
+pub mod middleware;
+pub mod scim;
 pub mod server;
 
 use std::sync::Arc;
@@ -30,7 +25,8 @@ use scim_model::{ScimError, ScimType};
 use self::blocking::MAX_WAIT;
 use self::endpoint::{Operation, other_version};
 use self::error::Failure;
-use self::log::LogEntry;
+use self::middleware::access_log::LogEntry;
+use self::scim::{body, discovery, resources};
 
 pub use self::context::{Answer, AuthenticatedCall, Call, Http};
 pub use self::endpoint::{Endpoint, PREFIX};

@@ -9,10 +9,10 @@ use scim_model::store::Directory;
 
 use super::auth::{Authenticator, Caller};
 use super::blocking::Blocking;
-use super::discovery_documents::Documents;
 use super::endpoint::{Endpoint, endpoints, segments};
 use super::error::Failure;
 use super::metrics::Metrics;
+use super::scim::documents::Documents;
 use crate::service::{self, Service};
 
 /// The result of a handler.

@@ -6,8 +6,8 @@ use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use actix_web::web::{Bytes, Payload};
 use scim_model::{ScimError, ScimType};
 
-use super::error::Failure;
-use super::media_type::SCIM_JSON;
+use crate::http::error::Failure;
+use crate::http::media_type::SCIM_JSON;
 
 /// The deadline for receiving a whole body. actix limits the time for headers only, so a slow body could otherwise
 /// hold its connection forever.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use actix_web::http::{Method, StatusCode};
 
-use super::metrics::Metrics;
+use crate::http::metrics::Metrics;
 
 /// The entry of a request in the access log and the metrics. It is written when the value is dropped, and so also for a
 /// client that disconnected before the response, because the request may have been executed.

@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 use scim_model::internal::{Projection, SearchRequest, SortOrder, saturating_integer};
 use scim_model::{Policy, ScimError, ScimType};
 
-use super::error::Failure;
+use crate::http::error::Failure;
 
 /// The decoded parameters of RFC 7644 sections 3.4.2 and 3.9 and of RFC 9865 section 2. Other parameters are ignored
 /// (7644-3.4.2-02).

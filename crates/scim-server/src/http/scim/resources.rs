@@ -13,10 +13,11 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use scim_model::internal::{Body, Pieces, Projection, SearchRequest};
 use scim_model::{ResourceType, ScimError, ScimType, json};
 
-use super::context::{Answer, AuthenticatedCall, Http};
-use super::error::Failure;
 use super::params::Params;
-use super::{body, etag, media_type};
+use super::{body, etag};
+use crate::http::context::{Answer, AuthenticatedCall, Http};
+use crate::http::error::Failure;
+use crate::http::media_type;
 use crate::service::Representation;
 
 /// Handles `GET /Users/{id}` (RFC 7644 section 3.4.1).
@@ -175,7 +176,7 @@ impl MessageBody for Streamed {
 }
 
 /// Returns a response of SCIM's media type.
-pub(super) fn scim_json(status: StatusCode, body: impl MessageBody + 'static) -> HttpResponse {
+pub(in crate::http) fn scim_json(status: StatusCode, body: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((CONTENT_TYPE, media_type::SCIM_JSON))
         .body(body)

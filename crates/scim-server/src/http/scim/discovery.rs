@@ -4,33 +4,33 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 
-use super::context::{Answer, Call, Http};
-use super::error::Failure;
 use super::params::Params;
 use super::resources::scim_json;
+use crate::http::context::{Answer, Call, Http};
+use crate::http::error::Failure;
 
 /// Handles `GET /ServiceProviderConfig`.
-pub(super) fn service_provider_config(http: &Http, call: &Call) -> Answer {
+pub(in crate::http) fn service_provider_config(http: &Http, call: &Call) -> Answer {
     answer(call, Some(&http.discovery.service_provider_config))
 }
 
 /// Handles `GET /ResourceTypes`.
-pub(super) fn resource_types(http: &Http, call: &Call) -> Answer {
+pub(in crate::http) fn resource_types(http: &Http, call: &Call) -> Answer {
     answer(call, Some(&http.discovery.resource_types))
 }
 
 /// Handles `GET /ResourceTypes/{name}`. The name is case-exact (7643-6-02).
-pub(super) fn resource_type(http: &Http, call: &Call) -> Answer {
+pub(in crate::http) fn resource_type(http: &Http, call: &Call) -> Answer {
     answer(call, http.discovery.resource_type_by_name.get(&call.id))
 }
 
 /// Handles `GET /Schemas`.
-pub(super) fn schemas(http: &Http, call: &Call) -> Answer {
+pub(in crate::http) fn schemas(http: &Http, call: &Call) -> Answer {
     answer(call, Some(&http.discovery.schemas))
 }
 
 /// Handles `GET /Schemas/{urn}`. URNs are case-insensitive (7644-3.10-03).
-pub(super) fn schema(http: &Http, call: &Call) -> Answer {
+pub(in crate::http) fn schema(http: &Http, call: &Call) -> Answer {
     answer(
         call,
         http.discovery.schema_by_urn.get(&call.id.to_ascii_lowercase()),
