@@ -1,0 +1,389 @@
+//! Authentication: resolves a bearer token (RFC 6750 section 2.1) to a [`Caller`] with its tenant.
+//!
+//! No other authentication is accepted: no cookie, query parameter, form field or Basic scheme. Only the token
+//! determines the tenant of a request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use chrono::{DateTime, Utc};
+use scim_model::store::{Directory, TenantId};
+
+use crate::http::blocking::Blocking;
+use crate::http::error::Failure;
+use crate::token;
+
+/// An authenticated client. All handlers except those of discovery take one, and pass its tenant to every call of the
+/// store.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The tenant of the token.
+    pub tenant: TenantId,
+    /// The name of the tenant, for the access log.
+    pub tenant_name: Arc<str>,
+    /// Whether the token permits only reads.
+    pub read_only: bool,
+}
+
+/// The time for which a valid token is cached. After the command line has revoked a token or deleted a tenant, it
+/// waits that long before it reports success, so that no server accepts the token any more.
+pub const CACHE_LIFETIME: Duration = Duration::from_secs(1);
+
+/// The maximum number of cached tokens.
+const CACHE_CAPACITY: usize = 10_000;
+
+/// Resolves tokens to callers.
+pub struct Authenticator {
+    directory: Arc<dyn Directory>,
+    blocking: Blocking,
+    cache: RwLock<HashMap<[u8; 32], CachedToken>>,
+}
+
+/// A token that was valid when it was looked up.
+struct CachedToken {
+    caller: Caller,
+    expires: Option<DateTime<Utc>>,
+    /// The start of the lookup, not its end, because the store's result may be as old as that.
+    looked_up: Instant,
+}
+
+impl Authenticator {
+    /// Creates an authenticator that looks tokens up in `directory`.
+    pub fn new(directory: Arc<dyn Directory>, blocking: Blocking) -> Authenticator {
+        Authenticator {
+            directory,
+            blocking,
+            cache: RwLock::default(),
+        }
+    }
+
+    /// Returns the caller of a request.
+    ///
+    /// # Errors
+    /// `Unauthorized` unless the request has exactly one valid token.
+    pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Failure> {
+        let secret = bearer(headers)?;
+        if !token::is_well_formed(secret) {
+            return Err(Failure::Unauthorized {
+                token_presented: true,
+            });
+        }
+        let hash = token::digest(secret);
+        if let Some(caller) = self.cached(&hash) {
+            return Ok(caller);
+        }
+        let known = self.look_up(hash).await?.ok_or(Failure::Unauthorized {
+            token_presented: true,
+        })?;
+        let caller = known.caller.clone();
+        self.insert(hash, known);
+        Ok(caller)
+    }
+
+    fn cached(&self, hash: &[u8; 32]) -> Option<Caller> {
+        let cache = self.cache.read().expect("no code panics while it holds the lock");
+        let known = cache.get(hash)?;
+        let fresh =
+            known.looked_up.elapsed() < CACHE_LIFETIME && known.expires.is_none_or(|it| Utc::now() < it);
+        fresh.then(|| known.caller.clone())
+    }
+
+    /// Looks a token up in the store. Returns `None` if the token does not exist, has expired or was revoked.
+    async fn look_up(&self, hash: [u8; 32]) -> Result<Option<CachedToken>, Failure> {
+        let directory = self.directory.clone();
+        let looked_up = Instant::now();
+        let found = self
+            .blocking
+            .run(move || Ok(directory.token_by_hash(&hash)?))
+            .await?;
+        let Some(token) = found else {
+            return Ok(None);
+        };
+        let ended = token.expires.is_some_and(|it| it <= Utc::now());
+        if token.revoked.is_some() || ended {
+            return Ok(None);
+        }
+        let caller = Caller {
+            tenant: token.tenant,
+            tenant_name: token.tenant_name.into(),
+            read_only: token.read_only,
+        };
+        Ok(Some(CachedToken {
+            caller,
+            expires: token.expires,
+            looked_up,
+        }))
+    }
+
+    fn insert(&self, hash: [u8; 32], new: CachedToken) {
+        let mut cache = self
+            .cache
+            .write()
+            .expect("no code panics while it holds the lock");
+        if cache.len() >= CACHE_CAPACITY {
+            cache.retain(|_, it| it.looked_up.elapsed() < CACHE_LIFETIME);
+        }
+        if cache.len() < CACHE_CAPACITY {
+            cache.insert(hash, new);
+        }
+    }
+}
+
+/// Returns the token of the only `Authorization` header. The name of the scheme is case-insensitive (RFC 9110
+/// section 11.1).
+fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let Some(value) = values.next() else {
+        return Err(Failure::Unauthorized {
+            token_presented: false,
+        });
+    };
+    if values.next().is_some() {
+        return Err(Failure::Unauthorized {
+            token_presented: true,
+        });
+    }
+    let (scheme, token) = value
+        .to_str()
+        .unwrap_or_default()
+        .split_once(' ')
+        .unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        // A request with another scheme presents no token, so the challenge has no `error` (RFC 6750 section 3.1).
+        return Err(Failure::Unauthorized {
+            token_presented: false,
+        });
+    }
+    Ok(token.trim_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use actix_web::http::header::HeaderValue;
+    use chrono::TimeDelta;
+    use scim_model::store::{NewToken, StoreError, Tenant, Token};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A directory that returns the same token for every lookup and counts the lookups.
+    #[derive(Default)]
+    struct Counting {
+        token: Option<Token>,
+        look_ups: AtomicUsize,
+    }
+
+    impl Directory for Counting {
+        fn token_by_hash(&self, _: &[u8; 32]) -> Result<Option<Token>, StoreError> {
+            self.look_ups.fetch_add(1, Ordering::SeqCst);
+            Ok(self.token.clone())
+        }
+
+        fn create_tenant(&self, _: &str, _: DateTime<Utc>) -> Result<TenantId, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn delete_tenant(&self, _: &str) -> Result<bool, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn continue_deletion(&self, _: Option<&str>) -> Result<bool, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn create_token(&self, _: &NewToken) -> Result<(), StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn tokens(&self, _: Option<TenantId>) -> Result<Vec<Token>, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn revoke_token(&self, _: Uuid, _: DateTime<Utc>) -> Result<bool, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+    }
+
+    fn valid_token() -> Token {
+        Token {
+            id: Uuid::nil(),
+            tenant: TenantId(7),
+            tenant_name: "acme".to_owned(),
+            created: Utc::now(),
+            expires: None,
+            revoked: None,
+            read_only: true,
+            note: String::new(),
+        }
+    }
+
+    /// An authenticator with its directory.
+    struct Subject {
+        system: actix_web::rt::SystemRunner,
+        directory: Arc<Counting>,
+        authenticator: Authenticator,
+    }
+
+    impl Subject {
+        fn new(token: Option<Token>) -> Subject {
+            let directory = Arc::new(Counting {
+                token,
+                ..Counting::default()
+            });
+            Subject {
+                system: actix_web::rt::System::new(),
+                authenticator: Authenticator::new(directory.clone(), Blocking::default()),
+                directory,
+            }
+        }
+
+        /// Authenticates a request whose token is `scim_` and 43 times the letter.
+        fn call(&self, letter: char) -> Result<Caller, Failure> {
+            let value = format!("Bearer scim_{}", letter.to_string().repeat(43));
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(&value).unwrap());
+            self.system.block_on(self.authenticator.caller(&headers))
+        }
+
+        fn look_ups(&self) -> usize {
+            self.directory.look_ups.load(Ordering::SeqCst)
+        }
+
+        /// Makes every cached token older.
+        fn age(&self, by: Duration) {
+            for known in self.authenticator.cache.write().unwrap().values_mut() {
+                known.looked_up = known
+                    .looked_up
+                    .checked_sub(by)
+                    .expect("the clock has run for longer");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cached_token_saves_a_look_up() {
+        let subject = Subject::new(Some(valid_token()));
+        for _ in 0..5 {
+            let caller = subject.call('a').unwrap();
+            assert_eq!((caller.tenant, &*caller.tenant_name), (TenantId(7), "acme"));
+            assert!(caller.read_only);
+        }
+        assert_eq!(subject.look_ups(), 1);
+        subject.call('b').unwrap();
+        assert_eq!(subject.look_ups(), 2, "another token has its own cache entry");
+        subject.call('a').unwrap();
+        assert_eq!(subject.look_ups(), 2);
+        subject.age(CACHE_LIFETIME);
+        subject.call('a').unwrap();
+        assert_eq!(subject.look_ups(), 3, "the cache entry has expired");
+        subject.call('a').unwrap();
+        assert_eq!(subject.look_ups(), 3);
+    }
+
+    #[test]
+    fn a_token_that_expires_while_it_is_cached_is_refused() {
+        let expires = Utc::now() + TimeDelta::hours(1);
+        let subject = Subject::new(Some(Token {
+            expires: Some(expires),
+            ..valid_token()
+        }));
+        subject.call('a').unwrap();
+        subject.call('a').unwrap();
+        assert_eq!(subject.look_ups(), 1);
+        for known in subject.authenticator.cache.write().unwrap().values_mut() {
+            known.expires = Some(Utc::now());
+        }
+        subject.call('a').unwrap();
+        assert_eq!(subject.look_ups(), 2, "an expired token is looked up again");
+    }
+
+    #[test]
+    fn refused_tokens_are_not_cached() {
+        let past = Some(Utc::now() - TimeDelta::seconds(1));
+        let revoked = Token {
+            revoked: past,
+            ..valid_token()
+        };
+        let expired = Token {
+            expires: past,
+            ..valid_token()
+        };
+        for token in [None, Some(revoked), Some(expired)] {
+            let subject = Subject::new(token);
+            for look_ups in 1..=3 {
+                let refused = subject.call('a').unwrap_err();
+                let presented = matches!(
+                    refused,
+                    Failure::Unauthorized {
+                        token_presented: true
+                    }
+                );
+                assert!(presented, "{refused:?}");
+                assert_eq!(subject.look_ups(), look_ups);
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_tokens_are_not_looked_up() {
+        let subject = Subject::new(Some(valid_token()));
+        assert!(subject.call('!').is_err());
+        assert_eq!(subject.look_ups(), 0);
+    }
+
+    #[test]
+    fn a_full_cache_evicts_expired_entries_only() {
+        let subject = Subject::new(Some(valid_token()));
+        subject.call('a').unwrap();
+        let fill = |looked_up: Instant| {
+            let mut cache = subject.authenticator.cache.write().unwrap();
+            let caller = cache.values().next().unwrap().caller.clone();
+            for number in cache.len()..CACHE_CAPACITY {
+                let mut hash = [0; 32];
+                hash[..8].copy_from_slice(&number.to_be_bytes());
+                let caller = caller.clone();
+                cache.insert(
+                    hash,
+                    CachedToken {
+                        caller,
+                        expires: None,
+                        looked_up,
+                    },
+                );
+            }
+            assert_eq!(cache.len(), CACHE_CAPACITY);
+        };
+        let size = || subject.authenticator.cache.read().unwrap().len();
+        // None of these entries expires during the test.
+        fill(Instant::now() + Duration::from_secs(3_600));
+        subject.call('b').unwrap();
+        subject.call('b').unwrap();
+        assert_eq!(
+            (subject.look_ups(), size()),
+            (3, CACHE_CAPACITY),
+            "the cache is full"
+        );
+        subject.authenticator.cache.write().unwrap().clear();
+        subject.call('a').unwrap();
+        fill(
+            Instant::now()
+                .checked_sub(CACHE_LIFETIME)
+                .expect("the clock has run for longer"),
+        );
+        subject.call('b').unwrap();
+        subject.call('b').unwrap();
+        assert_eq!(
+            (subject.look_ups(), size()),
+            (5, 2),
+            "the expired entries were evicted"
+        );
+    }
+}
