@@ -5,6 +5,7 @@
 pub mod base_url;
 pub mod cursor_key;
 pub mod listen;
+pub mod path_prefix;
 pub mod retention;
 pub mod schemas;
 
@@ -15,6 +16,7 @@ use scim_model::SchemaRegistry;
 
 use crate::service::Settings;
 use base_url::BaseUrl;
+use path_prefix::PathPrefix;
 use retention::Retention;
 
 /// Everything that a server needs to know before it opens its store.
@@ -24,7 +26,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The address of the metrics, if they are served.
     pub metrics: Option<SocketAddr>,
-    /// The URL under which clients reach the server; without one, the address that it listens on.
+    /// The path below which the SCIM endpoints are.
+    pub path_prefix: PathPrefix,
+    /// The URL under which clients reach the server; without one, the address that it listens on with the path prefix.
     pub base_url: Option<BaseUrl>,
     /// The built-in schemas and resource types, and those of the operator.
     pub registry: Arc<SchemaRegistry>,
@@ -41,7 +45,7 @@ impl Config {
     pub fn settings_at(&self, listening: SocketAddr) -> Settings {
         let base_url = match &self.base_url {
             Some(url) => url.clone(),
-            None => BaseUrl::of_listener(listening),
+            None => BaseUrl::of_listener(listening, &self.path_prefix),
         };
         Settings {
             base_url: base_url.as_str().into(),

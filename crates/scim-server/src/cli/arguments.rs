@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::cursor_key;
+use crate::config::path_prefix::PathPrefix;
 use crate::config::retention::Retention;
 
 /// A multi-tenant SCIM 2.0 server. Without a command, it serves.
@@ -84,8 +85,12 @@ pub struct ServeArgs {
     )]
     pub listen: String,
 
+    /// The path of this server before `/Users`; with the suffix `/v2`, requests without `/v2` are answered too
+    #[arg(long, env = "SCIM_PATH_PREFIX", default_value = PathPrefix::DEFAULT, value_name = "PATH")]
+    pub path_prefix: PathPrefix,
+
     /// The URL that clients see before `/Users`, for example `https://example.com/scim/v2`; a URL without
-    /// a path gets `/scim/v2` [default: http://LISTEN/scim/v2]
+    /// a path gets the path prefix [default: http://LISTEN and the path prefix]
     #[arg(long, env = "SCIM_BASE_URL", value_name = "URL")]
     pub base_url: Option<String>,
 
@@ -366,6 +371,20 @@ mod tests {
         assert_eq!(days(&["--journal-days", "x"]), None);
         let help = Cli::command().render_long_help().to_string();
         assert!(help.contains("`forever`, or 0, keeps all"), "{help}");
+    }
+
+    #[test]
+    fn an_invalid_path_prefix_is_refused_with_the_name_of_its_flag() {
+        let parse = |prefix: &str| Cli::try_parse_from(["scim-server", "--path-prefix", prefix]);
+        let valid = parse("/idp").map(|it| it.serve.path_prefix.to_string());
+        assert_eq!(valid.expect("it is valid"), "/idp");
+        let error = parse("idp").expect_err("it has no `/`").to_string();
+        assert!(
+            error.contains("--path-prefix") && error.contains("must begin with `/`"),
+            "{error}"
+        );
+        let usual = Cli::parse_from(["scim-server"]).serve.path_prefix;
+        assert_eq!(usual.as_str(), "/scim/v2");
     }
 
     #[test]

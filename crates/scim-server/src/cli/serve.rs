@@ -23,7 +23,7 @@ impl ServeArgs {
         let registry = crate::registry(&documents)?;
         let base_url = match &self.base_url {
             Some(url) => Some(
-                url.parse::<BaseUrl>()
+                BaseUrl::parse(url, &self.path_prefix)
                     .map_err(|reason| format!("--base-url `{url}`: {reason}"))?,
             ),
             None => None,
@@ -34,6 +34,7 @@ impl ServeArgs {
                 Some(text) => Some(listen::metrics_address(text)?),
                 None => None,
             },
+            path_prefix: self.path_prefix.clone(),
             base_url,
             registry,
             retention: self.journal_days,
@@ -122,6 +123,20 @@ mod tests {
             (changed.cursor_keys, changed.cursor_lifetime),
             (vec![[0x0f; 32]], None)
         );
+    }
+
+    #[test]
+    fn the_base_url_of_a_listener_ends_with_the_path_prefix() {
+        let address = ([127, 0, 0, 1], 8080).into();
+        let base_url = |arguments: &[&str]| config(arguments).settings_at(address).base_url;
+        assert_eq!(
+            &*base_url(&["--path-prefix", "/idp"]),
+            "http://127.0.0.1:8080/idp"
+        );
+        let behind_proxy = ["--path-prefix", "/idp", "--base-url", "https://example.com"];
+        assert_eq!(&*base_url(&behind_proxy), "https://example.com/idp");
+        let mapped_by_proxy = ["--path-prefix", "/idp", "--base-url", "https://example.com/scim"];
+        assert_eq!(&*base_url(&mapped_by_proxy), "https://example.com/scim");
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::str::FromStr;
 
-use crate::http::PREFIX;
+use super::path_prefix::PathPrefix;
 
 /// A base URL without a trailing slash: `https://example.com/scim/v2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,33 +16,16 @@ pub struct InvalidBaseUrl(&'static str);
 
 impl BaseUrl {
     /// The base URL of a server without a proxy.
-    pub fn of_listener(address: SocketAddr) -> BaseUrl {
-        BaseUrl(format!("http://{address}{PREFIX}"))
+    pub fn of_listener(address: SocketAddr, prefix: &PathPrefix) -> BaseUrl {
+        BaseUrl(format!("http://{address}{prefix}"))
     }
-
-    /// The URL as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether clients reach the server through TLS.
-    pub fn is_https(&self) -> bool {
-        self.0.starts_with("https://")
-    }
-}
-
-impl fmt::Display for BaseUrl {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-impl FromStr for BaseUrl {
-    type Err = InvalidBaseUrl;
 
     /// Reads an `http` or `https` URL without user, query and fragment (RFC 7644 sections 1.3 and 7.1). A URL without a
-    /// path gets the path of the SCIM endpoints.
-    fn from_str(url: &str) -> Result<BaseUrl, InvalidBaseUrl> {
+    /// path gets the path prefix. A URL with a path keeps it, because a proxy may map it to the prefix.
+    ///
+    /// # Errors
+    /// A text that names the first part that is wrong.
+    pub fn parse(url: &str, prefix: &PathPrefix) -> Result<BaseUrl, InvalidBaseUrl> {
         let rest = url
             .strip_prefix("https://")
             .or_else(|| url.strip_prefix("http://"));
@@ -61,9 +43,25 @@ impl FromStr for BaseUrl {
         check_authority(authority)?;
         let url = url.trim_end_matches('/');
         Ok(match path.trim_matches('/').is_empty() {
-            true => BaseUrl(format!("{url}{PREFIX}")),
+            true => BaseUrl(format!("{url}{prefix}")),
             false => BaseUrl(url.to_owned()),
         })
+    }
+
+    /// The URL as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether clients reach the server through TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str(&self.0)
     }
 }
 
@@ -109,8 +107,27 @@ mod tests {
             ("http://h:65535", "http://h:65535/scim/v2"),
             ("https://example.com/idp", "https://example.com/idp"),
         ] {
-            assert_eq!(url.parse(), Ok(BaseUrl(expected.to_owned())), "{url}");
+            let parsed = BaseUrl::parse(url, &PathPrefix::default());
+            assert_eq!(parsed, Ok(BaseUrl(expected.to_owned())), "{url}");
         }
+    }
+
+    #[test]
+    fn only_a_base_url_without_a_path_gets_the_path_prefix() {
+        let prefix = "/idp".parse().expect("it is a path prefix");
+        for (url, expected) in [
+            ("https://example.com", "https://example.com/idp"),
+            ("https://example.com/", "https://example.com/idp"),
+            ("https://example.com/public/v2/", "https://example.com/public/v2"),
+        ] {
+            assert_eq!(
+                BaseUrl::parse(url, &prefix),
+                Ok(BaseUrl(expected.to_owned())),
+                "{url}"
+            );
+        }
+        let listener = BaseUrl::of_listener(([127, 0, 0, 1], 8080).into(), &prefix);
+        assert_eq!(listener.as_str(), "http://127.0.0.1:8080/idp");
     }
 
     #[test]
@@ -130,7 +147,7 @@ mod tests {
             "https://a/é",
             "",
         ] {
-            assert!(url.parse::<BaseUrl>().is_err(), "{url}");
+            assert!(BaseUrl::parse(url, &PathPrefix::default()).is_err(), "{url}");
         }
     }
 
@@ -151,7 +168,7 @@ mod tests {
             "https://[h]",
             "https://h]",
         ] {
-            assert!(url.parse::<BaseUrl>().is_err(), "{url}");
+            assert!(BaseUrl::parse(url, &PathPrefix::default()).is_err(), "{url}");
         }
     }
 }

@@ -48,11 +48,12 @@ fn invalid(text: String) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::path_prefix::PathPrefix;
 
     #[test]
     fn rfc7644_7_2_01_plain_http_stays_on_this_machine_unless_allowed() {
         let is_allowed = |listen: &str, base_url: Option<&str>, allow_plain_http| {
-            let base_url = base_url.map(|it| it.parse().unwrap());
+            let base_url = base_url.map(|it| BaseUrl::parse(it, &PathPrefix::default()).unwrap());
             address(listen, base_url.as_ref(), allow_plain_http).is_ok()
         };
         assert!(is_allowed("127.0.0.1:8080", None, false));
