@@ -15,7 +15,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use scim_model::store::{Directory, StoreError, Tenant};
 use serde_json::Value;
 
-use crate::http::auth::CACHE_LIFETIME;
+use crate::token::CACHE_LIFETIME;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use clap::{CommandFactory, FromArgMatches};
 use scim_model::SchemaRegistry;
 use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, ServeArgs, TenantCommand};
 use scim_server::cli::{Terminal, journal, tenant, token, welcome};
-use scim_server::http::{Http, metrics, server};
+use scim_server::http::{Http, HttpOptions, metrics, server};
 use scim_server::service::Service;
 use scim_server::upkeep::Upkeep;
 use scim_storage_diesel::{DieselDirectory, DieselStore, OpenError, Pooler, StoreOptions};
@@ -98,7 +98,7 @@ fn open_existing(url: &str, pooler: Pooler) -> Result<DieselDirectory, Box<dyn E
     }
 }
 
-/// The time that a command has after a signal, when nobody reads its output.
+/// The time after a signal in which a command can still write output that nobody reads.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Returns a channel that closes with SIGINT or SIGTERM; soon afterwards the process ends.
@@ -153,7 +153,11 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn
     let options = store_options(&config.registry, pooler, arguments);
     let store = Arc::new(DieselStore::open(url, &options)?);
     let service = Arc::new(Service::new(config.registry, store.clone(), settings));
-    let http = Arc::new(Http::new(service, store.clone(), config.max_body_bytes));
+    let options = HttpOptions {
+        path_prefix: config.path_prefix,
+        max_body_bytes: config.max_body_bytes,
+    };
+    let http = Arc::new(Http::with_tokens(service, store.clone(), options));
     welcome::print(&*store, &base_url, &mut io::stdout(), Utc::now())?;
     let counted = store.clone();
     let delete_empty_counts = move || counted.delete_empty_counts();

@@ -1,11 +1,17 @@
 //! Bearer tokens: generating a secret, and the digest that is stored instead of it.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 /// The prefix of every secret. Secret scanners recognise a leaked secret by it.
 pub const PREFIX: &str = "scim_";
+
+/// The time for which a server may use a valid token from a cache. After the command line has revoked a token or deleted a
+/// tenant, it waits that long before it reports success, so that no server accepts the token any more.
+pub const CACHE_LIFETIME: Duration = Duration::from_secs(1);
 
 /// Generates a secret: the prefix and 256 random bits (RFC 7644 section 7.4, RFC 6750 section 5.2).
 ///

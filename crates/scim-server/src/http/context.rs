@@ -1,91 +1,75 @@
-//! The service behind HTTP, and a request on its way to a handler.
+//! The shared state of the HTTP service.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::{HttpRequest, HttpResponse};
-use scim_model::ResourceType;
 use scim_model::store::Directory;
 
-use super::auth::{Authenticator, Caller};
+use super::auth::{Authenticator, BearerTokens};
 use super::blocking::Blocking;
-use super::endpoint::{Endpoint, endpoints, segments};
-use super::error::Failure;
 use super::metrics::Metrics;
 use super::scim::documents::Documents;
-use crate::service::{self, Service};
+use crate::config::path_prefix::PathPrefix;
+use crate::service::Service;
 
-/// The result of a handler.
-pub type Answer = Result<HttpResponse, Failure>;
-
-/// The shared state of the HTTP service.
+/// The HTTP service: operations, authentication and limits.
 pub struct Http {
     pub(super) service: Arc<Service>,
-    pub(super) directory: Arc<dyn Directory>,
-    pub(super) authenticator: Authenticator,
-    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) authenticator: Arc<dyn Authenticator>,
     pub(super) discovery: Documents,
-    pub(super) max_body_bytes: usize,
+    pub(super) options: HttpOptions,
     pub(super) blocking: Blocking,
-    pub(super) metrics: Metrics,
-    pub(super) shutting_down: AtomicBool,
+    pub(super) metrics: Arc<Metrics>,
+    shutting_down: AtomicBool,
 }
 
-/// A request that is passed to a handler.
-pub struct Call<'a> {
-    pub(super) request: &'a HttpRequest,
-    pub(super) caller: Option<Caller>,
-    pub(super) resource_type: Option<Arc<ResourceType>>,
-    /// The `{id}` of the path.
-    pub(super) id: String,
+/// The settings of the HTTP service.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// The path below which the SCIM endpoints are. The base URL of the service settings has to lead there.
+    pub path_prefix: PathPrefix,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
 }
 
-/// A request with an authenticated caller. Handlers that access the store take one.
-pub struct AuthenticatedCall<'a> {
-    /// The received request.
-    pub request: &'a HttpRequest,
-    /// The authenticated client.
-    pub caller: Caller,
-    /// The resource type of the endpoint; `None` for a search over all types.
-    pub resource_type: Option<Arc<ResourceType>>,
-    /// The `{id}` of the path.
-    pub id: String,
-}
-
-impl<'a> Call<'a> {
-    pub(super) fn authenticated(self) -> Result<AuthenticatedCall<'a>, Failure> {
-        let caller = self.caller.ok_or(Failure::Unauthorized {
-            token_presented: false,
-        })?;
-        Ok(AuthenticatedCall {
-            request: self.request,
-            caller,
-            resource_type: self.resource_type,
-            id: self.id,
-        })
+impl Default for HttpOptions {
+    fn default() -> HttpOptions {
+        HttpOptions {
+            path_prefix: PathPrefix::default(),
+            max_body_bytes: 1024 * 1024,
+        }
     }
 }
 
 impl Http {
-    /// Creates the HTTP service for `service`. Tokens are looked up in `directory`.
-    pub fn new(service: Arc<Service>, directory: Arc<dyn Directory>, max_body_bytes: usize) -> Http {
+    /// Creates the HTTP service for operations and for the credentials that `authenticator` accepts.
+    pub fn new(service: Arc<Service>, authenticator: Arc<dyn Authenticator>, options: HttpOptions) -> Http {
+        Http::build(service, authenticator, Blocking::default(), options)
+    }
+
+    /// Creates the HTTP service for operations and for the bearer tokens in `directory`.
+    pub fn with_tokens(service: Arc<Service>, directory: Arc<dyn Directory>, options: HttpOptions) -> Http {
+        // Lookups of tokens count as work for the limit of the pool.
         let blocking = Blocking::default();
+        let tokens = Arc::new(BearerTokens::new(directory, blocking.clone()));
+        Http::build(service, tokens, blocking, options)
+    }
+
+    fn build(
+        service: Arc<Service>,
+        authenticator: Arc<dyn Authenticator>,
+        blocking: Blocking,
+        options: HttpOptions,
+    ) -> Http {
         Http {
-            authenticator: Authenticator::new(directory.clone(), blocking.clone()),
-            endpoints: endpoints(service.registry()),
+            authenticator,
             discovery: Documents::new(&service),
-            directory,
-            metrics: Metrics::new(blocking.clone(), service.tolerances().clone()),
+            metrics: Arc::new(Metrics::new(blocking.clone(), service.tolerances().clone())),
             service,
-            max_body_bytes,
+            options,
             blocking,
             shutting_down: AtomicBool::new(false),
         }
-    }
-
-    /// Returns the route table.
-    pub fn endpoints(&self) -> &[Endpoint] {
-        &self.endpoints
     }
 
     /// Returns the counters of the HTTP service.
@@ -98,27 +82,8 @@ impl Http {
         self.shutting_down.store(true, Ordering::Relaxed);
     }
 
-    /// Calls the service on a thread that may block.
-    ///
-    /// # Errors
-    /// See [`Blocking::run`].
-    pub async fn call_service<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Service) -> Result<T, service::Error> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let service = self.service.clone();
-        self.blocking.run(move || work(&service)).await
-    }
-
-    /// Finds the endpoint and the `{id}` of a path. One trailing slash is ignored.
-    pub(super) fn find(&self, path: &str) -> Result<(&Endpoint, String), Failure> {
-        let segments = segments(path).ok_or(Failure::NoSuchPath)?;
-        let mut found = self
-            .endpoints
-            .iter()
-            .filter_map(|it| it.matches(&segments).map(|id| (it, id)));
-        // `/Users/.search` is the search, not the user with the id `.search`: the table lists literals before `{id}`.
-        let first = found.next().ok_or(Failure::NoSuchPath)?;
-        Ok(first)
+    /// Returns whether [`Http::begin_shutdown`] was called.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::Relaxed)
     }
 }

@@ -1,255 +1,215 @@
-//! The route table: which paths are served, for which methods, and what each method does.
+//! An entry of a route table: a path, its methods, and their handlers.
+//!
+//! Every surface of the server describes its endpoints in one table, so that tests can walk through all of them.
 
+use std::future::{Ready, ready};
+use std::rc::Rc;
 use std::sync::Arc;
 
+use actix_web::dev::Payload;
+use actix_web::guard;
 use actix_web::http::Method;
-use percent_encoding::percent_decode_str;
-use scim_model::{ResourceType, SchemaRegistry};
+use actix_web::http::header::ALLOW;
+use actix_web::web;
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Route};
+use scim_model::ResourceType;
 
 use super::error::Failure;
+use super::media_type;
 
-/// Returns the route table. Every endpoint that is not `public` requires a token.
-pub(super) fn endpoints(registry: &SchemaRegistry) -> Vec<Endpoint> {
-    use Method as M;
-    use Operation as Op;
-    let mut table = vec![
-        Endpoint::public("/ServiceProviderConfig", &[(M::GET, Op::ServiceProviderConfig)]),
-        Endpoint::public("/ResourceTypes", &[(M::GET, Op::ResourceTypes)]),
-        Endpoint::public("/ResourceTypes/{id}", &[(M::GET, Op::ResourceType)]),
-        Endpoint::public("/Schemas", &[(M::GET, Op::Schemas)]),
-        Endpoint::public("/Schemas/{id}", &[(M::GET, Op::Schema)]),
-        Endpoint::private("", &[(M::GET, Op::NotSupported("a GET query of the base URL"))]),
-        Endpoint::private("/.search", &[(M::POST, Op::SearchAll)]),
-        Endpoint::not_supported("/Bulk", "bulk"),
-        Endpoint::not_supported("/Me", "`/Me`"),
-        Endpoint::not_supported("/Me/{rest}", "`/Me`"),
-    ];
-    for it in &registry.resource_types {
-        let endpoint = &it.endpoint;
-        table.extend([
-            Endpoint::for_resource_type(
-                it,
-                format!("{endpoint}"),
-                &[(M::GET, Op::Query), (M::POST, Op::Create)],
-            ),
-            Endpoint::for_resource_type(it, format!("{endpoint}/.search"), &[(M::POST, Op::Search)]),
-            Endpoint::for_resource_type(
-                it,
-                format!("{endpoint}/{{id}}"),
-                &[
-                    (M::GET, Op::Get),
-                    (M::PUT, Op::Replace),
-                    (M::PATCH, Op::Patch),
-                    (M::DELETE, Op::Delete),
-                ],
-            ),
-        ]);
-    }
-    table
-}
+/// The result of a handler.
+pub type Answer = Result<HttpResponse, Failure>;
 
-/// The path prefix of every endpoint. A path without the version addresses the latest one (RFC 7644
-/// section 3.13).
-pub const PREFIX: &str = "/scim/v2";
-
-/// An entry of the route table.
-#[derive(Clone, Debug)]
+/// An entry of a route table.
 pub struct Endpoint {
-    /// Path below the base URL, for example `/Users/{id}`.
+    /// The path below the prefix of the surface, for example `/Users/{id}`.
     pub path: String,
-    /// Whether the endpoint is served without a token.
+    /// Whether the endpoint is served without credentials.
     pub public: bool,
-    /// The supported methods. `GET` implies `HEAD`, and every endpoint supports `OPTIONS`.
-    pub(super) methods: Vec<(Method, Operation)>,
-    /// The name of the optional SCIM feature that the endpoint belongs to and this server lacks. Every method is
-    /// then 501 (RFC 7644 sections 3.7 and 3.11, A-70).
-    missing: Option<&'static str>,
-    /// The resource type that the endpoint serves; `None` when it serves all types or none.
-    pub(super) resource_type: Option<Arc<ResourceType>>,
     /// The path template that the access log and the metrics show.
-    pub(super) template: String,
+    pub template: Arc<str>,
+    methods: Methods,
+    /// The resource type that the endpoint serves; `None` when it serves all types or none.
+    resource_type: Option<Arc<ResourceType>>,
+    routes: Vec<Route>,
 }
 
-/// The operation that an endpoint performs for a method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
-    ServiceProviderConfig,
-    ResourceTypes,
-    ResourceType,
-    Schemas,
-    Schema,
-    Query,
-    Search,
-    SearchAll,
-    Create,
-    Get,
-    Replace,
-    Patch,
-    Delete,
-    NotSupported(&'static str),
-}
-
-impl Operation {
-    pub(super) fn writes(self) -> bool {
-        matches!(
-            self,
-            Operation::Create | Operation::Replace | Operation::Patch | Operation::Delete
-        )
-    }
+/// The methods of an endpoint. `GET` implies `HEAD`, and every endpoint has `OPTIONS`.
+enum Methods {
+    /// Each method has a handler, which writes or only reads.
+    These(Vec<(Method, bool)>),
+    /// One handler serves every method except `OPTIONS`.
+    Any,
 }
 
 impl Endpoint {
-    fn new(path: String, public: bool, methods: &[(Method, Operation)]) -> Endpoint {
-        let template = format!("{PREFIX}{path}");
+    /// Creates an endpoint that needs credentials, without methods.
+    pub fn new(path: impl Into<String>) -> Endpoint {
         Endpoint {
-            path,
-            public,
-            methods: methods.to_vec(),
-            missing: None,
+            path: path.into(),
+            public: false,
+            template: "-".into(),
+            methods: Methods::These(Vec::new()),
             resource_type: None,
-            template,
+            routes: Vec::new(),
         }
     }
 
-    fn public(path: &str, methods: &[(Method, Operation)]) -> Endpoint {
-        Endpoint::new(path.to_owned(), true, methods)
+    /// Serves the endpoint without credentials.
+    #[must_use]
+    pub fn public(mut self) -> Endpoint {
+        self.public = true;
+        self
     }
 
-    fn private(path: &str, methods: &[(Method, Operation)]) -> Endpoint {
-        Endpoint::new(path.to_owned(), false, methods)
+    /// Sets the resource type, which handlers get with [`Served`].
+    #[must_use]
+    pub fn of(mut self, resource_type: &Arc<ResourceType>) -> Endpoint {
+        self.resource_type = Some(resource_type.clone());
+        self
     }
 
-    fn not_supported(path: &str, what: &'static str) -> Endpoint {
-        Endpoint {
-            missing: Some(what),
-            ..Endpoint::private(path, &[])
-        }
+    /// Adds the handler of `GET` and `HEAD`.
+    #[must_use]
+    pub fn get<Args: FromRequest + 'static>(self, handler: impl Handler<Args, Output = Answer>) -> Endpoint {
+        self.route(Method::GET, false, handler)
     }
 
-    fn for_resource_type(
-        resource_type: &Arc<ResourceType>,
-        path: String,
-        methods: &[(Method, Operation)],
+    /// Adds a handler of `POST` that only reads, such as a search.
+    #[must_use]
+    pub fn post_to_read<Args: FromRequest + 'static>(
+        self,
+        handler: impl Handler<Args, Output = Answer>,
     ) -> Endpoint {
-        Endpoint {
-            resource_type: Some(resource_type.clone()),
-            ..Endpoint::new(path, false, methods)
+        self.route(Method::POST, false, handler)
+    }
+
+    /// Adds a handler that writes. Clients that may only read are refused.
+    #[must_use]
+    pub fn write<Args: FromRequest + 'static>(
+        self,
+        method: Method,
+        handler: impl Handler<Args, Output = Answer>,
+    ) -> Endpoint {
+        self.route(method, true, handler)
+    }
+
+    /// Sets the handler of all methods but `OPTIONS`.
+    #[must_use]
+    pub fn any<Args: FromRequest + 'static>(
+        mut self,
+        handler: impl Handler<Args, Output = Answer>,
+    ) -> Endpoint {
+        self.methods = Methods::Any;
+        let route = web::route().guard(guard::Not(guard::Options()));
+        self.routes = vec![route.to(handler)];
+        self
+    }
+
+    fn route<Args: FromRequest + 'static>(
+        mut self,
+        method: Method,
+        writes: bool,
+        handler: impl Handler<Args, Output = Answer>,
+    ) -> Endpoint {
+        let wanted = method.clone();
+        let guard = guard::fn_guard(move |it| handles(&wanted, &it.head().method));
+        self.routes.push(web::route().guard(guard).to(handler));
+        if let Methods::These(methods) = &mut self.methods {
+            methods.push((method, writes));
+        }
+        self
+    }
+
+    /// Returns whether a handler exists for a method.
+    pub fn has_handler(&self, method: &Method) -> bool {
+        match &self.methods {
+            Methods::These(methods) => methods.iter().any(|(it, _)| handles(it, method)),
+            Methods::Any => method != Method::OPTIONS,
+        }
+    }
+
+    /// Returns whether the handler of a method writes.
+    pub fn writes(&self, method: &Method) -> bool {
+        match &self.methods {
+            Methods::These(methods) => methods.iter().any(|(it, writes)| it == method && *writes),
+            Methods::Any => false,
         }
     }
 
     /// Returns the supported methods as the value of an `Allow` header.
     pub fn allow(&self) -> String {
         let mut names = Vec::new();
-        for (method, _) in &self.methods {
-            names.push(method.as_str());
-            if method == Method::GET {
-                names.push("HEAD");
+        if let Methods::These(methods) = &self.methods {
+            for (method, _) in methods {
+                names.push(method.as_str());
+                if method == Method::GET {
+                    names.push("HEAD");
+                }
             }
         }
         names.push("OPTIONS");
         names.join(", ")
     }
 
-    pub(super) fn operation(&self, method: &Method) -> Result<Operation, Failure> {
-        let wanted = if method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
+    /// Returns the resource of actix-web that serves the endpoint below `prefix`.
+    pub fn into_resource(mut self, prefix: &str) -> Resource {
+        self.template = format!("{prefix}{}", self.path).into();
+        let mut resource = web::resource(self.path.as_str());
+        for route in std::mem::take(&mut self.routes) {
+            resource = resource.route(route);
+        }
+        resource
+            .app_data(Rc::new(self))
+            .default_service(web::to(other_method))
+    }
+}
+
+/// Returns whether the handler of a method also answers another one.
+fn handles(handler: &Method, method: &Method) -> bool {
+    method == handler || method == Method::HEAD && handler == Method::GET
+}
+
+/// Answers a method without a handler. `OPTIONS` lists the others (RFC 9110 section 9.3.7, RFC 5789 section 3.1).
+async fn other_method(request: HttpRequest) -> Answer {
+    let endpoint = request
+        .app_data::<Rc<Endpoint>>()
+        .ok_or_else(Failure::not_mounted)?;
+    let method = request.method();
+    if method == Method::OPTIONS {
+        let mut response = HttpResponse::NoContent();
+        response.insert_header((ALLOW, endpoint.allow()));
+        if endpoint.has_handler(&Method::PATCH) && !matches!(endpoint.methods, Methods::Any) {
+            response.insert_header(("accept-patch", media_type::ACCEPTED));
+        }
+        return Ok(response.finish());
+    }
+    let known = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "TRACE",
+    ];
+    if known.contains(&method.as_str()) {
+        Err(Failure::MethodNotAllowed(endpoint.allow()))
+    } else {
+        Err(Failure::UnknownMethod)
+    }
+}
+
+/// Extracts the resource type that the endpoint serves.
+pub struct Served(pub Arc<ResourceType>);
+
+impl FromRequest for Served {
+    type Error = Failure;
+    type Future = Ready<Result<Served, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let endpoint = request.app_data::<Rc<Endpoint>>();
+        let resource_type = endpoint.and_then(|it| it.resource_type.clone());
+        let missing = || {
+            Failure::Internal(format!(
+                "the route table has no resource type at `{}`",
+                request.path()
+            ))
         };
-        if let Some(what) = self.missing {
-            return Ok(Operation::NotSupported(what));
-        }
-        if let Some((_, operation)) = self.methods.iter().find(|(it, _)| it == wanted) {
-            return Ok(*operation);
-        }
-        let known = [
-            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
-        ];
-        if known.contains(&method.as_str()) {
-            Err(Failure::MethodNotAllowed(self.allow()))
-        } else {
-            Err(Failure::UnknownMethod)
-        }
-    }
-
-    /// Returns the `{id}` of a path if the endpoint matches it, or an empty text if the template has no `{id}`.
-    /// `{rest}` matches one or more segments.
-    pub(super) fn matches(&self, segments: &[String]) -> Option<String> {
-        let mut id = String::new();
-        let mut wanted = self.path.split('/').skip(1);
-        for segment in segments {
-            match wanted.next()? {
-                "{id}" => id.clone_from(segment),
-                "{rest}" => return Some(id),
-                literal if literal == segment => {}
-                _ => return None,
-            }
-        }
-        wanted.next().is_none().then_some(id)
-    }
-}
-
-/// Returns the decoded path segments below the base URL. This is the only place that decodes routes and ids.
-pub(super) fn segments(path: &str) -> Option<Vec<String>> {
-    let path = path.strip_prefix("/scim")?;
-    let path = match path.strip_prefix("/v2") {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
-        _ => path,
-    };
-    let path = path.strip_suffix('/').unwrap_or(path);
-    if path.is_empty() {
-        return Some(Vec::new());
-    }
-    let decode = |it: &str| {
-        percent_decode_str(it)
-            .decode_utf8()
-            .ok()
-            .map(std::borrow::Cow::into_owned)
-    };
-    path.strip_prefix('/')?.split('/').map(decode).collect()
-}
-
-/// Returns the version of a path with an unsupported version, for example `3` for `/scim/v3/Users`.
-pub(super) fn other_version(path: &str) -> Option<&str> {
-    let version = path.strip_prefix("/scim/v")?.split('/').next()?;
-    let number = version.strip_prefix('2').filter(|it| it.is_empty());
-    (number.is_none() && !version.is_empty() && version.bytes().all(|it| it.is_ascii_digit() || it == b'.'))
-        .then_some(version)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_decoded_segment_by_segment() {
-        let check = |path, expected: Option<&[&str]>| {
-            let expected = expected.map(|it| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
-            assert_eq!(segments(path), expected, "{path}");
-        };
-        check("/scim/v2/Users", Some(&["Users"]));
-        check("/scim/v2/Users/", Some(&["Users"]));
-        check("/scim/Users/a", Some(&["Users", "a"]));
-        check("/scim/v2", Some(&[]));
-        check("/scim/v2/", Some(&[]));
-        check("/scim/v2/Users//", Some(&["Users", ""]));
-        check("/scim/v2/%55sers/a%2Fb", Some(&["Users", "a/b"]));
-        check("/scim/v2/%ff", None);
-        check("/scim/v2Users", Some(&["v2Users"]));
-        check("/scimv2/Users", None);
-        check("/", None);
-    }
-
-    #[test]
-    fn a46_other_versions_are_distinguished_from_other_paths() {
-        assert_eq!(other_version("/scim/v3/Users"), Some("3"));
-        assert_eq!(other_version("/scim/v1"), Some("1"));
-        assert_eq!(other_version("/scim/v22/Users"), Some("22"));
-        assert_eq!(other_version("/scim/v2.1/Users"), Some("2.1"));
-        assert_eq!(other_version("/scim/v2/Nothing"), None);
-        assert_eq!(other_version("/scim/vans"), None);
-        assert_eq!(other_version("/scim/v"), None);
-        assert_eq!(other_version("/scim/v/Users"), None);
-        assert_eq!(other_version("/scim/Users"), None);
+        ready(resource_type.map(Served).ok_or_else(missing))
     }
 }

@@ -1,13 +1,13 @@
 //! The table that maps errors to status, `scimType`, detail and headers (RFC 7644 section 3.12).
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{
     ACCEPT, ALLOW, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpResponse, ResponseError};
 use scim_model::internal::error_body;
 use scim_model::store::StoreError;
 use scim_model::{ErrorKind, ScimError, ScimType};
@@ -66,7 +66,28 @@ impl From<service::Error> for Failure {
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str(&self.to_error_response(&Method::GET, "-").detail)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// `middleware::errors` replaces this response, because it knows method and id of the request.
+impl ResponseError for Failure {
+    fn error_response(&self) -> HttpResponse {
+        self.to_response(&Method::GET, "-")
+    }
+}
+
 impl Failure {
+    /// The failure of a request that reached a handler or an extractor without passing through the routes of this
+    /// crate.
+    pub(super) fn not_mounted() -> Failure {
+        Failure::Internal("the application does not mount the routes of scim-server".to_owned())
+    }
+
     /// Returns the message for the log, which the client must not see, with its level.
     pub fn log_message(&self) -> Option<(log::Level, String)> {
         match self {

@@ -114,6 +114,19 @@ impl Service {
         &self.tolerances
     }
 
+    /// Reads from the store, to find out whether it responds.
+    ///
+    /// # Errors
+    /// `Store`, `Overloaded`
+    pub fn check_store(&self) -> Result<(), Error> {
+        if let Some(resource_type) = self.registry.resource_types.first() {
+            // The cheapest query: an index lookup of an id that no resource has.
+            self.store
+                .get(TenantId(0), resource_type, Uuid::nil(), Include::default())?;
+        }
+        Ok(())
+    }
+
     /// Returns the version that the store has to compare. The resource is read first only if the preconditions need it.
     pub(super) fn expected_version(
         &self,

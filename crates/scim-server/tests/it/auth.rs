@@ -2,6 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use scim_model::store::Directory;
+use scim_server::http::scim;
 use serde_json::json;
 
 use crate::harness::{Server, Token, USER};
@@ -17,7 +18,7 @@ fn every_route_but_discovery_needs_a_token() {
     let server = Server::start();
     let stranger = server.stranger(None);
     let mut public: Vec<String> = Vec::new();
-    for endpoint in server.http.endpoints() {
+    for endpoint in scim::endpoints(&server.http) {
         let path = endpoint.path.replace("{id}", "User");
         if endpoint.public {
             public.push(endpoint.path.clone());
@@ -187,7 +188,7 @@ fn a_revoked_token_is_refused_once_the_cache_expires() {
         .to_owned();
     let tokens = server.store.tokens(acme.tenant).unwrap();
     assert!(server.store.revoke_token(tokens[0].id, Utc::now()).unwrap());
-    std::thread::sleep(scim_server::http::auth::CACHE_LIFETIME);
+    std::thread::sleep(scim_server::token::CACHE_LIFETIME);
     acme.get(&format!("/Users?cursor={next}&count=1"))
         .expect_error(401, None);
 }
@@ -198,7 +199,7 @@ fn the_tokens_of_a_deleted_tenant_are_refused() {
     let acme = server.tenant("acme");
     acme.create_user("a");
     assert!(server.store.delete_tenant("acme").unwrap());
-    std::thread::sleep(scim_server::http::auth::CACHE_LIFETIME);
+    std::thread::sleep(scim_server::token::CACHE_LIFETIME);
     acme.get("/Users").expect_error(401, None);
     let again = server.tenant("acme");
     assert_eq!(again.get("/Users").json()["totalResults"], json!(0));

@@ -22,7 +22,7 @@ use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use scim_model::store::{Directory, NewToken, TenantId};
-use scim_server::http::{Http, routes};
+use scim_server::http::{Http, HttpOptions, routes};
 use scim_server::service::{Service, Settings};
 use scim_server::token;
 use scim_storage_diesel::{DieselStore, StoreOptions};
@@ -198,8 +198,12 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
     };
     let store = Arc::new(DieselStore::open(url, &options).unwrap());
     let service = Arc::new(Service::new(registry, store.clone(), choice.settings));
+    let options = HttpOptions {
+        max_body_bytes: choice.max_body_bytes,
+        ..HttpOptions::default()
+    };
     (
-        Arc::new(Http::new(service, store.clone(), choice.max_body_bytes)),
+        Arc::new(Http::with_tokens(service, store.clone(), options)),
         store,
     )
 }

@@ -1,41 +1,27 @@
-//! Authentication: resolves a bearer token (RFC 6750 section 2.1) to a [`Caller`] with its tenant.
+//! The default [`Authenticator`]: bearer tokens (RFC 6750 section 2.1) that the directory of tenants knows.
 //!
 //! No other authentication is accepted: no cookie, query parameter, form field or Basic scheme. Only the token
 //! determines the tenant of a request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use chrono::{DateTime, Utc};
-use scim_model::store::{Directory, TenantId};
+use scim_model::store::Directory;
 
+use super::{Authentication, Authenticator, Identity, Refusal};
 use crate::http::blocking::Blocking;
 use crate::http::error::Failure;
-use crate::token;
-
-/// An authenticated client. All handlers except those of discovery take one, and pass its tenant to every call of the
-/// store.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// The tenant of the token.
-    pub tenant: TenantId,
-    /// The name of the tenant, for the access log.
-    pub tenant_name: Arc<str>,
-    /// Whether the token permits only reads.
-    pub read_only: bool,
-}
-
-/// The time for which a valid token is cached. After the command line has revoked a token or deleted a tenant, it
-/// waits that long before it reports success, so that no server accepts the token any more.
-pub const CACHE_LIFETIME: Duration = Duration::from_secs(1);
+use crate::token::{self, CACHE_LIFETIME};
 
 /// The maximum number of cached tokens.
 const CACHE_CAPACITY: usize = 10_000;
 
-/// Resolves tokens to callers.
-pub struct Authenticator {
+/// Resolves bearer tokens to identities.
+pub struct BearerTokens {
     directory: Arc<dyn Directory>,
     blocking: Blocking,
     cache: RwLock<HashMap<[u8; 32], CachedToken>>,
@@ -43,51 +29,50 @@ pub struct Authenticator {
 
 /// A token that was valid when it was looked up.
 struct CachedToken {
-    caller: Caller,
+    identity: Identity,
     expires: Option<DateTime<Utc>>,
     /// The start of the lookup, not its end, because the store's result may be as old as that.
     looked_up: Instant,
 }
 
-impl Authenticator {
-    /// Creates an authenticator that looks tokens up in `directory`.
-    pub fn new(directory: Arc<dyn Directory>, blocking: Blocking) -> Authenticator {
-        Authenticator {
+impl Authenticator for BearerTokens {
+    fn authenticate<'a>(&'a self, request: &'a HttpRequest) -> Authentication<'a> {
+        Box::pin(self.identity(request.headers()))
+    }
+}
+
+impl BearerTokens {
+    /// Creates an authenticator that looks tokens up in `directory`, on the threads of `blocking`.
+    pub fn new(directory: Arc<dyn Directory>, blocking: Blocking) -> BearerTokens {
+        BearerTokens {
             directory,
             blocking,
             cache: RwLock::default(),
         }
     }
 
-    /// Returns the caller of a request.
-    ///
-    /// # Errors
-    /// `Unauthorized` unless the request has exactly one valid token.
-    pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Failure> {
+    /// Returns the identity of the only valid token of a request.
+    async fn identity(&self, headers: &HeaderMap) -> Result<Identity, Refusal> {
         let secret = bearer(headers)?;
         if !token::is_well_formed(secret) {
-            return Err(Failure::Unauthorized {
-                token_presented: true,
-            });
+            return Err(Refusal::InvalidCredentials);
         }
         let hash = token::digest(secret);
-        if let Some(caller) = self.cached(&hash) {
-            return Ok(caller);
+        if let Some(identity) = self.cached(&hash) {
+            return Ok(identity);
         }
-        let known = self.look_up(hash).await?.ok_or(Failure::Unauthorized {
-            token_presented: true,
-        })?;
-        let caller = known.caller.clone();
+        let known = self.look_up(hash).await?.ok_or(Refusal::InvalidCredentials)?;
+        let identity = known.identity.clone();
         self.insert(hash, known);
-        Ok(caller)
+        Ok(identity)
     }
 
-    fn cached(&self, hash: &[u8; 32]) -> Option<Caller> {
+    fn cached(&self, hash: &[u8; 32]) -> Option<Identity> {
         let cache = self.cache.read().expect("no code panics while it holds the lock");
         let known = cache.get(hash)?;
         let fresh =
             known.looked_up.elapsed() < CACHE_LIFETIME && known.expires.is_none_or(|it| Utc::now() < it);
-        fresh.then(|| known.caller.clone())
+        fresh.then(|| known.identity.clone())
     }
 
     /// Looks a token up in the store. Returns `None` if the token does not exist, has expired or was revoked.
@@ -105,13 +90,13 @@ impl Authenticator {
         if token.revoked.is_some() || ended {
             return Ok(None);
         }
-        let caller = Caller {
+        let identity = Identity {
             tenant: token.tenant,
             tenant_name: token.tenant_name.into(),
             read_only: token.read_only,
         };
         Ok(Some(CachedToken {
-            caller,
+            identity,
             expires: token.expires,
             looked_up,
         }))
@@ -133,17 +118,13 @@ impl Authenticator {
 
 /// Returns the token of the only `Authorization` header. The name of the scheme is case-insensitive (RFC 9110
 /// section 11.1).
-fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
+fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else {
-        return Err(Failure::Unauthorized {
-            token_presented: false,
-        });
+        return Err(Refusal::NoCredentials);
     };
     if values.next().is_some() {
-        return Err(Failure::Unauthorized {
-            token_presented: true,
-        });
+        return Err(Refusal::InvalidCredentials);
     }
     let (scheme, token) = value
         .to_str()
@@ -152,9 +133,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
         .unwrap_or_default();
     if !scheme.eq_ignore_ascii_case("bearer") {
         // A request with another scheme presents no token, so the challenge has no `error` (RFC 6750 section 3.1).
-        return Err(Failure::Unauthorized {
-            token_presented: false,
-        });
+        return Err(Refusal::NoCredentials);
     }
     Ok(token.trim_matches(' '))
 }
@@ -163,9 +142,11 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use std::time::Duration;
+
     use actix_web::http::header::HeaderValue;
     use chrono::TimeDelta;
-    use scim_model::store::{NewToken, StoreError, Tenant, Token};
+    use scim_model::store::{NewToken, StoreError, Tenant, TenantId, Token};
     use uuid::Uuid;
 
     use super::*;
@@ -229,7 +210,7 @@ mod tests {
     struct Subject {
         system: actix_web::rt::SystemRunner,
         directory: Arc<Counting>,
-        authenticator: Authenticator,
+        authenticator: BearerTokens,
     }
 
     impl Subject {
@@ -240,17 +221,17 @@ mod tests {
             });
             Subject {
                 system: actix_web::rt::System::new(),
-                authenticator: Authenticator::new(directory.clone(), Blocking::default()),
+                authenticator: BearerTokens::new(directory.clone(), Blocking::default()),
                 directory,
             }
         }
 
         /// Authenticates a request whose token is `scim_` and 43 times the letter.
-        fn call(&self, letter: char) -> Result<Caller, Failure> {
+        fn call(&self, letter: char) -> Result<Identity, Refusal> {
             let value = format!("Bearer scim_{}", letter.to_string().repeat(43));
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, HeaderValue::from_str(&value).unwrap());
-            self.system.block_on(self.authenticator.caller(&headers))
+            self.system.block_on(self.authenticator.identity(&headers))
         }
 
         fn look_ups(&self) -> usize {
@@ -272,9 +253,9 @@ mod tests {
     fn a_cached_token_saves_a_look_up() {
         let subject = Subject::new(Some(valid_token()));
         for _ in 0..5 {
-            let caller = subject.call('a').unwrap();
-            assert_eq!((caller.tenant, &*caller.tenant_name), (TenantId(7), "acme"));
-            assert!(caller.read_only);
+            let identity = subject.call('a').unwrap();
+            assert_eq!((identity.tenant, &*identity.tenant_name), (TenantId(7), "acme"));
+            assert!(identity.read_only);
         }
         assert_eq!(subject.look_ups(), 1);
         subject.call('b').unwrap();
@@ -320,13 +301,7 @@ mod tests {
             let subject = Subject::new(token);
             for look_ups in 1..=3 {
                 let refused = subject.call('a').unwrap_err();
-                let presented = matches!(
-                    refused,
-                    Failure::Unauthorized {
-                        token_presented: true
-                    }
-                );
-                assert!(presented, "{refused:?}");
+                assert!(matches!(refused, Refusal::InvalidCredentials), "{refused:?}");
                 assert_eq!(subject.look_ups(), look_ups);
             }
         }
@@ -345,15 +320,15 @@ mod tests {
         subject.call('a').unwrap();
         let fill = |looked_up: Instant| {
             let mut cache = subject.authenticator.cache.write().unwrap();
-            let caller = cache.values().next().unwrap().caller.clone();
+            let identity = cache.values().next().unwrap().identity.clone();
             for number in cache.len()..CACHE_CAPACITY {
                 let mut hash = [0; 32];
                 hash[..8].copy_from_slice(&number.to_be_bytes());
-                let caller = caller.clone();
+                let identity = identity.clone();
                 cache.insert(
                     hash,
                     CachedToken {
-                        caller,
+                        identity,
                         expires: None,
                         looked_up,
                     },

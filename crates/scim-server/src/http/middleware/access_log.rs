@@ -1,60 +1,62 @@
-//! The access log: one line for each request, without any text from the client.
+//! The access log, one line for each request, and the counters of the metrics.
 //!
-//! An entry contains no query string, body, token, header or id, because all of them can be personal data or secrets
-//! (RFC 7643 section 9.3, RFC 6750 section 5.3). The template of the route identifies the endpoint.
+//! An entry contains no text from the client: no query string, body, token, header or id, because all of them can be
+//! personal data or secrets (RFC 7643 section 9.3, RFC 6750 section 5.3). The template of the route identifies the
+//! endpoint.
 
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::rc::Rc;
 use std::time::Instant;
 
+use actix_web::Error;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
 
+use super::request_context::RequestContext;
 use crate::http::metrics::Metrics;
 
-/// The entry of a request in the access log and the metrics. It is written when the value is dropped, and so also for a
-/// client that disconnected before the response, because the request may have been executed.
-pub struct LogEntry<'a> {
-    /// The id of the request, which the client and the operator see.
-    pub request_id: String,
-    /// The name of the token's tenant.
-    pub tenant: Option<Arc<str>>,
+/// Logs the request, and counts it in the metrics of the application.
+pub async fn record(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    let mut entry = Entry {
+        context: RequestContext::of(request.request()),
+        status: None,
+        method: request.method().clone(),
+        metrics: request.app_data::<Data<Metrics>>().cloned(),
+        started: Instant::now(),
+    };
+    let response = next.call(request).await?;
+    entry.status = Some(response.status());
+    Ok(response)
+}
+
+/// The entry of a request. It is written when the value is dropped, and so also for a client that disconnected before
+/// the response, because the request may have been executed.
+struct Entry {
+    context: Rc<RequestContext>,
     /// The status of the response; without a response, 499 is logged.
-    pub status: Option<StatusCode>,
+    status: Option<StatusCode>,
     method: Method,
-    route: &'a str,
-    metrics: &'a Metrics,
+    metrics: Option<Data<Metrics>>,
     started: Instant,
 }
 
-impl<'a> LogEntry<'a> {
-    /// Starts the entry of a request and its timer.
-    pub fn begin(method: &Method, route: &'a str, metrics: &'a Metrics) -> LogEntry<'a> {
-        LogEntry {
-            request_id: next_request_id(),
-            tenant: None,
-            status: None,
-            method: method.clone(),
-            route,
-            metrics,
-            started: Instant::now(),
-        }
-    }
-}
-
-impl Drop for LogEntry<'_> {
+impl Drop for Entry {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         let micros = took.as_micros();
         let method = standard_name(&self.method);
         let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |it| it.as_u16());
-        self.metrics.record(self.route, method, status, took);
+        let route = self.context.route();
+        if let Some(metrics) = &self.metrics {
+            metrics.record(route, method, status, took);
+        }
         log::info!(
             target: "scim_server::access",
             "{id} {tenant} {method} {route} {status} {millis}.{rest:03}ms",
-            id = self.request_id,
-            tenant = self.tenant.as_deref().unwrap_or("-"),
-            route = self.route,
+            id = self.context.id,
+            tenant = self.context.tenant(),
             millis = micros / 1000,
             rest = micros % 1000,
         );
@@ -70,24 +72,4 @@ fn standard_name(method: &Method) -> &str {
         name @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => name,
         _ => "other",
     }
-}
-
-/// Returns an id that is unique in this process and unlikely to occur in another: a random prefix and a counter.
-fn next_request_id() -> String {
-    static PROCESS: OnceLock<[u8; 4]> = OnceLock::new();
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let process = PROCESS.get_or_init(|| {
-        let mut random = [0; 4];
-        // Without random bytes the ids still distinguish the requests of this process.
-        let _ = getrandom::fill(&mut random);
-        random
-    });
-    let mut id = String::with_capacity(16);
-    let _ = write!(
-        id,
-        "{:08x}{:08x}",
-        u32::from_be_bytes(*process),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    );
-    id
 }

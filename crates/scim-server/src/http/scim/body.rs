@@ -1,11 +1,14 @@
 //! Request bodies (media type, size limit, deadline), and the media types of responses (RFC 7644 section 3.8, A-21).
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use actix_web::web::{Bytes, Payload};
+use actix_web::web::{Bytes, Data, Payload};
+use actix_web::{FromRequest, HttpRequest, dev};
 use scim_model::{ScimError, ScimType};
 
+use crate::http::context::Http;
 use crate::http::error::Failure;
 use crate::http::media_type::SCIM_JSON;
 
@@ -13,11 +16,32 @@ use crate::http::media_type::SCIM_JSON;
 /// hold its connection forever.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// Extracts the body of a request, up to the limit of the server.
+pub struct Body(pub Bytes);
+
+impl FromRequest for Body {
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Body, Failure>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), Payload::from_request(request, payload));
+        Box::pin(async move {
+            let http = request
+                .app_data::<Data<Http>>()
+                .ok_or_else(Failure::not_mounted)?;
+            // The body moves out of the request and cannot be missing.
+            let payload = payload.await.map_err(|it| Failure::Internal(it.to_string()))?;
+            let body = read(request.headers(), payload, http.options.max_body_bytes).await?;
+            Ok(Body(body))
+        })
+    }
+}
+
 /// Reads the body of a request, which may have at most `limit` bytes.
 ///
 /// # Errors
 /// `415`, `413` or `408`, or `400` when the connection is lost.
-pub async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Bytes, Failure> {
+async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Bytes, Failure> {
     check_media_type(headers)?;
     let too_large = || ScimError::too_large(format!("the body is larger than {limit} bytes"));
     // A declared length above the limit is rejected without reading the body.
@@ -69,7 +93,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 ///
 /// # Errors
 /// `406` when `Accept` excludes SCIM's media type with `q=0`.
-pub fn check_accept(headers: &HeaderMap) -> Result<(), Failure> {
+pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Failure> {
     for value in headers.get_all(ACCEPT) {
         let Ok(value) = value.to_str() else { continue };
         for range in value.split(',') {
@@ -89,7 +113,6 @@ pub fn check_accept(headers: &HeaderMap) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::FromRequest as _;
     use actix_web::http::Method;
     use actix_web::http::header::HeaderValue;
     use actix_web::test::TestRequest;

@@ -10,16 +10,16 @@ use serde_json::Value;
 use crate::service::Service;
 
 /// The serialized documents.
-pub(in crate::http) struct Documents {
-    pub(in crate::http) service_provider_config: Bytes,
-    pub(in crate::http) resource_types: Bytes,
-    pub(in crate::http) resource_type_by_name: HashMap<String, Bytes>,
-    pub(in crate::http) schemas: Bytes,
-    pub(in crate::http) schema_by_urn: HashMap<String, Bytes>,
+pub(crate) struct Documents {
+    pub(crate) service_provider_config: Bytes,
+    pub(crate) resource_types: Bytes,
+    pub(crate) resource_type_by_name: HashMap<String, Bytes>,
+    pub(crate) schemas: Bytes,
+    pub(crate) schema_by_urn: HashMap<String, Bytes>,
 }
 
 impl Documents {
-    pub(in crate::http) fn new(service: &Service) -> Documents {
+    pub(crate) fn new(service: &Service) -> Documents {
         let (registry, settings) = (service.registry(), service.settings());
         let base_url = &settings.base_url;
         let limits = Limits {

@@ -1,15 +1,26 @@
 //! Entity tags and preconditions of requests (RFC 9110 sections 8.8.3 and 13).
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use actix_web::{FromRequest, HttpRequest};
 
 use crate::service::precondition::{Match, Preconditions};
 
-/// Reads `If-Match` and `If-None-Match`. `If-Modified-Since` and `If-Unmodified-Since` are ignored, because no response
-/// has a `Last-Modified`.
-pub fn preconditions(headers: &HeaderMap) -> Preconditions {
-    Preconditions {
-        if_match: tags(headers, &IF_MATCH),
-        if_none_match: tags(headers, &IF_NONE_MATCH),
+/// Extracts `If-Match` and `If-None-Match`. `If-Modified-Since` and `If-Unmodified-Since` are ignored, because no
+/// response has a `Last-Modified`.
+impl FromRequest for Preconditions {
+    type Error = Infallible;
+    type Future = Ready<Result<Preconditions, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let headers = request.headers();
+        ready(Ok(Preconditions {
+            if_match: tags(headers, &IF_MATCH),
+            if_none_match: tags(headers, &IF_NONE_MATCH),
+        }))
     }
 }
 

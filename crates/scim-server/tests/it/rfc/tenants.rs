@@ -115,7 +115,7 @@ pub(crate) fn revoke(client: &Client) {
         .revoke_token(client.token_id, Utc::now())
         .expect("a working store");
     assert!(revoked, "the token existed");
-    std::thread::sleep(scim_server::http::auth::CACHE_LIFETIME);
+    std::thread::sleep(scim_server::token::CACHE_LIFETIME);
 }
 
 fn new_tenant(server: &Arc<HttpServer>) -> Client {

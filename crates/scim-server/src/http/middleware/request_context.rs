@@ -1,0 +1,53 @@
+//! Facts about a request that middleware and handlers share.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::{HttpMessage as _, HttpRequest};
+
+/// The id of a request, and the facts that the access log waits for. Each fact is set once.
+#[derive(Default)]
+pub struct RequestContext {
+    /// The id that the client and the operator see.
+    pub id: String,
+    route: OnceCell<Arc<str>>,
+    tenant: OnceCell<Arc<str>>,
+}
+
+impl RequestContext {
+    /// Returns the context of a request. It is empty when the request has not passed through the middleware.
+    pub fn of(request: &HttpRequest) -> Rc<RequestContext> {
+        let context = request.extensions().get::<Rc<RequestContext>>().cloned();
+        context.unwrap_or_default()
+    }
+
+    pub(super) fn new(id: String) -> RequestContext {
+        RequestContext {
+            id,
+            ..RequestContext::default()
+        }
+    }
+
+    /// Sets the path template of the endpoint.
+    pub fn set_route(&self, template: Arc<str>) {
+        // A request reaches one endpoint.
+        let _ = self.route.set(template);
+    }
+
+    /// Sets the name of the caller's tenant.
+    pub fn set_tenant(&self, name: Arc<str>) {
+        // A request is authenticated once.
+        let _ = self.tenant.set(name);
+    }
+
+    /// Returns the path template of the endpoint, or `-`.
+    pub(super) fn route(&self) -> &str {
+        self.route.get().map_or("-", |it| it)
+    }
+
+    /// Returns the name of the caller's tenant, or `-`.
+    pub(super) fn tenant(&self) -> &str {
+        self.tenant.get().map_or("-", |it| it)
+    }
+}
