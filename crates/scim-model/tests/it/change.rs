@@ -13,7 +13,9 @@ use uuid::Uuid;
 
 const BADGE: &str = "urn:example:params:scim:schemas:extension:badge:2.0:User";
 
-/// The built-in types, with a badge for users.
+const CREW: &str = "urn:example:params:scim:schemas:core:2.0:Crew";
+
+/// The built-in types, with a badge for users, and crews.
 fn registry() -> &'static SchemaRegistry {
     static REGISTRY: LazyLock<SchemaRegistry> = LazyLock::new(|| {
         let badge = json!({"id": BADGE, "name": "Badge", "attributes": [
@@ -22,7 +24,15 @@ fn registry() -> &'static SchemaRegistry {
         let extension = |urn: &str| json!({"schema": urn, "required": false});
         let user = json!({"name": "User", "endpoint": "/Users", "schema": USER_URN,
             "schemaExtensions": [extension(ENTERPRISE_USER_URN), extension(BADGE)]});
-        let files = [("badge.json", badge), ("user.json", user)];
+        let crew = json!({"id": CREW, "name": "Crew", "attributes": [{"name": "members", "type": "complex",
+            "multiValued": true, "subAttributes": [{"name": "value"}, {"name": "role"},
+            {"name": "$ref", "type": "reference", "referenceTypes": ["User"]}]}]});
+        let crew_type = json!({"name": "Crew", "endpoint": "/Crews", "schema": CREW});
+        let files = [
+            ("badge.json", badge),
+            ("crew.json", json!([crew, crew_type])),
+            ("user.json", user),
+        ];
         SchemaRegistry::load(&files.map(|(name, text)| (name.to_owned(), text.to_string()))).unwrap()
     });
     &REGISTRY
@@ -124,6 +134,19 @@ fn members_are_recorded_one_by_one() {
         AttributeChanges::between(registry.resource_type("Group").unwrap(), &old, &nobody)
             .members()
             .is_err()
+    );
+}
+
+/// Only the members of groups are rows. Those of another type are stored with all they have.
+#[test]
+fn a_description_of_a_member_is_recorded_where_the_document_has_it() {
+    let id = Uuid::from_bytes([1; 16]);
+    let member = |role: &str| json!([{"value": id.to_string(), "role": role}]);
+    check(
+        "Crew",
+        &json!({"members": member("cook")}),
+        &json!({"members": member("captain")}),
+        &json!({"members": {"old": member("cook"), "new": member("captain")}}),
     );
 }
 
