@@ -329,6 +329,28 @@ fn r7643_2_3_7_a_manager_may_be_named_by_its_uri_alone() {
     );
 }
 
+/// A URI stands for the id of a reference, and for no other required sub-attribute.
+#[test]
+fn r7643_7_a_required_description_of_a_reference_must_be_sent() {
+    let device = "urn:example:params:scim:schemas:core:1.0:Device";
+    let schema = json!({"id": device, "attributes": [{"name": "owner", "type": "complex", "subAttributes": [
+        {"name": "value", "required": true}, {"name": "role", "required": true},
+        {"name": "$ref", "type": "reference", "referenceTypes": ["User"]}]}]});
+    let resource_type = json!({"name": "Device", "endpoint": "/Devices", "schema": device});
+    let file = ("file".to_owned(), json!([schema, resource_type]).to_string());
+    let registry = SchemaRegistry::load(&[file]).unwrap();
+    let create = |owner: Value| {
+        let body = json!({"schemas": [device], "owner": owner});
+        Document::for_create(registry.resource_type("Device").unwrap(), body, STRICT)
+    };
+    let uri = format!("../Users/{ID}");
+    create(json!({"$ref": uri, "role": "user"})).unwrap();
+    for owner in [json!({"$ref": uri}), json!({"value": ID, "$ref": uri})] {
+        let error = create(owner).unwrap_err();
+        assert_eq!(error.path.as_deref(), Some("owner.role"));
+    }
+}
+
 #[test]
 fn values_are_stored_as_they_are_sent() {
     let more = json!({"displayName": "Łukasz 𝒳 日本\n", "locale": "en_US", "userType": "Robot",
