@@ -1,7 +1,7 @@
 //! The JSON of a resource: the stored text with `id`, `meta`, `members`, `groups` and references.
 
 use chrono::{TimeZone, Utc};
-use scim_model::internal::{Presenter, Projection, represent};
+use scim_model::internal::{Body, Presenter, Projection, represent};
 use scim_model::store::{Reference, Stored};
 use scim_model::{ErrorKind, Policy, SchemaRegistry};
 use serde_json::{Value, json};
@@ -335,6 +335,28 @@ fn types_of_ones_own_are_read_attribute_by_attribute() {
         representation.body
     );
     assert!(representation.body.contains("/Devices/"));
+}
+
+/// A list over several types has one presenter for all of them.
+#[test]
+fn a_presenter_writes_each_resource_by_its_own_type() {
+    let registry = SchemaRegistry::builtin();
+    let default = Projection::default();
+    let mut presenter = Presenter::new(&registry, BASE, &default);
+    let user = stored("User", &format!(r#"{{"schemas":["{USER}"],"userName":"bj"}}"#));
+    let mut group = stored(
+        "Group",
+        r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Staff"}"#,
+    );
+    group.members = Some(vec![reference(BOSS, "User", Some("Boss"))]);
+    for (stored, endpoint) in [(&user, "Users"), (&group, "Groups"), (&user, "Users")] {
+        let mut body = Body::default();
+        presenter.write(&mut body, stored.clone(), &[]).unwrap();
+        let text = body.into_text();
+        let location = format!(r#""location":"{BASE}/{endpoint}/{ID}""#);
+        assert!(text.contains(&location), "{text}");
+        assert_eq!(text.contains(BOSS), endpoint == "Groups", "{text}");
+    }
 }
 
 /// The core schema, one extension and another may each have a reference of the same name.

@@ -711,6 +711,19 @@ fn global_uniqueness_is_published_as_server_uniqueness() {
 
 /// An operator's types, and references to them, may come in any order. `"caseExact": false` is accepted for any
 /// type.
+/// Only the URN of a schema with one of its attributes at the end is ambiguous.
+#[test]
+fn the_urn_of_one_schema_may_begin_with_that_of_another() {
+    let longer = schema(&format!("{BADGE}:other"), json!([{"name": "b"}]));
+    let ends_like_an_attribute = schema("urn:example:params:scim:schemas:title", json!([{"name": "c"}]));
+    load(&[
+        schema(BADGE, json!([{"name": "a"}])),
+        longer,
+        ends_like_an_attribute,
+    ])
+    .unwrap();
+}
+
 #[test]
 fn references_may_name_an_operators_resource_types() {
     let registry = load(&[
