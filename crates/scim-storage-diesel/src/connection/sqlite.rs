@@ -2,6 +2,7 @@
 
 mod file;
 #[cfg(test)]
+#[path = "../../tests/unit/sqlite.rs"]
 mod tests;
 mod writer;
 
