@@ -11,7 +11,7 @@ use scim_model::store::StoreError;
 use crate::error::Failure;
 use crate::sql::Dialect;
 
-pub(crate) use conn::{Conn, on_backend};
+pub(crate) use conn::Conn;
 
 /// The open database of a store.
 pub(crate) enum Database {

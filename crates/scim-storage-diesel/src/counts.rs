@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use diesel::sql_types::BigInt;
 use scim_model::store::TenantId;
 
 use crate::connection::Conn;
@@ -74,7 +73,7 @@ pub(crate) fn blocks(
          GROUP BY 1 HAVING sum(number) > 0 OR min(shard) < {first_shard} ORDER BY 1";
         writers = writers(), tenant, kind, first_shard = WRITERS
     );
-    let rows = conn.rows::<(BigInt, BigInt), (i64, i64)>(&select)?;
+    let rows = conn.rows::<(i64, i64)>(&select)?;
     if rows.first().is_some_and(|(block, _)| *block == 0) {
         return Ok(None);
     }
@@ -98,7 +97,7 @@ pub(crate) fn empty_blocks(conn: &mut Conn) -> Result<Vec<BlockOf>, Failure> {
          WHERE shard >= {writers} GROUP BY 1, 2, 3 HAVING sum(number) = 0 LIMIT {limit}";
         writers = writers(), limit = Sql::trusted(EMPTY_AT_ONCE.to_string())
     );
-    Ok(conn.rows::<(BigInt, BigInt, BigInt), BlockOf>(&select)?)
+    Ok(conn.rows::<BlockOf>(&select)?)
 }
 
 /// Deletes the counters of blocks that are still empty, and returns the number of those blocks. It waits for
@@ -111,16 +110,12 @@ pub(crate) fn delete_empty(conn: &mut Conn, blocks: &[BlockOf]) -> Result<usize,
     let mut deleted = 0;
     for (tenant, kind, block) in blocks.iter().copied() {
         // A locked counter keeps its number until it is deleted.
-        let lock = match conn.dialect() {
-            Dialect::Sqlite => "",
-            Dialect::Postgres => " FOR UPDATE SKIP LOCKED",
-        };
         let select = sql!(
             "SELECT shard, number FROM resource_count
              WHERE tenant_id = {tenant} AND kind = {kind} AND shard >= {first} AND shard < {end}{lock}";
-            tenant, kind, first = block * WRITERS, end = (block + 1) * WRITERS, lock = Sql::text(lock)
+            tenant, kind, first = block * WRITERS, end = (block + 1) * WRITERS, lock = conn.dialect().lock(" FOR UPDATE SKIP LOCKED")
         );
-        let counters = conn.rows::<(BigInt, BigInt), (i64, i64)>(&select)?;
+        let counters = conn.rows::<(i64, i64)>(&select)?;
         if counters.is_empty() || counters.iter().map(|(_, number)| number).sum::<i64>() != 0 {
             continue;
         }
@@ -142,14 +137,14 @@ pub(crate) fn recount_without_blocks(conn: &mut Conn) -> Result<(), Failure> {
         "SELECT DISTINCT tenant_id FROM resource_count WHERE shard < {writers}";
         writers = writers()
     );
-    if conn.rows::<BigInt, i64>(&without_blocks)?.is_empty() {
+    if conn.rows::<i64>(&without_blocks)?.is_empty() {
         return Ok(());
     }
     if !lock_out_writers(conn)? {
         log::info!("other servers are writing: resources will be recounted in blocks at the next start");
         return Ok(());
     }
-    for tenant in conn.rows::<BigInt, i64>(&without_blocks)? {
+    for tenant in conn.rows::<i64>(&without_blocks)? {
         conn.execute(&sql!("DELETE FROM resource_count WHERE tenant_id = {tenant}"; tenant))?;
         conn.execute(&sql!(
             "INSERT INTO resource_count (tenant_id, kind, shard, number)

@@ -2,25 +2,25 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::Bool;
 use scim_model::store::{NewToken, StoreError, Tenant, TenantId, Token};
 use uuid::Uuid;
 
-use crate::connection::{Conn, on_backend};
+use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
 use crate::schema::{journal_start, resource_count, tenant, token};
-use crate::sql::{Dialect, Sql, sql};
+use crate::sql::{Sql, sql};
 use crate::time::from_millis;
 
 pub(crate) fn create_tenant(conn: &mut Conn, name: &str, now: DateTime<Utc>) -> Result<TenantId, Failure> {
     let values = (tenant::name.eq(name), tenant::created.eq(now.timestamp_millis()));
-    let id: Option<i64> = on_backend!(conn, |c| diesel::insert_into(tenant::table)
-        .values(values)
-        .on_conflict(tenant::name)
-        .do_nothing()
-        .returning(tenant::id)
-        .get_result(c)
-        .optional())?;
+    let id: Option<i64> = conn.only(
+        diesel::insert_into(tenant::table)
+            .values(values)
+            .on_conflict(tenant::name)
+            .do_nothing()
+            .returning(tenant::id),
+    )?;
     match id {
         Some(id) => Ok(TenantId(id)),
         None => Err(StoreError::Conflict {
@@ -35,7 +35,7 @@ pub(crate) fn tenants(conn: &mut Conn) -> Result<Vec<Tenant>, Failure> {
         .filter(tenant::deleted.eq(false))
         .order(tenant::name)
         .select((tenant::id, tenant::name, tenant::created));
-    let rows: Vec<(i64, String, i64)> = on_backend!(conn, |c| tenants.load(c))?;
+    let rows: Vec<(i64, String, i64)> = conn.load(tenants)?;
     rows.into_iter()
         .map(|(id, name, created)| {
             Ok(Tenant {
@@ -57,13 +57,10 @@ pub(crate) fn hide_tenant(conn: &mut Conn, name: &str) -> Result<Option<TenantId
          WHERE name = {name} AND NOT deleted RETURNING id";
         name
     );
-    let Some(id) = conn.row::<BigInt, i64>(&hide)? else {
+    let Some(id) = conn.row::<i64>(&hide)? else {
         return Ok(None);
     };
-    on_backend!(conn, |c| diesel::delete(
-        token::table.filter(token::tenant_id.eq(id))
-    )
-    .execute(c))?;
+    conn.execute(diesel::delete(token::table.filter(token::tenant_id.eq(id))))?;
     Ok(Some(TenantId(id)))
 }
 
@@ -74,7 +71,7 @@ pub(crate) fn hidden_tenant(conn: &mut Conn, name: Option<&str>) -> Result<Optio
         None => Sql::default(),
     };
     let select = sql!("SELECT id FROM tenant WHERE deleted{had_name} ORDER BY id LIMIT 1"; had_name);
-    Ok(conn.row::<BigInt, i64>(&select)?.map(TenantId))
+    Ok(conn.row::<i64>(&select)?.map(TenantId))
 }
 
 /// Resources that one step of a deletion removes at most.
@@ -86,13 +83,8 @@ const ROWS_PER_STEP: i64 = 1_000;
 /// Each step is a transaction, so that others write in between.
 pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
     // One step at a time, and after every request that has begun to create something.
-    let lock = match conn.dialect() {
-        Dialect::Sqlite => "",
-        Dialect::Postgres => " FOR UPDATE",
-    };
-    let hidden =
-        sql!("SELECT id FROM tenant WHERE deleted AND id = {tenant}{lock}"; tenant, lock = Sql::text(lock));
-    if conn.row::<BigInt, i64>(&hidden)?.is_none() {
+    let hidden = sql!("SELECT id FROM tenant WHERE deleted AND id = {tenant}{lock}"; tenant, lock = conn.dialect().lock(" FOR UPDATE"));
+    if conn.row::<i64>(&hidden)?.is_none() {
         return Ok(());
     }
     if delete_resources(conn, tenant)? {
@@ -108,23 +100,21 @@ pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failu
     if conn.execute(&entries)? > 0 {
         return Ok(());
     }
-    on_backend!(conn, |c| {
-        diesel::delete(journal_start::table.filter(journal_start::tenant_id.eq(tenant.0)))
-            .execute(c)
-            .and_then(|_| {
-                diesel::delete(resource_count::table.filter(resource_count::tenant_id.eq(tenant.0)))
-                    .execute(c)
-            })
-            .and_then(|_| diesel::delete(token::table.filter(token::tenant_id.eq(tenant.0))).execute(c))
-            .and_then(|_| diesel::delete(tenant::table.filter(tenant::id.eq(tenant.0))).execute(c))
-    })?;
+    conn.execute(diesel::delete(
+        journal_start::table.filter(journal_start::tenant_id.eq(tenant.0)),
+    ))?;
+    conn.execute(diesel::delete(
+        resource_count::table.filter(resource_count::tenant_id.eq(tenant.0)),
+    ))?;
+    conn.execute(diesel::delete(token::table.filter(token::tenant_id.eq(tenant.0))))?;
+    conn.execute(diesel::delete(tenant::table.filter(tenant::id.eq(tenant.0))))?;
     Ok(())
 }
 
 /// Removes some of a tenant's resources, or memberships of theirs. Returns whether there were any. Literals, because
 /// the DSL has no `LIMIT` for a deletion, and lists are bound as one value.
 fn delete_resources(conn: &mut Conn, tenant: TenantId) -> Result<bool, Failure> {
-    let pks = conn.rows::<BigInt, i64>(&sql!(
+    let pks = conn.rows::<i64>(&sql!(
         "SELECT pk FROM resource WHERE tenant_id = {tenant} ORDER BY kind, pk LIMIT {limit}";
         tenant, limit = RESOURCES_PER_STEP
     ))?;
@@ -160,30 +150,23 @@ pub(crate) fn create_token(conn: &mut Conn, new: &NewToken) -> Result<(), Failur
         token::read_only.eq(new.read_only),
         token::note.eq(&new.note),
     );
-    on_backend!(conn, |c| diesel::insert_into(token::table)
-        .values(values)
-        .execute(c))?;
+    conn.execute(diesel::insert_into(token::table).values(values))?;
     Ok(())
 }
 
 /// The tokens of a tenant, or all.
 pub(crate) fn tokens(conn: &mut Conn, of: Option<TenantId>) -> Result<Vec<Token>, Failure> {
-    let order = (tenant::name, token::created, token::id);
-    let rows: Vec<TokenRow> = on_backend!(conn, |c| {
-        let mut tokens = readable_tokens!().into_boxed();
-        if let Some(of) = of {
-            tokens = tokens.filter(token::tenant_id.eq(of.0));
-        }
-        tokens.order(order).load(c)
-    })?;
+    let is_wanted = token::tenant_id.nullable().eq(of.map(|it| it.0));
+    let rows: Vec<TokenRow> = conn.load(
+        readable_tokens()
+            .filter(is_wanted.or(of.is_none().into_sql::<Bool>()))
+            .order((tenant::name, token::created, token::id)),
+    )?;
     rows.into_iter().map(TokenRow::into_token).collect()
 }
 
 pub(crate) fn token_by_hash(conn: &mut Conn, sha256: [u8; 32]) -> Result<Option<Token>, Failure> {
-    let row: Option<TokenRow> = on_backend!(conn, |c| readable_tokens!()
-        .filter(token::sha256.eq(sha256.as_slice()))
-        .first(c)
-        .optional())?;
+    let row: Option<TokenRow> = conn.only(readable_tokens().filter(token::sha256.eq(sha256.as_slice())))?;
     row.map(TokenRow::into_token).transpose()
 }
 
@@ -196,22 +179,27 @@ pub(crate) fn revoke_token(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> Res
 }
 
 /// The tokens of tenants that are not being deleted, with the name of the tenant.
-macro_rules! readable_tokens {
-    () => {
-        token::table
-            .inner_join(tenant::table)
-            .filter(tenant::deleted.eq(false))
-            .select(TokenRow::as_select())
-    };
+#[diesel::dsl::auto_type]
+fn readable_tokens() -> _ {
+    token::table
+        .inner_join(tenant::table)
+        .filter(tenant::deleted.eq(false))
+        .select((
+            token::id,
+            token::tenant_id,
+            tenant::name,
+            token::created,
+            token::expires,
+            token::revoked,
+            token::read_only,
+            token::note,
+        ))
 }
-use readable_tokens;
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = token)]
+#[derive(Queryable)]
 struct TokenRow {
     id: Vec<u8>,
     tenant_id: i64,
-    #[diesel(select_expression = tenant::name)]
     tenant_name: String,
     created: i64,
     expires: Option<i64>,

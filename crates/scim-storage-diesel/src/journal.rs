@@ -5,13 +5,12 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
 use diesel::upsert::excluded;
 use scim_model::change::{Actor, Change, ChangeDetail, ChangePosition, Operation};
 use scim_model::store::{JournalError, TenantId};
 use uuid::Uuid;
 
-use crate::connection::{Conn, on_backend};
+use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
 use crate::schema::{changes, journal_start, resource_type};
 use crate::sql::{Dialect, Sql, sql};
@@ -76,7 +75,7 @@ pub(crate) fn read(
     limit: u32,
 ) -> Result<Result<Vec<Change>, JournalError>, Failure> {
     let horizon = horizon(conn)?;
-    conn.snapshot(|conn| {
+    conn.snapshot(None, |conn| {
         if let Err(error) = check_position(conn, tenant, after)? {
             return Ok(Err(error));
         }
@@ -99,7 +98,7 @@ pub(crate) fn read(
                 changes::action,
                 changes::change,
             ));
-        let rows: Vec<EntryRow> = on_backend!(conn, |c| entries.load(c))?;
+        let rows: Vec<EntryRow> = conn.load(entries)?;
         let changes: Result<_, Failure> = rows.into_iter().map(EntryRow::into_change).collect();
         Ok(Ok(changes?))
     })
@@ -120,10 +119,10 @@ fn horizon(conn: &mut Conn) -> Result<Option<i64>, Failure> {
     if conn.dialect() == Dialect::Sqlite {
         return Ok(None);
     }
-    let allocated = conn.row::<BigInt, i64>(&sql!(
+    let allocated = conn.row::<i64>(&sql!(
         "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM changes_sequence_seq"
     ))?;
-    let announced = conn.row::<Nullable<BigInt>, Option<i64>>(&sql!(
+    let announced = conn.row::<Option<i64>>(&sql!(
         "SELECT min(((classid::bigint & x'ffff'::bigint) << 32) | objid::bigint) FROM pg_locks
          WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = x'5343'::bigint
          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -145,7 +144,7 @@ fn check_position(
         .filter(changes::tenant_id.eq(tenant.0))
         .filter(changes::sequence.eq(position.sequence))
         .select(changes::at);
-    let at: Option<i64> = on_backend!(conn, |c| entry.first(c).optional())?;
+    let at: Option<i64> = conn.only(entry)?;
     if at == Some(position.at) {
         return Ok(Ok(()));
     }
@@ -161,7 +160,7 @@ fn last_dropped(conn: &mut Conn, tenant: TenantId) -> Result<Option<ChangePositi
     let start = journal_start::table
         .filter(journal_start::tenant_id.eq(tenant.0))
         .select((journal_start::sequence, journal_start::at));
-    let row: Option<(i64, i64)> = on_backend!(conn, |c| start.first(c).optional())?;
+    let row: Option<(i64, i64)> = conn.only(start)?;
     Ok(row.map(|(sequence, at)| ChangePosition { sequence, at }))
 }
 
@@ -178,7 +177,7 @@ pub(crate) fn prune(
 ) -> Result<usize, Failure> {
     if conn.dialect() == Dialect::Postgres {
         let lock = sql!("SELECT 1::bigint WHERE pg_try_advisory_xact_lock({lock})"; lock = PRUNE_LOCK);
-        if conn.row::<BigInt, i64>(&lock)?.is_none() {
+        if conn.row::<i64>(&lock)?.is_none() {
             return Ok(0);
         }
     }
@@ -189,7 +188,7 @@ pub(crate) fn prune(
         .order(changes::sequence)
         .limit(limit.into())
         .select((changes::sequence, changes::at));
-    let oldest: Vec<(i64, i64)> = on_backend!(conn, |c| oldest.load(c))?;
+    let oldest: Vec<(i64, i64)> = conn.load(oldest)?;
     // Up to the first entry that stays, because no entry may be missing between two others.
     let is_old = |(_, at): &(i64, i64)| *at < before.timestamp_millis();
     let Some((sequence, at)) = oldest.into_iter().take_while(is_old).last() else {
@@ -206,14 +205,15 @@ pub(crate) fn prune(
         journal_start::sequence.eq(excluded(journal_start::sequence)),
         journal_start::at.eq(excluded(journal_start::at)),
     );
-    on_backend!(conn, |c| diesel::insert_into(journal_start::table)
-        .values(start)
-        .on_conflict(journal_start::tenant_id)
-        .do_update()
-        .set(moved)
-        .execute(c))?;
+    conn.execute(
+        diesel::insert_into(journal_start::table)
+            .values(start)
+            .on_conflict(journal_start::tenant_id)
+            .do_update()
+            .set(moved),
+    )?;
     let dropped = changes::table
         .filter(changes::tenant_id.eq(tenant.0))
         .filter(changes::sequence.le(sequence));
-    Ok(on_backend!(conn, |c| diesel::delete(dropped).execute(c))?)
+    Ok(conn.execute(diesel::delete(dropped))?)
 }

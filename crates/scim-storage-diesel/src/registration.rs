@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use scim_model::store::TenantId;
 use scim_model::{AttributePath, Document, ResourceType};
 use uuid::Uuid;
 
+use crate::connection::Conn;
 use crate::connection::postgres::presence::lock_exclusively;
-use crate::connection::{Conn, on_backend};
 use crate::error::{Failure, unavailable};
 use crate::open_error::OpenError;
 use crate::resource::update::rewrite_derived;
@@ -42,14 +41,12 @@ pub(crate) fn register(
             }
             rebuild(conn, &layout)?;
             let of_type = resource_type::table.filter(resource_type::id.eq(kind));
-            on_backend!(conn, |c| diesel::update(of_type)
-                .set(resource_type::shape.eq(shape))
-                .execute(c))?;
+            conn.execute(diesel::update(of_type).set(resource_type::shape.eq(shape)))?;
         }
         layouts.push(Arc::new(layout));
     }
     let names = resource_type::table.select((resource_type::id, resource_type::name));
-    let names: Vec<(i64, String)> = on_backend!(conn, |c| names.load(c))?;
+    let names: Vec<(i64, String)> = conn.load(names)?;
     Ok(Layouts::new(layouts, names))
 }
 
@@ -58,7 +55,7 @@ fn type_number(conn: &mut Conn, name: &str) -> Result<(i64, String), Failure> {
     let registered = resource_type::table
         .filter(resource_type::name.eq(name))
         .select((resource_type::id, resource_type::shape));
-    let registered: Option<(i64, String)> = on_backend!(conn, |c| registered.first(c).optional())?;
+    let registered: Option<(i64, String)> = conn.only(registered)?;
     if let Some(registered) = registered {
         return Ok(registered);
     }
@@ -68,7 +65,7 @@ fn type_number(conn: &mut Conn, name: &str) -> Result<(i64, String), Failure> {
          SELECT coalesce(max(id), 0) + 1, {name}, '' FROM resource_type RETURNING id";
         name
     );
-    let number = conn.row::<BigInt, i64>(&insert)?;
+    let number = conn.row::<i64>(&insert)?;
     Ok((number.ok_or(diesel::NotFound)?, String::new()))
 }
 
@@ -79,7 +76,7 @@ fn path_number(conn: &mut Conn, kind: i64, path: &AttributePath) -> Result<i64, 
         .filter(attribute_path::kind.eq(kind))
         .filter(attribute_path::path.eq(&path))
         .select(attribute_path::id);
-    let registered: Option<i64> = on_backend!(conn, |c| registered.first(c).optional())?;
+    let registered: Option<i64> = conn.only(registered)?;
     if let Some(number) = registered {
         return Ok(number);
     }
@@ -88,7 +85,7 @@ fn path_number(conn: &mut Conn, kind: i64, path: &AttributePath) -> Result<i64, 
          SELECT coalesce(max(id), 0) + 1, {kind}, {path} FROM attribute_path RETURNING id";
         kind, path
     );
-    Ok(conn.row::<BigInt, i64>(&insert)?.ok_or(diesel::NotFound)?)
+    Ok(conn.row::<i64>(&insert)?.ok_or(diesel::NotFound)?)
 }
 
 /// Documents that are read at once, so that memory does not grow with their number.
@@ -101,7 +98,7 @@ const LOG_INTERVAL: usize = 10_000;
 /// client sees. It happens in the transaction of the opening: a process that is killed before its end leaves no trace.
 fn rebuild(conn: &mut Conn, layout: &Layout) -> Result<(), Failure> {
     let of_type = || resource::table.filter(resource::kind.eq(layout.kind));
-    let all: i64 = on_backend!(conn, |c| of_type().count().get_result(c))?;
+    let all: i64 = conn.only(of_type().count())?.unwrap_or(0);
     let name = &layout.resource_type.name;
     if all == 0 {
         return Ok(());
@@ -110,11 +107,9 @@ fn rebuild(conn: &mut Conn, layout: &Layout) -> Result<(), Failure> {
         "a schema or a setting has changed: computing the index entries of {all} {name} resources again"
     );
     // Two resources that swap their unique values must not collide.
-    on_backend!(conn, |c| diesel::update(of_type())
-        .set(resource::unique_key.eq(None::<String>))
-        .execute(c))?;
+    conn.execute(diesel::update(of_type()).set(resource::unique_key.eq(None::<String>)))?;
     let tenants = tenant::table.order(tenant::id).select(tenant::id);
-    let tenants: Vec<i64> = on_backend!(conn, |c| tenants.load(c))?;
+    let tenants: Vec<i64> = conn.load(tenants)?;
     let mut done = 0;
     for tenant in tenants {
         rebuild_tenant(conn, layout, TenantId(tenant), || {
@@ -142,7 +137,7 @@ fn rebuild_tenant(
             .order(resource::pk)
             .limit(DOCUMENTS_AT_ONCE)
             .select((resource::pk, resource::id, resource::document));
-        let rows: Vec<(i64, Vec<u8>, String)> = on_backend!(conn, |c| next.load(c))?;
+        let rows: Vec<(i64, Vec<u8>, String)> = conn.load(next)?;
         let Some((pk, ..)) = rows.last() else {
             return Ok(());
         };

@@ -8,10 +8,12 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use diesel::RunQueryDsl;
+use diesel::backend::Backend;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
+use diesel::sql_types::is_nullable::NotNull;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SqlType, Text};
 use diesel::sqlite::Sqlite;
 use scim_model::store::TenantId;
 use uuid::Uuid;
@@ -21,6 +23,16 @@ use uuid::Uuid;
 pub(crate) enum Dialect {
     Sqlite,
     Postgres,
+}
+
+impl Dialect {
+    /// The clause that locks the selected rows. SQLite has one writer, which holds the lock already.
+    pub(crate) fn lock(self, clause: &'static str) -> Sql {
+        match self {
+            Dialect::Sqlite => Sql::default(),
+            Dialect::Postgres => Sql::text(clause),
+        }
+    }
 }
 
 /// A statement, or a fragment of one, with its bound values.
@@ -59,12 +71,11 @@ enum Values {
 /// bind, or another [`Sql`]. `name` alone is short for `name = name`. A line break in the literal, with the
 /// indentation that follows, becomes one space.
 macro_rules! sql {
-    ($text:literal $(,)? $(; $($name:ident $(= $value:expr)?),* $(,)?)?) => {
-        $crate::sql::Sql::from_literal(
-            $text,
-            &mut [$($((stringify!($name), $crate::sql::sql!(@value $name $(= $value)?))),*)?],
-        )
-    };
+    ($text:literal $(,)? $(; $($name:ident $(= $value:expr)?),* $(,)?)?) => {{
+        static TEMPLATE: std::sync::LazyLock<$crate::sql::Template> =
+            std::sync::LazyLock::new(|| $crate::sql::Template::parse($text, &[$($(stringify!($name)),*)?]));
+        TEMPLATE.filled(&mut [$($($crate::sql::sql!(@value $name $(= $value)?)),*)?])
+    }};
     (@value $name:ident) => { $crate::sql::Sql::from($name) };
     (@value $name:ident = $value:expr) => { $crate::sql::Sql::from($value) };
 }
@@ -81,49 +92,10 @@ impl Sql {
         Piece::Text(Cow::Owned(text)).into()
     }
 
-    /// See [`sql!`].
-    pub(crate) fn from_literal(literal: &'static str, values: &mut [(&'static str, Sql)]) -> Sql {
-        let mut sql = Sql::default();
-        let mut rest = literal;
-        while let Some(at) = rest.find(['{', '\n']) {
-            if rest.as_bytes()[at] == b'\n' {
-                sql.push_text(rest[..at].trim_end());
-                sql.push_text(" ");
-                rest = rest[at..].trim_start();
-                continue;
-            }
-            let Some(name) = placeholder(&rest[at..]) else {
-                // Another brace, as in a regular expression.
-                sql.push_text(&rest[..=at]);
-                rest = &rest[at + 1..];
-                continue;
-            };
-            sql.push_text(&rest[..at]);
-            let (placeholder, after) = rest[at..].split_at(name.len() + 2);
-            let (_, value) = values
-                .iter_mut()
-                .find(|(it, _)| *it == name)
-                .expect("every placeholder of a literal has a value");
-            sql.push(match after.contains(placeholder) {
-                true => value.clone(),
-                false => std::mem::take(value),
-            });
-            rest = after;
-        }
-        sql.push_text(rest);
-        sql
-    }
-
     /// Appends a fragment.
     pub(crate) fn push(&mut self, part: Sql) {
         self.one_off |= part.one_off;
         self.pieces.extend(part.pieces);
-    }
-
-    fn push_text(&mut self, text: &'static str) {
-        if !text.is_empty() {
-            self.pieces.push(Piece::Text(Cow::Borrowed(text)));
-        }
     }
 
     /// The fragments with a separator between them.
@@ -131,7 +103,7 @@ impl Sql {
         let mut joined = Sql::default();
         for (index, part) in parts.into_iter().enumerate() {
             if index > 0 {
-                joined.push_text(separator);
+                joined.push(Sql::text(separator));
             }
             joined.push(part);
         }
@@ -251,14 +223,62 @@ impl Sql {
     }
 }
 
-/// `name` when the text starts with `{name}`.
-fn placeholder(text: &'static str) -> Option<&'static str> {
-    let name = &text[1..text.find('}')?];
-    let is_name = name.starts_with(|it: char| it.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_');
-    is_name.then_some(name)
+/// The literal of an [`sql!`], parsed when it is used for the first time.
+pub(crate) struct Template(Vec<Part>);
+
+enum Part {
+    Text(String),
+    /// The value with this index; the last use of it takes it.
+    Value {
+        index: usize,
+        is_last: bool,
+    },
+}
+
+impl Template {
+    pub(crate) fn parse(literal: &str, names: &[&str]) -> Template {
+        let lines: Vec<&str> = literal.split('\n').collect();
+        let unindented = lines[1..].iter().map(|it| it.trim_start());
+        let text = std::iter::once(lines[0])
+            .chain(unindented)
+            .collect::<Vec<_>>()
+            .join(" ");
+        let mut parts = Vec::new();
+        let mut rest = &*text;
+        while let Some((before, name, after)) = placeholder(rest) {
+            let index = names.iter().position(|it| *it == name);
+            parts.push(Part::Text(before.to_owned()));
+            parts.push(Part::Value {
+                index: index.expect("every placeholder of a literal has a value"),
+                is_last: !after.contains(&format!("{{{name}}}")),
+            });
+            rest = after;
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        Template(parts)
+    }
+
+    pub(crate) fn filled(&'static self, values: &mut [Sql]) -> Sql {
+        let mut sql = Sql::default();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => sql.push(Sql::text(text)),
+                Part::Value { index, is_last: true } => sql.push(std::mem::take(&mut values[*index])),
+                Part::Value { index, .. } => sql.push(values[*index].clone()),
+            }
+        }
+        sql
+    }
+}
+
+/// The text before the first `{name}`, the name, and the text after it. Other braces, as in a regular expression,
+/// hold no name.
+fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
+    text.match_indices('{').find_map(|(at, _)| {
+        let (name, after) = text[at + 1..].split_once('}')?;
+        name.starts_with(|it: char| it.is_ascii_lowercase())
+            .then_some((&text[..at], name, after))
+    })
 }
 
 impl From<Piece> for Sql {
@@ -300,41 +320,73 @@ fn numbers(pks: &[i64]) -> String {
     serde_json::to_string(pks).expect("numbers are JSON")
 }
 
-/// A statement with the SQL types of its result, or `()`.
-pub(crate) struct Statement<'a, ST> {
-    sql: &'a Sql,
-    types: PhantomData<ST>,
-}
+/// A statement whose rows are read as `R`.
+pub(crate) struct Rows<'a, R>(&'a Sql, PhantomData<R>);
 
-impl<'a, ST> Statement<'a, ST> {
-    pub(crate) fn new(sql: &'a Sql) -> Statement<'a, ST> {
-        Statement {
-            sql,
-            types: PhantomData,
-        }
+impl<'a, R> Rows<'a, R> {
+    pub(crate) fn of(sql: &'a Sql) -> Rows<'a, R> {
+        Rows(sql, PhantomData)
     }
 }
 
-impl<ST> QueryId for Statement<'_, ST> {
+impl<R: Columns> Query for Rows<'_, R> {
+    type SqlType = R::SqlType;
+}
+
+impl<R> QueryId for Rows<'_, R> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<ST> Query for Statement<'_, ST> {
-    type SqlType = ST;
+impl<R, Conn> RunQueryDsl<Conn> for Rows<'_, R> {}
+
+impl<R, DB: Backend> QueryFragment<DB> for Rows<'_, R>
+where
+    Sql: QueryFragment<DB>,
+{
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.0.walk_ast(out)
+    }
 }
 
-impl<ST, Conn> RunQueryDsl<Conn> for Statement<'_, ST> {}
+impl QueryId for Sql {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+/// A row, or a value of one, with the type that the database has for it.
+pub(crate) trait Columns {
+    type SqlType;
+}
+
+macro_rules! columns {
+    ({$($rust:ty => $sql:ty;)*} $(($($part:ident),+))*) => {
+        $(impl Columns for $rust { type SqlType = $sql; })*
+        $(impl<$($part: Columns),+> Columns for ($($part,)+) { type SqlType = ($($part::SqlType,)+); })*
+    };
+}
+
+columns! {
+    { bool => Bool; i32 => Integer; i64 => BigInt; String => Text; Vec<u8> => Binary; }
+    (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E, F) (A, B, C, D, E, F, G)
+}
+
+impl<T: Columns> Columns for Option<T>
+where
+    T::SqlType: SqlType<IsNull = NotNull>,
+{
+    type SqlType = Nullable<T::SqlType>;
+}
 
 /// Writes the pieces for one database; `$arrays` handles those that exist on PostgreSQL only.
 macro_rules! query_fragment {
     ($backend:ty, |$out:ident, $array:ident| $arrays:expr) => {
-        impl<ST> QueryFragment<$backend> for Statement<'_, ST> {
+        impl QueryFragment<$backend> for Sql {
             fn walk_ast<'b>(&'b self, mut $out: AstPass<'_, 'b, $backend>) -> QueryResult<()> {
-                if self.sql.one_off {
+                if self.one_off {
                     $out.unsafe_to_cache_prepared();
                 }
-                for piece in &self.sql.pieces {
+                for piece in &self.pieces {
                     match piece {
                         Piece::Text(text) => $out.push_sql(text),
                         Piece::Int(it) => $out.push_bind_param::<Nullable<BigInt>, _>(it)?,

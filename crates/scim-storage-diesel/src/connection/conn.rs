@@ -5,31 +5,14 @@ use std::time::Duration;
 
 use diesel::pg::{PgConnection, PgRowByRowLoadingMode};
 use diesel::query_dsl::LoadQuery;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::result::QueryResult;
-use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, RunQueryDsl};
 
 use super::postgres_transaction::{BEGIN_SNAPSHOT, transaction};
 use crate::error::Failure;
-use crate::sql::{Dialect, Sql, Statement, sql};
-
-/// Compiles a piece of code for the connection of either database: `on_backend!(conn, |c| query.load(c))`.
-macro_rules! on_backend {
-    ($conn:expr, |$c:ident| $body:expr) => {
-        match &mut *$conn {
-            $crate::connection::conn::Conn::Sqlite($c) => {
-                let $c: &mut diesel::SqliteConnection = $c;
-                $body
-            }
-            $crate::connection::conn::Conn::Postgres($c) => {
-                let $c: &mut diesel::PgConnection = $c;
-                $body
-            }
-        }
-    };
-}
-pub(crate) use on_backend;
+use crate::sql::{Columns, Dialect, Rows, Sql, sql};
 
 /// A connection to one of the databases.
 pub(crate) enum Conn<'a> {
@@ -45,57 +28,74 @@ impl Conn<'_> {
         }
     }
 
-    /// Returns the rows of a query whose columns have the SQL types `ST`.
-    pub(crate) fn rows<'q, ST, R>(&mut self, sql: &'q Sql) -> QueryResult<Vec<R>>
+    /// Returns the rows of a query.
+    pub(crate) fn load<'q, Q, R>(&mut self, query: Q) -> QueryResult<Vec<R>>
     where
-        Statement<'q, ST>: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>,
+        Q: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>,
     {
         match self {
-            Conn::Sqlite(conn) => RunQueryDsl::load(Statement::<ST>::new(sql), *conn),
-            Conn::Postgres(conn) => RunQueryDsl::load(Statement::<ST>::new(sql), *conn),
+            Conn::Sqlite(conn) => RunQueryDsl::<SqliteConnection>::load(query, conn),
+            Conn::Postgres(conn) => RunQueryDsl::<PgConnection>::load(query, conn),
         }
     }
 
-    /// Passes the rows of a query on one by one, without collecting them.
-    pub(crate) fn each<'q, ST, R>(
+    /// Returns the only row of a query, if there is one.
+    pub(crate) fn only<'q, Q, R>(&mut self, query: Q) -> QueryResult<Option<R>>
+    where
+        Q: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>,
+    {
+        Ok(self.load(query)?.into_iter().next())
+    }
+
+    /// Runs a statement. Returns the number of rows it affected.
+    pub(crate) fn execute<Q>(&mut self, statement: Q) -> QueryResult<usize>
+    where
+        Q: ExecuteDsl<SqliteConnection> + ExecuteDsl<PgConnection>,
+    {
+        match self {
+            Conn::Sqlite(conn) => <Q as ExecuteDsl<SqliteConnection>>::execute(statement, conn),
+            Conn::Postgres(conn) => <Q as ExecuteDsl<PgConnection>>::execute(statement, conn),
+        }
+    }
+
+    /// Returns the rows of a literal.
+    pub(crate) fn rows<'q, R: Columns>(&mut self, sql: &'q Sql) -> QueryResult<Vec<R>>
+    where
+        Rows<'q, R>: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>,
+    {
+        self.load(Rows::of(sql))
+    }
+
+    /// Returns the only row of a literal, if there is one.
+    pub(crate) fn row<'q, R: Columns>(&mut self, sql: &'q Sql) -> QueryResult<Option<R>>
+    where
+        Rows<'q, R>: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>,
+    {
+        self.only(Rows::of(sql))
+    }
+
+    /// Passes the rows of a literal on one by one, without collecting them.
+    pub(crate) fn each<'q, R: Columns>(
         &mut self,
         sql: &'q Sql,
         mut take: impl FnMut(R) -> Result<(), Failure>,
     ) -> Result<(), Failure>
     where
-        Statement<'q, ST>:
+        Rows<'q, R>:
             LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R, PgRowByRowLoadingMode>,
     {
+        let rows = Rows::of(sql);
         match self {
-            Conn::Sqlite(conn) => {
-                RunQueryDsl::load_iter(Statement::<ST>::new(sql), *conn)?.try_for_each(|row| take(row?))
-            }
-            Conn::Postgres(conn) => {
-                let rows =
-                    RunQueryDsl::load_iter::<R, PgRowByRowLoadingMode>(Statement::<ST>::new(sql), *conn);
-                rows?.try_for_each(|row| take(row?))
-            }
+            Conn::Sqlite(conn) => RunQueryDsl::load_iter(rows, *conn)?
+                .map(|it| Ok(it?))
+                .try_for_each(|it: Result<R, Failure>| take(it?)),
+            Conn::Postgres(conn) => RunQueryDsl::load_iter::<R, PgRowByRowLoadingMode>(rows, *conn)?
+                .try_for_each(|row| take(row?)),
         }
     }
 
-    /// Returns the only row, if there is one.
-    pub(crate) fn row<'q, ST, R>(&mut self, sql: &'q Sql) -> QueryResult<Option<R>>
-    where
-        Statement<'q, ST>: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>,
-    {
-        Ok(self.rows::<ST, R>(sql)?.into_iter().next())
-    }
-
-    /// Runs several queries on one snapshot of the database.
+    /// Runs several queries on one snapshot of the database; on PostgreSQL, `limit` is the time that each may take.
     pub(crate) fn snapshot<T>(
-        &mut self,
-        work: impl FnOnce(&mut Conn) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        self.snapshot_within(None, work)
-    }
-
-    /// The same, with a limit on the duration of each statement on PostgreSQL.
-    pub(crate) fn snapshot_within<T>(
         &mut self,
         limit: Option<Duration>,
         work: impl FnOnce(&mut Conn) -> Result<T, Failure>,
@@ -120,7 +120,7 @@ impl Conn<'_> {
     pub(crate) fn together(&mut self, first: Sql, others: Vec<Sql>) -> QueryResult<Option<i64>> {
         match self.dialect() {
             Dialect::Sqlite => {
-                let pk = self.row::<BigInt, i64>(&first)?;
+                let pk = self.row(&first)?;
                 if let Some(pk) = pk {
                     for statement in others {
                         self.execute(&sql!("WITH found (pk) AS (VALUES ({pk})) {statement}"; pk, statement))?;
@@ -135,16 +135,8 @@ impl Conn<'_> {
                 });
                 let found = sql!("found AS ({first})"; first);
                 let parts = Sql::join(std::iter::once(found).chain(others), ", ");
-                self.row::<BigInt, i64>(&sql!("WITH {parts} SELECT pk FROM found"; parts))
+                self.row(&sql!("WITH {parts} SELECT pk FROM found"; parts))
             }
-        }
-    }
-
-    /// Runs a statement. Returns the number of rows it affected.
-    pub(crate) fn execute(&mut self, sql: &Sql) -> QueryResult<usize> {
-        match self {
-            Conn::Sqlite(conn) => RunQueryDsl::execute(Statement::<()>::new(sql), *conn),
-            Conn::Postgres(conn) => RunQueryDsl::execute(Statement::<()>::new(sql), *conn),
         }
     }
 }

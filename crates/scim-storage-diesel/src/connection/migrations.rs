@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use diesel::migration::MigrationSource;
 use diesel::pg::{Pg, PgConnection};
-use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -69,11 +68,11 @@ fn missing(conn: &mut Conn) -> Result<usize, OpenError> {
         ),
     };
     let known = known.map_err(unavailable).map_err(Failure::from)?;
-    if conn.row::<BigInt, i64>(&Sql::text(has_table))? != Some(1) {
+    if conn.row::<i64>(&Sql::text(has_table))? != Some(1) {
         return Ok(known.len());
     }
     let applied = sql!("SELECT version FROM __diesel_schema_migrations ORDER BY version DESC");
-    let applied = conn.rows::<Text, String>(&applied)?;
+    let applied = conn.rows::<String>(&applied)?;
     match applied.iter().find(|it| !known.contains(*it)) {
         Some(newer) => Err(OpenError::Newer(newer.clone())),
         None => Ok(known.len() - applied.len()),

@@ -12,7 +12,6 @@ use std::time::Duration;
 use diesel::connection::{AnsiTransactionManager, CacheSize, SimpleConnection, TransactionManager};
 use diesel::pg::PgConnection;
 use diesel::result::Error;
-use diesel::sql_types::Text;
 use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
@@ -149,7 +148,7 @@ fn shows_password(url: &str) -> bool {
 
 /// diesel exposes only some of PostgreSQL's error codes; the others are recognised by their English text.
 fn warn_of_other_languages(conn: &mut Conn) -> Result<(), Failure> {
-    let language = conn.row::<Text, String>(&sql!("SELECT current_setting('lc_messages')"))?;
+    let language = conn.row::<String>(&sql!("SELECT current_setting('lc_messages')"))?;
     let language = language.unwrap_or_default();
     if !is_english(&language) {
         log::warn!(
@@ -166,7 +165,7 @@ fn is_english(locale: &str) -> bool {
 
 /// A database that cannot hold every character would fail at the first name with such a character.
 fn refuse_other_encodings(conn: &mut Conn) -> Result<(), OpenError> {
-    let encoding = conn.row::<Text, String>(&sql!("SELECT current_setting('server_encoding')"))?;
+    let encoding = conn.row::<String>(&sql!("SELECT current_setting('server_encoding')"))?;
     match encoding {
         Some(encoding) if encoding != "UTF8" => Err(OpenError::Encoding(encoding)),
         _ => Ok(()),

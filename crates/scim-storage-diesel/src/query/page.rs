@@ -36,7 +36,7 @@ impl Listing<'_> {
         }
         let limit = self.deadline.map(Deadline::left);
         self.statement_timeout.set(limit.unwrap_or_default());
-        conn.snapshot_within(limit, |conn| match self.page {
+        conn.snapshot(limit, |conn| match self.page {
             PageRequest::Index { start_index, count } => self.index_page(conn, *start_index, *count),
             PageRequest::Cursor { from, count } => self.cursor_page(conn, from.as_ref(), *count),
         })

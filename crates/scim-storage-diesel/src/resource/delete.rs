@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::locked::{LockFor, lock};
 use super::members::{ChangedGroup, JoiningMembers, give_groups_new_version};
-use crate::connection::{Conn, on_backend};
+use crate::connection::Conn;
 use crate::counts;
 use crate::error::{Failure, unavailable};
 use crate::journal::{self, Entry};
@@ -76,7 +76,7 @@ fn member_ids(conn: &mut Conn, tenant: TenantId, group_pk: i64) -> Result<Vec<Uu
         .filter(membership::group_pk.eq(group_pk))
         .order(membership::joined)
         .select(resource::id);
-    let ids: Vec<Vec<u8>> = on_backend!(conn, |c| members.load(c))?;
+    let ids: Vec<Vec<u8>> = conn.load(members)?;
     let ids = ids.iter().map(|it| Uuid::from_slice(it).map_err(unavailable));
     Ok(ids.collect::<Result<_, _>>()?)
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use scim_model::store::{StoreError, TenantId};
 
-use crate::connection::{Conn, on_backend};
+use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::{attribute_value, unique_value};
 use crate::schema_map::derive::{Derived, IndexRows};
@@ -43,7 +43,7 @@ fn stored_index_rows(conn: &mut Conn, tenant: TenantId, pk: i64) -> Result<Index
         .filter(attribute_value::tenant_id.eq(tenant.0))
         .filter(attribute_value::pk.eq(pk))
         .select((attribute_value::path, attribute_value::key));
-    let rows: Vec<(i64, String)> = on_backend!(conn, |c| rows.load(c))?;
+    let rows: Vec<(i64, String)> = conn.load(rows)?;
     Ok(rows.into_iter().collect())
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn replace_unique_values(
         .filter(unique_value::tenant_id.eq(tenant.0))
         .filter(unique_value::pk.eq(pk))
         .select((unique_value::path, unique_value::key));
-    let stored: Vec<(i64, String)> = on_backend!(conn, |c| stored.load(c))?;
+    let stored: Vec<(i64, String)> = conn.load(stored)?;
     let stored: IndexRows = stored.into_iter().collect();
     let new = values.difference(&stored).cloned().collect();
     insert_unique_values(conn, layout, tenant, pk, &new)
@@ -99,11 +99,12 @@ pub(crate) fn insert_unique_values(
             unique_value::key.eq(key),
             unique_value::pk.eq(pk),
         );
-        let inserted = on_backend!(conn, |c| diesel::insert_into(unique_value::table)
-            .values(value)
-            .on_conflict((unique_value::tenant_id, unique_value::path, unique_value::key))
-            .do_nothing()
-            .execute(c))?;
+        let inserted = conn.execute(
+            diesel::insert_into(unique_value::table)
+                .values(value)
+                .on_conflict((unique_value::tenant_id, unique_value::path, unique_value::key))
+                .do_nothing(),
+        )?;
         if inserted == 0 {
             let attribute = layout.more_unique.iter().find(|(number, _)| number == path);
             let attribute = attribute.map_or_else(String::new, |(_, it)| it.to_string());

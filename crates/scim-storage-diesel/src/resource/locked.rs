@@ -1,6 +1,6 @@
 //! The row that a write is about, locked until the transaction ends.
 
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::Queryable;
 use scim_model::store::{StoreError, TenantId};
 use uuid::Uuid;
 
@@ -8,9 +8,10 @@ use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema_map::derive::Keys;
 use crate::schema_map::layout::Layout;
-use crate::sql::{Dialect, Sql, sql};
+use crate::sql::{Columns, sql};
 
 /// A locked row of `resource`.
+#[derive(Queryable)]
 pub(crate) struct LockedRow {
     pub(crate) pk: i64,
     pub(crate) version: i64,
@@ -29,6 +30,10 @@ pub(crate) enum LockFor<'a> {
     Update(Option<&'a str>),
     /// A deletion: the document is read once more.
     Deletion,
+}
+
+impl Columns for LockedRow {
+    type SqlType = <(i64, i64, i64, Keys, bool, String) as Columns>::SqlType;
 }
 
 impl LockedRow {
@@ -53,56 +58,15 @@ pub(crate) fn lock(
         LockFor::Update(None) => sql!("TRUE, ''"),
         LockFor::Deletion => sql!("TRUE, document"),
     };
-    let lock = match (conn.dialect(), purpose) {
-        // SQLite has one writer, which holds the lock already.
-        (Dialect::Sqlite, _) => "",
-        (Dialect::Postgres, LockFor::Update(_)) => " FOR NO KEY UPDATE",
-        (Dialect::Postgres, LockFor::Deletion) => " FOR UPDATE",
+    let lock = match purpose {
+        LockFor::Update(_) => " FOR NO KEY UPDATE",
+        LockFor::Deletion => " FOR UPDATE",
     };
     // A literal, because the lock and the comparison depend on the database and the purpose.
     let select = sql!(
         "SELECT pk, version, modified, active, unique_key, external_key, display_key, family_key, label, {document}
          FROM resource WHERE tenant_id = {tenant} AND kind = {kind} AND id = {id}{lock}";
-        document, tenant, kind = layout.kind, id, lock = Sql::text(lock)
+        document, tenant, kind = layout.kind, id, lock = conn.dialect().lock(lock)
     );
-    type OptionalText = Nullable<Text>;
-    type KeyTypes = (
-        Nullable<Bool>,
-        OptionalText,
-        OptionalText,
-        OptionalText,
-        OptionalText,
-        OptionalText,
-    );
-    type KeyColumns = (
-        Option<bool>,
-        Option<String>,
-        Option<String>,
-        Option<String>,
-        Option<String>,
-        Option<String>,
-    );
-    type Types = (BigInt, BigInt, BigInt, KeyTypes, Bool, Text);
-    type Row = (i64, i64, i64, KeyColumns, bool, String);
-    let row = conn.row::<Types, Row>(&select)?;
-    Ok(
-        row.map(|(pk, version, modified, keys, is_same_document, document)| {
-            let (active, unique_key, external_key, display_key, family_key, label) = keys;
-            LockedRow {
-                pk,
-                version,
-                modified,
-                keys: Keys {
-                    active,
-                    unique_key,
-                    external_key,
-                    display_key,
-                    family_key,
-                    label,
-                },
-                is_same_document,
-                document,
-            }
-        }),
-    )
+    Ok(conn.row(&select)?)
 }

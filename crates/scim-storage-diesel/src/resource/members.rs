@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary};
 use scim_model::change::{ChangeDetail, Operation};
 use scim_model::store::{MembersStep, StoreError, TenantId};
 use uuid::Uuid;
 
-use crate::connection::{Conn, on_backend};
+use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::membership;
 use crate::sql::{Dialect, Sql, sql};
@@ -109,7 +108,7 @@ impl JoiningMembers {
     }
 
     fn add(&mut self, conn: &mut Conn, select: &Sql) -> Result<(), Failure> {
-        let rows = conn.rows::<(Binary, BigInt), (Vec<u8>, i64)>(select)?;
+        let rows = conn.rows::<(Vec<u8>, i64)>(select)?;
         let rows = rows.into_iter();
         self.found
             .extend(rows.filter_map(|(id, pk)| Some((Uuid::from_slice(&id).ok()?, pk))));
@@ -155,7 +154,7 @@ pub(crate) fn change_members(
             MembersStep::Remove(ids) => {
                 conn.execute(&remove_members(conn.dialect(), tenant, group_pk, ids))?
             }
-            MembersStep::RemoveAll => on_backend!(conn, |c| diesel::delete(of_group()).execute(c))?,
+            MembersStep::RemoveAll => conn.execute(diesel::delete(of_group()))?,
             MembersStep::ReplaceAll(ids) => {
                 let pks = members.pks(ids);
                 // A literal, because the list is bound as one value.
@@ -242,17 +241,13 @@ pub(crate) fn give_groups_new_version(
     operation: Operation,
 ) -> Result<(), Failure> {
     let dialect = conn.dialect();
-    let lock = match dialect {
-        Dialect::Sqlite => "",
-        Dialect::Postgres => " FOR NO KEY UPDATE",
-    };
     let groups = sql!(
         "SELECT g.pk FROM resource g
          WHERE g.pk IN (SELECT m.group_pk FROM membership m WHERE m.tenant_id = {tenant} AND m.member_pk = {member_pk})
          AND {owned} ORDER BY g.pk{lock}";
-        tenant, member_pk, owned = Sql::owned_by(dialect, "g.tenant_id", tenant), lock = Sql::text(lock)
+        tenant, member_pk, owned = Sql::owned_by(dialect, "g.tenant_id", tenant), lock = dialect.lock(" FOR NO KEY UPDATE")
     );
-    let pks = conn.rows::<BigInt, i64>(&groups)?;
+    let pks = conn.rows::<i64>(&groups)?;
     if pks.is_empty() {
         return Ok(());
     }

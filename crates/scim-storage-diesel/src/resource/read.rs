@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use scim_model::store::{Include, Reference, StoreError, Stored, TenantId};
 use uuid::Uuid;
 
@@ -14,7 +13,6 @@ use crate::sql::{Dialect, Sql, sql};
 use crate::time::from_millis;
 
 /// `pk, id, version, created, modified, document` and the groups; see [`groups_column`].
-pub(crate) type ResourceColumns = (BigInt, Binary, BigInt, BigInt, BigInt, Text, Nullable<Text>);
 pub(crate) type ResourceRow = (i64, Vec<u8>, i64, i64, i64, String, Option<String>);
 
 /// A stored resource with its place in the order of creation.
@@ -39,14 +37,14 @@ pub(crate) fn get(
         groups = groups_column("d.pk", conn.dialect(), tenant, include), tenant, id, kind = layout.kind
     );
     let row = |conn: &mut Conn| {
-        let row = conn.row::<ResourceColumns, ResourceRow>(&select)?;
+        let row = conn.row::<ResourceRow>(&select)?;
         row.map(|row| stored(layouts, layout, row)).transpose()
     };
     if !include.members {
         return Ok(row(conn)?.map(|it| it.stored));
     }
     // A group's version covers its members, so both have to come from one snapshot.
-    conn.snapshot(|conn| {
+    conn.snapshot(None, |conn| {
         let Some(mut group) = row(conn)? else {
             return Ok(None);
         };
@@ -69,7 +67,7 @@ pub(crate) fn references(
         "SELECT id, kind, label FROM resource WHERE tenant_id = {tenant} AND id {ids}";
         tenant, ids = Sql::in_ids(conn.dialect(), ids)
     );
-    let rows = conn.rows::<(Binary, BigInt, Nullable<Text>), (Vec<u8>, i64, Option<String>)>(&select)?;
+    let rows = conn.rows::<(Vec<u8>, i64, Option<String>)>(&select)?;
     rows.into_iter()
         .map(|(id, kind, display)| reference(layouts, &id, kind, display))
         .collect()
@@ -102,7 +100,7 @@ pub(crate) fn add_members(
                                    WHERE m.tenant_id = {tenant} AND m.group_pk {pks} LIMIT {limit}) AS c";
             tenant, pks = Sql::in_pks(conn.dialect(), &pks), limit = i64::from(max_members) + 1
         );
-        if conn.row::<BigInt, i64>(&count.one_off())? > Some(max_members.into()) {
+        if conn.row::<i64>(&count.one_off())? > Some(max_members.into()) {
             return Err(StoreError::TooManyMembers {
                 most: max_members.into(),
             }
@@ -110,14 +108,15 @@ pub(crate) fn add_members(
         }
     }
     let select = members_select(conn.dialect(), tenant, &pks);
-    type Types = (BigInt, Binary, BigInt, Nullable<Text>);
-    type Columns = (i64, Vec<u8>, i64, Option<String>);
     let mut members: HashMap<i64, Vec<Reference>> = HashMap::new();
-    conn.each::<Types, Columns>(&select, |(pk, id, kind, display)| {
-        let reference = reference(layouts, &id, kind, display)?;
-        members.entry(pk).or_default().push(reference);
-        Ok(())
-    })?;
+    conn.each(
+        &select,
+        |(pk, id, kind, display): (i64, Vec<u8>, i64, Option<String>)| {
+            let reference = reference(layouts, &id, kind, display)?;
+            members.entry(pk).or_default().push(reference);
+            Ok(())
+        },
+    )?;
     for Row { pk, stored } in groups {
         stored.members = Some(members.remove(pk).unwrap_or_default());
     }

@@ -5,7 +5,7 @@ use scim_model::store::TenantId;
 use scim_model::{SecretHash, SecretHashes};
 use uuid::Uuid;
 
-use crate::connection::{Conn, on_backend};
+use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::{resource, secret};
 use crate::schema_map::layout::Layout;
@@ -29,7 +29,7 @@ pub(crate) fn secret(
         .filter(resource::kind.eq(layout.kind))
         .filter(secret::path.eq(path))
         .select(secret::hash);
-    let hash: Option<String> = on_backend!(conn, |c| hash.first(c).optional())?;
+    let hash: Option<String> = conn.only(hash)?;
     Ok(hash.map(SecretHash))
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn change_secrets(
                     .filter(secret::tenant_id.eq(tenant.0))
                     .filter(secret::pk.eq(pk))
                     .filter(secret::path.eq(path));
-                on_backend!(conn, |c| diesel::delete(secret).execute(c))?
+                conn.execute(diesel::delete(secret))?
             }
         };
     }

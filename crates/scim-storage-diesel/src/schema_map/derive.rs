@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use diesel::Queryable;
 use scim_model::Document;
 use scim_model::internal::key;
 use scim_model::schema::{AttributePath, ResourceType};
@@ -9,9 +10,10 @@ use serde_json::{Map, Value};
 
 use super::index_key::index_key;
 use super::layout::{Column, Layout, is_never_read};
+use crate::sql::Columns;
 
 /// The columns that are derived from a document, mostly for indexes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Queryable)]
 pub(crate) struct Keys {
     pub(crate) active: Option<bool>,
     pub(crate) unique_key: Option<String>,
@@ -20,6 +22,12 @@ pub(crate) struct Keys {
     pub(crate) family_key: Option<String>,
     /// The name that references to the resource show.
     pub(crate) label: Option<String>,
+}
+
+type Text = Option<String>;
+
+impl Columns for Keys {
+    type SqlType = <(Option<bool>, Text, Text, Text, Text, Text) as Columns>::SqlType;
 }
 
 /// The number of an attribute in `attribute_path`, and an index key.

@@ -30,7 +30,7 @@ fn insert(conn: &mut Conn, number: i64) -> Result<(), Failure> {
 fn numbers(sqlite: &Sqlite) -> Vec<i64> {
     let select = sql!("SELECT number FROM t ORDER BY number");
     sqlite
-        .read(|conn| Ok(conn.rows::<BigInt, i64>(&select)?))
+        .read(|conn| Ok(conn.rows::<i64>(&select)?))
         .expect("it reads")
 }
 
@@ -70,8 +70,7 @@ fn connections_have_the_settings_that_the_invariants_need() {
             "SELECT synchronous, foreign_keys, journal_mode = 'wal', query_only FROM pragma_synchronous, \
              pragma_foreign_keys, pragma_journal_mode, pragma_query_only",
         );
-        type Types = (BigInt, BigInt, BigInt, BigInt);
-        Ok(conn.row::<Types, (i64, i64, i64, i64)>(&select)?)
+        Ok(conn.row::<(i64, i64, i64, i64)>(&select)?)
     };
     const FULL: i64 = 2;
     assert_eq!(sqlite.write(settings).unwrap(), Some((FULL, 1, 1, 0)));

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use diesel::ConnectionError;
 use diesel::pg::PgConnection;
-use diesel::sql_types::{BigInt, Text};
 
 use crate::connection::conn::Conn;
 use crate::error::Failure;
@@ -45,7 +44,7 @@ pub(crate) fn lock_exclusively(conn: &mut Conn) -> Result<(), OpenError> {
         return Ok(());
     }
     let lock = sql!("SELECT 1::bigint WHERE pg_try_advisory_xact_lock({lock})"; lock = LOCK);
-    match conn.row::<BigInt, i64>(&lock)? {
+    match conn.row::<i64>(&lock)? {
         Some(_) => Ok(()),
         None => Err(OpenError::OthersRun),
     }
@@ -128,8 +127,5 @@ impl Drop for Presence {
 
 fn stored_shapes(conn: &mut Conn) -> Result<Shapes, Failure> {
     let select = sql!("SELECT id, shape FROM resource_type");
-    Ok(conn
-        .rows::<(BigInt, Text), (i64, String)>(&select)?
-        .into_iter()
-        .collect())
+    Ok(conn.rows::<(i64, String)>(&select)?.into_iter().collect())
 }

@@ -1,6 +1,5 @@
 //! The statements of a list request, with the database's plan of each.
 
-use diesel::sql_types::{BigInt, Text};
 use scim_model::store::PageRequest;
 
 use super::listing::Listing;
@@ -81,11 +80,10 @@ fn explained(conn: &mut Conn, statement: Sql) -> Result<Explained, Failure> {
     let plan = match conn.dialect() {
         Dialect::Sqlite => {
             let explain = sql!("EXPLAIN QUERY PLAN {statement}"; statement);
-            type Types = (BigInt, BigInt, BigInt, Text);
-            let rows = conn.rows::<Types, (i64, i64, i64, String)>(&explain)?;
+            let rows = conn.rows::<(i64, i64, i64, String)>(&explain)?;
             rows.into_iter().map(|(.., detail)| detail).collect()
         }
-        Dialect::Postgres => conn.rows::<Text, String>(&sql!("EXPLAIN {statement}"; statement))?,
+        Dialect::Postgres => conn.rows::<String>(&sql!("EXPLAIN {statement}"; statement))?,
     };
     Ok(Explained { sql, plan })
 }

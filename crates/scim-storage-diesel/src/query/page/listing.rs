@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use diesel::sql_types::BigInt;
 use scim_model::store::{PageRequest, Query, TenantId};
 
 use super::part::Part;
@@ -90,7 +89,7 @@ impl<'a> Listing<'a> {
         let mut total = 0;
         for (target, _) in &part.targets {
             self.refresh_statement_timeout(conn)?;
-            let number = conn.row::<BigInt, i64>(&self.targets[*target].count_statement())?;
+            let number = conn.row::<i64>(&self.targets[*target].count_statement())?;
             total += u64::try_from(number.unwrap_or(0)).unwrap_or(0);
         }
         Ok(total)

@@ -3,7 +3,6 @@
 //! It selects keys first and joins the documents of one page to them, so that filtering, sorting and skipping
 //! never touch a document.
 
-use diesel::sql_types::{Integer, Nullable, Text};
 use scim_model::store::{Include, Position};
 
 use super::listing::Listing;
@@ -12,7 +11,7 @@ use super::target::Target;
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::query::sort::SortKind;
-use crate::resource::read::{ResourceColumns, ResourceRow, Row, groups_column, stored};
+use crate::resource::read::{ResourceRow, Row, groups_column, stored};
 use crate::sql::{Dialect, Sql, sql};
 
 /// The order of a statement.
@@ -86,9 +85,7 @@ impl Listing<'_> {
     ) -> Result<Vec<Found>, Failure> {
         let sql = self.select(part, direction, limit, offset);
         self.refresh_statement_timeout(conn)?;
-        type Types = (Integer, Nullable<Text>, ResourceColumns);
-        type Columns = (i32, Option<String>, ResourceRow);
-        let rows = conn.rows::<Types, Columns>(&sql)?;
+        let rows = conn.rows::<(i32, Option<String>, ResourceRow)>(&sql)?;
         rows.into_iter()
             .map(|(target, key, row)| {
                 let target = usize::try_from(target).unwrap_or_default();
