@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::schema::{Attribute, AttributePath, ResourceType, Schema};
 use crate::secret::SentSecrets;
+use crate::tolerance::Tolerance;
 
 /// Bytes of all attributes of a resource together, without the members of a group.
 #[doc(hidden)]
@@ -45,6 +46,8 @@ pub struct Sent {
     /// The attributes with `returned` = `request` that the client sent. They are part of the answer
     /// (RFC 7643 section 7).
     pub requested: Vec<AttributePath>,
+    /// The tolerances that the body needed, each once.
+    pub tolerances: Vec<Tolerance>,
 }
 
 impl Document {

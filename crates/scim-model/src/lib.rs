@@ -14,6 +14,7 @@ mod representation;
 pub mod schema;
 pub mod secret;
 pub mod store;
+mod tolerance;
 mod value;
 
 pub mod condition {
@@ -29,4 +30,5 @@ pub use schema::error::SchemaError;
 pub use schema::registry::SchemaRegistry;
 pub use schema::{Attribute, AttributePath, AttributeType, ResourceType, Schema};
 pub use secret::{ClearText, SecretHash, SecretHashes, SentSecrets};
+pub use tolerance::{Tolerance, Tolerances};
 pub use value::Policy;

@@ -15,7 +15,9 @@ mod state;
 mod values;
 
 use scim_model::change::AttributeChanges;
-use scim_model::{AttributePath, Document, Policy, ResourceType, ScimError, ScimType, SentSecrets};
+use scim_model::{
+    AttributePath, Document, Policy, ResourceType, ScimError, ScimType, SentSecrets, Tolerance,
+};
 use serde_json::{Map, Value};
 
 use self::report::Report;
@@ -23,7 +25,6 @@ use self::state::State;
 use crate::error::{PatchError, invalid_path, invalid_value, quoted};
 use crate::operation::{Operation, Write};
 use crate::target::Target;
-use crate::tolerance::Tolerance;
 
 /// The result of a PATCH.
 #[derive(Clone, Debug, PartialEq)]

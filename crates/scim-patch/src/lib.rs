@@ -21,5 +21,6 @@ pub use error::PatchError;
 pub use operation::Operation;
 pub use plan::{MembersPlan, Plan, plan};
 #[doc(inline)]
+pub use scim_model::Tolerance;
+#[doc(inline)]
 pub use scim_model::internal::Op;
-pub use tolerance::Tolerance;

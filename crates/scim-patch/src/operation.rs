@@ -37,7 +37,16 @@ impl Operation {
     /// `invalidPath` for a `path` that is not a string; `TooLarge` for more than 1,000
     /// operations.
     pub fn parse_all(body: Value, policy: Policy) -> Result<Vec<Operation>, PatchError> {
-        let operations = patch_operations(body, policy).map_err(PatchError::of_request)?;
+        Operation::read_all(body, &scim_model::Tolerances::new(policy))
+    }
+
+    /// Reads the operations of a PatchOp message, and records the tolerances that the message itself needs. Those
+    /// that its operations need are part of [`crate::Plan`] and [`crate::Outcome`].
+    ///
+    /// # Errors
+    /// As [`Operation::parse_all`].
+    pub fn read_all(body: Value, tolerances: &scim_model::Tolerances) -> Result<Vec<Operation>, PatchError> {
+        let operations = patch_operations(body, tolerances).map_err(PatchError::of_request)?;
         let numbered = operations.into_iter().zip(1..).map(|(it, number)| Operation {
             number,
             op: it.op,

@@ -10,7 +10,7 @@ mod delta;
 use scim_filter::{AttrExp, CompValue, CompareOp, ValFilter};
 use scim_model::internal::{Op, member_id};
 use scim_model::store::MembersStep;
-use scim_model::{AttributePath, Policy, ResourceType, ScimError};
+use scim_model::{AttributePath, Policy, ResourceType, ScimError, Tolerance};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ use crate::member::{id_to_add, id_to_remove, is_members_of, parse_id};
 use crate::object::value_named;
 use crate::operation::Operation;
 use crate::target::{Selection, Target};
-use crate::tolerance::{Tolerance, Tolerances};
+use crate::tolerance::Tolerances;
 
 /// The way to carry out a PATCH.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,11 +7,11 @@
 
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, LeniencyKind, ValFilter};
 use scim_model::internal::{attribute_named, boolean_text, key};
-use scim_model::{Attribute, AttributePath, AttributeType, ResourceType};
+use scim_model::{Attribute, AttributePath, AttributeType, ResourceType, Tolerance};
 use serde_json::{Map, Value};
 
 use crate::object::value_named;
-use crate::tolerance::{Tolerance, Tolerances};
+use crate::tolerance::Tolerances;
 
 impl Tolerances {
     /// Replaces booleans in quotes by booleans, in the value itself and in its sub-attributes.
@@ -44,30 +44,6 @@ impl Tolerances {
             self.allow(Tolerance::BooleanText);
         }
         value
-    }
-
-    /// Records a filter that compares a boolean with text. The evaluation of filters understands it.
-    ///
-    /// Entra quotes the boolean in `roles[primary eq "True"]` (trace `entra--roles-primary-true-string`).
-    pub(crate) fn boolean_text_in_filter(&mut self, filter: &ValFilter, attribute: &Attribute) {
-        let is_boolean = |path: &AttrPath| {
-            attribute
-                .sub_attribute(path.name())
-                .is_some_and(|it| it.type_ == AttributeType::Boolean)
-        };
-        fn is_quoted(filter: &ValFilter, is_boolean: &dyn Fn(&AttrPath) -> bool) -> bool {
-            match filter {
-                ValFilter::Attr(AttrExp::Compare(path, _, CompValue::String(_))) => is_boolean(path),
-                ValFilter::Attr(_) => false,
-                ValFilter::And(operands) | ValFilter::Or(operands) => {
-                    operands.iter().any(|it| is_quoted(it, is_boolean))
-                }
-                ValFilter::Not(operand) => is_quoted(operand, is_boolean),
-            }
-        }
-        if is_quoted(filter, &is_boolean) {
-            self.allow(Tolerance::BooleanText);
-        }
     }
 
     /// Records the departures from the grammar that the parser accepted in a path.

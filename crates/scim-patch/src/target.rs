@@ -62,8 +62,8 @@ impl Target {
             }
             PatchPath::Value { value_path, sub } => {
                 let attribute = find_attribute(resource_type, &value_path.path, path, tolerances)?;
-                let condition = ElementCondition::resolve(&value_path.filter, &attribute)?;
-                tolerances.boolean_text_in_filter(&value_path.filter, &attribute.attribute);
+                let condition =
+                    ElementCondition::resolve(&value_path.filter, &attribute, tolerances.current())?;
                 let sub = match sub {
                     None => None,
                     Some(name) => Some(find_sub(&attribute, &name, path)?),

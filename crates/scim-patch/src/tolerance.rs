@@ -1,158 +1,51 @@
-//! The names of the client leniencies, and the record of those that a request needed.
+//! The tolerances that the operations of a PATCH needed.
 
-use std::fmt;
+use scim_model::{Policy, Tolerance};
 
-use scim_model::Policy;
-
-/// A departure from the RFCs that a lenient policy accepts because a client sends it.
-///
-/// [`Tolerance::name`] is stable, so that a server can count tolerances by client or over time. The function
-/// in `quirks.rs` that implements a tolerance names the recorded exchange that shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Tolerance {
-    /// A boolean sent as the string `"True"` or `"False"`.
-    ///
-    /// Client: Entra without the flag aadOptscim062020, Keycloak. Departs from RFC 7643 section 2.3.2. Strict
-    /// policies accept it too, without a report.
-    BooleanText,
-    /// A path such as `name.givenName` as a key of a value without `path`.
-    ///
-    /// Client: Entra with the flag. Departs from RFC 7644 section 3.5.2.1, where the keys are attributes.
-    PathAsKey,
-    /// A value that is created because the filter of the path matches none.
-    ///
-    /// Client: Entra, Bitwarden. Departs from RFC 7644 section 3.5.2.3, which demands `noTarget`.
-    CreatedFromFilter,
-    /// A `remove` that lists the values to remove in `value`.
-    ///
-    /// Client: Entra without the flag, JumpCloud, ssosync, rauthy, older authentik. Departs from RFC 7644
-    /// section 3.5.2.2, where a `remove` has no `value`.
-    RemoveByValue,
-    /// A `remove` whose `value` is an object that holds the list under the name of the attribute.
-    ///
-    /// Client: Salesforce. Departs from RFC 7644 section 3.5.2.2.
-    RemoveNested,
-    /// A `remove` with a `value` in addition to a filter; the `value` is ignored.
-    ///
-    /// Client: JumpCloud, Okta. Departs from RFC 7644 section 3.5.2.2.
-    RemoveValueIgnored,
-    /// A plain string in place of a complex value.
-    ///
-    /// Client: Entra and its validator. Departs from RFC 7643 section 2.3.8.
-    TextForComplex,
-    /// An empty string as the `value` of a reference, which clears the reference.
-    ///
-    /// Client: Entra and its validator. Departs from RFC 7643 section 2.5, where `null` does so.
-    EmptyReference,
-    /// An array of one element in place of a single value.
-    ///
-    /// Client: older provisioning jobs of Entra. Departs from RFC 7643 section 2.4.
-    ArrayForSingle,
-    /// A readOnly attribute in a value without `path`; the attribute is ignored.
-    ///
-    /// Client: Okta, authentik. Departs from RFC 7644 section 3.5.2, which demands `mutability`.
-    ReadOnlyIgnored,
-    /// An unknown attribute or sub-attribute in a value; it is ignored.
-    ///
-    /// Client: Entra with the flag. Departs from RFC 7644 section 3.12, which demands `invalidPath` or
-    /// `invalidValue`.
-    UnknownIgnored,
-    /// A reference of an extension named without the URN of the extension.
-    ///
-    /// Client: older provisioning jobs of Entra. Departs from RFC 7644 section 3.10.
-    UnqualifiedReference,
-    /// A path that is not in the grammar: single quotes, unusual white space.
-    ///
-    /// Client: Syncope. Departs from RFC 7644 section 3.5.2, figure 7.
-    PathSyntax,
-}
-
-impl Tolerance {
-    /// Every tolerance.
-    pub const ALL: [Tolerance; 13] = [
-        Tolerance::BooleanText,
-        Tolerance::PathAsKey,
-        Tolerance::CreatedFromFilter,
-        Tolerance::RemoveByValue,
-        Tolerance::RemoveNested,
-        Tolerance::RemoveValueIgnored,
-        Tolerance::TextForComplex,
-        Tolerance::EmptyReference,
-        Tolerance::ArrayForSingle,
-        Tolerance::ReadOnlyIgnored,
-        Tolerance::UnknownIgnored,
-        Tolerance::UnqualifiedReference,
-        Tolerance::PathSyntax,
-    ];
-
-    /// Returns the stable name in snake case, for example for the label of a metric.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tolerance::BooleanText => "boolean_text",
-            Tolerance::PathAsKey => "path_as_key",
-            Tolerance::CreatedFromFilter => "created_from_filter",
-            Tolerance::RemoveByValue => "remove_by_value",
-            Tolerance::RemoveNested => "remove_nested",
-            Tolerance::RemoveValueIgnored => "remove_value_ignored",
-            Tolerance::TextForComplex => "text_for_complex",
-            Tolerance::EmptyReference => "empty_reference",
-            Tolerance::ArrayForSingle => "array_for_single",
-            Tolerance::ReadOnlyIgnored => "read_only_ignored",
-            Tolerance::UnknownIgnored => "unknown_ignored",
-            Tolerance::UnqualifiedReference => "unqualified_reference",
-            Tolerance::PathSyntax => "path_syntax",
-        }
-    }
-}
-
-impl fmt::Display for Tolerance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// The policy, and the tolerances that a request has needed so far.
+/// The tolerances that a PATCH has needed so far, each once for an operation.
 #[derive(Debug)]
 pub(crate) struct Tolerances {
-    lenient: bool,
-    used: Vec<Tolerance>,
-    /// The number of entries in `used` that belong to earlier operations.
-    earlier: usize,
+    /// Those of the current operation, with the policy.
+    current: scim_model::Tolerances,
+    /// Those of earlier operations.
+    earlier: Vec<Tolerance>,
 }
 
 impl Tolerances {
     pub(crate) fn new(policy: Policy) -> Tolerances {
         Tolerances {
-            lenient: policy.lenient,
-            used: Vec::new(),
-            earlier: 0,
+            current: scim_model::Tolerances::new(policy),
+            earlier: Vec::new(),
         }
     }
 
-    /// Begins an operation. Each tolerance counts once for an operation.
+    /// Begins an operation.
     pub(crate) fn next_operation(&mut self) {
-        self.earlier = self.used.len();
+        self.earlier.extend(self.current.take());
     }
 
     /// Drops the entries of the current operation, because the operation will be carried out elsewhere and
     /// reported there.
     pub(crate) fn forget_operation(&mut self) {
-        self.used.truncate(self.earlier);
+        self.current.take();
     }
 
-    pub(crate) fn into_used(self) -> Vec<Tolerance> {
-        self.used
+    pub(crate) fn into_used(mut self) -> Vec<Tolerance> {
+        self.next_operation();
+        self.earlier
     }
 
     pub(crate) fn is_lenient(&self) -> bool {
-        self.lenient
+        self.current.is_lenient()
     }
 
     /// Returns whether the policy accepts the tolerance, and records its use if so.
     pub(crate) fn allow(&mut self, tolerance: Tolerance) -> bool {
-        if self.lenient && !self.used[self.earlier..].contains(&tolerance) {
-            self.used.push(tolerance);
-        }
-        self.lenient
+        self.current.allow(tolerance)
+    }
+
+    /// Returns the record of the current operation, for functions of `scim-model`.
+    pub(crate) fn current(&self) -> &scim_model::Tolerances {
+        &self.current
     }
 }

@@ -9,6 +9,7 @@ use super::{Document, Sent, core_attribute, extension_index};
 use crate::error::{Place, ScimError, ScimType, invalid};
 use crate::schema::{Attribute, AttributePath, Mutability, ResourceType, Returned, Schema};
 use crate::secret::{ClearText, SentSecrets};
+use crate::tolerance::Tolerances;
 use crate::value::canonical::{canonical_value, check_unknown, wrong_type};
 use crate::value::policy::Policy;
 use crate::value::reference::member_id;
@@ -21,7 +22,7 @@ impl Document {
     /// `invalidSyntax` for a body that is not a resource of this type, `invalidValue` for a value that does
     /// not fit its attribute or is missing; the error has the full path of the attribute.
     pub fn for_create(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
-        let sent = read(resource_type, body, policy)?;
+        let sent = read(resource_type, body, &Tolerances::new(policy))?;
         check_secrets(resource_type, &sent, true)?;
         // Secrets are not in the document, and may be all that an extension has.
         let has_secret = |extension: &Schema| sent.has_secret_of(&extension.id);
@@ -39,20 +40,25 @@ impl Sent {
 }
 
 /// Reads a body as attributes of the type. Required attributes are not checked yet.
-pub(super) fn read(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
+pub(super) fn read(
+    resource_type: &ResourceType,
+    body: Value,
+    tolerances: &Tolerances,
+) -> Result<Sent, ScimError> {
     let Value::Object(body) = body else {
         return Err(ScimError::new(
             ScimType::InvalidSyntax,
             "the body must be a JSON object",
         ));
     };
-    check_schemas(resource_type, &body, policy)?;
+    check_schemas(resource_type, &body, tolerances.policy())?;
     let mut sent = Sent {
         document: Document::default(),
         members: None,
         member_types: Vec::new(),
         secrets: SentSecrets::new(),
         requested: Vec::new(),
+        tolerances: Vec::new(),
     };
     let mut core = Found::default();
     let mut extensions: Vec<(usize, Map<String, Value>)> = Vec::new();
@@ -69,7 +75,7 @@ pub(super) fn read(resource_type: &ResourceType, body: Value, policy: Policy) ->
                 index,
                 attribute,
                 value,
-                policy,
+                tolerances,
             )?;
         } else if let Some(index) = extension_index(resource_type, &name) {
             let urn = &resource_type.extensions[index].0.id;
@@ -79,14 +85,14 @@ pub(super) fn read(resource_type: &ResourceType, body: Value, policy: Policy) ->
                 other => return Err(wrong_type(urn, "an object", &other)),
             }
         } else {
-            check_unknown(policy, &name)?;
+            check_unknown(tolerances, &name)?;
         }
     }
     sent.document.0 = core.in_order();
     extensions.sort_by_key(|(index, _)| *index);
     for (index, members) in extensions {
         let schema = &resource_type.extensions[index].0;
-        let values = read_extension(schema, members, &mut sent, policy)?;
+        let values = read_extension(schema, members, &mut sent, tolerances)?;
         if !values.is_empty() {
             sent.document
                 .0
@@ -96,6 +102,7 @@ pub(super) fn read(resource_type: &ResourceType, body: Value, policy: Policy) ->
     if resource_type.has_members() {
         take_members(&mut sent)?;
     }
+    sent.tolerances = tolerances.take();
     Ok(sent)
 }
 
@@ -103,7 +110,7 @@ fn read_extension(
     schema: &Arc<Schema>,
     members: Map<String, Value>,
     sent: &mut Sent,
-    policy: Policy,
+    tolerances: &Tolerances,
 ) -> Result<Map<String, Value>, ScimError> {
     let mut found = Found::default();
     for (name, value) in members {
@@ -122,9 +129,9 @@ fn read_extension(
                     attribute: &attribute.name,
                     ..place
                 };
-                found.take(sent, place, index, attribute, value, policy)?;
+                found.take(sent, place, index, attribute, value, tolerances)?;
             }
-            None => check_unknown(policy, &place)?,
+            None => check_unknown(tolerances, &place)?,
         }
     }
     Ok(found.in_order())
@@ -142,13 +149,13 @@ impl Found {
         index: usize,
         attribute: &Arc<Attribute>,
         value: Value,
-        policy: Policy,
+        tolerances: &Tolerances,
     ) -> Result<(), ScimError> {
         // RFC 7644 sections 3.3 and 3.5.1: readOnly attributes are ignored.
         if attribute.mutability == Mutability::ReadOnly {
             return Ok(());
         }
-        let value = canonical_value(attribute, &place, value, policy)?;
+        let value = canonical_value(attribute, &place, value, tolerances)?;
         if attribute.is_secret() {
             sent.secrets.insert(place.to_string(), clear_text(value));
             return Ok(());

@@ -10,6 +10,7 @@ use super::retain::{Hidden, changes_immutable, is_hidden, is_immutable, keep_in_
 use super::{Document, Sent, core_attribute, is_described, with_default};
 use crate::error::{Place, ScimError, Sub};
 use crate::schema::{Attribute, ResourceType, Schema};
+use crate::tolerance::Tolerances;
 use crate::value::key;
 use crate::value::policy::Policy;
 
@@ -39,7 +40,7 @@ impl Document {
         } else {
             Value::Null
         };
-        let mut sent = read(resource_type, body, policy)?;
+        let mut sent = read(resource_type, body, &Tolerances::new(policy))?;
         for attribute in left_out {
             if let Some(value) = current.0.get(&attribute.name) {
                 sent.document.0.insert(attribute.name.clone(), value.clone());

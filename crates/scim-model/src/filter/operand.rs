@@ -7,11 +7,18 @@ use scim_filter::{CompValue, CompareOp};
 use super::condition::{Operand, Test};
 use crate::error::{ScimError, ScimType};
 use crate::schema::{AttributePath, AttributeType};
+use crate::tolerance::{Tolerance, Tolerances};
+use crate::value::canonical::boolean_text;
 use crate::value::key;
 
 /// The test for an operator and an operand other than null. The type of the attribute decides which operators
 /// and operands are allowed.
-pub(super) fn test(path: &AttributePath, operator: CompareOp, value: &CompValue) -> Result<Test, ScimError> {
+pub(super) fn test(
+    path: &AttributePath,
+    operator: CompareOp,
+    value: &CompValue,
+    tolerances: &Tolerances,
+) -> Result<Test, ScimError> {
     let attribute = path.leaf();
     // No value has this character, and PostgreSQL refuses to compare with it.
     if matches!(value, CompValue::String(text) if text.contains('\0')) {
@@ -21,11 +28,10 @@ pub(super) fn test(path: &AttributePath, operator: CompareOp, value: &CompValue)
         AttributeType::Boolean => match (operator, value) {
             (CompareOp::Eq, CompValue::Bool(operand)) => Ok(Test::Eq(Operand::Bool(*operand))),
             // Entra: `roles[primary eq "True"]`.
-            (CompareOp::Eq, CompValue::String(text)) if text.eq_ignore_ascii_case("true") => {
-                Ok(Test::Eq(Operand::Bool(true)))
-            }
-            (CompareOp::Eq, CompValue::String(text)) if text.eq_ignore_ascii_case("false") => {
-                Ok(Test::Eq(Operand::Bool(false)))
+            (CompareOp::Eq, CompValue::String(text)) => {
+                let operand = boolean_text(text).ok_or_else(|| wrong_operand(path, "true or false"))?;
+                tolerances.allow(Tolerance::BooleanText);
+                Ok(Test::Eq(Operand::Bool(operand)))
             }
             (CompareOp::Eq, _) => Err(wrong_operand(path, "true or false")),
             _ => Err(wrong_operator(path, operator, "a boolean")),

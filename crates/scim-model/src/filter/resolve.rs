@@ -9,6 +9,7 @@ use super::operand::{invalid, is_meta, test};
 use super::tree::{Tree, all, any};
 use crate::error::{ScimError, ScimType};
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
+use crate::tolerance::{Tolerance, Tolerances};
 use crate::value::key::Key;
 use crate::value::policy::Policy;
 
@@ -26,10 +27,22 @@ impl Condition {
         resource_type: &ResourceType,
         policy: Policy,
     ) -> Result<Condition, ScimError> {
+        Condition::resolve_with(filter, resource_type, &Tolerances::new(policy))
+    }
+
+    /// Resolves a filter for one resource type, and records the tolerances that it needs.
+    ///
+    /// # Errors
+    /// As [`Condition::resolve`].
+    pub fn resolve_with(
+        filter: &Filter,
+        resource_type: &ResourceType,
+        tolerances: &Tolerances,
+    ) -> Result<Condition, ScimError> {
         Scope {
             resource_type,
             all: &[resource_type],
-            policy,
+            tolerances,
         }
         .condition(filter)
     }
@@ -42,7 +55,7 @@ impl Condition {
     pub fn resolve_for_all(
         filter: &Filter,
         resource_types: &[Arc<ResourceType>],
-        policy: Policy,
+        tolerances: &Tolerances,
     ) -> Result<Vec<Condition>, ScimError> {
         let all: Vec<&ResourceType> = resource_types.iter().map(|it| &**it).collect();
         all.iter()
@@ -50,7 +63,7 @@ impl Condition {
                 Scope {
                     resource_type,
                     all: &all,
-                    policy,
+                    tolerances,
                 }
                 .condition(filter)
             })
@@ -64,8 +77,12 @@ impl ElementCondition {
     /// # Errors
     /// `invalidFilter` as for [`Condition::resolve`], and when the attribute is simple and
     /// single-valued.
-    pub fn resolve(filter: &ValFilter, attribute: &AttributePath) -> Result<ElementCondition, ScimError> {
-        element(filter, attribute)
+    pub fn resolve(
+        filter: &ValFilter,
+        attribute: &AttributePath,
+        tolerances: &Tolerances,
+    ) -> Result<ElementCondition, ScimError> {
+        element(filter, attribute, tolerances)
     }
 }
 
@@ -74,7 +91,7 @@ struct Scope<'a> {
     resource_type: &'a ResourceType,
     /// All types that the query covers. An attribute that one of them has is not an error.
     all: &'a [&'a ResourceType],
-    policy: Policy,
+    tolerances: &'a Tolerances,
 }
 
 impl Scope<'_> {
@@ -118,14 +135,13 @@ impl Scope<'_> {
     ) -> Result<Condition, ScimError> {
         let found = self.find(path, |resource_type, path| {
             let lenient = || {
-                self.policy
-                    .lenient
-                    .then(|| unqualified_reference(resource_type, path, operator))?
+                unqualified_reference(resource_type, path, operator)
+                    .filter(|_| self.tolerances.allow(Tolerance::UnqualifiedReference))
             };
             resource_type.resolve(path).or_else(lenient)
         })?;
         match found {
-            Some(path) => compare(path, operator, value),
+            Some(path) => compare(path, operator, value, self.tolerances),
             // The attribute has no value in this type: it equals null and differs from any value.
             None => Ok(Condition::Always(match operator {
                 CompareOp::Eq => *value == CompValue::Null,
@@ -141,7 +157,7 @@ impl Scope<'_> {
             return Ok(Condition::Always(false));
         };
         if path.attribute.multi_valued {
-            let condition: ElementCondition = element(filter, &path)?;
+            let condition: ElementCondition = element(filter, &path, self.tolerances)?;
             return match condition.answer() {
                 Some(true) => present(path),
                 Some(false) => Ok(Condition::Always(false)),
@@ -149,7 +165,7 @@ impl Scope<'_> {
             };
         }
         // A single complex attribute has at most one value. Without it nothing matches.
-        let condition = element::<Condition>(filter, &path)?;
+        let condition = element::<Condition>(filter, &path, self.tolerances)?;
         Ok(all(vec![present(path)?, condition]))
     }
 
@@ -190,7 +206,11 @@ fn unqualified_reference(
 }
 
 /// Resolves the filter in brackets, over the sub-attributes of `parent`.
-fn element<T: Tree>(filter: &ValFilter, parent: &AttributePath) -> Result<T, ScimError> {
+fn element<T: Tree>(
+    filter: &ValFilter,
+    parent: &AttributePath,
+    tolerances: &Tolerances,
+) -> Result<T, ScimError> {
     if parent.sub.is_some()
         || !(parent.attribute.multi_valued || parent.attribute.type_ == AttributeType::Complex)
     {
@@ -199,18 +219,23 @@ fn element<T: Tree>(filter: &ValFilter, parent: &AttributePath) -> Result<T, Sci
             "has no sub-attributes for a value filter to test",
         ));
     }
-    element_filter(filter, parent)
+    element_filter(filter, parent, tolerances)
 }
 
-fn element_filter<T: Tree>(filter: &ValFilter, parent: &AttributePath) -> Result<T, ScimError> {
+fn element_filter<T: Tree>(
+    filter: &ValFilter,
+    parent: &AttributePath,
+    tolerances: &Tolerances,
+) -> Result<T, ScimError> {
+    let resolve = |it: &ValFilter| element_filter(it, parent, tolerances);
     match filter {
         ValFilter::Attr(AttrExp::Present(path)) => present(sub_attribute(path, parent)?),
         ValFilter::Attr(AttrExp::Compare(path, operator, value)) => {
-            compare(sub_attribute(path, parent)?, *operator, value)
+            compare(sub_attribute(path, parent)?, *operator, value, tolerances)
         }
-        ValFilter::And(operands) => Ok(all(collect(operands, |it| element_filter(it, parent))?)),
-        ValFilter::Or(operands) => Ok(any(collect(operands, |it| element_filter(it, parent))?)),
-        ValFilter::Not(operand) => Ok(element_filter::<T>(operand, parent)?.negated()),
+        ValFilter::And(operands) => Ok(all(collect(operands, resolve)?)),
+        ValFilter::Or(operands) => Ok(any(collect(operands, resolve)?)),
+        ValFilter::Not(operand) => Ok(resolve(operand)?.negated()),
     }
 }
 
@@ -244,11 +269,16 @@ fn present<T: Tree>(path: AttributePath) -> Result<T, ScimError> {
     })
 }
 
-fn compare<T: Tree>(path: AttributePath, operator: CompareOp, value: &CompValue) -> Result<T, ScimError> {
+fn compare<T: Tree>(
+    path: AttributePath,
+    operator: CompareOp,
+    value: &CompValue,
+    tolerances: &Tolerances,
+) -> Result<T, ScimError> {
     refuse_never_returned(&path)?;
     match (operator, value) {
         // true when the attribute has no value, and when none of several values is equal.
-        (CompareOp::Ne, value) => Ok(compare::<T>(path, CompareOp::Eq, value)?.negated()),
+        (CompareOp::Ne, value) => Ok(compare::<T>(path, CompareOp::Eq, value, tolerances)?.negated()),
         (CompareOp::Eq, CompValue::Null) if is_always_there(&path) => Ok(T::always(false)),
         (CompareOp::Eq, CompValue::Null) => {
             let assigned = assigned(path.leaf());
@@ -263,7 +293,7 @@ fn compare<T: Tree>(path: AttributePath, operator: CompareOp, value: &CompValue)
         }
         (operator, value) => {
             let path = with_value(path)?;
-            match test(&path, operator, value)? {
+            match test(&path, operator, value, tolerances)? {
                 // RFC 7643 section 2.4: primary is false where it is absent.
                 Test::Eq(Operand::Bool(false)) if is_primary(&path) => Ok(T::not_primary(path)),
                 test => Ok(T::attribute(path, test)),

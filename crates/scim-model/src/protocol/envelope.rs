@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType};
-use crate::value::policy::Policy;
+use crate::tolerance::Tolerances;
 
 pub(super) fn syntax(detail: &str) -> ScimError {
     ScimError::new(ScimType::InvalidSyntax, detail)
@@ -15,9 +15,13 @@ pub(super) fn message(body: &Value) -> Result<&Map<String, Value>, ScimError> {
 }
 
 /// Checks that a message names its URN (RFC 7644 section 3.1).
-pub(super) fn check_schemas(body: &Map<String, Value>, urn: &str, policy: Policy) -> Result<(), ScimError> {
+pub(super) fn check_schemas(
+    body: &Map<String, Value>,
+    urn: &str,
+    tolerances: &Tolerances,
+) -> Result<(), ScimError> {
     let names_urn = match member(body, "schemas") {
-        None => policy.lenient,
+        None => tolerances.is_lenient(),
         Some(Value::Array(urns)) => urns
             .iter()
             .filter_map(Value::as_str)

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::envelope::{check_schemas, message, syntax};
 use crate::error::{ScimError, ScimType, shortened};
-use crate::value::policy::Policy;
+use crate::tolerance::Tolerances;
 
 /// URN of the message that changes a resource.
 pub const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -39,8 +39,8 @@ pub struct RawOperation {
 /// `invalidSyntax` for a body that is not a PatchOp message, has no operations, or has another `op`; a
 /// lenient policy accepts a missing `schemas` (JumpCloud). `invalidPath` for a path that is not a string. An
 /// error of the kind `TooLarge` for more than [`MAX_OPERATIONS`].
-pub fn patch_operations(body: Value, policy: Policy) -> Result<Vec<RawOperation>, ScimError> {
-    check_schemas(message(&body)?, PATCH_OP_URN, policy)?;
+pub fn patch_operations(body: Value, tolerances: &Tolerances) -> Result<Vec<RawOperation>, ScimError> {
+    check_schemas(message(&body)?, PATCH_OP_URN, tolerances)?;
     let operations = match body {
         Value::Object(members) => members
             .into_iter()

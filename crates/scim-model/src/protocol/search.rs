@@ -8,7 +8,7 @@ use super::envelope::{check_schemas, member, message, syntax};
 use crate::error::{ScimError, ScimType, shortened};
 use crate::json::write_string;
 use crate::representation::body::Body;
-use crate::value::policy::Policy;
+use crate::tolerance::Tolerances;
 
 /// URN of the message that holds a list.
 pub const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -74,9 +74,9 @@ impl SearchRequest {
     /// `invalidSyntax` if the body is not a SearchRequest, or names are in one string; `invalidFilter` for
     /// a filter that is not a string; `invalidCount` for a count of a wrong type next to a cursor;
     /// `invalidValue` for other wrong types.
-    pub fn parse(body: &Value) -> Result<SearchRequest, ScimError> {
+    pub fn parse(body: &Value, tolerances: &Tolerances) -> Result<SearchRequest, ScimError> {
         let body = message(body)?;
-        check_schemas(body, SEARCH_REQUEST_URN, Policy { lenient: false })?;
+        check_schemas(body, SEARCH_REQUEST_URN, tolerances)?;
         let sort_order = string(body, "sortOrder", ScimType::InvalidValue)?;
         let cursor = string(body, "cursor", ScimType::InvalidCursor)?;
         // RFC 9865 section 2.1

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType, Sub, invalid, shortened};
 use crate::schema::{Attribute, AttributeType, Mutability};
+use crate::tolerance::{Tolerance, Tolerances};
 use crate::value::format::check_text;
 use crate::value::key;
 use crate::value::policy::Policy;
@@ -30,17 +31,17 @@ pub fn canonical_value(
     attribute: &Attribute,
     path: &dyn fmt::Display,
     value: Value,
-    policy: Policy,
+    tolerances: &Tolerances,
 ) -> Result<Option<Value>, ScimError> {
     if !attribute.multi_valued {
-        return canonical_element(attribute, path, value, policy);
+        return canonical_element(attribute, path, value, tolerances);
     }
     let elements = match value {
         Value::Null => return Ok(None),
         Value::Array(elements) => elements,
         // OneLogin sends one e-mail address as an object, not in an array.
-        Value::Object(ref members) if policy.lenient && !members.is_empty() => vec![value],
-        Value::String(_) if policy.lenient => vec![value],
+        Value::Object(ref members) if tolerances.is_lenient() && !members.is_empty() => vec![value],
+        Value::String(_) if tolerances.is_lenient() => vec![value],
         other => return Err(wrong_type(path, "an array", &other)),
     };
     let mut canonical = Vec::with_capacity(elements.len());
@@ -48,7 +49,7 @@ pub fn canonical_value(
         let is_assigned = element
             .as_object()
             .is_some_and(|it| it.values().any(|value| !value.is_null()));
-        let element = canonical_element(attribute, path, element, policy)?;
+        let element = canonical_element(attribute, path, element, tolerances)?;
         if let (None, true) = (&element, is_assigned) {
             // For example a member of a group with `display` alone (7643-4.2-05).
             if let Some(missing) = attribute.sub_attributes.iter().find(|it| it.required) {
@@ -57,7 +58,7 @@ pub fn canonical_value(
         }
         canonical.extend(element);
     }
-    drop_repeated(path, &mut canonical, policy)?;
+    drop_repeated(path, &mut canonical, tolerances.policy())?;
     check_primary(attribute, path, &canonical)?;
     Ok((!canonical.is_empty()).then_some(Value::Array(canonical)))
 }
@@ -71,18 +72,18 @@ pub fn canonical_element(
     attribute: &Attribute,
     path: &dyn fmt::Display,
     value: Value,
-    policy: Policy,
+    tolerances: &Tolerances,
 ) -> Result<Option<Value>, ScimError> {
     if value.is_null() {
         return Ok(None);
     }
     match (attribute.type_, &value) {
-        (AttributeType::Complex, _) => return canonical_object(attribute, path, value, policy),
+        (AttributeType::Complex, _) => return canonical_object(attribute, path, value, tolerances),
         (AttributeType::Boolean, Value::Bool(_)) => {}
-        (AttributeType::Boolean, Value::String(text)) if policy.lenient => {
-            return boolean_text(text)
-                .map(|it| Some(Value::Bool(it)))
-                .ok_or_else(|| invalid(path, "must be true or false"));
+        (AttributeType::Boolean, Value::String(text)) if tolerances.is_lenient() => {
+            let boolean = boolean_text(text).ok_or_else(|| invalid(path, "must be true or false"))?;
+            tolerances.allow(Tolerance::BooleanText);
+            return Ok(Some(Value::Bool(boolean)));
         }
         (AttributeType::Integer, Value::Number(number)) => {
             let lexeme = number.as_str();
@@ -111,7 +112,7 @@ pub fn canonical_element(
             }
         }
         (AttributeType::String | AttributeType::Reference | AttributeType::Binary, Value::String(text)) => {
-            check_text(attribute, path, text, policy)?;
+            check_text(attribute, path, text, tolerances.policy())?;
         }
         _ => return Err(wrong_type(path, expected(attribute.type_), &value)),
     }
@@ -185,12 +186,14 @@ fn canonical_object(
     attribute: &Attribute,
     path: &dyn fmt::Display,
     value: Value,
-    policy: Policy,
+    tolerances: &Tolerances,
 ) -> Result<Option<Value>, ScimError> {
     let members = match value {
         Value::Object(members) => members,
         // `"manager": "26118915"` means `{"value": "26118915"}`, and `""` means no manager.
-        Value::String(text) if policy.lenient && attribute.sub_attribute("value").is_some() => {
+        Value::String(text)
+            if attribute.sub_attribute("value").is_some() && tolerances.allow(Tolerance::TextForComplex) =>
+        {
             if text.is_empty() {
                 return Ok(None);
             }
@@ -206,13 +209,13 @@ fn canonical_object(
             .enumerate()
             .find(|(_, it)| it.name.eq_ignore_ascii_case(&name));
         let Some((index, sub)) = sub else {
-            check_unknown(policy, &Sub(path, &name))?;
+            check_unknown(tolerances, &Sub(path, &name))?;
             continue;
         };
         if sub.mutability == Mutability::ReadOnly {
             continue;
         }
-        if let Some(value) = canonical_value(sub, &Sub(path, &sub.name), value, policy)? {
+        if let Some(value) = canonical_value(sub, &Sub(path, &sub.name), value, tolerances)? {
             found.push((index, sub, value));
         }
     }
@@ -234,8 +237,8 @@ fn canonical_object(
 }
 
 /// Ignores an unknown attribute, or refuses it under a strict policy.
-pub(crate) fn check_unknown(policy: Policy, path: &dyn fmt::Display) -> Result<(), ScimError> {
-    if policy.lenient {
+pub(crate) fn check_unknown(tolerances: &Tolerances, path: &dyn fmt::Display) -> Result<(), ScimError> {
+    if tolerances.allow(Tolerance::UnknownIgnored) {
         return Ok(());
     }
     let path = shortened(&path.to_string());

@@ -9,6 +9,7 @@ use scim_model::condition::{Operand, Test, resolve_sort_by};
 use scim_model::store::{Reference, Stored};
 use scim_model::{
     Condition, Document, ElementCondition, Policy, ResourceType, SchemaRegistry, ScimType, Subject,
+    Tolerances,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -446,7 +447,8 @@ fn a_11_only_a_reference_check_may_omit_the_urn() {
 #[test]
 fn r7644_3_4_2_1_03_a_type_without_the_attribute_has_no_value() {
     let types = all_types();
-    let resolve = |filter: &str| Condition::resolve_for_all(&parse(filter), &types, LENIENT);
+    let resolve =
+        |filter: &str| Condition::resolve_for_all(&parse(filter), &types, &Tolerances::new(LENIENT));
     let names: Vec<&str> = types.iter().map(|it| &*it.name).collect();
     assert_eq!(names, ["User", "Group"]);
 
@@ -489,7 +491,8 @@ fn r7644_3_4_2_1_03_a_type_without_the_attribute_has_no_value() {
 #[test]
 fn r7644_3_4_2_1_01_meta_resource_type_narrows_a_query() {
     let narrowed = |filter: &str| {
-        let conditions = Condition::resolve_for_all(&parse(filter), &all_types(), LENIENT).unwrap();
+        let conditions =
+            Condition::resolve_for_all(&parse(filter), &all_types(), &Tolerances::new(LENIENT)).unwrap();
         conditions
             .into_iter()
             .map(|it| {
@@ -675,7 +678,7 @@ fn a_patch_path_selects_values_of_a_document() {
             panic!("{path}")
         };
         let attribute = user_type().resolve(&value_path.path).unwrap();
-        ElementCondition::resolve(&value_path.filter, &attribute)
+        ElementCondition::resolve(&value_path.filter, &attribute, &Tolerances::new(LENIENT))
             .unwrap()
             .matches_json(&element)
     };
@@ -701,7 +704,8 @@ fn a_patch_path_selects_values_of_a_document() {
         panic!()
     };
     let attribute = user_type().resolve(&value_path.path).unwrap();
-    let error = ElementCondition::resolve(&value_path.filter, &attribute).unwrap_err();
+    let error =
+        ElementCondition::resolve(&value_path.filter, &attribute, &Tolerances::new(LENIENT)).unwrap_err();
     assert_eq!(error.scim_type(), Some(ScimType::InvalidFilter));
     assert!(error.detail.contains("`nosuch`"), "{}", error.detail);
 }

@@ -4,7 +4,7 @@ use scim_model::internal::{
     Body, ListResponse, Op, RawOperation, SearchRequest, SortOrder, error_body, patch_operations,
     saturating_integer,
 };
-use scim_model::{ErrorKind, Policy, ScimType};
+use scim_model::{ErrorKind, Policy, ScimType, Tolerances};
 use serde_json::{Value, json};
 
 const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
@@ -58,12 +58,20 @@ fn r7644_3_4_3_a_search_request_has_the_parameters_of_a_query() {
         cursor: Some(String::new()),
         ..SearchRequest::default()
     };
-    assert_eq!(SearchRequest::parse(&body).unwrap(), expected);
+    assert_eq!(
+        SearchRequest::parse(&body, &Tolerances::new(STRICT)).unwrap(),
+        expected
+    );
     let huge: Value = serde_json::from_str(&format!(
         r#"{{"schemas":["{SEARCH}"],"count":99999999999999999999}}"#
     ))
     .unwrap();
-    assert_eq!(SearchRequest::parse(&huge).unwrap().count, Some(i64::MAX));
+    assert_eq!(
+        SearchRequest::parse(&huge, &Tolerances::new(STRICT))
+            .unwrap()
+            .count,
+        Some(i64::MAX)
+    );
 }
 
 #[test]
@@ -90,7 +98,7 @@ fn r7644_3_4_3_wrong_types_are_refused() {
         (json!({"schemas": [SEARCH], "cursor": 5}), "invalidCursor"),
     ];
     for (body, keyword) in cases {
-        let error = SearchRequest::parse(&body).unwrap_err();
+        let error = SearchRequest::parse(&body, &Tolerances::new(STRICT)).unwrap_err();
         assert_eq!(error.scim_type().unwrap().as_str(), keyword, "{body}");
     }
 }
@@ -130,7 +138,10 @@ fn r7644_3_5_2_operations_are_read_in_any_case() {
         operation(Op::Remove, Some("title"), None),
         operation(Op::Replace, None, Some(json!(null))),
     ];
-    assert_eq!(patch_operations(body, STRICT).unwrap(), expected);
+    assert_eq!(
+        patch_operations(body, &Tolerances::new(STRICT)).unwrap(),
+        expected
+    );
 }
 
 #[test]
@@ -155,20 +166,29 @@ fn a_77_malformed_patches_are_refused() {
         (message(json!([{"op": "remove", "path": 5}])), "invalidPath"),
     ];
     for (body, keyword) in cases {
-        let error = patch_operations(body.clone(), LENIENT).unwrap_err();
+        let error = patch_operations(body.clone(), &Tolerances::new(LENIENT)).unwrap_err();
         assert_eq!(error.scim_type().unwrap().as_str(), keyword, "{body}");
     }
     // JumpCloud names no schemas.
     let without = json!({"Operations": one});
-    assert!(patch_operations(without.clone(), LENIENT).is_ok());
+    assert!(patch_operations(without.clone(), &Tolerances::new(LENIENT)).is_ok());
     assert_eq!(
-        patch_operations(without, STRICT).unwrap_err().scim_type(),
+        patch_operations(without, &Tolerances::new(STRICT))
+            .unwrap_err()
+            .scim_type(),
         Some(ScimType::InvalidSyntax)
     );
     let many = |count| message(vec![json!({"op": "remove", "path": "title"}); count].into());
-    assert_eq!(patch_operations(many(1000), LENIENT).unwrap().len(), 1000);
     assert_eq!(
-        patch_operations(many(1001), LENIENT).unwrap_err().kind,
+        patch_operations(many(1000), &Tolerances::new(LENIENT))
+            .unwrap()
+            .len(),
+        1000
+    );
+    assert_eq!(
+        patch_operations(many(1001), &Tolerances::new(LENIENT))
+            .unwrap_err()
+            .kind,
         ErrorKind::TooLarge
     );
 }

@@ -94,7 +94,7 @@ impl State<'_> {
     /// Checks a secret, and keeps it out of the document.
     fn write_secret(&mut self, found: &AttributePath, value: Value) -> Result<(), ScimError> {
         let value = self.tolerances.array_for_single(&found.attribute, value);
-        let value = canonical_value(&found.attribute, found, value, self.policy)?;
+        let value = canonical_value(&found.attribute, found, value, self.tolerances.current())?;
         refuse_missing(found, &found.attribute, value.as_ref())?;
         let text = match value {
             Some(Value::String(text)) => Some(ClearText::new(text)),

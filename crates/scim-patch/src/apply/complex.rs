@@ -2,7 +2,7 @@
 
 use scim_model::internal::{canonical_element, canonical_value, member_id, reference_id};
 use scim_model::schema::Mutability;
-use scim_model::{AttributePath, Policy, ScimError, ScimType};
+use scim_model::{AttributePath, ScimError, ScimType};
 use serde_json::{Map, Value, json};
 
 use super::paths::with_sub;
@@ -18,7 +18,6 @@ pub(super) fn merge(
     found: &AttributePath,
     mut existing: Map<String, Value>,
     named: Map<String, Value>,
-    policy: Policy,
     tolerances: &mut Tolerances,
 ) -> Result<Map<String, Value>, ScimError> {
     let attribute = &*found.attribute;
@@ -41,7 +40,7 @@ pub(super) fn merge(
             tolerances.array_for_single(sub, value)
         };
         let value = tolerances.boolean_text(sub, value);
-        let value = canonical_value(sub, &path, value, policy)?;
+        let value = canonical_value(sub, &path, value, tolerances.current())?;
         refuse_immutable(&path, sub, existing.get(&sub.name), value.as_ref())?;
         refuse_missing(&path, sub, value.as_ref())?;
         if is_immutable(sub) && existing.contains_key(&sub.name) {
@@ -92,14 +91,13 @@ fn has_uri_only(named: &Map<String, Value>) -> bool {
 pub(super) fn canonical(
     found: &AttributePath,
     element: Value,
-    policy: Policy,
     tolerances: &mut Tolerances,
 ) -> Result<Option<Value>, ScimError> {
     let attribute = &*found.attribute;
     tolerances.text_for_complex(attribute, &element);
     tolerances.unknown_in_element(attribute, &element);
     let element = tolerances.boolean_text(attribute, element);
-    canonical_element(attribute, found, element, policy)
+    canonical_element(attribute, found, element, tolerances.current())
 }
 
 /// Returns one element of `members`, which is stored by its id alone: `type`, `$ref` and `display` come from the store

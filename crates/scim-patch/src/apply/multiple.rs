@@ -94,13 +94,7 @@ impl State<'_> {
                 return Err(ScimError::at(ScimType::InvalidValue, &found, problem));
             };
             let existing = existing.clone();
-            merged.push(merge(
-                &found,
-                existing,
-                named.clone(),
-                self.policy,
-                &mut self.tolerances,
-            )?);
+            merged.push(merge(&found, existing, named.clone(), &mut self.tolerances)?);
         }
         self.change_values(list, |values, budget| {
             for (&position, value) in selected.iter().zip(merged) {
@@ -207,7 +201,7 @@ impl State<'_> {
         if is_members_of(self.resource_type, found) {
             return canonical_member(found, &element, &mut self.tolerances);
         }
-        canonical(found, element, self.policy, &mut self.tolerances)
+        canonical(found, element, &mut self.tolerances)
     }
 
     /// Changes values, and checks what the attribute demands of the result.

@@ -25,7 +25,7 @@ impl State<'_> {
                 self.merge_single(found, named)
             }
             value => {
-                let value = canonical_value(attribute, found, value, self.policy)?;
+                let value = canonical_value(attribute, found, value, self.tolerances.current())?;
                 self.assign(found, value)
             }
         }
@@ -41,7 +41,7 @@ impl State<'_> {
             Some(Value::Object(existing)) => existing.clone(),
             _ => Map::new(),
         };
-        let merged = merge(found, existing, named, self.policy, &mut self.tolerances)?;
+        let merged = merge(found, existing, named, &mut self.tolerances)?;
         self.assign(found, (!merged.is_empty()).then_some(Value::Object(merged)))
     }
 

@@ -148,16 +148,25 @@ impl Collector for SampledMetrics {
             MetricType::Gauge,
         )?;
         EncodeMetric::encode(&ConstGauge::new(busy), gauge)?;
-        let mut family = encoder.encode_descriptor(
-            "patch_tolerances",
-            "PATCH operations that needed a client leniency, by its name",
-            None,
-            MetricType::Counter,
-        )?;
-        for (tolerance, total) in self.tolerances.totals() {
-            let label = [("tolerance", tolerance.name())];
-            let counter = family.encode_family(&label)?;
-            EncodeMetric::encode(&ConstCounter::new(total), counter)?;
+        let tolerances: [(&str, &str, Vec<_>); 2] = [
+            (
+                "patch_tolerances",
+                "PATCH operations that needed a client leniency, by its name",
+                self.tolerances.totals().collect(),
+            ),
+            (
+                "request_tolerances",
+                "Requests other than PATCH that needed a client leniency, by its name",
+                self.tolerances.request_totals().collect(),
+            ),
+        ];
+        for (name, help, totals) in tolerances {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (tolerance, total) in totals {
+                let label = [("tolerance", tolerance.name())];
+                let counter = family.encode_family(&label)?;
+                EncodeMetric::encode(&ConstCounter::new(total), counter)?;
+            }
         }
         let counts = (self.scans)();
         type Number = fn(&ScanCount) -> u64;

@@ -70,6 +70,7 @@ impl Service {
             secrets,
         };
         self.store.create(tenant, &new)?;
+        self.tolerances.record_request(&sent.tolerances);
         let stored = Stored {
             resource_type: resource_type.name.clone(),
             id: new.id,
@@ -138,6 +139,7 @@ impl Service {
                 secrets,
             };
             self.write(tenant, &update)?;
+            self.tolerances.record_request(&sent.tolerances);
             let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
             self.represent(
                 tenant,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use scim_model::change::AttributeChanges;
 use scim_model::internal::{Projection, etag, location};
 use scim_model::store::{Include, MembersChange, MembersStep, Stored, TenantId, Update, Updated};
-use scim_model::{AttributePath, Document, ResourceType, SecretHashes, json};
+use scim_model::{AttributePath, Document, ResourceType, SecretHashes, Tolerances, json};
 use scim_patch::{MembersPlan, Operation, Plan, Tolerance, apply, plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -31,7 +31,8 @@ impl Service {
         projection: &Projection,
         preconditions: &Preconditions,
     ) -> Result<Representation, Error> {
-        let operations = Operation::parse_all(json::parse(body)?, self.settings.policy)?;
+        let of_message = Tolerances::new(self.settings.policy);
+        let operations = Operation::read_all(json::parse(body)?, &of_message)?;
         let id = parse_id(id)?;
         let plan = plan(resource_type, &operations, self.settings.policy)?;
         self.check_member_types(tenant, &plan.member_types)?;
@@ -54,6 +55,7 @@ impl Service {
                 MembersPlan::Steps(steps) if plan.rest.is_empty() => patch.members_only(steps),
                 _ => patch.read_and_write(&mut hashed),
             })?;
+        self.tolerances.record(&of_message.take());
         self.tolerances.record(plan.tolerances.iter().chain(&tolerances));
         // a group may have very many members, so the response contains the group only on request.
         if resource_type.has_members() && projection.is_default() && !self.settings.patch_shows_groups {

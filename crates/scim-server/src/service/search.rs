@@ -8,7 +8,7 @@ use scim_filter::{AttrPath, Filter, Mode, Options};
 use scim_model::condition::{Condition, resolve_sort_by};
 use scim_model::internal::{Body, ListResponse, Presenter, Projection, SearchRequest, SortOrder};
 use scim_model::store::{Include, Page, PageRequest, Position, Query, Sort, Stored, TenantId};
-use scim_model::{Policy, ResourceType, ScimError, ScimType};
+use scim_model::{Policy, ResourceType, ScimError, ScimType, Tolerances};
 use uuid::Uuid;
 
 use super::core::{Service, include};
@@ -22,7 +22,8 @@ const MAX_FILTER_DEPTH: usize = 40;
 const MAX_FILTER_TERMS: usize = 200;
 
 impl Service {
-    /// Returns the ListResponse of a search over one resource type, or over all of them.
+    /// Returns the ListResponse of a search over one resource type, or over all of them. `tolerances` has those that
+    /// the reading of the request needed.
     ///
     /// # Errors
     /// `invalidFilter`, `invalidValue`, `invalidCursor`, `expiredCursor`; see [`Error`].
@@ -31,6 +32,7 @@ impl Service {
         tenant: TenantId,
         resource_type: Option<&Arc<ResourceType>>,
         request: &SearchRequest,
+        tolerances: &Tolerances,
     ) -> Result<Body, Error> {
         let types = resource_type.map_or(&*self.registry.resource_types, std::slice::from_ref);
         let policy = self.settings.policy;
@@ -39,7 +41,7 @@ impl Service {
             request.excluded_attributes.as_deref(),
             policy,
         )?;
-        let conditions = conditions(request.filter.as_deref(), types, policy)?;
+        let conditions = conditions(request.filter.as_deref(), types, tolerances)?;
         let binding = binding(
             tenant,
             resource_type.map_or("", |it| &it.endpoint),
@@ -58,6 +60,7 @@ impl Service {
             base_url: self.settings.base_url.clone(),
         };
         let page = self.store.list(tenant, &query)?;
+        self.tolerances.record_request(&tolerances.take());
         self.list_response(tenant, &query.page, page, &projection, &|it| {
             self.cursor_keys.seal(&binding, it, now)
         })
@@ -157,18 +160,18 @@ fn bound_parameters(request: &SearchRequest) -> impl Iterator<Item = Option<&str
 fn conditions(
     filter: Option<&str>,
     types: &[Arc<ResourceType>],
-    policy: Policy,
+    tolerances: &Tolerances,
 ) -> Result<Vec<Condition>, ScimError> {
     let Some(text) = filter else {
         return Ok(vec![Condition::Always(true); types.len()]);
     };
-    let filter = Filter::parse_with(text, &filter_options(policy))
+    let filter = Filter::parse_with(text, &filter_options(tolerances.policy()))
         .map_err(|error| ScimError::new(ScimType::InvalidFilter, format!("`filter`: {error}")))?
         .value;
     match types {
         // In a search over one type, a filter on an attribute that the type lacks is an error.
-        [only] => Ok(vec![Condition::resolve(&filter, only, policy)?]),
-        several => Condition::resolve_for_all(&filter, several, policy),
+        [only] => Ok(vec![Condition::resolve_with(&filter, only, tolerances)?]),
+        several => Condition::resolve_for_all(&filter, several, tolerances),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::store::{
     ChangeJournal, Directory, Include, NewResource, Page, PageRequest, Query, Reference, ResourceStore, Sort,
     StoreError, Stored, TenantId, Update, Updated,
 };
+use crate::tolerance::Tolerances;
 use crate::value::policy::Policy;
 
 /// A store with its directory of tenants and its journal.
@@ -207,7 +208,8 @@ impl<'a> Fixture<'a> {
         } else {
             let parsed = Filter::parse(filter).expect("it is a filter");
             let lenient = Policy { lenient: true };
-            Condition::resolve_for_all(&parsed, resource_types, lenient).expect("it fits the schemas")
+            Condition::resolve_for_all(&parsed, resource_types, &Tolerances::new(lenient))
+                .expect("it fits the schemas")
         };
         let (path, descending) = match sort_by.strip_prefix('-') {
             Some(path) => (path, true),

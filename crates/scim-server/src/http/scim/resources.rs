@@ -10,7 +10,7 @@ use actix_web::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION};
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use scim_model::internal::{self, Pieces, SearchRequest};
-use scim_model::{ScimError, ScimType, json};
+use scim_model::{ScimError, ScimType, Tolerances, json};
 
 use super::body::Body;
 use super::params::{Params, Projected};
@@ -43,7 +43,10 @@ pub(super) async fn query(caller: Caller, Served(resource_type): Served, params:
     }
     let search = params.search()?;
     let list = caller
-        .call(move |service, tenant| service.search(tenant, Some(&resource_type), &search))
+        .call(move |service, tenant| {
+            let tolerances = Tolerances::new(service.settings().policy);
+            service.search(tenant, Some(&resource_type), &search, &tolerances)
+        })
         .await?;
     Ok(with_body(HttpResponse::build(StatusCode::OK), list))
 }
@@ -52,9 +55,10 @@ pub(super) async fn query(caller: Caller, Served(resource_type): Served, params:
 pub(super) async fn search(caller: Caller, served: Option<Served>, body: Body) -> Answer {
     let list = caller
         .call(move |service, tenant| {
-            let search = SearchRequest::parse(&json::parse(&body.0)?)?;
+            let tolerances = Tolerances::new(service.settings().policy);
+            let search = SearchRequest::parse(&json::parse(&body.0)?, &tolerances)?;
             let resource_type = served.map(|Served(it)| it);
-            service.search(tenant, resource_type.as_ref(), &search)
+            service.search(tenant, resource_type.as_ref(), &search, &tolerances)
         })
         .await?;
     Ok(with_body(HttpResponse::build(StatusCode::OK), list))
