@@ -42,6 +42,9 @@ pub(super) fn check_text(
         AttributeType::Reference => check_uri(path, text, policy)?,
         _ => {}
     }
+    if attribute.format == Some(Format::UserName) {
+        check_user_name(path, text)?;
+    }
     match attribute.format {
         // Identity providers send the values that they have, so only a strict policy checks them.
         Some(Format::Country) if !policy.lenient && !is_country_code(text) => Err(invalid(
@@ -51,12 +54,34 @@ pub(super) fn check_text(
         Some(Format::Certificate) if !policy.lenient && !is_der_sequence(text) => {
             Err(invalid(path, "must be one DER certificate in base64"))
         }
-        Some(Format::UserName) if !policy.lenient => check_user_name(path, text),
+        Some(Format::UserName) if !policy.lenient => check_identifier(path, text),
         _ => Ok(()),
     }
 }
 
+/// Refuses user names that look like others or like nothing, under every policy: an administrator who reads
+/// a name must see all of it.
 fn check_user_name(path: &dyn fmt::Display, text: &str) -> Result<(), ScimError> {
+    if let Some(found) = text.chars().find(|it| text::is_invisible(*it)) {
+        return Err(invalid(
+            path,
+            format_args!(
+                "must not have the character U+{:04X}: control, format, private-use and unassigned characters are refused",
+                u32::from(found)
+            ),
+        ));
+    }
+    // The rules of required attributes refuse an empty text.
+    if text.trim().is_empty() && !text.is_empty() {
+        return Err(invalid(path, "must not be blank"));
+    }
+    if text.trim().len() < text.len() {
+        return Err(invalid(path, "must not begin or end with a blank"));
+    }
+    Ok(())
+}
+
+fn check_identifier(path: &dyn fmt::Display, text: &str) -> Result<(), ScimError> {
     match text::disallowed(text) {
         None => Ok(()),
         Some(found) => Err(invalid(

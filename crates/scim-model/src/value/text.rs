@@ -25,6 +25,18 @@ pub(crate) fn disallowed(text: &str) -> Option<char> {
     None
 }
 
+/// Whether a character has no visible form, or none that all readers know: its general category is Control, Format,
+/// Private Use or Unassigned (Unicode chapter 4.5).
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(
+        CodePointMapData::<GeneralCategory>::new().get(c),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::PrivateUse
+            | GeneralCategory::Unassigned
+    )
+}
+
 /// Applies the rules in the order of RFC 8264 section 8.
 fn is_allowed(c: char, before: Option<char>, after: Option<char>, text: &str) -> bool {
     match c {

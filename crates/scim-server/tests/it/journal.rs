@@ -45,7 +45,7 @@ fn a_change_is_a_json_line() {
         let secret = "Marker-Pa55word";
         let user = client.create(
             "/Users",
-            &json!({ "schemas": [USER], "userName": "bjensen\n\u{2028}", "password": secret }),
+            &json!({ "schemas": [USER], "userName": "bjensen", "displayName": "Barbara\n\u{2028}", "password": secret }),
         );
         let group = client.create(
             "/Groups",
@@ -95,10 +95,10 @@ fn a_change_is_a_json_line() {
                 json!(["User", user, 2, "delete", "default"]),
             ]
         );
-        let name = "bjensen\n\u{2028}";
+        let name = "Barbara\n\u{2028}";
         assert_eq!(
             all[0]["change"],
-            json!({ "userName": { "new": name }, "password": { "changed": true } })
+            json!({ "userName": { "new": "bjensen" }, "displayName": { "new": name }, "password": { "changed": true } })
         );
         assert_eq!(
             all[1]["change"],
@@ -114,7 +114,7 @@ fn a_change_is_a_json_line() {
         );
         assert_eq!(
             all[4]["change"],
-            json!({ "userName": { "old": name }, "title": { "old": "Guide" } })
+            json!({ "userName": { "old": "bjensen" }, "displayName": { "old": name }, "title": { "old": "Guide" } })
         );
         let at = all[0]["at"].as_str().unwrap();
         assert_eq!((at.len(), &at[10..11], &at[23..]), (24, "T", "Z"), "{at}");
