@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use self::delta::Delta;
-use crate::error::{PatchError, invalid_value, remove_with_value};
+use crate::error::{PatchError, invalid_value};
 use crate::member::{id_to_add, id_to_remove, is_members_of, parse_id};
 use crate::object::value_named;
 use crate::operation::Operation;
@@ -200,8 +200,7 @@ impl Planner<'_> {
             self.delta.clear();
             return Ok(());
         };
-        let listed = self.tolerances.values_to_remove(&members.attribute, value);
-        for listed in &listed.ok_or_else(|| remove_with_value(members))? {
+        for listed in &self.tolerances.listed_values(members, value)? {
             match id_to_remove(listed) {
                 Some(id) => self.remove(&id),
                 // The client names members by something else than their ids: `{"type": "Group"}`.

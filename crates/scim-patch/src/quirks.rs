@@ -7,9 +7,10 @@
 
 use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, LeniencyKind, ValFilter};
 use scim_model::internal::{attribute_named, boolean_text, key};
-use scim_model::{Attribute, AttributePath, AttributeType, ResourceType, Tolerance};
+use scim_model::{Attribute, AttributePath, AttributeType, ResourceType, ScimError, ScimType, Tolerance};
 use serde_json::{Map, Value};
 
+use crate::error::remove_with_value;
 use crate::object::value_named;
 use crate::tolerance::Tolerances;
 
@@ -124,7 +125,7 @@ impl Tolerances {
     /// `entra--members-remove-several-value-array`, `authentik--older-remove-by-value`), where RFC 7644 section
     /// 3.5.2.2 read literally empties the group. Salesforce puts the list into an object under the name of the
     /// attribute (trace `fixtures--salesforce-remove-members-object`).
-    pub(crate) fn values_to_remove(&mut self, attribute: &Attribute, value: &Value) -> Option<Vec<Value>> {
+    fn values_to_remove(&mut self, attribute: &Attribute, value: &Value) -> Option<Vec<Value>> {
         let nested = value
             .as_object()
             .and_then(|it| value_named(it, &attribute.name))
@@ -138,6 +139,28 @@ impl Tolerances {
             Value::Array(values) => values.iter().filter(|it| !it.is_null()).cloned().collect(),
             single => vec![single.clone()],
         })
+    }
+
+    /// Returns the values that a `remove` of an attribute lists.
+    ///
+    /// # Errors
+    /// `invalidValue` under a policy that accepts no list, and when members of a group are to be removed and an element
+    /// names none: the request would be reported as done although the members keep their access. An empty array names
+    /// nobody on purpose (trace `idp-scim-sync--remove-nobody`).
+    pub(crate) fn listed_values(
+        &mut self,
+        found: &AttributePath,
+        value: &Value,
+    ) -> Result<Vec<Value>, ScimError> {
+        let listed = self.values_to_remove(&found.attribute, value);
+        let listed = listed.ok_or_else(|| remove_with_value(found))?;
+        let is_named = listed.iter().all(|it| names_any(&found.attribute, it))
+            && (!listed.is_empty() || value.as_array().is_some_and(Vec::is_empty));
+        if found.attribute.is_reference_set() && !is_named {
+            let problem = "cannot be removed by this `value`: each element must have the `value` of a member";
+            return Err(ScimError::at(ScimType::InvalidValue, found, problem));
+        }
+        Ok(listed)
     }
 
     /// Records a `remove` with a `value` in addition to a filter, whose `value` is ignored.
@@ -250,6 +273,29 @@ pub(crate) fn listed_value(listed: &Value) -> Option<&Value> {
     match listed {
         Value::Object(listed) => value_named(listed, "value").filter(|it| !it.is_null()),
         simple => Some(simple),
+    }
+}
+
+/// Returns whether an element of a `remove` list can name a reference at all: by the id or the URI of its resource, or
+/// by other sub-attributes. A plain string is the id.
+fn names_any(attribute: &Attribute, listed: &Value) -> bool {
+    let is_usable =
+        |sub: &Attribute, value: &Value| value.as_str() != Some("") && key::of(sub, value).is_some();
+    let Value::Object(given) = listed else {
+        return attribute
+            .sub_attribute("value")
+            .is_some_and(|it| is_usable(it, listed));
+    };
+    let has = |name: &str| {
+        let value = value_named(given, name).filter(|it| !it.is_null());
+        attribute
+            .sub_attribute(name)
+            .zip(value)
+            .is_some_and(|(sub, it)| is_usable(sub, it))
+    };
+    match value_named(given, "value") {
+        None | Some(Value::Null) => attribute.sub_attributes.iter().any(|it| has(&it.name)),
+        Some(_) => has("value") || has("$ref"),
     }
 }
 

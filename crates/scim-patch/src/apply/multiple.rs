@@ -11,7 +11,6 @@ use super::complex::{canonical, canonical_member, merge};
 use super::paths::{with_sub, without_sub};
 use super::state::State;
 use super::values::{Values, refuse_two_primaries};
-use crate::error::remove_with_value;
 use crate::member::{id_to_remove, is_members_of};
 use crate::mutability::{is_immutable, missing, refuse_immutable, refuse_required};
 use crate::operation::Write;
@@ -169,9 +168,7 @@ impl State<'_> {
     /// Removes the values that the `value` of a `remove` lists. RFC 7644 section 3.5.2.2 knows no such `value`; since it
     /// would be wrong to remove all values instead, a strict policy refuses the operation.
     pub(super) fn remove_listed(&mut self, found: &AttributePath, value: &Value) -> Result<(), ScimError> {
-        let Some(listed) = self.tolerances.values_to_remove(&found.attribute, value) else {
-            return Err(remove_with_value(found));
-        };
+        let listed = self.tolerances.listed_values(found, value)?;
         let are_members = is_members_of(self.resource_type, found);
         let list = self.document.open_list(found);
         let mut selected = Vec::new();
