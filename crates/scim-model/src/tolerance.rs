@@ -66,11 +66,35 @@ pub enum Tolerance {
     ///
     /// Client: Syncope. Departs from RFC 7644 section 3.5.2, figure 7.
     PathSyntax,
+    /// A `type` of a member that names no resource type; it is ignored.
+    ///
+    /// Client: PingFederate. Departs from RFC 7643 section 4.2, where it is "User" or "Group".
+    MemberTypeIgnored,
+    /// A body without `schemas`.
+    ///
+    /// Client: OneLogin, JumpCloud, clients built with SCIM-SDK. Departs from RFC 7644 section 3.1.
+    MissingSchemas,
+    /// A body whose `schemas` is `[]` or `null`, which counts as missing.
+    ///
+    /// Client: WSO2. Departs from RFC 7643 section 3, where `schemas` is not empty.
+    EmptySchemas,
+    /// A body whose `schemas` names only other schemas or messages.
+    ///
+    /// Client: Google, OneLogin, clients built with scim-patch. Departs from RFC 7644 section 3.5.2.
+    OtherSchemas,
+    /// A PATCH with an empty list of operations, which changes nothing.
+    ///
+    /// Client: Microsoft's SCIM validator. Departs from RFC 7644 section 3.5.2, which demands one or more.
+    EmptyOperations,
+    /// `attributes` or `excludedAttributes` of a search body in one string, separated by commas.
+    ///
+    /// Client: clients built with SCIM-SDK. Departs from RFC 7644 section 3.4.3, where they are arrays.
+    NamesInText,
 }
 
 impl Tolerance {
     /// Every tolerance.
-    pub const ALL: [Tolerance; 13] = [
+    pub const ALL: [Tolerance; 19] = [
         Tolerance::BooleanText,
         Tolerance::PathAsKey,
         Tolerance::CreatedFromFilter,
@@ -84,6 +108,12 @@ impl Tolerance {
         Tolerance::UnknownIgnored,
         Tolerance::UnqualifiedReference,
         Tolerance::PathSyntax,
+        Tolerance::MemberTypeIgnored,
+        Tolerance::MissingSchemas,
+        Tolerance::EmptySchemas,
+        Tolerance::OtherSchemas,
+        Tolerance::EmptyOperations,
+        Tolerance::NamesInText,
     ];
 
     /// Returns the stable name in snake case, for example for the label of a metric.
@@ -102,6 +132,12 @@ impl Tolerance {
             Tolerance::UnknownIgnored => "unknown_ignored",
             Tolerance::UnqualifiedReference => "unqualified_reference",
             Tolerance::PathSyntax => "path_syntax",
+            Tolerance::MemberTypeIgnored => "member_type_ignored",
+            Tolerance::MissingSchemas => "missing_schemas",
+            Tolerance::EmptySchemas => "empty_schemas",
+            Tolerance::OtherSchemas => "other_schemas",
+            Tolerance::EmptyOperations => "empty_operations",
+            Tolerance::NamesInText => "names_in_text",
         }
     }
 }

@@ -5,9 +5,9 @@ use scim_model::{Policy, Tolerance};
 /// The tolerances that a PATCH has needed so far, each once for an operation.
 #[derive(Debug)]
 pub(crate) struct Tolerances {
-    /// Those of the current operation, with the policy.
+    /// The tolerances of the current operation, with the policy.
     current: scim_model::Tolerances,
-    /// Those of earlier operations.
+    /// The tolerances of earlier operations.
     earlier: Vec<Tolerance>,
 }
 

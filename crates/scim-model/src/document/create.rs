@@ -9,7 +9,7 @@ use super::{Document, Sent, core_attribute, extension_index};
 use crate::error::{Place, ScimError, ScimType, invalid};
 use crate::schema::{Attribute, AttributePath, Mutability, ResourceType, Returned, Schema};
 use crate::secret::{ClearText, SentSecrets};
-use crate::tolerance::Tolerances;
+use crate::tolerance::{Tolerance, Tolerances};
 use crate::value::canonical::{canonical_value, check_unknown, wrong_type};
 use crate::value::policy::Policy;
 use crate::value::reference::member_id;
@@ -51,7 +51,7 @@ pub(super) fn read(
             "the body must be a JSON object",
         ));
     };
-    check_schemas(resource_type, &body, tolerances.policy())?;
+    check_schemas(resource_type, &body, tolerances)?;
     let mut sent = Sent {
         document: Document::default(),
         members: None,
@@ -206,13 +206,13 @@ fn note_requested(
 
 /// RFC 7643 sections 3 and 3.3: `schemas` names at least the core schema.
 ///
-/// Older clients name `urn:scim:schemas:core:1.0` or nothing (Google, OneLogin). The lenient policy accepts
-/// that if the document fits. It still refuses an empty list, and a list of known schemas without the core
+/// Older clients name `urn:scim:schemas:core:1.0` or nothing (Google, OneLogin), and WSO2 sends an empty list. The
+/// lenient policy accepts that if the document fits. It still refuses a list of known schemas without the core
 /// schema.
 fn check_schemas(
     resource_type: &ResourceType,
     body: &Map<String, Value>,
-    policy: Policy,
+    tolerances: &Tolerances,
 ) -> Result<(), ScimError> {
     let core = &resource_type.schema.id;
     let refused = |problem: &str| {
@@ -226,8 +226,9 @@ fn check_schemas(
         .find(|(name, _)| name.eq_ignore_ascii_case("schemas"))
         .map(|(_, value)| value);
     let urns = match schemas {
-        None if policy.lenient => return Ok(()),
+        None if tolerances.allow(Tolerance::MissingSchemas) => return Ok(()),
         None => return refused("is missing"),
+        Some(value) if is_empty(value) && tolerances.allow(Tolerance::EmptySchemas) => return Ok(()),
         Some(Value::Array(urns)) if urns.is_empty() => return refused("is empty"),
         Some(Value::Array(urns)) => urns,
         Some(_) => return refused("is not an array"),
@@ -242,11 +243,16 @@ fn check_schemas(
         names_known |= extension_index(resource_type, urn).is_some()
             || urn.starts_with("urn:ietf:params:scim:schemas:core:2.0:");
     }
-    if names_core || (policy.lenient && !names_known) {
+    if names_core || (!names_known && tolerances.allow(Tolerance::OtherSchemas)) {
         Ok(())
     } else {
         refused("does not name the core schema")
     }
+}
+
+/// RFC 7643 section 2.5: `null` and an empty array are one state.
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
 
 fn take_members(sent: &mut Sent) -> Result<(), ScimError> {

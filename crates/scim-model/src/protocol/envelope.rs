@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType};
-use crate::tolerance::Tolerances;
+use crate::tolerance::{Tolerance, Tolerances};
 
 pub(super) fn syntax(detail: &str) -> ScimError {
     ScimError::new(ScimType::InvalidSyntax, detail)
@@ -14,21 +14,28 @@ pub(super) fn message(body: &Value) -> Result<&Map<String, Value>, ScimError> {
         .ok_or_else(|| syntax("the body must be a JSON object"))
 }
 
-/// Checks that a message names its URN (RFC 7644 section 3.1).
+/// Checks that a message names its URN (RFC 7644 section 3.1). Clients leave `schemas` out (JumpCloud), or send it
+/// empty (WSO2, trace `wso2/patch-schemas-empty-array`).
+/// Whether an array of other URNs is accepted depends on the message, see `other`.
+///
+/// # Errors
+/// `invalidSyntax`
 pub(super) fn check_schemas(
     body: &Map<String, Value>,
     urn: &str,
+    other: impl Fn(&[Value]) -> bool,
     tolerances: &Tolerances,
 ) -> Result<(), ScimError> {
-    let names_urn = match member(body, "schemas") {
-        None => tolerances.is_lenient(),
-        Some(Value::Array(urns)) => urns
-            .iter()
-            .filter_map(Value::as_str)
-            .any(|it| it.eq_ignore_ascii_case(urn)),
+    let schemas = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("schemas"));
+    let is_urn = |it: &Value| it.as_str().is_some_and(|it| it.eq_ignore_ascii_case(urn));
+    let is_accepted = match schemas.map(|(_, value)| value) {
+        None => tolerances.allow(Tolerance::MissingSchemas),
+        Some(Value::Null) => tolerances.allow(Tolerance::EmptySchemas),
+        Some(Value::Array(urns)) if urns.is_empty() => tolerances.allow(Tolerance::EmptySchemas),
+        Some(Value::Array(urns)) => urns.iter().any(is_urn) || other(urns),
         Some(_) => false,
     };
-    if names_urn {
+    if is_accepted {
         Ok(())
     } else {
         Err(syntax(&format!("`schemas` must be an array that names `{urn}`")))

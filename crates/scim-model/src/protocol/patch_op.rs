@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::envelope::{check_schemas, message, syntax};
 use crate::error::{ScimError, ScimType, shortened};
-use crate::tolerance::Tolerances;
+use crate::tolerance::{Tolerance, Tolerances};
 
 /// URN of the message that changes a resource.
 pub const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -37,10 +37,13 @@ pub struct RawOperation {
 ///
 /// # Errors
 /// `invalidSyntax` for a body that is not a PatchOp message, has no operations, or has another `op`; a
-/// lenient policy accepts a missing `schemas` (JumpCloud). `invalidPath` for a path that is not a string. An
+/// lenient policy accepts a missing, empty or other `schemas`, and an empty list of operations. `invalidPath` for a path that is not a string. An
 /// error of the kind `TooLarge` for more than [`MAX_OPERATIONS`].
 pub fn patch_operations(body: Value, tolerances: &Tolerances) -> Result<Vec<RawOperation>, ScimError> {
-    check_schemas(message(&body)?, PATCH_OP_URN, tolerances)?;
+    // Clients of scim-patch send the URN of the resource, or one of their own making.
+    let are_strings = |urns: &[Value]| urns.iter().all(Value::is_string);
+    let other = |urns: &[Value]| are_strings(urns) && tolerances.allow(Tolerance::OtherSchemas);
+    check_schemas(message(&body)?, PATCH_OP_URN, other, tolerances)?;
     let operations = match body {
         Value::Object(members) => members
             .into_iter()
@@ -48,7 +51,12 @@ pub fn patch_operations(body: Value, tolerances: &Tolerances) -> Result<Vec<RawO
         _ => None,
     };
     let operations = match operations {
-        Some((_, Value::Array(operations))) if !operations.is_empty() => operations,
+        // Microsoft's validator sends an empty list (trace `entra-validator/empty-operations`).
+        Some((_, Value::Array(operations)))
+            if !operations.is_empty() || tolerances.allow(Tolerance::EmptyOperations) =>
+        {
+            operations
+        }
         _ => {
             return Err(syntax(
                 "`Operations` must be an array with at least one operation",

@@ -8,7 +8,8 @@ use super::envelope::{check_schemas, member, message, syntax};
 use crate::error::{ScimError, ScimType, shortened};
 use crate::json::write_string;
 use crate::representation::body::Body;
-use crate::tolerance::Tolerances;
+use crate::representation::projection::Projection;
+use crate::tolerance::{Tolerance, Tolerances};
 
 /// URN of the message that holds a list.
 pub const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -71,12 +72,12 @@ impl SearchRequest {
     /// counts as absent.
     ///
     /// # Errors
-    /// `invalidSyntax` if the body is not a SearchRequest, or names are in one string; `invalidFilter` for
+    /// `invalidSyntax` if the body is not a SearchRequest, or, under a strict policy, names are in one string; `invalidFilter` for
     /// a filter that is not a string; `invalidCount` for a count of a wrong type next to a cursor;
     /// `invalidValue` for other wrong types.
     pub fn parse(body: &Value, tolerances: &Tolerances) -> Result<SearchRequest, ScimError> {
         let body = message(body)?;
-        check_schemas(body, SEARCH_REQUEST_URN, tolerances)?;
+        check_schemas(body, SEARCH_REQUEST_URN, |_| false, tolerances)?;
         let sort_order = string(body, "sortOrder", ScimType::InvalidValue)?;
         let cursor = string(body, "cursor", ScimType::InvalidCursor)?;
         // RFC 9865 section 2.1
@@ -86,8 +87,8 @@ impl SearchRequest {
             ScimType::InvalidValue
         };
         Ok(SearchRequest {
-            attributes: names(body, "attributes")?,
-            excluded_attributes: names(body, "excludedAttributes")?,
+            attributes: names(body, "attributes", tolerances)?,
+            excluded_attributes: names(body, "excludedAttributes", tolerances)?,
             filter: string(body, "filter", ScimType::InvalidFilter)?,
             sort_by: string(body, "sortBy", ScimType::InvalidValue)?,
             sort_order: sort_order.as_deref().map(SortOrder::parse).transpose()?,
@@ -163,7 +164,12 @@ fn string(body: &Map<String, Value>, name: &str, keyword: ScimType) -> Result<Op
     }
 }
 
-fn names(body: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, ScimError> {
+/// Reads a list of names. Clients built with SCIM-SDK send it in one string, in the form that URLs have.
+fn names(
+    body: &Map<String, Value>,
+    name: &str,
+    tolerances: &Tolerances,
+) -> Result<Option<Vec<String>>, ScimError> {
     let refused = || syntax(&format!("`{name}` must be an array of attribute names"));
     match member(body, name) {
         None => Ok(None),
@@ -172,6 +178,9 @@ fn names(body: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, S
                 .iter()
                 .map(|it| it.as_str().map(str::to_owned).ok_or_else(refused));
             names.collect::<Result<_, _>>().map(Some)
+        }
+        Some(Value::String(names)) if tolerances.allow(Tolerance::NamesInText) => {
+            Ok(Some(Projection::query_list(names)))
         }
         Some(_) => Err(refused()),
     }

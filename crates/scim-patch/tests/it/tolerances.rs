@@ -37,6 +37,12 @@ fn names_are_stable() {
             "unknown_ignored",
             "unqualified_reference",
             "path_syntax",
+            "member_type_ignored",
+            "missing_schemas",
+            "empty_schemas",
+            "other_schemas",
+            "empty_operations",
+            "names_in_text",
         ]
     );
     assert_eq!(Tolerance::PathAsKey.to_string(), "path_as_key");

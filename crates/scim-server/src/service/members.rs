@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use scim_model::store::{Reference, TenantId};
-use scim_model::{ScimError, ScimType};
+use scim_model::{ScimError, ScimType, Tolerance, Tolerances};
 use uuid::Uuid;
 
 use super::core::Service;
@@ -21,11 +21,24 @@ impl Service {
         Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
     }
 
-    /// Checks the `type` that a client sends for members.
+    /// Checks the `type` that a client sends for members. A word that names no resource type contradicts nothing:
+    /// PingFederate sends `"type": "value"`, others `"direct"` or an empty text (trace
+    /// `pingfederate/member-type-create`).
     ///
     /// # Errors
     /// `invalidValue` when a `type` differs from the resource type of the member.
-    pub(super) fn check_member_types(&self, tenant: TenantId, named: &[(Uuid, String)]) -> Result<(), Error> {
+    pub(super) fn check_member_types(
+        &self,
+        tenant: TenantId,
+        named: &[(Uuid, String)],
+        tolerances: &Tolerances,
+    ) -> Result<(), Error> {
+        let is_served = |name: &str| {
+            let mut types = self.registry.resource_types.iter();
+            types.any(|it| it.name.eq_ignore_ascii_case(name))
+        };
+        let is_ignored = |name: &str| !is_served(name) && tolerances.allow(Tolerance::MemberTypeIgnored);
+        let named: Vec<_> = named.iter().filter(|(_, name)| !is_ignored(name)).collect();
         let ids: Vec<Uuid> = named.iter().map(|(id, _)| *id).collect();
         let references = self.members(tenant, &ids)?;
         let types: HashMap<Uuid, &str> = references.iter().map(|it| (it.id, &*it.resource_type)).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use scim_model::change::AttributeChanges;
 use scim_model::internal::Projection;
 use scim_model::store::{Include, MembersChange, MembersStep, NewResource, Stored, TenantId, Update};
-use scim_model::{Document, ResourceType, json};
+use scim_model::{Document, ResourceType, Tolerances, json};
 use uuid::Uuid;
 
 use super::core::{Representation, Service, include, now, parse_id};
@@ -58,7 +58,8 @@ impl Service {
             sent.document.fill_defaults(resource_type);
         }
         let members = sent.members.unwrap_or_default();
-        self.check_member_types(tenant, &sent.member_types)?;
+        let tolerances = Tolerances::new(self.settings.policy);
+        self.check_member_types(tenant, &sent.member_types, &tolerances)?;
         let references = self.members(tenant, &members)?;
         let secrets = HashedSecrets::default().hash_sent(self, &sent.secrets)?;
         let new = NewResource {
@@ -70,7 +71,8 @@ impl Service {
             secrets,
         };
         self.store.create(tenant, &new)?;
-        self.tolerances.record_request(&sent.tolerances);
+        self.tolerances
+            .record_request(sent.tolerances.iter().chain(&tolerances.take()));
         let stored = Stored {
             resource_type: resource_type.name.clone(),
             id: new.id,
@@ -117,10 +119,11 @@ impl Service {
             preconditions
                 .check_write(current.version)
                 .map_err(|_| Error::PreconditionFailed)?;
+            let tolerances = Tolerances::new(self.settings.policy);
             let members = match sent.members {
                 Some(members) => {
                     check_not_own_member(id, members.iter())?;
-                    self.check_member_types(tenant, &sent.member_types)?;
+                    self.check_member_types(tenant, &sent.member_types, &tolerances)?;
                     MembersChange::Steps(vec![MembersStep::ReplaceAll(members)])
                 }
                 None => MembersChange::None,
@@ -139,7 +142,8 @@ impl Service {
                 secrets,
             };
             self.write(tenant, &update)?;
-            self.tolerances.record_request(&sent.tolerances);
+            self.tolerances
+                .record_request(sent.tolerances.iter().chain(&tolerances.take()));
             let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
             self.represent(
                 tenant,

@@ -35,7 +35,7 @@ impl Service {
         let operations = Operation::read_all(json::parse(body)?, &of_message)?;
         let id = parse_id(id)?;
         let plan = plan(resource_type, &operations, self.settings.policy)?;
-        self.check_member_types(tenant, &plan.member_types)?;
+        self.check_member_types(tenant, &plan.member_types, &of_message)?;
         let patch = Patch {
             service: self,
             tenant,

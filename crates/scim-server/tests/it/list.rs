@@ -322,9 +322,9 @@ fn an_invalid_search_request_is_refused() {
     let acme = server.tenant("acme");
     let wrong = [
         json!([]),
-        json!({}),
         json!({ "schemas": [USER] }),
-        search(json!({ "attributes": "userName" })),
+        json!({ "schemas": {} }),
+        search(json!({ "attributes": 5 })),
         search(json!({ "count": "10" })),
         search(json!({ "startIndex": 1.5 })),
         search(json!({ "attributes": ["a"], "excludedAttributes": ["b"] })),

@@ -12,6 +12,7 @@ mod exchanges;
 mod groups;
 mod harness;
 mod journal;
+mod leniencies;
 mod list;
 mod metrics;
 mod own_schemas;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use scim_server::http::metrics;
 use serde_json::json;
 
-use crate::harness::{Choice, Server, encode};
+use crate::harness::{Choice, Server, USER, encode};
 
 #[test]
 fn metrics_contain_no_client_input() {
@@ -91,6 +91,39 @@ fn the_tolerances_that_a_patch_needs_are_counted() {
             "scim_patch_tolerances_total{tolerance=\"remove_by_value\"} 2",
             "scim_patch_tolerances_total{tolerance=\"read_only_ignored\"} 1",
             "scim_patch_tolerances_total{tolerance=\"unknown_ignored\"} 1",
+        ]
+    );
+}
+
+#[test]
+fn the_tolerances_of_other_requests_are_counted() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let body = json!({ "schemas": [], "userName": "a", "active": "True" });
+    acme.post("/Users", body.clone()).expect(201);
+    // A request that is refused needs none.
+    acme.post("/Users", body).expect(409);
+    acme.put(&user.path, json!({ "schemas": null, "userName": "bjensen" }))
+        .expect(200);
+    acme.post("/Users/.search", json!({ "attributes": "userName" }))
+        .expect(200);
+    acme.get("/Users?filter=active%20eq%20%22True%22").expect(200);
+    acme.request("PATCH", &user.path)
+        .json(&json!({ "schemas": [USER], "Operations": [] }))
+        .send()
+        .expect(200);
+    let text = scrape(&server);
+    let counted = |it: &&str| it.contains("_tolerances_total");
+    assert_eq!(
+        text.lines().filter(counted).collect::<Vec<_>>(),
+        [
+            "scim_patch_tolerances_total{tolerance=\"other_schemas\"} 1",
+            "scim_patch_tolerances_total{tolerance=\"empty_operations\"} 1",
+            "scim_request_tolerances_total{tolerance=\"boolean_text\"} 2",
+            "scim_request_tolerances_total{tolerance=\"missing_schemas\"} 1",
+            "scim_request_tolerances_total{tolerance=\"empty_schemas\"} 2",
+            "scim_request_tolerances_total{tolerance=\"names_in_text\"} 1",
         ]
     );
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::*;
-use super::tenants::tenant;
+use super::tenants::{strict_tenant, tenant};
 
 fn some_users() -> Client {
     let client = tenant();
@@ -55,6 +55,15 @@ fn messages_have_their_registered_urns() {
     };
     search(&message("SearchRequest")).expect(200);
     patch(&message("PatchOp")).expect(200);
+    // By default a PATCH may name another URN, because clients do.
+    patch(&message("PatchOperation")).expect(200);
+    let strict = strict_tenant();
+    let path = format!("/Users/{}", strict.user("messages"));
+    let strictly = |urn: &str| {
+        let body = json!({"schemas": [urn], "Operations": [{"op": "add", "path": "title", "value": "t"}]});
+        strict.send("PATCH", &path, &[], Some(body.to_string().as_bytes()))
+    };
+    strictly(&message("PatchOp")).expect(200);
     for wrong in [
         USER.to_owned(),
         message("ListResponse"),
@@ -68,10 +77,10 @@ fn messages_have_their_registered_urns() {
         "urn:ietf:params:scim:schemas:core:2.0:PatchOp".into(),
     ] {
         search(&wrong).expect_error(400, "invalidSyntax");
-        patch(&wrong).expect_error(400, "invalidSyntax");
+        strictly(&wrong).expect_error(400, "invalidSyntax");
     }
     search(&message("PatchOp")).expect_error(400, "invalidSyntax");
-    patch(&message("SearchRequest")).expect_error(400, "invalidSyntax");
+    strictly(&message("SearchRequest")).expect_error(400, "invalidSyntax");
     let root = json!({"schemas": [SEARCH_REQUEST]});
     for (name, answer) in [
         ("ListResponse", client.get("/Users")),
@@ -92,17 +101,28 @@ fn messages_have_their_registered_urns() {
 #[test]
 fn the_body_is_a_search_request() {
     let client = some_users();
+    let strict = strict_tenant();
     for body in [
-        json!({}),
-        json!({"schemas": []}),
         json!({"schemas": [USER]}),
         json!({"schemas": [PATCH_OP]}),
         json!([]),
         json!({"schemas": SEARCH_REQUEST}),
     ] {
-        client
+        for client in [&client, &strict] {
+            client
+                .post("/Users/.search", &body)
+                .expect_error(400, "invalidSyntax");
+        }
+    }
+    for body in [json!({}), json!({"schemas": []}), json!({"schemas": null})] {
+        strict
             .post("/Users/.search", &body)
             .expect_error(400, "invalidSyntax");
+        // Clients leave `schemas` out or empty.
+        assert_eq!(
+            client.post("/Users/.search", &body).expect(200).resources().len(),
+            3
+        );
     }
     // Only parameters in the body count; those in the URL are ignored.
     let answer = client
@@ -125,7 +145,17 @@ fn attribute_names_must_be_an_array() {
     );
     let answer = search(&client, &json!({"excludedAttributes": ["title", "meta"]})).expect(200);
     assert_eq!(keys(&answer.resources()[0]), ["id", "schemas", "userName"]);
-    search(&client, &json!({"attributes": "title,userName"})).expect_error(400, "invalidSyntax");
+    let in_text = json!({"attributes": "title,userName"});
+    search(&strict_tenant(), &in_text).expect_error(400, "invalidSyntax");
+    // Clients built with SCIM-SDK send one string.
+    let answer = search(&client, &in_text).expect(200);
+    assert_eq!(
+        keys(&answer.resources()[0]),
+        ["id", "schemas", "title", "userName"]
+    );
+    let answer = search(&client, &json!({"excludedAttributes": "title, meta"})).expect(200);
+    assert_eq!(keys(&answer.resources()[0]), ["id", "schemas", "userName"]);
+    search(&client, &json!({"attributes": 5})).expect_error(400, "invalidSyntax");
     search(
         &client,
         &json!({"attributes": ["title"], "excludedAttributes": ["userName"]}),
