@@ -1,5 +1,4 @@
-//! Generated users and groups that resemble those of a company. They are the same in each run, because all values are
-//! derived from an index.
+//! Users and groups like those of a company. All values are derived from an index, so they are the same in each run.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,19 +22,25 @@ pub(crate) struct Company {
 }
 
 impl Company {
-    pub(crate) fn new(seed: u64) -> Company {
+    /// Returns the resources of the large tenant.
+    pub(crate) fn large() -> Company {
+        Company::new(1)
+    }
+
+    /// Returns the resources of a small tenant.
+    pub(crate) fn small(tenant: &str) -> Company {
+        Company::new(tenant.bytes().fold(7, |seed, byte| seed * 31 + u64::from(byte)))
+    }
+
+    fn new(seed: u64) -> Company {
         let registry = SchemaRegistry::builtin();
-        let of = |name| {
+        let built_in = |name| {
             registry
                 .resource_type(name)
                 .expect("the resource type is built in")
-                .clone()
         };
-        Company {
-            user: of("User"),
-            group: of("Group"),
-            seed,
-        }
+        let (user, group) = (built_in("User").clone(), built_in("Group").clone());
+        Company { user, group, seed }
     }
 
     pub(crate) fn user_id(&self, index: u64) -> Uuid {
@@ -56,47 +61,26 @@ impl Company {
     }
 
     pub(crate) fn user_name(&self, index: u64) -> String {
-        let Person { given, family, .. } = self.person(index);
+        let (given, family, _) = self.person(index);
         format!("{given}.{family}{index}@example.com")
-    }
-
-    pub(crate) fn external_id(&self, index: u64) -> String {
-        format!("hr-{index:09}")
-    }
-
-    pub(crate) fn family_name(&self, index: u64) -> String {
-        self.person(index).family
     }
 
     /// Returns the work email address, which differs from the user name.
     pub(crate) fn email(&self, index: u64) -> String {
-        let Person { given, family, .. } = self.person(index);
-        format!(
-            "{}.{}.{index}@corp.example.com",
-            given.to_lowercase(),
-            family.to_lowercase()
-        )
+        let (given, family, _) = self.person(index);
+        format!("{given}.{family}.{index}@corp.example.com").to_lowercase()
     }
 
     pub(crate) fn new_user(&self, index: u64) -> NewResource {
-        self.new_resource(
-            &self.user,
-            self.user_id(index),
-            index,
-            self.user_json(index, None),
-            Vec::new(),
-        )
-    }
-
-    /// Returns the document of a user, with the given `title` instead of the generated one if there is one.
-    pub(crate) fn user_document(&self, index: u64, title: Option<&str>) -> Document {
-        parsed(&self.user, self.user_json(index, title))
+        let document = self.user_document(index, None);
+        new_resource(&self.user, self.user_id(index), index, document, Vec::new())
     }
 
     pub(crate) fn new_group(&self, index: u64, name: &str, members: Vec<Uuid>) -> NewResource {
         let json =
             json!({"schemas": [GROUP_URN], "displayName": name, "externalId": format!("group-{index}")});
-        self.new_resource(&self.group, self.group_id(index), index, json, members)
+        let document = parsed(&self.group, json);
+        new_resource(&self.group, self.group_id(index), index, document, members)
     }
 
     /// Returns `number` different users among the first `users`.
@@ -112,67 +96,30 @@ impl Company {
         chosen.into_iter().map(|it| self.user_id(it)).collect()
     }
 
-    fn new_resource(
-        &self,
-        resource_type: &Arc<ResourceType>,
-        id: Uuid,
-        index: u64,
-        json: Value,
-        members: Vec<Uuid>,
-    ) -> NewResource {
-        NewResource {
-            resource_type: resource_type.clone(),
-            id,
-            now: created(index),
-            document: parsed(resource_type, json),
-            members,
-            secrets: SecretHashes::new(),
-        }
-    }
-
-    fn person(&self, index: u64) -> Person {
+    /// Returns the given name, the family name, and the generator for the other values of a user.
+    fn person(&self, index: u64) -> (&'static str, String, Random) {
         let mut random = Random(self.seed ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93));
         let given = random.one_of(GIVEN_NAMES);
-        let mut family = String::new();
-        for _ in 0..3 {
-            family.push_str(random.one_of(SYLLABLES));
-        }
-        let family = family[..1].to_uppercase() + &family[1..];
-        Person {
-            given,
-            family,
-            random,
-        }
+        let family: String = (0..3).map(|_| random.one_of(SYLLABLES)).collect();
+        (given, family[..1].to_uppercase() + &family[1..], random)
     }
 
-    /// Returns the user document of an employee as a directory sends it, about 1.3 KB.
-    fn user_json(&self, index: u64, title: Option<&str>) -> Value {
-        let user_name = self.user_name(index);
-        let Person {
-            given,
-            family,
-            mut random,
-        } = self.person(index);
-        let place = random.below(PLACES.len() as u64) as usize;
-        let (locality, region, postal_code, country) = PLACES[place];
+    /// Returns the user document of an employee as a directory sends it, about 1.3 KB, with the given `title` instead
+    /// of the generated one if there is one.
+    pub(crate) fn user_document(&self, index: u64, title: Option<&str>) -> Document {
+        let (given, family, mut random) = self.person(index);
+        let place: Vec<&str> = random.one_of(PLACES).split('/').collect();
         let street = format!("{} {} Street", 1 + random.below(900), random.one_of(STREETS));
-        let number = |random: &mut Random| {
-            format!(
-                "tel:+1-{:03}-555-{:04}",
-                201 + random.below(700),
-                random.below(10_000)
-            )
+        let phone = |random: &mut Random| {
+            let (area, number) = (201 + random.below(700), random.below(10_000));
+            format!("tel:+1-{area:03}-555-{number:04}")
         };
         let title = title.unwrap_or_else(|| random.one_of(TITLES));
-        json!({
+        let json = json!({
             "schemas": [USER_URN, ENTERPRISE_URN],
-            "externalId": self.external_id(index),
-            "userName": user_name,
-            "name": {
-                "formatted": format!("{given} {family}"),
-                "familyName": family,
-                "givenName": given,
-            },
+            "externalId": format!("hr-{index:09}"),
+            "userName": self.user_name(index),
+            "name": {"formatted": format!("{given} {family}"), "familyName": family, "givenName": given},
             "displayName": format!("{given} {family}"),
             "nickName": &given[..3],
             "profileUrl": format!("https://people.example.com/profiles/{index}"),
@@ -187,16 +134,16 @@ impl Company {
                 {"value": format!("{}{index}@home.example.net", given.to_lowercase()), "type": "home"},
             ],
             "phoneNumbers": [
-                {"value": number(&mut random), "type": "work"},
-                {"value": number(&mut random), "type": "mobile"},
+                {"value": phone(&mut random), "type": "work"},
+                {"value": phone(&mut random), "type": "mobile"},
             ],
             "addresses": [{
-                "formatted": format!("{street}\n{locality}, {region} {postal_code} {country}"),
+                "formatted": format!("{street}\n{}, {} {} {}", place[0], place[1], place[2], place[3]),
                 "streetAddress": street,
-                "locality": locality,
-                "region": region,
-                "postalCode": postal_code,
-                "country": country,
+                "locality": place[0],
+                "region": place[1],
+                "postalCode": place[2],
+                "country": place[3],
                 "type": "work",
                 "primary": true,
             }],
@@ -208,14 +155,26 @@ impl Company {
                 "department": random.one_of(DEPARTMENTS),
                 "manager": {"value": self.user_id(index / 12).to_string()},
             },
-        })
+        });
+        parsed(&self.user, json)
     }
 }
 
-struct Person {
-    given: &'static str,
-    family: String,
-    random: Random,
+fn new_resource(
+    resource_type: &Arc<ResourceType>,
+    id: Uuid,
+    index: u64,
+    document: Document,
+    members: Vec<Uuid>,
+) -> NewResource {
+    NewResource {
+        resource_type: resource_type.clone(),
+        id,
+        now: created(index),
+        document,
+        members,
+        secrets: SecretHashes::new(),
+    }
 }
 
 fn parsed(resource_type: &ResourceType, json: Value) -> Document {
@@ -234,7 +193,7 @@ pub(crate) fn created(index: u64) -> DateTime<Utc> {
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -246,55 +205,26 @@ impl Random {
         self.next() % limit.max(1)
     }
 
-    fn one_of(&mut self, all: &[&'static str]) -> &'static str {
-        all[self.below(all.len() as u64) as usize]
+    /// Chooses one of the values in a list with commas.
+    fn one_of(&mut self, list: &'static str) -> &'static str {
+        let number = list.split(',').count() as u64;
+        let chosen = list.split(',').nth(self.below(number) as usize);
+        chosen.expect("the index is below the number of values")
     }
 }
 
-const GIVEN_NAMES: &[&str] = &[
-    "Alice", "Andreas", "Barbara", "Bruno", "Carmen", "Chen", "Dalia", "David", "Elena", "Erik", "Fatima",
-    "Felix", "Grace", "Hannah", "Hugo", "Ines", "Ivan", "Jasmin", "Jonas", "Karim", "Laura", "Leon", "Maria",
-    "Mateo", "Nadia", "Noah", "Olga", "Oscar", "Paula", "Pierre", "Quentin", "Rosa", "Samuel", "Sofia",
-    "Tariq", "Teresa", "Ursula", "Viktor", "Wanda", "Xavier", "Yusuf", "Zoe",
-];
+const GIVEN_NAMES: &str = "Alice,Andreas,Barbara,Bruno,Carmen,Chen,Dalia,David,Elena,Erik,Fatima,Felix,Grace,\
+    Hannah,Hugo,Ines,Ivan,Jasmin,Jonas,Karim,Laura,Leon,Maria,Mateo,Nadia,Noah,Olga,Oscar,Paula,Pierre,Quentin,\
+    Rosa,Samuel,Sofia,Tariq,Teresa,Ursula,Viktor,Wanda,Xavier,Yusuf,Zoe";
 /// Three syllables form a family name. About a twelfth of the names contain an `x`.
-const SYLLABLES: &[&str] = &[
-    "ba", "ber", "den", "dor", "fal", "gar", "han", "jen", "kal", "lin", "mar", "mel", "nor", "ol", "per",
-    "ran", "ros", "sen", "sol", "tan", "tor", "ul", "ven", "win", "wor", "yal", "zim", "hof", "man", "ley",
-    "ford", "ton", "gren", "dal", "ek", "xel",
-];
-const PLACES: &[(&str, &str, &str, &str)] = &[
-    ("Hollywood", "CA", "91608", "US"),
-    ("Portland", "OR", "97201", "US"),
-    ("Berlin", "BE", "10115", "DE"),
-    ("Lyon", "ARA", "69001", "FR"),
-    ("Osaka", "OS", "530-0001", "JP"),
-    ("Leeds", "WYK", "LS1 1UR", "GB"),
-];
-const STREETS: &[&str] = &[
-    "Universal City",
-    "Harbour",
-    "Station",
-    "Mill",
-    "Orchard",
-    "Castle",
-    "Market",
-];
-const TITLES: &[&str] = &[
-    "Tour Guide",
-    "Engineer",
-    "Senior Engineer",
-    "Accountant",
-    "Vice President",
-    "Nurse",
-    "Teacher",
-    "Tax Officer",
-];
-const TIME_ZONES: &[&str] = &[
-    "America/Los_Angeles",
-    "Europe/Berlin",
-    "Asia/Tokyo",
-    "Europe/London",
-];
-const DIVISIONS: &[&str] = &["Theme Park", "Film", "Retail", "Logistics"];
-const DEPARTMENTS: &[&str] = &["Tour Operations", "Payroll", "Research", "Support", "Security"];
+const SYLLABLES: &str = "ba,ber,den,dor,fal,gar,han,jen,kal,lin,mar,mel,nor,ol,per,ran,ros,sen,sol,tan,tor,ul,ven,\
+    win,wor,yal,zim,hof,man,ley,ford,ton,gren,dal,ek,xel";
+/// Locality, region, postal code and country.
+const PLACES: &str = "Hollywood/CA/91608/US,Portland/OR/97201/US,Berlin/BE/10115/DE,Lyon/ARA/69001/FR,\
+    Osaka/OS/530-0001/JP,Leeds/WYK/LS1 1UR/GB";
+const STREETS: &str = "Universal City,Harbour,Station,Mill,Orchard,Castle,Market";
+const TITLES: &str =
+    "Tour Guide,Engineer,Senior Engineer,Accountant,Vice President,Nurse,Teacher,Tax Officer";
+const TIME_ZONES: &str = "America/Los_Angeles,Europe/Berlin,Asia/Tokyo,Europe/London";
+const DIVISIONS: &str = "Theme Park,Film,Retail,Logistics";
+const DEPARTMENTS: &str = "Tour Operations,Payroll,Research,Support,Security";

@@ -4,134 +4,117 @@
 //! covers this process and, on PostgreSQL, the processes that serve its connections. Linux counts it in nanoseconds in
 //! `/proc/<pid>/task/<tid>/schedstat`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::raw::Raw;
+use scim_model::store::ResourceStore;
 
-/// The number of rounds. The round with the least processor time is reported, because other load disturbs the others.
+use crate::bench::Bench;
+use crate::operations::{Call, Operation};
+use crate::requests::list;
+
+/// The number of rounds. The cheapest one is reported, because other load disturbs the others.
 const ROUNDS: usize = 5;
-/// The approximate duration of a round.
+/// The approximate duration of a round. It has to be long compared to 4 ms, the resolution of the processor time.
 const ROUND: Duration = Duration::from_millis(120);
-/// The maximum number of operations in a round. A round has to be long compared to 4 ms, the resolution of the
-/// processor time.
-const MOST_IN_A_ROUND: usize = 20_000;
-/// The duration of the warm-up of each operation, unless it runs out of items before.
 const WARM_UP: Duration = Duration::from_millis(600);
 
-/// The cost of one operation in microseconds.
+/// The cost of one call in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figure {
-    /// Processor time of client and database in the cheapest round.
+    /// Processor time of client and database in the cheapest round. Where other threads scan, it includes their work, and
+    /// the median elapsed time is here instead.
     pub(crate) cpu: f64,
-    /// Median elapsed time of all operations.
+    /// Median elapsed time.
     pub(crate) median: f64,
 }
 
-/// Measures one operation after the other.
-pub(crate) struct Meter {
-    /// The connection that lists the processes of the database.
-    raw: Raw,
-    /// If set, only operations whose name contains this text are measured.
-    only: Option<String>,
-    pub(crate) figures: Vec<(&'static str, Figure)>,
+/// Measures an operation, together with one that reverts it if there is one.
+pub(crate) fn measure(bench: &Bench, operations: &mut [Operation]) -> Vec<Figure> {
+    let is_over = AtomicBool::new(false);
+    let scan = list(&bench.company.user, "title co \"x\"");
+    let (store, tenant) = (&bench.store, bench.tenant);
+    std::thread::scope(|scope| {
+        for _ in 0..operations[0].scanners.unwrap_or(0) {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    // The store rejects most of the scans, as it should.
+                    let _ = store.list(tenant, &scan);
+                }
+            });
+        }
+        let figures = measure_rounds(bench, operations);
+        is_over.store(true, Ordering::Relaxed);
+        figures
+    })
 }
 
-impl Meter {
-    pub(crate) fn new(raw: Raw, only: Option<String>) -> Meter {
-        Meter {
-            raw,
-            only,
-            figures: Vec::new(),
-        }
-    }
-
-    /// Measures `work` on the items that `prepare` creates. `clear` runs after each round. The cost of `prepare` and
-    /// `clear` is not counted.
-    pub(crate) fn measure<T>(
-        &mut self,
-        name: &'static str,
-        prepare: impl FnMut(usize) -> Vec<T>,
-        work: impl FnMut(&T),
-        clear: impl FnMut(Vec<T>),
-    ) {
-        if self.only.as_ref().is_some_and(|it| !name.contains(it)) {
-            return;
-        }
-        let figure = measure(&mut self.raw, prepare, work, clear);
-        eprintln!(
-            "  {name}: {:.1} us of processor time, {:.1} us",
-            figure.cpu, figure.median
-        );
-        self.figures.push((name, figure));
-    }
-
-    /// Opens another connection to the same database.
-    pub(crate) fn bare(&self) -> Raw {
-        self.raw
-            .another()
-            .expect("the database accepted a connection before")
-    }
-}
-
-fn measure<T>(
-    raw: &mut Raw,
-    mut prepare: impl FnMut(usize) -> Vec<T>,
-    mut work: impl FnMut(&T),
-    mut clear: impl FnMut(Vec<T>),
-) -> Figure {
-    // The warm-up also finds the shortest duration of an operation.
-    let (mut single, mut batch) = (Duration::MAX, 2);
+fn measure_rounds(bench: &Bench, operations: &mut [Operation]) -> Vec<Figure> {
+    let most = operations.iter().map(|it| it.most).min().unwrap_or(0);
     let start = Instant::now();
-    while start.elapsed() < WARM_UP && batch <= MOST_IN_A_ROUND {
-        let items = prepare(batch);
-        for item in &items {
-            let start = Instant::now();
-            work(item);
-            single = single.min(start.elapsed());
-        }
-        clear(items);
-        batch *= 2;
+    let mut number = 2;
+    let mut shortest = round(bench, operations, number);
+    while start.elapsed() < WARM_UP && number < most {
+        number = most.min(number * 2);
+        shortest = round(bench, operations, number);
     }
-    let (rounds, number) = if single > 4 * ROUND {
+    let fastest = shortest.iter().map(|it| it.elapsed[0]).fold(f64::MAX, f64::min);
+    let per_round = ROUND.as_secs_f64() * 1e6 / fastest;
+    let (rounds, number) = if per_round < 0.25 {
         (2, 1)
     } else {
-        let number = ROUND.as_secs_f64() / single.as_secs_f64().max(1e-9);
-        (ROUNDS, (number as usize).clamp(2, MOST_IN_A_ROUND))
+        (ROUNDS, (per_round as u64).clamp(2, most))
     };
-    let mut walls = Vec::new();
-    let mut cpu = f64::MAX;
-    for _ in 0..rounds {
-        let items = prepare(number);
-        let processes = raw.server_processes();
-        let before = own_cpu() + cpu_of(&processes);
-        for item in &items {
+    let rounds: Vec<Vec<Round>> = (0..rounds).map(|_| round(bench, operations, number)).collect();
+    let figures = operations.iter().enumerate().map(|(at, operation)| {
+        let mut elapsed: Vec<f64> = rounds.iter().flat_map(|it| it[at].elapsed.clone()).collect();
+        elapsed.sort_by(f64::total_cmp);
+        let median = elapsed[elapsed.len() / 2];
+        let cheapest = rounds.iter().map(|it| it[at].cpu).fold(f64::MAX, f64::min);
+        let cpu = if operation.scanners.is_some() {
+            median
+        } else {
+            cheapest
+        };
+        Figure { cpu, median }
+    });
+    figures.collect()
+}
+
+/// The measurements of an operation in a round, per call and in microseconds.
+struct Round {
+    cpu: f64,
+    /// In ascending order.
+    elapsed: Vec<f64>,
+}
+
+fn round(bench: &Bench, operations: &mut [Operation], number: u64) -> Vec<Round> {
+    let rounds = operations.iter_mut().map(|operation| {
+        let mut calls: Vec<Call> = (0..number).map(&mut operation.prepare).collect();
+        let mut processes = bench.bare.borrow_mut().server_processes();
+        processes.push(std::process::id());
+        let before = processor_time(&processes);
+        let mut elapsed = Vec::with_capacity(calls.len());
+        for call in &mut calls {
             let start = Instant::now();
-            work(item);
-            walls.push(start.elapsed().as_secs_f64() * 1e6);
+            call();
+            elapsed.push(start.elapsed().as_secs_f64() * 1e6);
         }
-        let spent = own_cpu() + cpu_of(&processes) - before;
-        cpu = cpu.min(spent as f64 / 1e3 / items.len() as f64);
-        clear(items);
-    }
-    walls.sort_by(f64::total_cmp);
-    Figure {
-        cpu,
-        median: walls[walls.len() / 2],
-    }
+        let cpu = (processor_time(&processes) - before) / 1e3 / number as f64;
+        elapsed.sort_by(f64::total_cmp);
+        Round { cpu, elapsed }
+    });
+    rounds.collect()
 }
 
-/// Returns the processor time of this process in nanoseconds.
-fn own_cpu() -> i64 {
-    cpu_of(&[std::process::id()])
-}
-
-fn cpu_of(processes: &[u32]) -> i64 {
+/// Returns the processor time of processes in nanoseconds.
+fn processor_time(processes: &[u32]) -> f64 {
     let threads = processes
         .iter()
         .filter_map(|it| std::fs::read_dir(format!("/proc/{it}/task")).ok());
     let spent = threads.flatten().flatten().filter_map(|thread| {
         let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<i64>().ok()
+        text.split(' ').next()?.parse::<f64>().ok()
     });
     spent.sum()
 }

@@ -1,575 +1,227 @@
-//! The operations that `cargo xtask bench store` measures.
+//! The table of measured operations, with their limits and goals.
 
-use std::cell::Cell;
+use std::rc::Rc;
 
-use chrono::{SecondsFormat, Utc};
-use scim_filter::{AttrPath, Filter};
-use scim_model::change::AttributeChanges;
-use scim_model::condition::resolve_sort_by;
-use scim_model::internal::key;
-use scim_model::store::{
-    Include, MembersChange, MembersStep, PageRequest, Position, Query, ResourceStore, Sort, TenantId, Update,
-};
-use scim_model::{Condition, Policy, ResourceType, SecretHashes};
-use scim_storage_diesel::DieselStore;
-use std::sync::Arc;
-use uuid::Uuid;
+use chrono::SecondsFormat;
+use scim_model::store::{Query, TenantId, Update};
 
+use crate::Outcome;
+use crate::bench::{Bench, FIRST_NEW, JOINERS};
 use crate::data::{Company, Random, created};
-use crate::load::{NEIGHBOUR, SEED, seed_of};
-use crate::meter::{Figure, Meter};
-use crate::raw::Raw;
+use crate::fill::{self, NEIGHBOUR};
+use crate::requests::{self, GROUPS, MEMBERS, NOTHING, PAGE, count, list, sorted};
 
-/// The measured costs, each with its label in the table.
-pub(crate) type Figures = Vec<(&'static str, Figure)>;
-
-/// The number of users that are read repeatedly, whatever the size of the store. The growth of a figure then shows more
-/// work, not a larger share of the database outside the caches.
-const SAMPLE: u64 = 2_000;
-const PAGE: u32 = 100;
-
-/// The labels of adding a member to groups of different sizes.
-pub(crate) const JOINED: [&str; 3] = ["add a member to a group of 10", "… of 1,000", "… of 100,000"];
-/// The labels of removing a member from the same groups.
-pub(crate) const LEFT: [&str; 3] = [
-    "remove a member from a group of 10",
-    "… from one of 1,000",
-    "… from one of 100,000",
-];
-
-struct Bench<'a> {
-    store: &'a DieselStore,
-    tenant: TenantId,
-    company: Company,
-    users: u64,
-    sample: Vec<u64>,
-    /// The index in the sample at which the next round starts.
-    next: Cell<usize>,
-    /// The index of the next user to create.
-    new: Cell<u64>,
-    /// The next key for the table of the bare statements.
-    number: Cell<i64>,
+/// A measured operation.
+pub(crate) struct Operation<'a> {
+    pub(crate) row: Row,
+    /// Prepares the call with this number in a round. Only the call is measured.
+    pub(crate) prepare: Box<dyn FnMut(u64) -> Call<'a> + 'a>,
+    /// The maximum number of calls in a round.
+    pub(crate) most: u64,
+    /// Each call reverts the call of the previous operation with the same number.
+    pub(crate) reverts: bool,
+    /// The number of threads that scan at the same time. If it is set, the report has elapsed time instead of processor
+    /// time.
+    pub(crate) scanners: Option<usize>,
 }
 
-/// Measures all operations on the large tenant.
-///
-/// # Errors
-/// The store cannot be opened, read or written.
-pub(crate) fn all(
-    store: &DieselStore,
-    url: &str,
-    tenant: TenantId,
-    users: u64,
-    groups: u64,
-    only: Option<&str>,
-) -> Result<Figures, String> {
-    let mut random = Random(users);
-    let sample = (0..SAMPLE.min(users)).map(|_| random.below(users)).collect();
-    let bench = Bench {
-        store,
-        tenant,
-        company: Company::new(SEED),
-        users,
-        sample,
-        next: Cell::new(0),
-        new: Cell::new(1_000_000_000),
-        number: Cell::new(Utc::now().timestamp_micros()),
+/// A prepared call of the store, or of a bare statement.
+pub(crate) type Call<'a> = Box<dyn FnMut() + 'a>;
+
+/// The description of an operation in the report.
+#[derive(Clone)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    /// The name of the operation or bare statement that the cost is divided by.
+    pub(crate) limit: &'static str,
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// A goal for the cost of an operation.
+#[derive(Clone, Copy)]
+pub(crate) enum Goal {
+    /// At most this factor from the smallest store to the largest.
+    Growth(f64),
+    /// At most this factor of the limit.
+    Ratio(f64),
+    /// At most 60 ms more than the named page for a million skipped resources; the page follows this share of the users.
+    Skip(&'static str, f64),
+    /// At most this many microseconds for each user, on SQLite and on PostgreSQL.
+    Scan([f64; 2]),
+}
+
+use Goal::{Growth, Ratio, Scan, Skip};
+
+/// The goal for indexed reads and for writes. Operations without it read more in a larger store, or data outside the
+/// caches, or a page whose position in a block or in a sorted list depends on the number of users.
+const FLAT: Goal = Growth(1.5);
+
+const ROW: &str = "bare prepared SELECT of a row";
+const KEYS: &str = "bare prepared SELECT of the keys of a page at 50 %";
+const SORTED_KEYS: &str = "bare prepared SELECT of the keys of a page sorted by familyName at 50 %";
+const COMMIT: &str = "bare one-row commit";
+const SCAN: &str = "total, title co \"x\": the bare statement, without a deadline";
+const INDEX: &str = "index page";
+const SORTED: &str = "index page sorted by familyName";
+const CURSOR: &str = "cursor page";
+const SORTED_CURSOR: &str = "cursor page sorted by familyName";
+const SEARCH: &str = "/.search over users and groups";
+const JOIN: &str = "add a member to a group of 10";
+const LEAVE: &str = "remove a member from a group of 10";
+const ALONE: &str = "userName eq, elapsed time";
+
+/// Returns the operations: name, limit, goals, call.
+// Table: one row for each operation.
+#[rustfmt::skip]
+pub(crate) fn all<'a>(b: &'a Bench) -> Outcome<Vec<Operation<'a>>> {
+    let Company { user, group, .. } = &b.company;
+    let own = b.tenant;
+    let neighbour = (fill::tenant(&b.store, NEIGHBOUR.0)?, Company::small(NEIGHBOUR.0));
+    let (half, deep) = (b.plan.users / 2, b.plan.users / 10 * 9);
+    let users = || sorted(&[user], "");
+    let by_name = || sorted(&[user], "name.familyName");
+    let search = |sort_by| sorted(&[user, group], sort_by);
+    let skip = |skipped, query| Query { page: requests::index(skipped, PAGE), ..query };
+    let including = |include, query| Query { include, ..query };
+    let page = |query| pages(b, own, vec![query]);
+    let filtered = |filter: &str| page(list(user, filter));
+    let total = |filter: &str| page(count(user, filter));
+    let look_ups = |filter: &dyn Fn(u64) -> String| {
+        pages(b, own, b.sample.iter().map(|it| list(user, &filter(*it))).collect())
     };
-    let mut raw = Raw::open(url)?;
-    raw.run("CREATE TABLE IF NOT EXISTS bare (number BIGINT NOT NULL PRIMARY KEY)")?;
-    let mut meter = Meter::new(raw, only.map(str::to_owned));
-    bench.points(&mut meter);
-    bench.lookups(&mut meter);
-    bench.pages(&mut meter);
-    bench.totals(&mut meter);
-    bench.writes(&mut meter, groups);
-    small_look_up(store, &mut meter, crate::load::tenant(store, NEIGHBOUR.0)?);
-    meter.bare().run("DROP TABLE bare")?;
-    Ok(meter.figures)
+    let user_name = |it| format!("userName eq \"{}\"", b.company.user_name(it).to_uppercase());
+    let recent = created(b.plan.users - 51).to_rfc3339_opts(SecondsFormat::Millis, true);
+    let [small, big] = b.groups();
+    let sampled = |n: u64| b.company.user_id(b.sample[n as usize % b.sample.len()]);
+    let joiner = |n| b.company.user_id(FIRST_NEW + n);
+    let get = |include| move |n| { let id = sampled(n); call(move || b.get(user, id, include)) };
+    let get_big = |include| move |_| call(move || b.get(group, big, include));
+    let keys = |is_sorted, skipped| move |_| call(move || b.bare.borrow_mut().keys(own.0, is_sorted, skipped));
+    let join = |group| move |n| { let id = joiner(n); call(move || b.join(group, id)) };
+    let leave = |group| move |n| { let id = joiner(n); call(move || b.leave(group, id)) };
+    let mut random = Random(3);
+    Ok(vec![
+        row(ROW, ROW, &[], move |n| { let id = sampled(n); call(move || b.bare.borrow_mut().row(own.0, id)) }),
+        row("get by id", ROW, &[FLAT, Ratio(2.0)], get(NOTHING)),
+        row("get by id, with its groups", ROW, &[FLAT], get(GROUPS)),
+        row("get by id, any of all", ROW, &[], move |_| { let id = b.company.user_id(random.below(b.plan.users)); call(move || b.get(user, id, NOTHING)) }),
+        row("userName eq", ROW, &[FLAT], look_ups(&user_name)),
+        row("externalId eq", ROW, &[FLAT], look_ups(&|it| format!("externalId eq \"hr-{it:09}\""))),
+        row("emails.value eq", ROW, &[FLAT], look_ups(&|it| format!("emails.value eq \"{}\"", b.company.email(it)))),
+        row("emails[type eq \"work\" and value eq]", ROW, &[FLAT], look_ups(&|it| format!("emails[type eq \"work\" and value eq \"{}\"]", b.company.email(it)))),
+        row("userName eq in a neighbouring tenant of 200", ROW, &[FLAT], pages(b, neighbour.0, (0..NEIGHBOUR.1).map(|it| list(user, &format!("userName eq \"{}\"", neighbour.1.user_name(it)))).collect())),
+        row(ALONE, ALONE, &[], look_ups(&user_name)).while_scanning(0),
+        row("… while eight threads scan", ALONE, &[], look_ups(&user_name)).while_scanning(8),
+
+        row(KEYS, ROW, &[], keys(false, half)),
+        row(SORTED_KEYS, ROW, &[], keys(true, half)),
+        row(INDEX, ROW, &[FLAT], page(users())),
+        row("index page at 50 %", KEYS, &[FLAT, Skip(INDEX, 0.5)], page(skip(half, users()))),
+        row("index page at 90 %", INDEX, &[Skip(INDEX, 0.9)], page(skip(deep, users()))),
+        row(CURSOR, ROW, &[FLAT], page(b.after(users(), 0))),
+        row("cursor page at 90 %", CURSOR, &[FLAT, Ratio(3.0)], page(b.after(users(), deep))),
+        row(SORTED, ROW, &[FLAT], page(by_name())),
+        row("index page sorted by familyName at 50 %", SORTED_KEYS, &[Ratio(2.0), Skip(SORTED, 0.5)], page(skip(half, by_name()))),
+        row("index page sorted by familyName at 90 %", SORTED, &[Skip(SORTED, 0.9)], page(skip(deep, by_name()))),
+        row(SORTED_CURSOR, ROW, &[FLAT], page(b.after(by_name(), 0))),
+        row("cursor page sorted by familyName at 90 %", SORTED_CURSOR, &[FLAT, Ratio(3.0)], page(b.after(by_name(), deep))),
+        row("index page sorted by title (no index)", SCAN, &[], page(sorted(&[user], "title"))),
+        row(SEARCH, ROW, &[FLAT], page(search(""))),
+        row("… at 90 % by cursor", SEARCH, &[FLAT, Ratio(3.0)], page(b.after(search(""), deep))),
+        row("… sorted by displayName", SEARCH, &[FLAT], page(search("displayName"))),
+        row("index page, excludedAttributes=groups", INDEX, &[FLAT], page(including(NOTHING, users()))),
+        row("100 groups with their members", INDEX, &[], page(including(MEMBERS, list(group, "")))),
+        row("100 groups, excludedAttributes=members", INDEX, &[FLAT], page(including(NOTHING, list(group, "")))),
+        row("lastModified gt, 50 matches", INDEX, &[FLAT], filtered(&format!("meta.lastModified gt \"{recent}\""))),
+        row("emails[type eq \"work\" and value sw \"a\"]", INDEX, &[], filtered("emails[type eq \"work\" and value sw \"a\"]")),
+        row("familyName co \"x\"", INDEX, &[], filtered("name.familyName co \"x\"")),
+        row("groups.value eq", INDEX, &[], filtered(&format!("groups.value eq \"{}\"", b.company.group_id(0)))),
+
+        row("total, no filter", ROW, &[FLAT], total("")),
+        row("total, active eq true", ROW, &[], total("active eq true")),
+        row("total, familyName sw \"b\"", ROW, &[], total("name.familyName sw \"b\"")),
+        row(SCAN, ROW, &[], bare_scan(b, &count(user, "title co \"x\""))),
+        row("total, title co \"x\" (no index)", SCAN, &[Scan([2.0, 4.0])], total("title co \"x\"")),
+        row("total, emails.type eq \"x\" (no index)", SCAN, &[Scan([2.0, 4.0])], total("emails.type eq \"x\"")),
+
+        row(COMMIT, COMMIT, &[], move |_| { let number = b.unique_number(); call(move || b.bare.borrow_mut().commit(number)) }),
+        row("create a user", COMMIT, &[FLAT], move |n| { let new = b.company.new_user(FIRST_NEW + JOINERS + n); call(move || b.create(&new)) }),
+        row("delete a user", COMMIT, &[FLAT], move |n| { let id = joiner(JOINERS + n); call(move || b.delete(user, id)) }).reverting(),
+        row("patch a user (read, write)", COMMIT, &[FLAT], move |n| { let mut update = patch(b, n); call(move || b.patch(&mut update)) }),
+        row(JOIN, COMMIT, &[FLAT], join(small)),
+        row(LEAVE, COMMIT, &[FLAT], leave(small)).reverting(),
+        row("add a member to the group of 100,000", JOIN, &[FLAT, Ratio(1.3)], join(big)),
+        row("remove a member from the group of 100,000", LEAVE, &[FLAT, Ratio(1.3)], leave(big)).reverting(),
+        row("get the big group without members", ROW, &[FLAT], get_big(NOTHING)),
+        row("get the big group with all members", ROW, &[], get_big(MEMBERS)),
+    ])
 }
 
-/// Measures a lookup in the tenant of 200 users when the database contains no other tenant.
-///
-/// # Errors
-/// The database cannot be opened.
-pub(crate) fn alone(store: &DieselStore, url: &str, tenant: TenantId) -> Result<Figures, String> {
-    let mut meter = Meter::new(Raw::open(url)?, None);
-    small_look_up(store, &mut meter, tenant);
-    Ok(meter.figures)
-}
-
-fn small_look_up(store: &DieselStore, meter: &mut Meter, tenant: TenantId) {
-    let company = Company::new(seed_of(NEIGHBOUR.0));
-    let queries: Vec<Query> = (0..NEIGHBOUR.1)
-        .map(|it| {
-            let filter = format!("userName eq \"{}\"", company.user_name(it));
-            query(&company.user, &filter, "", first_page())
-        })
-        .collect();
-    meter.measure(
-        BESIDE,
-        |number| queries.iter().cycle().take(number).collect(),
-        |query| assert_eq!(store.list(tenant, query).expect("the store responds").total, 1),
-        drop,
-    );
-}
-
-impl Bench<'_> {
-    fn points(&self, meter: &mut Meter) {
-        let user = &self.company.user;
-        let get = |id: &Uuid, include| {
-            let found = self.store.get(self.tenant, user, *id, include);
-            assert!(found.expect("the store responds").is_some());
-        };
-        let sample = |number| {
-            self.sampled(number)
-                .map(|it| self.company.user_id(it))
-                .collect::<Vec<_>>()
-        };
-        let mut bare = meter.bare();
-        meter.measure(
-            "bare prepared SELECT of a row",
-            sample,
-            |id| assert_eq!(bare.select(self.tenant.0, *id), 1),
-            drop,
-        );
-        meter.measure("get by id", sample, |id| get(id, Include::default()), drop);
-        meter.measure(
-            "get by id, with its groups",
-            sample,
-            |id| get(id, GROUPS_TOO),
-            drop,
-        );
-        let mut random = Random(3);
-        let any = |number| {
-            (0..number)
-                .map(|_| self.company.user_id(random.below(self.users)))
-                .collect::<Vec<_>>()
-        };
-        meter.measure(
-            "get by id, any of all",
-            any,
-            |id| get(id, Include::default()),
-            drop,
-        );
-    }
-
-    fn lookups(&self, meter: &mut Meter) {
-        let company = &self.company;
-        let mut by_key = |name, filter: &dyn Fn(u64) -> String| {
-            let queries: Vec<Query> = self
-                .sample
-                .iter()
-                .map(|it| query(&company.user, &filter(*it), "", first_page()))
-                .collect();
-            meter.measure(
-                name,
-                |number| self.positions(number).map(|at| &queries[at]).collect(),
-                |query| assert_eq!(self.total(query), 1),
-                drop,
-            );
-        };
-        by_key("userName eq", &|it| {
-            format!("userName eq \"{}\"", company.user_name(it).to_uppercase())
-        });
-        by_key("externalId eq", &|it| {
-            format!("externalId eq \"{}\"", company.external_id(it))
-        });
-        by_key("emails.value eq", &|it| {
-            format!("emails.value eq \"{}\"", company.email(it))
-        });
-        by_key("emails[type eq \"work\" and value eq]", &|it| {
-            format!("emails[type eq \"work\" and value eq \"{}\"]", company.email(it))
-        });
-    }
-
-    fn pages(&self, meter: &mut Meter) {
-        let mut bare = meter.bare();
-        for (name, by_family_name) in [
-            ("bare prepared SELECT of the keys of a page at 50 %", false),
-            (
-                "bare prepared SELECT of the keys of a page sorted by familyName at 50 %",
-                true,
-            ),
-        ] {
-            let offset = self.users / 2;
-            meter.measure(
-                name,
-                |number| vec![(); number],
-                |()| assert_eq!(bare.skip(self.tenant.0, by_family_name, offset), 100),
-                drop,
-            );
-        }
-        drop(bare);
-        let user = &self.company.user;
-        let index = |start_index| PageRequest::Index {
-            start_index,
-            count: PAGE,
-        };
-        let deep = self.users / 10 * 9;
-        let from = |position: Position| PageRequest::Cursor {
-            from: Some(position),
-            count: PAGE,
-        };
-        let start = PageRequest::Cursor {
-            from: None,
-            count: PAGE,
-        };
-        let mut page = |name, filter: &str, sort_by: &str, page: PageRequest| {
-            let query = query(user, filter, sort_by, page);
-            meter.measure(
-                name,
-                |number| vec![(); number],
-                |()| assert!(self.found(&query) > 0, "{name}"),
-                drop,
-            );
-        };
-        page("index page", "", "", index(1));
-        page("index page at 50 %", "", "", index(self.users / 2));
-        page("index page at 90 %", "", "", index(deep));
-        page("cursor page", "", "", start.clone());
-        page("cursor page at 90 %", "", "", from(self.position(None, deep)));
-        page("index page sorted by familyName", "", "name.familyName", index(1));
-        page(
-            "index page sorted by familyName at 50 %",
-            "",
-            "name.familyName",
-            index(self.users / 2),
-        );
-        page(
-            "index page sorted by familyName at 90 %",
-            "",
-            "name.familyName",
-            index(deep),
-        );
-        page("cursor page sorted by familyName", "", "name.familyName", start);
-        let name = self.family_name_at(deep);
-        page(
-            "cursor page sorted by familyName at 90 %",
-            "",
-            "name.familyName",
-            from(self.position(Some(name), 0)),
-        );
-        let time = created(self.users - 51).to_rfc3339_opts(SecondsFormat::Millis, true);
-        page(
-            "lastModified gt, 50 matches",
-            &format!("meta.lastModified gt \"{time}\""),
-            "",
-            index(1),
-        );
-        page(
-            "emails[type eq \"work\" and value sw \"a\"]",
-            "emails[type eq \"work\" and value sw \"a\"]",
-            "",
-            index(1),
-        );
-        page("familyName co \"x\"", "name.familyName co \"x\"", "", index(1));
-        let group = self.company.group_id(0);
-        page(
-            "groups.value eq",
-            &format!("groups.value eq \"{group}\""),
-            "",
-            index(1),
-        );
-    }
-
-    fn totals(&self, meter: &mut Meter) {
-        let none = PageRequest::Index {
-            start_index: 1,
-            count: 0,
-        };
-        let mut total = |name, filter: &str| {
-            let query = query(&self.company.user, filter, "", none.clone());
-            meter.measure(
-                name,
-                |number| vec![(); number],
-                |()| assert!(self.total(&query) <= self.users + 1_000),
-                drop,
-            );
-        };
-        total("total, no filter", "");
-        total("total, active eq true", "active eq true");
-        total("total, familyName sw \"b\"", "name.familyName sw \"b\"");
-        total("total, title co \"x\" (no index)", "title co \"x\"");
-        total("total, emails.type eq \"x\" (no index)", "emails.type eq \"x\"");
-    }
-
-    fn writes(&self, meter: &mut Meter, groups: u64) {
-        let company = &self.company;
-        let mut bare = meter.bare();
-        let numbers = |number| {
-            (0..number)
-                .map(|_| self.number.replace(self.number.get() + 1))
-                .collect::<Vec<_>>()
-        };
-        meter.measure("bare one-row commit", numbers, |it| bare.commit(*it), drop);
-        drop(bare);
-
-        let fresh = |number| {
-            (0..number)
-                .map(|_| self.new.replace(self.new.get() + 1))
-                .collect::<Vec<u64>>()
-        };
-        let create = |it: u64| {
-            self.store
-                .create(self.tenant, &company.new_user(it))
-                .expect("the user is new");
-        };
-        let delete = |it: u64| {
-            let deleted =
-                self.store
-                    .delete(self.tenant, &company.user, company.user_id(it), None, Utc::now());
-            assert!(deleted.expect("the store responds"));
-        };
-        meter.measure(
-            "create a user",
-            |number| {
-                fresh(number)
-                    .into_iter()
-                    .map(|it| (it, company.new_user(it)))
-                    .collect()
-            },
-            |(_, new)| self.store.create(self.tenant, new).expect("the user is new"),
-            |created| created.into_iter().for_each(|(it, _)| delete(it)),
-        );
-
-        let patched = Cell::new(Utc::now().timestamp_micros());
-        meter.measure(
-            "patch a user (read, write)",
-            |number| {
-                let title = || patched.replace(patched.get() + 1).to_string();
-                self.sampled(number)
-                    .map(|it| (it, company.user_document(it, Some(&title()))))
-                    .collect()
-            },
-            |(index, document)| {
-                let id = company.user_id(*index);
-                let found = self.store.get(self.tenant, &company.user, id, GROUPS_TOO);
-                let version = found
-                    .expect("the store responds")
-                    .expect("the user exists")
-                    .version;
-                let update = Update {
-                    expected_version: Some(version),
-                    document: Some(document.clone()),
-                    // Keeps the number of recently modified users constant.
-                    now: created(*index),
-                    ..update(&company.user, id)
-                };
-                self.change(&update);
-            },
-            drop,
-        );
-
-        // New users that are in no group; the existing users of a small store are all in the big group.
-        let joiners = fresh(MOST_JOINERS);
-        joiners.iter().for_each(|it| create(*it));
-        let own_groups = [10, 1_000].map(|size: u64| {
-            let index = 1_000_000_000 + size;
-            let members = (0..size.min(self.users)).map(|it| company.user_id(it)).collect();
-            let new = company.new_group(index, &format!("Bench {size}"), members);
-            self.store.create(self.tenant, &new).expect("the user is new");
-            new.id
-        });
-        let all_groups = [own_groups[0], own_groups[1], company.group_id(groups - 1)];
-        let some = |number: usize| -> Vec<Uuid> {
-            let joiners = joiners.iter().take(number);
-            joiners.map(|it| company.user_id(*it)).collect()
-        };
-        for (name, group) in JOINED.into_iter().zip(all_groups) {
-            meter.measure(
-                name,
-                some,
-                |id| self.members(group, MembersStep::Add(vec![*id])),
-                |ids| self.members(group, MembersStep::Remove(ids)),
-            );
-        }
-        for (name, group) in LEFT.into_iter().zip(all_groups) {
-            meter.measure(
-                name,
-                |number| {
-                    let ids = some(number);
-                    self.members(group, MembersStep::Add(ids.clone()));
-                    ids
-                },
-                |id| self.members(group, MembersStep::Remove(vec![*id])),
-                drop,
-            );
-        }
-
-        let three = [company.group_id(0), company.group_id(1), company.group_id(2)];
-        meter.measure(
-            "delete a user in three groups",
-            |number| {
-                let leaving: Vec<u64> = fresh(number.min(200));
-                leaving.iter().for_each(|it| create(*it));
-                let ids: Vec<Uuid> = leaving.iter().map(|it| company.user_id(*it)).collect();
-                three
-                    .iter()
-                    .for_each(|group| self.members(*group, MembersStep::Add(ids.clone())));
-                ids
-            },
-            |id| {
-                let deleted = self
-                    .store
-                    .delete(self.tenant, &company.user, *id, None, Utc::now());
-                assert!(deleted.expect("the store responds"));
-            },
-            drop,
-        );
-
-        joiners.into_iter().for_each(delete);
-        for group in own_groups {
-            let deleted = self
-                .store
-                .delete(self.tenant, &company.group, group, None, Utc::now());
-            assert!(deleted.expect("the store responds"));
-        }
-
-        let big = company.group_id(groups - 1);
-        let without = Include::default();
-        let with = Include {
-            members: true,
-            groups: false,
-        };
-        for (name, include) in [
-            ("get the big group without members", without),
-            ("get the big group with all members", with),
-        ] {
-            meter.measure(
-                name,
-                |number| vec![(); number],
-                |()| {
-                    assert!(
-                        self.store
-                            .get(self.tenant, &company.group, big, include)
-                            .expect("the store responds")
-                            .is_some()
-                    );
-                },
-                drop,
-            );
-        }
-    }
-
-    fn change(&self, update: &Update) {
-        let updated = self
-            .store
-            .update(self.tenant, update)
-            .expect("the update is valid");
-        assert!(updated.is_some_and(|it| it.changed));
-    }
-
-    fn members(&self, group: Uuid, step: MembersStep) {
-        self.change(&Update {
-            members: MembersChange::Steps(vec![step]),
-            ..update(&self.company.group, group)
-        });
-    }
-
-    fn total(&self, query: &Query) -> u64 {
-        self.store
-            .list(self.tenant, query)
-            .expect("the store responds")
-            .total
-    }
-
-    fn found(&self, query: &Query) -> usize {
-        self.store
-            .list(self.tenant, query)
-            .expect("the store responds")
-            .resources
-            .len()
-    }
-
-    /// Returns the next `number` indexes in the sample.
-    fn positions(&self, number: usize) -> impl Iterator<Item = usize> {
-        let start = self.next.replace(self.next.get() + number);
-        let length = self.sample.len();
-        (start..start + number).map(move |it| it % length)
-    }
-
-    fn sampled(&self, number: usize) -> impl Iterator<Item = u64> {
-        self.positions(number).map(|at| self.sample[at])
-    }
-
-    /// Returns a position in the order of creation, or of a sort key.
-    fn position(&self, key: Option<String>, row: u64) -> Position {
-        Position {
-            target: 0,
-            key,
-            row: i64::try_from(row).unwrap_or(i64::MAX),
-            backwards: false,
-        }
-    }
-
-    fn family_name_at(&self, index: u64) -> String {
-        let mut names: Vec<String> = (0..self.users.min(10_000))
-            .map(|it| key::fold(&self.company.family_name(it)).into_owned())
-            .collect();
-        names.sort();
-        let at = names.len() as u64 * index / self.users;
-        names.swap_remove(at as usize)
+fn row<'a>(
+    name: &str,
+    limit: &'static str,
+    goals: &[Goal],
+    prepare: impl FnMut(u64) -> Call<'a> + 'a,
+) -> Operation<'a> {
+    let (name, goals) = (name.to_owned(), goals.to_vec());
+    Operation {
+        row: Row { name, limit, goals },
+        prepare: Box::new(prepare),
+        most: 20_000,
+        reverts: false,
+        scanners: None,
     }
 }
 
-/// The maximum number of users that join or leave a group in one round.
-const MOST_JOINERS: usize = 500;
-/// The label of a lookup in the small tenant in the same database as the large one.
-pub(crate) const BESIDE: &str = "userName eq in a neighbouring tenant of 200";
+impl Operation<'_> {
+    fn reverting(self) -> Self {
+        Operation {
+            reverts: true,
+            most: JOINERS,
+            ..self
+        }
+    }
 
-/// The derived attributes that the server reads when the request has no projection.
-pub(crate) const GROUPS_TOO: Include = Include {
-    members: false,
-    groups: true,
-};
-
-pub(crate) fn first_page() -> PageRequest {
-    PageRequest::Index {
-        start_index: 1,
-        count: PAGE,
+    fn while_scanning(self, scanners: usize) -> Self {
+        let scanners = Some(scanners);
+        Operation { scanners, ..self }
     }
 }
 
-/// Returns an update that changes nothing, to be completed by the caller.
-fn update(resource_type: &Arc<ResourceType>, id: Uuid) -> Update {
+fn call<'a, T>(mut call: impl FnMut() -> T + 'a) -> Call<'a> {
+    Box::new(move || drop(call()))
+}
+
+/// Returns calls that list the queries in turn.
+fn pages<'a>(b: &'a Bench, tenant: TenantId, queries: Vec<Query>) -> impl FnMut(u64) -> Call<'a> + 'a {
+    let queries = Rc::new(queries);
+    move |n| {
+        let queries = queries.clone();
+        call(move || b.list(tenant, &queries[n as usize % queries.len()]))
+    }
+}
+
+/// Returns calls of the statement of a query that counts, without its deadline.
+fn bare_scan<'a>(b: &'a Bench, query: &Query) -> impl FnMut(u64) -> Call<'a> + 'a {
+    let explained = b.store.explain(b.tenant, query).expect("the query is valid");
+    let statement = &explained.last().expect("a query has a statement").sql;
+    let statement: Rc<str> = statement
+        .replace(&format!(" AND scim_in_time({})", i64::MAX), "")
+        .into();
+    move |_| {
+        let statement = statement.clone();
+        call(move || assert!(b.bare.borrow_mut().run(&statement).is_ok()))
+    }
+}
+
+/// Returns an update that replaces the title of a user.
+fn patch(b: &Bench, n: u64) -> Update {
+    let index = b.sample[n as usize % b.sample.len()];
+    let title = b.unique_number().to_string();
     Update {
-        resource_type: resource_type.clone(),
-        id,
-        expected_version: None,
-        now: Utc::now(),
-        document: None,
-        members: MembersChange::None,
-        secrets: SecretHashes::new(),
-        changes: AttributeChanges::default(),
-    }
-}
-
-pub(crate) fn query(
-    resource_type: &Arc<ResourceType>,
-    filter: &str,
-    sort_by: &str,
-    page: PageRequest,
-) -> Query {
-    let policy = Policy { lenient: false };
-    let condition = if filter.is_empty() {
-        Condition::Always(true)
-    } else {
-        let filter = Filter::parse(filter).expect("the filter is valid");
-        Condition::resolve(&filter, resource_type, policy).expect("the attributes exist")
-    };
-    let sort = (!sort_by.is_empty()).then(|| {
-        let path = AttrPath::parse(sort_by).expect("the path is valid");
-        Sort {
-            paths: resolve_sort_by(&path, std::slice::from_ref(resource_type)).expect("the attributes exist"),
-            descending: false,
-        }
-    });
-    Query {
-        targets: vec![(resource_type.clone(), condition)],
-        sort,
-        page,
-        include: GROUPS_TOO,
-        base_url: "https://scim.example.com/scim/v2".into(),
+        document: Some(b.company.user_document(index, Some(&title))),
+        // Keeps the number of recently modified users constant.
+        now: created(index),
+        ..requests::update(&b.company.user, b.company.user_id(index))
     }
 }
