@@ -4,7 +4,6 @@
 
 mod circles;
 mod decisions;
-mod exceptions;
 mod manifests;
 mod migrations;
 mod packages;
@@ -35,9 +34,8 @@ pub(crate) fn run() -> Result<(), String> {
     findings.extend(texts::check(&files, &process::root().to_string_lossy()));
     match Source::all(&files) {
         Ok(sources) => {
-            let mut excesses = sizes::check(&sources);
-            excesses.extend(circles::check(&sources));
-            findings.extend(exceptions::check(excesses));
+            findings.extend(sizes::check(&sources));
+            findings.extend(circles::check(&sources));
         }
         Err(finding) => findings.push(finding),
     }

@@ -2,7 +2,6 @@
 
 use syn::visit::{self, Visit};
 
-use super::exceptions::Excess;
 use super::source::Source;
 
 /// Inline tests count: a file that outgrows this with its tests has more than one topic.
@@ -14,40 +13,34 @@ const FUNCTION_LINES: usize = 80;
 /// A comment above a function that starts like this says that the function is a table and may be long.
 const TABLE_MARK: &str = "// Table:";
 
-/// Returns an excess for each file and each function that is too long.
-pub(crate) fn check(sources: &[Source]) -> Vec<Excess> {
+/// Returns a finding for each file and each function that is too long.
+pub(crate) fn check(sources: &[Source]) -> Vec<String> {
     sources.iter().flat_map(check_source).collect()
 }
 
-fn check_source(source: &Source) -> Vec<Excess> {
+fn check_source(source: &Source) -> Vec<String> {
     let lines: Vec<&str> = source.text.lines().collect();
-    let mut excesses = Vec::new();
+    let mut findings = Vec::new();
     if lines.len() > FILE_LINES {
-        excesses.push(Excess {
-            key: source.path.to_owned(),
-            message: format!(
-                "`{}` has {} lines, and {FILE_LINES} is the limit: split it by topic",
-                source.path,
-                lines.len()
-            ),
-        });
+        findings.push(format!(
+            "`{}` has {} lines, and {FILE_LINES} is the limit: split it by topic",
+            source.path,
+            lines.len()
+        ));
     }
     let mut functions = Functions::default();
     functions.visit_file(&source.syntax);
     for function in functions.found {
         let length = function.last - function.first + 1;
         if length > FUNCTION_LINES && !is_table(&lines[..function.first - 1]) {
-            excesses.push(Excess {
-                key: format!("{}: {}", source.path, function.name),
-                message: format!(
-                    "`{}` in `{}` has {length} lines, and {FUNCTION_LINES} is the limit: take it apart, or write \
-                     `{TABLE_MARK} …` above it when it is a table",
-                    function.name, source.path
-                ),
-            });
+            findings.push(format!(
+                "`{}` in `{}` has {length} lines, and {FUNCTION_LINES} is the limit: take it apart, or write \
+                 `{TABLE_MARK} …` above it when it is a table",
+                function.name, source.path
+            ));
         }
     }
-    excesses
+    findings
 }
 
 /// Whether the comments and attributes that end the text hold the mark of a table.
@@ -105,21 +98,24 @@ impl<'ast> Visit<'ast> for Functions {
 mod tests {
     use super::*;
 
-    fn keys(text: &str) -> Vec<String> {
-        let source = Source::new("crates/a/src/b.rs", text).expect("the test writes Rust");
-        check(&[source]).into_iter().map(|excess| excess.key).collect()
+    fn findings(text: &str) -> Vec<String> {
+        check(&[Source::new("crates/a/src/b.rs", text).expect("the test writes Rust")])
     }
 
     #[test]
     fn a_long_file_is_found() {
-        assert_eq!(keys(&"// line\n".repeat(500)), [""; 0]);
-        assert_eq!(keys(&"// line\n".repeat(501)), ["crates/a/src/b.rs"]);
+        assert_eq!(findings(&"// line\n".repeat(500)), [""; 0]);
+        let found = findings(&"// line\n".repeat(501));
+        assert!(
+            found[0].starts_with("`crates/a/src/b.rs` has 501 lines"),
+            "{found:?}"
+        );
     }
 
     #[test]
     fn a_long_function_is_found_wherever_it_is() {
         let long = |lines: usize| format!("fn long() {{\n{}}}\n", "    one();\n".repeat(lines - 2));
-        assert_eq!(keys(&long(80)), [""; 0]);
+        assert_eq!(findings(&long(80)), [""; 0]);
         for text in [
             long(81),
             format!(
@@ -129,7 +125,12 @@ mod tests {
             format!("trait A {{\n{}}}\n", long(81)),
             format!("#[cfg(test)]\nmod tests {{\n{}}}\n", long(81)),
         ] {
-            assert_eq!(keys(&text), ["crates/a/src/b.rs: long"], "{text}");
+            let found = findings(&text);
+            assert_eq!(found.len(), 1, "{text}");
+            assert!(
+                found[0].starts_with("`long` in `crates/a/src/b.rs` has 81 lines"),
+                "{found:?}"
+            );
         }
     }
 
@@ -139,6 +140,6 @@ mod tests {
             "// Table: one line a route.\n#[must_use]\nfn routes() {{\n{}}}\n",
             "    one();\n".repeat(90)
         );
-        assert_eq!(keys(&table), [""; 0]);
+        assert_eq!(findings(&table), [""; 0]);
     }
 }
