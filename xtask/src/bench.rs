@@ -1,24 +1,36 @@
 //! `cargo xtask bench`: measurements of release builds. Each prints a table.
 
+use std::process::Command;
+
 use crate::{postgres, process};
 
-/// Runs the bench of that name.
+/// The benches.
+#[derive(clap::Subcommand)]
+pub(crate) enum Bench {
+    /// Compares the filter parser with the other ones for Rust
+    Filter,
+    /// Measures PATCH on small and large groups
+    Patch,
+    /// Measures the operations of a store by the number of users
+    ///
+    /// Options: [--users 10000,100000] [--sqlite-only | --postgres-only] [--keep] [--only TEXT] [--write].
+    /// --keep keeps filled SQLite files for the next run, --only measures the operations whose name contains TEXT, and
+    /// --write writes docs/performance/store.md.
+    Store {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+}
+
+/// Runs a bench.
 ///
 /// # Errors
-/// Fails when there is no such bench, or when the bench fails.
-pub(crate) fn run(name: &str, options: &[&str]) -> Result<(), String> {
-    match (name, options) {
-        ("filter", []) => filter(),
-        ("patch", []) => patch(),
-        ("store", options) => store(options),
-        ("list", options) => {
-            let (mut command, _database) = on_databases("list", options)?;
-            process::run(&mut command)
-        }
-        ("filter" | "patch", _) => Err(format!("`bench {name}` takes no options")),
-        _ => Err(format!(
-            "unknown bench `{name}`: choose `filter`, `patch`, `store` or `list`"
-        )),
+/// Fails when the bench fails.
+pub(crate) fn run(bench: &Bench) -> Result<(), String> {
+    match bench {
+        Bench::Filter => filter(),
+        Bench::Patch => process::run(&mut example("scim-patch", "patch_bench")),
+        Bench::Store { options } => store(options),
     }
 }
 
@@ -36,37 +48,18 @@ fn filter() -> Result<(), String> {
 ///
 /// # Errors
 /// Fails when the tenant is not empty, or when the store fails.
-pub(crate) fn load(options: &[&str]) -> Result<(), String> {
+pub(crate) fn load(options: &[String]) -> Result<(), String> {
     process::run(store_example("load").args(options))
 }
 
-/// Measures the operations of a store by the number of users. With `--write`, the tables are written to
-/// docs/PERFORMANCE.md.
-fn store(options: &[&str]) -> Result<(), String> {
+/// Measures the operations of a store by the number of users. With `--write`, the report is written to
+/// docs/performance/store.md.
+fn store(options: &[String]) -> Result<(), String> {
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let (writes, options): (Vec<&str>, Vec<&str>) = options.iter().partition(|it| **it == "--write");
-    let (mut command, _database) = on_databases("bench", &options)?;
-    if writes.is_empty() {
-        return process::run(&mut command);
-    }
-    let tables = process::printed(&mut command)?;
-    print!("{tables}");
-    let path = process::root().join("docs/PERFORMANCE.md");
-    let unusable = |error: std::io::Error| format!("`{}`: {error}", path.display());
-    let text = std::fs::read_to_string(&path).map_err(unusable)?;
-    let text = with_tables(&text, &tables).ok_or(format!(
-        "`{}` lacks the lines that mark the tables",
-        path.display()
-    ))?;
-    std::fs::write(&path, text).map_err(unusable)
-}
-
-/// Returns the command for the example, and the PostgreSQL that has to be kept until the command ends.
-fn on_databases(
-    command: &str,
-    options: &[&str],
-) -> Result<(std::process::Command, Option<postgres::Database>), String> {
-    let mut command = store_example(command);
-    command.args(["--folder", "target/bench-store"]);
+    let mut command = store_example("bench");
+    command.args(["--folder", "target/bench-store"]).args(&options);
+    // The server runs until the bench ends.
     let database = if options.contains(&"--sqlite-only") {
         None
     } else {
@@ -75,9 +68,29 @@ fn on_databases(
     if let Some(database) = &database {
         command.args(["--postgres-url", database.url()]);
     }
-    command.args(options);
-    Ok((command, database))
+    if writes.is_empty() {
+        return process::run(&mut command);
+    }
+    let tables = process::printed(&mut command)?;
+    print!("{tables}");
+    let git = ["describe", "--always", "--dirty", "--abbrev=7"];
+    let commit = process::output(Command::new("git").args(git).current_dir(process::root()))?;
+    let date = process::output(Command::new("date").args(["-u", "+%F"]))?;
+    let command = [&["cargo xtask bench store"], options.as_slice()]
+        .concat()
+        .join(" ");
+    let text = format!(
+        "# The store\n\n`{command}` wrote this file on {} at commit {}. [PERFORMANCE.md](../PERFORMANCE.md) describes \
+         the method.\n\n{}\n",
+        date.trim(),
+        commit.trim(),
+        tables.trim()
+    );
+    std::fs::write(process::root().join(STORE_REPORT), text)
+        .map_err(|error| format!("`{STORE_REPORT}`: {error}"))
 }
+
+const STORE_REPORT: &str = "docs/performance/store.md";
 
 /// PostgreSQL as in production: committed data is on the disk. Without parallel workers, so that the process of the
 /// connection accounts for all processor time.
@@ -88,38 +101,14 @@ const STORE_SETTINGS: &[&str] = &[
     "max_parallel_workers_per_gather=0",
 ];
 
-/// The bench writes the text between these lines of docs/PERFORMANCE.md.
-const BEGINNING: &str = "<!-- cargo xtask bench store --write -->\n";
-const END: &str = "<!-- end of what is written -->\n";
-
-fn with_tables(text: &str, tables: &str) -> Option<String> {
-    let (before, rest) = text.split_once(BEGINNING)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGINNING}\n{}\n\n{END}{after}", tables.trim()))
+fn store_example(command: &str) -> Command {
+    let mut example = example("scim-storage-diesel", "store");
+    example.args(["--", command]);
+    example
 }
 
-fn store_example(command: &str) -> std::process::Command {
-    let arguments = [
-        "run",
-        "--release",
-        "--locked",
-        "--package",
-        "scim-storage-diesel",
-        "--example",
-        "store",
-        "--",
-        command,
-    ];
-    process::cargo(&arguments)
-}
-
-/// Measures PATCH by the size of the group, and by whether the members have to be read.
-fn patch() -> Result<(), String> {
-    example("scim-patch", "patch_bench")
-}
-
-fn example(package: &str, name: &str) -> Result<(), String> {
-    let arguments = [
+fn example(package: &str, name: &str) -> Command {
+    process::cargo(&[
         "run",
         "--release",
         "--locked",
@@ -127,18 +116,5 @@ fn example(package: &str, name: &str) -> Result<(), String> {
         package,
         "--example",
         name,
-    ];
-    process::run(&mut process::cargo(&arguments))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn new_tables_replace_the_old_ones() {
-        let page = |tables: &str| format!("# Performance\n\n{BEGINNING}\n{tables}\n\n{END}\nMore.\n");
-        assert_eq!(with_tables(&page("old"), "new\n"), Some(page("new")));
-        assert_eq!(with_tables("# Performance\n", "new"), None);
-    }
+    ])
 }

@@ -56,12 +56,11 @@ const OWNED: &[(&str, &str)] = &[
     ("openssl-sys", "scim-storage-diesel"),
     ("actix-web", "scim-server"),
     ("argon2", "scim-server"),
-    ("clap", "scim-server"),
     ("prometheus-client", "scim-server"),
 ];
 
 /// The external crates that xtask may use. Everything else waits until xtask is built.
-const XTASK_MAY_USE: &[&str] = &["proc-macro2", "serde_json", "syn"];
+const XTASK_MAY_USE: &[&str] = &["clap", "proc-macro2", "serde_json", "syn", "tempfile", "toml"];
 
 /// A package of the workspace as `cargo metadata` describes it.
 #[derive(Debug)]
@@ -251,6 +250,6 @@ mod tests {
     #[test]
     fn xtask_stays_small() {
         assert_eq!(findings("xtask", &[("serde_json", None)]), [""; 0]);
-        assert_eq!(findings("xtask", &[("clap", None)]).len(), 1);
+        assert_eq!(findings("xtask", &[("ureq", None)]).len(), 1);
     }
 }

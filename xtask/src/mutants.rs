@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
 use crate::{files, process};
@@ -50,9 +51,8 @@ const TARGETS: [Target; 4] = [
 /// Survivors are a result and not a failure of this command.
 ///
 /// # Errors
-/// Fails on an unknown option, when cargo-mutants is not installed, and when the tests fail without any mutation.
-pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
-    let options = Options::parse(arguments)?;
+/// Fails when cargo-mutants is not installed, and when the tests fail without any mutation.
+pub(crate) fn run(options: &Options) -> Result<(), String> {
     if process::output(&mut process::cargo(&["mutants", "--version"])).is_err() {
         return Err("cargo-mutants is not installed: run `cargo install cargo-mutants --locked`".to_owned());
     }
@@ -66,76 +66,37 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     copy_project(&process::root(), &tree)?;
     let mut summaries = Vec::new();
     for target in TARGETS {
-        if options.package.is_none_or(|name| name == target.name) {
-            summaries.push(test(&target, &options, &folder, &tree)?);
+        if options.package.as_ref().is_none_or(|name| name == target.name) {
+            summaries.push(test(&target, options, &folder, &tree)?);
         }
     }
     println!("\n== result\n{}", summaries.join("\n"));
     Ok(())
 }
 
-struct Options<'a> {
-    package: Option<&'a str>,
+/// The arguments of the command.
+#[derive(clap::Parser)]
+pub(crate) struct Options {
+    /// The only crate to change
+    #[arg(value_parser = PossibleValuesParser::new(TARGETS.map(|target| target.name)))]
+    package: Option<String>,
+    /// Tries N random changes instead of all
+    #[arg(long, value_name = "N")]
     sample: Option<usize>,
+    /// Chooses the same random changes as an earlier run
+    #[arg(long, value_name = "S", default_value_t = seconds_since_1970(), hide_default_value = true)]
     seed: u64,
-    uses_nextest: bool,
-    /// Arguments for cargo-mutants.
-    rest: &'a [&'a str],
+    /// Runs the tests with cargo-nextest, which ends at the first failure
+    #[arg(long)]
+    nextest: bool,
+    /// Arguments for cargo-mutants
+    #[arg(last = true)]
+    rest: Vec<String>,
 }
 
-impl<'a> Options<'a> {
-    fn parse(arguments: &'a [&'a str]) -> Result<Options<'a>, String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let mut options = Options {
-            package: None,
-            sample: None,
-            seed: now.map_or(0, |time| time.as_secs()),
-            uses_nextest: false,
-            rest: &[],
-        };
-        let mut left = arguments;
-        loop {
-            left = match left {
-                [] => return Ok(options),
-                ["--", rest @ ..] => {
-                    options.rest = rest;
-                    return Ok(options);
-                }
-                ["--sample", number, rest @ ..] => {
-                    options.sample = Some(parse_number(number)?);
-                    rest
-                }
-                ["--seed", number, rest @ ..] => {
-                    options.seed = parse_number(number)?;
-                    rest
-                }
-                ["--nextest", rest @ ..] => {
-                    options.uses_nextest = true;
-                    rest
-                }
-                [name, rest @ ..] if options.package.is_none() && is_target(name) => {
-                    options.package = Some(name);
-                    rest
-                }
-                [other, ..] => {
-                    let names = TARGETS.map(|target| target.name).join(", ");
-                    return Err(format!(
-                        "mutants: unexpected argument `{other}`: it takes one of {names}, `--sample N`, `--seed S`, \
-                         `--nextest`, and after `--` arguments for cargo-mutants"
-                    ));
-                }
-            };
-        }
-    }
-}
-
-fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("mutants: not a number: `{text}`"))
-}
-
-fn is_target(name: &str) -> bool {
-    TARGETS.iter().any(|target| target.name == name)
+fn seconds_since_1970() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |time| time.as_secs())
 }
 
 /// Makes `copy` hold the files of the project and no others.
@@ -196,7 +157,7 @@ fn test(target: &Target, options: &Options, folder: &Path, tree: &Path) -> Resul
     command
         .args(["--in-place", "--no-shuffle", "--output"])
         .arg(&output);
-    if options.uses_nextest {
+    if options.nextest {
         command.arg("--test-tool=nextest");
     }
     let files: BTreeSet<&str> = chosen.iter().map(|mutant| mutant.file.as_str()).collect();
@@ -226,7 +187,7 @@ fn cargo_mutants(target: &Target, options: &Options, tree: &Path) -> Command {
     if !target.features.is_empty() {
         command.args(["--features", target.features]);
     }
-    command.args(options.rest).current_dir(tree);
+    command.args(&options.rest).current_dir(tree);
     command
 }
 
@@ -338,6 +299,7 @@ fn summarize(name: &str, chosen: &[Mutant], outcomes: &Value) -> Result<String, 
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
     use serde_json::json;
 
     use super::*;
@@ -387,10 +349,11 @@ mod tests {
 
     #[test]
     fn options_are_read_in_any_order() {
-        let options = Options::parse(&["--seed", "7", "scim-patch", "--sample", "20", "--", "--jobs=1"])
+        let parse = |arguments: &[&str]| Options::try_parse_from([&["mutants"], arguments].concat());
+        let options = parse(&["--seed", "7", "scim-patch", "--sample", "20", "--", "--jobs=1"])
             .expect("all options are known");
         assert_eq!(
-            (options.package, options.sample, options.seed),
+            (options.package.as_deref(), options.sample, options.seed),
             (Some("scim-patch"), Some(20), 7)
         );
         assert_eq!(options.rest, ["--jobs=1"]);
@@ -400,22 +363,7 @@ mod tests {
             &["--sample", "few"],
             &["scim-patch", "scim-patch"],
         ] {
-            assert!(Options::parse(wrong).is_err(), "{wrong:?}");
+            assert!(parse(wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn a_copy_holds_the_files_of_the_project_and_no_others() {
-        let folder = process::root().join("target/xtask-test-copy");
-        let stray = folder.join("docs/stray.md");
-        create_folder(&folder.join("docs")).expect("a folder below target can be written");
-        fs::write(&stray, "").expect("a file below target can be written");
-        copy_project(&process::root(), &folder).expect("the tests run in a clone");
-        assert!(!stray.exists());
-        assert_eq!(
-            fs::read(folder.join("xtask/src/mutants.rs")).ok(),
-            fs::read(process::root().join("xtask/src/mutants.rs")).ok()
-        );
-        fs::remove_dir_all(folder).expect("it was created above");
     }
 }

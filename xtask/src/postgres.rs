@@ -6,12 +6,13 @@
 
 mod install;
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use crate::process;
 
@@ -23,7 +24,7 @@ pub(crate) const URL_VARIABLE: &str = "SCIM_TEST_POSTGRES_URL";
 ///
 /// # Errors
 /// Fails when no PostgreSQL can be found or started, or when the command fails.
-pub(crate) fn run(command: &[&str]) -> Result<(), String> {
+pub(crate) fn run(command: &[String]) -> Result<(), String> {
     let database = provide()?;
     let (program, arguments) = command.split_first().ok_or("name the command after `--`")?;
     process::run(
@@ -122,25 +123,26 @@ cd / && rm -rf "$folder"
 
 fn start(binaries: &Path, settings: &[&str]) -> Result<Database, String> {
     let account = Account::choose()?;
-    let folder = TemporaryFolder::create(&account)?;
-    let binaries = account.reachable(binaries, &folder.path)?;
-    let data = folder.path.join("data");
+    let temporary = temporary_folder(&account)?;
+    let folder = temporary.path();
+    let binaries = account.reachable(binaries, folder)?;
+    let data = folder.join("data");
     initialise(&binaries, &data, &account)?;
 
     let port = free_port()?;
     let mut command = account.command("sh");
-    command.args(["-c", SUPERVISOR, "supervisor"]).arg(&folder.path);
+    command.args(["-c", SUPERVISOR, "supervisor"]).arg(folder);
     command
         .arg(binaries.join("postgres"))
         .arg("-D")
         .arg(&data)
         .arg("-k")
-        .arg(&folder.path);
+        .arg(folder);
     command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
     for setting in settings {
         command.args(["-c", setting]);
     }
-    command.current_dir(&folder.path).process_group(0);
+    command.current_dir(folder).process_group(0);
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -149,7 +151,7 @@ fn start(binaries: &Path, settings: &[&str]) -> Result<Database, String> {
         .spawn()
         .map_err(|error| format!("`sh` could not be started: {error}"))?;
     // The supervisor deletes the folder from now on.
-    let folder = folder.hand_over();
+    let folder = temporary.keep();
     let mut server = Server { supervisor };
     wait_until_ready(&mut server, &folder)?;
     let url = format!("postgres://{USER}@127.0.0.1:{port}/postgres");
@@ -290,54 +292,22 @@ fn ids_of(accounts: &str, name: &str) -> Option<(u32, u32)> {
     Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
 }
 
-/// A new folder that the account owns. It is deleted when dropped, unless the supervisor has taken it over.
-struct TemporaryFolder {
-    path: PathBuf,
-    handed_over: bool,
-}
-
-impl TemporaryFolder {
-    fn create(account: &Account) -> Result<TemporaryFolder, String> {
-        // The path of a unix socket has at most 107 bytes, and every account can enter /tmp.
-        let parent = if account.switch_to.is_some() {
-            PathBuf::from("/tmp")
-        } else {
-            std::env::temp_dir()
-        };
-        let nanoseconds = std::time::SystemTime::UNIX_EPOCH
-            .elapsed()
-            .map_or(0, |since| since.subsec_nanos());
-        let path = parent.join(format!("scim-postgres-{}-{nanoseconds:09}", std::process::id()));
-        let unusable = |error: std::io::Error| format!("`{}` cannot be used: {error}", path.display());
-        std::fs::create_dir(&path).map_err(unusable)?;
-        let folder = TemporaryFolder {
-            path: path.clone(),
-            handed_over: false,
-        };
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
-            .map_err(unusable)?;
-        if let Some((user, group)) = account.switch_to {
-            std::os::unix::fs::chown(&path, Some(user), Some(group)).map_err(unusable)?;
-        }
-        Ok(folder)
+/// Creates a folder that the account owns. It is deleted when dropped.
+fn temporary_folder(account: &Account) -> Result<TempDir, String> {
+    // The path of a unix socket has at most 107 bytes, and every account can enter /tmp.
+    let parent = match account.switch_to {
+        Some(_) => PathBuf::from("/tmp"),
+        None => std::env::temp_dir(),
+    };
+    let folder = tempfile::Builder::new()
+        .prefix("scim-postgres-")
+        .tempdir_in(&parent)
+        .map_err(|error| format!("`{}` cannot be used: {error}", parent.display()))?;
+    if let Some((user, group)) = account.switch_to {
+        std::os::unix::fs::chown(folder.path(), Some(user), Some(group))
+            .map_err(|error| format!("`{}` cannot be used: {error}", folder.path().display()))?;
     }
-
-    fn hand_over(mut self) -> PathBuf {
-        self.handed_over = true;
-        self.path.clone()
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        if !self.handed_over && std::fs::remove_dir_all(&self.path).is_err() {
-            let _ = writeln!(
-                std::io::stderr(),
-                "`{}` could not be deleted",
-                self.path.display()
-            );
-        }
-    }
+    Ok(folder)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Only the workspace's table states versions.
 
+use toml::{Table, Value};
+
 use crate::files::File;
 
 /// Returns a finding for each dependency of a crate that does not come from `[workspace.dependencies]`.
@@ -13,56 +15,38 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
 }
 
 fn check_manifest(manifest: &File) -> Vec<String> {
+    let path = &manifest.path;
+    let table: Table = match manifest.text.parse() {
+        Ok(table) => table,
+        Err(error) => return vec![format!("`{path}` is not TOML: {error}")],
+    };
     let mut findings = Vec::new();
-    let lints = manifest.text.split("[lints]").nth(1).unwrap_or_default();
-    if !lints.trim_start().starts_with("workspace = true") {
+    let has_lints = table.get("lints").is_some_and(|it| it.get("workspace").is_some());
+    if !has_lints {
         findings.push(format!(
-            "`{}` does not use the workspace's lint table: add `[lints]` with `workspace = true`",
-            manifest.path
+            "`{path}` does not use the workspace's lint table: add `[lints]` with `workspace = true`"
         ));
     }
-    let mut section = "";
-    for line in manifest.text.lines().map(str::trim) {
-        if line.starts_with('[') {
-            section = line.trim_matches(['[', ']']);
-            continue;
-        }
-        // `[dependencies]`, `[dev-dependencies]`, `[target.'cfg(unix)'.dependencies]` and their sub-tables.
-        if line.starts_with('#') || !section.split('.').any(|part| part.ends_with("dependencies")) {
-            continue;
-        }
-        let Some((name, value)) = line.split_once('=') else {
-            continue;
-        };
-        let (name, value) = (name.trim(), value.trim());
-        let is_table_of_one = !section.ends_with("dependencies");
-        let stated_here = value.starts_with('"') && !is_table_of_one
+    // `[dependencies]`, `[dev-dependencies]`, `[target.'cfg(unix)'.dependencies]` and the like.
+    let platforms = table.get("target").and_then(Value::as_table).into_iter();
+    let platforms = platforms.flat_map(Table::values).filter_map(Value::as_table);
+    let sections = std::iter::once(&table).chain(platforms).flatten();
+    let dependencies = sections
+        .filter(|(name, _)| name.ends_with("dependencies"))
+        .filter_map(|(_, section)| section.as_table());
+    for (name, value) in dependencies.flatten() {
+        if value.is_str()
             || ["version", "path", "git"]
                 .iter()
-                .any(|key| is_table_of_one && name == *key || has_key(value, key));
-        if stated_here {
-            let dependency = if is_table_of_one {
-                section.rsplit('.').next().unwrap_or(section)
-            } else {
-                name
-            };
+                .any(|key| value.get(key).is_some())
+        {
             findings.push(format!(
-                "`{}` states the version or source of `{dependency}`: move it to [workspace.dependencies] in \
-                 the top-level `Cargo.toml`, and write `{dependency}.workspace = true`",
-                manifest.path
+                "`{path}` states the version or source of `{name}`: move it to [workspace.dependencies] in the \
+                 top-level `Cargo.toml`, and write `{name}.workspace = true`"
             ));
         }
     }
     findings
-}
-
-/// Whether an inline table such as `{ version = "1", optional = true }` has the key.
-fn has_key(table: &str, key: &str) -> bool {
-    table.starts_with('{')
-        && table
-            .trim_matches(['{', '}'])
-            .split(',')
-            .any(|entry| entry.split_once('=').is_some_and(|(name, _)| name.trim() == key))
 }
 
 #[cfg(test)]
