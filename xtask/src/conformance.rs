@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 pub(crate) use suites::run as run_suites;
 use tests_found::TestFn;
 
-use crate::process;
+use crate::{files, process};
 
 const REQUIREMENTS: &str = "docs/conformance/requirements.tsv";
 const BINDINGS: &str = "docs/conformance/bindings.tsv";
@@ -40,7 +40,7 @@ pub(crate) fn run(table: Table) -> Result<(), String> {
         std::fs::read_to_string(root.join(path)).map_err(|error| format!("`{path}` cannot be read: {error}"))
     };
     let requirements = Requirement::parse(&read(REQUIREMENTS)?)?;
-    let tests = tests_found::in_workspace(&root)?;
+    let tests = tests_found::in_workspace(&files::read(&root)?)?;
     let (bound, findings) = bind(&requirements, &tests, &read(BINDINGS)?);
     if !findings.is_empty() {
         return Err(lines("conformance", &findings));

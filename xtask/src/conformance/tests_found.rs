@@ -1,8 +1,8 @@
 //! Finds the tests of the workspace in its sources, with their paths and the requirements that they name.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+
+use crate::files::File;
 
 /// A function that `cargo test` runs.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,72 +23,52 @@ impl TestFn {
 /// Returns all tests of the workspace, sorted by path.
 ///
 /// # Errors
-/// Fails when a file cannot be read, or when no module declares it, so that its tests never run.
-pub(crate) fn in_workspace(root: &Path) -> Result<Vec<TestFn>, String> {
+/// Fails when no module declares a file, so that its tests never run.
+pub(crate) fn in_workspace(files: &[File]) -> Result<Vec<TestFn>, String> {
+    let text = |path: &str| {
+        files
+            .iter()
+            .find(|file| file.path == path)
+            .map(|file| &*file.text)
+    };
     let mut found = Vec::new();
-    for crate_folder in entries(&root.join("crates"))? {
-        let name = crate_folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        for (folder, entry_files) in [("src", &["lib.rs", "main.rs"][..]), ("tests/it", &["main.rs"])] {
-            let folder = crate_folder.join(folder);
-            if folder.is_dir() {
-                in_folder(&folder, &name, entry_files, &mut found)?;
-            }
+    for file in files {
+        let Some((folder, module)) = place(&file.path) else {
+            continue;
+        };
+        let name = folder.split('/').nth(1).unwrap_or_default();
+        if ["lib", "main"].contains(&module) {
+            found.extend(in_text(name, &file.text));
+            continue;
         }
+        let (parents, own_name) = match module.rsplit_once('/') {
+            Some((parent, name)) => (vec![parent], name),
+            None => (vec!["lib", "main"], module),
+        };
+        let parents = parents.iter().filter_map(|it| text(&format!("{folder}/{it}.rs")));
+        if !parents.into_iter().any(|text| declares(text, own_name)) {
+            return Err(format!(
+                "conformance: no module declares `{}`, so it is never compiled: add a `mod` line",
+                file.path
+            ));
+        }
+        found.extend(in_text(
+            &format!("{name}::{}", module.replace('/', "::")),
+            &file.text,
+        ));
     }
     found.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
 }
 
-/// Reads the files of a folder. The files named in `declaring` declare its modules.
-fn in_folder(folder: &Path, module: &str, declaring: &[&str], found: &mut Vec<TestFn>) -> Result<(), String> {
-    let declarations: String = declaring
+/// Splits the path of a source file into the folder of its crate or test and the path of its module.
+fn place(path: &str) -> Option<(&str, &str)> {
+    let path = path.strip_suffix(".rs").filter(|it| it.starts_with("crates/"))?;
+    let (start, folder) = ["/src/", "/tests/it/"]
         .iter()
-        .filter_map(|it| fs::read_to_string(folder.join(it)).ok())
-        .collect();
-    for path in entries(folder)? {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let Some(stem) = name.strip_suffix(".rs") else {
-            continue;
-        };
-        let text = fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))?;
-        if declaring.contains(&name.as_str()) {
-            found.extend(in_text(module, &text));
-            continue;
-        }
-        if !declares(&declarations, stem) {
-            return Err(format!(
-                "conformance: no module declares `{}`, so it is never compiled: add a `mod` line",
-                path.display()
-            ));
-        }
-        let module = format!("{module}::{stem}");
-        found.extend(in_text(&module, &text));
-        let children = folder.join(stem);
-        if children.is_dir() {
-            let parent = format!("../{name}");
-            in_folder(&children, &module, &[&parent], found)?;
-        }
-    }
-    Ok(())
-}
-
-fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, String> {
-    let failed = |error: std::io::Error| format!("`{}` cannot be read: {error}", folder.display());
-    let entries = fs::read_dir(folder).map_err(failed)?;
-    let mut paths = entries
-        .map(|it| it.map(|it| it.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    paths.sort();
-    Ok(paths)
+        .find_map(|it| Some((path.find(it)?, it)))?;
+    let end = start + folder.len();
+    Some((&path[..end - 1], &path[end..]))
 }
 
 /// Whether the text contains `mod name;`.
@@ -134,17 +114,16 @@ fn function_name(line: &str) -> Option<&str> {
 
 /// Whether it looks like `7644-3.5.2-14`.
 fn is_id(word: &str) -> bool {
-    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|it| it.is_ascii_digit());
-    let Some((rfc, rest)) = word.split_once('-') else {
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    let [rfc, section, number] = word.split('-').collect::<Vec<_>>()[..] else {
         return false;
     };
-    let Some((section, number)) = rest.rsplit_once('-') else {
-        return false;
-    };
-    let is_section = section
-        .split('.')
-        .all(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()));
-    digits(rfc, 4) && digits(number, 2) && is_section
+    let lengths = (rfc.len(), number.len());
+    lengths == (4, 2)
+        && [rfc, number]
+            .into_iter()
+            .chain(section.split('.'))
+            .all(are_digits)
 }
 
 #[cfg(test)]
@@ -205,6 +184,25 @@ fn never() {}
         ] {
             assert!(!is_id(word), "{word}");
         }
+    }
+
+    #[test]
+    fn the_path_of_a_test_follows_the_modules() {
+        let test = |name: &str| format!("#[test]\nfn {name}() {{}}\n");
+        let mut files = vec![
+            File::new("crates/a/src/lib.rs", &format!("mod b;\n{}", test("one"))),
+            File::new("crates/a/src/b.rs", &format!("mod c;\n{}", test("two"))),
+            File::new("crates/a/src/b/c.rs", &test("three")),
+            File::new("crates/a/tests/it/main.rs", "mod d;\n"),
+            File::new("crates/a/tests/it/d.rs", &test("four")),
+            File::new("crates/a/tests/plans/main.rs", &test("left_out")),
+            File::new("xtask/src/main.rs", &test("left_out")),
+        ];
+        let found = in_workspace(&files).expect("all files are declared");
+        let paths: Vec<&str> = found.iter().map(|it| it.path.as_str()).collect();
+        assert_eq!(paths, ["a::b::c::three", "a::b::two", "a::d::four", "a::one"]);
+        files.push(File::new("crates/a/src/e.rs", ""));
+        assert!(in_workspace(&files).is_err_and(|it| it.contains("`crates/a/src/e.rs`")));
     }
 
     #[test]
