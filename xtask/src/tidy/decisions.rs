@@ -45,19 +45,10 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
 
 /// The numbers of decisions in a text, such as the one in `(A-17)`.
 fn numbers(text: &str) -> impl Iterator<Item = &str> {
-    const LENGTH: usize = "A-".len() + 2;
-    text.match_indices("A-").filter_map(move |(start, _)| {
-        let number = text.get(start..start + LENGTH)?;
-        let is_word_part = |it: &char| it.is_alphanumeric() || *it == '-';
-        let is_whole = !text[..start]
-            .chars()
-            .next_back()
-            .is_some_and(|it| is_word_part(&it))
-            && !text[start + LENGTH..]
-                .chars()
-                .next()
-                .is_some_and(|it| is_word_part(&it));
-        (is_whole && number[2..].bytes().all(|it| it.is_ascii_digit())).then_some(number)
+    let words = text.split(|it: char| !it.is_alphanumeric() && it != '-');
+    words.filter(|word| {
+        let digits = word.strip_prefix("A-").unwrap_or_default();
+        digits.len() == 2 && digits.bytes().all(|it| it.is_ascii_digit())
     })
 }
 
