@@ -60,7 +60,16 @@ const OWNED: &[(&str, &str)] = &[
 ];
 
 /// The external crates that xtask may use. Everything else waits until xtask is built.
-const XTASK_MAY_USE: &[&str] = &["clap", "proc-macro2", "serde_json", "syn", "tempfile", "toml"];
+const XTASK_MAY_USE: &[&str] = &[
+    "clap",
+    "fastrand",
+    "proc-macro2",
+    "regex-lite",
+    "serde_json",
+    "syn",
+    "tempfile",
+    "toml",
+];
 
 /// A package of the workspace as `cargo metadata` describes it.
 #[derive(Debug)]
