@@ -72,15 +72,27 @@ impl Company {
     }
 
     pub(crate) fn new_user(&self, index: u64) -> NewResource {
-        let document = self.user_document(index, None);
-        new_resource(&self.user, self.user_id(index), index, document, Vec::new())
+        NewResource {
+            resource_type: self.user.clone(),
+            id: self.user_id(index),
+            now: created(index),
+            document: self.user_document(index, None),
+            members: Vec::new(),
+            secrets: SecretHashes::new(),
+        }
     }
 
     pub(crate) fn new_group(&self, index: u64, name: &str, members: Vec<Uuid>) -> NewResource {
-        let json =
-            json!({"schemas": [GROUP_URN], "displayName": name, "externalId": format!("group-{index}")});
-        let document = parsed(&self.group, json);
-        new_resource(&self.group, self.group_id(index), index, document, members)
+        let id = format!("group-{index}");
+        let json = json!({"schemas": [GROUP_URN], "displayName": name, "externalId": id});
+        NewResource {
+            resource_type: self.group.clone(),
+            id: self.group_id(index),
+            now: created(index),
+            document: parsed(&self.group, json),
+            members,
+            secrets: SecretHashes::new(),
+        }
     }
 
     /// Returns `number` different users among the first `users`.
@@ -116,19 +128,12 @@ impl Company {
         };
         let title = title.unwrap_or_else(|| random.one_of(TITLES));
         let json = json!({
-            "schemas": [USER_URN, ENTERPRISE_URN],
-            "externalId": format!("hr-{index:09}"),
-            "userName": self.user_name(index),
+            "schemas": [USER_URN, ENTERPRISE_URN], "externalId": format!("hr-{index:09}"),
+            "userName": self.user_name(index), "displayName": format!("{given} {family}"),
             "name": {"formatted": format!("{given} {family}"), "familyName": family, "givenName": given},
-            "displayName": format!("{given} {family}"),
-            "nickName": &given[..3],
-            "profileUrl": format!("https://people.example.com/profiles/{index}"),
-            "title": title,
-            "userType": "Employee",
-            "preferredLanguage": "en-US",
-            "locale": "en-US",
-            "timezone": random.one_of(TIME_ZONES),
-            "active": random.below(20) > 0,
+            "nickName": &given[..3], "profileUrl": format!("https://people.example.com/profiles/{index}"),
+            "title": title, "userType": "Employee", "preferredLanguage": "en-US", "locale": "en-US",
+            "timezone": random.one_of(TIME_ZONES), "active": random.below(20) > 0,
             "emails": [
                 {"value": self.email(index), "type": "work", "primary": true},
                 {"value": format!("{}{index}@home.example.net", given.to_lowercase()), "type": "home"},
@@ -139,41 +144,17 @@ impl Company {
             ],
             "addresses": [{
                 "formatted": format!("{street}\n{}, {} {} {}", place[0], place[1], place[2], place[3]),
-                "streetAddress": street,
-                "locality": place[0],
-                "region": place[1],
-                "postalCode": place[2],
-                "country": place[3],
-                "type": "work",
-                "primary": true,
+                "streetAddress": street, "locality": place[0], "region": place[1], "postalCode": place[2],
+                "country": place[3], "type": "work", "primary": true,
             }],
             ENTERPRISE_URN: {
                 "employeeNumber": format!("{}", 100_000 + index),
-                "costCenter": format!("{}", 4_000 + random.below(300)),
-                "organization": "Universal Studios",
-                "division": random.one_of(DIVISIONS),
-                "department": random.one_of(DEPARTMENTS),
+                "costCenter": format!("{}", 4_000 + random.below(300)), "organization": "Universal Studios",
+                "division": random.one_of(DIVISIONS), "department": random.one_of(DEPARTMENTS),
                 "manager": {"value": self.user_id(index / 12).to_string()},
             },
         });
         parsed(&self.user, json)
-    }
-}
-
-fn new_resource(
-    resource_type: &Arc<ResourceType>,
-    id: Uuid,
-    index: u64,
-    document: Document,
-    members: Vec<Uuid>,
-) -> NewResource {
-    NewResource {
-        resource_type: resource_type.clone(),
-        id,
-        now: created(index),
-        document,
-        members,
-        secrets: SecretHashes::new(),
     }
 }
 

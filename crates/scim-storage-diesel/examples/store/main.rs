@@ -21,6 +21,7 @@ mod requests;
 mod schema;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
@@ -71,14 +72,20 @@ struct Options {
 /// compared stores meet the same conditions.
 const PASSES: usize = 3;
 
-fn main() -> Outcome<()> {
-    match Command::parse() {
+fn main() -> ExitCode {
+    let outcome = match Command::parse() {
         Command::Load { database_url, plan } => {
             let database = Database::at(database_url);
-            fill::fill(&database.open_to_fill()?, &plan, writers(&database))
+            let store = database.open_to_fill();
+            store.and_then(|store| fill::fill(&store, &plan, writers(&database)))
         }
         Command::Bench(options) => bench(&options),
+    };
+    if let Err(error) = outcome {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
 fn bench(options: &Options) -> Outcome<()> {
