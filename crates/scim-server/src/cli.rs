@@ -1,38 +1,27 @@
 //! The command line: its grammar, and one file for each command.
 
 pub mod arguments;
+mod error;
+pub mod exit;
+pub mod hints;
 pub mod journal;
 pub mod serve;
+pub mod stop;
 pub mod tenant;
 pub mod token;
 pub mod welcome;
 
-use std::io::{self, BufRead, Write};
+use std::io::{BufRead, Write};
 use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use scim_model::store::{Directory, StoreError, Tenant};
+use scim_model::store::{Directory, Tenant};
 use serde_json::Value;
 
+pub use self::error::CommandError;
+use self::hints::Hints;
 use crate::token::CACHE_LIFETIME;
-
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// The command cannot be carried out. The text is for the person at the keyboard.
-    #[error("{0}")]
-    Refused(String),
-    /// The database failed.
-    #[error("the database failed")]
-    Store(#[from] StoreError),
-    /// Reading or printing failed.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// The system has no random bytes.
-    #[error("no random bytes: {0}")]
-    Random(#[from] getrandom::Error),
-}
 
 /// The streams of a command, and its time.
 pub struct Terminal<'a> {
@@ -42,6 +31,8 @@ pub struct Terminal<'a> {
     pub questions: &'a mut dyn Write,
     /// Results.
     pub output: &'a mut dyn Write,
+    /// Commands that a message recommends.
+    pub hints: &'a Hints,
     /// The time of creation and revocation.
     pub now: DateTime<Utc>,
 }
@@ -55,10 +46,14 @@ impl Terminal<'_> {
 /// Finds a tenant by its name.
 ///
 /// # Errors
-/// `Refused` when no tenant has the name.
+/// `NoTenant`.
 fn find_tenant(directory: &dyn Directory, name: &str) -> Result<Tenant, CommandError> {
     let tenant = directory.tenants()?.into_iter().find(|it| it.name == name);
-    tenant.ok_or_else(|| CommandError::Refused(format!("there is no tenant `{name}`")))
+    tenant.ok_or_else(|| no_tenant(name))
+}
+
+fn no_tenant(name: &str) -> CommandError {
+    CommandError::NoTenant(format!("there is no tenant `{name}`"))
 }
 
 /// Waits until no server accepts a revoked token from its cache any more.

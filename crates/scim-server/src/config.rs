@@ -4,6 +4,7 @@
 
 pub mod base_url;
 pub mod cursor_key;
+pub mod database_url;
 pub mod listen;
 pub mod path_prefix;
 pub mod retention;

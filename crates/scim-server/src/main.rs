@@ -5,14 +5,15 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use chrono::Utc;
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::SchemaRegistry;
 use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, ServeArgs, TenantCommand};
-use scim_server::cli::{Terminal, journal, tenant, token, welcome};
+use scim_server::cli::exit::Exit;
+use scim_server::cli::hints::Hints;
+use scim_server::cli::{CommandError, Terminal, journal, stop, tenant, token, welcome};
 use scim_server::http::{Http, HttpOptions, metrics, server};
 use scim_server::service::Service;
 use scim_server::upkeep::Upkeep;
@@ -36,25 +37,69 @@ fn main() -> ExitCode {
             .error(clap::error::ErrorKind::ArgumentConflict, text)
             .exit();
     }
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "scim-server: {}", with_sources(&*error));
-            ExitCode::FAILURE
+    let hints = Hints::new(&matches, &cli);
+    match run(cli, &hints) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "scim-server: {}", with_sources(&*failure.error));
+            failure.exit.into()
         }
     }
 }
 
-fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
-    let url = cli.database_url;
+/// The error that ends the binary, and its exit code.
+struct Failure {
+    exit: Exit,
+    error: Box<dyn Error>,
+}
+
+impl Failure {
+    fn new(exit: Exit, error: impl Into<Box<dyn Error>>) -> Failure {
+        let error = error.into();
+        Failure { exit, error }
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Failure {
+        Failure::new(error.exit(), error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
+        let exit = match &error {
+            OpenError::Url(_) | OpenError::Plaintext(_) => Exit::Usage,
+            OpenError::HardLinked(_) | OpenError::NotUnique(_) | OpenError::OthersRun => Exit::Refused,
+            OpenError::InUse(_) => Exit::DatabaseBusy,
+            OpenError::Missing(_)
+            | OpenError::Outdated
+            | OpenError::Newer(_)
+            | OpenError::File { .. }
+            | OpenError::Connection(_)
+            | OpenError::Encoding(_)
+            | OpenError::Preparation(_) => Exit::DatabaseUnavailable,
+        };
+        Failure::new(exit, error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::new(Exit::Failed, error)
+    }
+}
+
+fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
+    let url = cli.database_url.with_password();
     let pooler = match cli.postgres_pooler {
         PostgresPooler::None => Pooler::None,
         PostgresPooler::Transaction => Pooler::Transaction,
     };
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(arguments) => serve(&url, pooler, &arguments),
+        Command::Serve(arguments) => serve(url, pooler, &arguments),
         Command::Migrate { json } => {
-            DieselStore::open_directory(&url, pooler)?;
+            DieselStore::open_directory(url, pooler)?;
             let text = "The database schema is up to date.";
             writeln!(
                 io::stdout(),
@@ -65,18 +110,20 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         }
         Command::Tenant(command) => {
             let store = match command {
-                TenantCommand::Create { .. } => DieselStore::open_directory(&url, pooler)?,
-                TenantCommand::List { .. } | TenantCommand::Delete { .. } => open_existing(&url, pooler)?,
+                TenantCommand::Create { .. } => DieselStore::open_directory(url, pooler)?,
+                TenantCommand::List { .. } | TenantCommand::Delete { .. } => {
+                    open_existing(url, pooler, hints)?
+                }
             };
-            with_terminal(|terminal| Ok(tenant::run(&*store, &command, terminal)?))
+            with_terminal(hints, |terminal| Ok(tenant::run(&*store, &command, terminal)?))
         }
         Command::Token(command) => {
-            let store = open_existing(&url, pooler)?;
-            with_terminal(|terminal| Ok(token::run(&*store, &command, terminal)?))
+            let store = open_existing(url, pooler, hints)?;
+            with_terminal(hints, |terminal| Ok(token::run(&*store, &command, terminal)?))
         }
         Command::Journal(arguments) => {
-            let store = open_existing(&url, pooler)?;
-            let stop = until_signal()?;
+            let store = open_existing(url, pooler, hints)?;
+            let stop = stop::on_signal_or_closed_output()?;
             Ok(journal::print(
                 &*store,
                 &store,
@@ -89,45 +136,14 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
 }
 
 /// Most commands need an existing database, and a mistyped path must not create one.
-fn open_existing(url: &str, pooler: Pooler) -> Result<DieselDirectory, Box<dyn Error>> {
+fn open_existing(url: &str, pooler: Pooler, hints: &Hints) -> Result<DieselDirectory, Failure> {
     match DieselStore::open_existing(url, pooler) {
         Err(error @ (OpenError::Missing(_) | OpenError::Outdated)) => {
-            Err(format!("{error}: run `scim-server migrate`, or start the server").into())
+            let migrate = hints.command("migrate");
+            let text = format!("{error}: run `{migrate}`, or start the server");
+            Err(Failure::new(Exit::DatabaseUnavailable, text))
         }
         result => Ok(result?),
-    }
-}
-
-/// The time after a signal in which a command can still write output that nobody reads.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// Returns a channel that closes with SIGINT or SIGTERM; soon afterwards the process ends.
-fn until_signal() -> io::Result<Receiver<()>> {
-    let (sender, stop) = channel();
-    let (ready, is_ready) = channel();
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            actix_web::rt::System::new().block_on(async {
-                let caught = server::termination();
-                let failed = caught
-                    .as_ref()
-                    .err()
-                    .map(|error| io::Error::other(error.to_string()));
-                // The caller waits for it.
-                let _ = ready.send(failed);
-                if let Ok(signal) = caught {
-                    signal.await;
-                    drop(sender);
-                    std::thread::sleep(GRACE);
-                    std::process::exit(0);
-                }
-            });
-        })?;
-    match is_ready.recv() {
-        Ok(None) => Ok(stop),
-        Ok(Some(error)) => Err(error),
-        Err(_) => Err(io::Error::other("cannot catch signals")),
     }
 }
 
@@ -144,10 +160,13 @@ fn store_options(registry: &SchemaRegistry, pooler: Pooler, arguments: &ServeArg
 }
 
 /// Serves until a signal arrives and the requests that had begun are done.
-fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn Error>> {
-    let config = arguments.config()?;
-    let listener = bind(config.listen)?;
-    let metrics_listener = config.metrics.map(bind).transpose()?;
+fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Failure> {
+    let config = arguments.config().map_err(|it| Failure::new(Exit::Usage, it))?;
+    let listener = bind("--listen", config.listen)?;
+    let metrics_listener = config
+        .metrics
+        .map(|it| bind("--metrics-listen", it))
+        .transpose()?;
     let settings = config.settings_at(listener.local_addr()?);
     let base_url = settings.base_url.clone();
     let options = store_options(&config.registry, pooler, arguments);
@@ -175,17 +194,26 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Box<dyn
     Ok(())
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
+fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|error| {
+        let text = match error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "{flag} {address}: another program listens on this port: stop it, or choose another port with `{flag}`"
+            ),
+            _ => format!("{flag} {address}: {error}"),
+        };
+        Failure::new(Exit::CannotListen, text)
+    })
 }
 
-fn with_terminal<T>(work: impl FnOnce(&mut Terminal) -> T) -> T {
+fn with_terminal<T>(hints: &Hints, work: impl FnOnce(&mut Terminal) -> T) -> T {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut questions = io::stderr();
     work(&mut Terminal {
         input: &mut input,
         questions: &mut questions,
         output: &mut output,
+        hints,
         now: Utc::now(),
     })
 }
@@ -195,7 +223,11 @@ fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        text = format!("{text}: {error}");
+        // Some errors of libraries repeat their cause.
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
         source = error.source();
     }
     // The messages of libpq have several lines.

@@ -131,6 +131,25 @@ fn horizon(conn: &mut Conn) -> Result<Option<i64>, Failure> {
     Ok(allocated.map(|it| announced.map_or(it, |announced| it.min(announced))))
 }
 
+/// Returns the position of the last entry that [`read`] can return now. Without entries, it is the position of the last
+/// one that was dropped.
+pub(crate) fn last_position(conn: &mut Conn, tenant: TenantId) -> Result<ChangePosition, Failure> {
+    let horizon = horizon(conn)?;
+    conn.snapshot(None, |conn| {
+        let last = changes::table
+            .filter(changes::tenant_id.eq(tenant.0))
+            .filter(changes::sequence.le(horizon.unwrap_or(i64::MAX)))
+            .order(changes::sequence.desc())
+            .limit(1)
+            .select((changes::sequence, changes::at));
+        let last: Option<(i64, i64)> = conn.only(last)?;
+        match last {
+            Some((sequence, at)) => Ok::<_, Failure>(ChangePosition { sequence, at }),
+            None => Ok(last_dropped(conn, tenant)?.unwrap_or_default()),
+        }
+    })
+}
+
 /// Checks that no entry after a position has been dropped.
 fn check_position(
     conn: &mut Conn,

@@ -319,6 +319,10 @@ impl ChangeJournal for DieselStore {
             .read(|conn| journal::read(conn, tenant, after, limit))?
     }
 
+    fn last_position(&self, tenant: TenantId) -> Result<ChangePosition, JournalError> {
+        Ok(self.database.read(|conn| journal::last_position(conn, tenant))?)
+    }
+
     fn prune_changes(
         &self,
         tenant: TenantId,
@@ -354,6 +358,10 @@ impl ChangeJournal for DieselDirectory {
         limit: u32,
     ) -> Result<Vec<Change>, JournalError> {
         self.0.changes(tenant, after, limit)
+    }
+
+    fn last_position(&self, tenant: TenantId) -> Result<ChangePosition, JournalError> {
+        self.0.last_position(tenant)
     }
 
     fn prune_changes(

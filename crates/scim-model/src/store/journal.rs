@@ -24,6 +24,21 @@ pub trait ChangeJournal: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Change>, JournalError>;
 
+    /// Returns the position of the last change that a reader can get now: a reader that continues from
+    /// it gets each later change, and no earlier one. A journal without changes has the default position.
+    ///
+    /// The default reads the whole journal, so a store that can look the position up should override it.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    fn last_position(&self, tenant: TenantId) -> Result<ChangePosition, JournalError> {
+        let mut position = ChangePosition::default();
+        while let Some(last) = self.changes(tenant, position, 100)?.last() {
+            position = last.position;
+        }
+        Ok(position)
+    }
+
     /// Drops at most `limit` changes that are older than a time, from the beginning of the journal, and
     /// returns their number. When it is less than `limit`, no more can be dropped now, or another process
     /// is dropping them.

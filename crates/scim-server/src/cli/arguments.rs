@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::exit::Exit;
 use crate::config::cursor_key;
+use crate::config::database_url::DatabaseUrl;
 use crate::config::path_prefix::PathPrefix;
 use crate::config::retention::Retention;
 
 /// A multi-tenant SCIM 2.0 server. Without a command, it serves.
 #[derive(Debug, Parser)]
-#[command(name = "scim-server", version, propagate_version = true)]
+#[command(name = "scim-server", version, propagate_version = true, after_help = Exit::HELP)]
 pub struct Cli {
     /// The database: `sqlite:PATH` or `postgres://…`
     #[arg(
@@ -21,7 +23,7 @@ pub struct Cli {
         hide_env_values = true,
         value_name = "URL"
     )]
-    pub database_url: String,
+    pub database_url: DatabaseUrl,
 
     /// The kind of connection pooler in front of PostgreSQL
     #[arg(
@@ -190,6 +192,9 @@ pub struct JournalArgs {
     /// Exit after this many changes
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+    /// Print the current `position` instead of changes: a later `--after` with it prints the changes made since
+    #[arg(long, conflicts_with_all = ["follow", "after", "limit"])]
+    pub position: bool,
 }
 
 /// See [`ServeArgs::leniency`].

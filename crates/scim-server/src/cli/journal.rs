@@ -12,10 +12,11 @@ use super::{CommandError, find_tenant};
 use crate::delivery::follow::{FollowError, Follower};
 
 /// Prints changes, one JSON object per line, each as soon as it is known: the existing ones, or also those to come. Ends
-/// without an error when the reader closes the output, or all senders of `stop` are gone.
+/// without an error when the reader closes the output, when `stop` gets a message, or when all its senders are gone.
 ///
 /// # Errors
-/// `Refused` when the tenant does not exist or is deleted, or the journal cannot be read after the position.
+/// `NoTenant`, also when the tenant is deleted while the command runs; `PositionLost`; `Usage` for a text that is not a
+/// position.
 pub fn print(
     directory: &dyn Directory,
     journal: &dyn ChangeJournal,
@@ -23,18 +24,34 @@ pub fn print(
     output: &mut dyn Write,
     stop: &Receiver<()>,
 ) -> Result<(), CommandError> {
-    let tenant = find_tenant(directory, &arguments.tenant)?;
-    let after = match &arguments.after {
-        None => ChangePosition::default(),
-        Some(text) => text
-            .parse()
-            .map_err(|reason| CommandError::Refused(format!("`{text}` is not a position: {reason}")))?,
+    let after: Option<ChangePosition> = match &arguments.after {
+        None => None,
+        Some(text) => Some(
+            text.trim()
+                .parse()
+                .map_err(|reason| CommandError::Usage(format!("`{text}` is not a position: {reason}")))?,
+        ),
     };
+    let tenant = match find_tenant(directory, &arguments.tenant) {
+        Err(CommandError::NoTenant(text)) if after.is_some() => {
+            return Err(CommandError::NoTenant(format!(
+                "{text}: it has been deleted, and its journal with it, or its name is another one"
+            )));
+        }
+        result => result?,
+    };
+    if arguments.position {
+        let position = journal.last_position(tenant.id);
+        let position = position.map_err(|error| failure(error.into(), &tenant))?;
+        writeln!(output, "{position}")?;
+        return Ok(());
+    }
+    let after = after.unwrap_or_default();
     let mut follower = Follower::new(directory, journal, &tenant, after, arguments.follow);
     let mut left = arguments.limit.unwrap_or(u64::MAX);
     while left > 0 {
         let changes = follower.next(left, stop);
-        let Some(changes) = changes.map_err(|error| refused(error, &tenant))? else {
+        let Some(changes) = changes.map_err(|error| failure(error, &tenant))? else {
             return Ok(());
         };
         for change in &changes {
@@ -54,18 +71,19 @@ pub fn print(
 }
 
 /// A reader whose position is lost has to know that changes were missed.
-fn refused(error: FollowError, tenant: &Tenant) -> CommandError {
+fn failure(error: FollowError, tenant: &Tenant) -> CommandError {
     let advice = "read all resources again, and then the journal without `--after`";
-    let tenant = &tenant.name;
+    let name = &tenant.name;
     match error {
-        FollowError::TenantDeleted(_) => CommandError::Refused(error.to_string()),
-        FollowError::Journal(JournalError::Store(error)) => CommandError::Store(error),
-        FollowError::Journal(JournalError::Dropped(position)) => CommandError::Refused(format!(
-            "the journal of `{tenant}` after `{position}` is incomplete, because entries older than `--journal-days` \
+        FollowError::TenantDeleted(_) => CommandError::NoTenant(error.to_string()),
+        FollowError::TenantReplaced(_) => CommandError::NoTenant(format!("{error}; {advice}")),
+        FollowError::Journal(JournalError::Store(error)) => error.into(),
+        FollowError::Journal(JournalError::Dropped(position)) => CommandError::PositionLost(format!(
+            "the journal of `{name}` after `{position}` is incomplete, because entries older than `--journal-days` \
              have been dropped: {advice}"
         )),
-        FollowError::Journal(JournalError::Unknown(position)) => CommandError::Refused(format!(
-            "`{position}` is not a position in the journal of `{tenant}`: it belongs to another tenant, or an older \
+        FollowError::Journal(JournalError::Unknown(position)) => CommandError::PositionLost(format!(
+            "`{position}` is not a position in the journal of `{name}`: it belongs to another tenant, or an older \
              backup has been restored; {advice}"
         )),
     }

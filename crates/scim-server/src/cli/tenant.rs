@@ -7,7 +7,7 @@ use scim_model::store::{Directory, StoreError, Tenant};
 use serde_json::{Value, json};
 
 use super::arguments::TenantCommand;
-use super::{CommandError, Terminal, find_tenant, timestamp, wait_for_caches};
+use super::{CommandError, Terminal, find_tenant, no_tenant, timestamp, wait_for_caches};
 
 /// Runs a command.
 ///
@@ -46,7 +46,8 @@ fn create(
         terminal.output,
         "Created the tenant {name}. Create a token for it:"
     )?;
-    writeln!(terminal.output, "  scim-server token create --tenant {name}")?;
+    let command = terminal.hints.command(&format!("token create --tenant {name}"));
+    writeln!(terminal.output, "  {command}")?;
     Ok(())
 }
 
@@ -71,9 +72,9 @@ fn delete(
 ) -> Result<(), CommandError> {
     match find_tenant(directory, name) {
         // An interrupted deletion continues without a question: it was confirmed before.
-        Err(CommandError::Refused(text)) => {
+        Err(CommandError::NoTenant(text)) => {
             if !finish_deletion(directory, name)? {
-                return Err(CommandError::Refused(text));
+                return Err(CommandError::NoTenant(text));
             }
         }
         Err(error) => return Err(error),
@@ -82,7 +83,7 @@ fn delete(
                 return Err(CommandError::Refused("nothing was deleted".to_owned()));
             }
             if !directory.delete_tenant(name)? {
-                return Err(CommandError::Refused(format!("there is no tenant `{name}`")));
+                return Err(no_tenant(name));
             }
         }
     }

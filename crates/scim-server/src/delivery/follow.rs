@@ -33,6 +33,11 @@ pub enum FollowError {
     /// The tenant was deleted, and its journal with it.
     #[error("the tenant `{0}` has been deleted, and its journal with it")]
     TenantDeleted(String),
+    /// The position is older than the tenant, so the journal that it belongs to is another one.
+    #[error(
+        "the position is older than the tenant `{0}`: it belongs to a deleted tenant that had this name, or to another tenant"
+    )]
+    TenantReplaced(String),
     /// The journal cannot be read after the position.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -69,13 +74,22 @@ impl<'a> Follower<'a> {
             let changes = match self.journal.changes(self.tenant.id, self.after, limit) {
                 // A follower can wait for a database that is busy or down for a while.
                 Err(JournalError::Store(StoreError::Busy)) if self.waits => Vec::new(),
+                Err(error @ (JournalError::Dropped(_) | JournalError::Unknown(_))) => {
+                    return Err(self.explain(error));
+                }
                 result => result?,
             };
+            // A deletion hides the tenant before it removes entries from the start of the journal. After the first
+            // page, the position itself shows whether entries are missing.
+            if self.after == ChangePosition::default() && !changes.is_empty() {
+                self.check_tenant()?;
+            }
             if let Some(last) = changes.last() {
                 self.after = last.position;
                 return Ok(Some(changes));
             }
             if !self.waits {
+                self.check_tenant()?;
                 return Ok(None);
             }
             polls += 1;
@@ -87,6 +101,17 @@ impl<'a> Follower<'a> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Returns the reason why the position is lost: usually retention or a restored backup, unless the tenant is gone.
+    fn explain(&self, error: JournalError) -> FollowError {
+        if let Err(deleted @ FollowError::TenantDeleted(_)) = self.check_tenant() {
+            return deleted;
+        }
+        if self.after.at < self.tenant.created.timestamp_millis() {
+            return FollowError::TenantReplaced(self.tenant.name.clone());
+        }
+        error.into()
     }
 
     /// Without this check, the follower of a deleted tenant would wait forever.

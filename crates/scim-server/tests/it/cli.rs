@@ -115,6 +115,17 @@ impl Shell {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Returns the exit code and the error of a command that must fail.
+    #[track_caller]
+    pub fn failure(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    }
+
     #[track_caller]
     pub fn refused(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
@@ -225,6 +236,83 @@ fn tokens_are_created_listed_and_revoked() {
     shell.refused(&["token", "create", "--tenant", "nobody"]);
     shell.refused(&["token", "revoke", "0190a0a0-0000-7000-8000-000000000000"]);
     shell.refused(&["token", "revoke", "x"]);
+}
+
+/// Scripts tell failures apart by their exit code.
+#[test]
+fn exit_codes_tell_failures_apart() {
+    Shell::on_each(|shell| {
+        let code = |arguments: &[&str]| {
+            let (code, text) = shell.failure(arguments);
+            assert!(!text.contains("panicked"), "{text}");
+            code
+        };
+        // The database does not exist yet.
+        assert_eq!(code(&["tenant", "list"]), 4);
+        assert_eq!(code(&["journal", "--tenant", "acme"]), 4);
+        shell.ok(&["tenant", "create", "acme"]);
+        for arguments in [
+            &["--bogus"][..],
+            &["tenant"],
+            &["tenant", "create", "../x"],
+            &["--listen", "nonsense"],
+            &["--base-url", "ftp://x"],
+            &["--schemas", "missing"],
+            &["--database-url", "oracle:x"],
+            &[
+                "--database-url",
+                "postgres://db.example.com/scim",
+                "tenant",
+                "list",
+            ],
+            &["journal", "--tenant", "acme", "--after", "x"],
+        ] {
+            assert_eq!(code(arguments), 2, "{arguments:?}");
+        }
+        assert_eq!(code(&["tenant", "create", "acme"]), 3);
+        assert_eq!(
+            code(&["tenant", "delete", "acme"]),
+            3,
+            "the question had no answer"
+        );
+        assert_eq!(
+            code(&["token", "revoke", "0190a0a0-0000-7000-8000-000000000000"]),
+            3
+        );
+        for arguments in [
+            &["tenant", "delete", "nobody", "--yes"][..],
+            &["token", "create", "--tenant", "nobody"],
+            &["token", "list", "--tenant", "nobody"],
+            &["journal", "--tenant", "nobody"],
+        ] {
+            assert_eq!(code(arguments), 7, "{arguments:?}");
+        }
+        assert_eq!(code(&["--database-url", "sqlite:missing/scim.db"]), 4);
+        assert_eq!(
+            code(&["--database-url", "postgres://127.0.0.1:1/scim", "tenant", "list"]),
+            4
+        );
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        assert_eq!(code(&["--listen", &address]), 8);
+        assert_eq!(
+            code(&["--listen", "127.0.0.1:0", "--metrics-listen", &address]),
+            8
+        );
+        let help = shell.ok(&["--help"]);
+        for number in 0..=8 {
+            assert!(help.contains(&format!("\n  {number}  ")), "{help}");
+        }
+    });
+    let shell = Shell::new();
+    let _server = shell.serve(&[]);
+    let url = shell.url();
+    assert_eq!(
+        shell
+            .failure(&["--listen", "127.0.0.1:0", "--database-url", &url])
+            .0,
+        5
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{Directory, NewToken};
 use scim_server::cli::arguments::{TenantCommand, TokenCommand};
+use scim_server::cli::hints::Hints;
 use scim_server::cli::{self, CommandError, Terminal};
 use scim_server::token;
 use scim_storage_diesel::DieselStore;
@@ -41,6 +42,7 @@ impl Subject {
             input: &mut answer.as_bytes(),
             questions: &mut questions,
             output: &mut output,
+            hints: &Hints::default(),
             now: self.now,
         };
         let result = command(&*self.store, &mut terminal);
@@ -137,7 +139,7 @@ fn a_deletion_is_confirmed_by_name_and_reported() {
         "Deleted the tenant acme with all its users, groups and tokens.\n"
     );
     let (result, ..) = delete("", true, true);
-    assert!(matches!(result, Err(CommandError::Refused(text)) if text.contains("no tenant `acme`")));
+    assert!(matches!(result, Err(CommandError::NoTenant(text)) if text.contains("no tenant `acme`")));
     it.create_tenant("acme", false);
     let (result, output, questions) = delete("", true, true);
     result.unwrap();

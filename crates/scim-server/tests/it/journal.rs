@@ -249,25 +249,139 @@ fn a_follower_prints_each_change_at_once_and_ends_on_a_signal() {
 fn a_follower_of_a_deleted_tenant_ends_with_an_error() {
     // A follower that has printed an entry loses its position; one that has not, only the tenant.
     for has_seen_a_line in [true, false] {
-        Shell::on_each(|shell| {
-            let server = shell.serve(&[]);
-            let mut follower = Follower::start(shell);
-            if has_seen_a_line {
-                create(&server.client(), "bjensen");
-                assert_eq!(follower.next()["kind"], "create");
-            } else {
-                // The follower must have found the tenant before it is deleted.
-                std::thread::sleep(Duration::from_secs(1));
-            }
-            shell.ok(&["tenant", "delete", "default", "--yes"]);
-            let status = follower.wait();
-            let mut errors = String::new();
-            let mut stderr = follower.child.stderr.take().unwrap();
-            stderr.read_to_string(&mut errors).unwrap();
-            assert!(!status.success(), "{errors}");
-            assert!(errors.contains("`default`"), "{errors}");
-        });
+        // The name may belong to another tenant before the follower notices the deletion.
+        for is_created_again in [false, true] {
+            Shell::on_each(|shell| {
+                let server = shell.serve(&[]);
+                let mut follower = Follower::start(shell);
+                if has_seen_a_line {
+                    create(&server.client(), "bjensen");
+                    assert_eq!(follower.next()["kind"], "create");
+                } else {
+                    // The follower must have found the tenant before it is deleted.
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                if is_created_again {
+                    // The first step of a deletion.
+                    shell.sql(
+                        "UPDATE tenant SET deleted = true, name = name || '#' || id WHERE name = 'default'",
+                    );
+                    shell.ok(&["tenant", "create", "default"]);
+                } else {
+                    shell.ok(&["tenant", "delete", "default", "--yes"]);
+                }
+                let status = follower.wait();
+                let mut errors = String::new();
+                let mut stderr = follower.child.stderr.take().unwrap();
+                stderr.read_to_string(&mut errors).unwrap();
+                assert_eq!(status.code(), Some(NO_TENANT), "{errors}");
+                assert!(
+                    errors.contains("the tenant `default` has been deleted"),
+                    "{errors}"
+                );
+                assert_eq!(errors.lines().count(), 1, "{errors}");
+            });
+        }
     }
+}
+
+/// The exit code of a command whose tenant does not exist, or exists no longer.
+const NO_TENANT: i32 = 7;
+
+/// The exit code of a reader that may have missed changes.
+const POSITION_LOST: i32 = 6;
+
+#[test]
+fn a_reader_of_a_tenant_that_is_gone_at_the_start_gets_an_error() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&[]);
+        create(&server.client(), "bjensen");
+        let seen = read_journal(shell, 1);
+        let after = ["journal", "--tenant", "default", "--after", position(&seen[0])];
+        shell.ok(&["tenant", "delete", "default", "--yes"]);
+        for arguments in [&after[..], &[&after[..], &["--follow"]].concat()] {
+            let (code, told) = shell.failure(arguments);
+            assert_eq!(code, NO_TENANT, "{told}");
+            assert!(
+                told.contains("there is no tenant `default`: it has been deleted"),
+                "{told}"
+            );
+        }
+        // Another tenant with the same name, whose journal has entries of its own.
+        shell.ok(&["tenant", "create", "default"]);
+        let token = shell.json(&["token", "create", "--tenant", "default", "--json"]);
+        let (code, told) = shell.failure(&after);
+        assert_eq!(code, NO_TENANT, "{told}");
+        assert!(told.contains("a deleted tenant that had this name"), "{told}");
+        create(
+            &HttpClient::new(&server.base_url, token["token"].as_str().unwrap()),
+            "bjensen",
+        );
+        let (code, told) = shell.failure(&after);
+        assert_eq!(code, NO_TENANT, "{told}");
+    });
+}
+
+#[test]
+fn the_current_position_of_a_journal_is_printed() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&[]);
+        let client = server.client();
+        let current = || shell.ok(&["journal", "--tenant", "default", "--position"]);
+        let rest = |after: &str| lines(&shell.ok(&["journal", "--tenant", "default", "--after", after]));
+        assert_eq!(current(), "0-0\n");
+        create(&client, "first");
+        let all = read_journal(shell, 1);
+        assert_eq!(rest(current().trim()), [Value::Null; 0]);
+        assert_eq!(current(), format!("{}\n", position(&all[0])));
+        let before = current();
+        create(&client, "second");
+        let later = rest(&before);
+        assert_eq!(later.len(), 1);
+        assert_eq!(later[0]["change"]["userName"]["new"], "second");
+        assert_eq!(rest("0-0").len(), 2);
+        assert_eq!(
+            shell.failure(&["journal", "--tenant", "nobody", "--position"]).0,
+            NO_TENANT
+        );
+        assert_eq!(
+            shell
+                .failure(&["journal", "--tenant", "default", "--position", "--follow"])
+                .0,
+            2
+        );
+    });
+}
+
+/// A follower that waits writes nothing, and so no write could fail.
+#[test]
+fn a_waiting_follower_ends_when_its_output_is_closed() {
+    Shell::on_each(|shell| {
+        let server = shell.serve(&[]);
+        create(&server.client(), "bjensen");
+        let mut follower = Follower::start(shell);
+        assert_eq!(follower.next()["kind"], "create");
+        let Follower { child, output } = follower;
+        drop(output);
+        let began = Instant::now();
+        let mut follower = Follower {
+            child,
+            output: BufReader::new(
+                Command::new("true")
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap()
+                    .stdout
+                    .unwrap(),
+            ),
+        };
+        assert!(follower.wait().success());
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        let mut errors = String::new();
+        let mut stderr = follower.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut errors).unwrap();
+        assert_eq!(errors, "");
+    });
 }
 
 #[test]
@@ -319,21 +433,25 @@ fn an_invalid_position_or_tenant_gets_a_one_line_error() {
         create(&client, "first");
         create(&client, "second");
         shell.ok(&["tenant", "create", "other"]);
-        let seen = read_journal(shell, 2);
-        let refused = |arguments: &[&str]| {
+        let refused = |code: i32, arguments: &[&str]| {
             let output = shell.run(&[&["journal"], arguments].concat());
-            assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+            assert_eq!(output.status.code(), Some(code), "{arguments:?}");
             assert!(output.stdout.is_empty());
             let text = String::from_utf8(output.stderr).unwrap();
             assert_eq!(text.lines().count(), 1, "{text}");
             text
         };
-        assert!(refused(&["--tenant", "nobody"]).contains("there is no tenant `nobody`"));
+        assert!(refused(NO_TENANT, &["--tenant", "nobody"]).contains("there is no tenant `nobody`"));
         for text in ["x", "", "1", "-1", "0-1-2", "9999999999999999999999-1"] {
-            let told = refused(&["--tenant", "default", "--after", text]);
+            let told = refused(2, &["--tenant", "default", "--after", text]);
             assert!(told.contains(&format!("`{text}` is not a position")), "{told}");
         }
-        let foreign = refused(&["--tenant", "other", "--after", position(&seen[0])]);
+        create(&client, "third");
+        let third = read_journal(shell, 3);
+        let foreign = refused(
+            POSITION_LOST,
+            &["--tenant", "other", "--after", position(&third[2])],
+        );
         assert!(
             foreign.contains("is not a position in the journal of `other`"),
             "{foreign}"
@@ -355,9 +473,10 @@ fn old_entries_are_dropped_and_late_consumers_get_an_error() {
         let order = "(SELECT count(*) FROM changes o WHERE o.sequence <= changes.sequence)";
         // A minute more than 110, 100 and 90 days ago.
         shell.sql(&format!(
-            "UPDATE changes SET at = at - {} + {order} * {}",
+            "UPDATE changes SET at = at - {} + {order} * {}; UPDATE tenant SET created = created - {}",
             days(120) + 60_000,
-            days(10)
+            days(10),
+            days(130)
         ));
         let seen = read_journal(shell, 3);
         drop(server_without_end);
@@ -391,8 +510,9 @@ fn old_entries_are_dropped_and_late_consumers_get_an_error() {
                 if index == 2 && follow.is_empty() {
                     assert_eq!(shell.ok(&after), "");
                 } else if index < 2 {
-                    let told = shell.refused(&[&after[..], follow].concat());
+                    let (code, told) = shell.failure(&[&after[..], follow].concat());
                     assert!(told.contains("is incomplete"), "{told}");
+                    assert_eq!(code, POSITION_LOST);
                 }
             }
         }
@@ -463,6 +583,7 @@ fn print(
         follow,
         after: None,
         limit,
+        position: false,
     };
     let (_stop, stopped) = mpsc::channel();
     let journal = Scripted(Mutex::new(answers.into()));
@@ -502,7 +623,7 @@ fn a_follower_waits_for_a_busy_database() {
 
     let mut output = Vec::new();
     let refused = print(vec![Ok(vec![change(1)]), busy()], false, None, &mut output);
-    assert!(matches!(refused, Err(CommandError::Store(StoreError::Busy))));
+    assert!(matches!(refused, Err(CommandError::Busy)));
     assert_eq!(versions(&output), [1]);
 
     let failed = || StoreError::Unavailable("the disk is full".into());

@@ -19,6 +19,7 @@ pub(super) const CASES: &[Case] = cases![
     a_reader_continues_after_any_position,
     dropped_entries_are_reported_to_readers_that_miss_them,
     positions_of_other_journals_are_refused,
+    a_reader_that_starts_at_the_last_position_gets_later_changes_only,
     the_journal_of_a_deleted_tenant_is_gone,
 ];
 
@@ -274,6 +275,28 @@ fn dropped_entries_are_reported_to_readers_that_miss_them(it: &Fixture) {
     let rest = read(it, before[5].position);
     assert_eq!(rest.expect("this reader has missed nothing"), next);
     expect_dropped(it, before[4].position);
+}
+
+fn a_reader_that_starts_at_the_last_position_gets_later_changes_only(it: &Fixture) {
+    let last = || it.store.last_position(it.tenant).expect("the store is available");
+    let other = Fixture::new(it.store, "other");
+    assert_eq!(last(), ChangePosition::default());
+    add_users_at(it, &[1, 2]);
+    add_users_at(&other, &[3]);
+    let position = last();
+    assert_eq!(position, it.changes()[1].position);
+    add_users_at(it, &[4]);
+    let later = read(it, position).expect("no entry has been dropped");
+    assert_eq!(later, it.changes()[2..]);
+
+    // After every entry was dropped, a reader can still start at the end.
+    assert_eq!(prune(it, 100), 3);
+    let position = last();
+    add_users_at(it, &[5]);
+    assert_eq!(
+        read(it, position).expect("this reader has missed nothing"),
+        it.changes()
+    );
 }
 
 fn positions_of_other_journals_are_refused(it: &Fixture) {

@@ -1,0 +1,60 @@
+//! The errors of commands.
+
+use std::io;
+
+use scim_model::store::StoreError;
+
+use super::exit::Exit;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// An argument is invalid.
+    #[error("{0}")]
+    Usage(String),
+    /// The command cannot be carried out. The text is for the person at the keyboard.
+    #[error("{0}")]
+    Refused(String),
+    /// No tenant has the name, or the tenant has been deleted.
+    #[error("{0}")]
+    NoTenant(String),
+    /// The journal cannot be read after the position without missing changes.
+    #[error("{0}")]
+    PositionLost(String),
+    /// Another process holds a lock on the database.
+    #[error("the database is busy: another process holds a lock on it; try again")]
+    Busy,
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[source] StoreError),
+    /// Reading or printing failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The system has no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> CommandError {
+        match error {
+            StoreError::Busy => CommandError::Busy,
+            error => CommandError::Store(error),
+        }
+    }
+}
+
+impl CommandError {
+    /// Returns the exit code that tells scripts what kind of error this is.
+    pub fn exit(&self) -> Exit {
+        match self {
+            CommandError::Usage(_) => Exit::Usage,
+            CommandError::Refused(_) => Exit::Refused,
+            CommandError::NoTenant(_) => Exit::NoTenant,
+            CommandError::PositionLost(_) => Exit::PositionLost,
+            CommandError::Busy => Exit::DatabaseBusy,
+            CommandError::Store(_) => Exit::DatabaseUnavailable,
+            CommandError::Io(_) | CommandError::Random(_) => Exit::Failed,
+        }
+    }
+}
