@@ -21,12 +21,6 @@ const BLOCK: i64 = 32_768;
 /// blocks.
 const WRITERS: i64 = 16;
 
-/// Consecutive resources of one type.
-pub(crate) struct CountedBlock {
-    pub(crate) pks: Range<i64>,
-    pub(crate) count: u64,
-}
-
 /// The statement that adds `by` to the counter of the resource in the table `found`.
 pub(crate) fn count(dialect: Dialect, tenant: TenantId, kind: i64, by: i64) -> Sql {
     let writer = match dialect {
@@ -60,13 +54,14 @@ pub(crate) fn total(tenant: TenantId, kind: i64) -> Sql {
     )
 }
 
-/// Reads the blocks of a tenant's resources of a type, in the order of creation. `None` when a version without
+/// Reads the blocks of a tenant's resources of a type, in the order of creation, with the number of resources in each.
+/// `None` when a version without
 /// blocks has counted some of them.
 pub(crate) fn blocks(
     conn: &mut Conn,
     tenant: TenantId,
     kind: i64,
-) -> Result<Option<Vec<CountedBlock>>, Failure> {
+) -> Result<Option<Vec<(Range<i64>, u64)>>, Failure> {
     let select = sql!(
         "SELECT CAST(shard / {writers} AS BIGINT), CAST(sum(number) AS BIGINT) FROM resource_count
          WHERE tenant_id = {tenant} AND kind = {kind}
@@ -77,9 +72,9 @@ pub(crate) fn blocks(
     if rows.first().is_some_and(|(block, _)| *block == 0) {
         return Ok(None);
     }
-    let block = |(block, count): (i64, i64)| CountedBlock {
-        pks: (block - 1) * BLOCK..block * BLOCK,
-        count: u64::try_from(count).unwrap_or(0),
+    let block = |(block, count): (i64, i64)| {
+        let pks = (block - 1) * BLOCK..block * BLOCK;
+        (pks, u64::try_from(count).unwrap_or(0))
     };
     Ok(Some(rows.into_iter().map(block).collect()))
 }

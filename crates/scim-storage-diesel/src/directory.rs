@@ -6,11 +6,11 @@ use diesel::sql_types::Bool;
 use scim_model::store::{NewToken, StoreError, Tenant, TenantId, Token};
 use uuid::Uuid;
 
+use crate::columns::{Id, Time};
 use crate::connection::Conn;
-use crate::error::{Failure, unavailable};
+use crate::error::Failure;
 use crate::schema::{journal_start, resource_count, tenant, token};
 use crate::sql::{Sql, sql};
-use crate::time::from_millis;
 
 pub(crate) fn create_tenant(conn: &mut Conn, name: &str, now: DateTime<Utc>) -> Result<TenantId, Failure> {
     let values = (tenant::name.eq(name), tenant::created.eq(now.timestamp_millis()));
@@ -35,16 +35,13 @@ pub(crate) fn tenants(conn: &mut Conn) -> Result<Vec<Tenant>, Failure> {
         .filter(tenant::deleted.eq(false))
         .order(tenant::name)
         .select((tenant::id, tenant::name, tenant::created));
-    let rows: Vec<(i64, String, i64)> = conn.load(tenants)?;
-    rows.into_iter()
-        .map(|(id, name, created)| {
-            Ok(Tenant {
-                id: TenantId(id),
-                name,
-                created: from_millis(created)?,
-            })
-        })
-        .collect()
+    let rows: Vec<(i64, String, Time)> = conn.load(tenants)?;
+    let tenant = |(id, name, Time(created))| Tenant {
+        id: TenantId(id),
+        name,
+        created,
+    };
+    Ok(rows.into_iter().map(tenant).collect())
 }
 
 /// Hides a tenant, frees its name and ends all access to it: the first step of its deletion. `None` when no
@@ -162,19 +159,18 @@ pub(crate) fn tokens(conn: &mut Conn, of: Option<TenantId>) -> Result<Vec<Token>
             .filter(is_wanted.or(of.is_none().into_sql::<Bool>()))
             .order((tenant::name, token::created, token::id)),
     )?;
-    rows.into_iter().map(TokenRow::into_token).collect()
+    Ok(rows.into_iter().map(Token::from).collect())
 }
 
 pub(crate) fn token_by_hash(conn: &mut Conn, sha256: [u8; 32]) -> Result<Option<Token>, Failure> {
     let row: Option<TokenRow> = conn.only(readable_tokens().filter(token::sha256.eq(sha256.as_slice())))?;
-    row.map(TokenRow::into_token).transpose()
+    Ok(row.map(Token::from))
 }
 
 /// Revokes a token; one that is revoked already keeps its time. `false` when the token does not exist.
 pub(crate) fn revoke_token(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> Result<bool, Failure> {
-    let at = now.timestamp_millis();
     // A literal, because the DSL has no `coalesce` for both databases.
-    let update = sql!("UPDATE token SET revoked = coalesce(revoked, {at}) WHERE id = {id}"; at, id);
+    let update = sql!("UPDATE token SET revoked = coalesce(revoked, {now}) WHERE id = {id}"; now, id);
     Ok(conn.execute(&update)? > 0)
 }
 
@@ -198,27 +194,27 @@ fn readable_tokens() -> _ {
 
 #[derive(Queryable)]
 struct TokenRow {
-    id: Vec<u8>,
+    id: Id,
     tenant_id: i64,
     tenant_name: String,
-    created: i64,
-    expires: Option<i64>,
-    revoked: Option<i64>,
+    created: Time,
+    expires: Option<Time>,
+    revoked: Option<Time>,
     read_only: bool,
     note: String,
 }
 
-impl TokenRow {
-    fn into_token(self) -> Result<Token, Failure> {
-        Ok(Token {
-            id: Uuid::from_slice(&self.id).map_err(unavailable)?,
-            tenant: TenantId(self.tenant_id),
-            tenant_name: self.tenant_name,
-            created: from_millis(self.created)?,
-            expires: self.expires.map(from_millis).transpose()?,
-            revoked: self.revoked.map(from_millis).transpose()?,
-            read_only: self.read_only,
-            note: self.note,
-        })
+impl From<TokenRow> for Token {
+    fn from(row: TokenRow) -> Token {
+        Token {
+            id: row.id.0,
+            tenant: TenantId(row.tenant_id),
+            tenant_name: row.tenant_name,
+            created: row.created.0,
+            expires: row.expires.map(|it| it.0),
+            revoked: row.revoked.map(|it| it.0),
+            read_only: row.read_only,
+            note: row.note,
+        }
     }
 }

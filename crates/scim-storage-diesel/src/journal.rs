@@ -10,40 +10,35 @@ use scim_model::change::{Actor, Change, ChangeDetail, ChangePosition, Operation}
 use scim_model::store::{JournalError, TenantId};
 use uuid::Uuid;
 
+use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
 use crate::schema::{changes, journal_start, resource_type};
 use crate::sql::{Dialect, Sql, sql};
-use crate::time::from_millis;
 
-/// An entry to write.
-pub(crate) struct Entry<'a> {
-    pub(crate) at: i64,
-    pub(crate) kind: i64,
-    pub(crate) id: Uuid,
-    pub(crate) version: i64,
-    pub(crate) operation: Operation,
-    /// See [`ChangeDetail::to_stored`].
-    pub(crate) detail: &'a str,
-}
-
-/// The statement that writes an entry if the table `found` has a row. A literal, because it is part of the one round
-/// trip of a write; see `Conn::together`.
-pub(crate) fn insert(tenant: TenantId, entry: &Entry) -> Sql {
+/// The statement that writes an entry about a resource, named by its type, id and version, if the table `found` has a
+/// row. A literal, because it is part of the one round trip of a write; see `Conn::together`. For `detail` see
+/// [`ChangeDetail::to_stored`].
+pub(crate) fn insert(
+    tenant: TenantId,
+    at: DateTime<Utc>,
+    (kind, id, version): (i64, Uuid, i64),
+    operation: Operation,
+    detail: &str,
+) -> Sql {
     sql!(
         "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
          SELECT {tenant}, {at}, {kind}, {id}, {version}, {operation}, {detail} FROM found";
-        tenant, at = entry.at, kind = entry.kind, id = entry.id, version = entry.version,
-        operation = entry.operation.as_str(), detail = entry.detail
+        tenant, at, kind, id, version, operation = operation.as_str(), detail
     )
 }
 
 #[derive(Queryable)]
 struct EntryRow {
     sequence: i64,
-    at: i64,
+    at: Time,
     resource_type: Option<String>,
-    id: Vec<u8>,
+    id: Id,
     version: i64,
     operation: String,
     detail: String,
@@ -54,12 +49,12 @@ impl EntryRow {
         Ok(Change {
             position: ChangePosition {
                 sequence: self.sequence,
-                at: self.at,
+                at: self.at.0.timestamp_millis(),
             },
-            at: from_millis(self.at)?,
+            at: self.at.0,
             actor: Actor::Unknown,
             resource_type: self.resource_type.unwrap_or_default().into(),
-            id: Uuid::from_slice(&self.id).map_err(unavailable)?,
+            id: self.id.0,
             version: self.version,
             operation: self.operation.parse::<Operation>().map_err(unavailable)?,
             detail: ChangeDetail::from_stored(&self.detail),

@@ -7,6 +7,7 @@
 //! **Invariants.** A call never reads or writes another tenant's rows. An acknowledged write is durable.
 
 mod admission;
+mod columns;
 mod connection;
 mod counts;
 mod deadline;
@@ -23,7 +24,6 @@ mod schema;
 mod schema_map;
 mod sql;
 mod store;
-mod time;
 
 pub use open_error::OpenError;
 pub use options::{Pooler, StoreOptions, Synchronous};

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use scim_model::store::TenantId;
 use scim_model::{AttributePath, Document, ResourceType};
-use uuid::Uuid;
 
+use crate::columns::Id;
 use crate::connection::Conn;
 use crate::connection::postgres::presence::lock_exclusively;
 use crate::error::{Failure, unavailable};
 use crate::open_error::OpenError;
-use crate::resource::update::rewrite_derived;
+use crate::resource::subject::Subject;
 use crate::schema::{attribute_path, resource, resource_type, tenant};
 use crate::schema_map::layout::Layout;
 use crate::schema_map::layouts::Layouts;
@@ -137,16 +137,21 @@ fn rebuild_tenant(
             .order(resource::pk)
             .limit(DOCUMENTS_AT_ONCE)
             .select((resource::pk, resource::id, resource::document));
-        let rows: Vec<(i64, Vec<u8>, String)> = conn.load(next)?;
+        let rows: Vec<(i64, Id, String)> = conn.load(next)?;
         let Some((pk, ..)) = rows.last() else {
             return Ok(());
         };
         last = *pk;
-        for (pk, id, text) in rows {
+        for (pk, Id(id), text) in rows {
             let document = Document::from_stored_json(&text).map_err(|it| unavailable(it.detail))?;
             let derived = layout.derive(&document);
-            if let Err(failure) = rewrite_derived(conn, layout, tenant, pk, &derived) {
-                let id = Uuid::from_slice(&id).unwrap_or_default();
+            let subject = Subject {
+                tenant,
+                layout,
+                id,
+                pk,
+            };
+            if let Err(failure) = subject.rewrite_derived(conn, &derived) {
                 let (name, tenant) = (&layout.resource_type.name, tenant.0);
                 log::error!("{name} {id} of tenant {tenant}: {failure:?}");
                 return Err(failure);

@@ -11,18 +11,5 @@ pub(crate) mod locked;
 pub(crate) mod members;
 pub(crate) mod read;
 pub(crate) mod secrets;
+pub(crate) mod subject;
 pub(crate) mod update;
-
-use scim_model::store::StoreError;
-
-use crate::error::Failure;
-use crate::schema_map::layout::Layout;
-
-/// The error for a value of the type's unique attribute that is taken.
-fn conflict(layout: &Layout) -> Failure {
-    let attribute = layout
-        .unique
-        .as_ref()
-        .map_or_else(|| "id".to_owned(), ToString::to_string);
-    StoreError::Conflict { attribute }.into()
-}

@@ -7,16 +7,18 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::RunQueryDsl;
 use diesel::backend::Backend;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
-use diesel::sql_types::is_nullable::NotNull;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SqlType, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use scim_model::store::TenantId;
 use uuid::Uuid;
+
+use crate::columns::Columns;
 
 /// The database whose SQL is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ pub(crate) struct Sql {
 #[derive(Clone, Debug)]
 enum Piece {
     Text(Cow<'static, str>),
-    Int(Option<i64>),
+    Int(i64),
     String(Option<String>),
     Bool(Option<bool>),
     Bytes(Vec<u8>),
@@ -206,10 +208,10 @@ impl Sql {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(piece) => text.push_str(piece),
-                Piece::Int(Some(it)) => text.push_str(&it.to_string()),
+                Piece::Int(it) => text.push_str(&it.to_string()),
                 Piece::String(Some(it)) => text.push_str(&format!("'{it}'")),
                 Piece::Bool(Some(it)) => text.push_str(&it.to_string()),
-                Piece::Int(None) | Piece::String(None) | Piece::Bool(None) => text.push_str("NULL"),
+                Piece::String(None) | Piece::Bool(None) => text.push_str("NULL"),
                 Piece::Bytes(it) => match Uuid::from_slice(it) {
                     Ok(id) => text.push_str(&format!("x'{id}'")),
                     Err(_) => text.push_str("x'…'"),
@@ -302,9 +304,10 @@ macro_rules! binds {
 }
 
 binds! {
-    i64 => |value| Piece::Int(Some(value));
-    Option<i64> => |value| Piece::Int(value);
-    TenantId => |value| Piece::Int(Some(value.0));
+    i64 => |value| Piece::Int(value);
+    u64 => |value| Piece::Int(i64::try_from(value).unwrap_or(i64::MAX));
+    DateTime<Utc> => |value| Piece::Int(value.timestamp_millis());
+    TenantId => |value| Piece::Int(value.0);
     String => |value| Piece::String(Some(value));
     &String => |value| Piece::String(Some(value.clone()));
     &str => |value| Piece::String(Some(value.to_owned()));
@@ -354,30 +357,6 @@ impl QueryId for Sql {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-/// A row, or a value of one, with the type that the database has for it.
-pub(crate) trait Columns {
-    type SqlType;
-}
-
-macro_rules! columns {
-    ({$($rust:ty => $sql:ty;)*} $(($($part:ident),+))*) => {
-        $(impl Columns for $rust { type SqlType = $sql; })*
-        $(impl<$($part: Columns),+> Columns for ($($part,)+) { type SqlType = ($($part::SqlType,)+); })*
-    };
-}
-
-columns! {
-    { bool => Bool; i32 => Integer; i64 => BigInt; String => Text; Vec<u8> => Binary; }
-    (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E, F) (A, B, C, D, E, F, G)
-}
-
-impl<T: Columns> Columns for Option<T>
-where
-    T::SqlType: SqlType<IsNull = NotNull>,
-{
-    type SqlType = Nullable<T::SqlType>;
-}
-
 /// Writes the pieces for one database; `$arrays` handles those that exist on PostgreSQL only.
 macro_rules! query_fragment {
     ($backend:ty, |$out:ident, $array:ident| $arrays:expr) => {
@@ -389,7 +368,7 @@ macro_rules! query_fragment {
                 for piece in &self.pieces {
                     match piece {
                         Piece::Text(text) => $out.push_sql(text),
-                        Piece::Int(it) => $out.push_bind_param::<Nullable<BigInt>, _>(it)?,
+                        Piece::Int(it) => $out.push_bind_param::<BigInt, _>(it)?,
                         Piece::String(it) => $out.push_bind_param::<Nullable<Text>, _>(it)?,
                         Piece::Bool(it) => $out.push_bind_param::<Nullable<Bool>, _>(it)?,
                         Piece::Bytes(it) => $out.push_bind_param::<Binary, _>(it)?,

@@ -26,10 +26,9 @@ use crate::query::access::Plan;
 use crate::query::page::Listing;
 use crate::resource::create::{self, Creation};
 use crate::resource::delete;
-use crate::resource::read;
 use crate::resource::secrets;
 use crate::resource::update::{self, Replacement};
-use crate::schema_map::layouts::Layouts;
+use crate::schema_map::layouts::{Layouts, Scope};
 
 /// Resources, tenants and tokens in SQLite or PostgreSQL.
 pub struct DieselStore {
@@ -85,7 +84,7 @@ impl DieselStore {
     pub fn explain(&self, tenant: TenantId, query: &Query) -> Result<Vec<Explained>, StoreError> {
         let plan = Plan::of(query, &self.layouts)?;
         let deadline = (!plan.scanned().is_empty()).then(Deadline::never);
-        let listing = self.listing(tenant, query, &plan, deadline)?;
+        let listing = Listing::new(self.scope(tenant), &plan, deadline, self.max_page_members);
         self.database.read(|conn| listing.explain(conn))
     }
 
@@ -114,13 +113,13 @@ impl DieselStore {
     fn list_until(
         &self,
         tenant: TenantId,
-        query: &Query,
         plan: &Plan,
         deadline: impl Fn() -> Option<Deadline>,
     ) -> Result<Option<Page>, StoreError> {
         self.database.read(|conn| {
             let deadline = deadline();
-            match self.listing(tenant, query, plan, deadline)?.read(conn) {
+            let listing = Listing::new(self.scope(tenant), plan, deadline, self.max_page_members);
+            match listing.read(conn) {
                 Err(failure) if failure.is_statement_error() && deadline.is_some_and(Deadline::is_over) => {
                     Ok(None)
                 }
@@ -129,23 +128,12 @@ impl DieselStore {
         })
     }
 
-    fn listing<'a>(
-        &'a self,
-        tenant: TenantId,
-        query: &'a Query,
-        plan: &'a Plan,
-        deadline: Option<Deadline>,
-    ) -> Result<Listing<'a>, crate::error::Failure> {
-        let dialect = self.database.dialect();
-        Listing::new(
-            dialect,
-            &self.layouts,
+    fn scope(&self, tenant: TenantId) -> Scope<'_> {
+        Scope {
+            dialect: self.database.dialect(),
             tenant,
-            query,
-            plan,
-            deadline,
-            self.max_page_members,
-        )
+            layouts: &self.layouts,
+        }
     }
 }
 
@@ -176,7 +164,7 @@ impl ResourceStore for DieselStore {
     ) -> Result<Option<Stored>, StoreError> {
         let layout = self.layouts.of(resource_type)?;
         self.database
-            .read(|conn| read::get(conn, &self.layouts, tenant, layout, id, include))
+            .read(|conn| self.scope(tenant).get(conn, layout, id, include))
     }
 
     fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError> {
@@ -185,14 +173,14 @@ impl ResourceStore for DieselStore {
         if examined.is_empty() {
             let is_bounded = plan.is_bounded(self.database.dialect());
             let deadline = || (!is_bounded).then(|| self.scans.index_deadline());
-            if let Some(page) = self.list_until(tenant, query, &plan, deadline)? {
+            if let Some(page) = self.list_until(tenant, &plan, deadline)? {
                 return Ok(page);
             }
             // An index served the query, but led to too many resources.
             examined = plan.examined();
         }
         let permit = self.scans.admit(tenant, &examined)?;
-        let page = self.list_until(tenant, query, &plan, || Some(permit.deadline))?;
+        let page = self.list_until(tenant, &plan, || Some(permit.deadline))?;
         page.ok_or_else(|| self.scans.too_long(&examined))
     }
 
@@ -227,7 +215,7 @@ impl ResourceStore for DieselStore {
 
     fn references(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, StoreError> {
         self.database
-            .read(|conn| read::references(conn, &self.layouts, tenant, ids))
+            .read(|conn| self.scope(tenant).references(conn, ids))
     }
 
     fn secret(

@@ -11,8 +11,9 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, RunQueryDsl};
 
 use super::postgres_transaction::{BEGIN_SNAPSHOT, transaction};
+use crate::columns::Columns;
 use crate::error::Failure;
-use crate::sql::{Columns, Dialect, Rows, Sql, sql};
+use crate::sql::{Dialect, Rows, Sql, sql};
 
 /// A connection to one of the databases.
 pub(crate) enum Conn<'a> {
@@ -75,22 +76,21 @@ impl Conn<'_> {
     }
 
     /// Passes the rows of a literal on one by one, without collecting them.
-    pub(crate) fn each<'q, R: Columns>(
-        &mut self,
-        sql: &'q Sql,
-        mut take: impl FnMut(R) -> Result<(), Failure>,
-    ) -> Result<(), Failure>
+    pub(crate) fn each<'q, R: Columns>(&mut self, sql: &'q Sql, mut take: impl FnMut(R)) -> QueryResult<()>
     where
         Rows<'q, R>:
             LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R, PgRowByRowLoadingMode>,
     {
         let rows = Rows::of(sql);
         match self {
-            Conn::Sqlite(conn) => RunQueryDsl::load_iter(rows, *conn)?
-                .map(|it| Ok(it?))
-                .try_for_each(|it: Result<R, Failure>| take(it?)),
-            Conn::Postgres(conn) => RunQueryDsl::load_iter::<R, PgRowByRowLoadingMode>(rows, *conn)?
-                .try_for_each(|row| take(row?)),
+            Conn::Sqlite(conn) => {
+                let mut rows = RunQueryDsl::<SqliteConnection>::load_iter(rows, conn)?;
+                rows.try_for_each(|row| row.map(&mut take))
+            }
+            Conn::Postgres(conn) => {
+                let mut rows = RunQueryDsl::load_iter::<R, PgRowByRowLoadingMode>(rows, *conn)?;
+                rows.try_for_each(|row| row.map(&mut take))
+            }
         }
     }
 

@@ -6,16 +6,13 @@
 
 mod lookups;
 
-use std::sync::Arc;
-
+use scim_model::Condition;
 use scim_model::condition::{ElementCondition, Operand, Test};
 use scim_model::schema::AttributePath;
-use scim_model::store::Query;
-use scim_model::{Condition, ResourceType};
+use scim_model::store::{Query, StoreError};
 
 use super::source::{Meta, Source};
 use crate::admission::Examined;
-use crate::error::Failure;
 use crate::schema_map::index_key::EXACT;
 use crate::schema_map::layout::{Column, Layout, is_membership};
 use crate::schema_map::layouts::Layouts;
@@ -40,9 +37,12 @@ pub(crate) enum AccessPath<'a> {
     Scan { attributes: Vec<String> },
 }
 
-/// The access path for one resource type of a request, and the properties of its statement.
+/// One resource type of a request with its access path, and the properties of its statement.
 #[derive(Debug)]
 pub(crate) struct Access<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) condition: &'a Condition,
+    pub(crate) sort: Option<&'a AttributePath>,
     pub(crate) path: AccessPath<'a>,
     /// The matching resources are one range of a column's index, in the order of the result.
     pub(crate) is_one_range: bool,
@@ -58,8 +58,7 @@ pub(crate) struct Access<'a> {
 const FEW_TESTS: usize = 8;
 
 impl<'a> Access<'a> {
-    /// Decides the access path of one condition and sort attribute.
-    pub(crate) fn of(condition: &'a Condition, sort: Option<&AttributePath>, layout: &Layout) -> Access<'a> {
+    fn of(condition: &'a Condition, sort: Option<&'a AttributePath>, layout: &'a Layout) -> Access<'a> {
         let equality = match condition {
             Condition::Attribute(path, Test::Eq(operand)) => Some((Source::of(path, layout), operand)),
             _ => None,
@@ -70,6 +69,9 @@ impl<'a> Access<'a> {
             is_one_range: sort.is_none() && matches!(equality, Some((Source::Column(_), _))),
             is_recurring: is_selective && sort.is_none() && is_short_equality(condition, layout),
             has_many_tests: condition.attributes().len() > FEW_TESTS,
+            layout,
+            condition,
+            sort,
             path,
         }
     }
@@ -122,73 +124,63 @@ fn access_path<'a>(
 
 /// The access paths of a list request, one for each of its resource types.
 pub(crate) struct Plan<'a> {
-    query: &'a Query,
+    pub(crate) query: &'a Query,
     pub(crate) targets: Vec<Access<'a>>,
 }
 
 impl<'a> Plan<'a> {
     /// # Errors
     /// `Unavailable` when the store was opened without one of the types.
-    pub(crate) fn of(query: &'a Query, layouts: &Layouts) -> Result<Plan<'a>, Failure> {
-        let access = |(resource_type, condition, sort): Part<'a>| {
-            Ok(Access::of(condition, sort, layouts.of(resource_type)?))
-        };
-        let targets = parts(query).map(access).collect::<Result<_, Failure>>()?;
-        Ok(Plan { query, targets })
+    pub(crate) fn of(query: &'a Query, layouts: &'a Layouts) -> Result<Plan<'a>, StoreError> {
+        let sort = |index: usize| query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
+        let targets = query.targets.iter().enumerate();
+        let targets = targets.map(|(index, (resource_type, condition))| {
+            Ok(Access::of(condition, sort(index), layouts.of(resource_type)?))
+        });
+        Ok(Plan {
+            query,
+            targets: targets.collect::<Result<_, StoreError>>()?,
+        })
     }
 
     /// The attributes that make the request a scan; none when indexes serve it.
     pub(crate) fn scanned(&self) -> Vec<Examined> {
-        let parts = parts(self.query).zip(&self.targets);
-        parts
-            .filter_map(|((resource_type, ..), access)| match &access.path {
-                AccessPath::Scan { attributes } => Some(examined(resource_type, attributes.clone())),
-                _ => None,
-            })
-            .flatten()
-            .collect()
+        self.examined_in(|access| match &access.path {
+            AccessPath::Scan { attributes } => attributes.clone(),
+            _ => Vec::new(),
+        })
     }
 
     /// All attributes that are tested or sorted by: a query that exceeds its time limit is counted under these.
     pub(crate) fn examined(&self) -> Vec<Examined> {
-        parts(self.query)
-            .flat_map(|(resource_type, condition, sort)| {
-                let tested = tests(condition).into_iter().map(|(path, _)| path);
-                examined(resource_type, sorted_names(tested.chain(sort)))
+        self.examined_in(|access| {
+            let tested = tests(access.condition).into_iter().map(|(path, _)| path);
+            sorted_names(tested.chain(access.sort))
+        })
+    }
+
+    fn examined_in(&self, attributes: impl Fn(&Access) -> Vec<String>) -> Vec<Examined> {
+        let of_target = |access: &Access| {
+            let resource_type = access.layout.resource_type.name.clone();
+            attributes(access).into_iter().map(move |attribute| Examined {
+                resource_type: resource_type.clone(),
+                attribute,
             })
-            .collect()
+        };
+        self.targets.iter().flat_map(of_target).collect()
     }
 
     /// Whether a page costs no more than reading it, whatever the stored values are, so that no time limit is
     /// needed.
     pub(crate) fn is_bounded(&self, dialect: Dialect) -> bool {
-        if let Some(sort) = &self.query.sort {
-            // PostgreSQL may have to read rows to check the order, or sort those without a key, and a time limit
-            // costs nothing there. SQLite sorts the resources of a type that lacks the attribute.
-            let lacks_attribute = sort.paths.len() > 1 && sort.paths.contains(&None);
-            if lacks_attribute || dialect == Dialect::Postgres {
-                return false;
-            }
+        // PostgreSQL may have to read rows to check the order, or sort those without a key, and a time limit costs
+        // nothing there. SQLite sorts the resources of a type that lacks the attribute.
+        let lacks_attribute = self.targets.len() > 1 && self.targets.iter().any(|it| it.sort.is_none());
+        if self.query.sort.is_some() && (lacks_attribute || dialect == Dialect::Postgres) {
+            return false;
         }
         self.targets.iter().all(Access::is_bounded)
     }
-}
-
-type Part<'a> = (&'a Arc<ResourceType>, &'a Condition, Option<&'a AttributePath>);
-
-/// The resource types of a query, each with its condition and sort attribute.
-pub(crate) fn parts(query: &Query) -> impl Iterator<Item = Part<'_>> {
-    let sort = |index: usize| query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
-    let targets = query.targets.iter().enumerate();
-    targets.map(move |(index, (resource_type, condition))| (resource_type, condition, sort(index)))
-}
-
-fn examined(resource_type: &ResourceType, attributes: Vec<String>) -> impl Iterator<Item = Examined> {
-    let resource_type = resource_type.name.clone();
-    attributes.into_iter().map(move |attribute| Examined {
-        resource_type: resource_type.clone(),
-        attribute,
-    })
 }
 
 /// The attributes that no index serves, as paths; none when an index holds exactly the matching resources and

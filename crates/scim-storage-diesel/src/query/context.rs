@@ -4,22 +4,17 @@ use std::cell::Cell;
 
 use scim_model::condition::Test;
 use scim_model::internal::key;
-use scim_model::store::TenantId;
 use uuid::Uuid;
 
 use crate::deadline::Deadline;
 use crate::schema_map::layout::Layout;
-use crate::schema_map::layouts::Layouts;
+use crate::schema_map::layouts::Scope;
 use crate::sql::{Dialect, Sql, sql};
 
 /// In the SQL, `r` is the resource, `n` its row in `resource_normal`, `m` a membership and `x` another resource
 /// that a membership or a reference leads to.
-#[derive(Clone)]
 pub(crate) struct Context<'a> {
-    pub(crate) dialect: Dialect,
-    pub(crate) tenant: TenantId,
-    /// The layouts of all types, for references to other resources.
-    pub(crate) layouts: &'a Layouts,
+    pub(crate) scope: Scope<'a>,
     pub(crate) layout: &'a Layout,
     /// The part of `meta.location` and `$ref` before the endpoint.
     pub(crate) base_url: &'a str,
@@ -48,7 +43,7 @@ impl Context<'_> {
     /// The `id` of a table's resource as clients see it.
     pub(crate) fn id_text(&self, table: &'static str) -> Sql {
         let table = Sql::text(table);
-        match self.dialect {
+        match self.scope.dialect {
             Dialect::Sqlite => sql!(
                 "lower(substr(hex({table}.id), 1, 8) || '-' || substr(hex({table}.id), 9, 4) || '-' ||
                  substr(hex({table}.id), 13, 4) || '-' || substr(hex({table}.id), 17, 4) || '-' ||
@@ -77,7 +72,7 @@ impl Context<'_> {
 
     /// `meta.version` as clients see it.
     pub(crate) fn version_text(&self) -> Sql {
-        Sql::text(match self.dialect {
+        Sql::text(match self.scope.dialect {
             Dialect::Sqlite => "('W/\"' || CAST(r.version AS TEXT) || '\"')",
             Dialect::Postgres => "('W/\"' || CAST(r.version AS TEXT) || '\"') COLLATE \"C\"",
         })

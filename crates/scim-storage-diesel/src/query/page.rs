@@ -6,7 +6,6 @@
 mod explain;
 mod listing;
 mod offset;
-mod part;
 mod parts;
 mod statement;
 mod target;
@@ -17,12 +16,12 @@ use crate::connection::Conn;
 use crate::connection::postgres_transaction::STATEMENT_TIMEOUT;
 use crate::deadline::Deadline;
 use crate::error::{Failure, is_lock_timeout};
-use crate::resource::read::{Row, add_members};
+use crate::resource::read::Row;
 use crate::sql::Sql;
 
 pub(crate) use listing::Listing;
 
-use part::{Direction, Part};
+use listing::{Part, Read};
 use statement::Found;
 use target::Target;
 
@@ -58,8 +57,11 @@ impl Listing<'_> {
         if *count == 0 || target.include.members || !target.is_selective() {
             return Ok(None);
         }
-        let whole = Part::whole([0], target.sort.is_some());
-        let found = self.rows(conn, &whole, Direction::Forward, u64::from(*count), 0)?;
+        let mut found = Vec::new();
+        for part in self.whole_parts() {
+            let (read, _) = self.read_after(conn, &part, 0, u64::from(*count))?;
+            found = read.map_or(Ok(Vec::new()), |it| self.rows(conn, &it))?;
+        }
         if found.len() >= *count as usize {
             return Ok(None);
         }
@@ -97,23 +99,20 @@ impl Listing<'_> {
         if wanted == 0 {
             return Ok((Vec::new(), self.count(conn, part)?));
         }
-        if skip > 0 {
-            let (read, total) = self.part_read(conn, part, skip, wanted)?;
-            let Some(read) = read else {
-                return Ok((Vec::new(), total));
-            };
-            let mut found = self.rows(conn, &read.part, read.direction, read.limit, read.offset)?;
-            if read.direction == Direction::Backward {
+        let (read, total) = self.read_after(conn, part, skip, wanted)?;
+        let mut found = Vec::new();
+        if let Some(read) = read {
+            found = self.rows(conn, &read)?;
+            if read.is_ascending == self.descending {
                 found.reverse();
             }
-            return Ok((found, total));
         }
-        let found = self.rows(conn, part, Direction::Forward, wanted, 0)?;
         let number = found.len() as u64;
-        // A page that is not full ends the result, and no second query is needed.
-        let matches = match number < wanted {
-            true => number,
-            false => self.count(conn, part)?,
+        let matches = match total {
+            Some(total) => total,
+            // A page that is not full ends the result, and no second query is needed.
+            None if number < wanted => number,
+            None => self.count(conn, part)?,
         };
         Ok((found, matches))
     }
@@ -178,7 +177,7 @@ impl Listing<'_> {
         } else {
             self.refresh_statement_timeout(conn)?;
         }
-        let read = add_members(conn, self.layouts, self.tenant, groups, self.max_page_members);
+        let read = self.scope.add_members(conn, groups, self.max_page_members);
         read.map_err(|it| match it {
             Failure::Database(error) if is_one && is_lock_timeout(&error) => StoreError::Busy.into(),
             it => it,
@@ -193,14 +192,18 @@ impl Listing<'_> {
 
     /// The next resources after a position, in the order of reading.
     fn walk(&self, conn: &mut Conn, from: Option<&Position>, limit: u64) -> Result<Vec<Found>, Failure> {
-        let direction = Direction::of(from);
+        let is_ascending = self.is_ascending(from);
         let mut found = Vec::new();
-        for part in self.parts_after(from, direction) {
-            let wanted = limit - found.len() as u64;
-            if wanted == 0 {
-                break;
+        for part in self.parts_after(from) {
+            let read = Read {
+                part,
+                is_ascending,
+                limit: limit - found.len() as u64,
+                offset: 0,
+            };
+            if read.limit > 0 {
+                found.extend(self.rows(conn, &read)?);
             }
-            found.extend(self.rows(conn, &part, direction, wanted, 0)?);
         }
         Ok(found)
     }

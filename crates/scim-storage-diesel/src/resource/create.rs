@@ -8,14 +8,13 @@ use scim_model::change::Operation;
 use scim_model::store::TenantId;
 use uuid::Uuid;
 
-use super::conflict;
-use super::index_rows::{insert_index_rows, insert_unique_values};
+use super::index_rows::insert_index_rows;
 use super::members::{JoiningMembers, insert_members_of_new};
-use super::secrets::change_secrets;
+use super::subject::{Subject, conflict};
 use crate::connection::Conn;
 use crate::counts;
 use crate::error::Failure;
-use crate::journal::{self, Entry};
+use crate::journal;
 use crate::schema_map::derive::Derived;
 use crate::schema_map::layout::Layout;
 use crate::sql::{Sql, sql};
@@ -36,7 +35,7 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
     let members = JoiningMembers::find(conn, tenant, new.members.iter().copied(), None)?;
     members.check()?;
     let Creation { layout, derived, .. } = new;
-    let (dialect, kind, at) = (conn.dialect(), layout.kind, new.now.timestamp_millis());
+    let (dialect, kind) = (conn.dialect(), layout.kind);
     let keys = derived.keys.clone();
     // Literals, because the rows of a resource go to PostgreSQL in one round trip; see `Conn::together`.
     let resource = sql!(
@@ -45,7 +44,7 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
          VALUES ({tenant}, {kind}, {id}, 1, {at}, {at}, {active}, {unique_key}, {external_key},
                  {display_key}, {family_key}, {label}, {document})
          ON CONFLICT (tenant_id, kind, unique_key) DO NOTHING RETURNING pk";
-        tenant, kind, id = new.id, at, active = keys.active, unique_key = keys.unique_key,
+        tenant, kind, id = new.id, at = new.now, active = keys.active, unique_key = keys.unique_key,
         external_key = keys.external_key, display_key = keys.display_key, family_key = keys.family_key,
         label = keys.label, document = &derived.document
     );
@@ -61,21 +60,24 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
         others.push(insert_members_of_new(dialect, tenant, new.now, &members));
     }
     others.push(counts::count(dialect, tenant, kind, 1));
+    let version = (kind, new.id, 1);
     others.push(journal::insert(
         tenant,
-        &Entry {
-            at,
-            kind,
-            id: new.id,
-            version: 1,
-            operation: Operation::Create,
-            detail: &new.detail,
-        },
+        new.now,
+        version,
+        Operation::Create,
+        &new.detail,
     ));
     let Some(pk) = conn.together(resource, others)? else {
         return Err(conflict(layout));
     };
-    insert_unique_values(conn, layout, tenant, pk, &derived.unique_values)?;
-    change_secrets(conn, tenant, pk, &new.secrets)?;
+    let subject = Subject {
+        tenant,
+        layout,
+        id: new.id,
+        pk,
+    };
+    subject.insert_unique_values(conn, &derived.unique_values)?;
+    subject.change_secrets(conn, &new.secrets)?;
     Ok(())
 }

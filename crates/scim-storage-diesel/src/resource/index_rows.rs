@@ -3,49 +3,12 @@
 use diesel::prelude::*;
 use scim_model::store::{StoreError, TenantId};
 
+use super::subject::Subject;
 use crate::connection::Conn;
 use crate::error::Failure;
-use crate::schema::{attribute_value, unique_value};
+use crate::schema::attribute_value;
 use crate::schema_map::derive::{Derived, IndexRows};
-use crate::schema_map::layout::Layout;
 use crate::sql::{Dialect, Sql, sql};
-
-/// The statements that bring normal form and index rows in line with a changed document. Rows that stay are not
-/// touched.
-pub(crate) fn replace_index_rows(
-    conn: &mut Conn,
-    layout: &Layout,
-    tenant: TenantId,
-    pk: i64,
-    derived: &Derived,
-) -> Result<Vec<Sql>, Failure> {
-    let dialect = conn.dialect();
-    let normal = sql!(
-        "UPDATE resource_normal SET normal = {normal} WHERE tenant_id = {tenant} AND pk = {pk}";
-        normal = Sql::json(dialect, derived.normal.clone()), tenant, pk
-    );
-    // Most updates change no index row. On PostgreSQL, reading them first costs more than writing.
-    let reads_first = dialect == Dialect::Sqlite;
-    if layout.indexed.is_empty() || reads_first && stored_index_rows(conn, tenant, pk)? == derived.values {
-        return Ok(vec![normal]);
-    }
-    let outdated = sql!(
-        "DELETE FROM attribute_value WHERE tenant_id = {tenant} AND pk = {pk}
-         AND (path, key) NOT IN (SELECT path, key FROM {values} AS a)";
-        tenant, pk, values = Sql::table_of_values(dialect, &derived.values)
-    );
-    let missing = insert_index_rows(dialect, tenant, &derived.values);
-    Ok(vec![normal, outdated, missing])
-}
-
-fn stored_index_rows(conn: &mut Conn, tenant: TenantId, pk: i64) -> Result<IndexRows, Failure> {
-    let rows = attribute_value::table
-        .filter(attribute_value::tenant_id.eq(tenant.0))
-        .filter(attribute_value::pk.eq(pk))
-        .select((attribute_value::path, attribute_value::key));
-    let rows: Vec<(i64, String)> = conn.load(rows)?;
-    Ok(rows.into_iter().collect())
-}
 
 /// The statement that gives the resource in the table `found` its index rows; those that exist stay.
 pub(crate) fn insert_index_rows(dialect: Dialect, tenant: TenantId, rows: &IndexRows) -> Sql {
@@ -56,60 +19,72 @@ pub(crate) fn insert_index_rows(dialect: Dialect, tenant: TenantId, rows: &Index
     )
 }
 
-/// Brings the unique values in line with a changed document. Few schemas have a second unique attribute; the others
-/// cost no statement.
-pub(crate) fn replace_unique_values(
-    conn: &mut Conn,
-    layout: &Layout,
-    tenant: TenantId,
-    pk: i64,
-    values: &IndexRows,
-) -> Result<(), Failure> {
-    if layout.more_unique.is_empty() {
-        return Ok(());
-    }
-    conn.execute(&sql!(
-        "DELETE FROM unique_value WHERE tenant_id = {tenant} AND pk = {pk}
-         AND (path, key) NOT IN (SELECT path, key FROM {values} AS a)";
-        tenant, pk, values = Sql::table_of_values(conn.dialect(), values)
-    ))?;
-    let stored = unique_value::table
-        .filter(unique_value::tenant_id.eq(tenant.0))
-        .filter(unique_value::pk.eq(pk))
-        .select((unique_value::path, unique_value::key));
-    let stored: Vec<(i64, String)> = conn.load(stored)?;
-    let stored: IndexRows = stored.into_iter().collect();
-    let new = values.difference(&stored).cloned().collect();
-    insert_unique_values(conn, layout, tenant, pk, &new)
-}
-
-/// # Errors
-/// `Conflict` when another resource of the tenant has one of the values.
-pub(crate) fn insert_unique_values(
-    conn: &mut Conn,
-    layout: &Layout,
-    tenant: TenantId,
-    pk: i64,
-    values: &IndexRows,
-) -> Result<(), Failure> {
-    for (path, key) in values {
-        let value = (
-            unique_value::tenant_id.eq(tenant.0),
-            unique_value::path.eq(path),
-            unique_value::key.eq(key),
-            unique_value::pk.eq(pk),
+impl Subject<'_> {
+    /// The statements that bring normal form and index rows in line with a changed document. Rows that stay are not
+    /// touched.
+    pub(crate) fn replace_index_rows(&self, conn: &mut Conn, derived: &Derived) -> Result<Vec<Sql>, Failure> {
+        let (dialect, tenant, pk) = (conn.dialect(), self.tenant, self.pk);
+        let normal = sql!(
+            "UPDATE resource_normal SET normal = {normal} WHERE tenant_id = {tenant} AND pk = {pk}";
+            normal = Sql::json(dialect, derived.normal.clone()), tenant, pk
         );
-        let inserted = conn.execute(
-            diesel::insert_into(unique_value::table)
-                .values(value)
-                .on_conflict((unique_value::tenant_id, unique_value::path, unique_value::key))
-                .do_nothing(),
-        )?;
-        if inserted == 0 {
-            let attribute = layout.more_unique.iter().find(|(number, _)| number == path);
-            let attribute = attribute.map_or_else(String::new, |(_, it)| it.to_string());
-            return Err(StoreError::Conflict { attribute }.into());
+        // Most updates change no index row. On PostgreSQL, reading them first costs more than writing.
+        let reads_first = dialect == Dialect::Sqlite;
+        if self.layout.indexed.is_empty() || reads_first && self.stored_index_rows(conn)? == derived.values {
+            return Ok(vec![normal]);
         }
+        let outdated = sql!(
+            "DELETE FROM attribute_value WHERE tenant_id = {tenant} AND pk = {pk}
+             AND (path, key) NOT IN (SELECT path, key FROM {values} AS a)";
+            tenant, pk, values = Sql::table_of_values(dialect, &derived.values)
+        );
+        Ok(vec![
+            normal,
+            outdated,
+            insert_index_rows(dialect, tenant, &derived.values),
+        ])
     }
-    Ok(())
+
+    fn stored_index_rows(&self, conn: &mut Conn) -> Result<IndexRows, Failure> {
+        let rows = attribute_value::table
+            .filter(attribute_value::tenant_id.eq(self.tenant.0))
+            .filter(attribute_value::pk.eq(self.pk))
+            .select((attribute_value::path, attribute_value::key));
+        Ok(conn.load(rows)?.into_iter().collect())
+    }
+
+    /// Brings the unique values in line with a changed document. Few schemas have a second unique attribute; the others
+    /// cost no statement.
+    pub(crate) fn replace_unique_values(&self, conn: &mut Conn, values: &IndexRows) -> Result<(), Failure> {
+        if self.layout.more_unique.is_empty() {
+            return Ok(());
+        }
+        conn.execute(&sql!(
+            "DELETE FROM unique_value WHERE tenant_id = {tenant} AND pk = {pk}
+             AND (path, key) NOT IN (SELECT path, key FROM {values} AS a)";
+            tenant = self.tenant, pk = self.pk, values = Sql::table_of_values(conn.dialect(), values)
+        ))?;
+        self.insert_unique_values(conn, values)
+    }
+
+    /// # Errors
+    /// `Conflict` when another resource of the tenant has one of the values.
+    pub(crate) fn insert_unique_values(&self, conn: &mut Conn, values: &IndexRows) -> Result<(), Failure> {
+        for (path, key) in values {
+            // A literal, because the DSL cannot make the update of a conflicting row conditional on both databases.
+            // The update counts the rows that the resource itself already has.
+            let inserted = conn.execute(&sql!(
+                "INSERT INTO unique_value (tenant_id, path, key, pk) VALUES ({tenant}, {path}, {key}, {pk})
+                 ON CONFLICT (tenant_id, path, key) DO UPDATE SET pk = excluded.pk
+                 WHERE unique_value.pk = excluded.pk";
+                tenant = self.tenant, path = *path, key, pk = self.pk
+            ))?;
+            if inserted == 0 {
+                let attribute = self.layout.more_unique.iter().find(|(number, _)| number == path);
+                let attribute = attribute.map_or_else(String::new, |(_, it)| it.to_string());
+                return Err(StoreError::Conflict { attribute }.into());
+            }
+        }
+        Ok(())
+    }
 }

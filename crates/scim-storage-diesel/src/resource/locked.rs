@@ -4,18 +4,19 @@ use diesel::Queryable;
 use scim_model::store::{StoreError, TenantId};
 use uuid::Uuid;
 
+use crate::columns::{Columns, Time};
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema_map::derive::Keys;
 use crate::schema_map::layout::Layout;
-use crate::sql::{Columns, sql};
+use crate::sql::sql;
 
 /// A locked row of `resource`.
 #[derive(Queryable)]
 pub(crate) struct LockedRow {
     pub(crate) pk: i64,
     pub(crate) version: i64,
-    pub(crate) modified: i64,
+    pub(crate) modified: Time,
     pub(crate) keys: Keys,
     /// The stored document is the one that it was compared with, or was not compared.
     pub(crate) is_same_document: bool,
@@ -33,7 +34,7 @@ pub(crate) enum LockFor<'a> {
 }
 
 impl Columns for LockedRow {
-    type SqlType = <(i64, i64, i64, Keys, bool, String) as Columns>::SqlType;
+    type SqlType = <(i64, i64, Time, Keys, bool, String) as Columns>::SqlType;
 }
 
 impl LockedRow {

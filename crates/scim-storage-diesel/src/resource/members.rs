@@ -8,6 +8,8 @@ use scim_model::change::{ChangeDetail, Operation};
 use scim_model::store::{MembersStep, StoreError, TenantId};
 use uuid::Uuid;
 
+use super::subject::Subject;
+use crate::columns::Id;
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::membership;
@@ -42,39 +44,28 @@ impl JoiningMembers {
             found: HashMap::new(),
             unknown: ids.into_iter().collect(),
         };
-        match conn.dialect() {
-            Dialect::Sqlite => members.find_unlocked(conn, tenant)?,
-            Dialect::Postgres => {
-                members.lock_users(conn, tenant)?;
-                members.lock_groups(conn, tenant, group)?;
+        let (dialect, has_unknown) = (conn.dialect(), !members.unknown.is_empty());
+        let in_ids = Sql::in_ids(dialect, &members.unknown);
+        if dialect == Dialect::Sqlite {
+            if has_unknown {
+                let select = sql!(
+                    "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind IN (1, 2) AND id {in_ids}";
+                    tenant, in_ids
+                );
+                members.add(conn, &select)?;
             }
+            return Ok(members);
         }
+        if has_unknown {
+            let users = sql!(
+                "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind = 1 AND id {in_ids}
+                 ORDER BY pk FOR SHARE";
+                tenant, in_ids
+            );
+            members.add(conn, &users)?;
+        }
+        members.lock_groups(conn, tenant, group)?;
         Ok(members)
-    }
-
-    fn find_unlocked(&mut self, conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
-        if self.unknown.is_empty() {
-            return Ok(());
-        }
-        let ids = Sql::in_ids(conn.dialect(), &self.unknown);
-        let select = sql!(
-            "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind IN (1, 2) AND id {ids}";
-            tenant, ids
-        );
-        self.add(conn, &select)
-    }
-
-    fn lock_users(&mut self, conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
-        if self.unknown.is_empty() {
-            return Ok(());
-        }
-        let ids = Sql::in_ids(conn.dialect(), &self.unknown);
-        let select = sql!(
-            "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind = 1 AND id {ids}
-             ORDER BY pk FOR SHARE";
-            tenant, ids
-        );
-        self.add(conn, &select)
     }
 
     fn lock_groups(
@@ -88,17 +79,15 @@ impl JoiningMembers {
             return Ok(());
         }
         let mut groups = vec![sql!("id {ids}"; ids = Sql::in_ids(conn.dialect(), &self.unknown))];
-        if let Some(ChangedGroup { id, .. }) = group {
-            groups.push(sql!("id = {id}"; id));
-            if with_its_groups {
-                groups.push(sql!(
-                    "pk IN (SELECT m.group_pk FROM membership m
-                            JOIN resource x ON x.tenant_id = m.tenant_id AND x.pk = m.member_pk
-                            WHERE m.tenant_id = {tenant} AND x.id = {id})";
-                    tenant, id
-                ));
-            }
-        }
+        groups.extend(group.map(|it| sql!("id = {id}"; id = it.id)));
+        groups.extend(group.filter(|_| with_its_groups).map(|it| {
+            sql!(
+                "pk IN (SELECT m.group_pk FROM membership m
+                        JOIN resource x ON x.tenant_id = m.tenant_id AND x.pk = m.member_pk
+                        WHERE m.tenant_id = {tenant} AND x.id = {id})";
+                tenant, id = it.id
+            )
+        }));
         let select = sql!(
             "SELECT id, pk FROM resource WHERE tenant_id = {tenant} AND kind = 2 AND ({groups})
              ORDER BY pk FOR NO KEY UPDATE";
@@ -108,10 +97,8 @@ impl JoiningMembers {
     }
 
     fn add(&mut self, conn: &mut Conn, select: &Sql) -> Result<(), Failure> {
-        let rows = conn.rows::<(Vec<u8>, i64)>(select)?;
-        let rows = rows.into_iter();
-        self.found
-            .extend(rows.filter_map(|(id, pk)| Some((Uuid::from_slice(&id).ok()?, pk))));
+        let rows = conn.rows::<(Id, i64)>(select)?;
+        self.found.extend(rows.into_iter().map(|(Id(id), pk)| (id, pk)));
         self.unknown.retain(|it| !self.found.contains_key(it));
         Ok(())
     }
@@ -133,88 +120,6 @@ impl JoiningMembers {
     }
 }
 
-/// Changes the members of a group, step by step. Returns whether any membership changed.
-pub(crate) fn change_members(
-    conn: &mut Conn,
-    tenant: TenantId,
-    group_pk: i64,
-    now: DateTime<Utc>,
-    members: &JoiningMembers,
-    steps: &[MembersStep],
-) -> Result<bool, Failure> {
-    let of_group = || {
-        membership::table
-            .filter(membership::tenant_id.eq(tenant.0))
-            .filter(membership::group_pk.eq(group_pk))
-    };
-    let mut changed = 0;
-    for step in steps {
-        changed += match step {
-            MembersStep::Add(ids) => add_members(conn, tenant, group_pk, now, &members.pks(ids))?,
-            MembersStep::Remove(ids) => {
-                conn.execute(&remove_members(conn.dialect(), tenant, group_pk, ids))?
-            }
-            MembersStep::RemoveAll => conn.execute(diesel::delete(of_group()))?,
-            MembersStep::ReplaceAll(ids) => {
-                let pks = members.pks(ids);
-                // A literal, because the list is bound as one value.
-                let others = sql!(
-                    "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
-                     AND member_pk NOT IN (SELECT pk FROM {pks} AS a)";
-                    tenant, group_pk, pks = Sql::table_of_pks(conn.dialect(), &pks)
-                );
-                conn.execute(&others)? + add_members(conn, tenant, group_pk, now, &pks)?
-            }
-        };
-    }
-    Ok(changed > 0)
-}
-
-/// The statement that removes the named members and reads no other, however many there are.
-fn remove_members(dialect: Dialect, tenant: TenantId, group_pk: i64, ids: &[Uuid]) -> Sql {
-    let ids = Sql::in_ids(dialect, ids);
-    match dialect {
-        // SQLite would read the whole group for its members. `CROSS JOIN` keeps the order of the tables.
-        Dialect::Sqlite => sql!(
-            "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
-             AND joined IN (SELECT m.joined FROM resource x CROSS JOIN membership m
-                            ON m.member_pk = x.pk AND m.tenant_id = x.tenant_id AND m.group_pk = {group_pk}
-                            WHERE x.tenant_id = {tenant} AND x.id {ids})";
-            tenant, group_pk, ids
-        ),
-        Dialect::Postgres => sql!(
-            "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
-             AND member_pk IN (SELECT x.pk FROM resource x WHERE x.tenant_id = {tenant} AND x.id {ids})";
-            tenant, group_pk, ids
-        ),
-    }
-}
-
-/// Adds members to an existing group, after those that it has. Returns how many were no members before.
-fn add_members(
-    conn: &mut Conn,
-    tenant: TenantId,
-    group_pk: i64,
-    now: DateTime<Utc>,
-    pks: &[i64],
-) -> Result<usize, Failure> {
-    if pks.is_empty() {
-        return Ok(0);
-    }
-    // Not `max(joined)`: SQLite reads the whole group for it when the statement has two aggregates.
-    // `WHERE TRUE` tells SQLite that `ON` does not belong to a join.
-    let insert = sql!(
-        "INSERT INTO membership (tenant_id, group_pk, joined, member_pk)
-         SELECT {tenant}, {group_pk}, a.position + b.first, a.pk
-         FROM (SELECT CASE WHEN l.last >= {now} THEN l.last + 1 ELSE {now} END AS first
-               FROM (SELECT (SELECT joined FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
-                             ORDER BY joined DESC LIMIT 1) AS last) AS l) AS b, {pks} AS a
-         WHERE TRUE ON CONFLICT DO NOTHING";
-        tenant, group_pk, now = now.timestamp_micros(), pks = Sql::table_of_pks(conn.dialect(), pks)
-    );
-    Ok(conn.execute(&insert)?)
-}
-
 /// The statement that adds members to the new group in the table `found`.
 pub(crate) fn insert_members_of_new(
     dialect: Dialect,
@@ -230,40 +135,118 @@ pub(crate) fn insert_members_of_new(
     )
 }
 
-/// Gives every group that a member is in a new version: it covers the display names of members. Writes a journal
-/// entry for each group.
-pub(crate) fn give_groups_new_version(
-    conn: &mut Conn,
-    tenant: TenantId,
-    member_pk: i64,
-    member: Uuid,
-    now: DateTime<Utc>,
-    operation: Operation,
-) -> Result<(), Failure> {
-    let dialect = conn.dialect();
-    let groups = sql!(
-        "SELECT g.pk FROM resource g
-         WHERE g.pk IN (SELECT m.group_pk FROM membership m WHERE m.tenant_id = {tenant} AND m.member_pk = {member_pk})
-         AND {owned} ORDER BY g.pk{lock}";
-        tenant, member_pk, owned = Sql::owned_by(dialect, "g.tenant_id", tenant), lock = dialect.lock(" FOR NO KEY UPDATE")
-    );
-    let pks = conn.rows::<i64>(&groups)?;
-    if pks.is_empty() {
-        return Ok(());
+impl Subject<'_> {
+    /// Changes the members of a group, step by step. Returns whether any membership changed.
+    pub(crate) fn change_members(
+        &self,
+        conn: &mut Conn,
+        now: DateTime<Utc>,
+        members: &JoiningMembers,
+        steps: &[MembersStep],
+    ) -> Result<bool, Failure> {
+        let (tenant, group_pk) = (self.tenant, self.pk);
+        let mut changed = 0;
+        for step in steps {
+            changed += match step {
+                MembersStep::Add(ids) => self.add_members(conn, now, &members.pks(ids))?,
+                MembersStep::Remove(ids) => conn.execute(&self.remove_members(conn.dialect(), ids))?,
+                MembersStep::RemoveAll => {
+                    let of_group = membership::table
+                        .filter(membership::tenant_id.eq(tenant.0))
+                        .filter(membership::group_pk.eq(group_pk));
+                    conn.execute(diesel::delete(of_group))?
+                }
+                MembersStep::ReplaceAll(ids) => {
+                    let pks = members.pks(ids);
+                    // A literal, because the list is bound as one value.
+                    let others = sql!(
+                        "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
+                         AND member_pk NOT IN (SELECT pk FROM {pks} AS a)";
+                        tenant, group_pk, pks = Sql::table_of_pks(conn.dialect(), &pks)
+                    );
+                    conn.execute(&others)? + self.add_members(conn, now, &pks)?
+                }
+            };
+        }
+        Ok(changed > 0)
     }
-    let at = now.timestamp_millis();
-    conn.execute(&sql!(
-        "UPDATE resource SET version = version + 1,
-                modified = CASE WHEN modified < {at} THEN {at} ELSE modified END
-         WHERE {owned} AND pk {pks}";
-        at, owned = Sql::owned_by(dialect, "tenant_id", tenant), pks = Sql::in_pks(dialect, &pks)
-    ))?;
-    conn.execute(&sql!(
-        "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
-         SELECT tenant_id, {at}, kind, id, version, {operation}, {detail} FROM resource
-         WHERE {owned} AND pk {pks} ORDER BY pk";
-        at, operation = operation.as_str(), detail = ChangeDetail::Member(member).to_stored(),
-        owned = Sql::owned_by(dialect, "tenant_id", tenant), pks = Sql::in_pks(dialect, &pks)
-    ))?;
-    Ok(())
+
+    /// The statement that removes the named members and reads no other, however many there are.
+    fn remove_members(&self, dialect: Dialect, ids: &[Uuid]) -> Sql {
+        let (tenant, group_pk, ids) = (self.tenant, self.pk, Sql::in_ids(dialect, ids));
+        match dialect {
+            // SQLite would read the whole group for its members. `CROSS JOIN` keeps the order of the tables.
+            Dialect::Sqlite => sql!(
+                "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
+                 AND joined IN (SELECT m.joined FROM resource x CROSS JOIN membership m
+                                ON m.member_pk = x.pk AND m.tenant_id = x.tenant_id AND m.group_pk = {group_pk}
+                                WHERE x.tenant_id = {tenant} AND x.id {ids})";
+                tenant, group_pk, ids
+            ),
+            Dialect::Postgres => sql!(
+                "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
+                 AND member_pk IN (SELECT x.pk FROM resource x WHERE x.tenant_id = {tenant} AND x.id {ids})";
+                tenant, group_pk, ids
+            ),
+        }
+    }
+
+    /// Adds members to an existing group, after those that it has. Returns how many were no members before.
+    fn add_members(&self, conn: &mut Conn, now: DateTime<Utc>, pks: &[i64]) -> Result<usize, Failure> {
+        if pks.is_empty() {
+            return Ok(0);
+        }
+        // Not `max(joined)`: SQLite reads the whole group for it when the statement has two aggregates.
+        // `WHERE TRUE` tells SQLite that `ON` does not belong to a join.
+        let insert = sql!(
+            "INSERT INTO membership (tenant_id, group_pk, joined, member_pk)
+             SELECT {tenant}, {group_pk}, a.position + b.first, a.pk
+             FROM (SELECT CASE WHEN l.last >= {now} THEN l.last + 1 ELSE {now} END AS first
+                   FROM (SELECT (SELECT joined FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
+                                 ORDER BY joined DESC LIMIT 1) AS last) AS l) AS b, {pks} AS a
+             WHERE TRUE ON CONFLICT DO NOTHING";
+            tenant = self.tenant, group_pk = self.pk, now = now.timestamp_micros(),
+            pks = Sql::table_of_pks(conn.dialect(), pks)
+        );
+        Ok(conn.execute(&insert)?)
+    }
+
+    /// Gives every group that the resource is in a new version: it covers the display names of members. Writes a
+    /// journal entry for each group.
+    pub(crate) fn give_groups_new_version(
+        &self,
+        conn: &mut Conn,
+        now: DateTime<Utc>,
+        operation: Operation,
+    ) -> Result<(), Failure> {
+        let (dialect, tenant) = (conn.dialect(), self.tenant);
+        let groups = sql!(
+            "SELECT g.pk FROM resource g
+             WHERE g.pk IN (SELECT m.group_pk FROM membership m WHERE m.tenant_id = {tenant} AND m.member_pk = {pk})
+             AND {owned} ORDER BY g.pk{lock}";
+            tenant, pk = self.pk, owned = Sql::owned_by(dialect, "g.tenant_id", tenant),
+            lock = dialect.lock(" FOR NO KEY UPDATE")
+        );
+        let pks = conn.rows::<i64>(&groups)?;
+        if pks.is_empty() {
+            return Ok(());
+        }
+        let changed = sql!(
+            "{owned} AND pk {pks}";
+            owned = Sql::owned_by(dialect, "tenant_id", tenant), pks = Sql::in_pks(dialect, &pks)
+        );
+        conn.execute(&sql!(
+            "UPDATE resource SET version = version + 1,
+                    modified = CASE WHEN modified < {now} THEN {now} ELSE modified END
+             WHERE {changed}";
+            now, changed = changed.clone()
+        ))?;
+        conn.execute(&sql!(
+            "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
+             SELECT tenant_id, {now}, kind, id, version, {operation}, {detail} FROM resource
+             WHERE {changed} ORDER BY pk";
+            now, operation = operation.as_str(), detail = ChangeDetail::Member(self.id).to_stored(), changed
+        ))?;
+        Ok(())
+    }
 }

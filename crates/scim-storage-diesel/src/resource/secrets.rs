@@ -5,6 +5,7 @@ use scim_model::store::TenantId;
 use scim_model::{SecretHash, SecretHashes};
 use uuid::Uuid;
 
+use super::subject::Subject;
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::{resource, secret};
@@ -18,46 +19,36 @@ pub(crate) fn secret(
     id: Uuid,
     path: &str,
 ) -> Result<Option<SecretHash>, Failure> {
+    let is_same_row = secret::tenant_id
+        .eq(resource::tenant_id)
+        .and(secret::pk.eq(resource::pk));
     let hash = resource::table
-        .inner_join(
-            secret::table.on(secret::tenant_id
-                .eq(resource::tenant_id)
-                .and(secret::pk.eq(resource::pk))),
-        )
+        .inner_join(secret::table.on(is_same_row))
         .filter(resource::tenant_id.eq(tenant.0))
         .filter(resource::id.eq(id.as_bytes().as_slice()))
         .filter(resource::kind.eq(layout.kind))
         .filter(secret::path.eq(path))
         .select(secret::hash);
-    let hash: Option<String> = conn.only(hash)?;
-    Ok(hash.map(SecretHash))
+    Ok(conn.only(hash)?.map(SecretHash))
 }
 
-/// Sets and deletes secrets. Returns whether any of them changed.
-pub(crate) fn change_secrets(
-    conn: &mut Conn,
-    tenant: TenantId,
-    pk: i64,
-    secrets: &SecretHashes,
-) -> Result<bool, Failure> {
-    let mut changed = 0;
-    for (path, hash) in secrets {
-        changed += match hash {
-            // A literal, because the DSL cannot make the update of a conflicting row conditional on both databases.
-            Some(hash) => conn.execute(&sql!(
-                "INSERT INTO secret (tenant_id, pk, path, hash) VALUES ({tenant}, {pk}, {path}, {hash})
-                 ON CONFLICT (tenant_id, pk, path) DO UPDATE SET hash = excluded.hash
-                 WHERE secret.hash <> excluded.hash";
-                tenant, pk, path, hash = &hash.0
-            ))?,
-            None => {
-                let secret = secret::table
-                    .filter(secret::tenant_id.eq(tenant.0))
-                    .filter(secret::pk.eq(pk))
-                    .filter(secret::path.eq(path));
-                conn.execute(diesel::delete(secret))?
-            }
-        };
+impl Subject<'_> {
+    /// Sets and deletes secrets. Returns whether any of them changed.
+    pub(crate) fn change_secrets(&self, conn: &mut Conn, secrets: &SecretHashes) -> Result<bool, Failure> {
+        let (tenant, pk) = (self.tenant, self.pk);
+        let mut changed = 0;
+        for (path, hash) in secrets {
+            changed += match hash {
+                // A literal, because the DSL cannot make the update of a conflicting row conditional on both databases.
+                Some(hash) => conn.execute(&sql!(
+                    "INSERT INTO secret (tenant_id, pk, path, hash) VALUES ({tenant}, {pk}, {path}, {hash})
+                     ON CONFLICT (tenant_id, pk, path) DO UPDATE SET hash = excluded.hash
+                     WHERE secret.hash <> excluded.hash";
+                    tenant, pk, path, hash = &hash.0
+                ))?,
+                None => conn.execute(diesel::delete(secret::table.find((pk, tenant.0, path))))?,
+            };
+        }
+        Ok(changed > 0)
     }
-    Ok(changed > 0)
 }

@@ -2,24 +2,21 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use scim_model::SecretHashes;
 use scim_model::change::Operation;
 use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Updated};
 use uuid::Uuid;
 
-use super::conflict;
-use super::index_rows::{replace_index_rows, replace_unique_values};
-use super::locked::{LockFor, LockedRow, lock};
-use super::members::{ChangedGroup, JoiningMembers, change_members, give_groups_new_version};
-use super::secrets::change_secrets;
+use super::locked::{LockFor, lock};
+use super::members::{ChangedGroup, JoiningMembers};
+use super::subject::{Subject, conflict};
 use crate::connection::Conn;
 use crate::error::{Failure, is_unique_violation};
-use crate::journal::{self, Entry};
+use crate::journal;
 use crate::schema_map::derive::{Derived, Keys};
 use crate::schema_map::layout::Layout;
 use crate::sql::{Dialect, Sql, sql};
-use crate::time::from_millis;
 
 /// A change of a resource, ready for its rows.
 pub(crate) struct Replacement {
@@ -67,91 +64,82 @@ pub(crate) fn update(
     row.check_version(update.expected_version)?;
     members.check()?;
 
-    let has_changed_members = change_members(conn, tenant, row.pk, update.now, &members, steps)?;
-    let has_changed_secrets = change_secrets(conn, tenant, row.pk, &update.secrets)?;
+    let subject = Subject {
+        tenant,
+        layout: &update.layout,
+        id: update.id,
+        pk: row.pk,
+    };
+    let has_changed_members = subject.change_members(conn, update.now, &members, steps)?;
+    let has_changed_secrets = subject.change_secrets(conn, &update.secrets)?;
     let derived = update.derived.as_ref().filter(|_| !row.is_same_document);
     if derived.is_none() && !has_changed_members && !has_changed_secrets {
         return Ok(Some(Updated {
             version: row.version,
-            last_modified: from_millis(row.modified)?,
+            last_modified: row.modified.0,
             changed: false,
         }));
     }
-    let modified = update.now.timestamp_millis().max(row.modified);
-    write_row(conn, tenant, update, &row, derived, modified)?;
-    if let Some(derived) = derived {
-        replace_unique_values(conn, &update.layout, tenant, row.pk, &derived.unique_values)?;
-        if derived.keys.label != row.keys.label {
-            let operation = Operation::MemberRenamed;
-            give_groups_new_version(conn, tenant, row.pk, update.id, update.now, operation)?;
-        }
-    }
-    Ok(Some(Updated {
-        version: row.version + 1,
-        last_modified: from_millis(modified)?,
-        changed: true,
-    }))
-}
-
-/// Writes the row, what is derived from its document, and the journal entry.
-fn write_row(
-    conn: &mut Conn,
-    tenant: TenantId,
-    update: &Replacement,
-    row: &LockedRow,
-    derived: Option<&Derived>,
-    modified: i64,
-) -> Result<(), Failure> {
-    let (pk, version) = (row.pk, row.version);
-    let mut assignments = vec![sql!("version = version + 1, modified = {modified}"; modified)];
+    let (version, last_modified) = (row.version + 1, update.now.trunc_subsecs(3).max(row.modified.0));
+    let mut assignments = vec![sql!("version = version + 1, modified = {last_modified}"; last_modified)];
     let mut others = Vec::new();
     if let Some(derived) = derived {
         // SQLite rewrites every index of a column that is assigned, even with the same value.
         let stored = (conn.dialect() == Dialect::Sqlite).then_some(&row.keys);
         assignments.extend(derived_assignments(derived, stored));
-        others = replace_index_rows(conn, &update.layout, tenant, pk, derived)?;
+        others = subject.replace_index_rows(conn, derived)?;
     }
-    let guarded = sql!(
-        "UPDATE resource SET {assignments}
-         WHERE tenant_id = {tenant} AND pk = {pk} AND version = {version} RETURNING pk";
-        assignments = Sql::join(assignments, ", "), tenant, pk, version
-    );
+    let named = (update.layout.kind, update.id, version);
     others.push(journal::insert(
         tenant,
-        &Entry {
-            at: update.now.timestamp_millis(),
-            kind: update.layout.kind,
-            id: update.id,
-            version: version + 1,
-            operation: Operation::Update,
-            detail: &update.detail,
-        },
+        update.now,
+        named,
+        Operation::Update,
+        &update.detail,
     ));
-    match conn.together(guarded, others) {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(StoreError::Stale.into()),
-        Err(error) if is_unique_violation(&error) => Err(conflict(&update.layout)),
-        Err(error) => Err(error.into()),
+    let guard = sql!(" AND version = {version}"; version = row.version);
+    if !subject.update_row(conn, assignments, guard, others)? {
+        return Err(StoreError::Stale.into());
     }
+    if let Some(derived) = derived {
+        subject.replace_unique_values(conn, &derived.unique_values)?;
+        if derived.keys.label != row.keys.label {
+            subject.give_groups_new_version(conn, update.now, Operation::MemberRenamed)?;
+        }
+    }
+    Ok(Some(Updated {
+        version,
+        last_modified,
+        changed: true,
+    }))
 }
 
-/// Computes again what is derived from a stored document, which stays.
-pub(crate) fn rewrite_derived(
-    conn: &mut Conn,
-    layout: &Layout,
-    tenant: TenantId,
-    pk: i64,
-    derived: &Derived,
-) -> Result<(), Failure> {
-    let update = sql!(
-        "UPDATE resource SET {assignments} WHERE tenant_id = {tenant} AND pk = {pk} RETURNING pk";
-        assignments = Sql::join(derived_assignments(derived, None), ", "), tenant, pk
-    );
-    let others = replace_index_rows(conn, layout, tenant, pk, derived)?;
-    match conn.together(update, others) {
-        Ok(_) => replace_unique_values(conn, layout, tenant, pk, &derived.unique_values),
-        Err(error) if is_unique_violation(&error) => Err(conflict(layout)),
-        Err(error) => Err(error.into()),
+impl Subject<'_> {
+    /// Updates the row and runs the statements that read it as the table `found`. Returns whether the row passed the
+    /// guard.
+    fn update_row(
+        &self,
+        conn: &mut Conn,
+        assignments: Vec<Sql>,
+        guard: Sql,
+        others: Vec<Sql>,
+    ) -> Result<bool, Failure> {
+        let update = sql!(
+            "UPDATE resource SET {assignments} WHERE tenant_id = {tenant} AND pk = {pk}{guard} RETURNING pk";
+            assignments = Sql::join(assignments, ", "), tenant = self.tenant, pk = self.pk, guard
+        );
+        match conn.together(update, others) {
+            Ok(pk) => Ok(pk.is_some()),
+            Err(error) if is_unique_violation(&error) => Err(conflict(self.layout)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Computes again what is derived from a stored document, which stays.
+    pub(crate) fn rewrite_derived(&self, conn: &mut Conn, derived: &Derived) -> Result<(), Failure> {
+        let others = self.replace_index_rows(conn, derived)?;
+        self.update_row(conn, derived_assignments(derived, None), Sql::default(), others)?;
+        self.replace_unique_values(conn, &derived.unique_values)
     }
 }
 

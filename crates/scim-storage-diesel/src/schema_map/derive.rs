@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::index_key::index_key;
 use super::layout::{Column, Layout, is_never_read};
-use crate::sql::Columns;
+use crate::columns::Columns;
 
 /// The columns that are derived from a document, mostly for indexes.
 #[derive(Clone, Debug, Default, Queryable)]

@@ -4,10 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use scim_model::ResourceType;
-use scim_model::store::StoreError;
+use scim_model::store::{StoreError, TenantId};
 
 use super::layout::Layout;
 use crate::error::unavailable;
+use crate::sql::Dialect;
+
+/// The setting of a read: a tenant, and the database and layouts of the store.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) dialect: Dialect,
+    pub(crate) tenant: TenantId,
+    pub(crate) layouts: &'a Layouts,
+}
 
 /// The layouts of the types that the store was opened with, and the names of all types that were ever stored.
 #[derive(Debug, Default)]

@@ -71,7 +71,7 @@ impl Context<'_> {
         };
         sql!(
             "SELECT c.pk FROM resource c WHERE c.tenant_id = {tenant} AND c.kind = {kind} AND {test}";
-            tenant = self.tenant, kind = self.layout.kind, test
+            tenant = self.scope.tenant, kind = self.layout.kind, test
         )
     }
 }

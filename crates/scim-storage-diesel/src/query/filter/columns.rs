@@ -37,7 +37,7 @@ impl Context<'_> {
         sql!(
             "SELECT v.pk FROM attribute_value v
              WHERE v.tenant_id = {tenant} AND v.path = {number} AND {key_test}";
-            tenant = self.tenant, number, key_test
+            tenant = self.scope.tenant, number, key_test
         )
     }
 
@@ -79,7 +79,7 @@ impl Context<'_> {
     fn whole_key_test(&self, pk: &'static str, path: &AttributePath, test: &Test) -> Sql {
         sql!(
             "EXISTS (SELECT 1 FROM resource_normal w WHERE w.tenant_id = {tenant} AND w.pk = {pk} AND {test})";
-            tenant = self.tenant, pk = Sql::text(pk),
+            tenant = self.scope.tenant, pk = Sql::text(pk),
             test = self.json_path_test(&Json::at("w.normal", path), path, test)
         )
     }

@@ -104,7 +104,7 @@ impl Context<'_> {
             }
             (AttributeType::Boolean, Test::Eq(Operand::Bool(operand))) => {
                 let value = self.json_text(value);
-                match self.dialect {
+                match self.scope.dialect {
                     Dialect::Sqlite => sql!("{value} = {operand}"; value, operand = *operand),
                     Dialect::Postgres => sql!("{value} = {operand}"; value, operand = operand.to_string()),
                 }
@@ -125,7 +125,7 @@ impl Context<'_> {
         let item = if alias == "e" { "e.value" } else { "f.value" };
         let test = test(&Json::item(item, attribute.type_ != AttributeType::Complex));
         let alias = Sql::text(alias);
-        self.subquery(match self.dialect {
+        self.subquery(match self.scope.dialect {
             Dialect::Sqlite => sql!(
                 "EXISTS (SELECT 1 FROM jsonb_each({base}, {path}) AS {alias} WHERE {test})";
                 base = value.base(), path = value.sqlite_path(), alias, test
@@ -140,7 +140,7 @@ impl Context<'_> {
     /// A value as text; booleans are numbers on SQLite.
     pub(crate) fn json_text(&self, value: &Json) -> Sql {
         let base = value.base();
-        match (self.dialect, value.members.split_last()) {
+        match (self.scope.dialect, value.members.split_last()) {
             (Dialect::Sqlite, _) if value.is_item => base,
             (Dialect::Sqlite, _) => sql!("json_extract({base}, {path})"; base, path = value.sqlite_path()),
             (Dialect::Postgres, None) => sql!("({base} #>> '{}') COLLATE \"C\""; base),
@@ -158,7 +158,7 @@ impl Context<'_> {
 
     /// The single value as text, or the first one of several.
     pub(crate) fn first_text(&self, value: &Json, attribute: &Attribute) -> Sql {
-        let text = match (self.dialect, attribute.multi_valued) {
+        let text = match (self.scope.dialect, attribute.multi_valued) {
             (_, false) => self.json_text(value),
             (Dialect::Sqlite, true) => sql!(
                 "json_extract({base}, {path})";
@@ -168,7 +168,7 @@ impl Context<'_> {
                 sql!("({array} ->> 0) COLLATE \"C\""; array = self.json_value(value))
             }
         };
-        match (attribute.type_, self.dialect) {
+        match (attribute.type_, self.scope.dialect) {
             (AttributeType::Boolean, Dialect::Sqlite) => {
                 sql!("CASE {text} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"; text)
             }
@@ -181,7 +181,7 @@ impl Context<'_> {
         let item = Json::item("e.value", false);
         let text = self.first_text(&item.member(&sub.name), sub);
         let primary = self.json_text(&item.member("primary"));
-        match self.dialect {
+        match self.scope.dialect {
             Dialect::Sqlite => sql!(
                 "(SELECT {text} FROM jsonb_each({base}, {path}) AS e
                   ORDER BY coalesce({primary} = 1, FALSE) DESC, e.key LIMIT 1)";
@@ -197,7 +197,7 @@ impl Context<'_> {
 
     /// A test of a text, which is a comparison key.
     pub(crate) fn text_test(&self, text: Sql, test: &Test) -> Sql {
-        let is_sqlite = self.dialect == Dialect::Sqlite;
+        let is_sqlite = self.scope.dialect == Dialect::Sqlite;
         match test {
             Test::Present => sql!("{text} <> ''"; text),
             Test::Eq(Operand::Key(key)) => sql!("{text} = {key}"; text, key),

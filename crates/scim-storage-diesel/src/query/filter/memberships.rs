@@ -42,7 +42,7 @@ impl Context<'_> {
 impl Memberships<'_> {
     /// A test that one of the memberships of `r` matches the condition.
     pub(crate) fn any(&self, condition: &ElementCondition) -> Sql {
-        let (tenant, this) = (self.context.tenant, Sql::text(self.this));
+        let (tenant, this) = (self.context.scope.tenant, Sql::text(self.this));
         if *condition == ElementCondition::Always(true) {
             return sql!(
                 "EXISTS (SELECT 1 FROM membership m WHERE m.tenant_id = {tenant} AND {this} = r.pk)";
@@ -69,7 +69,7 @@ impl Memberships<'_> {
         sql!(
             "SELECT {this} FROM membership m JOIN resource x ON x.tenant_id = {tenant} AND x.pk = {other}
              WHERE m.tenant_id = {tenant} AND {condition}";
-            this = Sql::text(self.this), tenant = self.context.tenant, other = Sql::text(self.other),
+            this = Sql::text(self.this), tenant = self.context.scope.tenant, other = Sql::text(self.other),
             condition = self.condition(condition)
         )
     }

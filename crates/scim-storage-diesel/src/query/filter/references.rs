@@ -57,7 +57,7 @@ impl Context<'_> {
         let reference = path.attribute.sub_attribute("$ref").into_iter();
         reference
             .flat_map(|it| &it.reference_types)
-            .filter_map(|name| self.layouts.named(name))
+            .filter_map(|name| self.scope.layouts.named(name))
             .map(|it| (it.kind, &*it.resource_type.endpoint))
             .collect()
     }
@@ -71,13 +71,13 @@ impl Context<'_> {
             .map(|(kind, _)| sql!("x.kind = {kind}"; kind = *kind));
         sql!(
             "x.tenant_id = {tenant} AND x.id = {id} AND {types}";
-            tenant = self.tenant, id = self.id_bytes(id), types = balanced(types.collect(), Connective::Or)
+            tenant = self.scope.tenant, id = self.id_bytes(id), types = balanced(types.collect(), Connective::Or)
         )
     }
 
     /// The bytes of the id that a text spells with hyphens; `NULL` for any other text.
     fn id_bytes(&self, text: Sql) -> Sql {
-        match self.dialect {
+        match self.scope.dialect {
             // `unhex` makes `NULL` of other characters, and of a text that is too short without its hyphens.
             Dialect::Sqlite => sql!(
                 "CASE WHEN {text} GLOB '????????-????-????-????-????????????'
@@ -128,7 +128,7 @@ impl Context<'_> {
             sql!(
                 "EXISTS (SELECT 1 FROM resource_normal w
                   WHERE w.tenant_id = {tenant} AND w.pk = x.pk AND {test})";
-                tenant = self.tenant, test = self.text_test(name, test)
+                tenant = self.scope.tenant, test = self.text_test(name, test)
             )
         };
         sql!(

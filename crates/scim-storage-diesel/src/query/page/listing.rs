@@ -1,31 +1,29 @@
-//! A list request with its targets.
+//! A list request with its targets, and the parts in which its result is read.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-use scim_model::store::{PageRequest, Query, TenantId};
+use scim_model::store::{PageRequest, Position};
 
-use super::part::Part;
 use super::target::Target;
 use crate::connection::Conn;
 use crate::deadline::Deadline;
 use crate::error::Failure;
-use crate::query::access::{self, Plan};
+use crate::query::access::{AccessPath, Plan};
 use crate::query::sort::type_prefix;
-use crate::schema_map::layouts::Layouts;
+use crate::schema_map::layouts::Scope;
 use crate::sql::{Dialect, Sql};
 
 /// A list request, ready to be read.
 pub(crate) struct Listing<'a> {
-    pub(super) layouts: &'a Layouts,
-    pub(super) dialect: Dialect,
-    pub(super) tenant: TenantId,
+    pub(super) scope: Scope<'a>,
     pub(super) page: &'a PageRequest,
     pub(super) targets: Vec<Target<'a>>,
     /// The targets in which something can match, in the order of the result where one type comes after the other.
     pub(super) order: Vec<usize>,
     /// All types are in one order, by a key that at least one of them can have.
     pub(super) is_merged: bool,
+    /// Descending order is the exact reverse of ascending order, ties included, so that one index serves both.
     pub(super) descending: bool,
     /// When everything has to be read, on PostgreSQL. On SQLite the statements check it themselves.
     pub(super) deadline: Option<Deadline>,
@@ -34,40 +32,58 @@ pub(crate) struct Listing<'a> {
     pub(super) max_page_members: u32,
 }
 
+/// The resources that one statement reads, in one order. For every resource type they are a range of an index.
+#[derive(Clone)]
+pub(super) struct Part {
+    /// Each target by its index, with the test that limits it to positions of this part.
+    pub(super) targets: Vec<(usize, Option<Sql>)>,
+    /// Whether some of the targets can have a sort key.
+    pub(super) has_keys: bool,
+}
+
+/// One statement of a page: the part that it reads, and how.
+pub(super) struct Read {
+    pub(super) part: Part,
+    /// Whether it meets greater keys, later types and later resources.
+    pub(super) is_ascending: bool,
+    pub(super) limit: u64,
+    pub(super) offset: u64,
+}
+
 impl<'a> Listing<'a> {
     pub(crate) fn new(
-        dialect: Dialect,
-        layouts: &'a Layouts,
-        tenant: TenantId,
-        query: &'a Query,
-        plan: &'a Plan,
+        scope: Scope<'a>,
+        plan: &'a Plan<'a>,
         deadline: Option<Deadline>,
         max_page_members: u32,
-    ) -> Result<Listing<'a>, Failure> {
-        let target = |(index, access)| Target::new(dialect, layouts, tenant, query, index, access, deadline);
-        let targets = plan.targets.iter().enumerate().map(target);
-        let targets: Vec<Target> = targets.collect::<Result<_, Failure>>()?;
-        let prefixes: Vec<Option<String>> = access::parts(query)
-            .map(|(resource_type, _, sort)| type_prefix(resource_type, sort?))
-            .collect();
-        let mut order: Vec<usize> = (0..targets.len())
-            .filter(|it| !targets[*it].matches_nothing())
-            .collect();
+    ) -> Listing<'a> {
+        let target = |access| Target::new(scope, plan.query, access, deadline);
+        let targets: Vec<Target> = plan.targets.iter().map(target).collect();
+        let prefixes = plan
+            .targets
+            .iter()
+            .map(|it| type_prefix(&it.layout.resource_type, it.sort?));
+        let prefixes: Vec<Option<String>> = prefixes.collect();
+        let can_match = |it: &usize| !matches!(plan.targets[*it].path, AccessPath::Nothing);
+        let mut order: Vec<usize> = (0..targets.len()).filter(can_match).collect();
         order.sort_by_key(|it| &prefixes[*it]);
         let is_by_type = prefixes.iter().any(Option::is_some);
-        Ok(Listing {
-            layouts,
-            dialect,
-            tenant,
-            page: &query.page,
+        Listing {
+            scope,
+            page: &plan.query.page,
             is_merged: !is_by_type && order.iter().any(|it| targets[*it].sort.is_some()),
             order,
             targets,
-            descending: query.sort.as_ref().is_some_and(|it| it.descending),
-            deadline: deadline.filter(|_| dialect == Dialect::Postgres),
+            descending: plan.query.sort.as_ref().is_some_and(|it| it.descending),
+            deadline: deadline.filter(|_| scope.dialect == Dialect::Postgres),
             statement_timeout: Cell::default(),
             max_page_members,
-        })
+        }
+    }
+
+    /// Whether a read from a position meets greater keys, later types and later resources.
+    pub(super) fn is_ascending(&self, from: Option<&Position>) -> bool {
+        self.descending == from.is_some_and(|it| it.backwards)
     }
 
     /// Gives PostgreSQL the time that is left, before each statement: all statements together have until the

@@ -1,21 +1,12 @@
-//! The shortest read for a page by index: where it starts, in which direction, and how many it skips.
+//! The shortest read for a page by index: where it starts, in which direction, and how many resources it skips.
 
 use std::ops::Range;
 
-use super::listing::Listing;
-use super::part::{Direction, Part};
+use super::listing::{Listing, Part, Read};
 use crate::connection::Conn;
 use crate::counts;
 use crate::error::Failure;
-use crate::sql::{Sql, sql};
-
-/// One statement of a page: the part that it reads, and how.
-pub(crate) struct PartRead {
-    pub(crate) part: Part,
-    pub(crate) direction: Direction,
-    pub(crate) limit: u64,
-    pub(crate) offset: u64,
-}
+use crate::sql::sql;
 
 /// Neighbours in the result whose number is known.
 struct Block {
@@ -24,30 +15,28 @@ struct Block {
     pks: Option<Range<i64>>,
 }
 
-impl Block {
-    /// The test for the position of these resources and all after them in a direction.
-    fn onwards(&self, is_ascending: bool) -> Option<Sql> {
-        let pks = self.pks.as_ref()?;
-        Some(match is_ascending {
-            true => sql!("r.pk >= {start}"; start = pks.start),
-            false => sql!("r.pk < {end}"; end = pks.end),
-        })
-    }
-}
-
 impl Listing<'_> {
-    /// How to read the page after `skip` resources of a part, and how many resources the part has. A page
-    /// past the end needs no read.
-    pub(crate) fn part_read(
+    /// How to read the page after `skip` resources of a part, and how many resources the part has, if that had to be
+    /// found out. A page past the end needs no read.
+    pub(super) fn read_after(
         &self,
         conn: &mut Conn,
         part: &Part,
         skip: u64,
         wanted: u64,
-    ) -> Result<(Option<PartRead>, u64), Failure> {
-        let blocks = self.blocks(conn, part)?;
-        let total = blocks.iter().map(|it| it.count).sum();
-        Ok((self.shortest_read(part, &blocks, skip, wanted), total))
+    ) -> Result<(Option<Read>, Option<u64>), Failure> {
+        if skip > 0 {
+            let blocks = self.blocks(conn, part)?;
+            let total = blocks.iter().map(|it| it.count).sum();
+            return Ok((self.shortest_read(part, &blocks, skip, wanted), Some(total)));
+        }
+        let read = Read {
+            part: part.clone(),
+            is_ascending: !self.descending,
+            limit: wanted,
+            offset: 0,
+        };
+        Ok((Some(read), None))
     }
 
     /// The blocks of a part, in the order of the result. Counters know them where all resources of a type come in
@@ -57,28 +46,25 @@ impl Listing<'_> {
             && self.targets[*target].is_unfiltered()
         {
             self.refresh_statement_timeout(conn)?;
-            let kind = self.targets[*target].layout.kind;
-            if let Some(counted) = counts::blocks(conn, self.tenant, kind)? {
-                let blocks = counted.into_iter().map(|it| Block {
-                    count: it.count,
-                    pks: Some(it.pks),
+            let kind = self.targets[*target].layout().kind;
+            if let Some(counted) = counts::blocks(conn, self.scope.tenant, kind)? {
+                let blocks = counted.into_iter().map(|(pks, count)| Block {
+                    count,
+                    pks: Some(pks),
                 });
-                let mut blocks: Vec<Block> = blocks.collect();
-                if self.descending {
-                    blocks.reverse();
-                }
-                return Ok(blocks);
+                return Ok(match self.descending {
+                    true => blocks.rev().collect(),
+                    false => blocks.collect(),
+                });
             }
         }
-        Ok(vec![Block {
-            count: self.count(conn, part)?,
-            pks: None,
-        }])
+        let count = self.count(conn, part)?;
+        Ok(vec![Block { count, pks: None }])
     }
 
     /// The read that skips the fewest resources: forward from the start of the block in which the page starts, or
     /// backward from the end of the block in which it ends.
-    fn shortest_read(&self, part: &Part, blocks: &[Block], skip: u64, wanted: u64) -> Option<PartRead> {
+    fn shortest_read(&self, part: &Part, blocks: &[Block], skip: u64, wanted: u64) -> Option<Read> {
         let total: u64 = blocks.iter().map(|it| it.count).sum();
         let limit = wanted.min(total.saturating_sub(skip));
         let end = skip + limit;
@@ -91,13 +77,23 @@ impl Listing<'_> {
             }
             if end <= through {
                 let (start, skipped) = forward?;
-                let (from, direction, offset) = match through - end {
-                    left if left < skipped => (block, Direction::Backward, left),
-                    _ => (start, Direction::Forward, skipped),
+                let (from, is_backward, offset) = match through - end {
+                    left if left < skipped => (block, true, left),
+                    _ => (start, false, skipped),
                 };
-                return Some(PartRead {
-                    part: part.restricted_to(from.onwards(self.is_ascending(direction)).as_ref()),
-                    direction,
+                let is_ascending = self.descending == is_backward;
+                let onwards = from.pks.as_ref().map(|pks| match is_ascending {
+                    true => sql!("r.pk >= {start}"; start = pks.start),
+                    false => sql!("r.pk < {end}"; end = pks.end),
+                });
+                let targets = part.targets.iter().map(|(target, _)| (*target, onwards.clone()));
+                let part = Part {
+                    targets: targets.collect(),
+                    has_keys: part.has_keys,
+                };
+                return Some(Read {
+                    part,
+                    is_ascending,
                     limit,
                     offset,
                 });

@@ -3,15 +3,13 @@
 //! It selects keys first and joins the documents of one page to them, so that filtering, sorting and skipping
 //! never touch a document.
 
-use scim_model::store::{Include, Position};
+use scim_model::store::Position;
 
-use super::listing::Listing;
-use super::part::{Direction, Part};
-use super::target::Target;
+use super::listing::{Listing, Part, Read};
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::query::sort::SortKind;
-use crate::resource::read::{ResourceRow, Row, groups_column, stored};
+use crate::resource::read::{ResourceRow, Row};
 use crate::sql::{Dialect, Sql, sql};
 
 /// The order of a statement.
@@ -43,9 +41,10 @@ impl Order {
 }
 
 impl Listing<'_> {
-    pub(crate) fn select(&self, part: &Part, direction: Direction, limit: u64, offset: u64) -> Sql {
-        let order = self.order_of(part, direction);
-        let sort_key = Sql::text(match (order.by_id, self.dialect) {
+    pub(super) fn select(&self, read: &Read) -> Sql {
+        let (part, dialect, tenant) = (&read.part, self.scope.dialect, self.scope.tenant);
+        let order = self.order_of(read);
+        let sort_key = Sql::text(match (order.by_id, dialect) {
             (true, Dialect::Sqlite) => "hex(k.sort_key)",
             (true, Dialect::Postgres) => "encode(k.sort_key, 'hex')",
             (false, _) => "CAST(k.sort_key AS TEXT)",
@@ -55,16 +54,20 @@ impl Listing<'_> {
             [_] => "r.pk",
             _ => "pk",
         };
+        let has_groups = part
+            .targets
+            .iter()
+            .any(|(target, _)| self.targets[*target].include.groups);
         // SQLite reads a bound limit when it plans, and plans again for every new value, unless the limit is an
         // expression.
         let select = sql!(
             "SELECT k.target, {sort_key}, k.pk, d.id, d.version, d.created, d.modified, d.document, {groups}
              FROM ({keys} {key_order} LIMIT 0 + {limit} OFFSET 0 + {offset}) AS k
              JOIN resource d ON {owned} AND d.pk = k.pk {page_order}";
-            sort_key, groups = groups_column("k.pk", self.dialect, self.tenant, self.included(part)),
-            keys = self.keys(part, &order, limit.saturating_add(offset)), key_order = order.clause("", pk),
-            limit = bound(limit), offset = bound(offset),
-            owned = Sql::owned_by(self.dialect, "d.tenant_id", self.tenant), page_order = order.clause("k.", "k.pk")
+            sort_key, groups = self.scope.groups_column("k.pk", has_groups),
+            keys = self.keys(part, &order, read.limit.saturating_add(read.offset)),
+            key_order = order.clause("", pk), limit = read.limit, offset = read.offset,
+            owned = Sql::owned_by(dialect, "d.tenant_id", tenant), page_order = order.clause("k.", "k.pk")
         );
         // Texts that clients can vary would fill the cache of prepared statements, and on PostgreSQL a kept plan
         // of a join may stem from a time when the table was empty.
@@ -74,31 +77,27 @@ impl Listing<'_> {
         }
     }
 
-    /// Reads resources of a part.
-    pub(super) fn rows(
-        &self,
-        conn: &mut Conn,
-        part: &Part,
-        direction: Direction,
-        limit: u64,
-        offset: u64,
-    ) -> Result<Vec<Found>, Failure> {
-        let sql = self.select(part, direction, limit, offset);
+    pub(super) fn rows(&self, conn: &mut Conn, read: &Read) -> Result<Vec<Found>, Failure> {
+        let sql = self.select(read);
         self.refresh_statement_timeout(conn)?;
         let rows = conn.rows::<(i32, Option<String>, ResourceRow)>(&sql)?;
         rows.into_iter()
             .map(|(target, key, row)| {
                 let target = usize::try_from(target).unwrap_or_default();
-                let Target { layout, include, .. } = &self.targets[target];
-                let mut row = stored(self.layouts, layout, row)?;
+                let mut row = self.scope.stored(self.targets[target].layout(), row)?;
                 // A statement over several types reads the groups of all.
-                row.stored.groups = row.stored.groups.filter(|_| include.groups);
+                row.stored.groups = row.stored.groups.filter(|_| self.targets[target].include.groups);
                 Ok(Found { target, key, row })
             })
             .collect()
     }
 
-    fn order_of(&self, part: &Part, direction: Direction) -> Order {
+    fn order_of(
+        &self,
+        Read {
+            part, is_ascending, ..
+        }: &Read,
+    ) -> Order {
         let is_by_id = |(target, _): &(usize, _)| {
             let sort = self.targets[*target].sort.as_ref();
             sort.is_some_and(|it| it.kind == SortKind::Id)
@@ -106,9 +105,9 @@ impl Listing<'_> {
         Order {
             // Resources without a key come in the order of creation. PostgreSQL finds that order in the index of
             // the keys, and has to be asked for the order of that index.
-            by_key: part.has_keys || (self.is_merged && self.dialect == Dialect::Postgres),
+            by_key: part.has_keys || (self.is_merged && self.scope.dialect == Dialect::Postgres),
             by_id: part.has_keys && part.targets.iter().all(is_by_id),
-            is_ascending: self.is_ascending(direction),
+            is_ascending: *is_ascending,
         }
     }
 
@@ -117,28 +116,13 @@ impl Listing<'_> {
         let is_merged = part.targets.len() > 1;
         let keys = part.targets.iter().map(|(target, position)| {
             let keys = self.targets[*target].keys(*target, position.as_ref(), is_merged);
-            match is_merged && self.dialect == Dialect::Postgres {
+            match is_merged && self.scope.dialect == Dialect::Postgres {
                 // Without limits, PostgreSQL would sort everything that it merges.
-                true => sql!(
-                    "({keys} {order} LIMIT {needed})";
-                    keys, order = order.clause("", "pk"), needed = bound(needed)
-                ),
+                true => sql!("({keys} {order} LIMIT {needed})"; keys, order = order.clause("", "pk"), needed),
                 false => keys,
             }
         });
         Sql::join(keys, " UNION ALL ")
-    }
-
-    fn included(&self, part: &Part) -> Include {
-        let of_targets = || {
-            part.targets
-                .iter()
-                .map(|(target, _)| self.targets[*target].include)
-        };
-        Include {
-            groups: of_targets().any(|it| it.groups),
-            members: of_targets().any(|it| it.members),
-        }
     }
 }
 
@@ -158,8 +142,4 @@ impl Found {
             backwards,
         }
     }
-}
-
-fn bound(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

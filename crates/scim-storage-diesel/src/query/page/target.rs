@@ -3,25 +3,21 @@
 use std::cell::Cell;
 
 use scim_model::Condition;
-use scim_model::store::{Include, Query, TenantId};
+use scim_model::store::{Include, Query};
 
 use crate::counts;
 use crate::deadline::Deadline;
-use crate::error::Failure;
-use crate::query::access::{Access, AccessPath, Lookups};
+use crate::query::access::{Access, Lookups};
 use crate::query::context::Context;
 use crate::query::filter::candidates::Candidates;
 use crate::query::sort::SortKey;
 use crate::resource::read::restrict_to_type;
 use crate::schema_map::layout::Layout;
-use crate::schema_map::layouts::Layouts;
+use crate::schema_map::layouts::Scope;
 use crate::sql::{Dialect, Sql, sql};
 
 pub(crate) struct Target<'a> {
-    dialect: Dialect,
-    tenant: TenantId,
-    pub(crate) layout: &'a Layout,
-    condition: &'a Condition,
+    context: Context<'a>,
     access: &'a Access<'a>,
     filter: Sql,
     filter_reads_normal: bool,
@@ -32,68 +28,51 @@ pub(crate) struct Target<'a> {
     /// SQLite sorts the result, and does not walk an index in the order of the result: another index finds the
     /// few resources, or holds everything that the filter examines.
     pub(crate) sorts_result: bool,
-    /// SQLite checks it for every resource that a scan examines.
-    deadline: Option<Deadline>,
 }
 
 impl<'a> Target<'a> {
     pub(crate) fn new(
-        dialect: Dialect,
-        layouts: &'a Layouts,
-        tenant: TenantId,
+        scope: Scope<'a>,
         query: &'a Query,
-        index: usize,
         access: &'a Access<'a>,
         deadline: Option<Deadline>,
-    ) -> Result<Target<'a>, Failure> {
-        let (resource_type, condition) = &query.targets[index];
-        let layout = layouts.of(resource_type)?;
-        let deadline = deadline.filter(|_| dialect == Dialect::Sqlite);
-        let for_filter = Context {
-            dialect,
-            tenant,
-            layouts,
-            layout,
+    ) -> Target<'a> {
+        let is_sqlite = scope.dialect == Dialect::Sqlite;
+        let context = Context {
+            scope,
+            layout: access.layout,
             base_url: &query.base_url,
-            deadline,
-            keeps_subqueries: access.has_many_tests && dialect == Dialect::Postgres,
-            checks_members_of_each: dialect == Dialect::Sqlite
-                && access.lookups().is_some_and(Lookups::is_required_column),
+            deadline: deadline.filter(|_| is_sqlite),
+            keeps_subqueries: access.has_many_tests && !is_sqlite,
+            checks_members_of_each: is_sqlite && access.lookups().is_some_and(Lookups::is_required_column),
             reads_normal: Cell::new(false),
             examines_column: Cell::new(false),
         };
-        let for_sort = Context {
-            keeps_subqueries: false,
-            ..for_filter.clone()
-        };
-        let path = query.sort.as_ref().and_then(|it| it.paths.get(index)?.as_ref());
-        let filter = for_filter.filter(condition);
-        let candidates = for_filter.candidates(access);
+        let filter = context.filter(access.condition);
+        let candidates = context.candidates(access);
         let is_exact = matches!(candidates, Some(Candidates::List { is_exact: true, .. }));
-        Ok(Target {
-            dialect,
-            tenant,
-            layout,
-            condition,
-            access,
+        let filter_reads_normal = context.reads_normal.take() && !is_exact;
+        let sort = access.sort.and_then(|it| context.sort_key(it));
+        let examines_column = access.sort.is_none() && context.examines_column.get();
+        Target {
             filter,
-            filter_reads_normal: for_filter.reads_normal.get() && !is_exact,
-            sort: path.and_then(|it| for_sort.sort_key(it)),
-            sort_reads_normal: for_sort.reads_normal.get(),
-            include: restrict_to_type(layout, query.include),
-            sorts_result: dialect == Dialect::Sqlite
-                && (candidates.is_some() || (path.is_none() && for_filter.examines_column.get())),
+            filter_reads_normal,
+            sort,
+            sort_reads_normal: context.reads_normal.take(),
+            include: restrict_to_type(access.layout, query.include),
+            sorts_result: is_sqlite && (candidates.is_some() || examines_column),
             candidates,
-            deadline,
-        })
+            context,
+            access,
+        }
     }
 
-    pub(crate) fn matches_nothing(&self) -> bool {
-        matches!(self.access.path, AccessPath::Nothing)
+    pub(crate) fn layout(&self) -> &'a Layout {
+        self.access.layout
     }
 
     pub(crate) fn is_unfiltered(&self) -> bool {
-        *self.condition == Condition::Always(true)
+        *self.access.condition == Condition::Always(true)
     }
 
     /// Whether index lookups lead to the few resources that can match.
@@ -108,8 +87,8 @@ impl<'a> Target<'a> {
 
     /// Whether the text of its statements recurs, so that a prepared statement is worth keeping.
     pub(crate) fn is_recurring(&self) -> bool {
-        let is_plain = self.dialect == Dialect::Sqlite && self.is_unfiltered() && !self.sort_reads_normal;
-        is_plain || self.access.is_recurring
+        let is_sqlite = self.context.scope.dialect == Dialect::Sqlite;
+        self.access.is_recurring || is_sqlite && self.is_unfiltered() && !self.sort_reads_normal
     }
 
     /// Whether the sort key can be read without the normal form.
@@ -139,7 +118,7 @@ impl<'a> Target<'a> {
 
     pub(crate) fn count_statement(&self) -> Sql {
         if self.is_unfiltered() {
-            return counts::total(self.tenant, self.layout.kind);
+            return counts::total(self.context.scope.tenant, self.layout().kind);
         }
         let matching = self.matching(self.filter_reads_normal);
         sql!("SELECT count(*) FROM {matching}"; matching).one_off()
@@ -147,8 +126,8 @@ impl<'a> Target<'a> {
 
     /// The tables and the `WHERE` clause that the matching resources come from.
     fn matching(&self, reads_normal: bool) -> Sql {
-        let is_sqlite = self.dialect == Dialect::Sqlite;
-        let tenant = self.tenant;
+        let is_sqlite = self.context.scope.dialect == Dialect::Sqlite;
+        let tenant = self.context.scope.tenant;
         // With statistics that show one tenant as the owner of most rows, SQLite would walk the table, rows of
         // other tenants included.
         let index = match is_sqlite && self.is_unfiltered() && self.sort.is_none() {
@@ -165,9 +144,9 @@ impl<'a> Target<'a> {
         let sign = if is_sqlite && by_pk { "+" } else { "" };
         let mut tests = vec![sql!(
             "{sign}r.tenant_id = {tenant} AND {sign}r.kind = {kind}";
-            sign = Sql::text(sign), tenant, kind = self.layout.kind
+            sign = Sql::text(sign), tenant, kind = self.layout().kind
         )];
-        tests.extend(self.deadline.map(Deadline::check));
+        tests.extend(self.context.deadline.map(Deadline::check));
         let mut needs_filter = !self.is_unfiltered();
         if let Some(Candidates::List { test, is_exact }) = &self.candidates {
             tests.push(test.clone());
