@@ -17,7 +17,7 @@ use scim_server::cli::{CommandError, Terminal, journal, stop, tenant, token, wel
 use scim_server::http::{Http, HttpOptions, metrics, server};
 use scim_server::service::Service;
 use scim_server::upkeep::Upkeep;
-use scim_storage_diesel::{DieselDirectory, DieselStore, OpenError, Pooler, StoreOptions};
+use scim_storage_diesel::{DieselStore, OpenError, Pooler, StoreOptions};
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
@@ -115,17 +115,17 @@ fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
                     open_existing(url, pooler, hints)?
                 }
             };
-            with_terminal(hints, |terminal| Ok(tenant::run(&*store, &command, terminal)?))
+            with_terminal(hints, |terminal| Ok(tenant::run(&store, &command, terminal)?))
         }
         Command::Token(command) => {
             let store = open_existing(url, pooler, hints)?;
-            with_terminal(hints, |terminal| Ok(token::run(&*store, &command, terminal)?))
+            with_terminal(hints, |terminal| Ok(token::run(&store, &command, terminal)?))
         }
         Command::Journal(arguments) => {
             let store = open_existing(url, pooler, hints)?;
             let stop = stop::on_signal_or_closed_output()?;
             Ok(journal::print(
-                &*store,
+                &store,
                 &store,
                 &arguments,
                 &mut io::stdout(),
@@ -136,7 +136,7 @@ fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
 }
 
 /// Most commands need an existing database, and a mistyped path must not create one.
-fn open_existing(url: &str, pooler: Pooler, hints: &Hints) -> Result<DieselDirectory, Failure> {
+fn open_existing(url: &str, pooler: Pooler, hints: &Hints) -> Result<DieselStore, Failure> {
     match DieselStore::open_existing(url, pooler) {
         Err(error @ (OpenError::Missing(_) | OpenError::Outdated)) => {
             let migrate = hints.command("migrate");

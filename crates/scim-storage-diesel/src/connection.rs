@@ -2,6 +2,7 @@
 
 pub(crate) mod conn;
 pub(crate) mod migrations;
+mod pool;
 pub(crate) mod postgres;
 pub(crate) mod postgres_transaction;
 pub(crate) mod sqlite;

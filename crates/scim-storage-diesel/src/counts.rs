@@ -54,6 +54,9 @@ pub(crate) fn total(tenant: TenantId, kind: i64) -> Sql {
     )
 }
 
+/// The `pk` of consecutive resources of one type, and the number of these resources.
+type CountedBlock = (Range<i64>, u64);
+
 /// Reads the blocks of a tenant's resources of a type, in the order of creation, with the number of resources in each.
 /// `None` when a version without
 /// blocks has counted some of them.
@@ -61,7 +64,7 @@ pub(crate) fn blocks(
     conn: &mut Conn,
     tenant: TenantId,
     kind: i64,
-) -> Result<Option<Vec<(Range<i64>, u64)>>, Failure> {
+) -> Result<Option<Vec<CountedBlock>>, Failure> {
     let select = sql!(
         "SELECT CAST(shard / {writers} AS BIGINT), CAST(sum(number) AS BIGINT) FROM resource_count
          WHERE tenant_id = {tenant} AND kind = {kind}
@@ -100,7 +103,7 @@ pub(crate) fn empty_blocks(conn: &mut Conn) -> Result<Vec<BlockOf>, Failure> {
 pub(crate) fn delete_empty(conn: &mut Conn, blocks: &[BlockOf]) -> Result<usize, Failure> {
     if conn.dialect() == Dialect::Postgres {
         // Before any row is locked; see `lock_out_writers`.
-        conn.execute(&sql!("LOCK TABLE resource_count IN ROW EXCLUSIVE MODE"))?;
+        conn.execute(sql!("LOCK TABLE resource_count IN ROW EXCLUSIVE MODE"))?;
     }
     let mut deleted = 0;
     for (tenant, kind, block) in blocks.iter().copied() {
@@ -115,7 +118,7 @@ pub(crate) fn delete_empty(conn: &mut Conn, blocks: &[BlockOf]) -> Result<usize,
             continue;
         }
         for (shard, _) in counters {
-            conn.execute(&sql!(
+            conn.execute(sql!(
                 "DELETE FROM resource_count WHERE tenant_id = {tenant} AND kind = {kind} AND shard = {shard}";
                 tenant, kind, shard
             ))?;
@@ -140,8 +143,8 @@ pub(crate) fn recount_without_blocks(conn: &mut Conn) -> Result<(), Failure> {
         return Ok(());
     }
     for tenant in conn.rows::<i64>(&without_blocks)? {
-        conn.execute(&sql!("DELETE FROM resource_count WHERE tenant_id = {tenant}"; tenant))?;
-        conn.execute(&sql!(
+        conn.execute(sql!("DELETE FROM resource_count WHERE tenant_id = {tenant}"; tenant))?;
+        conn.execute(sql!(
             "INSERT INTO resource_count (tenant_id, kind, shard, number)
              SELECT tenant_id, kind, {shard}, count(*) FROM resource WHERE tenant_id = {tenant}
              GROUP BY tenant_id, kind, {shard}";
@@ -157,15 +160,15 @@ fn lock_out_writers(conn: &mut Conn) -> Result<bool, Failure> {
     if conn.dialect() == Dialect::Sqlite {
         return Ok(true);
     }
-    conn.execute(&sql!("SAVEPOINT recount"))?;
-    conn.execute(&sql!("SET LOCAL lock_timeout = 200"))?;
-    match conn.execute(&sql!("LOCK TABLE resource_count IN SHARE ROW EXCLUSIVE MODE")) {
+    conn.execute(sql!("SAVEPOINT recount"))?;
+    conn.execute(sql!("SET LOCAL lock_timeout = 200"))?;
+    match conn.execute(sql!("LOCK TABLE resource_count IN SHARE ROW EXCLUSIVE MODE")) {
         Ok(_) => {
-            conn.execute(&sql!("SET LOCAL lock_timeout = 0"))?;
+            conn.execute(sql!("SET LOCAL lock_timeout = 0"))?;
             Ok(true)
         }
         Err(error) if is_lock_timeout(&error) => {
-            conn.execute(&sql!("ROLLBACK TO SAVEPOINT recount"))?;
+            conn.execute(sql!("ROLLBACK TO SAVEPOINT recount"))?;
             Ok(false)
         }
         Err(error) => Err(error.into()),

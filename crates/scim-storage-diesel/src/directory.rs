@@ -120,7 +120,7 @@ fn delete_resources(conn: &mut Conn, tenant: TenantId) -> Result<bool, Failure> 
     }
     let in_pks = Sql::in_pks(conn.dialect(), &pks);
     for end in ["member_pk", "group_pk"] {
-        let deleted = conn.execute(&sql!(
+        let deleted = conn.execute(sql!(
             "DELETE FROM membership WHERE tenant_id = {tenant} AND (group_pk, joined) IN
              (SELECT group_pk, joined FROM membership WHERE tenant_id = {tenant} AND {end} {in_pks} LIMIT {limit})";
             tenant, end = Sql::text(end), in_pks = in_pks.clone(), limit = ROWS_PER_STEP
@@ -130,7 +130,7 @@ fn delete_resources(conn: &mut Conn, tenant: TenantId) -> Result<bool, Failure> 
         }
     }
     // The rows in the other tables are deleted by their foreign keys.
-    conn.execute(&sql!(
+    conn.execute(sql!(
         "DELETE FROM resource WHERE {owned} AND pk {in_pks}";
         owned = Sql::owned_by(conn.dialect(), "tenant_id", tenant), in_pks
     ))?;

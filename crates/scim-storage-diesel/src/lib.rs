@@ -28,4 +28,4 @@ mod store;
 pub use open_error::OpenError;
 pub use options::{Pooler, StoreOptions, Synchronous};
 pub use query::Explained;
-pub use store::{DieselDirectory, DieselStore};
+pub use store::DieselStore;

@@ -11,7 +11,7 @@ use crate::counts;
 use crate::open_error::OpenError;
 use crate::options::{Opening, Pooler, StoreOptions};
 use crate::registration;
-use crate::schema_map::layouts::Layouts;
+use crate::schema_map::layout::Layouts;
 use crate::sql::Dialect;
 
 /// Opens the database that a URL names, and prepares it as the purpose demands.

@@ -30,6 +30,19 @@ pub struct StoreOptions {
     pub max_page_members: u32,
 }
 
+impl StoreOptions {
+    /// For the command line, which reads and writes little.
+    pub(crate) fn directory(pooler: Pooler) -> StoreOptions {
+        StoreOptions {
+            resource_types: Vec::new(),
+            readers: 1,
+            connections: 1,
+            pooler,
+            ..StoreOptions::default()
+        }
+    }
+}
+
 impl Default for StoreOptions {
     fn default() -> StoreOptions {
         let cores = std::thread::available_parallelism().map_or(4, |it| u32::try_from(it.get()).unwrap_or(4));

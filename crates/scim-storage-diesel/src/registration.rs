@@ -13,8 +13,7 @@ use crate::error::{Failure, unavailable};
 use crate::open_error::OpenError;
 use crate::resource::subject::Subject;
 use crate::schema::{attribute_path, resource, resource_type, tenant};
-use crate::schema_map::layout::Layout;
-use crate::schema_map::layouts::Layouts;
+use crate::schema_map::layout::{Layout, Layouts};
 use crate::sql::sql;
 
 /// Registers the types. Where the shape of a type differs from the stored one, because an attribute has become indexed

@@ -7,7 +7,6 @@
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod index_rows;
-pub(crate) mod locked;
 pub(crate) mod members;
 pub(crate) mod read;
 pub(crate) mod secrets;

@@ -3,4 +3,3 @@
 pub(crate) mod derive;
 pub(crate) mod index_key;
 pub(crate) mod layout;
-pub(crate) mod layouts;

@@ -28,7 +28,7 @@ use crate::resource::create::{self, Creation};
 use crate::resource::delete;
 use crate::resource::secrets;
 use crate::resource::update::{self, Replacement};
-use crate::schema_map::layouts::{Layouts, Scope};
+use crate::schema_map::layout::{Layouts, Scope};
 
 /// Resources, tenants and tokens in SQLite or PostgreSQL.
 pub struct DieselStore {
@@ -48,13 +48,13 @@ impl DieselStore {
         DieselStore::open_as(url, options, Opening::Server)
     }
 
-    /// Opens the directory of tenants and tokens for the command line, also while a server runs on the same database.
-    /// Index entries of resources stay as they are, whatever the schemas of the server are.
+    /// Opens the directory of tenants, tokens and changes for the command line, also while a server runs on the same
+    /// database. No resource type is served, and index entries of resources stay as they are.
     ///
     /// # Errors
     /// The database cannot be reached or prepared.
-    pub fn open_directory(url: &str, pooler: Pooler) -> Result<DieselDirectory, OpenError> {
-        DieselDirectory::open(url, pooler, Opening::Directory)
+    pub fn open_directory(url: &str, pooler: Pooler) -> Result<DieselStore, OpenError> {
+        DieselStore::open_as(url, &StoreOptions::directory(pooler), Opening::Directory)
     }
 
     /// Like [`DieselStore::open_directory`], but creates and migrates nothing, so that a mistyped path leaves no new
@@ -62,8 +62,8 @@ impl DieselStore {
     ///
     /// # Errors
     /// `Missing`, `Outdated`, and those of [`DieselStore::open_directory`].
-    pub fn open_existing(url: &str, pooler: Pooler) -> Result<DieselDirectory, OpenError> {
-        DieselDirectory::open(url, pooler, Opening::Existing)
+    pub fn open_existing(url: &str, pooler: Pooler) -> Result<DieselStore, OpenError> {
+        DieselStore::open_as(url, &StoreOptions::directory(pooler), Opening::Existing)
     }
 
     fn open_as(url: &str, options: &StoreOptions, opening: Opening) -> Result<DieselStore, OpenError> {
@@ -319,53 +319,5 @@ impl ChangeJournal for DieselStore {
     ) -> Result<usize, StoreError> {
         self.database
             .write(move |conn| journal::prune(conn, tenant, before, limit))
-    }
-}
-
-/// Tenants, tokens and changes without resources, for a command line that is used while a server runs.
-pub struct DieselDirectory(DieselStore);
-
-impl DieselDirectory {
-    fn open(url: &str, pooler: Pooler, opening: Opening) -> Result<DieselDirectory, OpenError> {
-        let options = StoreOptions {
-            resource_types: Vec::new(),
-            readers: 1,
-            connections: 1,
-            pooler,
-            ..StoreOptions::default()
-        };
-        DieselStore::open_as(url, &options, opening).map(DieselDirectory)
-    }
-}
-
-impl ChangeJournal for DieselDirectory {
-    fn changes(
-        &self,
-        tenant: TenantId,
-        after: ChangePosition,
-        limit: u32,
-    ) -> Result<Vec<Change>, JournalError> {
-        self.0.changes(tenant, after, limit)
-    }
-
-    fn last_position(&self, tenant: TenantId) -> Result<ChangePosition, JournalError> {
-        self.0.last_position(tenant)
-    }
-
-    fn prune_changes(
-        &self,
-        tenant: TenantId,
-        before: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<usize, StoreError> {
-        self.0.prune_changes(tenant, before, limit)
-    }
-}
-
-impl std::ops::Deref for DieselDirectory {
-    type Target = dyn Directory;
-
-    fn deref(&self) -> &(dyn Directory + 'static) {
-        &self.0
     }
 }

@@ -123,7 +123,7 @@ impl Conn<'_> {
                 let pk = self.row(&first)?;
                 if let Some(pk) = pk {
                     for statement in others {
-                        self.execute(&sql!("WITH found (pk) AS (VALUES ({pk})) {statement}"; pk, statement))?;
+                        self.execute(sql!("WITH found (pk) AS (VALUES ({pk})) {statement}"; pk, statement))?;
                     }
                 }
                 Ok(pk)

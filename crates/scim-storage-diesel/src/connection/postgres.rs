@@ -9,13 +9,15 @@ pub(crate) mod presence;
 use std::cell::Cell;
 use std::time::Duration;
 
+use diesel::Connection;
 use diesel::connection::{AnsiTransactionManager, CacheSize, SimpleConnection, TransactionManager};
 use diesel::pg::PgConnection;
+use diesel::r2d2::{self, CustomizeConnection};
 use diesel::result::Error;
-use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
 use super::conn::Conn;
+use super::pool::{Pool, pool};
 use super::postgres_transaction::{BEGIN_WRITE, limits, transaction};
 use crate::error::{Failure, is_broken_connection, is_serialization_failure, unavailable};
 use crate::open_error::OpenError;
@@ -27,7 +29,7 @@ use presence::{Presence, Shapes};
 const ATTEMPTS: u32 = 8;
 
 pub(crate) struct Postgres {
-    pool: r2d2::Pool<Manager>,
+    pool: Pool<PgConnection>,
     /// The presence of a server.
     presence: Option<Presence>,
 }
@@ -42,26 +44,17 @@ impl Postgres {
         shapes: impl FnOnce(&T) -> Option<Shapes>,
     ) -> Result<(Postgres, T), OpenError> {
         plaintext::refuse_silent_plaintext(url, plaintext::HAS_TLS, |name| std::env::var(name).ok())?;
-        let manager = Manager {
-            url: url.to_owned(),
-            pooler: options.pooler,
-        };
-        let mut conn = manager.connect_now().map_err(|it| unreachable_at(url, it))?;
+        let settings = Settings(options.pooler);
+        let mut conn = connect(url, settings).map_err(|it| unreachable_at(url, it))?;
         warn_of_other_languages(&mut Conn::Postgres(&mut conn))?;
         refuse_other_encodings(&mut Conn::Postgres(&mut conn))?;
         let prepared = prepare(&mut Conn::Postgres(&mut conn))?;
         let presence = shapes(&prepared).map(|shapes| {
-            let (manager, holds_lock) = (manager.clone(), options.pooler == Pooler::None);
-            Presence::keep(conn, shapes, holds_lock, move || manager.connect_now())
+            let (url, holds_lock) = (url.to_owned(), options.pooler == Pooler::None);
+            Presence::keep(conn, shapes, holds_lock, move || connect(&url, settings))
         });
         let presence = presence.transpose()?;
-        let pool = r2d2::Pool::builder()
-            .max_size(options.connections)
-            .min_idle(Some(1))
-            .test_on_check_out(false)
-            .connection_timeout(Duration::from_secs(3))
-            .build(manager)
-            .map_err(OpenError::connection)?;
+        let pool = pool(url, options.connections, settings).map_err(OpenError::connection)?;
         Ok((Postgres { pool, presence }, prepared))
     }
 
@@ -118,16 +111,17 @@ impl Postgres {
             return Err(unavailable("another server has changed this database's schemas or settings").into());
         }
         let mut conn = self.pool.get().map_err(|_| StoreError::Busy)?;
-        let result = work(&mut Conn::Postgres(&mut conn.conn));
-        if let Err(Failure::Database(error)) = &result {
-            conn.is_broken |= is_broken_connection(error);
+        let result = work(&mut Conn::Postgres(&mut conn));
+        if matches!(&result, Err(Failure::Database(error)) if is_broken_connection(error)) {
+            // The pool drops the connection. No test query is needed before each use.
+            AnsiTransactionManager::transaction_manager_status_mut(&mut *conn).set_in_error();
         }
         result
     }
 }
 
 /// libpq reads part of a password with an unescaped `@` as the host name, and shows it in its error.
-fn unreachable_at(url: &str, error: ConnectionError) -> OpenError {
+fn unreachable_at(url: &str, error: r2d2::Error) -> OpenError {
     if !shows_password(url) {
         return OpenError::connection(error);
     }
@@ -179,52 +173,25 @@ fn pause(attempt: u32) -> Duration {
     Duration::from_micros(u64::from((1 << attempt) * 500 + jitter * attempt))
 }
 
-#[derive(Clone)]
-struct Manager {
-    url: String,
-    pooler: Pooler,
-}
+/// The settings of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Settings(Pooler);
 
-/// A connection that records whether it is broken, so that no test query is needed before each use.
-struct Pooled {
-    conn: PgConnection,
-    is_broken: bool,
-}
-
-impl Manager {
-    fn connect_now(&self) -> Result<PgConnection, ConnectionError> {
-        let mut conn = PgConnection::establish(&self.url)?;
-        match self.pooler {
+impl CustomizeConnection<PgConnection, r2d2::Error> for Settings {
+    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), r2d2::Error> {
+        match self.0 {
             // For single statements outside a transaction.
-            Pooler::None => conn
-                .batch_execute(limits!("SET"))
-                .map_err(ConnectionError::CouldntSetupConfiguration)?,
+            Pooler::None => conn.batch_execute(limits!("SET"))?,
             Pooler::Transaction => conn.set_prepared_statement_cache_size(CacheSize::Disabled),
         }
-        Ok(conn)
+        Ok(())
     }
 }
 
-impl r2d2::ManageConnection for Manager {
-    type Connection = Pooled;
-    type Error = ConnectionError;
-
-    fn connect(&self) -> Result<Pooled, ConnectionError> {
-        Ok(Pooled {
-            conn: self.connect_now()?,
-            is_broken: false,
-        })
-    }
-
-    fn is_valid(&self, _: &mut Pooled) -> Result<(), ConnectionError> {
-        Ok(())
-    }
-
-    fn has_broken(&self, conn: &mut Pooled) -> bool {
-        std::thread::panicking()
-            || conn.is_broken
-            || AnsiTransactionManager::is_broken_transaction_manager(&mut conn.conn)
-    }
+fn connect(url: &str, settings: Settings) -> Result<PgConnection, r2d2::Error> {
+    let mut conn = PgConnection::establish(url)?;
+    settings.on_acquire(&mut conn)?;
+    Ok(conn)
 }
 
 #[cfg(test)]

@@ -7,15 +7,17 @@ mod tests;
 mod writer;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use diesel::Connection;
 use diesel::connection::SimpleConnection;
+use diesel::r2d2::{CustomizeConnection, Error};
 use diesel::sqlite::SqliteConnection;
-use diesel::{Connection, ConnectionError};
 use scim_model::store::StoreError;
 
 use super::conn::Conn;
+use super::pool::{Pool, pool};
 use crate::deadline;
 use crate::error::Failure;
 use crate::open_error::OpenError;
@@ -23,7 +25,7 @@ use crate::options::{Opening, StoreOptions, Synchronous};
 use writer::Writer;
 
 pub(crate) struct Sqlite {
-    readers: r2d2::Pool<Manager>,
+    readers: Pool<SqliteConnection>,
     writer: Writer,
     /// The lock of a server, held as long as it runs.
     _lock: Option<File>,
@@ -38,25 +40,20 @@ impl Sqlite {
         prepare: impl FnOnce(&mut Conn) -> Result<T, OpenError>,
     ) -> Result<(Sqlite, T), OpenError> {
         let (path, lock) = file::claim(path, opening)?;
-        let manager = |is_writer| Manager {
-            path: path.clone(),
+        let url = path
+            .to_str()
+            .ok_or_else(|| OpenError::file(&path, "the path is not UTF-8"))?;
+        let settings = |is_writer| Settings {
             is_writer,
             synchronous: options.synchronous,
         };
-        let mut conn = connect_with_retries(&manager(true)).map_err(|it| OpenError::file(&path, it))?;
+        let mut conn = connect_with_retries(url, &settings(true)).map_err(|it| OpenError::file(&path, it))?;
         let prepared = prepare(&mut Conn::Sqlite(&mut conn))?;
         // From here on, the writing thread itself watches how long a write waits.
         conn.batch_execute("PRAGMA busy_timeout = 100")
             .map_err(|it| OpenError::file(&path, it))?;
-        let readers = r2d2::Pool::builder()
-            .max_size(options.readers)
-            .min_idle(Some(1))
-            .test_on_check_out(false)
-            .connection_timeout(Duration::from_secs(3))
-            .build(manager(false))
-            .map_err(|it| OpenError::file(&path, it))?;
         let sqlite = Sqlite {
-            readers,
+            readers: pool(url, options.readers, settings(false)).map_err(|it| OpenError::file(&path, it))?,
             writer: Writer::start(conn).map_err(|it| OpenError::file(&path, it))?,
             _lock: lock,
         };
@@ -76,68 +73,51 @@ impl Sqlite {
     }
 }
 
-/// Opens connections for the pool, and the one of the writer.
-struct Manager {
-    path: PathBuf,
+/// The settings of a connection of the pool, or of the writer's.
+#[derive(Debug)]
+struct Settings {
     is_writer: bool,
     synchronous: Synchronous,
 }
 
-impl Manager {
-    fn connect_now(&self) -> Result<SqliteConnection, Box<dyn std::error::Error + Send + Sync>> {
-        let path = self.path.to_str().ok_or("the path is not UTF-8")?;
-        let mut conn = SqliteConnection::establish(path)?;
-        deadline::register(&mut conn)?;
+impl CustomizeConnection<SqliteConnection, Error> for Settings {
+    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), Error> {
+        deadline::register(conn)?;
         conn.batch_execute(
             // SQLite maps as much as it was compiled for: 2 GiB, or the size in `.cargo/config.toml`.
             "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
              PRAGMA mmap_size = 1099511627776;",
         )?;
-        if self.is_writer {
-            conn.batch_execute(match self.synchronous {
-                Synchronous::Full => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
-                Synchronous::Normal => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
-            })?;
-            conn.batch_execute("PRAGMA cache_size = -262144; PRAGMA journal_size_limit = 67108864;")?;
-        } else {
+        if !self.is_writer {
             conn.batch_execute("PRAGMA cache_size = -65536; PRAGMA query_only = ON;")?;
+            return Ok(());
         }
-        Ok(conn)
+        conn.batch_execute(match self.synchronous {
+            Synchronous::Full => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+            Synchronous::Normal => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
+        })?;
+        conn.batch_execute("PRAGMA cache_size = -262144; PRAGMA journal_size_limit = 67108864;")?;
+        Ok(())
     }
+}
+
+fn connect(url: &str, settings: &Settings) -> Result<SqliteConnection, Error> {
+    let mut conn = SqliteConnection::establish(url).map_err(Error::ConnectionError)?;
+    settings.on_acquire(&mut conn)?;
+    Ok(conn)
 }
 
 /// SQLite does not wait for others, whatever `busy_timeout` says, while it changes the kind of journal: when a file is
 /// new, or its last user has just closed it.
-fn connect_with_retries(
-    manager: &Manager,
-) -> Result<SqliteConnection, Box<dyn std::error::Error + Send + Sync>> {
+fn connect_with_retries(url: &str, settings: &Settings) -> Result<SqliteConnection, Error> {
     let mut attempts = 0;
     loop {
-        match manager.connect_now() {
+        match connect(url, settings) {
             Err(error) if attempts < 250 && error.to_string().contains("database is locked") => {
                 attempts += 1;
                 std::thread::sleep(Duration::from_millis(20));
             }
             result => return result,
         }
-    }
-}
-
-impl r2d2::ManageConnection for Manager {
-    type Connection = SqliteConnection;
-    type Error = ConnectionError;
-
-    fn connect(&self) -> Result<SqliteConnection, ConnectionError> {
-        self.connect_now()
-            .map_err(|it| ConnectionError::BadConnection(it.to_string()))
-    }
-
-    fn is_valid(&self, _: &mut SqliteConnection) -> Result<(), ConnectionError> {
-        Ok(())
-    }
-
-    fn has_broken(&self, conn: &mut SqliteConnection) -> bool {
-        use diesel::connection::{AnsiTransactionManager, TransactionManager};
-        std::thread::panicking() || AnsiTransactionManager::is_broken_transaction_manager(conn)
     }
 }

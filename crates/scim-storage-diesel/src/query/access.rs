@@ -14,8 +14,7 @@ use scim_model::store::{Query, StoreError};
 use super::source::{Meta, Source};
 use crate::admission::Examined;
 use crate::schema_map::index_key::EXACT;
-use crate::schema_map::layout::{Column, Layout, is_membership};
-use crate::schema_map::layouts::Layouts;
+use crate::schema_map::layout::{Column, Layout, Layouts, is_membership};
 use crate::sql::Dialect;
 
 pub(crate) use lookups::{Lookup, Lookups};

@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 
-use scim_model::condition::Test;
+use scim_model::condition::{ElementCondition, Operand, Test};
 use scim_model::internal::key;
+use scim_model::schema::AttributePath;
 use uuid::Uuid;
 
 use crate::deadline::Deadline;
-use crate::schema_map::layout::Layout;
-use crate::schema_map::layouts::Scope;
+use crate::schema_map::layout::{Layout, Scope};
 use crate::sql::{Dialect, Sql, sql};
 
 /// In the SQL, `r` is the resource, `n` its row in `resource_normal`, `m` a membership and `x` another resource
@@ -93,31 +93,37 @@ pub(crate) fn negated(test: Sql) -> Sql {
     sql!("({test}) IS NOT TRUE"; test)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Connective {
-    And,
-    Or,
+pub(crate) fn all(tests: impl Iterator<Item = Sql>) -> Sql {
+    balanced(tests.collect(), " AND ").unwrap_or_else(|| always(true))
+}
+
+pub(crate) fn any(tests: impl Iterator<Item = Sql>) -> Sql {
+    balanced(tests.collect(), " OR ").unwrap_or_else(|| always(false))
 }
 
 /// Joins the tests as a balanced tree: SQLite refuses expressions that are nested deeper than 1,000.
-pub(crate) fn balanced(mut tests: Vec<Sql>, connective: Connective) -> Sql {
-    match tests.len() {
-        0 => always(connective == Connective::And),
-        1 => tests.remove(0),
-        count => {
-            let right = balanced(tests.split_off(count / 2), connective);
-            let left = balanced(tests, connective);
-            match connective {
-                Connective::And => sql!("({left} AND {right})"; left, right),
-                Connective::Or => sql!("({left} OR {right})"; left, right),
-            }
-        }
+fn balanced(mut tests: Vec<Sql>, connective: &'static str) -> Option<Sql> {
+    if tests.len() < 2 {
+        return tests.pop();
+    }
+    let right = balanced(tests.split_off(tests.len() / 2), connective)?;
+    let left = balanced(tests, connective)?;
+    Some(sql!("({left}{connective}{right})"; left, connective = Sql::text(connective), right))
+}
+
+/// The condition on one value of a multi-valued attribute; `test` compiles each of its tests.
+pub(crate) fn element(condition: &ElementCondition, test: &impl Fn(&AttributePath, &Test) -> Sql) -> Sql {
+    match condition {
+        ElementCondition::Always(answer) => always(*answer),
+        ElementCondition::Attribute(path, it) => test(path, it),
+        ElementCondition::And(operands) => all(operands.iter().map(|it| element(it, test))),
+        ElementCondition::Or(operands) => any(operands.iter().map(|it| element(it, test))),
+        ElementCondition::Not(operand) => negated(element(operand, test)),
     }
 }
 
 /// The result of a test on a text that is known without the database.
 pub(crate) fn passes(text: &str, test: &Test) -> bool {
-    use scim_model::condition::Operand;
     match test {
         Test::Present => !text.is_empty(),
         Test::Eq(Operand::Key(key)) => text == key,

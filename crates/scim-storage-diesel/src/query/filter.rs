@@ -13,7 +13,7 @@ use scim_model::Condition;
 use scim_model::condition::{ElementCondition, Test};
 use scim_model::schema::AttributePath;
 
-use super::context::{Connective, Context, always, balanced, negated};
+use super::context::{Context, all, always, any, element, negated};
 use super::source::Source;
 use crate::sql::{Sql, sql};
 use json::Json;
@@ -21,15 +21,12 @@ use json::Json;
 impl Context<'_> {
     /// The whole condition on `r`.
     pub(crate) fn filter(&self, condition: &Condition) -> Sql {
-        let all = |operands: &[Condition], connective| {
-            balanced(operands.iter().map(|it| self.filter(it)).collect(), connective)
-        };
         match condition {
             Condition::Always(answer) => always(*answer),
             Condition::Attribute(path, test) => self.attribute_test(path, test),
             Condition::Element(path, condition) => self.element_test(path, condition),
-            Condition::And(operands) => all(operands, Connective::And),
-            Condition::Or(operands) => all(operands, Connective::Or),
+            Condition::And(operands) => all(operands.iter().map(|it| self.filter(it))),
+            Condition::Or(operands) => any(operands.iter().map(|it| self.filter(it))),
             Condition::Not(operand) => negated(self.filter(operand)),
         }
     }
@@ -59,7 +56,10 @@ impl Context<'_> {
         }
         self.reads_normal.set(true);
         let any = self.any_item(&Json::at("n.normal", path), &path.attribute, "e", |item| {
-            self.element_condition(item, condition)
+            element(condition, &|path, test| match &path.sub {
+                Some(sub) => self.json_test(&item.member(&sub.name), sub, test),
+                None => self.single_json_test(item, &path.attribute, test),
+            })
         });
         // The index narrows the resources down; the values in the normal form decide.
         match self.required_index_row(condition) {
@@ -85,23 +85,6 @@ impl Context<'_> {
                     .find_map(|it| self.required_index_row(it))
             }
             _ => None,
-        }
-    }
-
-    fn element_condition(&self, item: &Json, condition: &ElementCondition) -> Sql {
-        let all = |operands: &[ElementCondition], connective| {
-            let tests = operands.iter().map(|it| self.element_condition(item, it));
-            balanced(tests.collect(), connective)
-        };
-        match condition {
-            ElementCondition::Always(answer) => always(*answer),
-            ElementCondition::Attribute(path, test) => match &path.sub {
-                Some(sub) => self.json_test(&item.member(&sub.name), sub, test),
-                None => self.single_json_test(item, &path.attribute, test),
-            },
-            ElementCondition::And(operands) => all(operands, Connective::And),
-            ElementCondition::Or(operands) => all(operands, Connective::Or),
-            ElementCondition::Not(operand) => negated(self.element_condition(item, operand)),
         }
     }
 }

@@ -173,7 +173,7 @@ impl Listing<'_> {
         // timeout while it is read is not the fault of the search.
         let is_one = groups.len() == 1;
         if is_one && self.deadline.is_some() {
-            conn.execute(&Sql::statement_timeout(STATEMENT_TIMEOUT))?;
+            conn.execute(Sql::statement_timeout(STATEMENT_TIMEOUT))?;
         } else {
             self.refresh_statement_timeout(conn)?;
         }

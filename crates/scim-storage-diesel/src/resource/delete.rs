@@ -6,9 +6,8 @@ use scim_model::change::{AttributeChanges, Operation};
 use scim_model::store::TenantId;
 use uuid::Uuid;
 
-use super::locked::{LockFor, lock};
 use super::members::{ChangedGroup, JoiningMembers};
-use super::subject::Subject;
+use super::subject::{LockFor, Subject, lock};
 use crate::columns::Id;
 use crate::connection::Conn;
 use crate::counts;

@@ -59,7 +59,7 @@ impl Subject<'_> {
         if self.layout.more_unique.is_empty() {
             return Ok(());
         }
-        conn.execute(&sql!(
+        conn.execute(sql!(
             "DELETE FROM unique_value WHERE tenant_id = {tenant} AND pk = {pk}
              AND (path, key) NOT IN (SELECT path, key FROM {values} AS a)";
             tenant = self.tenant, pk = self.pk, values = Sql::table_of_values(conn.dialect(), values)
@@ -73,7 +73,7 @@ impl Subject<'_> {
         for (path, key) in values {
             // A literal, because the DSL cannot make the update of a conflicting row conditional on both databases.
             // The update counts the rows that the resource itself already has.
-            let inserted = conn.execute(&sql!(
+            let inserted = conn.execute(sql!(
                 "INSERT INTO unique_value (tenant_id, path, key, pk) VALUES ({tenant}, {path}, {key}, {pk})
                  ON CONFLICT (tenant_id, path, key) DO UPDATE SET pk = excluded.pk
                  WHERE unique_value.pk = excluded.pk";

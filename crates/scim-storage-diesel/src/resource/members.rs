@@ -149,7 +149,7 @@ impl Subject<'_> {
         for step in steps {
             changed += match step {
                 MembersStep::Add(ids) => self.add_members(conn, now, &members.pks(ids))?,
-                MembersStep::Remove(ids) => conn.execute(&self.remove_members(conn.dialect(), ids))?,
+                MembersStep::Remove(ids) => conn.execute(self.remove_members(conn.dialect(), ids))?,
                 MembersStep::RemoveAll => {
                     let of_group = membership::table
                         .filter(membership::tenant_id.eq(tenant.0))
@@ -235,13 +235,13 @@ impl Subject<'_> {
             "{owned} AND pk {pks}";
             owned = Sql::owned_by(dialect, "tenant_id", tenant), pks = Sql::in_pks(dialect, &pks)
         );
-        conn.execute(&sql!(
+        conn.execute(sql!(
             "UPDATE resource SET version = version + 1,
                     modified = CASE WHEN modified < {now} THEN {now} ELSE modified END
              WHERE {changed}";
             now, changed = changed.clone()
         ))?;
-        conn.execute(&sql!(
+        conn.execute(sql!(
             "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
              SELECT tenant_id, {now}, kind, id, version, {operation}, {detail} FROM resource
              WHERE {changed} ORDER BY pk";

@@ -8,8 +8,7 @@ use uuid::Uuid;
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
-use crate::schema_map::layout::Layout;
-use crate::schema_map::layouts::Scope;
+use crate::schema_map::layout::{Layout, Scope};
 use crate::sql::{Dialect, Sql, sql};
 
 /// `pk, id, version, created, modified, document` and the groups; see [`Scope::groups_column`].

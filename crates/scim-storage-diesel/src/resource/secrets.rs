@@ -40,7 +40,7 @@ impl Subject<'_> {
         for (path, hash) in secrets {
             changed += match hash {
                 // A literal, because the DSL cannot make the update of a conflicting row conditional on both databases.
-                Some(hash) => conn.execute(&sql!(
+                Some(hash) => conn.execute(sql!(
                     "INSERT INTO secret (tenant_id, pk, path, hash) VALUES ({tenant}, {pk}, {path}, {hash})
                      ON CONFLICT (tenant_id, pk, path) DO UPDATE SET hash = excluded.hash
                      WHERE secret.hash <> excluded.hash";

@@ -1,10 +1,15 @@
-//! The resource that a write is about.
+//! The resource that a write is about, and its row, locked until the transaction ends.
 
+use diesel::Queryable;
 use scim_model::store::{StoreError, TenantId};
 use uuid::Uuid;
 
+use crate::columns::{Columns, Time};
+use crate::connection::Conn;
 use crate::error::Failure;
+use crate::schema_map::derive::Keys;
 use crate::schema_map::layout::Layout;
+use crate::sql::sql;
 
 /// An existing resource with its row.
 pub(crate) struct Subject<'a> {
@@ -19,4 +24,65 @@ pub(crate) fn conflict(layout: &Layout) -> Failure {
     let unique = layout.unique.as_ref();
     let attribute = unique.map_or_else(|| "id".to_owned(), ToString::to_string);
     StoreError::Conflict { attribute }.into()
+}
+
+/// A locked row of `resource`.
+#[derive(Queryable)]
+pub(crate) struct LockedRow {
+    pub(crate) pk: i64,
+    pub(crate) version: i64,
+    pub(crate) modified: Time,
+    pub(crate) keys: Keys,
+    /// The stored document is the one that it was compared with, or was not compared.
+    pub(crate) is_same_document: bool,
+    /// Empty unless it was read.
+    pub(crate) document: String,
+}
+
+/// The purpose of the lock, which decides what happens to the stored document.
+#[derive(Clone, Copy)]
+pub(crate) enum LockFor<'a> {
+    /// An update: the document is compared with the new one, if there is one.
+    Update(Option<&'a str>),
+    /// A deletion: the document is read once more.
+    Deletion,
+}
+
+impl Columns for LockedRow {
+    type SqlType = <(i64, i64, Time, Keys, bool, String) as Columns>::SqlType;
+}
+
+impl LockedRow {
+    pub(crate) fn check_version(&self, expected: Option<i64>) -> Result<(), Failure> {
+        match expected {
+            Some(expected) if expected != self.version => Err(StoreError::Stale.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Locks a resource; `None` when the tenant lacks it, or it has another type.
+pub(crate) fn lock(
+    conn: &mut Conn,
+    tenant: TenantId,
+    layout: &Layout,
+    id: Uuid,
+    purpose: LockFor,
+) -> Result<Option<LockedRow>, Failure> {
+    let document = match purpose {
+        LockFor::Update(Some(document)) => sql!("document = {document}, ''"; document),
+        LockFor::Update(None) => sql!("TRUE, ''"),
+        LockFor::Deletion => sql!("TRUE, document"),
+    };
+    let lock = match purpose {
+        LockFor::Update(_) => " FOR NO KEY UPDATE",
+        LockFor::Deletion => " FOR UPDATE",
+    };
+    // A literal, because the lock and the comparison depend on the database and the purpose.
+    let select = sql!(
+        "SELECT pk, version, modified, active, unique_key, external_key, display_key, family_key, label, {document}
+         FROM resource WHERE tenant_id = {tenant} AND kind = {kind} AND id = {id}{lock}";
+        document, tenant, kind = layout.kind, id, lock = conn.dialect().lock(lock)
+    );
+    Ok(conn.row(&select)?)
 }

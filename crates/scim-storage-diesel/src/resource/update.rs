@@ -8,9 +8,8 @@ use scim_model::change::Operation;
 use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Updated};
 use uuid::Uuid;
 
-use super::locked::{LockFor, lock};
 use super::members::{ChangedGroup, JoiningMembers};
-use super::subject::{Subject, conflict};
+use super::subject::{LockFor, Subject, conflict, lock};
 use crate::connection::Conn;
 use crate::error::{Failure, is_unique_violation};
 use crate::journal;

@@ -15,7 +15,7 @@ use crate::sql::sql;
 fn open(options: &StoreOptions) -> (Sqlite, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("there is a folder for temporary files");
     let (sqlite, ()) = Sqlite::open(&folder.path().join("scim.db"), options, Opening::Server, |conn| {
-        conn.execute(&sql!("CREATE TABLE t (number BIGINT NOT NULL UNIQUE)"))?;
+        conn.execute(sql!("CREATE TABLE t (number BIGINT NOT NULL UNIQUE)"))?;
         Ok(())
     })
     .expect("it opens");
@@ -23,7 +23,7 @@ fn open(options: &StoreOptions) -> (Sqlite, tempfile::TempDir) {
 }
 
 fn insert(conn: &mut Conn, number: i64) -> Result<(), Failure> {
-    conn.execute(&sql!("INSERT INTO t (number) VALUES ({number})"; number))?;
+    conn.execute(sql!("INSERT INTO t (number) VALUES ({number})"; number))?;
     Ok(())
 }
 
@@ -75,12 +75,12 @@ fn connections_have_the_settings_that_the_invariants_need() {
     const FULL: i64 = 2;
     assert_eq!(sqlite.write(settings).unwrap(), Some((FULL, 1, 1, 0)));
     assert_eq!(sqlite.read(settings).unwrap(), Some((FULL, 1, 1, 1)));
-    let manager = Manager {
-        path: folder.path().join("scim.db"),
+    let reader = Settings {
         is_writer: false,
         synchronous: Synchronous::Full,
     };
-    let mut conn = manager.connect_now().expect("it opens");
+    let path = folder.path().join("scim.db");
+    let mut conn = connect(path.to_str().expect("it is UTF-8"), &reader).expect("it opens");
     let mapped: Mapped = diesel::sql_query("PRAGMA mmap_size")
         .get_result(&mut conn)
         .unwrap();

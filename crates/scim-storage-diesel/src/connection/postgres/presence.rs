@@ -11,8 +11,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use diesel::ConnectionError;
 use diesel::pg::PgConnection;
+use diesel::r2d2;
 
 use crate::connection::conn::Conn;
 use crate::error::Failure;
@@ -64,7 +64,7 @@ impl Presence {
         conn: PgConnection,
         shapes: Shapes,
         holds_lock: bool,
-        connect: impl Fn() -> Result<PgConnection, ConnectionError> + Send + 'static,
+        connect: impl Fn() -> Result<PgConnection, r2d2::Error> + Send + 'static,
     ) -> Result<Presence, OpenError> {
         let (stop, stopped) = channel();
         let is_outdated = Arc::new(AtomicBool::new(false));

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use diesel::Connection;
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sqlite::SqliteConnection;
 use scim_model::store::StoreError;
 
@@ -43,20 +44,30 @@ impl Writer {
         &self,
         work: impl Fn(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (reply, answer) = sync_channel(1);
+        let (reply, result) = sync_channel(1);
+        let (answer, outcome) = sync_channel(1);
         let write = QueuedWrite {
             since: Instant::now(),
-            job: Box::new(Task {
-                work,
-                result: None,
-                reply,
+            work: Box::new(move |conn| {
+                let result = catch_unwind(AssertUnwindSafe(|| work(conn)));
+                let result = result.unwrap_or_else(|_| Err(unavailable("a write has panicked").into()));
+                let is_ok = result.is_ok();
+                // The caller waits for the outcome before it takes the result.
+                let _ = reply.send(result);
+                is_ok
             }),
+            answer,
         };
         let queue = self.queue.as_ref().ok_or_else(writer_ended)?;
-        match queue.try_send(write) {
-            Ok(()) => answer.recv().map_err(|_| writer_ended())?,
-            Err(TrySendError::Full(_)) => Err(StoreError::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(writer_ended()),
+        queue.try_send(write).map_err(|it| match it {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => writer_ended(),
+        })?;
+        match (outcome.recv(), result.try_recv()) {
+            (_, Ok(Err(failure))) => Err(failure.into()),
+            (Ok(None), Ok(Ok(result))) => Ok(result),
+            (Ok(Some(error)), _) => Err(error),
+            _ => Err(writer_ended()),
         }
     }
 }
@@ -75,61 +86,28 @@ fn writer_ended() -> StoreError {
     unavailable("the writing thread has ended")
 }
 
-/// A write in the queue, and since when it has been waiting.
+/// A write in the queue.
 struct QueuedWrite {
+    /// Since when it has been waiting.
     since: Instant,
-    job: Box<dyn Job>,
+    /// Does the work. `false` rolls back what it wrote.
+    work: Box<dyn FnMut(&mut Conn) -> bool + Send>,
+    /// Tells the caller that the write was committed, or why nothing was.
+    answer: SyncSender<Option<StoreError>>,
 }
 
-trait Job: Send {
-    /// Does the work. `Err` rolls back what it wrote.
-    fn run(&mut self, conn: &mut Conn) -> Result<(), RollBack>;
-    /// Answers the caller; `failed` is the reason why nothing was committed.
-    fn answer(self: Box<Self>, failed: Option<&diesel::result::Error>);
-}
-
-struct Task<T, F> {
-    work: F,
-    result: Option<Result<T, StoreError>>,
-    reply: SyncSender<Result<T, StoreError>>,
-}
-
-/// The savepoint is rolled back. The reason is in the job, unless the savepoint itself failed.
-struct RollBack(Option<diesel::result::Error>);
-
-impl From<diesel::result::Error> for RollBack {
-    fn from(error: diesel::result::Error) -> RollBack {
-        RollBack(Some(error))
-    }
-}
-
-impl<T: Send, F: Fn(&mut Conn) -> Result<T, Failure> + Send> Job for Task<T, F> {
-    fn run(&mut self, conn: &mut Conn) -> Result<(), RollBack> {
-        let result = match catch_unwind(AssertUnwindSafe(|| (self.work)(conn))) {
-            Ok(result) => result.map_err(StoreError::from),
-            Err(_) => Err(unavailable("a write has panicked")),
-        };
-        let is_ok = result.is_ok();
-        self.result = Some(result);
-        if is_ok { Ok(()) } else { Err(RollBack(None)) }
-    }
-
-    fn answer(self: Box<Self>, failed: Option<&diesel::result::Error>) {
-        let result = match (self.result, failed) {
-            (Some(Err(error)), _) => Err(error),
-            (Some(Ok(result)), None) => Ok(result),
-            (_, Some(error)) => Err(Failure::Database(copy(error)).into()),
-            (None, None) => Err(unavailable("a write was not done")),
-        };
+impl QueuedWrite {
+    fn answer(self, failed: Option<&Error>) {
         // A caller that has gone needs no answer.
-        let _ = self.reply.send(result);
+        let _ = self
+            .answer
+            .send(failed.map(|it| Failure::Database(copy(it)).into()));
     }
 }
 
 /// One error becomes the answer of every job of a batch.
-fn copy(error: &diesel::result::Error) -> diesel::result::Error {
-    let message = Box::new(error.to_string());
-    diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::Unknown, message)
+fn copy(error: &Error) -> Error {
+    Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(error.to_string()))
 }
 
 /// Runs until the queue is closed.
@@ -149,9 +127,12 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>) {
         let committed = conn.immediate_transaction(|conn| {
             has_begun = true;
             for it in waiting.range_mut(..batch) {
-                let outcome = conn.transaction(|conn| it.job.run(&mut Conn::Sqlite(conn)));
-                if let Err(RollBack(Some(error))) = outcome {
-                    return Err(error);
+                let outcome = conn.transaction(|conn| match (it.work)(&mut Conn::Sqlite(conn)) {
+                    true => Ok(()),
+                    false => Err(Error::RollbackTransaction),
+                });
+                if !matches!(outcome, Ok(()) | Err(Error::RollbackTransaction)) {
+                    return outcome;
                 }
             }
             Ok(())
@@ -164,13 +145,13 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>) {
                 waiting.extend(writes.try_iter().take(room));
                 while waiting.front().is_some_and(|it| it.since.elapsed() >= PATIENCE) {
                     if let Some(it) = waiting.pop_front() {
-                        it.job.answer(Some(error));
+                        it.answer(Some(error));
                     }
                 }
             }
             committed => {
                 for it in waiting.drain(..batch) {
-                    it.job.answer(committed.as_ref().err());
+                    it.answer(committed.as_ref().err());
                 }
             }
         }

@@ -3,7 +3,7 @@
 use scim_model::condition::{Operand, Test};
 use scim_model::schema::{Attribute, AttributePath, AttributeType};
 
-use crate::query::context::{Connective, Context, always, balanced};
+use crate::query::context::{Context, always, any};
 use crate::sql::{Dialect, Sql, sql};
 
 /// A value inside a JSON value that SQL can name.
@@ -97,7 +97,7 @@ impl Context<'_> {
             (AttributeType::Complex, Test::Present) => {
                 let subs = attribute.sub_attributes.iter().filter(|it| !it.is_never_read());
                 let tests = subs.map(|sub| self.json_test(&value.member(&sub.name), sub, test));
-                balanced(tests.collect(), Connective::Or)
+                any(tests)
             }
             (AttributeType::Boolean, Test::Present) => {
                 sql!("{value} IS NOT NULL"; value = self.json_text(value))

@@ -5,7 +5,7 @@ use scim_model::internal::key;
 use scim_model::schema::{Attribute, AttributePath};
 
 use super::references::{Type, test_by_type};
-use crate::query::context::{Connective, Context, always, balanced, negated, passes};
+use crate::query::context::{Context, always, element, passes};
 use crate::sql::{Sql, sql};
 
 const USERS: Type = (1, "/Users");
@@ -75,19 +75,10 @@ impl Memberships<'_> {
     }
 
     fn condition(&self, condition: &ElementCondition) -> Sql {
-        let all = |operands: &[ElementCondition], connective| {
-            balanced(operands.iter().map(|it| self.condition(it)).collect(), connective)
-        };
-        match condition {
-            ElementCondition::Always(answer) => always(*answer),
-            ElementCondition::Attribute(path, test) => match &path.sub {
-                Some(sub) => self.sub_attribute_test(sub, test),
-                None => always(*test == Test::Present),
-            },
-            ElementCondition::And(operands) => all(operands, Connective::And),
-            ElementCondition::Or(operands) => all(operands, Connective::Or),
-            ElementCondition::Not(operand) => negated(self.condition(operand)),
-        }
+        element(condition, &|path, test| match &path.sub {
+            Some(sub) => self.sub_attribute_test(sub, test),
+            None => always(*test == Test::Present),
+        })
     }
 
     fn sub_attribute_test(&self, sub: &Attribute, test: &Test) -> Sql {

@@ -4,7 +4,7 @@ use scim_model::condition::{Operand, Test};
 use scim_model::schema::AttributePath;
 
 use super::json::Json;
-use crate::query::context::{Connective, Context, always, balanced, canonical_id};
+use crate::query::context::{Context, always, any, canonical_id};
 use crate::query::source::Shown;
 use crate::sql::{Dialect, Sql, sql};
 
@@ -71,7 +71,7 @@ impl Context<'_> {
             .map(|(kind, _)| sql!("x.kind = {kind}"; kind = *kind));
         sql!(
             "x.tenant_id = {tenant} AND x.id = {id} AND {types}";
-            tenant = self.scope.tenant, id = self.id_bytes(id), types = balanced(types.collect(), Connective::Or)
+            tenant = self.scope.tenant, id = self.id_bytes(id), types = any(types)
         )
     }
 
@@ -144,5 +144,5 @@ pub(crate) fn test_by_type(tests: impl IntoIterator<Item = (i64, Option<Sql>)>) 
     let tests = tests
         .into_iter()
         .filter_map(|(kind, test)| Some(sql!("(x.kind = {kind} AND {test})"; kind, test = test?)));
-    balanced(tests.collect(), Connective::Or)
+    any(tests)
 }

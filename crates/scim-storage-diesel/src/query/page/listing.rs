@@ -11,7 +11,7 @@ use crate::deadline::Deadline;
 use crate::error::Failure;
 use crate::query::access::{AccessPath, Plan};
 use crate::query::sort::type_prefix;
-use crate::schema_map::layouts::Scope;
+use crate::schema_map::layout::Scope;
 use crate::sql::{Dialect, Sql};
 
 /// A list request, ready to be read.
@@ -95,7 +95,7 @@ impl<'a> Listing<'a> {
             && deadline.left() < last * 7 / 8
         {
             self.statement_timeout.set(deadline.left());
-            conn.execute(&Sql::statement_timeout(self.statement_timeout.get()))?;
+            conn.execute(Sql::statement_timeout(self.statement_timeout.get()))?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ impl Listing<'_> {
                 parts
             }
             Some((position, None)) => {
-                let mut parts = vec![self.without_key(Some(rows_after(position, is_ascending)))];
+                let mut parts = vec![self.without_key(Some(&rows_after(position, is_ascending)))];
                 parts.extend((!is_ascending).then(with_key));
                 parts
             }
@@ -54,11 +54,11 @@ impl Listing<'_> {
     }
 
     /// All resources without a sort key whose position passes a test.
-    fn without_key(&self, position: Option<Sql>) -> Part {
-        self.part(false, |sort| match (sort, &position) {
+    fn without_key(&self, position: Option<&Sql>) -> Part {
+        self.part(false, |sort| match (sort, position) {
             // Every resource has an id and its times.
             (Some(sort), _) if sort.kind != SortKind::Text => None,
-            (None, position) => Some(position.clone()),
+            (None, position) => Some(position.cloned()),
             (Some(sort), None) => Some(Some(sort.is_absent())),
             (Some(sort), Some(position)) => Some(Some(
                 sql!("{absent} AND {position}"; absent = sort.is_absent(), position = position.clone()),

@@ -12,8 +12,7 @@ use crate::query::context::Context;
 use crate::query::filter::candidates::Candidates;
 use crate::query::sort::SortKey;
 use crate::resource::read::restrict_to_type;
-use crate::schema_map::layout::Layout;
-use crate::schema_map::layouts::Scope;
+use crate::schema_map::layout::{Layout, Scope};
 use crate::sql::{Dialect, Sql, sql};
 
 pub(crate) struct Target<'a> {
