@@ -71,10 +71,10 @@ fn store(options: &[String]) -> Result<(), String> {
     if writes.is_empty() {
         return process::run(&mut command);
     }
-    let tables = process::printed(&mut command)?;
-    print!("{tables}");
     let git = ["describe", "--always", "--dirty", "--abbrev=7"];
     let commit = process::output(Command::new("git").args(git).current_dir(process::root()))?;
+    let tables = process::printed(&mut command)?;
+    print!("{tables}");
     let date = process::output(Command::new("date").args(["-u", "+%F"]))?;
     let command = [&["cargo xtask bench store"], options.as_slice()]
         .concat()

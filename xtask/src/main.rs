@@ -1,7 +1,7 @@
 //! The contributors' commands: `cargo xtask ci` and its parts.
 //!
-//! This program knows the layout of the workspace and its tools, but nothing about SCIM. It has few dependencies, so
-//! that it is built in seconds.
+//! This program knows the layout of the workspace and its tools, but nothing about SCIM. Its dependencies are
+//! few and are mostly those of the server, because every check waits until this program is built.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -9,7 +9,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer};
 use diesel::sqlite::SqliteConnection;
-use scim_storage_diesel::{DieselStore, StoreOptions, Synchronous};
+use scim_storage_diesel::{DieselStore, StoreOptions};
 use uuid::Uuid;
 
 use crate::{Outcome, schema};
@@ -78,20 +78,15 @@ impl Database {
         Ok(())
     }
 
-    /// Opens a store with default options, except that long scans are measured and not aborted.
+    /// Opens a store with default options, except for scans: they are measured and not aborted, and one tenant may run
+    /// two of three, as many as all tenants together by default.
     pub(crate) fn open(&self) -> Outcome<DieselStore> {
-        open(&self.url, Synchronous::Full)
-    }
-
-    /// Opens a store that does not wait for the disk at commits. Data that a power failure destroys can be filled
-    /// again.
-    pub(crate) fn open_to_fill(&self) -> Outcome<DieselStore> {
-        if self.file().is_some() {
-            return open(&self.url, Synchronous::Normal);
-        }
-        let separator = if self.url.contains('?') { '&' } else { '?' };
-        let option = "options=-c%20synchronous_commit%3Doff";
-        open(&format!("{}{separator}{option}", self.url), Synchronous::Full)
+        let options = StoreOptions {
+            scan_timeout: Duration::from_secs(600),
+            max_scans: 3,
+            ..StoreOptions::default()
+        };
+        Ok(DieselStore::open(&self.url, &options)?)
     }
 
     /// Runs the maintenance that the database would otherwise do on its own at some later time.
@@ -113,17 +108,6 @@ impl Database {
         let size: i64 = size.get_result(&mut PgConnection::establish(&self.url)?)?;
         Ok(size.unsigned_abs())
     }
-}
-
-fn open(url: &str, synchronous: Synchronous) -> Outcome<DieselStore> {
-    let options = StoreOptions {
-        synchronous,
-        scan_timeout: Duration::from_secs(600),
-        // One tenant may run two of three scans, as many as all tenants together by default.
-        max_scans: 3,
-        ..StoreOptions::default()
-    };
-    Ok(DieselStore::open(url, &options)?)
 }
 
 diesel::table! {

@@ -55,8 +55,12 @@ const SMALL_TENANT_USERS: u64 = 20;
 /// The number of members that one write adds.
 const MEMBERS_AT_ONCE: usize = 10_000;
 
-/// Fills the large tenant, and the small tenants if they do not exist. Parallel writers share commits on SQLite.
-pub(crate) fn fill(store: &DieselStore, plan: &Plan, writers: u64) -> Outcome<()> {
+/// Fills the large tenant, and the small tenants if they do not exist. Returns the number of users of the large tenant
+/// created in a second.
+pub(crate) fn fill(database: &Database, plan: &Plan) -> Outcome<f64> {
+    let store = &database.open()?;
+    // Eight connections to PostgreSQL are enough, and SQLite combines the waiting writes into one commit.
+    let writers = if database.engine() == "SQLite" { 32 } else { 8 };
     let tenant = tenant(store, &plan.tenant)?;
     let company = Company::large();
     let found = total(store, tenant, &company.user)? + total(store, tenant, &company.group)?;
@@ -72,7 +76,7 @@ pub(crate) fn fill(store: &DieselStore, plan: &Plan, writers: u64) -> Outcome<()
     for number in 1..=SMALL_TENANTS {
         fill_small(store, &format!("small-{number}"), SMALL_TENANT_USERS)?;
     }
-    in_parallel("users", plan.users, writers, |index| {
+    let rate = in_parallel("users", plan.users, writers, |index| {
         store.create(tenant, &company.new_user(index))
     })?;
     // The big group is created last, so a tenant that has all groups is complete.
@@ -94,7 +98,7 @@ pub(crate) fn fill(store: &DieselStore, plan: &Plan, writers: u64) -> Outcome<()
             store.update(tenant, &members(&company.group, everybody.id, step))?;
         }
     }
-    Ok(())
+    Ok(rate)
 }
 
 /// Whether the database exists and its large tenant has all users and groups.
@@ -133,15 +137,17 @@ fn fill_small(store: &DieselStore, name: &str, users: u64) -> Outcome<()> {
     Ok(())
 }
 
-/// Calls `work` for each index on several threads, and prints the progress. The first error ends all of them.
+/// Calls `work` for each index on several threads, prints the progress, and returns the number of calls in a second. The
+/// first error ends all threads.
 fn in_parallel(
     name: &str,
     number: u64,
     threads: u64,
     work: impl Fn(u64) -> Result<(), StoreError> + Sync,
-) -> Outcome<()> {
+) -> Outcome<f64> {
     let next = AtomicU64::new(0);
     let start = Instant::now();
+    let rate = |done: u64| done as f64 / start.elapsed().as_secs_f64();
     let worker = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -151,8 +157,7 @@ fn in_parallel(
             work(index).inspect_err(|_| next.store(number, Ordering::Relaxed))?;
             let done = index + 1;
             if done.is_multiple_of(50_000) || done == number {
-                let rate = done as f64 / start.elapsed().as_secs_f64();
-                eprintln!("  {done} of {number} {name}, {rate:.0} per second");
+                eprintln!("  {done} of {number} {name}, {:.0} per second", rate(done));
             }
         }
     };
@@ -163,5 +168,5 @@ fn in_parallel(
             .map(|it| it.join().expect("a worker does not panic"));
         ends.collect::<Result<(), StoreError>>()
     })?;
-    Ok(())
+    Ok(rate(number))
 }

@@ -22,7 +22,6 @@ mod schema;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::Parser;
 
@@ -74,11 +73,7 @@ const PASSES: usize = 3;
 
 fn main() -> ExitCode {
     let outcome = match Command::parse() {
-        Command::Load { database_url, plan } => {
-            let database = Database::at(database_url);
-            let store = database.open_to_fill();
-            store.and_then(|store| fill::fill(&store, &plan, writers(&database)))
-        }
+        Command::Load { database_url, plan } => fill::fill(&Database::at(database_url), &plan).map(drop),
         Command::Bench(options) => bench(&options),
     };
     if let Err(error) = outcome {
@@ -133,9 +128,7 @@ fn prepare(database: Database, users: u64) -> Outcome<(Database, Plan, Measured)
     if !fill::is_complete(&database, &plan).unwrap_or(false) {
         database.delete()?;
         database.create()?;
-        let start = Instant::now();
-        fill::fill(&database.open_to_fill()?, &plan, writers(&database))?;
-        filled = Some(users as f64 / start.elapsed().as_secs_f64());
+        filled = Some(fill::fill(&database, &plan)?);
     }
     database.settle()?;
     let measured = Measured {
@@ -146,10 +139,4 @@ fn prepare(database: Database, users: u64) -> Outcome<(Database, Plan, Measured)
         filled,
     };
     Ok((database, plan, measured))
-}
-
-/// Returns the number of parallel writers. Eight connections to PostgreSQL are enough, and SQLite combines the waiting
-/// writes into one commit.
-fn writers(database: &Database) -> u64 {
-    if database.engine() == "SQLite" { 32 } else { 8 }
 }
