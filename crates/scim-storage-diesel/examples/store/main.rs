@@ -111,11 +111,12 @@ fn bench(options: &Options) -> Outcome<()> {
             bench.close()?;
         }
     }
-    if !options.keep {
-        stores.iter().try_for_each(|(database, ..)| database.delete())?;
-    }
-    let measured: Vec<Measured> = stores.into_iter().map(|(.., measured)| measured).collect();
+    let (databases, measured): (Vec<_>, Vec<_>) =
+        stores.into_iter().map(|(it, _, figures)| (it, figures)).unzip();
     print!("{}", report::markdown(&measured));
+    if !options.keep {
+        databases.iter().try_for_each(Database::delete)?;
+    }
     Ok(())
 }
 
