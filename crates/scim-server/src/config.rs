@@ -12,6 +12,7 @@ pub mod schemas;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use scim_model::SchemaRegistry;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub retention: Retention,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// The time after which a client that does not read its response is disconnected.
+    pub write_timeout: Duration,
     /// The settings of the operations, except for the base URL.
     pub settings: Settings,
 }

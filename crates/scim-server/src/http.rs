@@ -11,6 +11,7 @@ pub mod middleware;
 mod probes;
 pub mod scim;
 pub mod server;
+mod write_deadline;
 
 use std::sync::Arc;
 

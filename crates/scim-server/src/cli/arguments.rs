@@ -136,6 +136,11 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u64).range(1024..=1024 * 1024 * 1024))]
     pub max_body_bytes: u64,
 
+    /// Seconds after which a client that does not read its response is disconnected
+    #[arg(long, env = "SCIM_WRITE_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=300))]
+    pub write_timeout: u32,
+
     /// Resources on a page when the request has no `count`
     #[arg(long, env = "SCIM_DEFAULT_PAGE_SIZE", default_value_t = 100, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1000))]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use scim_model::store::Directory;
 
@@ -30,6 +31,9 @@ pub struct HttpOptions {
     pub path_prefix: PathPrefix,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// The time after which a client that does not read its response is disconnected. It is kept by
+    /// [`server::listen`](super::server::listen).
+    pub write_timeout: Duration,
 }
 
 impl Default for HttpOptions {
@@ -37,6 +41,7 @@ impl Default for HttpOptions {
         HttpOptions {
             path_prefix: PathPrefix::default(),
             max_body_bytes: 1024 * 1024,
+            write_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::service::ToleranceCounts;
 pub struct Metrics {
     requests: Family<Request, Counter>,
     durations: Family<Route, Histogram>,
+    slow_clients: Counter,
     blocking: Blocking,
     tolerances: Arc<ToleranceCounts>,
 }
@@ -55,6 +56,7 @@ impl Metrics {
         Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
+            slow_clients: Counter::default(),
             blocking,
             tolerances,
         }
@@ -72,6 +74,16 @@ impl Metrics {
             route: route.to_owned(),
         };
         self.durations.get_or_create(&route).observe(took.as_secs_f64());
+    }
+
+    /// Counts a client that was disconnected because it did not read its response.
+    pub(super) fn count_slow_client(&self) {
+        self.slow_clients.inc();
+    }
+
+    /// Returns the number of clients that were disconnected because they did not read their response.
+    pub fn slow_clients(&self) -> u64 {
+        self.slow_clients.get()
     }
 }
 
@@ -93,6 +105,11 @@ pub fn listen(
         "Time from receiving the headers of a request to its response",
         Unit::Seconds,
         metrics.durations.clone(),
+    );
+    registry.register(
+        "slow_clients",
+        "Clients that were disconnected because they did not read their response",
+        metrics.slow_clients.clone(),
     );
     registry.register_collector(Box::new(SampledMetrics {
         blocking: metrics.blocking.clone(),

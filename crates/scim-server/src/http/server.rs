@@ -5,9 +5,14 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::{App, HttpServer};
+use actix_http::{HttpService, Protocol};
+use actix_server::ServerBuilder;
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Server};
+use actix_web::rt::net::TcpStream;
 
+use super::write_deadline::WriteDeadline;
 use super::{Http, routes};
 
 /// The deadline for receiving the headers of a request. Bodies have their own deadline.
@@ -15,6 +20,9 @@ const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The time after which an idle connection is closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The time that a client gets to close its side of a connection.
+const CLOSING_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The time that running requests get to finish after a signal.
 const GRACE_SECONDS: u64 = 20;
@@ -37,13 +45,35 @@ pub fn listen(
             http.begin_shutdown();
         }
     };
-    let server = HttpServer::new(move || App::new().configure(routes(http.clone())))
-        .listen(listener)?
+    let address = listener.local_addr()?;
+    // `HttpServer` of actix-web would do, if its connections could be wrapped: `WriteDeadline` needs its parts.
+    let builder = ServerBuilder::new();
+    let is_stopping = builder.graceful_shutdown_signal();
+    let connections = move || {
+        let app = App::new().configure(routes(http.clone()));
+        let (http, is_stopping) = (http.clone(), is_stopping.clone());
+        let http_1 = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let is_stopping = is_stopping.clone();
+                async move { is_stopping.notified().await }
+            })
+            .client_request_timeout(HEADER_DEADLINE)
+            .client_disconnect_timeout(CLOSING_DEADLINE)
+            .keep_alive(KEEP_ALIVE)
+            .local_addr(address)
+            .finish(map_config(app, |_| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            let stream = WriteDeadline::new(stream, http.options.write_timeout, http.metrics.clone());
+            async move { Ok((stream, Protocol::Http1, peer)) }
+        })
+        .and_then(http_1)
+    };
+    let server = builder
+        .listen("scim", listener, connections)?
         // By default, actix aborts running requests at SIGINT.
         .shutdown_signal(until_stop)
         .shutdown_timeout(GRACE_SECONDS)
-        .client_request_timeout(HEADER_DEADLINE)
-        .keep_alive(KEEP_ALIVE)
         .worker_max_blocking_threads(BLOCKING_THREADS)
         .run();
     Ok(server)
