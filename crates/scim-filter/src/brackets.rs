@@ -1,22 +1,37 @@
 //! The parentheses and brackets of a text, found before it is parsed.
 
+use crate::ast::CompareOp;
+
 /// Yields the parentheses and brackets outside of strings, with their byte offsets.
 ///
 /// The text may be malformed. Up to the point where the grammar refuses it, strings begin and end here as
-/// they do in the grammar: no name or word can hold a quote.
+/// they do in the grammar: a single quote within a word (`o'brien`) begins none, unless the word so far is an
+/// operator (`value eq'x'`).
 pub(crate) fn brackets(text: &str) -> impl Iterator<Item = (usize, u8)> {
     let mut bytes = text.bytes().enumerate();
     let mut quote = None;
+    let mut word = 0;
     std::iter::from_fn(move || {
         loop {
             let (at, byte) = bytes.next()?;
-            match (quote, byte) {
-                (Some(_), b'\\') => _ = bytes.next(),
-                (Some(closing), _) if byte == closing => quote = None,
-                (Some(_), _) => {}
-                (None, b'"' | b'\'') => quote = Some(byte),
-                (None, b'(' | b')' | b'[' | b']') => return Some((at, byte)),
-                (None, _) => {}
+            if let Some(closing) = quote {
+                if byte == b'\\' {
+                    bytes.next();
+                } else if byte == closing {
+                    quote = None;
+                    word = at + 1;
+                }
+                continue;
+            }
+            match byte {
+                b'"' => quote = Some(byte),
+                b'\'' if word == at || CompareOp::from_word(&text[word..at]).is_some() => quote = Some(byte),
+                b'(' | b')' | b'[' | b']' => {
+                    word = at + 1;
+                    return Some((at, byte));
+                }
+                b' ' | b'\t'..=b'\r' => word = at + 1,
+                _ => {}
             }
         }
     })

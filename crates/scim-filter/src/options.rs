@@ -26,7 +26,7 @@ pub struct Options {
     /// The mode; lenient by default.
     pub mode: Mode,
     /// Whether a comparison value without quotes is read as a string: `userName eq alice`, as WSO2 sends
-    /// it. Off by default, and without effect in the strict mode.
+    /// it. `'` and `\` may occur within the word. Off by default, and without effect in the strict mode.
     pub bare_words: bool,
     /// The greatest length of a text in bytes; 128 KiB by default.
     pub max_length: usize,

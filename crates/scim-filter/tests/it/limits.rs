@@ -115,6 +115,39 @@ fn quotes_and_parentheses_in_names_hide_no_depth() {
 }
 
 #[test]
+fn quotes_in_bare_words_hide_no_depth() {
+    let options = Options {
+        bare_words: true,
+        ..Options::default()
+    };
+    let starts = [
+        "a eq o'b and ",
+        "a eq o'b'c and ",
+        "a eq 5'x and ",
+        "a eq true'x and ",
+        "a eq x\\'y and ",
+        "a eq eqs'x and ",
+        "a eq'x' and ",
+        "a eq 'x' and b eq o'c or ",
+        // The grammar refuses these words.
+        "a eq eq'x and ",
+        "a eq EQ' and ",
+        "a eq x' and ",
+    ];
+    for start in starts {
+        for count in [500, 50_000] {
+            let groups = format!("({start}").repeat(count) + "b pr" + &")".repeat(count);
+            assert!(Filter::parse_with(&groups, &options).is_err(), "{start}");
+            let path = format!("emails[{groups}]");
+            assert!(PatchPath::parse_with(&path, &options).is_err(), "{start}");
+        }
+    }
+    // Parentheses in strings do not count, also after a word with a quote.
+    let flat = format!("a eq o'b and b eq '{0}' and c eq \"{0}\"", "(".repeat(500));
+    assert!(Filter::parse_with(&flat, &options).is_ok());
+}
+
+#[test]
 fn each_bound_is_inclusive() {
     let default = Options::default();
     assert_eq!(

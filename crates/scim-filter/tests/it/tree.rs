@@ -301,14 +301,30 @@ fn bare_words_have_the_signs_of_a_word() {
         "\u{201e}",
         "\u{10ffff}",
         "and",
+        "o'brien",
+        "rock'n'roll",
+        "o''b",
+        "5'x",
+        "true'x",
+        "DOMAIN\\ida",
+        "a\\\\b",
+        "x\\'y",
+        "eqs'x",
     ] {
         let parsed = parse(word).unwrap_or_else(|error| panic!("{word}: {error}"));
-        let quoted = Filter::parse(&format!("a eq \"{word}\"")).unwrap();
+        let escaped = word.replace('\\', "\\\\");
+        let quoted = Filter::parse(&format!("a eq \"{escaped}\"")).unwrap();
         assert_eq!(parsed.value, quoted, "{word}");
         assert_eq!(parsed.leniencies.len(), 1, "{word}");
     }
     for word in [
-        "x\\y",
+        "\\x",
+        "x\\",
+        "x'",
+        "5'",
+        "'x'y",
+        "eq'x",
+        "EQ'x'",
         "x{y",
         "x}y",
         "x\u{7f}",
@@ -323,7 +339,6 @@ fn bare_words_have_the_signs_of_a_word() {
         "x[y",
         "x]y",
         "x\"y",
-        "x'y",
         "'",
         "",
     ] {
