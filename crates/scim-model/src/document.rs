@@ -5,6 +5,7 @@ mod create;
 mod replace;
 mod retain;
 mod stored;
+mod unfold;
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Items that the sibling crates share. They change without notice, and are not part of the documented API.
 
 pub use crate::json::{MAX_DEPTH, write_value};
+pub use crate::notation::{colons_after_urns, find_attribute, names_known_schema};
 pub use crate::protocol::{
     ERROR_URN, LIST_RESPONSE_URN, ListResponse, MAX_OPERATIONS, Op, PATCH_OP_URN, RawOperation,
     SEARCH_REQUEST_URN, SearchRequest, SortOrder, discovery, error_body, patch_operations,
@@ -11,5 +12,6 @@ pub use crate::representation::projection::Projection;
 pub use crate::representation::{Presenter, Representation, etag, location, represent};
 pub use crate::schema::{RESOURCE_TYPE_URN, SCHEMA_URN, SERVICE_PROVIDER_CONFIG_URN, attribute_named};
 pub use crate::value::{
-    boolean_text, canonical_element, canonical_value, drop_repeated, key, member_id, reference_id,
+    boolean_text, canonical_element, canonical_value, drop_repeated, key, member_id, number_text,
+    reference_id,
 };

@@ -9,6 +9,7 @@ mod filter;
 #[doc(hidden)]
 pub mod internal;
 pub mod json;
+mod notation;
 mod protocol;
 mod representation;
 pub mod schema;

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use scim_filter::{Leniency, LeniencyKind};
+
 use crate::value::Policy;
 
 /// A departure from the RFCs that a lenient policy accepts because a client sends it.
@@ -62,9 +64,9 @@ pub enum Tolerance {
     ///
     /// Client: older provisioning jobs of Entra. Departs from RFC 7644 section 3.10.
     UnqualifiedReference,
-    /// A path that is not in the grammar: single quotes, unusual white space.
+    /// A path or filter that is not in the grammar: single quotes, unusual white space.
     ///
-    /// Client: Syncope. Departs from RFC 7644 section 3.5.2, figure 7.
+    /// Client: Syncope. Departs from RFC 7644 section 3.4.2.2, figure 1, and section 3.5.2, figure 7.
     PathSyntax,
     /// A `type` of a member that names no resource type; it is ignored.
     ///
@@ -90,11 +92,39 @@ pub enum Tolerance {
     ///
     /// Client: clients built with SCIM-SDK. Departs from RFC 7644 section 3.4.3, where they are arrays.
     NamesInText,
+    /// A word without quotes as the value in a filter, also in a path.
+    ///
+    /// Client: WSO2, Slack. Departs from RFC 7644 section 3.4.2.2, where values are JSON.
+    BareWord,
+    /// A number or boolean as the value in a filter on text: the text without quotes.
+    ///
+    /// Client: WSO2. Departs from RFC 7644 section 3.4.2.2.
+    NumberForText,
+    /// An integer or decimal in a string.
+    ///
+    /// Client: Entra with custom extensions. Departs from RFC 7643 sections 2.3.3 and 2.3.4.
+    NumberText,
+    /// `{"value": …}` or `.value` for the values of a simple multi-valued attribute.
+    ///
+    /// Client: Entra with custom extensions. Departs from RFC 7643 section 2.4.
+    ValueOfSimple,
+    /// A dot instead of a colon between the URN of a schema and an attribute.
+    ///
+    /// Client: Syncope, Slack. Departs from RFC 7644 section 3.10.
+    DotAfterUrn,
+    /// The URN of the core schema as an object that holds the core attributes.
+    ///
+    /// Client: Applivery, Laravel. Departs from RFC 7643 section 3.3, where only extensions have such an object.
+    CoreUrnContainer,
+    /// An attribute with its URN as a key in the body of a POST or PUT.
+    ///
+    /// Client: Syncope. Departs from RFC 7643 section 3.3, where the URN is a key of its own.
+    QualifiedKey,
 }
 
 impl Tolerance {
     /// Every tolerance.
-    pub const ALL: [Tolerance; 19] = [
+    pub const ALL: [Tolerance; 26] = [
         Tolerance::BooleanText,
         Tolerance::PathAsKey,
         Tolerance::CreatedFromFilter,
@@ -114,6 +144,13 @@ impl Tolerance {
         Tolerance::OtherSchemas,
         Tolerance::EmptyOperations,
         Tolerance::NamesInText,
+        Tolerance::BareWord,
+        Tolerance::NumberForText,
+        Tolerance::NumberText,
+        Tolerance::ValueOfSimple,
+        Tolerance::DotAfterUrn,
+        Tolerance::CoreUrnContainer,
+        Tolerance::QualifiedKey,
     ];
 
     /// Returns the stable name in snake case, for example for the label of a metric.
@@ -138,6 +175,13 @@ impl Tolerance {
             Tolerance::OtherSchemas => "other_schemas",
             Tolerance::EmptyOperations => "empty_operations",
             Tolerance::NamesInText => "names_in_text",
+            Tolerance::BareWord => "bare_word",
+            Tolerance::NumberForText => "number_for_text",
+            Tolerance::NumberText => "number_text",
+            Tolerance::ValueOfSimple => "value_of_simple",
+            Tolerance::DotAfterUrn => "dot_after_urn",
+            Tolerance::CoreUrnContainer => "core_urn_container",
+            Tolerance::QualifiedKey => "qualified_key",
         }
     }
 }
@@ -184,6 +228,20 @@ impl Tolerances {
             used.push(tolerance);
         }
         self.policy.lenient
+    }
+
+    /// Records the departures from the grammar that the parser accepted in a path or filter.
+    ///
+    /// Syncope and others send `members[value eq 'id']`, Slack `members[value eq id]` (trace
+    /// `slack/bare-word-in-path`). A name with `$` does not count, because the RFCs have one themselves.
+    pub fn record_syntax(&self, accepted: &[Leniency]) {
+        for leniency in accepted {
+            match leniency.kind {
+                LeniencyKind::DollarName => {}
+                LeniencyKind::BareWord => _ = self.allow(Tolerance::BareWord),
+                _ => _ = self.allow(Tolerance::PathSyntax),
+            }
+        }
     }
 
     /// Returns the tolerances that were used since the last call, each once, in the order of their first use.

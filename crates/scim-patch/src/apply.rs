@@ -15,6 +15,7 @@ mod state;
 mod values;
 
 use scim_model::change::AttributeChanges;
+use scim_model::internal::names_known_schema;
 use scim_model::{
     AttributePath, Document, Policy, ResourceType, ScimError, ScimType, SentSecrets, Tolerance,
 };
@@ -112,6 +113,9 @@ impl State<'_> {
         let Some(path) = &operation.path else {
             return self.without_path(operation.write(), value);
         };
+        if self.tolerances.is_core_urn(self.resource_type, operation) {
+            return self.without_path(operation.write(), value);
+        }
         let target = Target::find(self.resource_type, path, &mut self.tolerances)?;
         let Some(write) = operation.write() else {
             return self.remove(target, value);
@@ -143,13 +147,16 @@ impl State<'_> {
 
     /// Writes the attributes that the value of an operation without `path` names.
     fn write_named(&mut self, write: Write, named: &Map<String, Value>) -> Result<(), ScimError> {
-        for (name, value) in named {
+        for (name, value) in self.tolerances.named_attributes(self.resource_type, named) {
             if name.eq_ignore_ascii_case("schemas") {
                 continue; // `schemas` follows from the attributes that have values.
             }
             let target = match Target::find(self.resource_type, name, &mut self.tolerances) {
                 Ok(target) => target,
-                Err(error) if error.scim_type() == Some(ScimType::InvalidPath) => {
+                Err(error)
+                    if error.scim_type() == Some(ScimType::InvalidPath)
+                        && !names_known_schema(self.resource_type, name) =>
+                {
                     self.refuse_unknown(name)?;
                     continue;
                 }

@@ -114,6 +114,9 @@ impl Planner<'_> {
         let Some(path) = &operation.path else {
             return self.without_path(operation);
         };
+        if Tolerances::new(self.policy).is_core_urn(self.resource_type, operation) {
+            return self.without_path(operation);
+        }
         match Target::find(self.resource_type, path, &mut self.tolerances) {
             Ok(Target::Attribute(found)) if self.is_members(&found) => {
                 if found.sub.is_some() {
@@ -140,11 +143,15 @@ impl Planner<'_> {
             return Ok(Some(operation.clone()));
         };
         let mut rest = Map::new();
-        for (name, value) in named {
+        let mut all_rest = true;
+        let unrecorded = &mut Tolerances::new(self.policy);
+        for (name, value) in unrecorded.named_attributes(self.resource_type, named) {
             // `apply` records the tolerances that the other names need.
             let target = Target::find(self.resource_type, name, &mut Tolerances::new(self.policy)).ok();
             match target.as_ref().and_then(Target::attribute) {
                 Some(found) if self.is_members(found) => {
+                    all_rest = false;
+                    Target::find(self.resource_type, name, &mut self.tolerances)?;
                     if target.as_ref().is_some_and(Target::is_more_than_a_name) {
                         self.needs_list = true;
                     } else {
@@ -156,10 +163,14 @@ impl Planner<'_> {
                 }
             }
         }
-        if rest.len() == named.len() {
+        if all_rest {
             return Ok(Some(operation.clone()));
         }
-        Ok((!rest.is_empty()).then(|| Operation {
+        if rest.is_empty() {
+            self.tolerances.named_attributes(self.resource_type, named);
+            return Ok(None);
+        }
+        Ok(Some(Operation {
             value: Some(Value::Object(rest)),
             ..operation.clone()
         }))
@@ -227,7 +238,10 @@ impl Planner<'_> {
             // can change.
             (Op::Add, Some(Value::Object(value)))
                 if has_no_other(value, &ids)
-                    && self.tolerances.value_from_filter(&selection.filter).is_some() =>
+                    && self
+                        .tolerances
+                        .value_from_filter(&selection.attribute.attribute, &selection.filter)
+                        .is_some() =>
             {
                 let member = json!({ "value": ids[0] });
                 self.delta.add(member_id(&selection.attribute, &member)?);

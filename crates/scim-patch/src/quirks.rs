@@ -5,13 +5,14 @@
 //! a recorded exchange in `tests/fixtures/clients.json`. Names and `op` in any letter case need no tolerance: RFC
 //! 7643 section 2.1 compares names without case.
 
-use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, LeniencyKind, ValFilter};
-use scim_model::internal::{attribute_named, boolean_text, key};
+use scim_filter::{AttrExp, AttrPath, CompValue, CompareOp, ValFilter};
+use scim_model::internal::{attribute_named, boolean_text, key, number_text};
 use scim_model::{Attribute, AttributePath, AttributeType, ResourceType, ScimError, ScimType, Tolerance};
 use serde_json::{Map, Value};
 
 use crate::error::remove_with_value;
 use crate::object::value_named;
+use crate::operation::Operation;
 use crate::tolerance::Tolerances;
 
 impl Tolerances {
@@ -47,14 +48,13 @@ impl Tolerances {
         value
     }
 
-    /// Records the departures from the grammar that the parser accepted in a path.
+    /// Returns whether a sub-attribute after a filter is the value itself, because the attribute is simple:
+    /// `tags[value eq "x"].value`.
     ///
-    /// Syncope and others send `members[value eq 'id']` (trace `parser--single-quotes`). A name with `$` does not
-    /// count, because the RFCs have one themselves.
-    pub(crate) fn path_syntax(&mut self, accepted: &[scim_filter::Leniency]) {
-        if accepted.iter().any(|it| it.kind != LeniencyKind::DollarName) {
-            self.allow(Tolerance::PathSyntax);
-        }
+    /// Entra treats the multi-valued attributes of custom extensions alike.
+    pub(crate) fn is_value_of_simple(&mut self, found: &AttributePath, sub: &str) -> bool {
+        let is_simple = found.attribute.multi_valued && found.attribute.type_ != AttributeType::Complex;
+        is_simple && sub.eq_ignore_ascii_case("value") && self.allow(Tolerance::ValueOfSimple)
     }
 
     /// Returns whether a key of a value without `path` may be a path.
@@ -83,7 +83,9 @@ impl Tolerances {
     /// Records unknown sub-attributes of a value of a multi-valued attribute, which `canonical_element` leaves out.
     pub(crate) fn unknown_in_element(&mut self, attribute: &Attribute, element: &Value) {
         let mut names = element.as_object().into_iter().flat_map(Map::keys);
-        if names.any(|name| attribute.sub_attribute(name).is_none()) {
+        if attribute.type_ == AttributeType::Complex
+            && names.any(|name| attribute.sub_attribute(name).is_none())
+        {
             self.unknown_in_value();
         }
     }
@@ -94,7 +96,11 @@ impl Tolerances {
     /// Entra sends `emails[type eq "work"].value` for users without a work address and expects one afterwards, also
     /// for `Replace` (A-38; traces `entra--add-missing-values`, `entra--replace-missing-email`). Bitwarden's tests
     /// add a member as `members[value eq "id"]` (trace `fixtures--bitwarden-add-by-filter`).
-    pub(crate) fn value_from_filter(&mut self, filter: &ValFilter) -> Option<Map<String, Value>> {
+    pub(crate) fn value_from_filter(
+        &mut self,
+        attribute: &Attribute,
+        filter: &ValFilter,
+    ) -> Option<Map<String, Value>> {
         let terms = match filter {
             ValFilter::And(terms) => &**terms,
             single => std::slice::from_ref(single),
@@ -104,11 +110,16 @@ impl Tolerances {
             let ValFilter::Attr(AttrExp::Compare(path, CompareOp::Eq, operand)) = term else {
                 return None;
             };
+            let type_ = attribute
+                .sub_attribute(path.name())
+                .map_or(attribute.type_, |it| it.type_);
             let operand = match operand {
                 CompValue::String(text) => Value::String(text.clone()),
+                CompValue::Null => return None,
+                // The text without quotes, see `NumberForText`.
+                word if type_ == AttributeType::String => Value::String(word.to_string()),
                 CompValue::Bool(it) => Value::Bool(*it),
                 CompValue::Number(number) => serde_json::from_str(number.as_str()).ok()?,
-                CompValue::Null => return None,
             };
             // `type eq "x" and type eq "y"` describes no value.
             if value.keys().any(|it| it.eq_ignore_ascii_case(path.name())) {
@@ -160,7 +171,64 @@ impl Tolerances {
             let problem = "cannot be removed by this `value`: each element must have the `value` of a member";
             return Err(ScimError::at(ScimType::InvalidValue, found, problem));
         }
-        Ok(listed)
+        Ok(listed
+            .into_iter()
+            .map(|it| self.number_text(&found.attribute, it))
+            .collect())
+    }
+
+    /// Turns the text of a number in a list of values to remove into the number. `canonical_value` does so for values
+    /// to write.
+    ///
+    /// Entra sends the numbers of custom extensions as strings.
+    fn number_text(&mut self, attribute: &Attribute, mut listed: Value) -> Value {
+        let (type_, text) = match (&mut listed, attribute.sub_attribute("value")) {
+            (Value::Object(members), Some(sub)) => {
+                let mut members = members.iter_mut();
+                let value = members.find(|(name, _)| name.eq_ignore_ascii_case("value"));
+                (sub.type_, value.map(|(_, value)| value))
+            }
+            (value, sub) => (sub.map_or(attribute.type_, |it| it.type_), Some(value)),
+        };
+        let is_number = matches!(type_, AttributeType::Integer | AttributeType::Decimal);
+        if is_number && let Some(value) = text {
+            let number = value.as_str().and_then(|it| number_text(type_, it));
+            if let Some(number) = number.filter(|_| self.allow(Tolerance::NumberText)) {
+                *value = Value::Number(number);
+            }
+        }
+        listed
+    }
+
+    /// Returns whether the `path` of a write is the URN of the core schema, which is the resource itself.
+    pub(crate) fn is_core_urn(&mut self, resource_type: &ResourceType, operation: &Operation) -> bool {
+        let path = operation.path.as_deref().unwrap_or_default();
+        operation.write().is_some()
+            && path.eq_ignore_ascii_case(&resource_type.schema.id)
+            && self.allow(Tolerance::CoreUrnContainer)
+    }
+
+    /// Returns the attributes that a value without `path` names, with those in an object under the URN of the core schema.
+    ///
+    /// Applivery and Laravel's clients send such an object (trace `applivery--core-urn-container`).
+    pub(crate) fn named_attributes<'v>(
+        &mut self,
+        resource_type: &ResourceType,
+        named: &'v Map<String, Value>,
+    ) -> Vec<(&'v String, &'v Value)> {
+        let mut attributes = Vec::with_capacity(named.len());
+        for (name, value) in named {
+            match value {
+                Value::Object(inner)
+                    if name.eq_ignore_ascii_case(&resource_type.schema.id)
+                        && self.allow(Tolerance::CoreUrnContainer) =>
+                {
+                    attributes.extend(inner);
+                }
+                _ => attributes.push((name, value)),
+            }
+        }
+        attributes
     }
 
     /// Records a `remove` with a `value` in addition to a filter, whose `value` is ignored.

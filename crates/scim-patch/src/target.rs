@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use scim_filter::{AttrPath, Options, PatchPath, ValFilter};
+use scim_filter::{AttrPath, LeniencyKind, Options, Parsed, PatchPath, ValFilter};
 use scim_model::condition::ElementCondition;
+use scim_model::internal::{self, colons_after_urns};
 use scim_model::{Attribute, AttributePath, ResourceType, Schema, ScimError, ScimType};
 
 use crate::error::{invalid_path, quoted};
@@ -29,6 +30,8 @@ pub(crate) struct Selection {
     pub(crate) attribute: AttributePath,
     /// The filter as the client sent it.
     pub(crate) filter: ValFilter,
+    /// Whether a value in the filter has no quotes.
+    pub(crate) has_bare_word: bool,
     /// The filter, resolved.
     pub(crate) condition: ElementCondition,
     /// The sub-attribute after the closing bracket.
@@ -52,7 +55,13 @@ impl Target {
         if let Some(schema) = resource_type.extension_of(path) {
             return Ok(Target::Extension(schema.clone()));
         }
-        match parse(path, tolerances)? {
+        let with_colons = colons_after_urns(path, &[resource_type], tolerances.current());
+        let parsed = parse(&with_colons, tolerances)?;
+        let has_bare_word = parsed
+            .leniencies
+            .iter()
+            .any(|it| it.kind == LeniencyKind::BareWord);
+        match parsed.value {
             PatchPath::Attr(attr_path) => {
                 let found = find_attribute(resource_type, &attr_path, path, tolerances)?;
                 if is_schemas(&found) {
@@ -66,6 +75,7 @@ impl Target {
                     ElementCondition::resolve(&value_path.filter, &attribute, tolerances.current())?;
                 let sub = match sub {
                     None => None,
+                    Some(name) if tolerances.is_value_of_simple(&attribute, &name) => None,
                     Some(name) => Some(find_sub(&attribute, &name, path)?),
                 };
                 if is_schemas(&attribute) {
@@ -75,6 +85,7 @@ impl Target {
                 Ok(Target::Values(Selection {
                     attribute,
                     filter: value_path.filter,
+                    has_bare_word,
                     condition,
                     sub,
                 }))
@@ -106,11 +117,13 @@ fn is_schemas(found: &AttributePath) -> bool {
     found.extension.is_none() && found.attribute.name == "schemas"
 }
 
-fn parse(path: &str, tolerances: &mut Tolerances) -> Result<PatchPath, ScimError> {
-    let options = if tolerances.is_lenient() {
-        Options::default()
-    } else {
-        Options::strict()
+fn parse(path: &str, tolerances: &mut Tolerances) -> Result<Parsed<PatchPath>, ScimError> {
+    let options = Options {
+        bare_words: true, // Without effect in the strict mode.
+        ..match tolerances.is_lenient() {
+            true => Options::default(),
+            false => Options::strict(),
+        }
     };
     let parsed = PatchPath::parse_with(path, &options).map_err(|error| {
         let scim_type = if error.is_in_value_filter() {
@@ -120,8 +133,8 @@ fn parse(path: &str, tolerances: &mut Tolerances) -> Result<PatchPath, ScimError
         };
         ScimError::new(scim_type, format!("path {}: {error}", quoted(path)))
     })?;
-    tolerances.path_syntax(&parsed.leniencies);
-    Ok(parsed.value)
+    tolerances.current().record_syntax(&parsed.leniencies);
+    Ok(parsed)
 }
 
 fn find_sub(attribute: &AttributePath, name: &str, path: &str) -> Result<Arc<Attribute>, ScimError> {
@@ -140,8 +153,7 @@ fn find_attribute(
     path: &str,
     tolerances: &mut Tolerances,
 ) -> Result<AttributePath, ScimError> {
-    resource_type
-        .resolve(attr_path)
+    internal::find_attribute(resource_type, attr_path, tolerances.current())
         .or_else(|| tolerances.unqualified_reference(resource_type, attr_path))
         .ok_or_else(|| {
             invalid_path(format!(

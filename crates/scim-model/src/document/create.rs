@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::unfold::unfold;
 use super::{Document, Sent, core_attribute, extension_index};
 use crate::error::{Place, ScimError, ScimType, invalid};
 use crate::schema::{Attribute, AttributePath, Mutability, ResourceType, Returned, Schema};
@@ -22,7 +23,9 @@ impl Document {
     /// `invalidSyntax` for a body that is not a resource of this type, `invalidValue` for a value that does
     /// not fit its attribute or is missing; the error has the full path of the attribute.
     pub fn for_create(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
-        let sent = read(resource_type, body, &Tolerances::new(policy))?;
+        let tolerances = Tolerances::new(policy);
+        let body = unfold(resource_type, body, &tolerances)?;
+        let sent = read(resource_type, body, &tolerances)?;
         check_secrets(resource_type, &sent, true)?;
         // Secrets are not in the document, and may be all that an extension has.
         let has_secret = |extension: &Schema| sent.has_secret_of(&extension.id);

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::create::{check_secrets, read};
 use super::retain::{Hidden, changes_immutable, is_hidden, is_immutable, keep_in_elements, sort_by_schema};
+use super::unfold::unfold;
 use super::{Document, Sent, core_attribute, is_described, with_default};
 use crate::error::{Place, ScimError, Sub};
 use crate::schema::{Attribute, ResourceType, Schema};
@@ -27,6 +28,8 @@ impl Document {
         body: Value,
         policy: Policy,
     ) -> Result<Sent, ScimError> {
+        let tolerances = Tolerances::new(policy);
+        let body = unfold(resource_type, body, &tolerances)?;
         let names = |name: &str| {
             let members = body.as_object();
             members.is_some_and(|it| it.keys().any(|key| key.eq_ignore_ascii_case(name)))
@@ -40,7 +43,7 @@ impl Document {
         } else {
             Value::Null
         };
-        let mut sent = read(resource_type, body, &Tolerances::new(policy))?;
+        let mut sent = read(resource_type, body, &tolerances)?;
         for attribute in left_out {
             if let Some(value) = current.0.get(&attribute.name) {
                 sent.document.0.insert(attribute.name.clone(), value.clone());

@@ -8,7 +8,7 @@ use super::condition::{Operand, Test};
 use crate::error::{ScimError, ScimType};
 use crate::schema::{AttributePath, AttributeType};
 use crate::tolerance::{Tolerance, Tolerances};
-use crate::value::canonical::boolean_text;
+use crate::value::canonical::{boolean_text, number_text};
 use crate::value::key;
 
 /// The test for an operator and an operand other than null. The type of the attribute decides which operators
@@ -38,6 +38,10 @@ pub(super) fn test(
         },
         AttributeType::String | AttributeType::Reference => match value {
             CompValue::String(text) => Ok(text_test(operator, comparison_text(path, text))),
+            // WSO2 leaves out the quotes: `userName eq 90210077431` (trace `wso2-outbound/unquoted-number`).
+            CompValue::Number(_) | CompValue::Bool(_) if tolerances.allow(Tolerance::NumberForText) => {
+                Ok(text_test(operator, comparison_text(path, &value.to_string())))
+            }
             _ => Err(wrong_operand(path, "a string")),
         },
         AttributeType::Binary => match (operator, value) {
@@ -70,6 +74,13 @@ pub(super) fn test(
                 Some(key) => Ok(text_test(operator, key)),
                 None => Err(wrong_operand(path, "a number of at most 1,000 digits")),
             },
+            (_, CompValue::String(text)) => {
+                let key = number_text(attribute.type_, text)
+                    .and_then(|it| key::number(it.as_str()))
+                    .filter(|_| tolerances.allow(Tolerance::NumberText));
+                let key = key.ok_or_else(|| wrong_operand(path, "a number"))?;
+                Ok(text_test(operator, key))
+            }
             _ => Err(wrong_operand(path, "a number")),
         },
         AttributeType::Complex => Err(wrong_operator(path, operator, "complex")),

@@ -8,6 +8,7 @@ use super::condition::{Condition, ElementCondition, Operand, Test};
 use super::operand::{invalid, is_meta, test};
 use super::tree::{Tree, all, any};
 use crate::error::{ScimError, ScimType};
+use crate::notation::find_attribute;
 use crate::schema::{Attribute, AttributePath, AttributeType, ResourceType, attribute_named};
 use crate::tolerance::{Tolerance, Tolerances};
 use crate::value::key::Key;
@@ -115,10 +116,12 @@ impl Scope<'_> {
 
     fn filter(&self, filter: &Filter) -> Result<Condition, ScimError> {
         match filter {
-            Filter::Attr(AttrExp::Present(path)) => match self.find(path, ResourceType::resolve)? {
-                Some(path) => present(path),
-                None => Ok(Condition::Always(false)),
-            },
+            Filter::Attr(AttrExp::Present(path)) => {
+                match self.find(path, |it, path| find_attribute(it, path, self.tolerances))? {
+                    Some(path) => present(path),
+                    None => Ok(Condition::Always(false)),
+                }
+            }
             Filter::Attr(AttrExp::Compare(path, operator, value)) => self.comparison(path, *operator, value),
             Filter::ValuePath(value_path) => self.value_path(value_path),
             Filter::And(operands) => Ok(all(collect(operands, |it| self.filter(it))?)),
@@ -138,7 +141,7 @@ impl Scope<'_> {
                 unqualified_reference(resource_type, path, operator)
                     .filter(|_| self.tolerances.allow(Tolerance::UnqualifiedReference))
             };
-            resource_type.resolve(path).or_else(lenient)
+            find_attribute(resource_type, path, self.tolerances).or_else(lenient)
         })?;
         match found {
             Some(path) => compare(path, operator, value, self.tolerances),

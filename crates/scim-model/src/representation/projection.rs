@@ -1,12 +1,15 @@
 //! Which attributes of a resource are part of an answer: `attributes`, `excludedAttributes` and
 //! `returned` (RFC 7644 sections 3.4.2.5 and 3.9, RFC 7643 section 7).
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType, shortened};
+use crate::notation::dot_after_urn;
 use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema, is_attribute_name};
+use crate::tolerance::{Tolerance, Tolerances};
 use crate::value::policy::Policy;
 
 /// The selection of attributes that a client asked for.
@@ -62,6 +65,30 @@ impl Projection {
             asked,
             sent: Vec::new(),
         })
+    }
+
+    /// Checks that a colon follows each URN of a schema. Syncope writes a dot, which a lenient policy understands; a
+    /// strict one must not take the name for an unknown one, which selects nothing.
+    ///
+    /// # Errors
+    /// `invalidValue` under a strict policy.
+    pub fn check_urns<R: Borrow<ResourceType>>(
+        &self,
+        resource_types: &[R],
+        tolerances: &Tolerances,
+    ) -> Result<(), ScimError> {
+        let names = match &self.asked {
+            Asked::Default => &[][..],
+            Asked::Attributes(names) | Asked::Excluded(names) => names,
+        };
+        for name in names {
+            let has_dot = dot_after_urn(name, resource_types).is_some();
+            if has_dot && !tolerances.allow(Tolerance::DotAfterUrn) {
+                let detail = format!("`{}` needs a colon after the URN", shortened(name));
+                return Err(ScimError::new(ScimType::InvalidValue, detail));
+            }
+        }
+        Ok(())
     }
 
     /// Reads a list of names in the form that URLs have: `userName,name.familyName`.

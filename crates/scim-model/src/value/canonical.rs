@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::error::{ScimError, ScimType, Sub, invalid, shortened};
 use crate::schema::{Attribute, AttributeType, Mutability};
@@ -74,6 +74,7 @@ pub fn canonical_element(
     value: Value,
     tolerances: &Tolerances,
 ) -> Result<Option<Value>, ScimError> {
+    let value = value_of_simple(attribute, value, tolerances);
     if value.is_null() {
         return Ok(None);
     }
@@ -101,6 +102,14 @@ pub fn canonical_element(
                     "must be zero, or from 10^-1001 to below 10^1000, with at most 1,000 significant digits",
                 ));
             }
+        }
+        (AttributeType::Integer | AttributeType::Decimal, Value::String(text)) => {
+            let number =
+                number_text(attribute.type_, text).filter(|_| tolerances.allow(Tolerance::NumberText));
+            let Some(number) = number else {
+                return Err(wrong_type(path, expected(attribute.type_), &value));
+            };
+            return canonical_element(attribute, path, Value::Number(number), tolerances);
         }
         (AttributeType::DateTime, Value::String(text)) => {
             let instant = key::date_time(text)
@@ -133,6 +142,38 @@ pub fn boolean_text(text: &str) -> Option<bool> {
     } else {
         None
     }
+}
+
+/// Reads a number from a string, as Entra sends those of custom extensions. Only a text that nobody can read in
+/// another way is one: digits without superfluous zeros, with an optional minus, and for a decimal with an optional
+/// fraction.
+pub fn number_text(type_: AttributeType, text: &str) -> Option<Number> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = match unsigned.split_once('.') {
+        Some((whole, fraction)) if type_ == AttributeType::Decimal => (whole, Some(fraction)),
+        _ => (unsigned, None),
+    };
+    let are_digits = |it: &str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());
+    let is_clean =
+        are_digits(whole) && fraction.is_none_or(are_digits) && (whole == "0" || !whole.starts_with('0'));
+    if is_clean { text.parse().ok() } else { None }
+}
+
+/// Takes the value out of `{"value": …}`, which clients send for each value of a simple multi-valued attribute too.
+fn value_of_simple(attribute: &Attribute, value: Value, tolerances: &Tolerances) -> Value {
+    let Value::Object(mut members) = value else {
+        return value;
+    };
+    if attribute.multi_valued && attribute.type_ != AttributeType::Complex {
+        let name = members
+            .keys()
+            .find(|it| it.eq_ignore_ascii_case("value"))
+            .cloned();
+        if let Some(name) = name.filter(|_| tolerances.allow(Tolerance::ValueOfSimple)) {
+            return members.shift_remove(&name).unwrap_or_default();
+        }
+    }
+    Value::Object(members)
 }
 
 /// Checks that `primary` is true for one value at most (RFC 7643 section 2.4).

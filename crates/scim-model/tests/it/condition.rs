@@ -6,6 +6,7 @@ use chrono::DateTime;
 use scim_filter::{AttrPath, Filter, PatchPath};
 use scim_model::condition::sort_key;
 use scim_model::condition::{Operand, Test, resolve_sort_by};
+use scim_model::internal::colons_after_urns;
 use scim_model::store::{Reference, Stored};
 use scim_model::{
     Condition, Document, ElementCondition, Policy, ResourceType, SchemaRegistry, ScimType, Subject,
@@ -361,6 +362,14 @@ fn a_60_the_operand_has_the_type_of_the_attribute() {
         "userName gt 5",
         "profileUrl eq 5",
         "id eq 5",
+        "emails eq 5",
+        "emails[value eq 5]",
+    ] {
+        let strict = Policy { lenient: false };
+        let error = Condition::resolve(&parse(filter), &user_type(), strict).unwrap_err();
+        assert_eq!(error.scim_type(), Some(ScimType::InvalidFilter), "{filter}");
+    }
+    for filter in [
         "active eq 1",
         r#"active eq "yes""#,
         r#"active eq """#,
@@ -371,18 +380,23 @@ fn a_60_the_operand_has_the_type_of_the_attribute() {
         r#"meta.lastModified sw "2024""#,
         r#"meta.lastModified co "2024-01-01T08:00:00Z""#,
         "x509Certificates.value eq 5",
-        "emails eq 5",
-        "emails[value eq 5]",
+        "userName gt null",
     ] {
         refused(filter, filter.split([' ', '[']).next().unwrap());
     }
     for filter in [
-        r#"level eq "3""#,
+        r#"level eq "three""#,
+        r#"level eq "3.0""#,
+        r#"level eq " 3""#,
+        r#"level eq "3e0""#,
+        r#"level eq "03""#,
+        r#"level sw "3""#,
+        r#"rating eq "1.""#,
         "level eq true",
         "level co 3",
         "rating sw 1",
         "level eq 1e5000",
-        r#"rating lt "1""#,
+        r#"rating lt "one""#,
     ] {
         let name = filter.split(' ').next().unwrap();
         refused(&format!("{GADGET}:{filter}"), &format!("{GADGET}:{name}"));
@@ -393,6 +407,114 @@ fn a_60_the_operand_has_the_type_of_the_attribute() {
         (r#"active eq "false""#, false),
         (r#"emails[primary eq "TRUE"]"#, true),
     ]);
+}
+
+/// Checks which tests are the same for a lenient policy, and that a strict one refuses the first.
+#[track_caller]
+fn same_when_lenient(filter: &str, meaning: &str, tolerance: &str) {
+    let tolerances = Tolerances::new(LENIENT);
+    let resolved = Condition::resolve_with(&parse(filter), &user_type(), &tolerances).unwrap();
+    assert_eq!(resolved, user_condition(meaning), "{filter}");
+    let needed: Vec<_> = tolerances.take().iter().map(|it| it.name()).collect();
+    assert_eq!(needed, [tolerance], "{filter}");
+    let strict = Policy { lenient: false };
+    let error = Condition::resolve(&parse(filter), &user_type(), strict).unwrap_err();
+    assert_eq!(error.scim_type(), Some(ScimType::InvalidFilter), "{filter}");
+}
+
+/// A-60. WSO2 leaves out the quotes of user names that are numbers.
+#[test]
+fn a_number_compared_with_text_is_that_text() {
+    for (filter, meaning) in [
+        ("userName eq 90210077431", r#"userName eq "90210077431""#),
+        ("userName ne 5", r#"userName ne "5""#),
+        ("externalId eq 1.50", r#"externalId eq "1.50""#),
+        ("externalId sw -5", r#"externalId sw "-5""#),
+        ("userName co 1e3", r#"userName co "1e3""#),
+        ("userName gt 5", r#"userName gt "5""#),
+        ("userName eq true", r#"userName eq "true""#),
+        ("emails[value eq 5]", r#"emails[value eq "5"]"#),
+        (
+            "phoneNumbers.value eq 5550100",
+            r#"phoneNumbers.value eq "5550100""#,
+        ),
+        ("id eq 5", r#"id eq "5""#),
+    ] {
+        same_when_lenient(filter, meaning, "number_for_text");
+    }
+}
+
+/// A-60. Entra sends the numbers of custom extensions as strings.
+#[test]
+fn a_clean_number_may_be_a_string() {
+    for (filter, meaning) in [
+        (r#"level eq "3""#, "level eq 3"),
+        (r#"level ge "-3""#, "level ge -3"),
+        (r#"rating lt "1.50""#, "rating lt 1.5"),
+        (r#"scores eq "3""#, "scores eq 3"),
+        (r#"scores[value ne "0"]"#, "scores[value ne 0]"),
+    ] {
+        let own = |it: &str| format!("{GADGET}:{it}");
+        same_when_lenient(&own(filter), &own(meaning), "number_text");
+    }
+}
+
+/// A-34. Entra treats all multi-valued attributes of custom extensions alike.
+#[test]
+fn a_simple_attribute_may_be_named_by_its_value() {
+    for (filter, meaning) in [
+        (r#"tags.value eq "x""#, r#"tags eq "x""#),
+        ("tags.VALUE pr", "tags pr"),
+        ("scores.value gt 3", "scores gt 3"),
+    ] {
+        let own = |it: &str| format!("{GADGET}:{it}");
+        same_when_lenient(&own(filter), &own(meaning), "value_of_simple");
+    }
+    for filter in [r#"userName.value eq "x""#, r#"title.value eq "x""#] {
+        refused(filter, filter.split(' ').next().unwrap());
+    }
+}
+
+/// Syncope and Slack write a dot after the URN of a schema.
+#[test]
+fn a_dot_after_a_known_urn_becomes_a_colon() {
+    let user = user_type();
+    let check = |text: &str, expected: &str| {
+        let tolerances = Tolerances::new(LENIENT);
+        assert_eq!(colons_after_urns(text, &[&user], &tolerances), expected);
+        assert_eq!(tolerances.take().len(), usize::from(text != expected), "{text}");
+        let strict = Tolerances::new(Policy { lenient: false });
+        assert_eq!(colons_after_urns(text, &[&user], &strict), text);
+    };
+    let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+    for urn in [ENTERPRISE, GADGET, core, &ENTERPRISE.to_uppercase()] {
+        check(&format!("{urn}.a eq 1"), &format!("{urn}:a eq 1"));
+        check(&format!("{urn}.a.b"), &format!("{urn}:a.b"));
+        check(&format!("{urn}.$ref"), &format!("{urn}:$ref"));
+        check(
+            &format!("not({urn}.a pr) AND ({urn}.b[c eq \"{urn}.d\"])"),
+            &format!("not({urn}:a pr) AND ({urn}:b[c eq \"{urn}.d\"])"),
+        );
+        check(
+            &format!("a eq o'b or {urn}.a pr"),
+            &format!("a eq o'b or {urn}:a pr"),
+        );
+        for same in [
+            "{}:a.b eq 1",
+            "{}",
+            "{}.",
+            "{}.0:a",
+            "{}s.a",
+            "x{}.a",
+            "a eq \"{}.a\"",
+            "a eq '{}.a'",
+            "a eq \"\\\" {}.a\"",
+        ] {
+            let text = same.replace("{}", urn);
+            check(&text, &text);
+        }
+    }
+    check("urn:example:unknown.a pr", "urn:example:unknown.a pr");
 }
 
 #[test]

@@ -789,3 +789,143 @@ fn a_body_reports_the_tolerances_that_it_needs() {
     let body = json!({"schemas": ["urn:scim:schemas:core:1.0"], "userName": "a"});
     assert_eq!(needed(body, LENIENT), ["other_schemas"]);
 }
+
+/// Applivery and Laravel's clients use the URN of the core schema like that of an extension, and ConnId writes an
+/// extension attribute as one key. No value under a known URN is lost.
+#[test]
+fn attributes_are_found_under_any_key_with_their_urn() {
+    let stored = |extra: &Value| {
+        let mut body = json!({"schemas": [USER, ENTERPRISE], "userName": "a"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        let lenient = create("User", body.clone(), LENIENT);
+        let strict = create("User", body.clone(), STRICT);
+        assert!(strict.is_err() || strict.unwrap().tolerances.is_empty());
+        let registry = SchemaRegistry::builtin();
+        let before = Document::from_values(
+            json!({"userName": "a", "active": true})
+                .as_object()
+                .unwrap()
+                .clone(),
+        );
+        let replaced = Document::for_replace(registry.resource_type("User").unwrap(), &before, body, LENIENT);
+        assert_eq!(replaced.is_ok(), lenient.is_ok());
+        lenient.map(|it| {
+            let needed: Vec<_> = it.tolerances.iter().map(|it| it.name()).collect();
+            (Value::Object(it.document.into_values()), needed.join(" "))
+        })
+    };
+    let check = |extra: Value, expected: Value, needed: &str| {
+        let mut all = json!({"userName": "a"});
+        all.as_object_mut()
+            .unwrap()
+            .extend(expected.as_object().unwrap().clone());
+        assert_eq!(stored(&extra).unwrap(), (all, needed.to_owned()), "{extra}");
+    };
+    let key = |urn: &str, rest: &str| format!("{urn}{rest}");
+    let department = json!({ENTERPRISE: {"department": "D"}});
+    check(
+        json!({USER: {"title": "t"}}),
+        json!({"title": "t"}),
+        "core_urn_container",
+    );
+    check(
+        json!({USER.to_lowercase(): {"title": "t"}}),
+        json!({"title": "t"}),
+        "core_urn_container",
+    );
+    check(
+        json!({USER: {"title": "t"}, "title": "t"}),
+        json!({"title": "t"}),
+        "core_urn_container",
+    );
+    check(
+        json!({USER: {ENTERPRISE: {"department": "D"}}}),
+        department.clone(),
+        "core_urn_container",
+    );
+    check(json!({USER: null}), json!({}), "");
+    check(
+        json!({key(USER, ":title"): "t"}),
+        json!({"title": "t"}),
+        "qualified_key",
+    );
+    check(
+        json!({key(USER, ".title"): "t"}),
+        json!({"title": "t"}),
+        "dot_after_urn",
+    );
+    check(
+        json!({key(ENTERPRISE, ":department"): "D"}),
+        department.clone(),
+        "qualified_key",
+    );
+    check(
+        json!({key(ENTERPRISE, ".Department"): "D"}),
+        department.clone(),
+        "dot_after_urn",
+    );
+    check(
+        json!({key(&ENTERPRISE.to_uppercase(), ".department"): "D"}),
+        department.clone(),
+        "dot_after_urn",
+    );
+    check(
+        json!({ENTERPRISE: {key(ENTERPRISE, ":department"): "D"}}),
+        department.clone(),
+        "qualified_key",
+    );
+    check(
+        json!({ENTERPRISE: {"costCenter": "C"}, key(ENTERPRISE, ".department"): "D"}),
+        json!({ENTERPRISE: {"costCenter": "C", "department": "D"}}),
+        "dot_after_urn",
+    );
+    check(
+        json!({key(ENTERPRISE, ".department"): "D", ENTERPRISE.to_uppercase(): {"costCenter": "C"}}),
+        json!({ENTERPRISE: {"costCenter": "C", "department": "D"}}),
+        "dot_after_urn",
+    );
+    check(
+        json!({key(ENTERPRISE, ":manager.value"): "7", key(ENTERPRISE, ":manager.displayName"): "x"}),
+        json!({ENTERPRISE: {"manager": {"value": "7"}}}),
+        "qualified_key",
+    );
+    for refused in [
+        json!({USER: {"title": "t"}, "title": "u"}),
+        json!({USER: "t"}),
+        json!({key(ENTERPRISE, ".manager.managerId"): "7"}),
+        json!({key(ENTERPRISE, ".shoeSize"): 44}),
+        json!({key(ENTERPRISE, ":shoeSize"): 44}),
+        json!({key(USER, ":shoeSize"): 44}),
+        json!({key(USER, "."): 44}),
+        json!({ENTERPRISE: {key(ENTERPRISE, ".shoeSize"): 44}}),
+        json!({ENTERPRISE: {"department": "C"}, key(ENTERPRISE, ".department"): "D"}),
+    ] {
+        assert!(stored(&refused).is_err(), "{refused}");
+    }
+    check(
+        json!({"urn:example:unknown:User": {"title": "t"}}),
+        json!({}),
+        "unknown_ignored",
+    );
+}
+
+/// A PUT keeps what the body names under the URN, and does not take it for left out.
+#[test]
+fn a_replacement_finds_what_a_core_container_names() {
+    let registry = SchemaRegistry::builtin();
+    let before = Document::from_values(
+        json!({"userName": "a", "active": true})
+            .as_object()
+            .unwrap()
+            .clone(),
+    );
+    let body = json!({"schemas": [USER], USER: {"userName": "a", "active": false}});
+    let sent =
+        Document::for_replace(registry.resource_type("User").unwrap(), &before, body, LENIENT).unwrap();
+    assert_eq!(
+        Value::Object(sent.document.into_values()),
+        json!({"userName": "a", "active": false})
+    );
+}

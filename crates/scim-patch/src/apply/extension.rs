@@ -7,12 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use scim_model::condition::ElementCondition;
+use scim_model::internal::names_known_schema;
 use scim_model::{Schema, ScimError, ScimType};
 use serde_json::Value;
 
 use super::paths::of_extension;
 use super::state::State;
-use crate::error::{invalid_value, quoted};
+use crate::error::{invalid_path, invalid_value, quoted};
 use crate::mutability::refuse_immutable;
 use crate::operation::Write;
 
@@ -35,6 +36,10 @@ impl State<'_> {
         for (name, value) in named {
             let mut attributes = schema.attributes.iter();
             let Some(attribute) = attributes.find(|it| it.name.eq_ignore_ascii_case(&name)) else {
+                if names_known_schema(self.resource_type, &name) {
+                    let message = format!("{} is not an attribute of {}", quoted(&name), schema.id);
+                    return Err(invalid_path(message));
+                }
                 self.refuse_unknown(&format!("{}:{name}", schema.id))?;
                 continue;
             };

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::paths::with_sub;
 use super::state::State;
-use crate::error::no_target;
+use crate::error::{invalid_path, no_target, quoted};
 use crate::mutability::refuse_read_only;
 use crate::object::set_named;
 use crate::operation::Write;
@@ -20,6 +20,14 @@ impl State<'_> {
         value: Value,
     ) -> Result<(), ScimError> {
         refuse_read_only_selection(selection)?;
+        if selection.has_bare_word && selection.sub.is_none() && value.is_string() {
+            // Each is accepted alone. Together they are rather a path that was cut off: `emails[type eq work].value`.
+            let message = format!(
+                "path {}: name a sub-attribute, or put the value in the filter in quotes",
+                quoted(path)
+            );
+            return Err(invalid_path(message));
+        }
         self.report
             .record_requested(&selection.attribute, selection.sub.as_ref(), Some(&value));
         if selection.attribute.attribute.multi_valued {
@@ -113,7 +121,10 @@ impl State<'_> {
     /// Creates a value, because the filter matches none. By RFC 7644 section 3.5.2.3 this is an error.
     fn create_selected(&mut self, selection: &Selection, path: &str, value: Value) -> Result<(), ScimError> {
         let attribute = &selection.attribute;
-        let Some(mut element) = self.tolerances.value_from_filter(&selection.filter) else {
+        let Some(mut element) = self
+            .tolerances
+            .value_from_filter(&attribute.attribute, &selection.filter)
+        else {
             return Err(no_target(path));
         };
         let written = selection.sub.as_ref().unwrap_or(&attribute.attribute);

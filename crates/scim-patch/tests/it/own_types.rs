@@ -20,6 +20,7 @@ fn registry() -> &'static SchemaRegistry {
             json!({"name": name, "type": "complex", "subAttributes": [{"name": "value"},
                 {"name": "$ref", "type": "reference", "referenceTypes": ["User"]}, {"name": "note"}]})
         };
+        let meters = json!([{"name": "value", "type": "integer"}, {"name": "type"}]);
         let keys = json!([{"name": "value"}, {"name": "type"}, {"name": "count", "type": "integer"},
             {"name": "shown", "mutability": "readOnly"}]);
         let documents = json!([
@@ -27,6 +28,9 @@ fn registry() -> &'static SchemaRegistry {
                 {"name": "number", "required": true},
                 {"name": "keys", "type": "complex", "multiValued": true, "required": true, "subAttributes": keys},
                 {"name": "colours", "multiValued": true},
+                {"name": "floors", "multiValued": true, "type": "integer"},
+                {"name": "weight", "type": "decimal"},
+                {"name": "meters", "type": "complex", "multiValued": true, "subAttributes": meters},
                 {"name": "code", "mutability": "writeOnly", "returned": "never", "required": true, "secret": true},
                 {"name": "alarm", "type": "complex", "subAttributes": [
                     {"name": "value"}, {"name": "on", "type": "boolean"},
@@ -582,4 +586,121 @@ fn lists_of_a_group_extension_are_not_members() {
         rest(json!([{"op": "replace", "value": {"displayName": "h", TEAM: {"members": [{"value": "x"}]}}}])),
         []
     );
+}
+
+/// What an operation makes of the attributes in `expected`, and the tolerances that it needs.
+#[track_caller]
+fn check_lenient(operation: Value, expected: &Value, tolerances: &[Tolerance]) {
+    let operations = json!([operation]);
+    let outcome = patched(LENIENT, &operations).unwrap();
+    for (name, value) in expected.as_object().unwrap() {
+        let after = outcome.document.values().get(name).unwrap_or(&Value::Null);
+        assert_eq!(after, value, "{operations}");
+    }
+    assert_eq!(outcome.tolerances, tolerances, "{operations}");
+    patched(STRICT, &operations).unwrap_err();
+}
+
+/// Entra treats all multi-valued attributes of custom extensions alike.
+#[test]
+fn simple_values_may_be_objects_with_a_value() {
+    let simple = [Tolerance::ValueOfSimple];
+    let colours = |expected: &[&str]| json!({"colours": expected});
+    let value = json!([{"value": "green"}, {"VALUE": "red"}, {"value": null}]);
+    check_lenient(
+        json!({"op": "add", "path": "colours", "value": value}),
+        &colours(&["red", "blue", "green"]),
+        &simple,
+    );
+    check_lenient(
+        json!({"op": "replace", "value": {"colours": [{"value": "green", "type": "x"}]}}),
+        &colours(&["green"]),
+        &simple,
+    );
+    check_lenient(
+        json!({"op": "replace", "path": "colours[value eq \"red\"].value", "value": "green"}),
+        &colours(&["green", "blue"]),
+        &simple,
+    );
+    check_lenient(
+        json!({"op": "add", "path": "colours[value eq \"green\"].value", "value": "green"}),
+        &colours(&["red", "blue", "green"]),
+        &[Tolerance::ValueOfSimple, Tolerance::CreatedFromFilter],
+    );
+    check_lenient(
+        json!({"op": "remove", "path": "colours[value eq \"red\"].value"}),
+        &colours(&["blue"]),
+        &simple,
+    );
+    check_lenient(
+        json!({"op": "replace", "path": "colours.value", "value": ["green"]}),
+        &colours(&["green"]),
+        &simple,
+    );
+    check_lenient(
+        json!({"op": "remove", "path": "colours", "value": [{"value": "red"}]}),
+        &colours(&["blue"]),
+        &[Tolerance::RemoveByValue],
+    );
+    for refused in [
+        json!({"op": "add", "path": "colours", "value": [{"value": ["green"]}]}),
+        json!({"op": "add", "path": "colours", "value": [{"value": {"value": "green"}}]}),
+        json!({"op": "add", "path": "colours", "value": [{"type": "green"}]}),
+        json!({"op": "add", "path": "colours", "value": [{}]}),
+        json!({"op": "add", "path": "number.value", "value": "7"}),
+    ] {
+        patched(LENIENT, &json!([refused])).unwrap_err();
+    }
+}
+
+/// Entra sends the numbers of custom extensions as strings.
+#[test]
+fn numbers_may_be_strings_if_they_are_clean() {
+    let number = [Tolerance::NumberText];
+    let add = |path: &str, value: Value| json!({"op": "add", "path": path, "value": value});
+    check_lenient(
+        add("floors", json!(["-3", "0"])),
+        &json!({"floors": [-3, 0]}),
+        &number,
+    );
+    check_lenient(
+        add("weight", json!("1.50")),
+        &json!({"weight": serde_json::from_str::<Value>("1.50").unwrap()}),
+        &number,
+    );
+    check_lenient(add("weight", json!("-7")), &json!({"weight": -7}), &number);
+    let counted = json!({"keys": [{"value": "k", "type": "a", "count": 5}, {"value": "l", "type": "b"}]});
+    check_lenient(add("keys[count eq \"1\"].count", json!("5")), &counted, &number);
+    check_lenient(
+        add("meters[value eq 5].type", json!("x")),
+        &json!({"meters": [{"value": 5, "type": "x"}]}),
+        &[Tolerance::CreatedFromFilter],
+    );
+    check_lenient(
+        add("meters[value eq \"5\"].type", json!("x")),
+        &json!({"meters": [{"value": 5, "type": "x"}]}),
+        &[Tolerance::NumberText, Tolerance::CreatedFromFilter],
+    );
+    for text in [
+        "", " 1", "1 ", "+1", "1e3", "1.", ".5", "01", "-", "--1", "0x1", "1,5", "NaN", "\u{0661}", "1_000",
+    ] {
+        // An empty text is no complex value at all.
+        let paths = ["floors", "weight", "meters"];
+        for path in &paths[..if text.is_empty() { 2 } else { 3 }] {
+            patched(LENIENT, &json!([add(path, json!([text]))])).unwrap_err();
+        }
+    }
+    patched(LENIENT, &json!([add("floors", json!(["1.0"]))])).unwrap_err();
+    patched(LENIENT, &json!([add("keys[count eq \"1.0\"].type", json!("x"))])).unwrap_err();
+    // A list of values to remove is read in the same way.
+    let remove = |path: &str, value: Value| json!({"op": "remove", "path": path, "value": value});
+    let operations = json!([
+        add("floors", json!([1, 2])),
+        remove("floors", json!(["1", {"value": "x"}])),
+        add("meters", json!([{"value": 1}, {"value": 2}])),
+        remove("meters", json!([{"value": "1"}]))
+    ]);
+    let outcome = patched(LENIENT, &operations).unwrap();
+    assert_eq!(outcome.document.values()["floors"], json!([2]));
+    assert_eq!(outcome.document.values()["meters"], json!([{"value": 2}]));
 }

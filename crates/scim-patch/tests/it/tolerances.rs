@@ -43,6 +43,13 @@ fn names_are_stable() {
             "other_schemas",
             "empty_operations",
             "names_in_text",
+            "bare_word",
+            "number_for_text",
+            "number_text",
+            "value_of_simple",
+            "dot_after_urn",
+            "core_urn_container",
+            "qualified_key",
         ]
     );
     assert_eq!(Tolerance::PathAsKey.to_string(), "path_as_key");

@@ -27,8 +27,10 @@ impl Service {
         projection: &Projection,
         preconditions: &Preconditions,
     ) -> Result<Representation, Error> {
+        let tolerances = self.check_projection(resource_type, projection)?;
         let id = parse_id(id)?;
         let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
+        self.tolerances.record_request(&tolerances.take());
         let version = stored.version;
         let representation = self.represent(tenant, resource_type, stored, projection)?;
         let derived_etag = representation.is_derived.then_some(&*representation.etag);
@@ -53,12 +55,12 @@ impl Service {
         body: &[u8],
         projection: &Projection,
     ) -> Result<Representation, Error> {
+        let tolerances = self.check_projection(resource_type, projection)?;
         let mut sent = Document::for_create(resource_type, json::parse(body)?, self.settings.policy)?;
         if self.settings.active_by_default {
             sent.document.fill_defaults(resource_type);
         }
         let members = sent.members.unwrap_or_default();
-        let tolerances = Tolerances::new(self.settings.policy);
         self.check_member_types(tenant, &sent.member_types, &tolerances)?;
         let references = self.members(tenant, &members)?;
         let secrets = HashedSecrets::default().hash_sent(self, &sent.secrets)?;
@@ -105,6 +107,7 @@ impl Service {
         projection: &Projection,
         preconditions: &Preconditions,
     ) -> Result<Representation, Error> {
+        let tolerances = self.check_projection(resource_type, projection)?;
         let body = json::parse(body)?;
         let id = parse_id(id)?;
         let mut hashed = HashedSecrets::default();
@@ -119,7 +122,6 @@ impl Service {
             preconditions
                 .check_write(current.version)
                 .map_err(|_| Error::PreconditionFailed)?;
-            let tolerances = Tolerances::new(self.settings.policy);
             let members = match sent.members {
                 Some(members) => {
                     check_not_own_member(id, members.iter())?;
@@ -152,6 +154,17 @@ impl Service {
                 &projection.clone().with_sent(sent.requested),
             )
         })
+    }
+
+    /// Checks the names that a client asks for, and returns the record of the tolerances that they need.
+    fn check_projection(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        projection: &Projection,
+    ) -> Result<Tolerances, Error> {
+        let tolerances = Tolerances::new(self.settings.policy);
+        projection.check_urns(std::slice::from_ref(resource_type), &tolerances)?;
+        Ok(tolerances)
     }
 
     /// Deletes a resource (RFC 7644 section 3.6).

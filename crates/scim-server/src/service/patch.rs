@@ -32,6 +32,7 @@ impl Service {
         preconditions: &Preconditions,
     ) -> Result<Representation, Error> {
         let of_message = Tolerances::new(self.settings.policy);
+        projection.check_urns(std::slice::from_ref(resource_type), &of_message)?;
         let operations = Operation::read_all(json::parse(body)?, &of_message)?;
         let id = parse_id(id)?;
         let plan = plan(resource_type, &operations, self.settings.policy)?;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use scim_filter::{AttrPath, Filter, Mode, Options};
 use scim_model::condition::{Condition, resolve_sort_by};
-use scim_model::internal::{Body, ListResponse, Presenter, Projection, SearchRequest, SortOrder};
+use scim_model::internal::{
+    Body, ListResponse, Presenter, Projection, SearchRequest, SortOrder, colons_after_urns,
+};
 use scim_model::store::{Include, Page, PageRequest, Position, Query, Sort, Stored, TenantId};
 use scim_model::{Policy, ResourceType, ScimError, ScimType, Tolerances};
 use uuid::Uuid;
@@ -41,6 +43,7 @@ impl Service {
             request.excluded_attributes.as_deref(),
             policy,
         )?;
+        projection.check_urns(types, tolerances)?;
         let conditions = conditions(request.filter.as_deref(), types, tolerances)?;
         let binding = binding(
             tenant,
@@ -51,7 +54,7 @@ impl Service {
         let now = Utc::now();
         let query = Query {
             targets: types.iter().cloned().zip(conditions).collect(),
-            sort: sort(request, types)?,
+            sort: sort(request, types, tolerances)?,
             page: self.page_request(request, &binding, now)?,
             include: Include {
                 members: types.iter().any(|it| include(it, &projection).members),
@@ -165,9 +168,11 @@ fn conditions(
     let Some(text) = filter else {
         return Ok(vec![Condition::Always(true); types.len()]);
     };
-    let filter = Filter::parse_with(text, &filter_options(tolerances.policy()))
-        .map_err(|error| ScimError::new(ScimType::InvalidFilter, format!("`filter`: {error}")))?
-        .value;
+    let text = colons_after_urns(text, types, tolerances);
+    let parsed = Filter::parse_with(&text, &filter_options(tolerances.policy()))
+        .map_err(|error| ScimError::new(ScimType::InvalidFilter, format!("`filter`: {error}")))?;
+    tolerances.record_syntax(&parsed.leniencies);
+    let filter = parsed.value;
     match types {
         // In a search over one type, a filter on an attribute that the type lacks is an error.
         [only] => Ok(vec![Condition::resolve_with(&filter, only, tolerances)?]),
@@ -191,7 +196,11 @@ fn filter_options(policy: Policy) -> Options {
 }
 
 /// Returns the order of `sortBy` and `sortOrder`. `sortOrder` without `sortBy` is ignored.
-fn sort(request: &SearchRequest, types: &[Arc<ResourceType>]) -> Result<Option<Sort>, ScimError> {
+fn sort(
+    request: &SearchRequest,
+    types: &[Arc<ResourceType>],
+    tolerances: &Tolerances,
+) -> Result<Option<Sort>, ScimError> {
     let Some(sort_by) = request
         .sort_by
         .as_deref()
@@ -201,7 +210,7 @@ fn sort(request: &SearchRequest, types: &[Arc<ResourceType>]) -> Result<Option<S
         return Ok(None);
     };
     let unknown = |_| ScimError::new(ScimType::InvalidValue, "`sortBy` must name an attribute");
-    let path = AttrPath::parse(sort_by).map_err(unknown)?;
+    let path = AttrPath::parse(&colons_after_urns(sort_by, types, tolerances)).map_err(unknown)?;
     Ok(Some(Sort {
         paths: resolve_sort_by(&path, types)?,
         descending: is_descending(request),

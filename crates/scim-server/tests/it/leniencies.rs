@@ -3,7 +3,7 @@
 use scim_server::service::Settings;
 use serde_json::{Value, json};
 
-use crate::harness::{Choice, GROUP, Server};
+use crate::harness::{Choice, GROUP, Server, USER, encode};
 
 /// A lenient server and a strict one, each with whether it is lenient.
 fn in_both_modes() -> [(Server, bool); 2] {
@@ -119,5 +119,168 @@ fn a_remove_that_names_no_member_is_refused() {
             acme.get(&group.path).json()["members"][0]["value"],
             json!(user.id)
         );
+    }
+}
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+/// Syncope and Slack write a dot after the URN of a schema. Wherever such a name may stand, a request is either
+/// understood or refused, and never reported as done with the name dropped.
+#[test]
+fn a_dot_after_a_urn_is_understood_or_refused_everywhere() {
+    for (server, is_lenient) in in_both_modes() {
+        let acme = server.tenant("acme");
+        let department = format!("{ENTERPRISE}.department");
+        let user = acme.create(
+            "/Users",
+            json!({ "userName": "bjensen", ENTERPRISE: { "department": "A" } }),
+        );
+        acme.create(
+            "/Users",
+            json!({ "userName": "adams", ENTERPRISE: { "department": "B" } }),
+        );
+        let stored = || acme.get(&user.path).json()[ENTERPRISE]["department"].clone();
+        // Writes, each with the value that is stored afterwards.
+        let writes = [
+            (
+                json!([{ "op": "replace", "value": { &department: "C" } }]),
+                json!("C"),
+            ),
+            (
+                json!([{ "op": "add", "value": { &department: "D" } }]),
+                json!("D"),
+            ),
+            (
+                json!([{ "op": "replace", "path": department, "value": "E" }]),
+                json!("E"),
+            ),
+            (
+                json!([{ "op": "add", "path": department, "value": "F" }]),
+                json!("F"),
+            ),
+            (json!([{ "op": "remove", "path": department }]), json!(null)),
+            (
+                json!([{ "op": "add", "value": { ENTERPRISE: { "department": "G" }, format!("{USER}.title"): "t" } }]),
+                json!("G"),
+            ),
+        ];
+        for (operations, expected) in writes {
+            let reply = acme.patch(&user.path, operations.clone());
+            if is_lenient {
+                reply.expect(200);
+                assert_eq!(stored(), expected, "{operations}");
+            } else {
+                reply.expect_error(400, Some("invalidPath"));
+            }
+        }
+        let unknown = |name: &str| json!([{ "op": "add", "value": { format!("{ENTERPRISE}{name}"): "x" } }]);
+        for name in [".manager.managerId", ".shoeSize", ":shoeSize", "."] {
+            acme.patch(&user.path, unknown(name))
+                .expect_error(400, Some("invalidPath"));
+        }
+        let bodies = [
+            json!({ &department: "H" }),
+            json!({ format!("{ENTERPRISE}:department"): "H" }),
+        ];
+        for (index, mut body) in bodies.into_iter().enumerate() {
+            body["schemas"] = json!([USER, ENTERPRISE]);
+            body["userName"] = json!("bjensen");
+            let reply = acme.put(&user.path, body.clone());
+            if is_lenient {
+                reply.expect(200);
+                assert_eq!(stored(), "H");
+                body["userName"] = json!(format!("created {index}"));
+                assert_eq!(
+                    acme.post("/Users", body).expect(201).json()[ENTERPRISE]["department"],
+                    "H"
+                );
+            } else {
+                reply.expect_error(400, Some("invalidSyntax"));
+                acme.post("/Users", body).expect_error(400, Some("invalidSyntax"));
+            }
+        }
+        let by_name = encode("userName eq \"adams\"");
+        let with_dot = encode(&format!("{department} eq \"B\""));
+        let names = encode(&department);
+        let search = |name: &str| {
+            let mut body = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+                "filter": "userName eq \"adams\"" });
+            body[name] = match name {
+                "filter" => json!(format!("{department} eq \"B\"")),
+                "sortBy" => json!(department),
+                _ => json!([department]),
+            };
+            ["/Users/.search", "/.search"].map(|path| acme.post(path, body.clone()))
+        };
+        let replies = [
+            acme.get(&format!("/Users?filter={with_dot}")),
+            acme.get(&format!("/Users?filter={by_name}&sortBy={names}")),
+            acme.get(&format!("/Users?filter={by_name}&attributes={names}")),
+            acme.get(&format!("/Users?filter={by_name}&excludedAttributes={names}")),
+        ];
+        for reply in replies.into_iter().chain(
+            ["filter", "sortBy", "attributes", "excludedAttributes"]
+                .into_iter()
+                .flat_map(search),
+        ) {
+            if is_lenient {
+                assert_eq!(reply.expect(200).json()["totalResults"], 1);
+            } else {
+                assert_eq!(reply.status, 400, "{}", reply.text);
+            }
+        }
+        for (parameter, shown) in [("attributes", true), ("excludedAttributes", false)] {
+            let reply = acme.get(&format!("{}?{parameter}={names}", user.path));
+            if is_lenient {
+                assert_eq!(
+                    reply.expect(200).json()[ENTERPRISE]["department"].is_string(),
+                    shown
+                );
+            } else {
+                reply.expect_error(400, Some("invalidValue"));
+            }
+        }
+    }
+}
+
+/// Slack and WSO2 write values without quotes, in filters as well as in the paths of a PATCH.
+#[test]
+fn words_without_quotes_are_strings_wherever_filters_stand() {
+    for (server, is_lenient) in in_both_modes() {
+        let acme = server.tenant("acme");
+        for name in ["o'brien", "DOMAIN\\ida", "100234", "7.5", "true"] {
+            let user = acme.create(
+                "/Users",
+                json!({ "userName": name, "emails": [{ "value": "a", "type": "work" }] }),
+            );
+            let group = acme.create_group(name, &[&user]);
+            let reply = acme.get(&format!(
+                "/Users?filter={}",
+                encode(&format!("userName Eq {name}"))
+            ));
+            let patch = acme.patch(
+                &user.path,
+                json!([{ "op": "replace", "path": "emails[value eq a].value", "value": name }]),
+            );
+            let again = acme.patch(
+                &user.path,
+                json!([{ "op": "remove", "path": format!("emails[value eq {name}]") }]),
+            );
+            let remove = acme.patch(
+                &group.path,
+                json!([{ "op": "remove", "path": format!("members[value eq {}]", user.id) }]),
+            );
+            if is_lenient {
+                assert_eq!(reply.expect(200).json()["totalResults"], 1, "{name}");
+                patch.expect(200);
+                assert_eq!(again.expect(200).json().get("emails"), None, "{name}");
+                remove.expect(204);
+                assert_eq!(acme.get(&group.path).json()["members"], json!([]));
+            } else {
+                for reply in [reply, patch, again, remove] {
+                    reply.expect_error(400, Some("invalidFilter"));
+                }
+            }
+        }
     }
 }

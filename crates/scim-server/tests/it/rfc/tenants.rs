@@ -33,6 +33,7 @@ static DEFAULT: Shared = Shared::new();
 static STRICT: Shared = Shared::new();
 static ACTIVE: Shared = Shared::new();
 static STAFF: Shared = Shared::new();
+static STRICT_STAFF: Shared = Shared::new();
 
 /// A new tenant of a server with default settings.
 pub(crate) fn tenant() -> Client {
@@ -65,12 +66,24 @@ pub(crate) fn tenant_active_by_default() -> Client {
 
 /// A new tenant of a server with the schemas of tests/fixtures/conformance/extension.json.
 pub(crate) fn staff_tenant() -> Client {
-    let text = include_str!("../../fixtures/conformance/extension.json");
-    let schemas = vec![("extension.json".to_owned(), text.to_owned())];
-    new_tenant(&STAFF.server(|| Choice {
-        schemas,
-        ..Choice::default()
+    new_tenant(&STAFF.server(staff))
+}
+
+/// A new tenant of a strict server with the same schemas.
+pub(crate) fn strict_staff_tenant() -> Client {
+    new_tenant(&STRICT_STAFF.server(|| {
+        let mut choice = staff();
+        choice.settings.policy.lenient = false;
+        choice
     }))
+}
+
+fn staff() -> Choice {
+    let text = include_str!("../../fixtures/conformance/extension.json");
+    Choice {
+        schemas: vec![("extension.json".to_owned(), text.to_owned())],
+        ..Choice::default()
+    }
 }
 
 /// A tenant of a server that no other test shares, for tests that need settings of their own or

@@ -1,0 +1,155 @@
+//! Bodies whose keys name attributes together with the URN of their schema.
+//!
+//! RFC 7643 section 3.3 has the URN of an extension as the key of an object, and no other key with a URN. Applivery
+//! and Laravel's clients put core attributes into an object under the URN of the core schema (trace
+//! `applivery/core-urn-container`); ConnId writes an extension attribute as one key (trace
+//! `syncope/dot-after-extension-urn`). A lenient policy brings both into the form of the RFC. A key with a known URN is
+//! never ignored as an unknown attribute: its value would be lost in a response that reports success.
+
+use std::collections::VecDeque;
+
+use serde_json::{Map, Value};
+
+use crate::error::{ScimError, ScimType, shortened};
+use crate::notation::after_urn;
+use crate::schema::{ResourceType, Schema, attribute_named};
+use crate::tolerance::{Tolerance, Tolerances};
+use crate::value::canonical::wrong_type;
+
+/// Returns the body with each attribute where RFC 7643 has it.
+///
+/// # Errors
+/// `invalidSyntax` for a key with the URN of a schema that has no such attribute, and for two different values of one
+/// attribute; `invalidValue` for a core schema that is not an object.
+pub(super) fn unfold(
+    resource_type: &ResourceType,
+    body: Value,
+    tolerances: &Tolerances,
+) -> Result<Value, ScimError> {
+    let Value::Object(members) = body else {
+        return Ok(body);
+    };
+    if !tolerances.is_lenient() || !is_concerned(resource_type, &members) {
+        return Ok(Value::Object(members));
+    }
+    let mut unfolded = Map::new();
+    let mut waiting: VecDeque<(String, Value)> = members.into_iter().collect();
+    while let Some((name, value)) = waiting.pop_front() {
+        let Some((schema, rest)) = after_urn(resource_type, &name) else {
+            put(&mut unfolded, &[&name], value)?;
+            continue;
+        };
+        let is_core = schema.id == resource_type.schema.id;
+        match (rest.is_empty(), value) {
+            (true, Value::Object(inner)) if is_core => {
+                tolerances.allow(Tolerance::CoreUrnContainer);
+                waiting.extend(inner);
+            }
+            (true, Value::Null) if is_core => {}
+            (true, other) if is_core => return Err(wrong_type(&schema.id, "an object", &other)),
+            (true, Value::Object(mut inner)) => {
+                for within in names_with_urn(resource_type, &inner) {
+                    waiting.extend(inner.shift_remove_entry(&within));
+                }
+                put(&mut unfolded, &[&schema.id], Value::Object(inner))?;
+            }
+            (true, other) => put(&mut unfolded, &[&name], other)?,
+            (false, value) => {
+                let path = attribute_path(resource_type, schema, &name, &rest[1..])?;
+                tolerances.allow(match rest.starts_with('.') {
+                    true => Tolerance::DotAfterUrn,
+                    false => Tolerance::QualifiedKey,
+                });
+                put(&mut unfolded, &path, value)?;
+            }
+        }
+    }
+    Ok(Value::Object(unfolded))
+}
+
+/// Whether any key is not where RFC 7643 has it.
+fn is_concerned(resource_type: &ResourceType, body: &Map<String, Value>) -> bool {
+    body.iter()
+        .any(|(name, value)| match after_urn(resource_type, name) {
+            None => false,
+            Some((schema, "")) if schema.id != resource_type.schema.id => {
+                let inner = value.as_object();
+                inner.is_some_and(|it| !names_with_urn(resource_type, it).is_empty())
+            }
+            Some(_) => true,
+        })
+}
+
+fn names_with_urn(resource_type: &ResourceType, members: &Map<String, Value>) -> Vec<String> {
+    let names = members.keys().filter(|it| after_urn(resource_type, it).is_some());
+    names.cloned().collect()
+}
+
+/// Returns the keys from the root of the resource to an attribute or sub-attribute.
+fn attribute_path<'a>(
+    resource_type: &'a ResourceType,
+    schema: &'a Schema,
+    key: &str,
+    path: &str,
+) -> Result<Vec<&'a str>, ScimError> {
+    let unknown = || {
+        let problem = "is not an attribute of this resource type";
+        ScimError::at(ScimType::InvalidSyntax, shortened(key), problem)
+    };
+    let is_core = schema.id == resource_type.schema.id;
+    let (name, sub) = path
+        .split_once('.')
+        .map_or((path, None), |(name, sub)| (name, Some(sub)));
+    let attribute = match is_core {
+        true => resource_type.core_attribute(name),
+        false => attribute_named(&schema.attributes, name),
+    };
+    let attribute = attribute.ok_or_else(unknown)?;
+    let mut keys = Vec::new();
+    if !is_core {
+        keys.push(&*schema.id);
+    }
+    keys.push(attribute.name.as_str());
+    if let Some(sub) = sub {
+        keys.push(&attribute.sub_attribute(sub).ok_or_else(unknown)?.name);
+    }
+    Ok(keys)
+}
+
+/// Adds a value. The members of two objects at one place are joined.
+fn put(members: &mut Map<String, Value>, keys: &[&str], value: Value) -> Result<(), ScimError> {
+    let Some((key, rest)) = keys.split_first() else {
+        return Ok(());
+    };
+    let spelled = members.keys().find(|it| it.eq_ignore_ascii_case(key)).cloned();
+    let value = match rest {
+        [] => value,
+        rest => {
+            let mut inner = Map::new();
+            put(&mut inner, rest, value)?;
+            Value::Object(inner)
+        }
+    };
+    match spelled.and_then(|it| members.get_mut(&it)) {
+        None => _ = members.insert((*key).to_owned(), value),
+        Some(existing) if *existing == value => {}
+        Some(Value::Object(existing)) => {
+            let Value::Object(value) = value else {
+                return Err(given_twice(key));
+            };
+            for (name, value) in value {
+                put(existing, &[&name], value)?;
+            }
+        }
+        Some(_) => return Err(given_twice(key)),
+    }
+    Ok(())
+}
+
+fn given_twice(key: &str) -> ScimError {
+    ScimError::at(
+        ScimType::InvalidSyntax,
+        shortened(key),
+        "has two different values in the body",
+    )
+}

@@ -1,0 +1,103 @@
+//! Attribute notation of clients that differs from RFC 7644 section 3.10.
+
+use std::borrow::{Borrow, Cow};
+
+use scim_filter::AttrPath;
+
+use crate::schema::{AttributePath, AttributeType, ResourceType, Schema, attribute_named};
+use crate::tolerance::{Tolerance, Tolerances};
+
+/// Replaces each dot after the URN of a schema by a colon, in a path or a filter.
+///
+/// ConnId (Syncope) and Slack write `urn:…:enterprise:2.0:User.department` (trace
+/// `syncope/dot-after-extension-urn`). Only the URNs that the types have are known to end there.
+pub fn colons_after_urns<'t, R: Borrow<ResourceType>>(
+    text: &'t str,
+    resource_types: &[R],
+    tolerances: &Tolerances,
+) -> Cow<'t, str> {
+    let mut dots = Vec::new();
+    let mut quote = None;
+    let mut before = b' ';
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        let starts_word = matches!(before, b' ' | b'\t'..=b'\r' | b'(' | b'[');
+        before = byte;
+        match (quote, byte) {
+            (Some(_), b'\\') => _ = bytes.next(),
+            (Some(closing), _) if byte == closing => quote = None,
+            (Some(_), _) => {}
+            (None, b'"') => quote = Some(byte),
+            (None, b'\'') if starts_word => quote = Some(byte),
+            (None, _) if starts_word => {
+                dots.extend(dot_after_urn(&text[at..], resource_types).map(|it| at + it))
+            }
+            (None, _) => {}
+        }
+    }
+    if dots.is_empty() || !tolerances.allow(Tolerance::DotAfterUrn) {
+        return Cow::Borrowed(text);
+    }
+    let mut replaced = text.to_owned();
+    for dot in dots {
+        replaced.replace_range(dot..=dot, ":");
+    }
+    Cow::Owned(replaced)
+}
+
+/// Returns the offset of the dot between the URN of a schema, with which the text begins, and a name.
+pub(crate) fn dot_after_urn<R: Borrow<ResourceType>>(text: &str, resource_types: &[R]) -> Option<usize> {
+    let (schema, rest) = resource_types
+        .iter()
+        .find_map(|it| after_urn(it.borrow(), text))?;
+    let name = rest.strip_prefix('.')?;
+    if !name.starts_with(|it: char| it.is_ascii_alphabetic() || it == '$') {
+        return None;
+    }
+    // Another schema may have an attribute with the last word of the URN as its name.
+    let (urn, last) = schema.id.rsplit_once(':')?;
+    let is_attribute = |it: &R| {
+        let schema = it.borrow().schema_of(urn);
+        schema.is_some_and(|it| attribute_named(&it.attributes, last).is_some())
+    };
+    (!resource_types.iter().any(is_attribute)).then_some(schema.id.len())
+}
+
+/// Returns the schema of a type whose URN is the beginning of a text, the longest if there are several, and the rest
+/// of the text. The URN ends at a colon, at a dot or with the text.
+pub(crate) fn after_urn<'a, 't>(
+    resource_type: &'a ResourceType,
+    text: &'t str,
+) -> Option<(&'a Schema, &'t str)> {
+    let extensions = resource_type.extensions.iter().map(|(schema, _)| schema);
+    let known = [&resource_type.schema].into_iter().chain(extensions);
+    let found = known.filter_map(|schema| {
+        let (urn, rest) = text.split_at_checked(schema.id.len())?;
+        let ends = rest.is_empty() || rest.starts_with([':', '.']);
+        (ends && urn.eq_ignore_ascii_case(&schema.id)).then_some((&**schema, rest))
+    });
+    found.max_by_key(|(schema, _)| schema.id.len())
+}
+
+/// Returns whether a name begins with the URN of a schema of the type. Such a name is never ignored as unknown: it says
+/// where its value belongs, and a response that reports success must not have lost it.
+pub fn names_known_schema(resource_type: &ResourceType, name: &str) -> bool {
+    after_urn(resource_type, name).is_some()
+}
+
+/// Finds an attribute, also by the `value` of a simple multi-valued one: `tags.value`.
+///
+/// Clients of Entra with custom extensions treat all multi-valued attributes alike.
+pub fn find_attribute(
+    resource_type: &ResourceType,
+    path: &AttrPath,
+    tolerances: &Tolerances,
+) -> Option<AttributePath> {
+    if let Some(found) = resource_type.resolve(path) {
+        return Some(found);
+    }
+    path.sub().filter(|it| it.eq_ignore_ascii_case("value"))?;
+    let found = resource_type.resolve(&AttrPath::of(path.urn(), path.name(), None))?;
+    let is_simple = found.attribute.multi_valued && found.attribute.type_ != AttributeType::Complex;
+    (is_simple && tolerances.allow(Tolerance::ValueOfSimple)).then_some(found)
+}
