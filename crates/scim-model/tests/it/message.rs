@@ -4,13 +4,19 @@ use scim_model::internal::{
     Body, ListResponse, Op, RawOperation, SearchRequest, SortOrder, error_body, patch_operations,
     saturating_integer,
 };
-use scim_model::{ErrorKind, Policy, ScimType, Tolerances};
+use scim_model::{ErrorKind, Policy, ScimError, ScimType, Tolerances};
 use serde_json::{Value, json};
 
 const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 const LENIENT: Policy = Policy { lenient: true };
 const STRICT: Policy = Policy { lenient: false };
+
+#[test]
+fn an_error_reads_as_its_detail() {
+    let error = ScimError::new(ScimType::InvalidValue, "`userName` is required");
+    assert_eq!(error.to_string(), "`userName` is required");
+}
 
 #[test]
 fn a_list_has_its_numbers_first() {

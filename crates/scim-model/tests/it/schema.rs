@@ -1283,6 +1283,33 @@ fn an_element_keeps_its_immutable_sub_attributes() {
     );
 }
 
+/// An immutable sub-attribute keeps its old spelling, in a core schema too; a hidden one takes the value that is sent.
+#[test]
+fn an_element_of_a_core_attribute_keeps_the_spelling_of_immutable_values() {
+    let keys = json!([{"name": "keys", "type": "complex", "multiValued": true, "subAttributes": [
+        {"name": "value"}, {"name": "serial", "mutability": "immutable"}, {"name": "code", "returned": "never"}]}]);
+    let registry = load(&[
+        schema(DEVICE, keys),
+        resource_type("Device", "/Devices", DEVICE, json!([])),
+    ])
+    .unwrap();
+    let device = registry.resource_type("Device").unwrap();
+    let current = document(json!({"keys": [{"value": "k", "serial": "AB", "code": "2"}]}));
+    let put = |keys: Value| {
+        let body = json!({"schemas": [DEVICE], "keys": keys});
+        let sent = Document::for_replace(device, &current, body, Policy { lenient: false }).unwrap();
+        Value::Object(sent.document.into_values())["keys"].clone()
+    };
+    assert_eq!(
+        put(json!([{"value": "k"}])),
+        json!([{"value": "k", "serial": "AB", "code": "2"}])
+    );
+    assert_eq!(
+        put(json!([{"value": "k", "serial": "ab", "code": "3"}])),
+        json!([{"value": "k", "serial": "AB", "code": "3"}])
+    );
+}
+
 /// 7644-3.5.1-03: a client cannot repeat a value that it is never shown, so leaving it out does not remove it.
 #[test]
 fn hidden_values_stay_when_a_replacement_leaves_them_out() {
