@@ -401,6 +401,14 @@ fn formats_are_checked() {
     stored(json!({"addresses": [{"country": "US"}]}), STRICT);
     stored(certificate("MIEBAA=="), LENIENT);
     stored(certificate("MAMCAQE="), STRICT);
+    // A length of two bytes: 0x0102, with as many zeros after it, and one too many.
+    stored(certificate(&format!("MIIBAg{}==", "A".repeat(344))), STRICT);
+    refused(
+        certificate(&format!("MIIBAg{}=", "A".repeat(345))),
+        STRICT,
+        "invalidValue",
+        "x509Certificates.value",
+    );
     //
     for user_name in ["b jensen", "\u{1f600}", "b\u{3164}"] {
         let body = json!({"schemas": [USER], "userName": user_name});
@@ -425,6 +433,14 @@ fn formats_are_checked() {
 #[test]
 fn sizes_are_bounded() {
     let long = |length: usize| "x".repeat(length);
+    let certificate = |length: usize| json!({"x509Certificates": [{"value": "A".repeat(length)}]});
+    stored(certificate(65536), LENIENT);
+    refused(
+        certificate(65540),
+        LENIENT,
+        "invalidValue",
+        "x509Certificates.value",
+    );
     stored(json!({"displayName": long(8192)}), STRICT);
     refused(
         json!({"displayName": long(8193)}),

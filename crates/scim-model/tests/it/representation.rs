@@ -337,6 +337,54 @@ fn types_of_ones_own_are_read_attribute_by_attribute() {
     assert!(representation.body.contains("/Devices/"));
 }
 
+/// An answer that shows the whole stored text copies it, because parsing every resource of a page would cost more than
+/// reading it. Only a text that is not JSON shows the difference.
+#[test]
+fn a_text_that_is_shown_whole_is_not_parsed() {
+    let group_urn = "urn:ietf:params:scim:schemas:core:2.0:Group";
+    let extended = json!([
+        {"id": "urn:example:Badge", "attributes": [{"name": "code"}]},
+        {"name": "User", "endpoint": "/Users", "schema": USER, "schemaExtensions": [
+            {"schema": ENTERPRISE, "required": false}, {"schema": "urn:example:Badge", "required": false}]}]);
+    let registries = [
+        SchemaRegistry::builtin(),
+        SchemaRegistry::load(&[("badge.json".to_owned(), extended.to_string())]).unwrap(),
+    ];
+    let is_copied = |registry: &SchemaRegistry, projection: &Projection, type_: &str, schemas: &[&str]| {
+        let text = json!({ "schemas": schemas })
+            .to_string()
+            .replace('}', ",no JSON}");
+        let shown = represent(registry, BASE, projection, &stored(type_, &text), &[]);
+        shown.is_ok_and(|it| it.body.contains("no JSON"))
+    };
+    for registry in &registries {
+        for projection in [Projection::default(), excluded(&["groups", "members", "meta"])] {
+            assert!(is_copied(registry, &projection, "User", &[USER]));
+            assert!(is_copied(registry, &projection, "User", &[USER, ENTERPRISE]));
+            assert!(!is_copied(
+                registry,
+                &projection,
+                "User",
+                &[USER, "urn:example:Badge"]
+            ));
+        }
+        assert!(is_copied(
+            registry,
+            &excluded(&["members"]),
+            "Group",
+            &[group_urn]
+        ));
+        // What is stored in the text can be left out only by reading it.
+        for projection in [
+            attributes(&["userName"]),
+            excluded(&["title"]),
+            excluded(&[ENTERPRISE]),
+        ] {
+            assert!(!is_copied(registry, &projection, "User", &[USER]));
+        }
+    }
+}
+
 /// A list over several types has one presenter for all of them.
 #[test]
 fn a_presenter_writes_each_resource_by_its_own_type() {

@@ -711,6 +711,14 @@ fn global_uniqueness_is_published_as_server_uniqueness() {
 
 /// An operator's types, and references to them, may come in any order. `"caseExact": false` is accepted for any
 /// type.
+#[test]
+fn the_name_of_an_attribute_may_have_200_bytes() {
+    let named = |length: usize| load(&[schema(BADGE, json!([{"name": "a".repeat(length)}]))]);
+    named(200).unwrap();
+    let error = named(201).unwrap_err().to_string();
+    assert!(error.contains("must not be longer than 200 bytes"), "{error}");
+}
+
 /// Only the URN of a schema with one of its attributes at the end is ambiguous.
 #[test]
 fn the_urn_of_one_schema_may_begin_with_that_of_another() {
