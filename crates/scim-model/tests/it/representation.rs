@@ -343,7 +343,7 @@ fn types_of_ones_own_are_read_attribute_by_attribute() {
 fn a_text_that_is_shown_whole_is_not_parsed() {
     let group_urn = "urn:ietf:params:scim:schemas:core:2.0:Group";
     let extended = json!([
-        {"id": "urn:example:Badge", "attributes": [{"name": "code"}]},
+        {"id": "urn:example:Badge", "attributes": [{"name": "code"}, {"name": "hint", "returned": "never"}]},
         {"name": "User", "endpoint": "/Users", "schema": USER, "schemaExtensions": [
             {"schema": ENTERPRISE, "required": false}, {"schema": "urn:example:Badge", "required": false}]}]);
     let registries = [
