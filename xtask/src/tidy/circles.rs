@@ -32,9 +32,9 @@ pub(crate) fn check(sources: &[Source]) -> Vec<String> {
         .filter_map(|(name, this)| {
             let circle = shortest_circle(&this.edges())?;
             Some(format!(
-                "the files of `{name}` use each other in a circle: {}: move what two of them need into a file \
+                "the files of `{name}` use each other in a circle: `{}`: move what two of them need into a file \
                  below both",
-                circle.join(", ")
+                circle.join("`, `")
             ))
         })
         .collect()
@@ -231,30 +231,23 @@ fn is_test(item: &syn::Item) -> bool {
 }
 
 /// Finds the circle with the fewest files; the first file is repeated at its end.
-fn shortest_circle<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Option<Vec<String>> {
-    let circles = edges.keys().filter_map(|start| way_back(edges, start));
+fn shortest_circle<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Option<Vec<&'a str>> {
+    let circles = edges.keys().filter_map(|start| circle_from(edges, start));
     circles.min_by_key(Vec::len)
 }
 
-/// Finds the shortest way from a file over others back to itself.
-fn way_back(edges: &BTreeMap<&str, BTreeSet<&str>>, start: &str) -> Option<Vec<String>> {
-    let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut next = VecDeque::from([start]);
-    while let Some(file) = next.pop_front() {
-        for to in edges.get(file).into_iter().flatten() {
+/// Finds the shortest path from a file over others back to itself.
+fn circle_from<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>, start: &'a str) -> Option<Vec<&'a str>> {
+    let mut seen = BTreeSet::new();
+    let mut paths = VecDeque::from([vec![start]]);
+    while let Some(path) = paths.pop_front() {
+        for to in path.last().and_then(|file| edges.get(file)).into_iter().flatten() {
+            let longer = [&path[..], &[*to]].concat();
             if *to == start {
-                let mut way = vec![format!("`{start}`"), format!("`{file}`")];
-                let mut at = file;
-                while let Some(before) = came_from.get(at) {
-                    way.push(format!("`{before}`"));
-                    at = before;
-                }
-                way.reverse();
-                return Some(way);
+                return Some(longer);
             }
-            if !came_from.contains_key(to) {
-                came_from.insert(to, file);
-                next.push_back(to);
+            if seen.insert(*to) {
+                paths.push_back(longer);
             }
         }
     }
