@@ -47,17 +47,13 @@ impl Measured {
         Some(match goal {
             Goal::Growth(most) => (growth?, most, " growth"),
             Goal::Ratio(most) => (ratio?, most, " ratio"),
+            // The cost of the page itself outweighs what it skips.
+            Goal::DeepRatio(_) | Goal::Skip(..) if self.users < 100_000 => return None,
+            Goal::DeepRatio(most) => (ratio?, most, " ratio"),
             Goal::Skip(first_page, share) => {
+                let beyond = (cpu - self.cpu(first_page)?) / 1e3;
                 let skipped = share * self.users as f64 / 1e6;
-                // After fewer resources, the difference of two pages is noise.
-                if skipped < 0.005 {
-                    return None;
-                }
-                (
-                    (cpu - self.cpu(first_page)?) / 1e3 / skipped,
-                    60.0,
-                    " ms a million skipped",
-                )
+                (beyond / skipped, 60.0, " ms a million skipped")
             }
             Goal::Scan(most) => {
                 let most = most[usize::from(self.engine != "SQLite")];
