@@ -149,12 +149,14 @@ fn open_existing(url: &str, pooler: Pooler, hints: &Hints) -> Result<DieselStore
 
 fn store_options(registry: &SchemaRegistry, pooler: Pooler, arguments: &ServeArgs) -> StoreOptions {
     let usual = StoreOptions::default();
+    let scan_timeout = Duration::from_secs(arguments.scan_timeout.into());
     StoreOptions {
         resource_types: registry.resource_types.clone(),
         unique_group_names: arguments.group_names == GroupNames::Unique,
         pooler,
         max_scans: arguments.max_scans.unwrap_or(usual.max_scans),
-        scan_timeout: Duration::from_secs(arguments.scan_timeout.into()),
+        scan_timeout,
+        silence_limit: usual.silence_limit.max(scan_timeout + Duration::from_secs(2)),
         ..usual
     }
 }
@@ -263,6 +265,9 @@ mod tests {
             (options.max_scans, options.scan_timeout),
             (3, Duration::from_secs(7))
         );
+        assert_eq!(options.silence_limit, usual.silence_limit);
+        let options = store_options(&registry, Pooler::None, &serve_args(&["--scan-timeout", "25"]));
+        assert!(options.silence_limit > options.scan_timeout);
     }
 
     #[test]

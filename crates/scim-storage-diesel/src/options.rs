@@ -20,6 +20,10 @@ pub struct StoreOptions {
     pub connections: u32,
     /// The pooler between this store and PostgreSQL.
     pub pooler: Pooler,
+    /// The longest time that PostgreSQL may take to answer a statement. After that its connections are replaced, as those
+    /// that some failures of the network leave open but dead. PostgreSQL itself ends each statement after 20 seconds, or
+    /// after `scan_timeout`: a limit that exceeds both hits no statement that PostgreSQL is still working on.
+    pub silence_limit: Duration,
     /// Queries without an index that may run at the same time. Fewer than there are readers or connections, so that
     /// some are left for other requests.
     pub max_scans: u32,
@@ -53,6 +57,7 @@ impl Default for StoreOptions {
             synchronous: Synchronous::Full,
             connections: (2 * cores + 4).min(16),
             pooler: Pooler::None,
+            silence_limit: Duration::from_secs(22),
             max_scans: (cores / 2).clamp(2, 4),
             scan_timeout: Duration::from_secs(10),
             max_page_members: 1_000_000,

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use diesel::r2d2::{Builder, ConnectionManager, CustomizeConnection, Error, PoolError, R2D2Connection};
+use diesel::r2d2::{Builder, ConnectionManager, CustomizeConnection, Error, R2D2Connection};
 
 pub(super) type Pool<C> = diesel::r2d2::Pool<ConnectionManager<C>>;
 
-/// Opens a pool. A request that waits too long for a connection is refused.
+/// Creates a pool, which opens connections when they are needed. A request that waits too long for a connection is refused.
 pub(super) fn pool<C: R2D2Connection + Send + 'static>(
     url: &str,
     size: u32,
     settings: impl CustomizeConnection<C, Error>,
-) -> Result<Pool<C>, PoolError> {
+) -> Pool<C> {
     Builder::new()
         .max_size(size)
-        .min_idle(Some(1))
+        .min_idle(Some(0))
         .test_on_check_out(false)
         .connection_timeout(Duration::from_secs(3))
         .connection_customizer(Box::new(settings))
-        .build(ConnectionManager::new(url))
+        .build_unchecked(ConnectionManager::new(url))
 }

@@ -3,35 +3,41 @@
 //! A transaction relies on nothing that was set on its connection before: its limits are set inside it. Behind a pooler
 //! that may give each transaction another connection ([`Pooler::Transaction`]), no statement is kept prepared either.
 
+mod activity;
+mod connections;
 mod plaintext;
 pub(crate) mod presence;
+mod url;
+mod watchdog;
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use diesel::Connection;
-use diesel::connection::{AnsiTransactionManager, CacheSize, SimpleConnection, TransactionManager};
-use diesel::pg::PgConnection;
-use diesel::r2d2::{self, CustomizeConnection};
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::r2d2;
 use diesel::result::Error;
 use scim_model::store::StoreError;
 
 use super::conn::Conn;
-use super::pool::{Pool, pool};
-use super::postgres_transaction::{BEGIN_WRITE, limits, transaction};
+use super::postgres_transaction::{BEGIN_WRITE, transaction};
 use crate::error::{Failure, is_broken_connection, is_serialization_failure, unavailable};
 use crate::open_error::OpenError;
 use crate::options::{Pooler, StoreOptions};
 use crate::sql::sql;
+use activity::Activity;
+use connections::{Connections, Target};
 use presence::{Presence, Shapes};
+use watchdog::Watchdog;
 
 /// Attempts before a transaction that keeps conflicting with others fails.
 const ATTEMPTS: u32 = 8;
 
 pub(crate) struct Postgres {
-    pool: Pool<PgConnection>,
+    connections: Arc<Connections>,
     /// The presence of a server.
-    presence: Option<Presence>,
+    presence: Option<Arc<Presence>>,
+    _watchdog: Watchdog,
 }
 
 impl Postgres {
@@ -43,19 +49,33 @@ impl Postgres {
         prepare: impl FnOnce(&mut Conn) -> Result<T, OpenError>,
         shapes: impl FnOnce(&T) -> Option<Shapes>,
     ) -> Result<(Postgres, T), OpenError> {
-        plaintext::refuse_silent_plaintext(url, plaintext::HAS_TLS, |name| std::env::var(name).ok())?;
-        let settings = Settings(options.pooler);
-        let mut conn = connect(url, settings).map_err(|it| unreachable_at(url, it))?;
+        let variable = |name: &str| std::env::var(name).ok();
+        plaintext::refuse_silent_plaintext(url, plaintext::HAS_TLS, variable)?;
+        let target = Target {
+            url: url::with_defaults(url, variable),
+            pooler: options.pooler,
+        };
+        let activity = Activity::new(0);
+        let mut conn = target.connect(&activity).map_err(|it| unreachable_at(url, it))?;
         warn_of_other_languages(&mut Conn::Postgres(&mut conn))?;
         refuse_other_encodings(&mut Conn::Postgres(&mut conn))?;
         let prepared = prepare(&mut Conn::Postgres(&mut conn))?;
         let presence = shapes(&prepared).map(|shapes| {
-            let (url, holds_lock) = (url.to_owned(), options.pooler == Pooler::None);
-            Presence::keep(conn, shapes, holds_lock, move || connect(&url, settings))
+            let holds_lock = options.pooler == Pooler::None;
+            Presence::keep(conn, activity, shapes, holds_lock, target.clone())
         });
-        let presence = presence.transpose()?;
-        let pool = pool(url, options.connections, settings).map_err(OpenError::connection)?;
-        Ok((Postgres { pool, presence }, prepared))
+        let presence = presence.transpose()?.map(Arc::new);
+        let connections = Arc::new(Connections::new(
+            target,
+            options.connections,
+            options.silence_limit,
+        ));
+        let postgres = Postgres {
+            _watchdog: Watchdog::start(connections.clone(), presence.clone())?,
+            connections,
+            presence,
+        };
+        Ok((postgres, prepared))
     }
 
     /// Runs a read, again on another connection when the first one turns out to be lost.
@@ -88,6 +108,7 @@ impl Postgres {
         work: impl Fn(&mut Conn) -> Result<T, Failure>,
         is_worth_it: impl Fn(&Error) -> bool,
     ) -> Result<T, StoreError> {
+        let began = Instant::now();
         let mut attempt = 0;
         loop {
             let error = match self.attempt(&work) {
@@ -95,8 +116,12 @@ impl Postgres {
                 result => return Ok(result?),
             };
             attempt += 1;
+            // The caller has been told that the server is busy, and may have sent its request again.
+            if began.elapsed() > self.connections.silence_limit() {
+                return Err(StoreError::Busy);
+            }
             // After a restart of PostgreSQL, each connection of the pool is found broken, one by one.
-            if is_broken_connection(&error) && attempt <= self.pool.max_size() {
+            if is_broken_connection(&error) && attempt <= self.connections.max_size() {
                 continue;
             }
             if is_broken_connection(&error) || attempt >= ATTEMPTS {
@@ -107,12 +132,13 @@ impl Postgres {
     }
 
     fn attempt<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, Failure> {
-        if self.presence.as_ref().is_some_and(Presence::is_outdated) {
+        if self.presence.as_ref().is_some_and(|it| it.is_outdated()) {
             return Err(unavailable("another server has changed this database's schemas or settings").into());
         }
-        let mut conn = self.pool.get().map_err(|_| StoreError::Busy)?;
+        let (generation, mut conn) = self.connections.get()?;
         let result = work(&mut Conn::Postgres(&mut conn));
-        if matches!(&result, Err(Failure::Database(error)) if is_broken_connection(error)) {
+        let is_broken = matches!(&result, Err(Failure::Database(error)) if is_broken_connection(error));
+        if is_broken || generation != self.connections.generation() {
             // The pool drops the connection. No test query is needed before each use.
             AnsiTransactionManager::transaction_manager_status_mut(&mut *conn).set_in_error();
         }
@@ -171,27 +197,6 @@ fn pause(attempt: u32) -> Duration {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let jitter = clock.map_or(0, |it| it.subsec_micros() % 1_000);
     Duration::from_micros(u64::from((1 << attempt) * 500 + jitter * attempt))
-}
-
-/// The settings of a connection.
-#[derive(Clone, Copy, Debug)]
-struct Settings(Pooler);
-
-impl CustomizeConnection<PgConnection, r2d2::Error> for Settings {
-    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), r2d2::Error> {
-        match self.0 {
-            // For single statements outside a transaction.
-            Pooler::None => conn.batch_execute(limits!("SET"))?,
-            Pooler::Transaction => conn.set_prepared_statement_cache_size(CacheSize::Disabled),
-        }
-        Ok(())
-    }
-}
-
-fn connect(url: &str, settings: Settings) -> Result<PgConnection, r2d2::Error> {
-    let mut conn = PgConnection::establish(url)?;
-    settings.on_acquire(&mut conn)?;
-    Ok(conn)
 }
 
 #[cfg(test)]

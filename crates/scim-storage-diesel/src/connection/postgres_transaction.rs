@@ -12,11 +12,11 @@ macro_rules! limits {
     ($set:literal) => {
         concat!(
             $set,
-            " statement_timeout = '30s'; ",
+            " statement_timeout = '20s'; ",
             $set,
             " lock_timeout = '3s'; ",
             $set,
-            " idle_in_transaction_session_timeout = '30s'; ",
+            " idle_in_transaction_session_timeout = '20s'; ",
             $set,
             " jit = off"
         )
@@ -24,7 +24,7 @@ macro_rules! limits {
 }
 
 /// The limit of a statement that they set.
-pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// READ COMMITTED, whatever the default of the database is.
 pub(crate) const BEGIN_WRITE: &str = concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", limits!("SET LOCAL"));

@@ -53,7 +53,7 @@ impl Sqlite {
         conn.batch_execute("PRAGMA busy_timeout = 100")
             .map_err(|it| OpenError::file(&path, it))?;
         let sqlite = Sqlite {
-            readers: pool(url, options.readers, settings(false)).map_err(|it| OpenError::file(&path, it))?,
+            readers: pool(url, options.readers, settings(false)),
             writer: Writer::start(conn).map_err(|it| OpenError::file(&path, it))?,
             _lock: lock,
         };

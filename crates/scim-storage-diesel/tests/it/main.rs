@@ -13,6 +13,7 @@ mod races;
 mod round_trips;
 mod scans;
 mod schema;
+mod silent;
 mod sql;
 mod walks;
 

@@ -119,6 +119,6 @@ fn writes_are_read_committed_and_end_with_their_server() {
          CREATE TRIGGER see BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION see();",
     );
     it.add_user("bjensen");
-    let seen = "SELECT count(*) FROM seen WHERE isolation = 'read committed' AND idle = '30s'";
+    let seen = "SELECT count(*) FROM seen WHERE isolation = 'read committed' AND idle = '20s'";
     assert_eq!(database.number(seen), 1);
 }

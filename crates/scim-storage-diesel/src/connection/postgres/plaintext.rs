@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::url::{Url, decoded};
 use crate::open_error::OpenError;
 
 /// Whether this build can encrypt (the feature `postgres-tls`).
@@ -50,23 +51,18 @@ struct Target {
 
 impl Target {
     fn of(url: &str, variable: impl Fn(&str) -> Option<String>) -> Target {
-        let (_, rest) = url.split_once("://").unwrap_or(("", url));
-        // The user ends at the first `@` before any `/`.
-        let rest = match rest.find(['@', '/']) {
-            Some(at) if rest[at..].starts_with('@') => &rest[at + 1..],
-            _ => rest,
-        };
-        let (hosts, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (_, query) = rest.split_once('?').unwrap_or((rest, ""));
-
-        let mut host = hosts.split(',').map(without_port).collect::<Vec<_>>().join(",");
+        let url = Url::of(url);
+        let mut host = url
+            .hosts
+            .split(',')
+            .map(without_port)
+            .collect::<Vec<_>>()
+            .join(",");
         let mut hostaddr = None;
         let mut sslmode = None;
         let mut service = None;
-        for parameter in query.split('&') {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let value = decoded(value);
-            match decoded(name).as_str() {
+        for (name, value) in url.parameters() {
+            match name.as_str() {
                 "host" => host = value,
                 "hostaddr" => hostaddr = Some(value),
                 "sslmode" => sslmode = Some(value),
@@ -107,25 +103,6 @@ fn is_local(host: &str) -> bool {
         || host.starts_with(['/', '@'])
         || host == "localhost"
         || host.parse().is_ok_and(|it: IpAddr| it.is_loopback())
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|it| std::str::from_utf8(it).ok());
-        match hex.and_then(|it| u8::from_str_radix(it, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

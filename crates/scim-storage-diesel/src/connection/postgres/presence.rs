@@ -5,17 +5,18 @@
 //! connection no lock can be held: there a server only checks the stored rules, every few seconds.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use diesel::pg::PgConnection;
-use diesel::r2d2;
 
+use super::activity::Activity;
+use super::connections::Target;
 use crate::connection::conn::Conn;
-use crate::error::Failure;
+use crate::error::{Failure, unavailable};
 use crate::open_error::OpenError;
 use crate::sql::{Dialect, sql};
 
@@ -24,6 +25,15 @@ const LOCK: i64 = 0x5343_494f;
 
 /// The interval at which a server checks its lock and the stored shapes.
 const INTERVAL: Duration = Duration::from_secs(3);
+
+/// The longest time that PostgreSQL may take for the short statements of a check.
+const SILENCE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The most threads that are left waiting for PostgreSQL on connections that were given up.
+const LEFT_BEHIND: usize = 3;
+
+/// The longest wait for the thread at the end. A thread that waits for PostgreSQL is left behind.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The rules of the index entries of each type (see `Layout::shape`), by the number of the type.
 pub(crate) type Shapes = BTreeMap<i64, String>;
@@ -52,75 +62,175 @@ pub(crate) fn lock_exclusively(conn: &mut Conn) -> Result<(), OpenError> {
 
 /// The presence of a server, which ends when this is dropped.
 pub(crate) struct Presence {
-    is_outdated: Arc<AtomicBool>,
+    task: Arc<Task>,
+    /// The last one keeps the presence. The others still wait for PostgreSQL on connections that were given up.
+    workers: Mutex<Vec<Worker>>,
+}
+
+/// The task of the thread that keeps the presence.
+struct Task {
+    target: Target,
+    shapes: Shapes,
+    holds_lock: bool,
+    is_outdated: AtomicBool,
+    has_recovered: AtomicBool,
+}
+
+struct Worker {
+    activity: Arc<Activity>,
     stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    ended: Receiver<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Presence {
     /// Keeps `conn`, which holds the lock if `holds_lock` says so, and checks at intervals that the stored shapes are
-    /// still `shapes`. `connect` replaces a connection that was lost.
-    pub(crate) fn keep(
+    /// still `shapes`. A connection to `target` replaces one that was lost.
+    pub(super) fn keep(
         conn: PgConnection,
+        activity: Arc<Activity>,
         shapes: Shapes,
         holds_lock: bool,
-        connect: impl Fn() -> Result<PgConnection, r2d2::Error> + Send + 'static,
+        target: Target,
     ) -> Result<Presence, OpenError> {
-        let (stop, stopped) = channel();
-        let is_outdated = Arc::new(AtomicBool::new(false));
-        let outdated = is_outdated.clone();
-        let mut conn = Some(conn);
-        let mut check = move || {
-            let mut current = match conn.take() {
-                Some(conn) => conn,
-                None => {
-                    let Ok(mut conn) = connect() else { return };
-                    if holds_lock && announce(&mut Conn::Postgres(&mut conn)).is_err() {
-                        return;
-                    }
-                    conn
-                }
-            };
-            // After an error, the next check uses another connection.
-            let Ok(stored) = stored_shapes(&mut Conn::Postgres(&mut current)) else {
-                return;
-            };
-            conn = Some(current);
-            let differs = shapes.iter().any(|(kind, shape)| stored.get(kind) != Some(shape));
-            if differs && !outdated.swap(true, Ordering::Relaxed) {
-                log::error!(
-                    "another server has changed the schemas or settings of this database: restart this server with \
-                     the same; until then it refuses all requests"
-                );
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("presence".to_owned())
-            .spawn(move || {
-                while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    check();
-                }
-            })
-            .map_err(OpenError::connection)?;
+        let task = Arc::new(Task {
+            target,
+            shapes,
+            holds_lock,
+            is_outdated: AtomicBool::new(false),
+            has_recovered: AtomicBool::new(false),
+        });
+        let worker = Worker::start(&task, Some(conn), activity).map_err(OpenError::connection)?;
         Ok(Presence {
-            is_outdated,
-            stop: Some(stop),
-            thread: Some(thread),
+            task,
+            workers: Mutex::new(vec![worker]),
         })
     }
 
     /// Whether the index entries now follow other rules than those of this server.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.is_outdated.load(Ordering::Relaxed)
+        self.task.is_outdated.load(Ordering::Relaxed)
+    }
+
+    /// Starts again with a new connection if PostgreSQL has been silent on the current one for `limit`, or for longer than
+    /// a check may take.
+    pub(super) fn restart_if_silent(&self, limit: Duration) {
+        let mut workers = self.workers();
+        let is_silent = |it: &Worker| it.activity.is_silent(limit.min(SILENCE_LIMIT));
+        if !workers.last().is_some_and(is_silent) {
+            return;
+        }
+        workers.retain(|it| !it.thread.is_finished());
+        if workers.len() > LEFT_BEHIND {
+            return;
+        }
+        log::warn!("PostgreSQL does not answer on the connection that shows the presence of this server");
+        match Worker::start(&self.task, None, Activity::new(0)) {
+            Ok(worker) => {
+                // The silent thread ends as soon as it can.
+                if let Some(silent) = workers.last_mut() {
+                    silent.stop = None;
+                }
+                workers.push(worker);
+            }
+            Err(error) => log::error!("cannot start a thread: {error}"),
+        }
+    }
+
+    /// Whether PostgreSQL has answered on a new connection since the last call, after it was silent on another one.
+    pub(super) fn has_recovered(&self) -> bool {
+        self.task.has_recovered.swap(false, Ordering::Relaxed)
+    }
+
+    /// A panic leaves no half-finished change here.
+    fn workers(&self) -> MutexGuard<'_, Vec<Worker>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Worker {
+    /// Starts a thread. Without a connection it replaces another thread, and opens a connection at once.
+    fn start(
+        task: &Arc<Task>,
+        mut conn: Option<PgConnection>,
+        activity: Arc<Activity>,
+    ) -> std::io::Result<Worker> {
+        let (stop, stopped) = channel();
+        let (running, ended) = channel::<()>();
+        let task = task.clone();
+        let observed = activity.clone();
+        let thread = std::thread::Builder::new()
+            .name("presence".to_owned())
+            .spawn(move || {
+                let mut is_recovering = conn.is_none();
+                let mut pause = if is_recovering { Duration::ZERO } else { INTERVAL };
+                while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                    conn = task.check(conn.take(), &observed);
+                    if is_recovering && conn.is_some() {
+                        is_recovering = false;
+                        task.has_recovered.store(true, Ordering::Relaxed);
+                    }
+                    pause = INTERVAL;
+                }
+                drop(running);
+            })?;
+        Ok(Worker {
+            activity,
+            stop: Some(stop),
+            ended,
+            thread,
+        })
+    }
+
+    /// Ends the thread and its connection.
+    fn end(self) {
+        drop(self.stop);
+        if self.ended.recv_timeout(LAST_WAIT) == Err(RecvTimeoutError::Disconnected) {
+            // The thread has no result.
+            let _ = self.thread.join();
+        }
+    }
+}
+
+impl Task {
+    /// Checks the stored shapes. Returns the connection for the next check; `None` after an error, because another one
+    /// may succeed.
+    fn check(&self, conn: Option<PgConnection>, activity: &Arc<Activity>) -> Option<PgConnection> {
+        let stored = conn
+            .map_or_else(|| self.connect(activity), Ok)
+            .and_then(|mut conn| {
+                let stored = stored_shapes(&mut Conn::Postgres(&mut conn))?;
+                Ok((conn, stored))
+            });
+        activity.end();
+        let (conn, stored) = stored.ok()?;
+        let differs = self
+            .shapes
+            .iter()
+            .any(|(kind, shape)| stored.get(kind) != Some(shape));
+        if differs && !self.is_outdated.swap(true, Ordering::Relaxed) {
+            log::error!(
+                "another server has changed the schemas or settings of this database: restart this server with the \
+                 same; until then it refuses all requests"
+            );
+        }
+        Some(conn)
+    }
+
+    fn connect(&self, activity: &Arc<Activity>) -> Result<PgConnection, Failure> {
+        let mut conn = self.target.connect(activity).map_err(unavailable)?;
+        if self.holds_lock {
+            announce(&mut Conn::Postgres(&mut conn))?;
+        }
+        Ok(conn)
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // The thread has no result.
-            let _ = thread.join();
+        let current = self.workers().pop();
+        if let Some(worker) = current {
+            worker.end();
         }
     }
 }
