@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use actix_web::rt::time::timeout;
 use actix_web::web;
 
 use super::error::Failure;
@@ -15,13 +16,18 @@ const MAX_BUSY: usize = 1024;
 /// The maximum time in the queue. A request that has waited longer is rejected, because its client may have given up.
 pub const MAX_WAIT: Duration = Duration::from_secs(3);
 
+/// The maximum time from the arrival of a request to the end of its work, which exceeds every limit of the store. Only
+/// work that waits for a database that has become silent takes longer.
+const DEADLINE: Duration = Duration::from_secs(28);
+
 /// The number of requests that are queued or running.
 #[derive(Clone, Default)]
 pub struct Blocking {
     busy: Arc<AtomicUsize>,
 }
 
-/// A slot of the pool. It is released when the work has ended, even if the client has disconnected before.
+/// A slot of the pool. It is released when the work has ended, even if the client has disconnected or got its answer
+/// before.
 struct Slot(Arc<AtomicUsize>);
 
 impl Drop for Slot {
@@ -39,10 +45,18 @@ impl Blocking {
     /// Runs work on a thread that may block.
     ///
     /// # Errors
-    /// `Overloaded` when the queue is full or the work has waited too long, `Internal` when the work panicked, and
-    /// otherwise the error of the work.
+    /// `Overloaded` when the queue is full or the work has waited too long, `Overdue` when the work has begun and does not
+    /// end, `Internal` when the work panicked, and otherwise the error of the work.
     pub async fn run<T: Send + 'static>(
         &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.run_within(DEADLINE, work).await
+    }
+
+    async fn run_within<T: Send + 'static>(
+        &self,
+        deadline: Duration,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Failure> {
         let before = self.busy.fetch_add(1, Ordering::Relaxed);
@@ -58,8 +72,9 @@ impl Blocking {
             }
             work()
         });
+        let done = timeout(deadline, done).await.map_err(|_| Failure::Overdue)?;
         let panicked = |_| Failure::Internal("a request panicked".to_owned());
-        Ok(done.await.map_err(panicked)??)
+        Ok(done.map_err(panicked)??)
     }
 }
 
@@ -86,6 +101,22 @@ mod tests {
             assert_eq!(blocking.busy(), 0);
             assert_eq!(blocking.run(move || Ok(counter.busy())).await.ok(), Some(1));
             assert_eq!(blocking.busy(), 0);
+        });
+    }
+
+    #[test]
+    fn work_that_does_not_end_is_answered_and_keeps_its_slot() {
+        actix_web::rt::System::new().block_on(async {
+            let blocking = Blocking::default();
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            let work = move || Ok(ended.recv().is_ok());
+            let overdue = blocking.run_within(Duration::from_millis(20), work).await;
+            assert!(matches!(overdue, Err(Failure::Overdue)));
+            assert_eq!(blocking.busy(), 1);
+            end.send(()).expect("the work waits");
+            while blocking.busy() > 0 {
+                actix_web::rt::time::sleep(Duration::from_millis(1)).await;
+            }
         });
     }
 

@@ -42,6 +42,8 @@ pub enum Failure {
     UnsupportedMediaType,
     /// The client does not accept SCIM's JSON.
     NotAcceptable,
+    /// The work for the request has begun and does not end. It may still take effect.
+    Overdue,
     /// The body did not arrive before the deadline.
     BodyTimeout,
     /// The query string is longer than this number of bytes.
@@ -95,6 +97,7 @@ impl Failure {
                 Some((log::Level::Error, with_sources(&**source)))
             }
             Failure::Internal(text) => Some((log::Level::Error, text.clone())),
+            Failure::Overdue => Some((log::Level::Warn, "the storage did not answer in time".to_owned())),
             Failure::Scim(error) | Failure::Service(service::Error::Scim(error))
                 if error.kind == ErrorKind::Internal =>
             {
@@ -152,6 +155,10 @@ impl Failure {
             Failure::NotAcceptable => answer(
                 StatusCode::NOT_ACCEPTABLE,
                 &format!("responses have the media type `{}` only", media_type::SCIM_JSON),
+            ),
+            Failure::Overdue => answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the storage did not answer in time: a write may or may not have taken effect",
             ),
             Failure::BodyTimeout => answer(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
             Failure::QueryTooLong(limit) => answer(
@@ -219,7 +226,8 @@ impl Failure {
                 };
                 vec![(name, fixed(media_type::ACCEPTED))]
             }
-            Failure::Service(
+            Failure::Overdue
+            | Failure::Service(
                 service::Error::Overloaded
                 | service::Error::Store(
                     StoreError::Busy | StoreError::TooManyScans { .. } | StoreError::Unavailable(_),
