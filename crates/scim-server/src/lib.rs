@@ -22,3 +22,8 @@ use scim_model::{SchemaError, SchemaRegistry};
 pub fn registry(documents: &[(String, String)]) -> Result<Arc<SchemaRegistry>, SchemaError> {
     Ok(Arc::new(SchemaRegistry::load(documents)?))
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

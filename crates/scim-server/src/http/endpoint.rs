@@ -22,7 +22,8 @@ pub type Answer = Result<HttpResponse, Failure>;
 
 /// An entry of a route table.
 pub struct Endpoint {
-    /// The path below the prefix of the surface, for example `/Users/{id}`.
+    /// The path below the prefix of the surface, for example `/Users/{id}`. `{id}` is a segment, and `{rest}` is one or
+    /// more.
     pub path: String,
     /// Whether the endpoint is served without credentials.
     pub public: bool,
@@ -155,7 +156,7 @@ impl Endpoint {
     /// Returns the resource of actix-web that serves the endpoint below `prefix`.
     pub fn into_resource(mut self, prefix: &str) -> Resource {
         self.template = format!("{prefix}{}", self.path).into();
-        let mut resource = web::resource(self.path.as_str());
+        let mut resource = web::resource(pattern(&self.path));
         for route in std::mem::take(&mut self.routes) {
             resource = resource.route(route);
         }
@@ -163,6 +164,11 @@ impl Endpoint {
             .app_data(Rc::new(self))
             .default_service(web::to(other_method))
     }
+}
+
+/// Returns the pattern of actix-web for a path. Both segments may be empty, as in `/Users//`.
+fn pattern(path: &str) -> String {
+    path.replace("{id}", "{id:[^/]*}").replace("{rest}", "{rest:.*}")
 }
 
 /// Returns whether the handler of a method also answers another one.

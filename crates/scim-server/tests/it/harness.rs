@@ -22,6 +22,8 @@ use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use scim_model::store::{Directory, NewToken, TenantId};
+use scim_server::config::base_url::BaseUrl;
+use scim_server::config::path_prefix::PathPrefix;
 use scim_server::http::{Http, HttpOptions, routes};
 use scim_server::service::{Service, Settings};
 use scim_server::token;
@@ -49,6 +51,7 @@ pub struct Server {
     system: actix_web::rt::SystemRunner,
     pub http: Arc<Http>,
     pub store: Arc<DieselStore>,
+    prefix: PathPrefix,
     url: String,
     data: Data,
 }
@@ -61,6 +64,8 @@ pub struct Choice {
     /// Name and text of schema files.
     pub schemas: Vec<(String, String)>,
     pub scan_timeout: Duration,
+    /// The base URL of the settings has to end with it.
+    pub path_prefix: PathPrefix,
 }
 
 impl Default for Choice {
@@ -74,6 +79,7 @@ impl Default for Choice {
             unique_group_names: true,
             schemas: Vec::new(),
             scan_timeout: StoreOptions::default().scan_timeout,
+            path_prefix: PathPrefix::default(),
         }
     }
 }
@@ -118,9 +124,11 @@ impl Server {
     }
 
     fn open(url: String, data: Data, choice: Choice) -> Server {
+        let prefix = choice.path_prefix.clone();
         let (http, store) = open(&url, choice);
         Server {
             system: actix_web::rt::System::new(),
+            prefix,
             http,
             store,
             url,
@@ -199,8 +207,8 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
     let store = Arc::new(DieselStore::open(url, &options).unwrap());
     let service = Arc::new(Service::new(registry, store.clone(), choice.settings));
     let options = HttpOptions {
+        path_prefix: choice.path_prefix,
         max_body_bytes: choice.max_body_bytes,
-        ..HttpOptions::default()
     };
     (
         Arc::new(Http::with_tokens(service, store.clone(), options)),
@@ -256,12 +264,12 @@ impl Client<'_> {
             .to_owned()
     }
 
-    /// A request to a path below the base URL, or to an absolute one that begins with `//`.
+    /// A request to a path below the path prefix, or to an absolute one that begins with `//`.
     pub fn request(&self, method: &str, path: &str) -> Request<'_> {
         let path = path
             .strip_prefix('/')
             .filter(|it| it.starts_with('/'))
-            .map_or_else(|| format!("/scim/v2{path}"), str::to_owned);
+            .map_or_else(|| format!("{}{path}", self.server.prefix), str::to_owned);
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = actix::TestRequest::default().method(method).uri(&path);
         if let Some(authorization) = &self.authorization {
@@ -478,7 +486,7 @@ impl HttpServer {
 
     fn listen(url: &str, data: Data, mut choice: Choice) -> HttpServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let base_url = format!("http://{}/scim/v2", listener.local_addr().unwrap());
+        let base_url = BaseUrl::of_listener(listener.local_addr().unwrap(), &choice.path_prefix).to_string();
         choice.settings.base_url = base_url.as_str().into();
         let (http, store) = open(url, choice);
         let tenant = store.create_tenant("acme", Utc::now()).unwrap();

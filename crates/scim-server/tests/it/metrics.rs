@@ -152,7 +152,7 @@ fn a_slow_scan_answers_too_many_and_names_the_attribute() {
 }
 
 /// The text at `/metrics`.
-fn scrape(server: &Server) -> String {
+pub fn scrape(server: &Server) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (http, store) = (server.http.clone(), server.store.clone());
