@@ -1,5 +1,7 @@
 //! The dependencies that crates may have: the picture of `docs/ARCHITECTURE.md` as a table.
 
+pub(crate) mod modules;
+
 use serde_json::Value;
 
 /// A crate of the workspace and the crates of the workspace that it may use.

@@ -2,14 +2,14 @@
 //!
 //! Each check is a function from its input to findings. A finding is a sentence that says what to do.
 
-mod circles;
+pub(crate) mod circles;
 mod decisions;
 mod manifests;
 mod migrations;
 mod packages;
 mod paths;
 mod sizes;
-mod source;
+pub(crate) mod source;
 mod texts;
 mod top_level;
 
@@ -36,6 +36,7 @@ pub(crate) fn run() -> Result<(), String> {
         Ok(sources) => {
             findings.extend(sizes::check(&sources));
             findings.extend(circles::check(&sources));
+            findings.extend(layers::modules::check(&circles::uses(&sources)));
         }
         Err(finding) => findings.push(finding),
     }

@@ -12,6 +12,35 @@ use super::source::Source;
 
 /// Returns a finding for each crate whose files form a circle, with the shortest circle.
 pub(crate) fn check(sources: &[Source]) -> Vec<String> {
+    read(sources)
+        .into_iter()
+        .filter_map(|(name, this)| {
+            let circle = shortest_circle(&this.edges())?;
+            Some(format!(
+                "the files of `{name}` use each other in a circle: `{}`: move what two of them need into a file \
+                 below both",
+                circle.join("`, `")
+            ))
+        })
+        .collect()
+}
+
+/// Returns the files that each file uses, and the first names of all other paths, such as external crates.
+pub(crate) fn uses(sources: &[Source]) -> BTreeSet<(String, String)> {
+    let mut all = BTreeSet::new();
+    for this in read(sources).values() {
+        for (from, files) in this.edges() {
+            all.extend(files.into_iter().map(|to| (from.to_owned(), to.to_owned())));
+        }
+        for module in this.modules.values() {
+            let names = module.uses.iter().filter_map(|it| it.path.first());
+            all.extend(names.map(|name| (module.file.clone(), name.clone())));
+        }
+    }
+    all
+}
+
+fn read<'a>(sources: &[Source<'a>]) -> BTreeMap<&'a str, Crate> {
     let mut crates: BTreeMap<&str, Crate> = BTreeMap::new();
     for source in sources {
         let is_beside_library = source.path.strip_suffix("/main.rs").is_some_and(|folder| {
@@ -28,16 +57,6 @@ pub(crate) fn check(sources: &[Source]) -> Vec<String> {
         }
     }
     crates
-        .into_iter()
-        .filter_map(|(name, this)| {
-            let circle = shortest_circle(&this.edges())?;
-            Some(format!(
-                "the files of `{name}` use each other in a circle: `{}`: move what two of them need into a file \
-                 below both",
-                circle.join("`, `")
-            ))
-        })
-        .collect()
 }
 
 /// The names from the crate's root to a module.

@@ -1,14 +1,13 @@
-//! Checks the text of files: module documentation, and names that a file must not mention.
+//! Checks the text of files: module documentation, reasons of lint exceptions, and names that a file must not mention.
 
 use crate::files::File;
 
-/// Returns a finding for each file without module documentation, for each layer that mentions a name it must not
-/// know, for each unexplained lint exception, and for each trace of the machine that a file was written on.
+/// Returns a finding for each file without module documentation, for each unexplained lint exception, and for each
+/// trace of the machine that a file was written on.
 pub(crate) fn check(files: &[File], checkout: &str) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files {
         findings.extend(module_documentation(file));
-        findings.extend(service_without_http(file));
         findings.extend(lint_exceptions(file));
         findings.extend(machine(file, checkout));
     }
@@ -23,22 +22,6 @@ fn module_documentation(file: &File) -> Option<String> {
     (file.path.ends_with(".rs") && !says_something).then(|| {
         format!(
             "`{}` has to start with a sentence (`//! …`) about its purpose",
-            file.path
-        )
-    })
-}
-
-const SERVICE: &str = "crates/scim-server/src/service";
-
-/// A separate crate would have a single user. A folder and this check cost less.
-fn service_without_http(file: &File) -> Option<String> {
-    let inside = file
-        .path
-        .strip_prefix(SERVICE)
-        .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'));
-    (inside && file.text.contains("actix_web")).then(|| {
-        format!(
-            "`{}` names actix_web: operations do not depend on HTTP, so move that to `src/http`",
             file.path
         )
     })
@@ -176,14 +159,6 @@ mod tests {
             let text = format!("//! Filters of SCIM.\n\n{exception}\nfn one() {{}}\n");
             assert_eq!(findings("crates/a/src/lib.rs", &text), number, "{exception}");
         }
-    }
-
-    #[test]
-    fn the_service_does_not_depend_on_http() {
-        let text = "//! The operations.\nuse actix_web::web;\n";
-        assert_eq!(findings("crates/scim-server/src/service.rs", text), 1);
-        assert_eq!(findings("crates/scim-server/src/service/cursor.rs", text), 1);
-        assert_eq!(findings("crates/scim-server/src/http.rs", text), 0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! SCIM in an application with credentials and paths of its own.
+//! SCIM in an application that has other paths and its own credentials.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -29,7 +29,7 @@ impl Authenticator for ApiKeys {
             let Some(key) = request.headers().get("x-api-key") else {
                 return Err(Refusal::NoCredentials);
             };
-            // Stands for a question to another server.
+            // An application may ask another server here.
             actix_web::rt::time::sleep(Duration::from_millis(1)).await;
             match key.to_str() {
                 Ok("no-answer") => {
@@ -43,7 +43,7 @@ impl Authenticator for ApiKeys {
     }
 }
 
-/// An application with a path of its own, and SCIM below `/api/scim`.
+/// An application that serves `/api/hello`, and SCIM below `/api/scim`.
 struct Application {
     url: String,
     handle: actix_web::dev::ServerHandle,
