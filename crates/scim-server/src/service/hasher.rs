@@ -166,7 +166,7 @@ mod tests {
         let addresses = || {
             let slots = hasher.slots.lock().unwrap();
             let used = slots.free.iter().filter(|it| !it.is_empty());
-            used.map(|it| it.as_ptr()).collect::<Vec<_>>()
+            used.map(Vec::as_ptr).collect::<Vec<_>>()
         };
         hasher.hash(&secret).unwrap();
         let first = addresses();
