@@ -8,6 +8,7 @@ pub mod config;
 pub mod delivery;
 pub mod http;
 pub mod service;
+pub mod signals;
 pub mod token;
 pub mod upkeep;
 

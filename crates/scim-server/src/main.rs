@@ -16,6 +16,7 @@ use scim_server::cli::hints::Hints;
 use scim_server::cli::{CommandError, Terminal, journal, stop, tenant, token, welcome};
 use scim_server::http::{Http, HttpOptions, metrics, server};
 use scim_server::service::Service;
+use scim_server::signals;
 use scim_server::upkeep::Upkeep;
 use scim_storage_diesel::{DieselStore, OpenError, Pooler, StoreOptions};
 
@@ -187,7 +188,7 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Failure
     let _upkeep = Upkeep::start(store.clone(), config.retention, delete_empty_counts)?;
     actix_web::rt::System::new().block_on(async {
         // From here on signals are caught. An earlier signal ends the process, which has begun nothing yet.
-        let stop = server::termination()?;
+        let stop = signals::termination()?;
         // The metrics are served until the process ends, so that the last requests are counted.
         if let Some(listener) = metrics_listener {
             let scans = move || store.scan_counts();

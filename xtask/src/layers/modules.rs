@@ -37,6 +37,10 @@ const MODULES: &[Module] = &[
         may_use: &[],
     },
     Module {
+        name: "signals",
+        may_use: &[],
+    },
+    Module {
         name: "config",
         may_use: &["service"],
     },
@@ -46,7 +50,15 @@ const MODULES: &[Module] = &[
     },
     Module {
         name: "cli",
-        may_use: &["config", "delivery", "lib", "management", "service", "token"],
+        may_use: &[
+            "config",
+            "delivery",
+            "lib",
+            "management",
+            "service",
+            "signals",
+            "token",
+        ],
     },
     // The shared part of all surfaces, and the state of the service.
     Module {
@@ -97,6 +109,8 @@ const CRATES: &[(&str, &[&str])] = &[
             "http/middleware",
             "http/oauth",
             "http/scim",
+            // Waits for signals with the runtime of actix-web.
+            "signals",
         ],
     ),
     ("prometheus_client", &["http"]),

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::http::server;
+use crate::signals;
 
 /// The time that a command has after a signal, when nothing reads its output.
 const GRACE: Duration = Duration::from_secs(1);
@@ -24,30 +24,12 @@ pub fn on_signal_or_closed_output() -> io::Result<Receiver<()>> {
 }
 
 fn watch_signals(sender: Sender<()>) -> io::Result<()> {
-    let (ready, is_ready) = channel();
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        actix_web::rt::System::new().block_on(async {
-            let caught = server::termination();
-            let failed = caught
-                .as_ref()
-                .err()
-                .map(|error| io::Error::other(error.to_string()));
-            // The caller waits for it.
-            let _ = ready.send(failed);
-            if let Ok(signal) = caught {
-                signal.await;
-                // Without a receiver, the command has ended already.
-                let _ = sender.send(());
-                thread::sleep(GRACE);
-                std::process::exit(0);
-            }
-        });
-    })?;
-    match is_ready.recv() {
-        Ok(None) => Ok(()),
-        Ok(Some(error)) => Err(error),
-        Err(_) => Err(io::Error::other("cannot catch signals")),
-    }
+    signals::on_termination(move || {
+        // Without a receiver, the command has ended already.
+        let _ = sender.send(());
+        thread::sleep(GRACE);
+        std::process::exit(0);
+    })
 }
 
 /// A command that waits writes nothing, so it would not notice from an error that its reader is gone.

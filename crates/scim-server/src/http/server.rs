@@ -1,4 +1,4 @@
-//! Sockets and signals: starting the HTTP service, and its graceful shutdown.
+//! Sockets: starting the HTTP service, and its graceful shutdown.
 
 use std::io;
 use std::net::TcpListener;
@@ -77,31 +77,4 @@ pub fn listen(
         .worker_max_blocking_threads(BLOCKING_THREADS)
         .run();
     Ok(server)
-}
-
-/// Returns a future that completes at SIGTERM or SIGINT.
-///
-/// # Errors
-/// The operating system does not allow a handler for the signals.
-#[cfg(unix)]
-pub fn termination() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    use std::future::poll_fn;
-    use std::task::Poll;
-
-    use actix_web::rt::signal::unix::{SignalKind, signal};
-
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    Ok(poll_fn(move |context| {
-        let came = term.poll_recv(context).is_ready() || int.poll_recv(context).is_ready();
-        if came { Poll::Ready(()) } else { Poll::Pending }
-    }))
-}
-
-/// Returns a future that completes at Ctrl-C.
-#[cfg(not(unix))]
-pub fn termination() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    Ok(async {
-        let _ = actix_web::rt::signal::ctrl_c().await;
-    })
 }
