@@ -209,6 +209,7 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
     let options = HttpOptions {
         path_prefix: choice.path_prefix,
         max_body_bytes: choice.max_body_bytes,
+        ..HttpOptions::default()
     };
     (
         Arc::new(Http::with_tokens(service, store.clone(), options)),
