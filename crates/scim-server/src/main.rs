@@ -179,7 +179,6 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Failure
         path_prefix: config.path_prefix,
         max_body_bytes: config.max_body_bytes,
         write_timeout: config.write_timeout,
-        ..HttpOptions::default()
     };
     let http = Arc::new(Http::with_tokens(service, store.clone(), options));
     welcome::print(&*store, &base_url, &mut io::stdout(), Utc::now())?;
