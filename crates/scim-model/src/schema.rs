@@ -58,8 +58,8 @@ pub struct Attribute {
     pub description: String,
     /// Whether a value must be present after create and replace.
     pub required: bool,
-    /// Suggested values; others are accepted too (7643-2.3.1-03).
-    pub canonical_values: Vec<String>,
+    /// Suggested values; others are accepted too (7643-2.3.1-03). An empty list is published, a missing one is not.
+    pub canonical_values: Option<Vec<String>>,
     /// Whether comparisons distinguish case.
     pub case_exact: bool,
     /// Whether clients may write it, and when.

@@ -4,6 +4,8 @@
 //! They are made from what the server works with: the schemas that validate and the limits that are
 //! enforced. So they cannot announce anything else.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use crate::json::write_value;
@@ -11,7 +13,7 @@ use crate::protocol::search::ListResponse;
 use crate::schema::registry::SchemaRegistry;
 use crate::schema::{
     Attribute, AttributeType, RESOURCE_TYPE_URN, ResourceType, SCHEMA_URN, SERVICE_PROVIDER_CONFIG_URN,
-    Schema,
+    Schema, attribute_named,
 };
 
 /// The limits that the server enforces and announces.
@@ -123,12 +125,20 @@ pub fn schema(schema: &Schema, base_url: &str) -> Value {
         "id": &*schema.id,
         "name": schema.name,
         "description": schema.description,
-        "attributes": schema.attributes.iter().map(|it| attribute(it)).collect::<Vec<_>>(),
+        "attributes": listed_common(schema).iter().chain(&schema.attributes).map(|it| attribute(it)).collect::<Vec<_>>(),
         "meta": {
             "resourceType": "Schema",
             "location": format!("{base_url}/Schemas/{}", schema.id),
         },
     })
+}
+
+/// The common attribute that the documents of User and Group list, although it belongs to every resource (RFC 7643
+/// section 3.1): Microsoft's validator looks for `externalId` there.
+fn listed_common(schema: &Schema) -> Option<Arc<Attribute>> {
+    let types = SchemaRegistry::builtin().resource_types;
+    let core = types.iter().find(|it| it.schema.id == schema.id)?;
+    attribute_named(&core.common.attributes, "externalId").cloned()
 }
 
 /// An attribute with all characteristics that its type has (RFC 7643 sections 2.3 and 7).
@@ -151,8 +161,8 @@ fn attribute(attribute: &Attribute) -> Value {
     say("multiValued", attribute.multi_valued.into());
     say("description", attribute.description.as_str().into());
     say("required", attribute.required.into());
-    if !attribute.canonical_values.is_empty() {
-        say("canonicalValues", attribute.canonical_values.clone().into());
+    if let Some(values) = &attribute.canonical_values {
+        say("canonicalValues", values.clone().into());
     }
     if matches!(
         type_,

@@ -96,8 +96,8 @@ pub(super) struct AttributeDocument {
     pub(super) description: String,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) required: bool,
-    #[serde(default, deserialize_with = "strings")]
-    pub(super) canonical_values: Vec<String>,
+    #[serde(default, deserialize_with = "optional_strings")]
+    pub(super) canonical_values: Option<Vec<String>>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) case_exact: bool,
     #[serde(default, deserialize_with = "or_default")]
@@ -153,7 +153,11 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(value: D
 }
 
 fn strings<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
-    or_default(value).map_err(|_| D::Error::invalid_type(Unexpected::Seq, &"an array of strings"))
+    optional_strings(value).map(Option::unwrap_or_default)
+}
+
+fn optional_strings<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Vec<String>>, D::Error> {
+    Option::deserialize(value).map_err(|_| D::Error::invalid_type(Unexpected::Seq, &"an array of strings"))
 }
 
 /// Reads the value of `type` in any case, because the attribute is not caseExact (RFC 7643 section 8.7.2).

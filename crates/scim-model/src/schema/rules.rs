@@ -83,7 +83,13 @@ const ATTRIBUTE_RULES: [Rule; 13] = [
         "`uniqueness` must be `none`, unless the attribute is a single string, reference or integer and no sub-attribute",
     ),
     (
-        |it| !it.attribute.canonical_values.is_empty() && !it.is(&[AttributeType::String]),
+        |it| {
+            it.attribute
+                .canonical_values
+                .as_ref()
+                .is_some_and(|values| !values.is_empty())
+                && !it.is(&[AttributeType::String])
+        },
         "only strings have `canonicalValues`",
     ),
     (

@@ -399,7 +399,8 @@ fn attribute_definitions_are_complete() {
 ///
 /// tests/fixtures/conformance/rfc7643-8.7.1.json holds the characteristics of every attribute as
 /// printed in the RFC, after applying the verified errata (5368, 6004, 8471, 8472) and this
-/// project's choices for others (6000, 6001, 6005, 6011; `members.value` is required).
+/// project's choices for others (6000, 6001, 6005, 6011; `members.value` is required). User and Group also list
+/// `externalId`, which Microsoft's validator looks for.
 #[test]
 fn the_standard_schemas_are_those_of_the_rfc() {
     let expected: Value =
@@ -465,7 +466,7 @@ fn every_published_attribute_can_be_stored() {
             _ => None,
         })
         .collect();
-    assert_eq!(names, ["displayName", "members"]);
+    assert_eq!(names, ["externalId", "displayName", "members"]);
     let member = client.user("m");
     let made = client.create("/Groups", &group("g", &[&member]));
     assert_eq!(made.body["displayName"], "g");
