@@ -502,3 +502,31 @@ fn a_strict_server_checks_the_percent_escapes_of_uris() {
             .expect_error(400, Some("invalidValue"));
     }
 }
+
+/// 7643-3.1-20: every response with a resource names its URI in both headers.
+#[test]
+fn a_resource_comes_with_location_and_content_location() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let created = acme
+        .post("/Users", json!({ "schemas": [USER], "userName": "bjensen" }))
+        .expect(201);
+    let location = created.json()["meta"]["location"].as_str().unwrap().to_owned();
+    let path = location.strip_prefix(BASE).unwrap().to_owned();
+    let replies = [
+        created,
+        acme.get(&path).expect(200),
+        acme.put(
+            &path,
+            json!({ "schemas": [USER], "userName": "bjensen", "title": "t" }),
+        )
+        .expect(200),
+        acme.patch(&path, json!([{ "op": "add", "path": "title", "value": "u" }]))
+            .expect(200),
+    ];
+    for reply in replies {
+        for name in ["location", "content-location"] {
+            assert_eq!(reply.header(name), Some(&*location), "{name}");
+        }
+    }
+}

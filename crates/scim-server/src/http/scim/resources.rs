@@ -130,15 +130,13 @@ fn resource(status: StatusCode, representation: Representation) -> HttpResponse 
     let Some(body) = representation.body else {
         return HttpResponse::NoContent().insert_header(tag).finish();
     };
-    let location = if status == StatusCode::CREATED {
-        LOCATION
-    } else {
-        CONTENT_LOCATION
-    };
     let mut response = HttpResponse::build(status);
+    // The examples of RFC 7644 have `Location` in every response with a resource. RFC 7643 section 3.1 compares
+    // `meta.location` with `Content-Location`.
     response
         .insert_header(tag)
-        .insert_header((location, representation.location));
+        .insert_header((LOCATION, representation.location.as_str()))
+        .insert_header((CONTENT_LOCATION, representation.location));
     with_body(response, body)
 }
 
