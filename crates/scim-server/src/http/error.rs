@@ -3,8 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use actix_web::http::header::{
-    ACCEPT, ALLOW, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
@@ -40,6 +40,8 @@ pub enum Failure {
     NotSupported(&'static str),
     /// The body of the request has another media type than SCIM's JSON.
     UnsupportedMediaType,
+    /// The body is compressed.
+    UnsupportedEncoding,
     /// The client does not accept SCIM's JSON.
     NotAcceptable,
     /// The work for the request has begun and does not end. It may still take effect.
@@ -171,6 +173,10 @@ impl Failure {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 &format!("the body must be one of {} in UTF-8", media_type::ACCEPTED),
             ),
+            Failure::UnsupportedEncoding => answer(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body must not be compressed: send it without `Content-Encoding`",
+            ),
             Failure::UnknownMethod => answer(StatusCode::NOT_IMPLEMENTED, "unknown method"),
             Failure::NotSupported(what) => {
                 answer(StatusCode::NOT_IMPLEMENTED, &format!("{what} is not supported"))
@@ -226,6 +232,8 @@ impl Failure {
                 };
                 vec![(name, fixed(media_type::ACCEPTED))]
             }
+            // RFC 9110 section 12.5.3
+            Failure::UnsupportedEncoding => vec![(ACCEPT_ENCODING, fixed("identity"))],
             Failure::Overdue
             | Failure::Service(
                 service::Error::Overloaded

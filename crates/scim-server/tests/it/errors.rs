@@ -482,3 +482,37 @@ fn probes_answer() {
     stranger.get("//livez").expect(200);
     stranger.get("//readyz").expect(503);
 }
+
+/// RFC 9110 section 15.5.16: a compressed body is 415, and the response says which encodings there are.
+#[test]
+fn a_compressed_body_is_refused() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    let body = json!({ "schemas": [USER], "userName": "adams" });
+    for encoding in ["gzip", "br", "deflate", "x-nothing", "identity, gzip"] {
+        for (method, path) in [
+            ("POST", "/Users"),
+            ("PUT", &*user.path),
+            ("PATCH", &user.path),
+            ("POST", "/.search"),
+        ] {
+            let reply = acme
+                .request(method, path)
+                .header("Content-Encoding", encoding)
+                .json(&body)
+                .send();
+            let reply = reply.expect_error(415, None);
+            assert_eq!(
+                reply.header("accept-encoding"),
+                Some("identity"),
+                "{method} {encoding}"
+            );
+        }
+    }
+    acme.request("POST", "/Users")
+        .header("Content-Encoding", "identity")
+        .json(&body)
+        .send()
+        .expect(201);
+}

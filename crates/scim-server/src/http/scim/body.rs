@@ -3,7 +3,9 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{
+    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{FromRequest, HttpRequest, dev};
 use scim_model::{ScimError, ScimType};
@@ -42,6 +44,7 @@ impl FromRequest for Body {
 /// # Errors
 /// `415`, `413` or `408`, or `400` when the connection is lost.
 async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Bytes, Failure> {
+    check_encoding(headers)?;
     check_media_type(headers)?;
     let too_large = || ScimError::too_large(format!("the body is larger than {limit} bytes"));
     // A declared length above the limit is rejected without reading the body.
@@ -58,6 +61,19 @@ async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Byt
         }
         Ok(Err(_limit_exceeded)) => Err(too_large().into()),
         Err(_elapsed) => Err(Failure::BodyTimeout),
+    }
+}
+
+/// Checks that the body is not compressed. A compressed one would have to be expanded before its size is known.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Failure> {
+    let is_identity = |value: &HeaderValue| {
+        let value = value.to_str().unwrap_or("?");
+        let mut codings = value.split(',').map(str::trim);
+        codings.all(|it| it.is_empty() || it.eq_ignore_ascii_case("identity"))
+    };
+    match headers.get_all(CONTENT_ENCODING).all(is_identity) {
+        true => Ok(()),
+        false => Err(Failure::UnsupportedEncoding),
     }
 }
 
@@ -143,6 +159,29 @@ mod tests {
         assert!(accepted.iter().all(|it| check(it)));
         assert!(!refused.iter().any(|it| check(it)));
         assert!(check_media_type(&HeaderMap::new()).is_ok());
+    }
+
+    /// RFC 9110 section 8.4
+    #[test]
+    fn compressed_bodies_are_refused() {
+        let check = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
+            check_encoding(&headers).is_ok()
+        };
+        for accepted in [&[][..], &["identity"], &["Identity, "], &[""]] {
+            assert!(check(accepted), "{accepted:?}");
+        }
+        for refused in [
+            &["gzip"][..],
+            &["x-nothing"],
+            &["identity, br"],
+            &["identity", "deflate"],
+        ] {
+            assert!(!check(refused), "{refused:?}");
+        }
     }
 
     #[test]
