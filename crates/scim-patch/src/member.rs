@@ -46,6 +46,15 @@ pub(crate) fn id_to_add(
     })
 }
 
+/// Refuses `null` among members under a strict policy, as `canonical_element` does for other attributes.
+pub(crate) fn refuse_null(members: &AttributePath, tolerances: &Tolerances) -> Result<(), ScimError> {
+    if tolerances.is_lenient() {
+        return Ok(());
+    }
+    let problem = "must not have null among its values";
+    Err(ScimError::at(ScimType::InvalidValue, members, problem))
+}
+
 /// Returns the id in an element of the list of a `remove`, which may be a plain string.
 pub(crate) fn id_to_remove(listed: &Value) -> Option<String> {
     match listed {

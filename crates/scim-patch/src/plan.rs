@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use self::delta::Delta;
 use crate::error::{PatchError, invalid_value};
-use crate::member::{id_to_add, id_to_remove, is_members_of, parse_id};
+use crate::member::{id_to_add, id_to_remove, is_members_of, parse_id, refuse_null};
 use crate::object::value_named;
 use crate::operation::Operation;
 use crate::target::{Selection, Target};
@@ -194,7 +194,11 @@ impl Planner<'_> {
         if op == Op::Replace {
             self.delta.clear();
         }
-        for element in elements.iter().filter(|it| !it.is_null()) {
+        for element in elements {
+            if element.is_null() {
+                refuse_null(members, &self.tolerances)?;
+                continue;
+            }
             let id = id_to_add(members, element, &mut self.tolerances)?;
             let id = member_id(members, &json!({ "value": id }))?;
             let type_ = element.as_object().and_then(|it| value_named(it, "type"));

@@ -76,6 +76,10 @@ pub fn canonical_element(
 ) -> Result<Option<Value>, ScimError> {
     let value = value_of_simple(attribute, value, tolerances);
     if value.is_null() {
+        // RFC 7643 section 2.5 makes `null` and absence one state of an attribute. Its values have no such state.
+        if attribute.multi_valued && !tolerances.is_lenient() {
+            return Err(invalid(path, "must not have null among its values"));
+        }
         return Ok(None);
     }
     match (attribute.type_, &value) {

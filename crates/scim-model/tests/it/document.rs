@@ -235,7 +235,10 @@ fn a_01_schemas_names_the_core_schema() {
 
 #[test]
 fn r7643_2_5_null_and_empty_are_unassigned() {
-    let more = json!({"title": null, "emails": [], "name": {}, "roles": [null, {}, {"value": null}],
+    let nulls = json!({"roles": [null, {"value": "r"}, null]});
+    assert_eq!(stored(nulls.clone(), LENIENT), json!({"roles": [{"value": "r"}]}));
+    refused(nulls, STRICT, "invalidValue", "roles");
+    let more = json!({"title": null, "emails": [], "name": {}, "roles": [{}, {"value": null}],
         "nickName": null, "addresses": null, "externalId": null, ENTERPRISE: {"manager": null, "department": null},
         "phoneNumbers": [{"value": "1", "type": null}]});
     assert_eq!(stored(more, STRICT), json!({"phoneNumbers": [{"value": "1"}]}));

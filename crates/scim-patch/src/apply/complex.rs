@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::paths::with_sub;
 use crate::error::quoted;
-use crate::member::id_to_add;
+use crate::member::{id_to_add, refuse_null};
 use crate::mutability::{is_immutable, refuse_immutable, refuse_missing};
 use crate::object::in_schema_order;
 use crate::tolerance::Tolerances;
@@ -108,6 +108,7 @@ pub(super) fn canonical_member(
     tolerances: &mut Tolerances,
 ) -> Result<Option<Value>, ScimError> {
     if element.is_null() {
+        refuse_null(found, tolerances)?;
         return Ok(None);
     }
     let member = json!({ "value": id_to_add(found, element, tolerances)? });

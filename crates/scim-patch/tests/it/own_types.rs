@@ -132,7 +132,13 @@ fn a_required_list_keeps_a_value() {
             );
         }
         for op in ["add", "replace"] {
-            for value in [json!([]), json!(null), json!([null])] {
+            let null_within = json!({"op": op, "path": "keys", "value": [null]});
+            let problem = match policy.lenient {
+                true => "`keys` is required and must have a value",
+                false => "`keys` must not have null among its values",
+            };
+            refused(policy, &null_within, "invalidValue", problem);
+            for value in [json!([]), json!(null)] {
                 refused(
                     policy,
                     &json!({"op": op, "path": "keys", "value": value}),

@@ -284,3 +284,57 @@ fn words_without_quotes_are_strings_wherever_filters_stand() {
         }
     }
 }
+
+/// RFC 7643 section 2.5: `null` is a state of an attribute, not one of its values.
+#[test]
+fn null_among_values_is_refused_in_strict_mode() {
+    for (server, is_lenient) in in_both_modes() {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let group = acme.create_group("Guides", &[]);
+        let email = json!([null, { "value": "b@example.com" }]);
+        let member = json!([{ "value": user.id }, null]);
+        let named = |value: &str| json!({ "schemas": [USER], "userName": value, "emails": email });
+        let replies = [
+            acme.post("/Users", named("adams")),
+            acme.put(&user.path, named("bjensen")),
+            acme.patch(
+                &user.path,
+                json!([{ "op": "add", "path": "emails", "value": email }]),
+            ),
+            acme.patch(
+                &user.path,
+                json!([{ "op": "replace", "value": { "emails": [null] } }]),
+            ),
+            acme.post(
+                "/Groups",
+                json!({ "schemas": [GROUP], "displayName": "Drivers", "members": member }),
+            ),
+            acme.put(
+                &group.path,
+                json!({ "schemas": [GROUP], "displayName": "Guides", "members": member }),
+            ),
+            acme.patch(
+                &group.path,
+                json!([{ "op": "add", "path": "members", "value": member }]),
+            ),
+            acme.patch(
+                &group.path,
+                json!([{ "op": "replace", "value": { "members": member } }]),
+            ),
+        ];
+        for reply in replies {
+            if is_lenient {
+                assert!(reply.status < 300, "{}", reply.text);
+            } else {
+                reply.expect_error(400, Some("invalidValue"));
+            }
+        }
+        // As the whole value, `null` is the absence of one.
+        acme.patch(
+            &user.path,
+            json!([{ "op": "replace", "path": "emails", "value": null }]),
+        )
+        .expect(200);
+    }
+}
