@@ -1,6 +1,7 @@
 //! The command line: its grammar, and one file for each command.
 
 pub mod arguments;
+pub mod environment;
 mod error;
 pub mod exit;
 pub mod hints;
@@ -9,6 +10,7 @@ pub mod serve;
 pub mod stop;
 pub mod tenant;
 pub mod token;
+mod unshown;
 pub mod welcome;
 
 use std::io::{BufRead, Write};

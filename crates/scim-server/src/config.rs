@@ -3,7 +3,6 @@
 //! This module knows neither the command line nor the environment; `cli::arguments` reads both.
 
 pub mod base_url;
-pub mod cursor_key;
 pub mod database_url;
 pub mod listen;
 pub mod path_prefix;

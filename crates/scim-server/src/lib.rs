@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod http;
+pub mod logging;
 pub mod service;
 pub mod signals;
 pub mod token;

@@ -13,21 +13,18 @@ use scim_model::SchemaRegistry;
 use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, ServeArgs, TenantCommand};
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
-use scim_server::cli::{CommandError, Terminal, journal, stop, tenant, token, welcome};
+use scim_server::cli::welcome::Welcome;
+use scim_server::cli::{CommandError, Terminal, environment, journal, stop, tenant, token};
+use scim_server::config::database_url::DatabaseUrl;
 use scim_server::http::{Http, HttpOptions, metrics, server};
+use scim_server::logging;
 use scim_server::service::Service;
 use scim_server::signals;
 use scim_server::upkeep::Upkeep;
 use scim_storage_diesel::{DieselStore, OpenError, Pooler, StoreOptions};
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
-        .init();
-    // The default message of a panic may quote client input.
-    std::panic::set_hook(Box::new(|info| match info.location() {
-        Some(place) => log::error!("panic in {place}"),
-        None => log::error!("panic"),
-    }));
+    logging::start();
     let matches = Cli::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
@@ -38,8 +35,11 @@ fn main() -> ExitCode {
             .error(clap::error::ErrorKind::ArgumentConflict, text)
             .exit();
     }
+    environment::warn_of_unknown_variables(&Cli::command());
     let hints = Hints::new(&matches, &cli);
-    match run(cli, &hints) {
+    let result = run(cli, &hints);
+    logging::flush();
+    match result {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
             let _ = writeln!(io::stderr(), "scim-server: {}", with_sources(&*failure.error));
@@ -70,12 +70,14 @@ impl From<CommandError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Failure {
         let exit = match &error {
-            OpenError::Url(_) | OpenError::Plaintext(_) => Exit::Usage,
+            OpenError::Url(_) | OpenError::Unescaped | OpenError::Plaintext(_) => Exit::Usage,
             OpenError::HardLinked(_) | OpenError::NotUnique(_) | OpenError::OthersRun => Exit::Refused,
-            OpenError::InUse(_) => Exit::DatabaseBusy,
+            OpenError::InUse(_) | OpenError::Busy => Exit::DatabaseBusy,
             OpenError::Missing(_)
             | OpenError::Outdated
             | OpenError::Newer(_)
+            | OpenError::Folder(_)
+            | OpenError::NoFolder(_)
             | OpenError::File { .. }
             | OpenError::Connection(_)
             | OpenError::Encoding(_)
@@ -98,7 +100,7 @@ fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
         PostgresPooler::Transaction => Pooler::Transaction,
     };
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(arguments) => serve(url, pooler, &arguments),
+        Command::Serve(arguments) => serve(&cli.database_url, pooler, &arguments, hints),
         Command::Migrate { json } => {
             DieselStore::open_directory(url, pooler)?;
             let text = "The database schema is up to date.";
@@ -163,17 +165,18 @@ fn store_options(registry: &SchemaRegistry, pooler: Pooler, arguments: &ServeArg
 }
 
 /// Serves until a signal arrives and the requests that had begun are done.
-fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Failure> {
+fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints) -> Result<(), Failure> {
     let config = arguments.config().map_err(|it| Failure::new(Exit::Usage, it))?;
     let listener = bind("--listen", config.listen)?;
     let metrics_listener = config
         .metrics
         .map(|it| bind("--metrics-listen", it))
         .transpose()?;
-    let settings = config.settings_at(listener.local_addr()?);
+    let listen = listener.local_addr()?;
+    let settings = config.settings_at(listen);
     let base_url = settings.base_url.clone();
     let options = store_options(&config.registry, pooler, arguments);
-    let store = Arc::new(DieselStore::open(url, &options)?);
+    let store = Arc::new(DieselStore::open(url.with_password(), &options)?);
     let service = Arc::new(Service::new(config.registry, store.clone(), settings));
     let options = HttpOptions {
         path_prefix: config.path_prefix,
@@ -181,7 +184,14 @@ fn serve(url: &str, pooler: Pooler, arguments: &ServeArgs) -> Result<(), Failure
         write_timeout: config.write_timeout,
     };
     let http = Arc::new(Http::with_tokens(service, store.clone(), options));
-    welcome::print(&*store, &base_url, &mut io::stdout(), Utc::now())?;
+    let welcome = Welcome {
+        base_url: &base_url,
+        listen,
+        database: &url.without_password(),
+        token_file: arguments.first_token_file.as_deref(),
+        hints,
+    };
+    welcome.print(&*store, &mut io::stdout(), Utc::now())?;
     let counted = store.clone();
     let delete_empty_counts = move || counted.delete_empty_counts();
     let _upkeep = Upkeep::start(store.clone(), config.retention, delete_empty_counts)?;

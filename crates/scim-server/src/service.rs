@@ -5,6 +5,7 @@
 
 mod core;
 pub mod cursor;
+mod cursor_key;
 mod error;
 mod hasher;
 mod members;
@@ -17,5 +18,6 @@ mod secrets;
 mod tolerances;
 
 pub use self::core::{Representation, Service, Settings};
+pub use cursor_key::{CursorKey, InvalidCursorKey};
 pub use error::Error;
 pub use tolerances::ToleranceCounts;

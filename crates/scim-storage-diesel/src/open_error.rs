@@ -12,6 +12,13 @@ pub enum OpenError {
     /// The URL, shown without anything that may be a password, does not name a database that this store supports.
     #[error("`{0}` is not a database URL: expected `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
     Url(String),
+    /// The user or the password of the URL contains a character that ends it too early. The URL is not shown, because
+    /// part of the password may look like another part of it.
+    #[error(
+        "write characters such as `@`, `/` and `%` in the user and the password of the database URL as `%40`, `%2F` \
+         and `%25`, and the port as a number"
+    )]
+    Unescaped,
     /// The file does not exist, and the caller did not ask for a new one.
     #[error("the database `{}` does not exist", .0.display())]
     Missing(PathBuf),
@@ -27,8 +34,19 @@ pub enum OpenError {
     /// The file has a second name, through which it could be opened without the lock.
     #[error("`{}` has another hard link: remove it, or copy the file instead", .0.display())]
     HardLinked(PathBuf),
+    /// The path leads to a folder.
+    #[error("`{}` is a folder: name a file in it, such as `{}`", .0.display(), .0.join("scim.db").display())]
+    Folder(PathBuf),
+    /// The folder of the file does not exist, and is not created.
+    #[error("the folder `{}` of the database does not exist: create it first", .0.display())]
+    NoFolder(PathBuf),
+    /// Another process holds a lock that opening the database needs.
+    #[error(
+        "the database is locked by another process, such as a backup or a migration: wait until it has ended, or stop it"
+    )]
+    Busy,
     /// A file cannot be opened or created.
-    #[error("cannot open `{}`: {source}", .path.display())]
+    #[error("cannot open `{}`", .path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -36,8 +54,8 @@ pub enum OpenError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The database server cannot be reached, or refuses the connection.
-    #[error("cannot connect to the database: {0}")]
-    Connection(Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot connect to the database")]
+    Connection(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The connection could leave this machine unencrypted, and the URL does not allow that. The text says what to do.
     #[error("the connection to the database might not be encrypted: {0}")]
     Plaintext(String),
@@ -55,8 +73,8 @@ pub enum OpenError {
     )]
     OthersRun,
     /// The database cannot be migrated or prepared.
-    #[error("cannot prepare the database: {0}")]
-    Preparation(Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot prepare the database")]
+    Preparation(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl OpenError {
@@ -93,6 +111,7 @@ impl From<Failure> for OpenError {
     fn from(failure: Failure) -> OpenError {
         match failure.into() {
             StoreError::Conflict { attribute } => OpenError::NotUnique(attribute),
+            StoreError::Busy => OpenError::Busy,
             StoreError::Unavailable(source) => OpenError::Preparation(source),
             other => OpenError::Preparation(other.into()),
         }

@@ -93,6 +93,15 @@ impl DieselStore {
         self.scans.counts()
     }
 
+    /// Returns whether an acknowledged write survives a crash of the database: `false` for a PostgreSQL server with
+    /// `fsync` or `synchronous_commit` switched off.
+    pub fn is_durable(&self) -> bool {
+        match &self.database {
+            Database::Sqlite(_) => true,
+            Database::Postgres(postgres) => postgres.is_durable(),
+        }
+    }
+
     /// Deletes counters that have reached zero, which every list request would still read. One call deletes only a
     /// few, so that no writer waits long, and returns whether there may be more.
     ///

@@ -1,18 +1,25 @@
 //! The grammar of the command line, and the environment variables: the only reader of both.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::Exit;
-use crate::config::cursor_key;
+use super::unshown::Unshown;
 use crate::config::database_url::DatabaseUrl;
 use crate::config::path_prefix::PathPrefix;
 use crate::config::retention::Retention;
+use crate::service::{CursorKey, InvalidCursorKey};
+
+const NETWORK: &str = "Network";
+const SCIM: &str = "Requests, responses and schemas";
+const LISTS: &str = "Lists and queries";
+const DATABASE: &str = "Database";
 
 /// A multi-tenant SCIM 2.0 server. Without a command, it serves.
 #[derive(Debug, Parser)]
-#[command(name = "scim-server", version, propagate_version = true, after_help = Exit::HELP)]
+#[command(name = "scim-server", version, propagate_version = true, max_term_width = 100, after_help = Exit::HELP)]
 pub struct Cli {
     /// The database: `sqlite:PATH` or `postgres://…`
     #[arg(
@@ -21,7 +28,8 @@ pub struct Cli {
         env = "SCIM_DATABASE_URL",
         default_value = "sqlite:scim.db",
         hide_env_values = true,
-        value_name = "URL"
+        value_name = "URL",
+        help_heading = DATABASE
     )]
     pub database_url: DatabaseUrl,
 
@@ -32,7 +40,8 @@ pub struct Cli {
         env = "SCIM_POSTGRES_POOLER",
         value_enum,
         default_value_t = PostgresPooler::None,
-        value_name = "MODE"
+        value_name = "MODE",
+        help_heading = DATABASE
     )]
     pub postgres_pooler: PostgresPooler,
 
@@ -83,56 +92,58 @@ pub struct ServeArgs {
         long,
         env = "SCIM_LISTEN",
         default_value = "127.0.0.1:8080",
-        value_name = "ADDRESS:PORT"
+        value_name = "ADDRESS:PORT",
+        value_parser = trimmed,
+        help_heading = NETWORK
     )]
     pub listen: String,
 
     /// The path of this server before `/Users`; with the suffix `/v2`, requests without `/v2` are answered too
-    #[arg(long, env = "SCIM_PATH_PREFIX", default_value = PathPrefix::DEFAULT, value_name = "PATH")]
+    #[arg(long, help_heading = NETWORK, env = "SCIM_PATH_PREFIX", default_value = PathPrefix::DEFAULT, value_name = "PATH")]
     pub path_prefix: PathPrefix,
 
     /// The URL that clients see before `/Users`, for example `https://example.com/scim/v2`; a URL without
     /// a path gets the path prefix [default: http://LISTEN and the path prefix]
-    #[arg(long, env = "SCIM_BASE_URL", value_name = "URL")]
+    #[arg(long, help_heading = NETWORK, env = "SCIM_BASE_URL", value_name = "URL", value_parser = trimmed)]
     pub base_url: Option<String>,
 
     /// Serve plain HTTP on an address that other machines can reach, without a TLS proxy named by
     /// `--base-url https://…`
-    #[arg(long, env = "SCIM_ALLOW_PLAIN_HTTP")]
+    #[arg(long, help_heading = NETWORK, env = "SCIM_ALLOW_PLAIN_HTTP")]
     pub allow_plain_http: bool,
 
     /// How strictly requests are read: as real clients send them, or by the RFC alone
-    #[arg(long, env = "SCIM_LENIENCY", value_enum, default_value_t = Leniency::Clients)]
+    #[arg(long, help_heading = SCIM, env = "SCIM_LENIENCY", value_enum, default_value_t = Leniency::Clients)]
     pub leniency: Leniency,
 
     /// Store and return `active: true` for new users when the client sends no `active`
-    #[arg(long, env = "SCIM_ACTIVE_BY_DEFAULT")]
+    #[arg(long, help_heading = SCIM, env = "SCIM_ACTIVE_BY_DEFAULT")]
     pub active_by_default: bool,
 
     /// Whether the groups of a tenant must have different display names
-    #[arg(long, env = "SCIM_GROUP_NAMES", value_enum, default_value_t = GroupNames::Unique)]
+    #[arg(long, help_heading = SCIM, env = "SCIM_GROUP_NAMES", value_enum, default_value_t = GroupNames::Unique)]
     pub group_names: GroupNames,
 
     /// The answer to a successful PATCH of a group: 204, or 200 with all its members
-    #[arg(long, env = "SCIM_GROUP_PATCH", value_enum, default_value_t = GroupPatch::NoContent)]
+    #[arg(long, help_heading = SCIM, env = "SCIM_GROUP_PATCH", value_enum, default_value_t = GroupPatch::NoContent)]
     pub group_patch: GroupPatch,
 
     /// Whether filters are accepted in URLs, as identity providers send them; proxies and histories may keep
     /// URLs. Otherwise filters have to be sent by POST to `/.search`
-    #[arg(long, env = "SCIM_URL_FILTERS", value_enum, default_value_t = UrlFilters::Allow)]
+    #[arg(long, help_heading = SCIM, env = "SCIM_URL_FILTERS", value_enum, default_value_t = UrlFilters::Allow)]
     pub url_filters: UrlFilters,
 
     /// How passwords, and other attributes that a schema calls secret, are stored: no SCIM operation ever
     /// returns them
-    #[arg(long, env = "SCIM_PASSWORDS", value_enum, default_value_t = Passwords::Drop)]
+    #[arg(long, help_heading = SCIM, env = "SCIM_PASSWORDS", value_enum, default_value_t = Passwords::Drop)]
     pub passwords: Passwords,
 
     /// The folder with the JSON documents of your own schemas and resource types
-    #[arg(long, env = "SCIM_SCHEMAS", value_name = "DIR")]
+    #[arg(long, help_heading = SCIM, env = "SCIM_SCHEMAS", value_name = "DIR")]
     pub schemas: Option<PathBuf>,
 
     /// The largest request body; a PUT of a group takes about 100 bytes per member
-    #[arg(long, env = "SCIM_MAX_BODY_BYTES", default_value_t = 1024 * 1024, value_name = "BYTES",
+    #[arg(long, help_heading = NETWORK, env = "SCIM_MAX_BODY_BYTES", default_value_t = 1024 * 1024, value_name = "BYTES",
           value_parser = clap::value_parser!(u64).range(1024..=1024 * 1024 * 1024))]
     pub max_body_bytes: u64,
 
@@ -142,43 +153,48 @@ pub struct ServeArgs {
     pub write_timeout: u32,
 
     /// Resources on a page when the request has no `count`
-    #[arg(long, env = "SCIM_DEFAULT_PAGE_SIZE", default_value_t = 100, value_name = "N",
+    #[arg(long, help_heading = LISTS, env = "SCIM_DEFAULT_PAGE_SIZE", default_value_t = 100, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub default_page_size: u32,
 
     /// The most resources on a page; some clients skip resources when it is below 100
-    #[arg(long, env = "SCIM_MAX_PAGE_SIZE", default_value_t = 200, value_name = "N",
+    #[arg(long, help_heading = LISTS, env = "SCIM_MAX_PAGE_SIZE", default_value_t = 200, value_name = "N",
           value_parser = clap::value_parser!(u32).range(100..=1000))]
     pub max_page_size: u32,
 
     /// The days for which journal entries are kept; older ones are dropped. `forever`, or 0, keeps all
-    #[arg(long, env = "SCIM_JOURNAL_DAYS", default_value = "90", value_name = "N")]
+    #[arg(long, help_heading = DATABASE, env = "SCIM_JOURNAL_DAYS", default_value = "90", value_name = "N")]
     pub journal_days: Retention,
+
+    /// A new file for the token of the first start, readable by its owner only; without it, the token is printed
+    #[arg(long, help_heading = DATABASE, env = "SCIM_FIRST_TOKEN_FILE", value_name = "FILE")]
+    pub first_token_file: Option<PathBuf>,
 
     /// 64 hexadecimal digits that servers share to accept each other's paging cursors; of several keys,
     /// separated by commas, the first one makes cursors and all are accepted [default: random at each start]
-    #[arg(long, env = "SCIM_CURSOR_KEY", hide_env_values = true, value_name = "HEX[,HEX…]", value_delimiter = ',',
-          value_parser = cursor_key::parse)]
-    pub cursor_key: Vec<[u8; 32]>,
+    #[arg(long, help_heading = LISTS, env = "SCIM_CURSOR_KEY", hide_env_values = true, value_name = "HEX[,HEX…]", value_delimiter = ',',
+          value_parser = Unshown(cursor_key))]
+    pub cursor_key: Vec<CursorKey>,
 
     /// Seconds for which a paging cursor is valid; 0 means no limit
-    #[arg(long, env = "SCIM_CURSOR_LIFETIME", default_value_t = 24 * 60 * 60, value_name = "SECONDS",
+    #[arg(long, help_heading = LISTS, env = "SCIM_CURSOR_LIFETIME", default_value_t = 24 * 60 * 60, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(0..=366 * 24 * 60 * 60))]
     pub cursor_lifetime: u32,
 
     /// The most queries without an index that run at the same time; one tenant may use half of them
     /// [default: half the processors, at least 2 and at most 4]
-    #[arg(long, env = "SCIM_MAX_SCANS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, help_heading = LISTS, env = "SCIM_MAX_SCANS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub max_scans: Option<u32>,
 
     /// The time limit of a query without an index, in seconds
-    #[arg(long, env = "SCIM_SCAN_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
+    #[arg(long, help_heading = LISTS, env = "SCIM_SCAN_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..=25))]
     pub scan_timeout: u32,
 
     /// The address of `/metrics` for Prometheus, served without a token: an address and port, or a port of this
     /// machine [default: not served]
-    #[arg(long, env = "SCIM_METRICS_LISTEN", value_name = "[ADDRESS:]PORT")]
+    #[arg(long, help_heading = NETWORK, env = "SCIM_METRICS_LISTEN", value_name = "[ADDRESS:]PORT",
+          value_parser = trimmed)]
     pub metrics_listen: Option<String>,
 }
 
@@ -315,6 +331,7 @@ pub enum TokenCommand {
     /// Revoke a token; when this command has ended, no server accepts it
     Revoke {
         /// The id that `token list` shows
+        #[arg(value_parser = Unshown(token_id))]
         id: uuid::Uuid,
         /// Print one JSON object
         #[arg(long)]
@@ -324,6 +341,21 @@ pub enum TokenCommand {
 
 /// The default lifetime of tokens: it is limited (RFC 7644 section 7.4), but clients keep their tokens for long.
 pub const DEFAULT_TOKEN_DAYS: u32 = 365;
+
+fn cursor_key(text: &str) -> Result<CursorKey, String> {
+    text.parse().map_err(|error: InvalidCursorKey| error.to_string())
+}
+
+fn token_id(text: &str) -> Result<uuid::Uuid, String> {
+    let expected =
+        "expected the id of a token, which `scim-server token list` shows; the token itself is no id";
+    text.parse().map_err(|_| expected.to_owned())
+}
+
+/// Removes blanks and line breaks, which a file of settings often has at the end of a line.
+fn trimmed(text: &str) -> Result<String, Infallible> {
+    Ok(text.trim().to_owned())
+}
 
 /// Checks the tenant names that people type and logs show.
 fn tenant_name(text: &str) -> Result<String, String> {
@@ -380,6 +412,7 @@ mod tests {
         assert_eq!(days(&["--journal-days", "0"]), Some(None));
         assert_eq!(days(&["--journal-days", "x"]), None);
         let help = Cli::command().render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains("`forever`, or 0, keeps all"), "{help}");
     }
 
@@ -421,7 +454,8 @@ mod tests {
             Cli::try_parse_from(["scim-server", "--cursor-key", text]).map(|it| it.serve.cursor_key)
         };
         let (one, two) = ("0f".repeat(32), "f0".repeat(32));
-        assert_eq!(keys(&format!("{one},{two}")).unwrap(), [[0x0f; 32], [0xf0; 32]]);
+        let expected = [[0x0f; 32], [0xf0; 32]].map(CursorKey::new);
+        assert_eq!(keys(&format!("{one}, {two}\n")).unwrap(), expected);
         assert!(keys(&format!("{one},")).is_err());
         assert!(Cli::parse_from(["scim-server"]).serve.cursor_key.is_empty());
     }

@@ -7,7 +7,7 @@ use scim_model::Policy;
 
 use super::arguments::{GroupPatch, Leniency, Passwords, ServeArgs, UrlFilters};
 use crate::config::base_url::BaseUrl;
-use crate::config::{Config, cursor_key, listen, schemas};
+use crate::config::{Config, listen, schemas};
 use crate::service::Settings;
 
 impl ServeArgs {
@@ -21,6 +21,7 @@ impl ServeArgs {
             None => Vec::new(),
         };
         let registry = crate::registry(&documents)?;
+        schemas::warn_of_unused(&registry);
         let base_url = match &self.base_url {
             Some(url) => Some(
                 BaseUrl::parse(url, &self.path_prefix)
@@ -44,21 +45,29 @@ impl ServeArgs {
         })
     }
 
+    fn page_size(&self) -> u32 {
+        if self.default_page_size > self.max_page_size {
+            log::warn!(
+                "--default-page-size {} is larger than --max-page-size {most}: pages have {most} resources",
+                self.default_page_size,
+                most = self.max_page_size
+            );
+        }
+        self.default_page_size.min(self.max_page_size)
+    }
+
     fn settings(&self) -> Result<Settings, Box<dyn Error>> {
         Ok(Settings {
             policy: Policy {
                 lenient: self.leniency == Leniency::Clients,
             },
-            default_page_size: self.default_page_size.min(self.max_page_size),
+            default_page_size: self.page_size(),
             max_page_size: self.max_page_size,
             active_by_default: self.active_by_default,
             patch_shows_groups: self.group_patch == GroupPatch::Resource,
             filters_in_urls: self.url_filters == UrlFilters::Allow,
             hash_secrets: self.passwords == Passwords::Argon2id,
-            cursor_keys: match &*self.cursor_key {
-                [] => vec![cursor_key::random().map_err(|error| format!("no random bytes: {error}"))?],
-                keys => keys.to_vec(),
-            },
+            cursor_keys: self.cursor_key.clone(),
             cursor_lifetime: (self.cursor_lifetime > 0)
                 .then(|| Duration::from_secs(self.cursor_lifetime.into())),
             ..Settings::default()
@@ -72,6 +81,7 @@ mod tests {
 
     use super::*;
     use crate::cli::arguments::Cli;
+    use crate::service::CursorKey;
 
     fn config(arguments: &[&str]) -> Config {
         let cli = Cli::parse_from([&["scim-server"], arguments].concat());
@@ -122,7 +132,7 @@ mod tests {
         assert_eq!((changed.default_page_size, changed.max_page_size), (250, 250));
         assert_eq!(
             (changed.cursor_keys, changed.cursor_lifetime),
-            (vec![[0x0f; 32]], None)
+            (vec![CursorKey::new([0x0f; 32])], None)
         );
     }
 
@@ -138,13 +148,5 @@ mod tests {
         assert_eq!(&*base_url(&behind_proxy), "https://example.com/idp");
         let mapped_by_proxy = ["--path-prefix", "/idp", "--base-url", "https://example.com/scim"];
         assert_eq!(&*base_url(&mapped_by_proxy), "https://example.com/scim");
-    }
-
-    #[test]
-    fn every_start_without_a_cursor_key_makes_its_own() {
-        let keys = || config(&[]).settings.cursor_keys;
-        let (one, other) = (keys(), keys());
-        assert_eq!((one.len(), other.len()), (1, 1));
-        assert_ne!(one, other);
     }
 }

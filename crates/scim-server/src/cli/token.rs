@@ -45,19 +45,21 @@ fn print_new(
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let tenant = find_tenant(directory, tenant)?;
-    let (secret, new) = create(directory, tenant.id, terminal.now, expires, note, read_only)?;
+    let new = NewSecret::random(terminal.now, expires, note, read_only)?;
+    new.store(directory, tenant.id)?;
+    let NewSecret { secret, id, .. } = &new;
     if as_json {
         return terminal.print(&json!({
             "token": secret,
-            "id": new.id.to_string(),
+            "id": id.to_string(),
             "tenant": tenant.name,
             "expires": expires.map(timestamp),
         }));
     }
     writeln!(
         terminal.output,
-        "Token {} of the tenant {}, shown only now:",
-        new.id, tenant.name
+        "Token {id} of the tenant {}, shown only now:",
+        tenant.name
     )?;
     writeln!(terminal.output, "  {secret}")?;
     writeln!(terminal.output, "It is valid {}.", validity(expires))?;
@@ -108,27 +110,46 @@ fn revoke(
     Ok(())
 }
 
-/// Creates a token. Returns its secret, which is not stored, and what is stored.
-pub(super) fn create(
-    directory: &dyn Directory,
-    tenant: TenantId,
-    now: DateTime<Utc>,
-    expires: Option<DateTime<Utc>>,
-    note: &str,
+/// A token that is yet to be stored, with its secret, which is never stored.
+pub(super) struct NewSecret {
+    pub(super) secret: String,
+    pub(super) expires: Option<DateTime<Utc>>,
+    id: Uuid,
+    created: DateTime<Utc>,
+    note: String,
     read_only: bool,
-) -> Result<(String, NewToken), CommandError> {
-    let secret = token::new_secret()?;
-    let new = NewToken {
-        id: Uuid::now_v7(),
-        tenant,
-        sha256: token::digest(&secret),
-        created: now,
-        expires,
-        read_only,
-        note: note.to_owned(),
-    };
-    directory.create_token(&new)?;
-    Ok((secret, new))
+}
+
+impl NewSecret {
+    pub(super) fn random(
+        created: DateTime<Utc>,
+        expires: Option<DateTime<Utc>>,
+        note: &str,
+        read_only: bool,
+    ) -> Result<NewSecret, CommandError> {
+        Ok(NewSecret {
+            secret: token::new_secret()?,
+            expires,
+            id: Uuid::now_v7(),
+            created,
+            note: note.to_owned(),
+            read_only,
+        })
+    }
+
+    /// Makes the secret valid for a tenant.
+    pub(super) fn store(&self, directory: &dyn Directory, tenant: TenantId) -> Result<(), CommandError> {
+        directory.create_token(&NewToken {
+            id: self.id,
+            tenant,
+            sha256: token::digest(&self.secret),
+            created: self.created,
+            expires: self.expires,
+            read_only: self.read_only,
+            note: self.note.clone(),
+        })?;
+        Ok(())
+    }
 }
 
 fn to_json(token: &Token, now: DateTime<Utc>) -> Value {

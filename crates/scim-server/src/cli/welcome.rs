@@ -1,72 +1,164 @@
-//! The text that a server prints when it starts.
+//! The text that a server prints when it starts, and the token of the first start.
 
-use std::io::Write;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Directory, StoreError, TenantId};
+use scim_model::store::{Directory, StoreError};
 
 use super::CommandError;
 use super::arguments::DEFAULT_TOKEN_DAYS;
-use super::token::{create, validity};
+use super::hints::Hints;
+use super::token::{NewSecret, validity};
 
 /// The name of the tenant of the first start.
 pub const FIRST_TENANT: &str = "default";
 
-/// Prints the base URL and the tenants. The very first start creates a tenant with a token, and prints the token, which
-/// is not shown again.
-///
-/// # Errors
-/// See [`CommandError`].
-pub fn print(
-    directory: &dyn Directory,
-    base_url: &str,
-    output: &mut dyn Write,
-    now: DateTime<Utc>,
-) -> Result<(), CommandError> {
-    if directory.tenants()?.is_empty() {
-        match directory.create_tenant(FIRST_TENANT, now) {
-            Ok(tenant) => return print_first(directory, tenant, base_url, output, now),
-            // Another server on the same database was faster.
-            Err(StoreError::Conflict { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let names: Vec<String> = directory.tenants()?.into_iter().map(|it| it.name).collect();
-    writeln!(output, "SCIM 2.0 at {base_url}")?;
-    writeln!(
-        output,
-        "Tenants: {}. To create a token: scim-server token create --tenant NAME",
-        names.join(", ")
-    )?;
-    Ok(())
+/// The facts that a server shows when it starts.
+pub struct Welcome<'a> {
+    /// The URL that clients see.
+    pub base_url: &'a str,
+    /// The address that the server listens on.
+    pub listen: SocketAddr,
+    /// The URL of the database, without its password.
+    pub database: &'a str,
+    /// The file for the token of the first start; without one, the token is printed.
+    pub token_file: Option<&'a Path>,
+    /// The commands that the text recommends.
+    pub hints: &'a Hints,
 }
 
-fn print_first(
-    directory: &dyn Directory,
-    tenant: TenantId,
-    base_url: &str,
-    output: &mut dyn Write,
-    now: DateTime<Utc>,
-) -> Result<(), CommandError> {
-    let expires = Some(now + TimeDelta::days(i64::from(DEFAULT_TOKEN_DAYS)));
-    let note = "created at the first start";
-    let (secret, _) = create(directory, tenant, now, expires, note, false)?;
-    writeln!(
-        output,
-        r#"SCIM 2.0 at {base_url}
+impl Welcome<'_> {
+    /// Prints the URL, the address and the tenants. The very first start creates a tenant with a token, and prints the
+    /// token, or writes it to the file. It is not shown again.
+    ///
+    /// # Errors
+    /// `Refused` when the file exists already or cannot be created; nothing has then been created. See also
+    /// [`CommandError`].
+    pub fn print(
+        &self,
+        directory: &dyn Directory,
+        output: &mut dyn Write,
+        now: DateTime<Utc>,
+    ) -> Result<(), CommandError> {
+        let first = match directory.tenants()?.is_empty() {
+            true => self.create_first(directory, now)?,
+            false => None,
+        };
+        let Welcome {
+            base_url,
+            listen,
+            database,
+            hints,
+            ..
+        } = self;
+        writeln!(output, "SCIM 2.0 at {base_url}")?;
+        let version = env!("CARGO_PKG_VERSION");
+        writeln!(
+            output,
+            "scim-server {version}, listening on {listen}, database {database}"
+        )?;
+        match first {
+            Some(secret) => self.print_first(&secret, output),
+            None => {
+                let names: Vec<String> = directory.tenants()?.into_iter().map(|it| it.name).collect();
+                let command = hints.command("token create --tenant NAME");
+                writeln!(
+                    output,
+                    "Tenants: {}. To create a token: {command}",
+                    names.join(", ")
+                )?;
+                Ok(())
+            }
+        }
+    }
 
-First start: created the tenant `{FIRST_TENANT}`. Its token is shown only now; keep it.
+    /// Creates the first tenant and its token. `None` when another server on the same database was faster.
+    fn create_first(
+        &self,
+        directory: &dyn Directory,
+        now: DateTime<Utc>,
+    ) -> Result<Option<NewSecret>, CommandError> {
+        let expires = Some(now + TimeDelta::days(i64::from(DEFAULT_TOKEN_DAYS)));
+        let new = NewSecret::random(now, expires, "created at the first start", false)?;
+        // The file comes first: a token that could not be written would be lost.
+        if let Some(path) = self.token_file {
+            write_secret(path, &new.secret).map_err(|error| unwritable(path, &error))?;
+        }
+        let created = match directory.create_tenant(FIRST_TENANT, now) {
+            Ok(tenant) => new.store(directory, tenant).map(|()| Some(new)),
+            Err(StoreError::Conflict { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        };
+        if let Some(path) = self.token_file
+            && !matches!(created, Ok(Some(_)))
+        {
+            // This process has created the file, and its content is not a token.
+            let _ = std::fs::remove_file(path);
+        }
+        created
+    }
+
+    fn print_first(&self, new: &NewSecret, output: &mut dyn Write) -> Result<(), CommandError> {
+        let base_url = self.base_url;
+        let until = validity(new.expires);
+        let (place, token, read) = match self.token_file {
+            Some(path) => {
+                let path = path.display();
+                (
+                    "is in a file that only its owner can read",
+                    format!("in {path}"),
+                    format!("TOKEN=$(cat '{path}')"),
+                )
+            }
+            None => (
+                "is shown only now; keep it",
+                new.secret.clone(),
+                "read -r TOKEN    # and paste the token".to_owned(),
+            ),
+        };
+        writeln!(
+            output,
+            r#"
+First start: created the tenant `{FIRST_TENANT}`. Its token {place}.
 
   Base URL  {base_url}
-  Token     {secret}
+  Token     {token}
   Valid     {until}
 
 Try it:
 
-  curl -H "Authorization: Bearer {secret}" "{base_url}/Users"
-  curl -X POST -H "Authorization: Bearer {secret}" -H "Content-Type: application/scim+json" -d '{{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"bjensen"}}' "{base_url}/Users"
+  {read}
+  curl -H "Authorization: Bearer $TOKEN" "{base_url}/Users"
+  curl -X POST -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/scim+json" -d '{{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"bjensen"}}' "{base_url}/Users"
 "#,
-        until = validity(expires),
-    )?;
-    Ok(())
+        )?;
+        Ok(())
+    }
+}
+
+/// Writes a secret to a new file that only its owner can read, and waits until it is on disk.
+fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    let written = writeln!(file, "{secret}").and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> CommandError {
+    let path = path.display();
+    CommandError::Refused(match error.kind() {
+        io::ErrorKind::AlreadyExists => format!(
+            "--first-token-file: `{path}` exists already, and is not overwritten: move it away, or name another file"
+        ),
+        _ => format!("--first-token-file: cannot create `{path}`: {error}"),
+    })
 }

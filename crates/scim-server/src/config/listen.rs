@@ -33,9 +33,21 @@ pub fn metrics_address(text: &str) -> io::Result<SocketAddr> {
 }
 
 fn resolve(flag: &str, text: &str) -> io::Result<SocketAddr> {
-    let mut addresses = text
-        .to_socket_addrs()
-        .map_err(|error| invalid(format!("{flag} `{text}`: {error}")))?;
+    let port = text.rsplit_once(':').map_or(text, |(_, port)| port);
+    if !text.contains(':') || text.starts_with(':') || port.parse::<u16>().is_err() {
+        let example = match port.parse::<u16>() {
+            Ok(port) => format!("127.0.0.1:{port}"),
+            Err(_) => "127.0.0.1:8080".to_owned(),
+        };
+        return Err(invalid(format!(
+            "{flag} `{text}`: expected an address and a port, such as `{example}`"
+        )));
+    }
+    let mut addresses = text.to_socket_addrs().map_err(|error| {
+        invalid(format!(
+            "{flag} `{text}`: the address cannot be resolved: {error}"
+        ))
+    })?;
     addresses
         .next()
         .ok_or_else(|| invalid(format!("{flag} `{text}`: the name has no address")))
@@ -69,5 +81,24 @@ mod tests {
         assert_eq!(address("9090").unwrap(), "127.0.0.1:9090");
         assert_eq!(address("0.0.0.0:9090").unwrap(), "0.0.0.0:9090");
         assert!(address("9090x").is_err());
+    }
+
+    #[test]
+    fn an_address_without_a_port_or_a_port_without_an_address_gets_an_example() {
+        let told = |text: &str| address(text, None, false).expect_err(text).to_string();
+        for text in ["8080", ":8080"] {
+            assert!(told(text).ends_with("expected an address and a port, such as `127.0.0.1:8080`"));
+        }
+        for text in [
+            "localhost",
+            "127.0.0.1",
+            "127.0.0.1:",
+            "[::1]",
+            "127.0.0.1:http",
+            "127.0.0.1:65536",
+        ] {
+            assert!(told(text).contains("expected an address and a port"), "{text}");
+        }
+        assert!(told("no-such-name.invalid:80").contains("cannot be resolved"));
     }
 }

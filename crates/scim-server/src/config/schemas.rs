@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use scim_model::SchemaRegistry;
+
 /// The largest document, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -21,6 +23,28 @@ pub fn read_folder(folder: &Path) -> io::Result<Vec<(String, String)>> {
     }
     documents.sort();
     Ok(documents)
+}
+
+/// Logs a warning for each schema of the operator that no resource type uses: none of its attributes can be sent or
+/// stored.
+pub fn warn_of_unused(registry: &SchemaRegistry) {
+    let builtin = SchemaRegistry::builtin();
+    let own = registry
+        .schemas
+        .iter()
+        .filter(|it| builtin.schema(&it.id).is_none());
+    for schema in own {
+        let is_used = registry.resource_types.iter().any(|it| {
+            let extensions = it.extensions.iter().map(|(schema, _)| schema);
+            extensions.chain([&it.schema]).any(|used| used.id == schema.id)
+        });
+        if !is_used {
+            log::warn!(
+                "no resource type uses the schema `{}`: name it in the `schema` or the `schemaExtensions` of one",
+                schema.id
+            );
+        }
+    }
 }
 
 fn read_file(path: &Path) -> io::Result<String> {

@@ -10,6 +10,7 @@ use scim_model::{Policy, ResourceType, SchemaRegistry};
 use uuid::Uuid;
 
 use super::cursor::CursorKeys;
+use super::cursor_key::CursorKey;
 use super::error::Error;
 use super::hasher::Hasher;
 use super::precondition::Preconditions;
@@ -49,8 +50,9 @@ pub struct Settings {
     pub filters_in_urls: bool,
     /// Whether secrets such as `password` are stored as argon2id hashes; otherwise they are dropped.
     pub hash_secrets: bool,
-    /// The keys of paging cursors. The first key encrypts, and every key decrypts.
-    pub cursor_keys: Vec<[u8; 32]>,
+    /// The keys of paging cursors. The first key encrypts, and every key decrypts. Without a key, each service makes a
+    /// random one.
+    pub cursor_keys: Vec<CursorKey>,
     /// The lifetime of a paging cursor; `None` means unlimited.
     pub cursor_lifetime: Option<Duration>,
 }
@@ -66,7 +68,7 @@ impl Default for Settings {
             patch_shows_groups: false,
             filters_in_urls: true,
             hash_secrets: false,
-            cursor_keys: vec![[0; 32]],
+            cursor_keys: Vec::new(),
             cursor_lifetime: Some(Duration::from_secs(24 * 60 * 60)),
         }
     }

@@ -14,6 +14,8 @@ use chrono::{DateTime, Utc};
 use scim_model::store::{Position, TenantId};
 use scim_model::{ScimError, ScimType};
 
+use super::cursor_key::CursorKey;
+
 /// The keys of cursors. The first key encrypts and all keys decrypt, so that a new key can be put in front while
 /// clients still use cursors of the old one.
 pub struct CursorKeys {
@@ -30,10 +32,17 @@ const MAX_LENGTH: usize = 64 * 1024;
 const NONCE_LENGTH: usize = 24;
 
 impl CursorKeys {
-    /// Creates the keys. Servers that share a key accept each other's cursors.
-    pub fn new(keys: &[[u8; 32]], lifetime: Option<Duration>) -> CursorKeys {
+    /// Creates the keys. Servers that share a key accept each other's cursors; without a key, this value gets a random
+    /// one.
+    pub fn new(keys: &[CursorKey], lifetime: Option<Duration>) -> CursorKeys {
+        let random = match keys {
+            // Without random bytes, `seal` fails.
+            [] => CursorKey::random().ok(),
+            _ => None,
+        };
+        let keys = keys.iter().chain(&random);
         CursorKeys {
-            keys: keys.iter().map(|it| XChaCha20Poly1305::new(it.into())).collect(),
+            keys: keys.map(|it| XChaCha20Poly1305::new(it.bytes().into())).collect(),
             lifetime,
         }
     }
@@ -143,8 +152,18 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn keys(keys: &[u8]) -> CursorKeys {
-        let keys: Vec<[u8; 32]> = keys.iter().map(|it| [*it; 32]).collect();
+        let keys: Vec<CursorKey> = keys.iter().map(|it| CursorKey::new([*it; 32])).collect();
         CursorKeys::new(&keys, Some(HOUR))
+    }
+
+    #[test]
+    fn without_a_key_each_value_makes_its_own() {
+        let (one, other) = (keys(&[]), keys(&[]));
+        let cursor = one.seal(b"query", &position(), noon()).unwrap();
+        assert!(one.open(b"query", &cursor, noon()).is_ok());
+        for stranger in [other, keys(&[0])] {
+            assert!(stranger.open(b"query", &cursor, noon()).is_err());
+        }
     }
 
     fn noon() -> DateTime<Utc> {
@@ -268,7 +287,7 @@ mod tests {
         assert_eq!(late.unwrap_err().scim_type(), Some(ScimType::ExpiredCursor));
         // Another server's clock may be behind.
         assert!(limited.open(&query(), &cursor, noon() - HOUR).is_ok());
-        let unlimited = CursorKeys::new(&[[7; 32]], None);
+        let unlimited = CursorKeys::new(&[CursorKey::new([7; 32])], None);
         assert!(unlimited.open(&query(), &cursor, noon() + 9_999 * HOUR).is_ok());
     }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{Directory, NewToken};
 use scim_server::cli::arguments::{TenantCommand, TokenCommand};
 use scim_server::cli::hints::Hints;
+use scim_server::cli::welcome::Welcome;
 use scim_server::cli::{self, CommandError, Terminal};
 use scim_server::token;
 use scim_storage_diesel::DieselStore;
@@ -267,14 +268,23 @@ fn the_first_start_is_welcomed_once() {
     let it = Subject::new();
     let welcome = || {
         let mut output = Vec::new();
-        cli::welcome::print(&*it.store, "https://example.com/scim/v2", &mut output, it.now).unwrap();
+        let welcome = Welcome {
+            base_url: "https://example.com/scim/v2",
+            listen: ([127, 0, 0, 1], 8080).into(),
+            database: "sqlite:scim.db",
+            token_file: None,
+            hints: &Hints::default(),
+        };
+        welcome.print(&*it.store, &mut output, it.now).unwrap();
         String::from_utf8(output).unwrap()
     };
-    let first = welcome();
-    assert!(
-        first.starts_with("SCIM 2.0 at https://example.com/scim/v2\n\nFirst start: "),
-        "{first}"
+    let banner = format!(
+        "SCIM 2.0 at https://example.com/scim/v2\n\
+         scim-server {}, listening on 127.0.0.1:8080, database sqlite:scim.db\n",
+        env!("CARGO_PKG_VERSION")
     );
+    let first = welcome();
+    assert!(first.starts_with(&format!("{banner}\nFirst start: ")), "{first}");
     assert!(first.contains("\n  Valid     until 2027-01-01\n"), "{first}");
     let tokens = it.store.tokens(None).unwrap();
     assert_eq!(tokens.len(), 1);
@@ -283,7 +293,8 @@ fn the_first_start_is_welcomed_once() {
     it.create_tenant("acme", false);
     assert_eq!(
         welcome(),
-        "SCIM 2.0 at https://example.com/scim/v2\n\
-         Tenants: acme, default. To create a token: scim-server token create --tenant NAME\n"
+        format!(
+            "{banner}Tenants: acme, default. To create a token: scim-server token create --tenant NAME\n"
+        )
     );
 }

@@ -33,27 +33,42 @@ impl Binary {
     }
 
     pub fn start_in(folder: Arc<TempDir>, arguments: &[&str]) -> Binary {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_scim-server"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scim-server"));
+        command
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .current_dir(folder.path())
             .env_remove("SCIM_DATABASE_URL")
-            .env_remove("RUST_LOG")
+            .env_remove("RUST_LOG");
+        let mut server = Binary::run(command);
+        server.folder = folder;
+        server
+    }
+
+    /// Runs a command that serves, and waits until it has printed its address.
+    pub fn run(command: Command) -> Binary {
+        let (mut server, stderr) = Binary::run_unread(command);
+        server.read_log(stderr);
+        server
+    }
+
+    /// Runs a command that serves, and leaves its log unread.
+    pub fn run_unread(mut command: Command) -> (Binary, ChildStderr) {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (log, log_reader) = follow(child.stderr.take().unwrap());
+        let mut stderr = child.stderr.take().unwrap();
         let mut printed = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         // The last line of the first and of any later start.
         while !printed.contains("bjensen\"}'") && !printed.contains("Tenants: ") {
-            assert_ne!(
-                output.read_line(&mut printed).unwrap(),
-                0,
-                "{printed}{}",
-                log.lock().unwrap()
-            );
+            if output.read_line(&mut printed).unwrap() == 0 {
+                let mut log = String::new();
+                stderr.read_to_string(&mut log).unwrap();
+                panic!("{printed}{log}");
+            }
         }
         let base_url = printed
             .lines()
@@ -63,14 +78,26 @@ impl Binary {
             .next()
             .unwrap()
             .to_owned();
-        Binary {
+        let server = Binary {
             child,
             printed,
             base_url,
-            log,
-            log_reader: Some(log_reader),
-            folder,
-        }
+            log: Arc::default(),
+            log_reader: None,
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+        };
+        (server, stderr)
+    }
+
+    /// Starts to read the log.
+    pub fn read_log(&mut self, stderr: ChildStderr) {
+        self.log_reader = Some(follow(stderr, self.log.clone()));
+    }
+
+    /// Waits for a text in the log, and returns all that is in it.
+    pub fn log_until(&self, text: &str) -> String {
+        wait_until(text, || self.log.lock().unwrap().contains(text));
+        self.log.lock().unwrap().clone()
     }
 
     pub fn database_url(&self) -> String {
@@ -91,7 +118,7 @@ impl Binary {
         HttpClient::new(&self.base_url, token).send("GET", path, None)
     }
 
-    fn connect(&self) -> TcpStream {
+    pub fn connect(&self) -> TcpStream {
         let address = self
             .base_url
             .trim_start_matches("http://")
@@ -136,15 +163,12 @@ impl Drop for Binary {
     }
 }
 
-fn follow(stderr: ChildStderr) -> (Arc<Mutex<String>>, JoinHandle<()>) {
-    let log = Arc::new(Mutex::new(String::new()));
-    let copy = log.clone();
-    let reader = thread::spawn(move || {
+fn follow(stderr: ChildStderr, log: Arc<Mutex<String>>) -> JoinHandle<()> {
+    thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            copy.lock().unwrap().push_str(&format!("{line}\n"));
+            log.lock().unwrap().push_str(&format!("{line}\n"));
         }
-    });
-    (log, reader)
+    })
 }
 
 #[test]
@@ -152,10 +176,16 @@ fn the_first_start_shows_a_token_and_working_commands_once() {
     let server = Binary::start(&[]);
     let token = server.token();
     assert!(token.starts_with("scim_"), "{}", server.printed);
+    assert_eq!(
+        server.printed.matches(&token).count(),
+        1,
+        "the token is shown once"
+    );
     assert_eq!(server.printed.matches("curl ").count(), 2);
     for line in server.printed.lines().filter(|it| it.trim().starts_with("curl ")) {
         let output = Command::new("sh")
             .args(["-c", &format!("{line} --silent --fail")])
+            .env("TOKEN", &token)
             .output();
         // Skipped on a machine without curl.
         if let Ok(output) = output

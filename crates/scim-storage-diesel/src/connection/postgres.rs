@@ -38,6 +38,8 @@ pub(crate) struct Postgres {
     /// The presence of a server.
     presence: Option<Arc<Presence>>,
     _watchdog: Watchdog,
+    /// Whether PostgreSQL writes a transaction to disk before it acknowledges it.
+    is_durable: bool,
 }
 
 impl Postgres {
@@ -49,22 +51,40 @@ impl Postgres {
         prepare: impl FnOnce(&mut Conn) -> Result<T, OpenError>,
         shapes: impl FnOnce(&T) -> Option<Shapes>,
     ) -> Result<(Postgres, T), OpenError> {
+        if has_invalid_port(url) {
+            return Err(OpenError::Unescaped);
+        }
+        let without_password = |error| match shows_password(url) {
+            true => OpenError::Unescaped,
+            false => error,
+        };
         let variable = |name: &str| std::env::var(name).ok();
-        plaintext::refuse_silent_plaintext(url, plaintext::HAS_TLS, variable)?;
+        plaintext::refuse_silent_plaintext(url, plaintext::HAS_TLS, variable).map_err(without_password)?;
         let target = Target {
             url: url::with_defaults(url, variable),
             pooler: options.pooler,
         };
         let activity = Activity::new(0);
-        let mut conn = target.connect(&activity).map_err(|it| unreachable_at(url, it))?;
+        let mut conn = target
+            .connect(&activity)
+            .map_err(|it| without_password(OpenError::connection(it)))?;
         warn_of_other_languages(&mut Conn::Postgres(&mut conn))?;
         refuse_other_encodings(&mut Conn::Postgres(&mut conn))?;
+        let unsafe_settings = unsafe_settings(&mut Conn::Postgres(&mut conn))?;
         let prepared = prepare(&mut Conn::Postgres(&mut conn))?;
         let presence = shapes(&prepared).map(|shapes| {
             let holds_lock = options.pooler == Pooler::None;
             Presence::keep(conn, activity, shapes, holds_lock, target.clone())
         });
         let presence = presence.transpose()?.map(Arc::new);
+        if presence.is_some() {
+            for setting in &unsafe_settings {
+                log::error!(
+                    "PostgreSQL runs with `{setting} = off`: changes that clients believe to be stored are lost when it \
+                     or its machine crashes; set it to `on`"
+                );
+            }
+        }
         let connections = Arc::new(Connections::new(
             target,
             options.connections,
@@ -74,8 +94,13 @@ impl Postgres {
             _watchdog: Watchdog::start(connections.clone(), presence.clone())?,
             connections,
             presence,
+            is_durable: unsafe_settings.is_empty(),
         };
         Ok((postgres, prepared))
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        self.is_durable
     }
 
     /// Runs a read, again on another connection when the first one turns out to be lost.
@@ -146,24 +171,30 @@ impl Postgres {
     }
 }
 
-/// libpq reads part of a password with an unescaped `@` as the host name, and shows it in its error.
-fn unreachable_at(url: &str, error: r2d2::Error) -> OpenError {
-    if !shows_password(url) {
-        return OpenError::connection(error);
-    }
-    OpenError::connection(
-        "write characters such as `@`, `/` and `%` in the user and the password of the URL as `%40`, `%2F` and `%25`",
-    )
-}
-
-/// Whether user or password contain characters that may end them too early.
+/// Whether user or password contain characters that may end them too early. libpq then reads part of a password as the
+/// host name, and shows it in its error.
 fn shows_password(url: &str) -> bool {
     let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
     let Some((login, _)) = login.filter(|(login, _)| login.contains(':')) else {
         return false;
     };
-    let is_no_code = |text: &str| text.bytes().take(2).filter(u8::is_ascii_hexdigit).count() < 2;
+    let is_no_code = |text: &str| {
+        let digits = text.get(..2).unwrap_or_default();
+        !u8::from_str_radix(digits, 16).is_ok_and(|it| it != 0)
+    };
     login.contains(['@', '/', '?', '#']) || login.split('%').skip(1).any(is_no_code)
+}
+
+/// Whether the text in the place of a port is not a number, and so may be a password. libpq shows it in its error.
+fn has_invalid_port(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    hosts.split(',').any(|host| {
+        let after_address = host.rsplit(']').next().unwrap_or_default();
+        let port = after_address.split_once(':').map_or("", |(_, port)| port);
+        !port.bytes().all(|it| it.is_ascii_digit())
+    })
 }
 
 /// diesel exposes only some of PostgreSQL's error codes; the others are recognised by their English text.
@@ -177,6 +208,18 @@ fn warn_of_other_languages(conn: &mut Conn) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+/// The settings that let PostgreSQL acknowledge a transaction before it is on disk.
+fn unsafe_settings(conn: &mut Conn) -> Result<Vec<&'static str>, Failure> {
+    let mut names = Vec::new();
+    for name in ["fsync", "synchronous_commit"] {
+        let value = conn.row::<String>(&sql!("SELECT current_setting({name})"; name))?;
+        if value.as_deref() == Some("off") {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 fn is_english(locale: &str) -> bool {

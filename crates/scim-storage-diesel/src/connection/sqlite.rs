@@ -47,7 +47,12 @@ impl Sqlite {
             is_writer,
             synchronous: options.synchronous,
         };
-        let mut conn = connect_with_retries(url, &settings(true)).map_err(|it| OpenError::file(&path, it))?;
+        let mut conn = connect_with_retries(url, &settings(true)).map_err(|it| {
+            match it.to_string().contains(LOCKED) {
+                true => OpenError::Busy,
+                false => OpenError::file(&path, it),
+            }
+        })?;
         let prepared = prepare(&mut Conn::Sqlite(&mut conn))?;
         // From here on, the writing thread itself watches how long a write waits.
         conn.batch_execute("PRAGMA busy_timeout = 100")
@@ -107,13 +112,16 @@ fn connect(url: &str, settings: &Settings) -> Result<SqliteConnection, Error> {
     Ok(conn)
 }
 
+/// The message of `SQLITE_BUSY`.
+const LOCKED: &str = "database is locked";
+
 /// SQLite does not wait for others, whatever `busy_timeout` says, while it changes the kind of journal: when a file is
 /// new, or its last user has just closed it.
 fn connect_with_retries(url: &str, settings: &Settings) -> Result<SqliteConnection, Error> {
     let mut attempts = 0;
     loop {
         match connect(url, settings) {
-            Err(error) if attempts < 250 && error.to_string().contains("database is locked") => {
+            Err(error) if attempts < 250 && error.to_string().contains(LOCKED) => {
                 attempts += 1;
                 std::thread::sleep(Duration::from_millis(20));
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use scim_server::service::CursorKey;
 use scim_server::service::Settings;
 use serde_json::json;
 
@@ -402,7 +403,7 @@ fn a_cursor_expires_after_the_announced_time() {
 fn instances_share_cursors() {
     let start = |keys: &[[u8; 32]]| {
         let mut choice = Choice::default();
-        choice.settings.cursor_keys = keys.to_vec();
+        choice.settings.cursor_keys = keys.iter().copied().map(CursorKey::new).collect();
         Server::start_with(choice)
     };
     let (old, new) = ([1; 32], [2; 32]);

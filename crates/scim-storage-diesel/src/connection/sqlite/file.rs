@@ -9,6 +9,15 @@ use crate::options::Opening;
 /// Finds or creates the file. Returns its real path, so that a symbolic link leads to the same database, and for a
 /// server the lock to hold while it runs.
 pub(super) fn claim(path: &Path, opening: Opening) -> Result<(PathBuf, Option<File>), OpenError> {
+    if path.is_dir() {
+        return Err(OpenError::Folder(path.to_owned()));
+    }
+    if let Some(folder) = path.parent()
+        && !folder.as_os_str().is_empty()
+        && !folder.exists()
+    {
+        return Err(OpenError::NoFolder(folder.to_owned()));
+    }
     if opening != Opening::Existing {
         create_private(path).map_err(|error| OpenError::file(path, error))?;
     } else if !path.exists() {
