@@ -4,6 +4,7 @@
 //! This crate contains no SQL and no schema semantics.
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod http;

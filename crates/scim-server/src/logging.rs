@@ -10,8 +10,10 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 use std::thread;
 use std::time::Duration;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use log::LevelFilter;
+
+use crate::clock;
 
 /// The number of lines that wait at most.
 const QUEUE: usize = 4_096;
@@ -41,7 +43,7 @@ enum Item {
 pub fn start() {
     let usual = env_logger::Env::default().default_filter_or("info,actix_server=warn");
     let mut builder = env_logger::Builder::new();
-    // A client that sends no HTTP is none of the operator's errors. `RUST_LOG=actix_http=error` shows it.
+    // Anybody can send malformed requests, so they must not look like errors of the server. `RUST_LOG=actix_http=error` shows it.
     builder.filter_module("actix_http", LevelFilter::Off);
     builder.parse_env(usual);
     let (sender, receiver) = sync_channel(QUEUE);
@@ -153,7 +155,7 @@ fn write_all(queue: &Receiver<Item>, output: &mut impl Write) {
 fn report(reported: &mut u64, output: &mut impl Write) {
     let lost = lost_lines();
     if lost > *reported {
-        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+        let now = clock::now().to_rfc3339_opts(SecondsFormat::Secs, true);
         let new = lost - *reported;
         *reported = lost;
         let _ = writeln!(

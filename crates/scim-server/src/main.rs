@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::SchemaRegistry;
 use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, ServeArgs, TenantCommand};
@@ -15,6 +14,7 @@ use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
 use scim_server::cli::{CommandError, Terminal, environment, journal, stop, tenant, token};
+use scim_server::clock;
 use scim_server::config::database_url::DatabaseUrl;
 use scim_server::http::{Http, HttpOptions, metrics, server};
 use scim_server::logging;
@@ -37,7 +37,13 @@ fn main() -> ExitCode {
     }
     environment::warn_of_unknown_variables(&Cli::command());
     let hints = Hints::new(&matches, &cli);
-    let result = run(cli, &hints);
+    let result = match clock::is_set() {
+        true => run(cli, &hints),
+        false => Err(Failure::new(
+            Exit::Failed,
+            "the clock of this machine says a time before 1970: set it first",
+        )),
+    };
     logging::flush();
     match result {
         Ok(()) => Exit::Done.into(),
@@ -191,7 +197,7 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         token_file: arguments.first_token_file.as_deref(),
         hints,
     };
-    welcome.print(&*store, &mut io::stdout(), Utc::now())?;
+    welcome.print(&*store, &mut io::stdout(), clock::now())?;
     let counted = store.clone();
     let delete_empty_counts = move || counted.delete_empty_counts();
     let _upkeep = Upkeep::start(store.clone(), config.retention, delete_empty_counts)?;
@@ -200,8 +206,9 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         let stop = signals::termination()?;
         // The metrics are served until the process ends, so that the last requests are counted.
         if let Some(listener) = metrics_listener {
+            let is_durable = store.is_durable();
             let scans = move || store.scan_counts();
-            actix_web::rt::spawn(metrics::listen(http.metrics(), scans, listener)?);
+            actix_web::rt::spawn(metrics::listen(http.metrics(), is_durable, scans, listener)?);
         }
         server::listen(http, listener, stop)?.await
     })?;
@@ -228,7 +235,7 @@ fn with_terminal<T>(hints: &Hints, work: impl FnOnce(&mut Terminal) -> T) -> T {
         questions: &mut questions,
         output: &mut output,
         hints,
-        now: Utc::now(),
+        now: clock::now(),
     })
 }
 

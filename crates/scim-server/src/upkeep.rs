@@ -7,9 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use scim_model::store::{ChangeJournal, Directory, StoreError};
 
+use crate::clock;
 use crate::config::retention::Retention;
 
 /// The pause between two rounds.
@@ -104,7 +105,7 @@ fn maintain<S: Directory + ChangeJournal>(
     let Some(days) = retention.0 else {
         return Ok(());
     };
-    let Some(before) = Utc::now().checked_sub_signed(TimeDelta::days(i64::from(days))) else {
+    let Some(before) = clock::now().checked_sub_signed(TimeDelta::days(i64::from(days))) else {
         return Ok(());
     };
     for tenant in store.tenants()? {
@@ -152,7 +153,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::Mutex;
 
-    use chrono::DateTime;
+    use chrono::{DateTime, Utc};
     use scim_model::change::{Change, ChangePosition};
     use scim_model::store::{JournalError, NewToken, Tenant, TenantId, Token};
     use uuid::Uuid;

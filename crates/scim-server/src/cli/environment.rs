@@ -1,4 +1,4 @@
-//! Environment variables that look like settings and are none.
+//! Environment variables whose names resemble settings.
 
 use std::collections::BTreeSet;
 

@@ -21,7 +21,6 @@ impl ServeArgs {
             None => Vec::new(),
         };
         let registry = crate::registry(&documents)?;
-        schemas::warn_of_unused(&registry);
         let base_url = match &self.base_url {
             Some(url) => Some(
                 BaseUrl::parse(url, &self.path_prefix)
@@ -29,7 +28,7 @@ impl ServeArgs {
             ),
             None => None,
         };
-        Ok(Config {
+        let config = Config {
             listen: listen::address(&self.listen, base_url.as_ref(), self.allow_plain_http)?,
             metrics: match &self.metrics_listen {
                 Some(text) => Some(listen::metrics_address(text)?),
@@ -42,7 +41,10 @@ impl ServeArgs {
             max_body_bytes: usize::try_from(self.max_body_bytes)?,
             write_timeout: Duration::from_secs(self.write_timeout.into()),
             settings: self.settings()?,
-        })
+        };
+        // Last, because an error is reported alone.
+        schemas::warn_of_unused(&config.registry);
+        Ok(config)
     }
 
     fn page_size(&self) -> u32 {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::arguments::TokenCommand;
 use super::{CommandError, Terminal, find_tenant, timestamp, wait_for_caches};
-use crate::token;
+use crate::{clock, token};
 
 /// Runs a command.
 ///
@@ -130,7 +130,7 @@ impl NewSecret {
         Ok(NewSecret {
             secret: token::new_secret()?,
             expires,
-            id: Uuid::now_v7(),
+            id: clock::new_id(),
             created,
             note: note.to_owned(),
             read_only,

@@ -105,6 +105,23 @@ impl Failure {
             {
                 Some((log::Level::Error, error.detail.clone()))
             }
+            Failure::Service(error) => {
+                let reason = match error {
+                    service::Error::Overloaded => {
+                        "503: too many requests wait for the database or a password hash"
+                    }
+                    service::Error::Contended => "503: other requests changed the resource in each attempt",
+                    service::Error::Store(StoreError::Busy) => {
+                        "503: the database is busy: a lock, a connection or a place in its queue was not free in time"
+                    }
+                    service::Error::Store(StoreError::TooManyScans { attribute }) => {
+                        let text = format!("503: too many scans are running; this one is for `{attribute}`");
+                        return Some((log::Level::Warn, text));
+                    }
+                    _ => return None,
+                };
+                Some((log::Level::Warn, reason.to_owned()))
+            }
             _ => None,
         }
     }
@@ -189,8 +206,8 @@ impl Failure {
             Failure::Service(E::NotModified { .. }) => answer(StatusCode::NOT_MODIFIED, "not modified"),
             Failure::Service(E::PreconditionFailed) => store_error(&StoreError::Stale, request_id),
             Failure::Service(E::Contended) => answer(
-                StatusCode::CONFLICT,
-                "other requests keep changing the resource: try again",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "other requests keep changing the resource: try again later",
             ),
             Failure::Service(E::Overloaded) => store_error(&StoreError::Busy, request_id),
             Failure::Service(E::Store(error)) => store_error(error, request_id),
@@ -237,6 +254,7 @@ impl Failure {
             Failure::Overdue
             | Failure::Service(
                 service::Error::Overloaded
+                | service::Error::Contended
                 | service::Error::Store(
                     StoreError::Busy | StoreError::TooManyScans { .. } | StoreError::Unavailable(_),
                 ),
@@ -464,6 +482,26 @@ mod tests {
         assert_eq!(failure.log_message(), Some(logged));
         let refused = Failure::Scim(ScimError::new(ScimType::InvalidValue, "x"));
         assert_eq!(refused.log_message(), None);
+    }
+
+    #[test]
+    fn contention_is_temporary_and_every_503_has_its_reason_in_the_log() {
+        let response = Failure::Service(service::Error::Contended).to_response(&Method::PATCH, "4711");
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let attribute = "title".to_owned();
+        for error in [
+            service::Error::Contended,
+            service::Error::Overloaded,
+            StoreError::Busy.into(),
+            StoreError::TooManyScans { attribute }.into(),
+            StoreError::Unavailable("the disk is full".into()).into(),
+        ] {
+            let failure = Failure::Service(error);
+            let response = failure.to_response(&Method::PATCH, "4711");
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(response.headers().contains_key(RETRY_AFTER), "{failure:?}");
+            assert!(failure.log_message().is_some(), "{failure:?}");
+        }
     }
 
     #[test]

@@ -2,16 +2,16 @@
 //!
 //! Labels are route templates, methods, statuses and names from the schemas. They contain no text from a client.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
@@ -23,6 +23,7 @@ use prometheus_client::registry::{Registry, Unit};
 use scim_model::store::ScanCount;
 
 use super::blocking::Blocking;
+use crate::logging;
 use crate::service::ToleranceCounts;
 
 /// The counters of the HTTP service.
@@ -91,6 +92,7 @@ impl Metrics {
 /// its handle.
 pub fn listen(
     metrics: &Metrics,
+    database_is_durable: bool,
     scans: impl Fn() -> Vec<ScanCount> + Send + Sync + 'static,
     listener: TcpListener,
 ) -> io::Result<Server> {
@@ -114,6 +116,7 @@ pub fn listen(
     registry.register_collector(Box::new(SampledMetrics {
         blocking: metrics.blocking.clone(),
         tolerances: metrics.tolerances.clone(),
+        database_is_durable,
         scans: Box::new(scans),
     }));
     let registry = Data::new(registry);
@@ -129,23 +132,53 @@ pub fn listen(
     Ok(server)
 }
 
-async fn exposition(registry: Data<Registry>) -> HttpResponse {
-    let mut body = String::new();
-    match text::encode(&mut body, &registry) {
-        Ok(()) => HttpResponse::Ok()
-            .insert_header((
-                CONTENT_TYPE,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            ))
-            .body(body),
-        Err(_) => HttpResponse::InternalServerError().finish(),
+/// Prometheus asks for OpenMetrics by its name. Other clients get the older format, which all of them read.
+async fn exposition(request: HttpRequest, registry: Data<Registry>) -> HttpResponse {
+    let mut text = String::new();
+    if text::encode(&mut text, &registry).is_err() {
+        return HttpResponse::InternalServerError().finish();
     }
+    let accepted = request.headers().get_all(ACCEPT);
+    let mut accepted = accepted.filter_map(|it| it.to_str().ok());
+    let (content_type, body) = match accepted.any(|it| it.contains("application/openmetrics-text")) {
+        true => ("application/openmetrics-text; version=1.0.0; charset=utf-8", text),
+        false => ("text/plain; version=0.0.4; charset=utf-8", to_plain(&text)),
+    };
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, content_type))
+        .body(body)
+}
+
+/// Converts OpenMetrics to the text format 0.0.4, where the name of a counter's family includes `_total`, and units and
+/// the end of the text are not marked.
+fn to_plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let help = line.strip_prefix("# HELP ").and_then(|it| it.split_once(' '));
+        let kind = line.strip_prefix("# TYPE ").and_then(|it| it.split_once(' '));
+        let is_counter = |kind: Option<(&str, &str)>| kind.is_some_and(|(_, it)| it == "counter");
+        let next = lines.peek().and_then(|it| it.strip_prefix("# TYPE "));
+        if let Some((name, text)) = help
+            && is_counter(next.and_then(|it| it.split_once(' ')))
+        {
+            let _ = writeln!(plain, "# HELP {name}_total {text}");
+        } else if let Some((name, _)) = kind
+            && is_counter(kind)
+        {
+            let _ = writeln!(plain, "# TYPE {name}_total counter");
+        } else if line != "# EOF" && !line.starts_with("# UNIT ") {
+            let _ = writeln!(plain, "{line}");
+        }
+    }
+    plain
 }
 
 /// Figures of other modules, which are read when Prometheus asks for them.
 struct SampledMetrics {
     blocking: Blocking,
     tolerances: Arc<ToleranceCounts>,
+    database_is_durable: bool,
     scans: Box<dyn Fn() -> Vec<ScanCount> + Send + Sync>,
 }
 
@@ -165,6 +198,20 @@ impl Collector for SampledMetrics {
             MetricType::Gauge,
         )?;
         EncodeMetric::encode(&ConstGauge::new(busy), gauge)?;
+        let lost = encoder.encode_descriptor(
+            "log_lines_lost",
+            "Lines of the log that were lost because nothing read them",
+            None,
+            MetricType::Counter,
+        )?;
+        EncodeMetric::encode(&ConstCounter::new(logging::lost_lines()), lost)?;
+        let durable = encoder.encode_descriptor(
+            "database_durable",
+            "1 if acknowledged changes survive a crash of the database, 0 if its settings do not ensure it",
+            None,
+            MetricType::Gauge,
+        )?;
+        EncodeMetric::encode(&ConstGauge::new(i64::from(self.database_is_durable)), durable)?;
         let tolerances: [(&str, &str, Vec<_>); 2] = [
             (
                 "patch_tolerances",

@@ -16,6 +16,7 @@ use super::hasher::Hasher;
 use super::precondition::Preconditions;
 use super::retry::RetryLocks;
 use super::tolerances::ToleranceCounts;
+use crate::clock;
 
 /// The SCIM operations on a store.
 pub struct Service {
@@ -214,5 +215,5 @@ pub(super) fn parse_id(text: &str) -> Result<Uuid, Error> {
 
 /// Returns the current time in milliseconds, the precision of stored and shown times.
 pub(super) fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(3)
+    clock::now().trunc_subsecs(3)
 }

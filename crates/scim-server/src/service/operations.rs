@@ -6,13 +6,13 @@ use scim_model::change::AttributeChanges;
 use scim_model::internal::Projection;
 use scim_model::store::{Include, MembersChange, MembersStep, NewResource, Stored, TenantId, Update};
 use scim_model::{Document, ResourceType, Tolerances, json};
-use uuid::Uuid;
 
 use super::core::{Representation, Service, include, now, parse_id};
 use super::error::Error;
 use super::members::check_not_own_member;
 use super::precondition::{Preconditions, Unmet};
 use super::secrets::HashedSecrets;
+use crate::clock;
 
 impl Service {
     /// Returns a resource by id (RFC 7644 section 3.4.1).
@@ -66,7 +66,7 @@ impl Service {
         let secrets = HashedSecrets::default().hash_sent(self, &sent.secrets)?;
         let new = NewResource {
             resource_type: resource_type.clone(),
-            id: Uuid::now_v7(),
+            id: clock::new_id(),
             now: now(),
             document: sent.document,
             members,

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::core::{Service, include};
 use super::cursor::binding;
 use super::error::Error;
+use crate::clock;
 
 /// The limits of a filter's length in bytes, nesting depth and number of terms. The cost of a filter grows with each of
 /// them, so filters beyond the limits are `invalidFilter`.
@@ -51,7 +52,7 @@ impl Service {
             // A cursor refers to a resource type by its index among the types of the query.
             bound_parameters(request).chain(types.iter().map(|it| Some(&*it.name))),
         );
-        let now = Utc::now();
+        let now = clock::now();
         let query = Query {
             targets: types.iter().cloned().zip(conditions).collect(),
             sort: sort(request, types, tolerances)?,

@@ -516,3 +516,42 @@ fn a_compressed_body_is_refused() {
         .send()
         .expect(201);
 }
+
+/// Times before 1970 are negative numbers in the database, and valid in every request.
+#[test]
+fn times_before_1970_are_ordinary_times() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let user = acme.create_user("bjensen");
+    for time in [
+        "1950-01-01T00:00:00Z",
+        "1969-12-31T23:59:59.999Z",
+        "1970-01-01T00:30:00+01:00",
+        "0001-01-01T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "1950-01-01T00:00:00.123456789-12:00",
+    ] {
+        for attribute in ["meta.created", "meta.lastModified"] {
+            for (operator, count) in [("gt", 1), ("ge", 1), ("ne", 1), ("lt", 0), ("le", 0), ("eq", 0)] {
+                let filter = encode(&format!("{attribute} {operator} \"{time}\""));
+                let page = acme
+                    .get(&format!("/Users?filter={filter}&sortBy={attribute}"))
+                    .expect(200)
+                    .json();
+                assert_eq!(page["totalResults"], count, "{attribute} {operator} {time}");
+            }
+        }
+    }
+    for date in [
+        "Sun, 01 Jan 1950 00:00:00 GMT",
+        "Wed, 31 Dec 1969 23:59:59 GMT",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+    ] {
+        for header in ["If-Modified-Since", "If-Unmodified-Since", "Date", "If-Range"] {
+            acme.request("GET", &user.path)
+                .header(header, date)
+                .send()
+                .expect(200);
+        }
+    }
+}

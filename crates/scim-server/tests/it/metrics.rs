@@ -1,5 +1,6 @@
 //! The metrics: which counters exist, and that their labels contain no client input.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -151,29 +152,79 @@ fn a_slow_scan_answers_too_many_and_names_the_attribute() {
     assert!(text.lines().any(|it| it == too_long), "{text}");
 }
 
-/// The text at `/metrics`.
+/// Scrapers that do not name OpenMetrics get the older format, in which each family has its help and its type.
+#[test]
+fn metrics_have_the_format_that_the_scraper_accepts() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    acme.get("/Users").expect(200);
+    acme.get("/Users?filter=title%20co%20%22x%22").expect(200);
+    for accept in [None, Some("text/plain"), Some("*/*")] {
+        let (content_type, text) = scrape_as(&server, accept);
+        assert!(
+            content_type.starts_with("text/plain; version=0.0.4"),
+            "{content_type}"
+        );
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
+        check_families(&text, &["", "_bucket", "_sum", "_count"]);
+        assert!(text.contains("# TYPE scim_requests_total counter"), "{text}");
+        assert!(
+            text.contains("# TYPE scim_request_duration_seconds histogram"),
+            "{text}"
+        );
+        assert!(text.contains("\nscim_log_lines_lost_total 0\n"), "{text}");
+        assert!(text.contains("\nscim_database_durable 1\n"), "{text}");
+    }
+    let prometheus = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let (content_type, text) = scrape_as(&server, Some(prometheus));
+    assert!(content_type.starts_with("application/openmetrics-text; version=1.0.0"));
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    check_families(&text, &["", "_total", "_bucket", "_sum", "_count"]);
+}
+
+/// Checks that each sample belongs to a family with `HELP` and `TYPE`, whose name it has with one of the suffixes.
+fn check_families(text: &str, suffixes: &[&str]) {
+    let names = |kind: &str| -> BTreeSet<&str> {
+        let lines = text.lines().filter_map(|it| it.strip_prefix(kind));
+        lines.filter_map(|it| it.split(' ').next()).collect()
+    };
+    let (help, types) = (names("# HELP "), names("# TYPE "));
+    assert_eq!(help, types);
+    for line in text.lines().filter(|it| !it.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let mut families = suffixes.iter().filter_map(|it| name.strip_suffix(it));
+        assert!(families.any(|it| types.contains(it)), "{name} in\n{text}");
+    }
+}
+
+/// Returns the metrics as Prometheus reads them.
 pub fn scrape(server: &Server) -> String {
+    scrape_as(server, Some("application/openmetrics-text; version=1.0.0")).1
+}
+
+/// Returns the media type and the text for an `Accept` header.
+fn scrape_as(server: &Server, accept: Option<&str>) -> (String, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (http, store) = (server.http.clone(), server.store.clone());
     let (send, started) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let server = metrics::listen(http.metrics(), move || store.scan_counts(), listener).unwrap();
+            let server =
+                metrics::listen(http.metrics(), true, move || store.scan_counts(), listener).unwrap();
             send.send(server.handle()).unwrap();
             server.await.unwrap();
         });
     });
     let handle = started.recv().unwrap();
-    let mut reply = ureq::get(&format!("http://{address}/metrics")).call().unwrap();
+    let mut request = ureq::get(&format!("http://{address}/metrics"));
+    if let Some(accept) = accept {
+        request = request.header("Accept", accept);
+    }
+    let mut reply = request.call().unwrap();
     let text = reply.body_mut().read_to_string().unwrap();
-    assert!(
-        reply.headers()["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("application/openmetrics-text")
-    );
+    let content_type = reply.headers()["content-type"].to_str().unwrap().to_owned();
     drop(handle.stop(false));
     thread.join().unwrap();
-    text
+    (content_type, text)
 }

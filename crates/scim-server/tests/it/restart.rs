@@ -263,7 +263,7 @@ fn a_second_server_on_the_same_file_is_refused() {
 /// reads work.
 #[test]
 fn a_foreign_writer_makes_the_store_busy() {
-    let server = Binary::start(&[]);
+    let mut server = Binary::start(&[]);
     let file = server.folder.path().join("scim.db");
     let mut other = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
@@ -289,6 +289,21 @@ fn a_foreign_writer_makes_the_store_busy() {
     assert!(!answer.contains("lock"), "{answer}");
     other.batch_execute("COMMIT").unwrap();
     client.create("/Users", &json!({ "schemas": [USER], "userName": "bjensen" }));
+
+    // The log has the reason, under the id of the request.
+    server.signal("-TERM");
+    server.wait();
+    let log = server.log();
+    let access = log
+        .lines()
+        .find(|it| it.contains(" POST /scim/v2/Users 503 "))
+        .unwrap();
+    let id = access.split("] ").nth(1).unwrap().split(' ').next().unwrap();
+    let reason = log.lines().find(|it| it.contains(id) && it.contains("503: "));
+    assert!(
+        reason.is_some_and(|it| it.contains("WARN") && it.contains("the database is busy")),
+        "{log}"
+    );
 }
 
 /// A request whose body is incomplete when the signal arrives is answered, and the process ends with success.

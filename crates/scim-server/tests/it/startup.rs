@@ -394,7 +394,7 @@ fn backup_files_are_for_their_owner_only() {
     }
 }
 
-/// The names by which an administrator recognises the connections.
+/// An administrator recognises the connections by their name.
 #[test]
 fn connections_to_postgres_have_a_name() {
     Shell::on_each(|shell| {
@@ -469,7 +469,7 @@ fn an_unread_log_stops_nothing() {
     assert_eq!(server.get("/Users", &token).0, 200);
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 
-    // Once the pipe is read again, a line tells how much is missing.
+    // Once the pipe is read again, a line has the number of lost lines.
     server.read_log(stderr);
     let log = server.log_until("lines of the log were lost");
     let line = log
@@ -511,4 +511,119 @@ fn a_server_with_an_unread_log_ends_on_a_signal() {
     server.signal("-TERM");
     assert!(server.wait().success());
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+}
+
+/// Anybody can send such requests, so they must not look like errors of the server.
+#[test]
+fn a_malformed_request_without_a_token_writes_no_error() {
+    use std::io::{Read, Write};
+
+    let server = Binary::start(&[]);
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /Users HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /Users\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET //[::/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /scim/v2/%ff%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+        b"POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n",
+        b"POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    ] {
+        let mut connection = server.connect();
+        connection.write_all(bytes).unwrap();
+        connection.shutdown(std::net::Shutdown::Write).unwrap();
+        // Some are answered with a reset.
+        let _ = connection.read_to_end(&mut Vec::new());
+    }
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(200_000));
+    let mut connection = server.connect();
+    let _ = connection.write_all(long.as_bytes());
+    let _ = connection.read_to_end(&mut Vec::new());
+    let log = log_of(server);
+    assert!(!log.contains("ERROR"), "{log}");
+    assert!(!log.contains("panic"), "{log}");
+}
+
+/// Replaces the clock of a process while a file exists.
+#[cfg(target_os = "linux")]
+const OLD_CLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t id, struct timespec *time) {
+  int result = syscall(SYS_clock_gettime, id, time);
+  const char *flag = getenv("OLD_CLOCK");
+  if (id == CLOCK_REALTIME && flag && access(flag, F_OK) == 0) time->tv_sec -= 2000000000;
+  return result;
+}
+"#;
+
+/// A server whose clock is set to a time before 1970 still answers, and a start with such a clock says so.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_clock_before_1970_is_no_panic() {
+    use serde_json::json;
+
+    use crate::harness::USER;
+
+    let shell = Shell::new();
+    let path = |name: &str| shell.folder.path().join(name);
+    std::fs::write(path("clock.c"), OLD_CLOCK).unwrap();
+    let mut compile = Command::new("cc");
+    compile.args(["-shared", "-fPIC", "-o", "clock.so", "clock.c"]);
+    if !compile
+        .current_dir(shell.folder.path())
+        .status()
+        .is_ok_and(|it| it.success())
+    {
+        // Skipped on a machine without a compiler.
+        return;
+    }
+    let start = |arguments: &[&str]| {
+        let mut command = shell.command(arguments);
+        command
+            .env("LD_PRELOAD", path("clock.so"))
+            .env("OLD_CLOCK", path("flag"));
+        command
+    };
+    let mut server = Binary::run(start(&ANY_PORT));
+    let client = server.client();
+    let user = |name: &str| json!({ "schemas": [USER], "userName": name });
+    client.create("/Users", &user("before"));
+    std::fs::write(path("flag"), "").unwrap();
+    let id = client.create("/Users", &user("during"));
+    for (method, path, body) in [
+        ("GET", "/Users".to_owned(), None),
+        ("GET", "/Users?cursor&count=1".to_owned(), None),
+        ("GET", format!("/Users/{id}"), None),
+        ("PUT", format!("/Users/{id}"), Some(user("changed"))),
+    ] {
+        let (status, _) = client.send(method, &path, body.as_ref());
+        assert_eq!(status, 200, "{method} {path}");
+    }
+    for command in [&["tenant", "list"][..], &["migrate"], &ANY_PORT] {
+        let output = start(command).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(
+            text(&output).contains("a time before 1970: set it first"),
+            "{}",
+            text(&output)
+        );
+    }
+    std::fs::remove_file(path("flag")).unwrap();
+    client.create("/Users", &user("after"));
+    server.signal("-TERM");
+    assert!(server.wait().success());
+    // actix-web itself cannot write such a time into the header `Date`, and leaves it out.
+    let log = server.log();
+    let panics: Vec<&str> = log
+        .lines()
+        .filter(|it| it.contains("panic") && !it.contains("httpdate"))
+        .collect();
+    assert!(panics.is_empty(), "{panics:?}");
 }

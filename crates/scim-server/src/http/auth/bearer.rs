@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use scim_model::store::Directory;
 
 use super::{Authentication, Authenticator, Identity, Refusal};
+use crate::clock;
 use crate::http::blocking::Blocking;
 use crate::http::error::Failure;
 use crate::token::{self, CACHE_LIFETIME};
@@ -71,7 +72,7 @@ impl BearerTokens {
         let cache = self.cache.read().expect("no code panics while it holds the lock");
         let known = cache.get(hash)?;
         let fresh =
-            known.looked_up.elapsed() < CACHE_LIFETIME && known.expires.is_none_or(|it| Utc::now() < it);
+            known.looked_up.elapsed() < CACHE_LIFETIME && known.expires.is_none_or(|it| clock::now() < it);
         fresh.then(|| known.identity.clone())
     }
 
@@ -86,7 +87,7 @@ impl BearerTokens {
         let Some(token) = found else {
             return Ok(None);
         };
-        let ended = token.expires.is_some_and(|it| it <= Utc::now());
+        let ended = token.expires.is_some_and(|it| it <= clock::now());
         if token.revoked.is_some() || ended {
             return Ok(None);
         }
