@@ -1,5 +1,7 @@
 //! The table that maps errors to status, `scimType`, detail and headers (RFC 7644 section 3.12).
 
+mod reason;
+
 use std::fmt::{self, Write as _};
 
 use actix_web::http::header::{
@@ -90,40 +92,6 @@ impl Failure {
     /// crate.
     pub(super) fn not_mounted() -> Failure {
         Failure::Internal("the application does not mount the routes of scim-server".to_owned())
-    }
-
-    /// Returns the message for the log, which the client must not see, with its level.
-    pub fn log_message(&self) -> Option<(log::Level, String)> {
-        match self {
-            Failure::Service(service::Error::Store(StoreError::Unavailable(source))) => {
-                Some((log::Level::Error, with_sources(&**source)))
-            }
-            Failure::Internal(text) => Some((log::Level::Error, text.clone())),
-            Failure::Overdue => Some((log::Level::Warn, "the storage did not answer in time".to_owned())),
-            Failure::Scim(error) | Failure::Service(service::Error::Scim(error))
-                if error.kind == ErrorKind::Internal =>
-            {
-                Some((log::Level::Error, error.detail.clone()))
-            }
-            Failure::Service(error) => {
-                let reason = match error {
-                    service::Error::Overloaded => {
-                        "503: too many requests wait for the database or a password hash"
-                    }
-                    service::Error::Contended => "503: other requests changed the resource in each attempt",
-                    service::Error::Store(StoreError::Busy) => {
-                        "503: the database is busy: a lock, a connection or a place in its queue was not free in time"
-                    }
-                    service::Error::Store(StoreError::TooManyScans { attribute }) => {
-                        let text = format!("503: too many scans are running; this one is for `{attribute}`");
-                        return Some((log::Level::Warn, text));
-                    }
-                    _ => return None,
-                };
-                Some((log::Level::Warn, reason.to_owned()))
-            }
-            _ => None,
-        }
     }
 
     /// Returns the response to the client. `request_id` leads the operator to the message in the log.
@@ -355,16 +323,6 @@ fn store_error(error: &StoreError, request_id: &str) -> ErrorResponse {
             "the storage failed: see request {request_id} in the log of the server"
         )),
     }
-}
-
-fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
-use diesel::r2d2;
 use diesel::result::Error;
 use scim_model::store::StoreError;
 
