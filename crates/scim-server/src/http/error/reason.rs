@@ -16,9 +16,10 @@ impl Failure {
                 Some((log::Level::Error, with_sources(&**source)))
             }
             Failure::Internal(text) => Some((log::Level::Error, text.clone())),
-            Failure::Overdue => {
-                Some((log::Level::Warn, "503: the database did not answer in time".to_owned()))
-            }
+            Failure::Overdue => Some((
+                log::Level::Warn,
+                "503: the database did not answer in time".to_owned(),
+            )),
             Failure::Scim(error) | Failure::Service(service::Error::Scim(error))
                 if error.kind == ErrorKind::Internal =>
             {
