@@ -21,8 +21,16 @@ const MODULES: &[Module] = &[
         may_use: &[],
     },
     Module {
-        name: "service",
+        name: "clock",
         may_use: &[],
+    },
+    Module {
+        name: "logging",
+        may_use: &["clock"],
+    },
+    Module {
+        name: "service",
+        may_use: &["clock"],
     },
     Module {
         name: "delivery",
@@ -46,11 +54,12 @@ const MODULES: &[Module] = &[
     },
     Module {
         name: "upkeep",
-        may_use: &["config", "delivery", "management"],
+        may_use: &["clock", "config", "delivery", "management"],
     },
     Module {
         name: "cli",
         may_use: &[
+            "clock",
             "config",
             "delivery",
             "lib",
@@ -64,12 +73,14 @@ const MODULES: &[Module] = &[
     Module {
         name: "http",
         may_use: &[
+            "clock",
             "config",
             "http/console",
             "http/management",
             "http/middleware",
             "http/oauth",
             "http/scim",
+            "logging",
             "service",
             "token",
         ],

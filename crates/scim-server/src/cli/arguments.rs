@@ -148,7 +148,7 @@ pub struct ServeArgs {
     pub max_body_bytes: u64,
 
     /// Seconds after which a client that does not read its response is disconnected
-    #[arg(long, env = "SCIM_WRITE_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
+    #[arg(long, help_heading = NETWORK, env = "SCIM_WRITE_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..=300))]
     pub write_timeout: u32,
 
