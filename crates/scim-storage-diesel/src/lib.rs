@@ -1,10 +1,4 @@
-//! Storage of SCIM resources in SQLite or PostgreSQL.
-//!
-//! One adapter serves both databases: each statement is written once, and names the fragments in which the databases
-//! differ. Every condition and every sort order becomes SQL; nothing is filtered in memory. This crate knows nothing
-//! about HTTP.
-//!
-//! **Invariants.** A call never reads or writes another tenant's rows. An acknowledged write is durable.
+#![doc = include_str!("../README.md")]
 
 mod admission;
 mod columns;
