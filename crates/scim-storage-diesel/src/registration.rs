@@ -111,51 +111,51 @@ fn rebuild(conn: &mut Conn, layout: &Layout) -> Result<(), Failure> {
     let tenants: Vec<i64> = conn.load(tenants)?;
     let mut done = 0;
     for tenant in tenants {
-        rebuild_tenant(conn, layout, TenantId(tenant), || {
-            done += 1;
-            if done % LOG_INTERVAL == 0 {
-                log::info!("computed the index entries of {done} of {all} {name} resources");
+        let mut last = 0;
+        while let Some((pk, number)) = rebuild_some(conn, layout, TenantId(tenant), last)? {
+            last = pk;
+            if (done + number) / LOG_INTERVAL > done / LOG_INTERVAL {
+                log::info!(
+                    "computed the index entries of {} of {all} {name} resources",
+                    done + number
+                );
             }
-        })?;
+            done += number;
+        }
     }
     Ok(())
 }
 
-fn rebuild_tenant(
+/// Computes some resources of a tenant again, in the order of `pk`. Returns the last `pk` and the number of resources;
+/// `None` when there are no more.
+fn rebuild_some(
     conn: &mut Conn,
     layout: &Layout,
     tenant: TenantId,
-    mut report: impl FnMut(),
-) -> Result<(), Failure> {
-    let mut last = 0;
-    loop {
-        let next = resource::table
-            .filter(resource::tenant_id.eq(tenant.0))
-            .filter(resource::kind.eq(layout.kind))
-            .filter(resource::pk.gt(last))
-            .order(resource::pk)
-            .limit(DOCUMENTS_AT_ONCE)
-            .select((resource::pk, resource::id, resource::document));
-        let rows: Vec<(i64, Id, String)> = conn.load(next)?;
-        let Some((pk, ..)) = rows.last() else {
-            return Ok(());
+    after: i64,
+) -> Result<Option<(i64, usize)>, Failure> {
+    let next = resource::table
+        .filter(resource::tenant_id.eq(tenant.0))
+        .filter(resource::kind.eq(layout.kind))
+        .filter(resource::pk.gt(after))
+        .order(resource::pk)
+        .limit(DOCUMENTS_AT_ONCE)
+        .select((resource::pk, resource::id, resource::document));
+    let rows: Vec<(i64, Id, String)> = conn.load(next)?;
+    let last = rows.last().map(|(pk, ..)| (*pk, rows.len()));
+    for (pk, Id(id), text) in rows {
+        let document = Document::from_stored_json(&text).map_err(|it| unavailable(it.detail))?;
+        let subject = Subject {
+            tenant,
+            layout,
+            id,
+            pk,
         };
-        last = *pk;
-        for (pk, Id(id), text) in rows {
-            let document = Document::from_stored_json(&text).map_err(|it| unavailable(it.detail))?;
-            let derived = layout.derive(&document);
-            let subject = Subject {
-                tenant,
-                layout,
-                id,
-                pk,
-            };
-            if let Err(failure) = subject.rewrite_derived(conn, &derived) {
-                let (name, tenant) = (&layout.resource_type.name, tenant.0);
-                log::error!("{name} {id} of tenant {tenant}: {failure:?}");
-                return Err(failure);
-            }
-            report();
+        if let Err(failure) = subject.rewrite_derived(conn, &layout.derive(&document)) {
+            let (name, tenant) = (&layout.resource_type.name, tenant.0);
+            log::error!("{name} {id} of tenant {tenant}: {failure:?}");
+            return Err(failure);
         }
     }
+    Ok(last)
 }

@@ -15,6 +15,17 @@ use crate::columns::Columns;
 use crate::error::Failure;
 use crate::sql::{Dialect, Rows, Sql, sql};
 
+/// A query whose rows both databases return as `R`.
+pub(crate) trait ForBoth<'q, R>:
+    LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>
+{
+}
+
+impl<'q, R, Q> ForBoth<'q, R> for Q where
+    Q: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>
+{
+}
+
 /// A connection to one of the databases.
 pub(crate) enum Conn<'a> {
     Sqlite(&'a mut SqliteConnection),
@@ -30,10 +41,7 @@ impl Conn<'_> {
     }
 
     /// Returns the rows of a query.
-    pub(crate) fn load<'q, Q, R>(&mut self, query: Q) -> QueryResult<Vec<R>>
-    where
-        Q: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>,
-    {
+    pub(crate) fn load<'q, R, Q: ForBoth<'q, R>>(&mut self, query: Q) -> QueryResult<Vec<R>> {
         match self {
             Conn::Sqlite(conn) => RunQueryDsl::<SqliteConnection>::load(query, conn),
             Conn::Postgres(conn) => RunQueryDsl::<PgConnection>::load(query, conn),
@@ -41,10 +49,7 @@ impl Conn<'_> {
     }
 
     /// Returns the only row of a query, if there is one.
-    pub(crate) fn only<'q, Q, R>(&mut self, query: Q) -> QueryResult<Option<R>>
-    where
-        Q: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>,
-    {
+    pub(crate) fn only<'q, R, Q: ForBoth<'q, R>>(&mut self, query: Q) -> QueryResult<Option<R>> {
         Ok(self.load(query)?.into_iter().next())
     }
 
@@ -62,7 +67,7 @@ impl Conn<'_> {
     /// Returns the rows of a literal.
     pub(crate) fn rows<'q, R: Columns>(&mut self, sql: &'q Sql) -> QueryResult<Vec<R>>
     where
-        Rows<'q, R>: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>,
+        Rows<'q, R>: ForBoth<'q, R>,
     {
         self.load(Rows::of(sql))
     }
@@ -70,7 +75,7 @@ impl Conn<'_> {
     /// Returns the only row of a literal, if there is one.
     pub(crate) fn row<'q, R: Columns>(&mut self, sql: &'q Sql) -> QueryResult<Option<R>>
     where
-        Rows<'q, R>: LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>,
+        Rows<'q, R>: ForBoth<'q, R>,
     {
         self.only(Rows::of(sql))
     }

@@ -58,14 +58,12 @@ const FEW_TESTS: usize = 8;
 
 impl<'a> Access<'a> {
     fn of(condition: &'a Condition, sort: Option<&'a AttributePath>, layout: &'a Layout) -> Access<'a> {
-        let equality = match condition {
-            Condition::Attribute(path, Test::Eq(operand)) => Some((Source::of(path, layout), operand)),
-            _ => None,
-        };
         let path = access_path(condition, sort, layout);
         let is_selective = path.lookups().is_some();
+        let is_column = |path: &AttributePath| matches!(Source::of(path, layout), Source::Column(_));
         Access {
-            is_one_range: sort.is_none() && matches!(equality, Some((Source::Column(_), _))),
+            is_one_range: sort.is_none()
+                && matches!(condition, Condition::Attribute(path, Test::Eq(_)) if is_column(path)),
             is_recurring: is_selective && sort.is_none() && is_short_equality(condition, layout),
             has_many_tests: condition.attributes().len() > FEW_TESTS,
             layout,

@@ -84,6 +84,27 @@ pub(crate) fn canonical_id(text: &str) -> Option<Uuid> {
     Uuid::parse_str(text).ok().filter(|it| it.to_string() == text)
 }
 
+/// The test that a table's resource has an id, which may be that of no resource.
+pub(crate) fn has_id(table: &'static str, id: Option<Uuid>) -> Sql {
+    match id {
+        Some(id) => sql!("{table}.id = {id}"; table = Sql::text(table), id),
+        None => always(false),
+    }
+}
+
+/// The operator and the operand of a test that compares keys.
+pub(crate) fn comparison(test: &Test) -> Option<(Sql, &str)> {
+    let (operator, operand) = match test {
+        Test::Eq(Operand::Key(key)) => ("=", key),
+        Test::Gt(key) => (">", key),
+        Test::Ge(key) => (">=", key),
+        Test::Lt(key) => ("<", key),
+        Test::Le(key) => ("<=", key),
+        _ => return None,
+    };
+    Some((Sql::text(operator), operand))
+}
+
 pub(crate) fn always(answer: bool) -> Sql {
     Sql::text(if answer { "TRUE" } else { "FALSE" })
 }

@@ -23,13 +23,13 @@ pub(crate) use listing::Listing;
 
 use listing::{Part, Read};
 use statement::Found;
-use target::Target;
 
 impl Listing<'_> {
     /// Reads the page.
     pub(crate) fn read(&self, conn: &mut Conn) -> Result<Page, Failure> {
         // PostgreSQL takes a statement timeout only inside a transaction.
-        let needs_no_timeout = self.deadline.is_none() || self.targets.iter().all(Target::is_one_range);
+        let needs_no_timeout =
+            self.deadline.is_none() || self.targets.iter().all(|it| it.access.is_one_range);
         if needs_no_timeout && let Some(page) = self.lookup(conn)? {
             return Ok(page);
         }
@@ -54,7 +54,7 @@ impl Listing<'_> {
         else {
             return Ok(None);
         };
-        if *count == 0 || target.include.members || !target.is_selective() {
+        if *count == 0 || target.include.members || target.candidates.is_none() {
             return Ok(None);
         }
         let mut found = Vec::new();

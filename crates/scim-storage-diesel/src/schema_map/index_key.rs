@@ -26,11 +26,7 @@ pub(crate) fn index_key(key: &str) -> Cow<'_, str> {
     while !key.is_char_boundary(end) {
         end -= 1;
     }
-    let mut shortened = key[..end].to_owned();
-    for byte in Sha256::digest(key.as_bytes()) {
-        shortened.push_str(&format!("{byte:02x}"));
-    }
-    Cow::Owned(shortened)
+    Cow::Owned(format!("{}{:x}", &key[..end], Sha256::digest(key)))
 }
 
 /// The smallest text that is greater than all texts with this prefix, byte by byte; `None` when no text is.

@@ -152,8 +152,7 @@ impl Layout {
                 leaf.default
             ));
         }
-        let digest = Sha256::digest(text.as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", Sha256::digest(text))
     }
 }
 

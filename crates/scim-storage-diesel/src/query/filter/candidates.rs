@@ -1,10 +1,9 @@
 //! The few resources that index lookups lead to, as a list of their `pk`.
 
 use scim_model::condition::{ElementCondition, Operand, Test};
-use uuid::Uuid;
 
 use crate::query::access::{Access, Lookup};
-use crate::query::context::{Context, always, canonical_id};
+use crate::query::context::{Context, always, canonical_id, has_id};
 use crate::query::source::{Meta, Source};
 use crate::schema_map::index_key::index_key;
 use crate::sql::{Sql, sql};
@@ -48,10 +47,6 @@ impl Context<'_> {
     /// Selects the `pk` of the resources that pass one lookup.
     fn pks_by(&self, Lookup { path, key, .. }: &Lookup) -> Sql {
         let index_key = || Sql::from(index_key(key));
-        let id_test = |id: Option<Uuid>| match id {
-            Some(id) => sql!("c.id = {id}"; id),
-            None => always(false),
-        };
         let test = match Source::of(path, self.layout) {
             Source::Membership { .. } => {
                 let test = Test::Eq(Operand::Key((*key).to_owned()));
@@ -61,8 +56,8 @@ impl Context<'_> {
             Source::IndexRows(number) => {
                 return self.pks_with_value(number, sql!("v.key = {key}"; key = index_key()));
             }
-            Source::Id => id_test(canonical_id(key)),
-            Source::Meta(Meta::Location) => id_test(self.id_at_location(key)),
+            Source::Id => has_id("c", canonical_id(key)),
+            Source::Meta(Meta::Location) => has_id("c", self.id_at_location(key)),
             Source::Column(column) => {
                 sql!("c.{column} = {key}"; column = Sql::text(column.name()), key = index_key())
             }

@@ -1,10 +1,11 @@
 //! Tests of columns and index rows, of `id` and of `meta`.
 
+use chrono::DateTime;
 use scim_model::condition::{Operand, Test};
 use scim_model::schema::AttributePath;
 
 use super::json::Json;
-use crate::query::context::{Context, always, canonical_id, passes};
+use crate::query::context::{Context, always, canonical_id, comparison, has_id, passes};
 use crate::query::source::Meta;
 use crate::schema_map::index_key::{EXACT, SHORTENED_ABOVE, after_prefix, index_key};
 use crate::schema_map::layout::Column;
@@ -87,10 +88,7 @@ impl Context<'_> {
     pub(crate) fn id_test(&self, table: &'static str, test: &Test) -> Sql {
         match test {
             Test::Present => always(true),
-            Test::Eq(Operand::Key(text)) => match canonical_id(text) {
-                Some(id) => sql!("{table}.id = {id}"; table = Sql::text(table), id),
-                None => always(false),
-            },
+            Test::Eq(Operand::Key(text)) => has_id(table, canonical_id(text)),
             test => self.text_test(self.id_text(table), test),
         }
     }
@@ -105,10 +103,7 @@ impl Context<'_> {
                 None => always(false),
             },
             (Meta::Version, test) => self.text_test(self.version_text(), test),
-            (Meta::Location, Test::Eq(Operand::Key(text))) => match self.id_at_location(text) {
-                Some(id) => sql!("r.id = {id}"; id),
-                None => always(false),
-            },
+            (Meta::Location, Test::Eq(Operand::Key(text))) => has_id("r", self.id_at_location(text)),
             (Meta::Location, test) => self.text_test(self.location_text(), test),
             (Meta::ResourceType, test) => always(passes(&self.layout.resource_type.name, test)),
             (Meta::Whole | Meta::Unknown, _) => always(false),
@@ -131,25 +126,15 @@ fn boolean_test(column: &'static str, test: &Test) -> Sql {
 
 /// A test of a time in milliseconds.
 fn instant_test(column: &'static str, test: &Test) -> Sql {
-    let (operator, text) = match test {
-        Test::Present => return always(true),
-        Test::Eq(Operand::Key(text)) => ("=", text),
-        Test::Gt(text) => (">", text),
-        Test::Ge(text) => (">=", text),
-        Test::Lt(text) => ("<", text),
-        Test::Le(text) => ("<=", text),
-        _ => return always(false),
-    };
-    let Some(time) = milliseconds(text) else {
-        return always(false);
-    };
-    sql!("{column} {operator} {time}"; column = Sql::text(column), operator = Sql::text(operator), time)
-}
-
-/// The key of an instant in milliseconds, as the columns `created` and `modified` hold it.
-fn milliseconds(instant_key: &str) -> Option<i64> {
-    let time = chrono::DateTime::parse_from_rfc3339(instant_key).ok()?;
-    Some(time.timestamp_millis())
+    if *test == Test::Present {
+        return always(true);
+    }
+    // Operands are instants, as keys.
+    let compared = comparison(test).and_then(|(operator, key)| {
+        let time = DateTime::parse_from_rfc3339(key).ok()?.to_utc();
+        Some(sql!("{column} {operator} {time}"; column = Sql::text(column), operator, time))
+    });
+    compared.unwrap_or_else(|| always(false))
 }
 
 /// `5` of `W/"5"`.

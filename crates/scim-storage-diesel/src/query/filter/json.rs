@@ -3,7 +3,7 @@
 use scim_model::condition::{Operand, Test};
 use scim_model::schema::{Attribute, AttributePath, AttributeType};
 
-use crate::query::context::{Context, always, any};
+use crate::query::context::{Context, always, any, comparison};
 use crate::sql::{Dialect, Sql, sql};
 
 /// A value inside a JSON value that SQL can name.
@@ -18,14 +18,10 @@ pub(crate) struct Json {
 impl Json {
     /// The attribute of a path, without its sub-attribute, in a normal form.
     pub(crate) fn at(normal: &'static str, path: &AttributePath) -> Json {
-        let extension = path.extension.as_deref().map(str::to_owned);
-        Json {
-            base: normal,
-            members: extension
-                .into_iter()
-                .chain([path.attribute.name.clone()])
-                .collect(),
-            is_item: false,
+        let root = Json::item(normal, false);
+        match &path.extension {
+            Some(extension) => root.member(extension).member(&path.attribute.name),
+            None => root.member(&path.attribute.name),
         }
     }
 
@@ -198,10 +194,11 @@ impl Context<'_> {
     /// A test of a text, which is a comparison key.
     pub(crate) fn text_test(&self, text: Sql, test: &Test) -> Sql {
         let is_sqlite = self.scope.dialect == Dialect::Sqlite;
+        if let Some((operator, key)) = comparison(test) {
+            return sql!("{text} {operator} {key}"; text, operator, key);
+        }
         match test {
             Test::Present => sql!("{text} <> ''"; text),
-            Test::Eq(Operand::Key(key)) => sql!("{text} = {key}"; text, key),
-            Test::Eq(Operand::Bool(_)) => always(false),
             Test::Co(part) if is_sqlite => sql!("instr({text}, {part}) > 0"; text, part),
             Test::Co(part) => sql!("strpos({text}, {part}) > 0"; text, part),
             Test::Sw(part) if is_sqlite => {
@@ -217,10 +214,8 @@ impl Context<'_> {
                 "right({text}, CAST({length} AS INTEGER)) = {part}";
                 text, length = characters(part), part
             ),
-            Test::Gt(key) => sql!("{text} > {key}"; text, key),
-            Test::Ge(key) => sql!("{text} >= {key}"; text, key),
-            Test::Lt(key) => sql!("{text} < {key}"; text, key),
-            Test::Le(key) => sql!("{text} <= {key}"; text, key),
+            // A text equals no boolean.
+            _ => always(false),
         }
     }
 }

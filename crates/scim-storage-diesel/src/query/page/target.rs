@@ -17,13 +17,14 @@ use crate::sql::{Dialect, Sql, sql};
 
 pub(crate) struct Target<'a> {
     context: Context<'a>,
-    access: &'a Access<'a>,
+    pub(super) access: &'a Access<'a>,
     filter: Sql,
     filter_reads_normal: bool,
     pub(crate) sort: Option<SortKey>,
-    sort_reads_normal: bool,
+    pub(super) sort_reads_normal: bool,
     pub(crate) include: Include,
-    candidates: Option<Candidates>,
+    /// The few resources that index lookups lead to.
+    pub(super) candidates: Option<Candidates>,
     /// SQLite sorts the result, and does not walk an index in the order of the result: another index finds the
     /// few resources, or holds everything that the filter examines.
     pub(crate) sorts_result: bool,
@@ -74,25 +75,10 @@ impl<'a> Target<'a> {
         *self.access.condition == Condition::Always(true)
     }
 
-    /// Whether index lookups lead to the few resources that can match.
-    pub(crate) fn is_selective(&self) -> bool {
-        self.candidates.is_some()
-    }
-
-    /// Whether the matching resources are one range of an index, in the order of the result.
-    pub(crate) fn is_one_range(&self) -> bool {
-        self.access.is_one_range
-    }
-
     /// Whether the text of its statements recurs, so that a prepared statement is worth keeping.
     pub(crate) fn is_recurring(&self) -> bool {
         let is_sqlite = self.context.scope.dialect == Dialect::Sqlite;
         self.access.is_recurring || is_sqlite && self.is_unfiltered() && !self.sort_reads_normal
-    }
-
-    /// Whether the sort key can be read without the normal form.
-    pub(crate) fn sorts_by_column(&self) -> bool {
-        !self.sort_reads_normal
     }
 
     /// Selects `pk` and sort key of the matching resources whose position passes a test.
