@@ -111,7 +111,8 @@ pub(crate) fn delete_empty(conn: &mut Conn, blocks: &[BlockOf]) -> Result<usize,
         let select = sql!(
             "SELECT shard, number FROM resource_count
              WHERE tenant_id = {tenant} AND kind = {kind} AND shard >= {first} AND shard < {end}{lock}";
-            tenant, kind, first = block * WRITERS, end = (block + 1) * WRITERS, lock = conn.dialect().lock(" FOR UPDATE SKIP LOCKED")
+            tenant, kind, first = block * WRITERS, end = (block + 1) * WRITERS,
+            lock = conn.dialect().lock(" FOR UPDATE SKIP LOCKED")
         );
         let counters = conn.rows::<(i64, i64)>(&select)?;
         if counters.is_empty() || counters.iter().map(|(_, number)| number).sum::<i64>() != 0 {

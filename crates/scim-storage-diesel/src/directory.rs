@@ -1,9 +1,11 @@
-//! Tenants and tokens.
+//! The directory of tenants and tokens.
+
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use scim_model::store::{NewToken, StoreError, Tenant, TenantId, Token};
+use scim_model::store::{Directory, NewToken, StoreError, Tenant, TenantId, Token};
 use uuid::Uuid;
 
 use crate::columns::{Id, Time};
@@ -11,42 +13,123 @@ use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::{journal_start, resource_count, tenant, token};
 use crate::sql::{Sql, sql};
+use crate::store::DieselStore;
 
-pub(crate) fn create_tenant(conn: &mut Conn, name: &str, now: DateTime<Utc>) -> Result<TenantId, Failure> {
-    let values = (tenant::name.eq(name), tenant::created.eq(now.timestamp_millis()));
-    let id: Option<i64> = conn.only(
-        diesel::insert_into(tenant::table)
-            .values(values)
-            .on_conflict(tenant::name)
-            .do_nothing()
-            .returning(tenant::id),
-    )?;
-    match id {
-        Some(id) => Ok(TenantId(id)),
-        None => Err(StoreError::Conflict {
-            attribute: "name".to_owned(),
+/// The pauses between two steps of a deletion.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+impl Directory for DieselStore {
+    fn create_tenant(&self, name: &str, now: DateTime<Utc>) -> Result<TenantId, StoreError> {
+        let name = name.to_owned();
+        self.database.write(move |conn| {
+            let values = (tenant::name.eq(&name), tenant::created.eq(now.timestamp_millis()));
+            let insert = diesel::insert_into(tenant::table).values(values);
+            let insert = insert
+                .on_conflict(tenant::name)
+                .do_nothing()
+                .returning(tenant::id);
+            let attribute = "name".to_owned();
+            let id = conn.only(insert)?.map(TenantId);
+            Ok(id.ok_or(StoreError::Conflict { attribute })?)
+        })
+    }
+
+    fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        let tenant = |(id, name, Time(created))| Tenant {
+            id: TenantId(id),
+            name,
+            created,
+        };
+        self.database.read(|conn| {
+            let tenants = tenant::table
+                .filter(tenant::deleted.eq(false))
+                .order(tenant::name)
+                .select((tenant::id, tenant::name, tenant::created));
+            Ok(conn.load(tenants)?.into_iter().map(tenant).collect())
+        })
+    }
+
+    fn delete_tenant(&self, name: &str) -> Result<bool, StoreError> {
+        let owned = name.to_owned();
+        let mut found = self.database.write(move |conn| hide_tenant(conn, &owned))?;
+        loop {
+            let began = Instant::now();
+            match self.continue_deletion(Some(name)) {
+                Ok(true) => found = true,
+                Ok(false) => return Ok(found),
+                // Other writers go first: a hidden tenant can wait.
+                Err(StoreError::Busy) => {}
+                Err(error) => return Err(error),
+            }
+            // SQLite admits whoever asks while the file is free, not whoever asked first.
+            std::thread::sleep(began.elapsed().clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
         }
-        .into()),
+    }
+
+    fn continue_deletion(&self, name: Option<&str>) -> Result<bool, StoreError> {
+        let hidden = self.database.read(|conn| {
+            // With a name, a tenant that had it.
+            let had_name = match name {
+                Some(name) => sql!(" AND name = {name} || '#' || id"; name),
+                None => Sql::default(),
+            };
+            let select = sql!("SELECT id FROM tenant WHERE deleted{had_name} ORDER BY id LIMIT 1"; had_name);
+            Ok(conn.row(&select)?.map(TenantId))
+        })?;
+        if let Some(tenant) = hidden {
+            self.database.write(move |conn| delete_some(conn, tenant))?;
+        }
+        Ok(hidden.is_some())
+    }
+
+    fn create_token(&self, new: &NewToken) -> Result<(), StoreError> {
+        let new = new.clone();
+        self.database.write(move |conn| {
+            let values = (
+                token::id.eq(new.id.as_bytes().as_slice()),
+                token::tenant_id.eq(new.tenant.0),
+                token::sha256.eq(new.sha256.as_slice()),
+                token::created.eq(new.created.timestamp_millis()),
+                token::expires.eq(new.expires.map(|it| it.timestamp_millis())),
+                token::read_only.eq(new.read_only),
+                token::note.eq(&new.note),
+            );
+            conn.execute(diesel::insert_into(token::table).values(values))?;
+            Ok(())
+        })
+    }
+
+    fn tokens(&self, of: Option<TenantId>) -> Result<Vec<Token>, StoreError> {
+        self.database.read(|conn| {
+            let is_wanted = token::tenant_id.nullable().eq(of.map(|it| it.0));
+            let tokens = readable_tokens()
+                .filter(is_wanted.or(of.is_none().into_sql::<Bool>()))
+                .order((tenant::name, token::created, token::id));
+            let rows: Vec<TokenRow> = conn.load(tokens)?;
+            Ok(rows.into_iter().map(Token::from).collect())
+        })
+    }
+
+    fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        self.database.write(move |conn| {
+            // A literal, because the DSL has no `coalesce` for both databases. A revoked token keeps its time.
+            let update = sql!("UPDATE token SET revoked = coalesce(revoked, {now}) WHERE id = {id}"; now, id);
+            Ok(conn.execute(update)? > 0)
+        })
+    }
+
+    fn token_by_hash(&self, sha256: &[u8; 32]) -> Result<Option<Token>, StoreError> {
+        self.database.read(|conn| {
+            let token = readable_tokens().filter(token::sha256.eq(sha256.as_slice()));
+            Ok(conn.only::<TokenRow, _>(token)?.map(Token::from))
+        })
     }
 }
 
-pub(crate) fn tenants(conn: &mut Conn) -> Result<Vec<Tenant>, Failure> {
-    let tenants = tenant::table
-        .filter(tenant::deleted.eq(false))
-        .order(tenant::name)
-        .select((tenant::id, tenant::name, tenant::created));
-    let rows: Vec<(i64, String, Time)> = conn.load(tenants)?;
-    let tenant = |(id, name, Time(created))| Tenant {
-        id: TenantId(id),
-        name,
-        created,
-    };
-    Ok(rows.into_iter().map(tenant).collect())
-}
-
-/// Hides a tenant, frees its name and ends all access to it: the first step of its deletion. `None` when no
-/// tenant has that name.
-pub(crate) fn hide_tenant(conn: &mut Conn, name: &str) -> Result<Option<TenantId>, Failure> {
+/// Hides a tenant, frees its name and ends all access to it: the first step of its deletion. `false` when no tenant
+/// has that name.
+fn hide_tenant(conn: &mut Conn, name: &str) -> Result<bool, Failure> {
     // No tenant can be created with a name such as `acme#7`. A literal, because the DSL cannot append a number to a
     // text.
     let hide = sql!(
@@ -54,21 +137,11 @@ pub(crate) fn hide_tenant(conn: &mut Conn, name: &str) -> Result<Option<TenantId
          WHERE name = {name} AND NOT deleted RETURNING id";
         name
     );
-    let Some(id) = conn.row::<i64>(&hide)? else {
-        return Ok(None);
-    };
-    conn.execute(diesel::delete(token::table.filter(token::tenant_id.eq(id))))?;
-    Ok(Some(TenantId(id)))
-}
-
-/// A tenant whose deletion has begun; with a name, one that had it.
-pub(crate) fn hidden_tenant(conn: &mut Conn, name: Option<&str>) -> Result<Option<TenantId>, Failure> {
-    let had_name = match name {
-        Some(name) => sql!(" AND name = {name} || '#' || id"; name),
-        None => Sql::default(),
-    };
-    let select = sql!("SELECT id FROM tenant WHERE deleted{had_name} ORDER BY id LIMIT 1"; had_name);
-    Ok(conn.row::<i64>(&select)?.map(TenantId))
+    let hidden = conn.row::<i64>(&hide)?;
+    if let Some(id) = hidden {
+        conn.execute(diesel::delete(token::table.filter(token::tenant_id.eq(id))))?;
+    }
+    Ok(hidden.is_some())
 }
 
 /// Resources that one step of a deletion removes at most.
@@ -78,9 +151,12 @@ const ROWS_PER_STEP: i64 = 1_000;
 
 /// Takes one step of a deletion: removes a small part of what a hidden tenant owns, or in the end the tenant itself.
 /// Each step is a transaction, so that others write in between.
-pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
+fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
     // One step at a time, and after every request that has begun to create something.
-    let hidden = sql!("SELECT id FROM tenant WHERE deleted AND id = {tenant}{lock}"; tenant, lock = conn.dialect().lock(" FOR UPDATE"));
+    let hidden = sql!(
+        "SELECT id FROM tenant WHERE deleted AND id = {tenant}{lock}";
+        tenant, lock = conn.dialect().lock(" FOR UPDATE")
+    );
     if conn.row::<i64>(&hidden)?.is_none() {
         return Ok(());
     }
@@ -97,14 +173,13 @@ pub(crate) fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failu
     if conn.execute(&entries)? > 0 {
         return Ok(());
     }
+    let id = tenant.0;
+    conn.execute(diesel::delete(journal_start::table.find(id)))?;
     conn.execute(diesel::delete(
-        journal_start::table.filter(journal_start::tenant_id.eq(tenant.0)),
+        resource_count::table.filter(resource_count::tenant_id.eq(id)),
     ))?;
-    conn.execute(diesel::delete(
-        resource_count::table.filter(resource_count::tenant_id.eq(tenant.0)),
-    ))?;
-    conn.execute(diesel::delete(token::table.filter(token::tenant_id.eq(tenant.0))))?;
-    conn.execute(diesel::delete(tenant::table.filter(tenant::id.eq(tenant.0))))?;
+    conn.execute(diesel::delete(token::table.filter(token::tenant_id.eq(id))))?;
+    conn.execute(diesel::delete(tenant::table.find(id)))?;
     Ok(())
 }
 
@@ -135,43 +210,6 @@ fn delete_resources(conn: &mut Conn, tenant: TenantId) -> Result<bool, Failure> 
         owned = Sql::owned_by(conn.dialect(), "tenant_id", tenant), in_pks
     ))?;
     Ok(true)
-}
-
-pub(crate) fn create_token(conn: &mut Conn, new: &NewToken) -> Result<(), Failure> {
-    let values = (
-        token::id.eq(new.id.as_bytes().as_slice()),
-        token::tenant_id.eq(new.tenant.0),
-        token::sha256.eq(new.sha256.as_slice()),
-        token::created.eq(new.created.timestamp_millis()),
-        token::expires.eq(new.expires.map(|it| it.timestamp_millis())),
-        token::read_only.eq(new.read_only),
-        token::note.eq(&new.note),
-    );
-    conn.execute(diesel::insert_into(token::table).values(values))?;
-    Ok(())
-}
-
-/// The tokens of a tenant, or all.
-pub(crate) fn tokens(conn: &mut Conn, of: Option<TenantId>) -> Result<Vec<Token>, Failure> {
-    let is_wanted = token::tenant_id.nullable().eq(of.map(|it| it.0));
-    let rows: Vec<TokenRow> = conn.load(
-        readable_tokens()
-            .filter(is_wanted.or(of.is_none().into_sql::<Bool>()))
-            .order((tenant::name, token::created, token::id)),
-    )?;
-    Ok(rows.into_iter().map(Token::from).collect())
-}
-
-pub(crate) fn token_by_hash(conn: &mut Conn, sha256: [u8; 32]) -> Result<Option<Token>, Failure> {
-    let row: Option<TokenRow> = conn.only(readable_tokens().filter(token::sha256.eq(sha256.as_slice())))?;
-    Ok(row.map(Token::from))
-}
-
-/// Revokes a token; one that is revoked already keeps its time. `false` when the token does not exist.
-pub(crate) fn revoke_token(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> Result<bool, Failure> {
-    // A literal, because the DSL has no `coalesce` for both databases.
-    let update = sql!("UPDATE token SET revoked = coalesce(revoked, {now}) WHERE id = {id}"; now, id);
-    Ok(conn.execute(&update)? > 0)
 }
 
 /// The tokens of tenants that are not being deleted, with the name of the tenant.

@@ -7,30 +7,86 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use scim_model::change::{Actor, Change, ChangeDetail, ChangePosition, Operation};
-use scim_model::store::{JournalError, TenantId};
-use uuid::Uuid;
+use scim_model::store::{ChangeJournal, JournalError, StoreError, TenantId};
 
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
 use crate::schema::{changes, journal_start, resource_type};
-use crate::sql::{Dialect, Sql, sql};
+use crate::sql::{Dialect, sql};
+use crate::store::DieselStore;
 
-/// The statement that writes an entry about a resource, named by its type, id and version, if the table `found` has a
-/// row. A literal, because it is part of the one round trip of a write; see `Conn::together`. For `detail` see
-/// [`ChangeDetail::to_stored`].
-pub(crate) fn insert(
-    tenant: TenantId,
-    at: DateTime<Utc>,
-    (kind, id, version): (i64, Uuid, i64),
-    operation: Operation,
-    detail: &str,
-) -> Sql {
-    sql!(
-        "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
-         SELECT {tenant}, {at}, {kind}, {id}, {version}, {operation}, {detail} FROM found";
-        tenant, at, kind, id, version, operation = operation.as_str(), detail
-    )
+impl ChangeJournal for DieselStore {
+    /// On PostgreSQL a change is returned once every transaction that wrote an earlier one has ended, so that no entry
+    /// ever appears before one that was read.
+    fn changes(
+        &self,
+        tenant: TenantId,
+        after: ChangePosition,
+        limit: u32,
+    ) -> Result<Vec<Change>, JournalError> {
+        self.database.read(|conn| {
+            let horizon = horizon(conn)?;
+            conn.snapshot(None, |conn| {
+                if let Err(error) = check_position(conn, tenant, after)? {
+                    return Ok(Err(error));
+                }
+                let type_name = resource_type::table
+                    .filter(resource_type::id.eq(changes::kind))
+                    .select(resource_type::name)
+                    .single_value();
+                let entries = changes::table
+                    .filter(changes::tenant_id.eq(tenant.0))
+                    .filter(changes::sequence.gt(after.sequence))
+                    .filter(changes::sequence.le(horizon.unwrap_or(i64::MAX)))
+                    .order(changes::sequence)
+                    .limit(limit.into())
+                    .select((
+                        changes::sequence,
+                        changes::at,
+                        type_name,
+                        changes::id,
+                        changes::version,
+                        changes::action,
+                        changes::change,
+                    ));
+                let rows: Vec<EntryRow> = conn.load(entries)?;
+                let changes: Result<_, Failure> = rows.into_iter().map(EntryRow::into_change).collect();
+                Ok(Ok(changes?))
+            })
+        })?
+    }
+
+    fn last_position(&self, tenant: TenantId) -> Result<ChangePosition, JournalError> {
+        let last = self.database.read(|conn| {
+            let horizon = horizon(conn)?;
+            conn.snapshot(None, |conn| {
+                let last = changes::table
+                    .filter(changes::tenant_id.eq(tenant.0))
+                    .filter(changes::sequence.le(horizon.unwrap_or(i64::MAX)))
+                    .order(changes::sequence.desc())
+                    .limit(1)
+                    .select((changes::sequence, changes::at));
+                let last: Option<(i64, i64)> = conn.only(last)?;
+                match last {
+                    Some((sequence, at)) => Ok::<_, Failure>(ChangePosition { sequence, at }),
+                    None => Ok(last_dropped(conn, tenant)?.unwrap_or_default()),
+                }
+            })
+        })?;
+        Ok(last)
+    }
+
+    /// Fewer dropped entries than the limit can also mean that another server is pruning.
+    fn prune_changes(
+        &self,
+        tenant: TenantId,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        self.database
+            .write(move |conn| prune(conn, tenant, before, limit))
+    }
 }
 
 #[derive(Queryable)]
@@ -62,43 +118,6 @@ impl EntryRow {
     }
 }
 
-/// Reads the entries after a position, in an order in which no entry ever appears before one that was read.
-pub(crate) fn read(
-    conn: &mut Conn,
-    tenant: TenantId,
-    after: ChangePosition,
-    limit: u32,
-) -> Result<Result<Vec<Change>, JournalError>, Failure> {
-    let horizon = horizon(conn)?;
-    conn.snapshot(None, |conn| {
-        if let Err(error) = check_position(conn, tenant, after)? {
-            return Ok(Err(error));
-        }
-        let type_name = resource_type::table
-            .filter(resource_type::id.eq(changes::kind))
-            .select(resource_type::name)
-            .single_value();
-        let entries = changes::table
-            .filter(changes::tenant_id.eq(tenant.0))
-            .filter(changes::sequence.gt(after.sequence))
-            .filter(changes::sequence.le(horizon.unwrap_or(i64::MAX)))
-            .order(changes::sequence)
-            .limit(limit.into())
-            .select((
-                changes::sequence,
-                changes::at,
-                type_name,
-                changes::id,
-                changes::version,
-                changes::action,
-                changes::change,
-            ));
-        let rows: Vec<EntryRow> = conn.load(entries)?;
-        let changes: Result<_, Failure> = rows.into_iter().map(EntryRow::into_change).collect();
-        Ok(Ok(changes?))
-    })
-}
-
 /// On PostgreSQL, the highest number such that every entry up to it is visible to the statements that follow, and no
 /// other will ever appear.
 /// `None` on SQLite, where an entry is visible before the next one gets its number.
@@ -124,25 +143,6 @@ fn horizon(conn: &mut Conn) -> Result<Option<i64>, Failure> {
     ))?;
     let announced = announced.flatten();
     Ok(allocated.map(|it| announced.map_or(it, |announced| it.min(announced))))
-}
-
-/// Returns the position of the last entry that [`read`] can return now. Without entries, it is the position of the last
-/// one that was dropped.
-pub(crate) fn last_position(conn: &mut Conn, tenant: TenantId) -> Result<ChangePosition, Failure> {
-    let horizon = horizon(conn)?;
-    conn.snapshot(None, |conn| {
-        let last = changes::table
-            .filter(changes::tenant_id.eq(tenant.0))
-            .filter(changes::sequence.le(horizon.unwrap_or(i64::MAX)))
-            .order(changes::sequence.desc())
-            .limit(1)
-            .select((changes::sequence, changes::at));
-        let last: Option<(i64, i64)> = conn.only(last)?;
-        match last {
-            Some((sequence, at)) => Ok::<_, Failure>(ChangePosition { sequence, at }),
-            None => Ok(last_dropped(conn, tenant)?.unwrap_or_default()),
-        }
-    })
 }
 
 /// Checks that no entry after a position has been dropped.
@@ -183,12 +183,7 @@ const PRUNE_LOCK: i64 = 0x5343_494e;
 
 /// Drops at most `limit` entries that are older than a time, from the start of a journal. Returns the number of entries
 /// dropped; fewer than the limit means that no more are old enough, or that another server is pruning.
-pub(crate) fn prune(
-    conn: &mut Conn,
-    tenant: TenantId,
-    before: DateTime<Utc>,
-    limit: u32,
-) -> Result<usize, Failure> {
+fn prune(conn: &mut Conn, tenant: TenantId, before: DateTime<Utc>, limit: u32) -> Result<usize, Failure> {
     if conn.dialect() == Dialect::Postgres {
         let lock = sql!("SELECT 1::bigint WHERE pg_try_advisory_xact_lock({lock})"; lock = PRUNE_LOCK);
         if conn.row::<i64>(&lock)?.is_none() {

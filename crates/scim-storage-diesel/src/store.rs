@@ -1,13 +1,12 @@
-//! The store: the ports of scim-model on a database.
+//! The store, and its port of resources. The other ports are implemented in `directory.rs` and `journal.rs`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use scim_model::change::{AttributeChanges, Change, ChangePosition};
+use scim_model::change::AttributeChanges;
 use scim_model::store::{
-    ChangeJournal, Directory, Include, JournalError, NewResource, NewToken, Page, Query, Reference,
-    ResourceStore, ScanCount, StoreError, Stored, Tenant, TenantId, Token, Update, Updated,
+    Include, NewResource, Page, Query, Reference, ResourceStore, ScanCount, StoreError, Stored, TenantId,
+    Update, Updated,
 };
 use scim_model::{ResourceType, SecretHash};
 use uuid::Uuid;
@@ -16,8 +15,6 @@ use crate::admission::ScanAdmission;
 use crate::connection::Database;
 use crate::counts;
 use crate::deadline::Deadline;
-use crate::directory;
-use crate::journal;
 use crate::open::open;
 use crate::open_error::OpenError;
 use crate::options::{Opening, Pooler, StoreOptions};
@@ -26,13 +23,12 @@ use crate::query::access::Plan;
 use crate::query::page::Listing;
 use crate::resource::create::{self, Creation};
 use crate::resource::delete;
-use crate::resource::secrets;
 use crate::resource::update::{self, Replacement};
 use crate::schema_map::layout::{Layouts, Scope};
 
 /// Resources, tenants and tokens in SQLite or PostgreSQL.
 pub struct DieselStore {
-    database: Database,
+    pub(crate) database: Database,
     layouts: Arc<Layouts>,
     scans: ScanAdmission,
     max_page_members: u32,
@@ -236,97 +232,6 @@ impl ResourceStore for DieselStore {
     ) -> Result<Option<SecretHash>, StoreError> {
         let layout = self.layouts.of(resource_type)?;
         self.database
-            .read(|conn| secrets::secret(conn, tenant, layout, id, path))
-    }
-}
-
-/// The pauses between two steps of a deletion.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-
-impl Directory for DieselStore {
-    fn create_tenant(&self, name: &str, now: DateTime<Utc>) -> Result<TenantId, StoreError> {
-        let name = name.to_owned();
-        self.database
-            .write(move |conn| directory::create_tenant(conn, &name, now))
-    }
-
-    fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        self.database.read(directory::tenants)
-    }
-
-    fn delete_tenant(&self, name: &str) -> Result<bool, StoreError> {
-        let owned = name.to_owned();
-        let hidden = self
-            .database
-            .write(move |conn| directory::hide_tenant(conn, &owned))?;
-        let mut found = hidden.is_some();
-        loop {
-            let began = Instant::now();
-            match self.continue_deletion(Some(name)) {
-                Ok(true) => found = true,
-                Ok(false) => return Ok(found),
-                // Other writers go first: a hidden tenant can wait.
-                Err(StoreError::Busy) => {}
-                Err(error) => return Err(error),
-            }
-            // SQLite admits whoever asks while the file is free, not whoever asked first.
-            std::thread::sleep(began.elapsed().clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
-        }
-    }
-
-    fn continue_deletion(&self, name: Option<&str>) -> Result<bool, StoreError> {
-        let hidden = self.database.read(|conn| directory::hidden_tenant(conn, name))?;
-        if let Some(tenant) = hidden {
-            self.database
-                .write(move |conn| directory::delete_some(conn, tenant))?;
-        }
-        Ok(hidden.is_some())
-    }
-
-    fn create_token(&self, token: &NewToken) -> Result<(), StoreError> {
-        let token = token.clone();
-        self.database
-            .write(move |conn| directory::create_token(conn, &token))
-    }
-
-    fn tokens(&self, tenant: Option<TenantId>) -> Result<Vec<Token>, StoreError> {
-        self.database.read(|conn| directory::tokens(conn, tenant))
-    }
-
-    fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        self.database
-            .write(move |conn| directory::revoke_token(conn, id, now))
-    }
-
-    fn token_by_hash(&self, sha256: &[u8; 32]) -> Result<Option<Token>, StoreError> {
-        self.database.read(|conn| directory::token_by_hash(conn, *sha256))
-    }
-}
-
-impl ChangeJournal for DieselStore {
-    /// On PostgreSQL a change is returned once every transaction that wrote an earlier one has ended.
-    fn changes(
-        &self,
-        tenant: TenantId,
-        after: ChangePosition,
-        limit: u32,
-    ) -> Result<Vec<Change>, JournalError> {
-        self.database
-            .read(|conn| journal::read(conn, tenant, after, limit))?
-    }
-
-    fn last_position(&self, tenant: TenantId) -> Result<ChangePosition, JournalError> {
-        Ok(self.database.read(|conn| journal::last_position(conn, tenant))?)
-    }
-
-    fn prune_changes(
-        &self,
-        tenant: TenantId,
-        before: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<usize, StoreError> {
-        self.database
-            .write(move |conn| journal::prune(conn, tenant, before, limit))
+            .read(|conn| self.scope(tenant).secret(conn, layout, id, path))
     }
 }

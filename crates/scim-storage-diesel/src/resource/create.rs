@@ -10,11 +10,10 @@ use uuid::Uuid;
 
 use super::index_rows::insert_index_rows;
 use super::members::{JoiningMembers, insert_members_of_new};
-use super::subject::{Subject, conflict};
+use super::subject::{Subject, conflict, journal_entry};
 use crate::connection::Conn;
 use crate::counts;
 use crate::error::Failure;
-use crate::journal;
 use crate::schema_map::derive::Derived;
 use crate::schema_map::layout::Layout;
 use crate::sql::{Sql, sql};
@@ -61,7 +60,7 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
     }
     others.push(counts::count(dialect, tenant, kind, 1));
     let version = (kind, new.id, 1);
-    others.push(journal::insert(
+    others.push(journal_entry(
         tenant,
         new.now,
         version,

@@ -7,12 +7,11 @@ use scim_model::store::TenantId;
 use uuid::Uuid;
 
 use super::members::{ChangedGroup, JoiningMembers};
-use super::subject::{LockFor, Subject, lock};
+use super::subject::{LockFor, Subject, journal_entry, lock};
 use crate::columns::Id;
 use crate::connection::Conn;
 use crate::counts;
 use crate::error::Failure;
-use crate::journal;
 use crate::schema::{membership, resource};
 use crate::schema_map::layout::Layout;
 use crate::sql::sql;
@@ -57,7 +56,7 @@ pub(crate) fn delete(
         // The rows in the other tables are deleted by their foreign keys.
         sql!("DELETE FROM resource WHERE tenant_id = {tenant} AND pk = (SELECT pk FROM found)"; tenant),
         counts::count(conn.dialect(), tenant, kind, -1),
-        journal::insert(tenant, now, (kind, id, row.version), Operation::Delete, &detail),
+        journal_entry(tenant, now, (kind, id, row.version), Operation::Delete, &detail),
     ];
     conn.together(found, others)?;
     Ok(true)

@@ -1,7 +1,6 @@
 //! The hashes of a resource's secrets.
 
 use diesel::prelude::*;
-use scim_model::store::TenantId;
 use scim_model::{SecretHash, SecretHashes};
 use uuid::Uuid;
 
@@ -9,27 +8,29 @@ use super::subject::Subject;
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::{resource, secret};
-use crate::schema_map::layout::Layout;
+use crate::schema_map::layout::{Layout, Scope};
 use crate::sql::sql;
 
-pub(crate) fn secret(
-    conn: &mut Conn,
-    tenant: TenantId,
-    layout: &Layout,
-    id: Uuid,
-    path: &str,
-) -> Result<Option<SecretHash>, Failure> {
-    let is_same_row = secret::tenant_id
-        .eq(resource::tenant_id)
-        .and(secret::pk.eq(resource::pk));
-    let hash = resource::table
-        .inner_join(secret::table.on(is_same_row))
-        .filter(resource::tenant_id.eq(tenant.0))
-        .filter(resource::id.eq(id.as_bytes().as_slice()))
-        .filter(resource::kind.eq(layout.kind))
-        .filter(secret::path.eq(path))
-        .select(secret::hash);
-    Ok(conn.only(hash)?.map(SecretHash))
+impl Scope<'_> {
+    pub(crate) fn secret(
+        &self,
+        conn: &mut Conn,
+        layout: &Layout,
+        id: Uuid,
+        path: &str,
+    ) -> Result<Option<SecretHash>, Failure> {
+        let is_same_row = secret::tenant_id
+            .eq(resource::tenant_id)
+            .and(secret::pk.eq(resource::pk));
+        let hash = resource::table
+            .inner_join(secret::table.on(is_same_row))
+            .filter(resource::tenant_id.eq(self.tenant.0))
+            .filter(resource::id.eq(id.as_bytes().as_slice()))
+            .filter(resource::kind.eq(layout.kind))
+            .filter(secret::path.eq(path))
+            .select(secret::hash);
+        Ok(conn.only(hash)?.map(SecretHash))
+    }
 }
 
 impl Subject<'_> {

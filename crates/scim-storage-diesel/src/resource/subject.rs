@@ -1,6 +1,8 @@
 //! The resource that a write is about, and its row, locked until the transaction ends.
 
+use chrono::{DateTime, Utc};
 use diesel::Queryable;
+use scim_model::change::Operation;
 use scim_model::store::{StoreError, TenantId};
 use uuid::Uuid;
 
@@ -9,7 +11,7 @@ use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema_map::derive::Keys;
 use crate::schema_map::layout::Layout;
-use crate::sql::sql;
+use crate::sql::{Sql, sql};
 
 /// An existing resource with its row.
 pub(crate) struct Subject<'a> {
@@ -17,6 +19,23 @@ pub(crate) struct Subject<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) id: Uuid,
     pub(crate) pk: i64,
+}
+
+/// The statement that writes an entry about a resource, named by its type, id and version, if the table `found` has a
+/// row. A literal, because it is part of the one round trip of a write; see `Conn::together`. For `detail` see
+/// [`scim_model::change::ChangeDetail::to_stored`].
+pub(crate) fn journal_entry(
+    tenant: TenantId,
+    at: DateTime<Utc>,
+    (kind, id, version): (i64, Uuid, i64),
+    operation: Operation,
+    detail: &str,
+) -> Sql {
+    sql!(
+        "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
+         SELECT {tenant}, {at}, {kind}, {id}, {version}, {operation}, {detail} FROM found";
+        tenant, at, kind, id, version, operation = operation.as_str(), detail
+    )
 }
 
 /// The error for a value of the type's unique attribute that is taken.

@@ -9,10 +9,9 @@ use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Update
 use uuid::Uuid;
 
 use super::members::{ChangedGroup, JoiningMembers};
-use super::subject::{LockFor, Subject, conflict, lock};
+use super::subject::{LockFor, Subject, conflict, journal_entry, lock};
 use crate::connection::Conn;
 use crate::error::{Failure, is_unique_violation};
-use crate::journal;
 use crate::schema_map::derive::{Derived, Keys};
 use crate::schema_map::layout::Layout;
 use crate::sql::{Dialect, Sql, sql};
@@ -89,7 +88,7 @@ pub(crate) fn update(
         others = subject.replace_index_rows(conn, derived)?;
     }
     let named = (update.layout.kind, update.id, version);
-    others.push(journal::insert(
+    others.push(journal_entry(
         tenant,
         update.now,
         named,

@@ -25,7 +25,7 @@ impl Listing<'_> {
         if !self.is_merged {
             return self.parts_by_type(from, is_ascending);
         }
-        let with_key = || self.part(true, |sort| Some(Some(sort?.is_present())));
+        let with_key = || self.with_key(|sort| Some(sort.is_present()));
         // Resources without a key come last in ascending and first in descending order.
         let parts = match from.map(|it| (it, it.key.as_deref())) {
             None if is_ascending => vec![with_key(), self.without_key(None)],
@@ -44,47 +44,59 @@ impl Listing<'_> {
         parts.into_iter().filter(|it| !it.targets.is_empty()).collect()
     }
 
-    /// The part with the targets for which `test` gives a limit, or that there is none.
-    fn part(&self, has_keys: bool, test: impl Fn(Option<&SortKey>) -> Option<Option<Sql>>) -> Part {
-        let test = |target: &usize| Some((*target, test(self.targets[*target].sort.as_ref())?));
+    /// The resources whose sort key passes a test; `None` where no resource of a target does.
+    fn with_key(&self, test: impl Fn(&SortKey) -> Option<Sql>) -> Part {
+        let targets = self.order.iter().filter_map(|target| {
+            let sort = self.targets[*target].sort.as_ref()?;
+            Some((*target, Some(test(sort)?)))
+        });
         Part {
-            targets: self.order.iter().filter_map(test).collect(),
-            has_keys,
+            targets: targets.collect(),
+            has_keys: true,
         }
     }
 
     /// All resources without a sort key whose position passes a test.
     fn without_key(&self, position: Option<&Sql>) -> Part {
-        self.part(false, |sort| match (sort, position) {
+        let targets = self.order.iter().filter_map(|target| {
+            let sort = self.targets[*target].sort.as_ref();
             // Every resource has an id and its times.
-            (Some(sort), _) if sort.kind != SortKind::Text => None,
-            (None, position) => Some(position.cloned()),
-            (Some(sort), None) => Some(Some(sort.is_absent())),
-            (Some(sort), Some(position)) => Some(Some(
-                sql!("{absent} AND {position}"; absent = sort.is_absent(), position = position.clone()),
-            )),
-        })
+            if sort.is_some_and(|it| it.kind != SortKind::Text) {
+                return None;
+            }
+            let tests: Vec<Sql> = sort
+                .map(SortKey::is_absent)
+                .into_iter()
+                .chain(position.cloned())
+                .collect();
+            Some((*target, (!tests.is_empty()).then(|| Sql::join(tests, " AND "))))
+        });
+        Part {
+            targets: targets.collect(),
+            has_keys: false,
+        }
     }
 
     /// The resources after a position with this key: those with an equal key, then those with a key beyond it.
     fn after_key(&self, position: &Position, key: &str, is_ascending: bool) -> Vec<Part> {
         // Where every resource has to be examined for its key, reading once is cheaper.
         let is_split = !self.order.iter().any(|it| self.targets[*it].sort_reads_normal);
-        let equal = |sort: &SortKey| sql!("{equal} AND {after}"; equal = sort.equals(key), after = rows_after(position, is_ascending));
-        // Ids are unique.
-        let has_equals = |sort: &&SortKey| sort.kind != SortKind::Id;
+        let equal = |sort: &SortKey| {
+            let (equal, after) = (sort.equals(key), rows_after(position, is_ascending));
+            // Ids are unique.
+            (sort.kind != SortKind::Id).then(|| sql!("{equal} AND {after}"; equal, after))
+        };
         let beyond = |sort: &SortKey| {
             let is_beyond = sort.is_beyond(key, is_ascending);
-            match is_split || !has_equals(&sort) {
-                true => is_beyond,
-                false => sql!("({is_beyond} OR {equal})"; is_beyond, equal = equal(sort)),
-            }
+            Some(match equal(sort).filter(|_| !is_split) {
+                Some(equal) => sql!("({is_beyond} OR {equal})"; is_beyond, equal),
+                None => is_beyond,
+            })
         };
-        let equal = self.part(true, |sort| {
-            sort.filter(|it| is_split && has_equals(it))
-                .map(|it| Some(equal(it)))
-        });
-        vec![equal, self.part(true, |sort| sort.map(|it| Some(beyond(it))))]
+        vec![
+            self.with_key(|sort| equal(sort).filter(|_| is_split)),
+            self.with_key(beyond),
+        ]
     }
 
     /// The parts after a position where one type comes after the other.
