@@ -6,7 +6,10 @@ use diesel::r2d2::{Builder, ConnectionManager, CustomizeConnection, Error, R2D2C
 
 pub(super) type Pool<C> = diesel::r2d2::Pool<ConnectionManager<C>>;
 
-/// Creates a pool, which opens connections when they are needed. A request that waits too long for a connection is refused.
+/// The longest wait for a connection, before a request is refused as `Busy`.
+const MAX_WAIT: Duration = Duration::from_secs(3);
+
+/// Creates a pool, which opens connections when they are needed.
 pub(super) fn pool<C: R2D2Connection + Send + 'static>(
     url: &str,
     size: u32,
@@ -16,7 +19,7 @@ pub(super) fn pool<C: R2D2Connection + Send + 'static>(
         .max_size(size)
         .min_idle(Some(0))
         .test_on_check_out(false)
-        .connection_timeout(Duration::from_secs(3))
+        .connection_timeout(MAX_WAIT)
         .connection_customizer(Box::new(settings))
         .build_unchecked(ConnectionManager::new(url))
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
 
-use super::writer::{PATIENCE, QUEUE};
+use super::writer::{MAX_WAIT, MAX_WAITING};
 use super::*;
 use crate::error::Failure;
 use crate::options::Opening;
@@ -138,7 +138,7 @@ fn a_full_queue_is_busy() {
     let refused = AtomicUsize::new(0);
     std::thread::scope(|threads| {
         hold(sqlite, || {
-            for number in 0..QUEUE + 10 {
+            for number in 0..MAX_WAITING + 10 {
                 let refused = &refused;
                 threads.spawn(move || {
                     let number = i64::try_from(number).expect("it is small");
@@ -156,7 +156,7 @@ fn a_full_queue_is_busy() {
             assert!(all_wait);
         });
     });
-    assert_eq!(numbers(sqlite).len(), QUEUE);
+    assert_eq!(numbers(sqlite).len(), MAX_WAITING);
     sqlite
         .write(|conn| insert(conn, -1))
         .expect("there is room again");
@@ -194,7 +194,7 @@ fn a_write_outlasts_an_earlier_one_that_gives_up() {
     other.batch_execute("BEGIN IMMEDIATE").expect("it is free");
     std::thread::scope(|threads| {
         let first = threads.spawn(|| sqlite.write(|conn| insert(conn, 1)));
-        std::thread::sleep(PATIENCE * 4 / 5);
+        std::thread::sleep(MAX_WAIT * 4 / 5);
         let second = threads.spawn(|| sqlite.write(|conn| insert(conn, 2)));
         let first = first.join().expect("it has not panicked");
         assert!(matches!(first, Err(StoreError::Busy)), "{first:?}");

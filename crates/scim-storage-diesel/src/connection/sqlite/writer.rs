@@ -20,9 +20,9 @@ use crate::error::{Failure, is_lock_timeout, unavailable};
 /// The most writes that are committed together.
 const BATCH: usize = 64;
 /// The most writes that wait; the next one is refused as `Busy`.
-pub(super) const QUEUE: usize = 1_024;
+pub(super) const MAX_WAITING: usize = 1_024;
 /// The longest wait of a write for another process, such as a backup, before it is refused as `Busy`.
-pub(super) const PATIENCE: Duration = Duration::from_millis(2_500);
+pub(super) const MAX_WAIT: Duration = Duration::from_millis(2_500);
 
 /// The queue of the writing thread, which ends when this is dropped.
 pub(super) struct Writer {
@@ -32,7 +32,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn start(mut conn: SqliteConnection) -> std::io::Result<Writer> {
-        let (queue, writes) = sync_channel(QUEUE);
+        let (queue, writes) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
         Ok(Writer {
             thread: Some(thread.spawn(move || write_all(&mut conn, &writes))?),
@@ -141,9 +141,9 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>) {
             // Another process holds the lock. Writes in the queue start to wait now, not when those before them have
             // given up.
             Err(error) if !has_begun && is_lock_timeout(error) => {
-                let room = QUEUE.saturating_sub(waiting.len());
+                let room = MAX_WAITING.saturating_sub(waiting.len());
                 waiting.extend(writes.try_iter().take(room));
-                while waiting.front().is_some_and(|it| it.since.elapsed() >= PATIENCE) {
+                while waiting.front().is_some_and(|it| it.since.elapsed() >= MAX_WAIT) {
                     if let Some(it) = waiting.pop_front() {
                         it.answer(Some(error));
                     }
