@@ -1,3 +1,5 @@
+//! Storage of SCIM resources in SQLite or PostgreSQL.
+//!
 #![doc = include_str!("../README.md")]
 
 mod admission;
