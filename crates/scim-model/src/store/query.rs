@@ -124,7 +124,7 @@ pub struct Reference {
     pub id: Uuid,
     /// Name of the resource's type.
     pub resource_type: Arc<str>,
-    /// The `displayName` of the resource, or else its `userName`.
+    /// The `displayName` of the resource.
     pub display: Option<String>,
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Choice, Created, GROUP, Server, USER, on_each};
+use crate::harness::{BASE, Choice, Created, ENTERPRISE, GROUP, Server, USER, encode, on_each};
 
 /// A-24, 7643-2.3.7-06, 7644-3.3.1-01
 #[test]
@@ -29,13 +29,64 @@ fn a_group_shows_its_members() {
     assert_eq!(without.get("members"), None);
 }
 
+/// A `userName` is no display name: an administrator who shows groups to others must not publish sign-in names.
+#[test]
+fn a_reference_shows_the_display_name_and_nothing_else() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let boss = acme.create_user("boss");
+        let manager = format!("{ENTERPRISE}:manager");
+        let user = acme.create(
+            "/Users",
+            json!({ "userName": "bjensen", &*ENTERPRISE: { "manager": { "value": boss.id } } }),
+        );
+        let group = acme.create_group("Guides", &[&boss]);
+        let shown = || {
+            let user = acme.get(&user.path).json()[ENTERPRISE]["manager"]["displayName"].clone();
+            (
+                user,
+                acme.get(&group.path).json()["members"][0]["display"].clone(),
+            )
+        };
+        let found = |filter: &str| {
+            let total = |endpoint: &str, filter: String| {
+                acme.get(&format!("{endpoint}?filter={}", encode(&filter)))
+                    .expect(200)
+                    .json()["totalResults"]
+                    .clone()
+            };
+            (
+                total("/Users", format!("{manager}.displayName {filter}")),
+                total("/Groups", format!("members.display {filter}")),
+            )
+        };
+        assert_eq!(shown(), (json!(null), json!(null)));
+        assert_eq!(found("eq \"boss\""), (json!(0), json!(0)));
+        assert_eq!(found("pr"), (json!(0), json!(0)));
+        acme.patch(
+            &boss.path,
+            json!([{ "op": "add", "path": "displayName", "value": "The Boss" }]),
+        )
+        .expect(200);
+        assert_eq!(shown(), (json!("The Boss"), json!("The Boss")));
+        assert_eq!(found("eq \"the boss\""), (json!(1), json!(1)));
+        acme.patch(&boss.path, json!([{ "op": "remove", "path": "displayName" }]))
+            .expect(200);
+        assert_eq!(shown(), (json!(null), json!(null)));
+        assert_eq!(found("pr"), (json!(0), json!(0)));
+    });
+}
+
 /// The members are serialized while the answer is sent; the client must not notice.
 #[test]
 fn a_large_group_is_sent_whole() {
     let server = Server::start();
     let acme = server.tenant("acme");
     let users: Vec<_> = (0..1_500)
-        .map(|it| acme.create_user(&format!("user{it:04}")))
+        .map(|it| {
+            let name = format!("user{it:04}");
+            acme.create("/Users", json!({ "userName": name, "displayName": name }))
+        })
         .collect();
     let group = acme.create_group("Everybody", &users.iter().collect::<Vec<_>>());
     let member = |user: &Created| {

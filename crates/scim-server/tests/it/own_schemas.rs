@@ -96,7 +96,7 @@ fn a_custom_resource_type_is_served_like_users() {
         |server| {
             let acme = server.tenant("acme");
             let at = "/dev-ices_2";
-            let owner = acme.create_user("bjensen");
+            let owner = acme.create("/Users", json!({"userName": "bjensen", "displayName": "Babs"}));
             let body = json!({"schemas": [DEVICE, ASSET], "DISPLAYNAME": "Drill", "serial": "S-1", "weight": 1.50,
                 "members": ["ann", "bob"], "groups": [{"value": "red", "type": "x", "primary": true}, {"value": "blue"}],
                 "password": "shown", "owner": {"value": owner.id}, ASSET: {"tag": "A1", "cost-center": "North"}});
@@ -132,7 +132,7 @@ fn a_custom_resource_type_is_served_like_users() {
             assert_eq!(drill["meta"]["resourceType"], "Device_2");
             assert_eq!(
                 drill["owner"],
-                json!({"value": owner.id, "$ref": format!("{BASE}{}", owner.path), "displayName": "bjensen"})
+                json!({"value": owner.id, "$ref": format!("{BASE}{}", owner.path), "displayName": "Babs"})
             );
             assert!(created.text.contains(r#""weight":1.5"#), "{}", created.text);
             assert_eq!(acme.get(&path).expect(200).json(), drill);
@@ -154,7 +154,7 @@ fn a_custom_resource_type_is_served_like_users() {
                 ("groups eq \"red\"", 1),
                 ("groups[type eq \"x\" and value eq \"blue\"]", 0),
                 ("groups[primary eq true]", 1),
-                ("owner.displayName eq \"bjensen\"", 1),
+                ("owner.displayName eq \"babs\"", 1),
                 ("meta.resourceType eq \"Device_2\"", 2),
                 (&format!("{ASSET}:cost-center sw \"no\""), 1),
                 (&format!("{}:TAG pr", ASSET.to_uppercase()), 2),

@@ -87,19 +87,11 @@ impl Layout {
     }
 }
 
-/// The name that references to the resource show: its `displayName`, or the `userName` of a user, unless the attribute
-/// is never returned.
+/// The name that references to the resource show: its `displayName`, unless the attribute is never returned.
 fn label(resource_type: &ResourceType, document: &Document) -> Option<String> {
-    let names: &[&str] = if resource_type.has_groups() {
-        &["displayName", "userName"]
-    } else {
-        &["displayName"]
-    };
-    names.iter().find_map(|name| {
-        let attribute = resource_type.core_attribute(name)?;
-        let text = document.values().get(&attribute.name)?.as_str()?;
-        (!text.is_empty() && !attribute.is_never_read()).then(|| text.to_owned())
-    })
+    let attribute = resource_type.core_attribute("displayName")?;
+    let text = document.values().get(&attribute.name)?.as_str()?;
+    (!text.is_empty() && !attribute.is_never_read()).then(|| text.to_owned())
 }
 
 /// The key of a single value that is in no normal form, to keep it unique.

@@ -31,7 +31,8 @@ fn the_largest_filters_are_answered() {
     on_each(|database| {
         let store = database.store();
         let it = Fixture::new(&store, "acme");
-        let user = it.add_user("bjensen");
+        let user = serde_json::json!({"userName": "bjensen", "displayName": "Babs"});
+        let user = it.add(&it.user, user, &[]).expect("the name is free");
         it.add_group("Guides", &[user]);
         let many = |term: &str, operator: &str, count| vec![term; count].join(operator);
         let nested = |term: &str| format!("{}{term}{}", "not (".repeat(38), ")".repeat(38));

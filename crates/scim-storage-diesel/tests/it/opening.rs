@@ -603,9 +603,10 @@ fn a_name_that_is_never_returned_is_not_shown_in_references() {
         for (name, value, expected) in [
             ("Open", json!({"displayName": "D", "userName": "u"}), Some("D")),
             ("Hidden", json!({"displayName": "D", "userName": "u"}), None),
-            // Only a user's `userName` serves as a name.
+            // A `userName` is no name to show.
             ("Open", json!({"userName": "u"}), None),
-            ("User", json!({"userName": "u"}), Some("u")),
+            ("User", json!({"userName": "u"}), None),
+            ("User", json!({"userName": "v", "displayName": "V"}), Some("V")),
         ] {
             let resource_type = registry.resource_type(name).expect("it is loaded");
             let id = it.add(resource_type, value, &[]).expect("it is new");

@@ -121,14 +121,18 @@ fn filters_match_memberships(it: &Fixture) {
             &[],
         )
         .expect("the name is free");
-    let two = it.add_user("two");
+    let two = it
+        .add(&it.user, json!({"userName": "two", "displayName": "Two"}), &[])
+        .expect("the name is free");
     let inner = it.add_group("inner", &[one]);
     it.add_group("outer", &[inner, two]);
     it.add_group("none", &[]);
+    // A member without a name shows none: user names are no display names.
+    it.add_group("nameless", &[it.add_user("unnamed")]);
     for (filter, expected) in [
         (format!("members.value eq \"{one}\""), "inner"),
         (format!("members eq \"{one}\""), "inner"),
-        (format!("members ne \"{one}\""), "none outer"),
+        (format!("members ne \"{one}\""), "nameless none outer"),
         (
             format!("members[value eq \"{two}\" and type eq \"User\"]"),
             "outer",
@@ -145,14 +149,17 @@ fn filters_match_memberships(it: &Fixture) {
         ("members.display co \"ONE\"".to_owned(), "inner"),
         ("members.display eq \"one\"".to_owned(), ""),
         ("members.display eq \"two\"".to_owned(), "outer"),
+        ("members.display eq \"unnamed\"".to_owned(), ""),
+        ("members.display pr".to_owned(), "inner outer"),
+        ("members[not (display pr)]".to_owned(), "nameless"),
         ("members.display sw \"inn\"".to_owned(), "outer"),
-        ("members pr".to_owned(), "inner outer"),
+        ("members pr".to_owned(), "inner nameless outer"),
         ("not (members pr)".to_owned(), "none"),
         ("members eq null".to_owned(), "none"),
         ("members[not (type eq \"User\")]".to_owned(), "outer"),
         (
             format!("not (members[value eq \"{one}\"]) and members pr"),
-            "outer",
+            "nameless outer",
         ),
     ] {
         let mut found = it.names(&it.group, &filter, "");
@@ -173,8 +180,8 @@ fn filters_match_memberships(it: &Fixture) {
             "groups[display sw \"out\" and type eq \"direct\"]".to_owned(),
             "two",
         ),
-        ("groups pr".to_owned(), "one two"),
-        (format!("groups ne \"{inner}\""), "two"),
+        ("groups pr".to_owned(), "one two unnamed"),
+        (format!("groups ne \"{inner}\""), "two unnamed"),
     ] {
         assert_eq!(it.names(&it.user, &filter, "").join(" "), expected, "{filter}");
     }
@@ -192,7 +199,10 @@ fn filters_match_the_names_that_references_show(it: &Fixture) {
             &[],
         )
         .expect("the name is free");
-    let chief = it.add_user("Chief");
+    let chief = it
+        .add(&it.user, json!({"userName": "C", "displayName": "Chief"}), &[])
+        .expect("the name is free");
+    let nameless = it.add_user("Nameless");
     let long_name = format!("{}z", "y".repeat(1_500));
     let long = it
         .add(
@@ -210,6 +220,7 @@ fn filters_match_the_names_that_references_show(it: &Fixture) {
         ("ben", chief.to_string()),
         ("cid", chief.to_string().to_uppercase()),
         ("deb", long.to_string()),
+        ("dot", nameless.to_string()),
         // None of the following is the id of a user of this tenant.
         ("eve", "26118915".to_owned()),
         ("fay", "not-an-id-but-of-the-same-form-12345".to_owned()),
@@ -227,6 +238,7 @@ fn filters_match_the_names_that_references_show(it: &Fixture) {
         ("M.displayName eq \"the boss\"".to_owned(), "ann"),
         ("M.displayName eq \"chief\"".to_owned(), "ben cid"),
         ("M.displayName eq \"boss\"".to_owned(), ""),
+        ("M.displayName eq \"nameless\"".to_owned(), ""),
         ("M.displayName co \"e\" and M pr".to_owned(), "ann ben cid"),
         ("M.displayName sw \"CH\"".to_owned(), "ben cid"),
         ("M.displayName ew \"yz\"".to_owned(), "deb"),
@@ -245,23 +257,23 @@ fn filters_match_the_names_that_references_show(it: &Fixture) {
         ),
         (
             "M[not (displayName pr)]".to_owned(),
-            "eve fay gus hal ina joe kim leo",
+            "dot eve fay gus hal ina joe kim leo",
         ),
         (
             "M.displayName ne \"chief\" and M pr".to_owned(),
-            "ann deb eve fay gus hal ina joe kim leo",
+            "ann deb dot eve fay gus hal ina joe kim leo",
         ),
         (
             "M.displayName eq null and not (userName sw \"b\" or M.displayName pr)".to_owned(),
-            "Chief eve fay gus hal ina joe kim leo long",
+            "C Nameless dot eve fay gus hal ina joe kim leo long",
         ),
         (format!("M.$ref eq \"{BASE_URL}/Users/{chief}\""), "ben cid"),
         (format!("M.$ref eq \"{BASE_URL}/Groups/{group}\""), ""),
         (format!("M.$ref eq \"{BASE_URL}/Users/{gone}\""), ""),
-        (format!("M.$ref sw \"{BASE_URL}/Users/\""), "ann ben cid deb"),
+        (format!("M.$ref sw \"{BASE_URL}/Users/\""), "ann ben cid deb dot"),
         (format!("M.$ref ew \"/{boss}\""), "ann"),
         ("M.$ref co \"Groups\"".to_owned(), ""),
-        ("M.$ref pr".to_owned(), "ann ben cid deb"),
+        ("M.$ref pr".to_owned(), "ann ben cid deb dot"),
         (
             format!("M.$ref ne \"{BASE_URL}/Users/{boss}\" and M.displayName pr"),
             "ben cid deb",
@@ -285,9 +297,14 @@ fn filters_match_the_names_that_references_show(it: &Fixture) {
     }
 
     // A filter finds the new name at once.
-    it.replace(&it.user, boss, None, json!({"userName": "boss"}))
-        .expect("it exists");
-    for (name, expected) in [("The Boss", ""), ("Boss", "ann")] {
+    it.replace(
+        &it.user,
+        boss,
+        None,
+        json!({"userName": "boss", "displayName": "Old Boss"}),
+    )
+    .expect("it exists");
+    for (name, expected) in [("The Boss", ""), ("Old Boss", "ann"), ("boss", "")] {
         let filter = format!("{MANAGER}.displayName eq \"{name}\"");
         assert_eq!(it.names(&it.user, &filter, "").join(" "), expected, "{name}");
     }

@@ -28,8 +28,13 @@ fn every_write_is_recorded(it: &Fixture) {
     other.add_user("bjensen");
     let user = it.add_user("bjensen");
     let group = it.add_group("Guides", &[user]);
-    it.replace(&it.user, user, None, json!({"userName": "babs"}))
-        .expect("the name is free");
+    it.replace(
+        &it.user,
+        user,
+        None,
+        json!({"userName": "bjensen", "displayName": "Babs"}),
+    )
+    .expect("nothing prevents it");
     it.change_members(group, vec![MembersStep::Remove(vec![user])])
         .expect("the group exists");
     it.change_members(group, vec![MembersStep::Add(vec![user])])

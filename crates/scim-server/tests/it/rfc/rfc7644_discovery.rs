@@ -467,7 +467,7 @@ fn every_published_attribute_can_be_stored() {
         })
         .collect();
     assert_eq!(names, ["externalId", "displayName", "members"]);
-    let member = client.user("m");
+    let member = client.user_with("m", &json!({"displayName": "M"}));
     let made = client.create("/Groups", &group("g", &[&member]));
     assert_eq!(made.body["displayName"], "g");
     let shown = keys(&made.body["members"][0]);

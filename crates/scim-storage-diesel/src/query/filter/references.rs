@@ -8,9 +8,8 @@ use crate::query::context::{Context, always, any, canonical_id};
 use crate::query::source::Shown;
 use crate::sql::{Dialect, Sql, sql};
 
-/// The name of `x` as its key: `displayName`, or the `userName` of a user.
-const NAME_KEY: &str =
-    "CASE WHEN x.display_key <> '' THEN x.display_key WHEN x.kind = 1 THEN x.unique_key END";
+/// The name of `x` as its key: its `displayName`.
+const NAME_KEY: &str = "nullif(x.display_key, '')";
 
 /// The number and the endpoint of a resource type.
 pub(crate) type Type<'a> = (i64, &'a str);
@@ -120,22 +119,15 @@ impl Context<'_> {
     /// A test of the name of `x`, compared as a key.
     pub(crate) fn name_test(&self, test: &Test) -> Sql {
         let whole_key_test = || {
-            let name = sql!(
-                "coalesce(nullif({display_name}, ''), {user_name})";
-                display_name = self.json_text(&Json::named("w.normal", "displayName")),
-                user_name = self.json_text(&Json::named("w.normal", "userName"))
-            );
+            let name = self.json_text(&Json::named("w.normal", "displayName"));
             sql!(
                 "EXISTS (SELECT 1 FROM resource_normal w
                   WHERE w.tenant_id = {tenant} AND w.pk = x.pk AND {test})";
                 tenant = self.scope.tenant, test = self.text_test(name, test)
             )
         };
-        sql!(
-            "CASE WHEN x.display_key <> '' THEN {display_name} WHEN x.kind = 1 THEN {user_name} END";
-            display_name = self.index_key_test("x.display_key", test, whole_key_test),
-            user_name = self.index_key_test("x.unique_key", test, whole_key_test)
-        )
+        let test = self.index_key_test("x.display_key", test, whole_key_test);
+        sql!("(x.display_key <> '' AND {test})"; test)
     }
 }
 

@@ -97,10 +97,11 @@ fn members_come_and_go_and_are_never_edited() {
 #[test]
 fn members_are_shown_with_type_and_reference() {
     let client = tenant();
-    let (a, inner) = (client.user("a"), client.group("inner", &[]));
+    let a = client.user_with("a", &json!({"displayName": "A"}));
+    let inner = client.group("inner", &[]);
     let base = &client.base_url;
     let expected = json!([
-        {"value": a, "$ref": format!("{base}/Users/{a}"), "type": "User", "display": "a"},
+        {"value": a, "$ref": format!("{base}/Users/{a}"), "type": "User", "display": "A"},
         {"value": inner, "$ref": format!("{base}/Groups/{inner}"), "type": "Group", "display": "inner"},
     ]);
     let members = json!({"members": [{"value": a}, {"value": inner}]});
@@ -158,7 +159,8 @@ fn the_group_schema_lists_what_members_show() {
     names.sort_unstable();
     assert_eq!(names, ["$ref", "display", "type", "value"]);
     assert_eq!(sub_attribute(members, "display")["mutability"], "readOnly");
-    let group = client.group("g", &[&client.user("a")]);
+    let member = client.user_with("a", &json!({"displayName": "A"}));
+    let group = client.group("g", &[&member]);
     let group = client.now(&format!("/Groups/{group}"));
     assert_eq!(keys(&group["members"][0]), names);
 }

@@ -1,0 +1,1 @@
+UPDATE resource SET label = document::json ->> 'userName' WHERE label IS NULL;

@@ -1,0 +1,1 @@
+UPDATE resource SET label = document ->> 'userName' WHERE label IS NULL;
