@@ -30,7 +30,7 @@ pub fn colons_after_urns<'t, R: Borrow<ResourceType>>(
             (None, b'"') => quote = Some(byte),
             (None, b'\'') if starts_word => quote = Some(byte),
             (None, _) if starts_word => {
-                dots.extend(dot_after_urn(&text[at..], resource_types).map(|it| at + it))
+                dots.extend(dot_after_urn(&text[at..], resource_types).map(|it| at + it));
             }
             (None, _) => {}
         }

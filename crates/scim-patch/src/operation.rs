@@ -40,8 +40,8 @@ impl Operation {
         Operation::read_all(body, &scim_model::Tolerances::new(policy))
     }
 
-    /// Reads the operations of a PatchOp message, and records the tolerances that the message itself needs. Those
-    /// that its operations need are part of [`crate::Plan`] and [`crate::Outcome`].
+    /// Reads the operations of a PatchOp message, and records the tolerances that the message itself needs. The
+    /// tolerances of its operations are part of [`crate::Plan`] and [`crate::Outcome`].
     ///
     /// # Errors
     /// As [`Operation::parse_all`].

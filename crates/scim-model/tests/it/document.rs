@@ -690,7 +690,7 @@ fn a_damaged_stored_document_is_an_internal_error() {
     }
 }
 
-/// a user name that nobody can read or tell from another one is refused under every policy.
+/// a user name that looks like another one, or like none, is refused under every policy.
 #[test]
 fn a_user_name_has_no_invisible_characters_and_no_blanks_around_it() {
     let named = |name: &str| json!({"schemas": [USER], "userName": name});

@@ -594,7 +594,7 @@ fn lists_of_a_group_extension_are_not_members() {
     );
 }
 
-/// What an operation makes of the attributes in `expected`, and the tolerances that it needs.
+/// Checks the attributes in `expected` after an operation, and the tolerances that the operation needs.
 #[track_caller]
 fn check_lenient(operation: Value, expected: &Value, tolerances: &[Tolerance]) {
     let operations = json!([operation]);

@@ -38,7 +38,7 @@ fn a_reference_shows_the_display_name_and_nothing_else() {
         let manager = format!("{ENTERPRISE}:manager");
         let user = acme.create(
             "/Users",
-            json!({ "userName": "bjensen", &*ENTERPRISE: { "manager": { "value": boss.id } } }),
+            json!({ "userName": "bjensen", ENTERPRISE: { "manager": { "value": boss.id } } }),
         );
         let group = acme.create_group("Guides", &[&boss]);
         let shown = || {
