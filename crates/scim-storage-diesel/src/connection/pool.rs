@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use diesel::r2d2::{Builder, ConnectionManager, CustomizeConnection, Error, R2D2Connection};
+use diesel::r2d2::{ConnectionManager, Error, R2D2Connection};
+use r2d2::{Builder, CustomizeConnection};
 
-pub(super) type Pool<C> = diesel::r2d2::Pool<ConnectionManager<C>>;
+pub(super) type Pool<C> = r2d2::Pool<ConnectionManager<C>>;
 
 /// The longest wait for a connection, before a request is refused as `Busy`.
 const MAX_WAIT: Duration = Duration::from_secs(3);

@@ -45,6 +45,13 @@ pub(crate) fn announce(conn: &mut Conn) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Gives the shared lock back. PostgreSQL ends a closed connection, and releases its locks, only some time later.
+fn release(conn: &mut Conn) -> Result<(), Failure> {
+    let unlock = sql!("SELECT pg_advisory_unlock_shared({lock})"; lock = LOCK);
+    conn.execute(&unlock)?;
+    Ok(())
+}
+
 /// Keeps other servers out until the transaction ends. On SQLite the file has one server anyway.
 ///
 /// # Errors
@@ -171,6 +178,10 @@ impl Worker {
                         task.has_recovered.store(true, Ordering::Relaxed);
                     }
                     pause = INTERVAL;
+                }
+                if let (Some(conn), true) = (&mut conn, task.holds_lock) {
+                    // A connection that was lost holds no lock.
+                    let _ = release(&mut Conn::Postgres(conn));
                 }
                 drop(running);
             })?;
