@@ -7,6 +7,7 @@ mod activity;
 mod connections;
 mod plaintext;
 pub(crate) mod presence;
+mod statistics;
 mod url;
 mod watchdog;
 

@@ -15,6 +15,7 @@ use diesel::pg::PgConnection;
 
 use super::activity::Activity;
 use super::connections::Target;
+use super::statistics;
 use crate::connection::conn::Conn;
 use crate::error::{Failure, unavailable};
 use crate::open_error::OpenError;
@@ -81,6 +82,8 @@ struct Task {
     holds_lock: bool,
     is_outdated: AtomicBool,
     has_recovered: AtomicBool,
+    /// The tables on which this server has tried to collect statistics.
+    analyzed: Mutex<Vec<String>>,
 }
 
 struct Worker {
@@ -106,6 +109,7 @@ impl Presence {
             holds_lock,
             is_outdated: AtomicBool::new(false),
             has_recovered: AtomicBool::new(false),
+            analyzed: Mutex::default(),
         });
         let worker = Worker::start(&task, Some(conn), activity).map_err(OpenError::connection)?;
         Ok(Presence {
@@ -211,6 +215,7 @@ impl Task {
             .map_or_else(|| self.connect(activity), Ok)
             .and_then(|mut conn| {
                 let stored = stored_shapes(&mut Conn::Postgres(&mut conn))?;
+                statistics::complete(&mut conn, &self.analyzed)?;
                 Ok((conn, stored))
             });
         activity.end();

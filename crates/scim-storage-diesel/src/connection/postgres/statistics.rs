@@ -1,0 +1,42 @@
+//! The first statistics of a new database.
+//!
+//! Without statistics, PostgreSQL expects a single resource in each tenant and plans to compare all pairs of rows.
+//! Autovacuum collects statistics within minutes, unless it is off. Until then, a search over some thousand resources
+//! would take seconds.
+
+use std::sync::{Mutex, PoisonError};
+
+use diesel::pg::PgConnection;
+
+use crate::connection::Conn;
+use crate::connection::postgres_transaction::transaction;
+use crate::error::Failure;
+use crate::sql::{Sql, sql};
+
+/// Shorter than the time after which the connection counts as silent.
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '1s'";
+
+/// Collects statistics on tables that have rows and no statistics. A table that is in `attempted` is left out, because the
+/// user of the database may lack the right.
+pub(super) fn complete(conn: &mut PgConnection, attempted: &Mutex<Vec<String>>) -> Result<(), Failure> {
+    let missing = sql!(
+        "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.oid IN (to_regclass('resource'), to_regclass('resource_normal'), to_regclass('attribute_value'),
+                         to_regclass('unique_value'), to_regclass('membership'))
+           AND pg_relation_size(c.oid) > 0
+           AND NOT EXISTS (SELECT 1 FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)"
+    );
+    for table in Conn::Postgres(conn).rows::<String>(&missing)? {
+        {
+            // Not locked while PostgreSQL works: another thread replaces this one when it is silent.
+            let mut attempted = attempted.lock().unwrap_or_else(PoisonError::into_inner);
+            if attempted.contains(&table) {
+                continue;
+            }
+            attempted.push(table.clone());
+        }
+        let analyze = sql!("ANALYZE {table}"; table = Sql::trusted(table)).one_off();
+        transaction(conn, BEGIN, |conn| Conn::Postgres(conn).execute(analyze))?;
+    }
+    Ok(())
+}
