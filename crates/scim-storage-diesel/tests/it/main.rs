@@ -15,6 +15,7 @@ mod scans;
 mod schema;
 mod silent;
 mod sql;
+mod sweep;
 mod walks;
 
 use database::on_each;

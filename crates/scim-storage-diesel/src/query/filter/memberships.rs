@@ -49,7 +49,8 @@ impl Memberships<'_> {
                 tenant, this
             );
         }
-        if names_one(condition) && !self.context.checks_members_of_each {
+        let names_one = names_one(condition);
+        if names_one && !self.context.checks_members_of_each {
             return sql!("r.pk IN ({pks})"; pks = self.pks(condition));
         }
         let mut condition = self.condition(condition);
@@ -57,10 +58,14 @@ impl Memberships<'_> {
         if let Some(deadline) = self.context.deadline {
             condition = sql!("{in_time} AND {condition}"; in_time = deadline.check(), condition);
         }
+        // SQLite would examine all resources of the tenant as `x` for each `r`, when an index has all the columns that
+        // the condition reads. A `CROSS JOIN` begins with the memberships.
+        let and_then = Sql::text(if names_one { "," } else { "CROSS JOIN" });
         sql!(
-            "EXISTS (SELECT 1 FROM membership m JOIN resource x ON x.tenant_id = {tenant} AND x.pk = {other}
-              WHERE m.tenant_id = {tenant} AND {this} = r.pk AND {condition})";
-            tenant, other = Sql::text(self.other), this, condition
+            "EXISTS (SELECT 1 FROM membership m {and_then} resource x
+              WHERE m.tenant_id = {tenant} AND {this} = r.pk
+                AND x.tenant_id = {tenant} AND x.pk = {other} AND {condition})";
+            and_then, tenant, this, other = Sql::text(self.other), condition
         )
     }
 

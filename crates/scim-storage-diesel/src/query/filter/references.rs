@@ -23,9 +23,13 @@ impl Context<'_> {
             Shown::Name => self.name_test(test),
         };
         let referenced = self.referenced(path, &types);
-        self.subquery(
-            sql!("EXISTS (SELECT 1 FROM resource x WHERE {referenced} AND {test})"; referenced, test),
-        )
+        let exists =
+            sql!("EXISTS (SELECT 1 FROM resource x WHERE {referenced} AND {test})"; referenced, test);
+        match self.scope.dialect {
+            Dialect::Sqlite => exists,
+            // Before the first ANALYZE, PostgreSQL would compare all pairs of resources in a join.
+            Dialect::Postgres => sql!("({exists}) IS TRUE"; exists),
+        }
     }
 
     /// The sort key that the referenced resource gives; `None` when no served type can be referenced.
@@ -68,8 +72,9 @@ impl Context<'_> {
         let types = types
             .iter()
             .map(|(kind, _)| sql!("x.kind = {kind}"; kind = *kind));
+        // Without `IS TRUE`, PostgreSQL might walk the index of the type before the first ANALYZE.
         sql!(
-            "x.tenant_id = {tenant} AND x.id = {id} AND {types}";
+            "x.tenant_id = {tenant} AND x.id = {id} AND ({types}) IS TRUE";
             tenant = self.scope.tenant, id = self.id_bytes(id), types = any(types)
         )
     }
@@ -135,6 +140,6 @@ impl Context<'_> {
 pub(crate) fn test_by_type(tests: impl IntoIterator<Item = (i64, Option<Sql>)>) -> Sql {
     let tests = tests
         .into_iter()
-        .filter_map(|(kind, test)| Some(sql!("(x.kind = {kind} AND {test})"; kind, test = test?)));
+        .filter_map(|(kind, test)| Some(sql!("((x.kind = {kind}) IS TRUE AND {test})"; kind, test = test?)));
     any(tests)
 }
