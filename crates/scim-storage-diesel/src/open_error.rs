@@ -46,7 +46,7 @@ pub enum OpenError {
     )]
     Busy,
     /// A file cannot be opened or created.
-    #[error("cannot open `{}`", .path.display())]
+    #[error("cannot open `{}`: {source}", .path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -54,8 +54,8 @@ pub enum OpenError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The database server cannot be reached, or refuses the connection.
-    #[error("cannot connect to the database")]
-    Connection(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot connect to the database: {0}")]
+    Connection(Box<dyn std::error::Error + Send + Sync>),
     /// The connection could leave this machine unencrypted, and the URL does not allow that. The text says what to do.
     #[error("the connection to the database might not be encrypted: {0}")]
     Plaintext(String),
@@ -73,8 +73,8 @@ pub enum OpenError {
     )]
     OthersRun,
     /// The database cannot be migrated or prepared.
-    #[error("cannot prepare the database")]
-    Preparation(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot prepare the database: {0}")]
+    Preparation(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl OpenError {

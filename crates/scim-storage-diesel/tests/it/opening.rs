@@ -106,7 +106,11 @@ fn a_file_that_is_not_a_database_is_refused() {
         );
     }
     let missing = DieselStore::open("sqlite:/no/such/folder/scim.db", &StoreOptions::default()).err();
-    assert!(matches!(missing, Some(OpenError::File { .. })), "{missing:?}");
+    assert!(matches!(missing, Some(OpenError::NoFolder(_))), "{missing:?}");
+    let folder = tempfile::tempdir().expect("a folder can be created");
+    let folder = format!("sqlite:{}", folder.path().display());
+    let refused = DieselStore::open(&folder, &StoreOptions::default()).err();
+    assert!(matches!(refused, Some(OpenError::Folder(_))), "{refused:?}");
     let database = Database::sqlite();
     std::fs::write(database.file(), "this is no database, however long it may be")
         .expect("it can be written");
