@@ -48,7 +48,7 @@ fn every_vector_parses_as_it_says() {
 }
 
 fn check(vector: &Value, mode: &str, outcome: Result<Outcome, ParseError>) {
-    let id = &vector["id"];
+    let id = format!("tests/fixtures/filter-parse.json, vector {}", vector["id"]);
     let expected = &vector[mode];
     let either = vector["either"] == true || expected == "invalid-or-ast";
     match outcome {

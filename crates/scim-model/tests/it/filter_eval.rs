@@ -32,7 +32,7 @@ fn every_filter_selects_the_expected_resources() {
         })
         .map(|vector| format!("{vector} {}", answers[vector["id"].as_str().unwrap()]))
         .collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(wrong.is_empty(), "tests/fixtures/filter-eval.json: {wrong:#?}");
     assert_eq!(expected.as_array().map(Vec::len), Some(159));
 }
 

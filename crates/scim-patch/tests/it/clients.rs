@@ -21,7 +21,10 @@ fn every_exchange_of_a_client_has_its_expected_result() {
         let resource_type = registry.resource_type(name).unwrap();
         let mut before = document(&case["before"]);
         for step in case["steps"].as_array().unwrap() {
-            let context = format!("{}: {}", case["trace"], step["request"]);
+            let context = format!(
+                "tests/fixtures/clients.json, trace {}: {}",
+                case["trace"], step["request"]
+            );
             let applied = |policy| -> Result<(Outcome, MembersPlan), PatchError> {
                 let operations = Operation::parse_all(step["request"].clone(), policy)?;
                 let plan = plan(resource_type, &operations, policy)?;
@@ -98,7 +101,11 @@ fn every_tolerance_has_a_client() {
     let of_operations = Tolerance::ALL
         .iter()
         .filter(|it| !OUTSIDE_OF_OPERATIONS.contains(it));
-    assert_eq!(used, of_operations.map(|it| it.name()).collect());
+    assert_eq!(
+        used,
+        of_operations.map(|it| it.name()).collect(),
+        "tests/fixtures/clients.json needs a case for each tolerance that is not in OUTSIDE_OF_OPERATIONS"
+    );
     // The functions in quirks.rs name traces of the fixture.
     let quirks = include_str!("../../src/quirks.rs");
     let known: BTreeSet<&str> = cases.iter().map(|it| it["trace"].as_str().unwrap()).collect();
@@ -108,7 +115,10 @@ fn every_tolerance_has_a_client() {
         .collect();
     assert!(named.len() >= 15, "{named:?}");
     for trace in named {
-        assert!(known.contains(trace), "{trace}");
+        assert!(
+            known.contains(trace),
+            "quirks.rs names the trace `{trace}`, which tests/fixtures/clients.json lacks"
+        );
     }
 }
 

@@ -32,7 +32,11 @@ fn every_vector_has_its_expected_result() {
             }
         }
     }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "tests/fixtures/patch.json:\n{}",
+        failures.join("\n")
+    );
     assert_eq!(count, 308);
 }
 

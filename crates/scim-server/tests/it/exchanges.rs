@@ -72,7 +72,12 @@ fn play(server: &HttpServer) {
         let failures = replay(&server.base_url, &server.token, &trace);
         let is_listed = STILL_FAILING.iter().any(|(listed, _)| *listed == name);
         if !is_listed {
-            let describe = |failure| format!("{name} ({}): {failure}", trace.title);
+            let describe = |failure| {
+                format!(
+                    "tests/fixtures/exchanges/{name}.json ({}): {failure}",
+                    trace.title
+                )
+            };
             wrong.extend(failures.iter().map(describe));
         } else if failures.is_empty() {
             wrong.push(format!("{name} passes: remove it from STILL_FAILING"));

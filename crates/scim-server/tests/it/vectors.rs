@@ -112,7 +112,7 @@ fn find_what_the_vectors_say(server: &HttpServer) {
     assert!(checked > 100, "only {checked} vectors");
     assert!(
         wrong.is_empty(),
-        "{} of {checked}\n{}",
+        "{} of {checked} vectors of scim-model/tests/fixtures/filter-eval.json\n{}",
         wrong.len(),
         wrong.join("\n")
     );
@@ -208,7 +208,7 @@ fn do_what_the_vectors_say(server: &HttpServer, mode: &str) {
     assert!(checked > 100, "only {checked} vectors");
     assert!(
         wrong.is_empty(),
-        "{} of {checked}\n{}",
+        "{} of {checked} vectors of scim-patch/tests/fixtures/patch.json\n{}",
         wrong.len(),
         wrong.join("\n")
     );

@@ -63,7 +63,11 @@ fn the_tables_are_those_of_the_migrations() {
         return;
     }
     let in_file: BTreeMap<String, String> = blocks(&text).map(|it| (table_of(it), it.to_owned())).collect();
-    assert_eq!(in_file, described, "run this test with SCIM_UPDATE_SCHEMA=1");
+    assert_eq!(
+        in_file, described,
+        "src/schema.rs differs from the tables of the migrations: this test writes it if it runs with \
+         SCIM_UPDATE_SCHEMA=1"
+    );
     if let Some(postgres) = postgres_tables() {
         let types = |tables: &Tables| -> BTreeMap<String, BTreeMap<String, String>> {
             let of_table = |columns: &Vec<Column>| {

@@ -119,10 +119,11 @@ fn the_text_of_representative_queries() {
             std::fs::write(&path, &text).expect("the file can be written");
         }
         let expected = std::fs::read_to_string(&path).expect("the file is there");
+        let advice = format!("in {path}, which this test writes if it runs with SCIM_UPDATE_SQL=1");
         for (found, expected) in text.lines().zip(expected.lines()) {
-            assert_eq!(found, expected, "in {path}");
+            assert_eq!(found, expected, "{advice}");
         }
-        assert_eq!(text.lines().count(), expected.lines().count(), "in {path}");
+        assert_eq!(text.lines().count(), expected.lines().count(), "{advice}");
     });
 }
 

@@ -405,6 +405,7 @@ fn attribute_definitions_are_complete() {
 fn the_standard_schemas_are_those_of_the_rfc() {
     let expected: Value =
         serde_json::from_str(include_str!("../../fixtures/conformance/rfc7643-8.7.1.json")).expect("JSON");
+    let fixture = "the published schema differs from tests/fixtures/conformance/rfc7643-8.7.1.json";
     let client = tenant();
     for (id, attributes) in expected.as_object().expect("an object") {
         let found = facts(&client.now(&format!("/Schemas/{id}")));
@@ -412,7 +413,7 @@ fn the_standard_schemas_are_those_of_the_rfc() {
         for (path, characteristics) in attributes {
             let attribute = found
                 .get(path)
-                .unwrap_or_else(|| panic!("{id}:{path} is missing"));
+                .unwrap_or_else(|| panic!("{fixture}: {id}:{path} is missing"));
             for (name, value) in characteristics.as_object().expect("an object") {
                 let published = match &attribute[name] {
                     Value::Array(values) if name == "canonicalValues" || name == "referenceTypes" => {
@@ -422,11 +423,14 @@ fn the_standard_schemas_are_those_of_the_rfc() {
                     }
                     value => value.clone(),
                 };
-                assert_eq!(&published, value, "{id}:{path} {name}");
+                assert_eq!(&published, value, "{fixture}: {id}:{path} {name}");
             }
         }
         let extra: Vec<_> = found.keys().filter(|it| !attributes.contains_key(*it)).collect();
-        assert!(extra.is_empty(), "{id}: {extra:?}");
+        assert!(
+            extra.is_empty(),
+            "{fixture}, which lacks {extra:?} of {id}: add them, if they are right"
+        );
     }
 }
 
