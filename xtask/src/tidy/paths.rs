@@ -9,9 +9,11 @@ const GENERATED: &str = "docs/CONFORMANCE.md";
 
 /// Returns a finding for each path in a document that leads to no file or folder of the project.
 ///
-/// Checked are the targets of links, and paths in backticks that begin with a folder of the top level or of a crate.
+/// Checked are the targets of links, and two kinds of paths in backticks: those that begin with a folder of the top level
+/// or of a crate, and the ends of paths to source files, such as `http/error.rs`.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
     let existing: BTreeSet<&str> = files.iter().flat_map(|file| with_folders(&file.path)).collect();
+    let is_end = |path: &str| files.iter().any(|it| it.path.ends_with(&format!("/{path}")));
     files
         .iter()
         .filter(|file| file.path.ends_with(".md") && file.path != GENERATED)
@@ -20,6 +22,7 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
             links
                 .chain(mentions(&file.text))
                 .filter(|path| !existing.contains(path.as_str()))
+                .chain(ends(&file.text).filter(|path| !is_end(path)))
                 .map(|path| {
                     format!(
                         "`{}` names `{path}`, which does not exist: correct the path",
@@ -58,19 +61,31 @@ fn from_top_level(document: &str, target: &str) -> String {
     folders.join("/")
 }
 
-/// Returns the paths in backticks, from the top level. Patterns such as `crates/*/README.md` are left out.
+/// Returns the paths in backticks that begin at the top level or with the name of a crate, all from the top level.
 fn mentions(text: &str) -> impl Iterator<Item = String> {
-    text.split('`').skip(1).step_by(2).filter_map(|code| {
-        let is_path =
-            code.contains('/') && !code.contains(|c: char| c.is_whitespace() || "*<>{}$…".contains(c));
-        let path = code.trim_end_matches('/');
-        let first = code.split('/').next().unwrap_or_default();
-        match first {
-            "crates" | "docs" | "migrations" | "xtask" if is_path => Some(path.to_owned()),
-            _ if is_path && first.starts_with("scim-") => Some(format!("crates/{path}")),
-            _ => None,
-        }
+    paths(text).filter_map(whole)
+}
+
+/// Returns the other paths of source files in backticks.
+fn ends(text: &str) -> impl Iterator<Item = String> {
+    let is_end = |it: &&str| it.ends_with(".rs") && whole(it).is_none();
+    paths(text).filter(is_end).map(str::to_owned)
+}
+
+/// Returns the paths in backticks. Patterns such as `crates/*/README.md` are left out.
+fn paths(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2).filter(|code| {
+        code.contains('/') && !code.contains(|c: char| c.is_whitespace() || "*<>{}$…".contains(c))
     })
+}
+
+fn whole(code: &str) -> Option<String> {
+    let path = code.trim_end_matches('/');
+    match code.split('/').next()? {
+        "crates" | "docs" | "migrations" | "xtask" => Some(path.to_owned()),
+        first if first.starts_with("scim-") => Some(format!("crates/{path}")),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +103,8 @@ mod tests {
     #[test]
     fn existing_files_and_folders_may_be_named() {
         let document = "[a](../README.md#start) [b](A.md) [c](../crates/scim-a) [d](https://example.com/x) [e](#here)\n\
-            `crates/scim-a/src/` `scim-a/src/lib.rs` `crates/*/README.md` `crates/<crate>/src` `scim-a::lib`";
+            `crates/scim-a/src/` `scim-a/src/lib.rs` `crates/*/README.md` `crates/<crate>/src` `scim-a::lib` \
+            `src/lib.rs` `lib.rs` `utils.rs`";
         assert_eq!(findings(document), [""; 0]);
     }
 
@@ -99,6 +115,7 @@ mod tests {
             ("[a](../LICENCE)", "LICENCE"),
             ("`crates/scim-a/src/main.rs`", "crates/scim-a/src/main.rs"),
             ("`scim-a/tests`", "crates/scim-a/tests"),
+            ("`http/lib.rs`", "http/lib.rs"),
         ] {
             let found = findings(document);
             assert_eq!(
