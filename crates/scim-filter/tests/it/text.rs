@@ -160,7 +160,7 @@ fn escapes_stand_for_their_characters() {
 
 #[test]
 fn operators_have_one_word_in_any_letter_case() {
-    let words = ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"];
+    let words: [_; CompareOp::ALL.len()] = ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"];
     for (op, word) in CompareOp::ALL.into_iter().zip(words) {
         assert_eq!((op.as_str(), op.to_string().as_str()), (word, word));
         for written in [
