@@ -7,7 +7,8 @@ pub use crate::protocol::{
     SEARCH_REQUEST_URN, SearchRequest, SortOrder, discovery, error_body, patch_operations,
     saturating_integer,
 };
-pub use crate::representation::body::{Body, Pieces};
+pub use crate::representation::body::Body;
+pub use crate::representation::pieces::{Piece, Pieces};
 pub use crate::representation::projection::Projection;
 pub use crate::representation::{Presenter, Representation, etag, location, represent};
 pub use crate::schema::{RESOURCE_TYPE_URN, SCHEMA_URN, SERVICE_PROVIDER_CONFIG_URN, attribute_named};

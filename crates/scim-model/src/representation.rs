@@ -3,6 +3,7 @@
 pub(crate) mod body;
 mod etag;
 mod location;
+pub(crate) mod pieces;
 mod presenter;
 pub(crate) mod projection;
 pub(crate) mod reference;

@@ -11,7 +11,10 @@ mod resource;
 pub use directory::{Directory, NewToken, Tenant, TenantId, Token};
 pub use error::StoreError;
 pub use journal::{ChangeJournal, JournalError};
-pub use query::{Include, Page, PageRequest, Position, Query, Reference, ScanCount, Sort, Stored};
+pub use query::{
+    Include, NextResources, Page, PageRequest, Position, Query, Reference, ResourceKey, RestOfMembers,
+    ScanCount, Sort, Stored,
+};
 pub use resource::{NewResource, ResourceStore, Update, Updated};
 
 pub use crate::change::{MembersChange, MembersStep};

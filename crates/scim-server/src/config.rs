@@ -37,6 +37,8 @@ pub struct Config {
     pub retention: Retention,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// The most bytes of large responses that may be in memory.
+    pub max_response_bytes: usize,
     /// The time after which a client that does not read its response is disconnected.
     pub write_timeout: Duration,
     /// The settings of the operations, except for the base URL.

@@ -5,6 +5,7 @@ pub mod blocking;
 pub(crate) mod context;
 pub mod endpoint;
 pub mod error;
+pub mod in_flight;
 mod media_type;
 pub mod metrics;
 pub mod middleware;

@@ -187,6 +187,7 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
     let options = HttpOptions {
         path_prefix: config.path_prefix,
         max_body_bytes: config.max_body_bytes,
+        max_response_bytes: config.max_response_bytes,
         write_timeout: config.write_timeout,
     };
     let http = Arc::new(Http::with_tokens(service, store.clone(), options));

@@ -3,6 +3,7 @@
 //! Every operation takes the tenant. An update reads the resource, computes the new version without holding a lock, and
 //! writes it on the condition that the stored version is still the one it read. A write that loses a race is retried.
 
+mod content;
 mod core;
 pub mod cursor;
 mod cursor_key;
@@ -17,6 +18,7 @@ mod search;
 mod secrets;
 mod tolerances;
 
+pub use self::content::{Content, Next, Unread};
 pub use self::core::{Representation, Service, Settings};
 pub use cursor_key::{CursorKey, InvalidCursorKey};
 pub use error::Error;

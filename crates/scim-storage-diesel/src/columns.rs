@@ -21,7 +21,7 @@ macro_rules! columns {
 
 columns! {
     { bool => Bool; i32 => Integer; i64 => BigInt; String => Text; Id => Binary; Time => BigInt; }
-    (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E, F) (A, B, C, D, E, F, G)
+    (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, E, F) (A, B, C, D, E, F, G)
 }
 
 impl<T: Columns> Columns for Option<T>

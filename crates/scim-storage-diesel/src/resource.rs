@@ -7,8 +7,11 @@
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod index_rows;
+pub(crate) mod member_list;
 pub(crate) mod members;
+pub(crate) mod next;
 pub(crate) mod read;
 pub(crate) mod secrets;
+pub(crate) mod size_limits;
 pub(crate) mod subject;
 pub(crate) mod update;

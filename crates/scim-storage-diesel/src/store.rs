@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use scim_model::change::AttributeChanges;
 use scim_model::store::{
-    Include, NewResource, Page, Query, Reference, ResourceStore, ScanCount, StoreError, Stored, TenantId,
-    Update, Updated,
+    Include, NewResource, NextResources, Page, Query, Reference, ResourceKey, ResourceStore, RestOfMembers,
+    ScanCount, StoreError, Stored, TenantId, Update, Updated,
 };
 use scim_model::{ResourceType, SecretHash};
 use uuid::Uuid;
@@ -187,6 +187,25 @@ impl ResourceStore for DieselStore {
         let permit = self.scans.admit(tenant, &examined)?;
         let page = self.list_until(tenant, &plan, || Some(permit.deadline))?;
         page.ok_or_else(|| self.scans.too_long(&examined))
+    }
+
+    fn next_resources(
+        &self,
+        tenant: TenantId,
+        keys: &[ResourceKey],
+        include: Include,
+    ) -> Result<NextResources, StoreError> {
+        self.database
+            .read(|conn| self.scope(tenant).next_resources(conn, keys, include))
+    }
+
+    fn next_members(
+        &self,
+        tenant: TenantId,
+        rest: RestOfMembers,
+    ) -> Result<(Vec<Reference>, Option<RestOfMembers>), StoreError> {
+        self.database
+            .read(|conn| self.scope(tenant).next_members(conn, rest))
     }
 
     fn update(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError> {

@@ -9,6 +9,7 @@ use crate::error::{ScimError, ScimType, shortened};
 use crate::json::write_string;
 use crate::representation::body::Body;
 use crate::representation::projection::Projection;
+use crate::store::ResourceKey;
 use crate::tolerance::{Tolerance, Tolerances};
 
 /// URN of the message that holds a list.
@@ -121,6 +122,20 @@ impl ListResponse<'_> {
     pub fn to_json<T, E>(
         &self,
         resources: impl ExactSizeIterator<Item = T>,
+        write: impl FnMut(&mut Body, T) -> Result<(), E>,
+    ) -> Result<Body, E> {
+        self.to_json_with_rest(resources, Vec::new(), write)
+    }
+
+    /// Like [`ListResponse::to_json`], for a page whose last resources are still to be read. Some of them may not exist
+    /// any more then, so `itemsPerPage` is written after them.
+    ///
+    /// # Errors
+    /// The first error of `write`.
+    pub fn to_json_with_rest<T, E>(
+        &self,
+        resources: impl ExactSizeIterator<Item = T>,
+        rest: Vec<ResourceKey>,
         mut write: impl FnMut(&mut Body, T) -> Result<(), E>,
     ) -> Result<Body, E> {
         let mut body = Body::default();
@@ -128,10 +143,12 @@ impl ListResponse<'_> {
         text.reserve(256 + resources.len() * 1024);
         let _ = write!(
             text,
-            "{{\"schemas\":[\"{LIST_RESPONSE_URN}\"],\"totalResults\":{},\"itemsPerPage\":{}",
-            self.total_results,
-            resources.len()
+            "{{\"schemas\":[\"{LIST_RESPONSE_URN}\"],\"totalResults\":{}",
+            self.total_results
         );
+        if rest.is_empty() {
+            let _ = write!(text, ",\"itemsPerPage\":{}", resources.len());
+        }
         if let Some(start_index) = self.start_index {
             let _ = write!(text, ",\"startIndex\":{start_index}");
         }
@@ -151,7 +168,11 @@ impl ListResponse<'_> {
             }
             write(&mut body, resource)?;
         }
-        body.text().push_str("]}");
+        if rest.is_empty() {
+            body.text().push_str("]}");
+        } else {
+            body.rest_of_list(rest);
+        }
         Ok(body)
     }
 }

@@ -1,4 +1,5 @@
-//! The JSON text of an answer. The members of large groups are written only while the answer is sent.
+//! The JSON text of an answer, parts of which are written only while the answer is sent: the members of large groups,
+//! and the resources of a page that is too large for the memory.
 //!
 //! A group of 100,000 members is 18 MB of JSON, and the ids and names that it is made of a third of that.
 
@@ -7,9 +8,10 @@ use std::vec::IntoIter;
 
 use uuid::Uuid;
 
+use super::pieces::{Piece, Pieces};
 use crate::json::write_string;
 use crate::schema::registry::SchemaRegistry;
-use crate::store::Reference;
+use crate::store::{Reference, ResourceKey, RestOfMembers};
 
 /// JSON text, some of it not written yet.
 #[derive(Debug, Default)]
@@ -18,15 +20,45 @@ pub struct Body {
     text: String,
 }
 
+/// A part of the text.
 #[derive(Debug)]
-enum Part {
+pub(super) enum Part {
     Text(String),
-    References {
-        rest: IntoIter<Reference>,
-        shows: Shows,
-        endpoints: Arc<Endpoints>,
-        separator: &'static str,
-    },
+    References(References),
+    /// Resources of a list that are still to be read.
+    Resources(Vec<ResourceKey>),
+    /// The end of a list with such resources, with the number of those that were written.
+    EndOfList,
+}
+
+/// References that are still to be written, separated by commas.
+#[derive(Debug)]
+pub(super) struct References {
+    pub(super) references: IntoIter<Reference>,
+    /// The members after those, which are still to be read.
+    pub(super) rest: Option<RestOfMembers>,
+    shows: Shows,
+    endpoints: Arc<Endpoints>,
+    separator: &'static str,
+}
+
+impl References {
+    /// Writes the next reference. Returns whether there was one.
+    pub(super) fn write_next(&mut self, text: &mut String) -> bool {
+        let Some(reference) = self.references.next() else {
+            return false;
+        };
+        text.push_str(self.separator);
+        write_reference(
+            text,
+            &reference,
+            self.shows,
+            &self.endpoints,
+            &reference.resource_type,
+        );
+        self.separator = ",";
+        true
+    }
 }
 
 /// Which sub-attributes of `members` or `groups` are part of the answer.
@@ -60,8 +92,6 @@ impl Endpoints {
 
 /// Lists up to this length are written at once.
 const SHORT: usize = 256;
-/// Approximate size of a piece in bytes.
-const PIECE: usize = 64 * 1024;
 
 impl Body {
     /// Whether the whole text is written.
@@ -74,24 +104,35 @@ impl Body {
         &mut self.text
     }
 
-    /// The whole text.
+    /// The text, up to the first part that has to be read.
     pub fn into_text(self) -> String {
         if self.is_whole() {
             return self.text;
         }
-        self.into_pieces().collect()
+        self.into_pieces().map_while(Piece::into_text).collect()
     }
 
     /// The text, piece by piece.
-    pub fn into_pieces(mut self) -> Pieces {
-        self.before.push(Part::Text(self.text));
-        Pieces(self.before.into_iter().collect())
+    pub fn into_pieces(self) -> Pieces {
+        Pieces::new(self.into_parts())
     }
 
-    /// Appends references, separated by commas.
+    pub(super) fn into_parts(mut self) -> Vec<Part> {
+        self.before.push(Part::Text(self.text));
+        self.before
+    }
+
+    /// Appends the resources of a list that are still to be read, and the end of the list.
+    pub(crate) fn rest_of_list(&mut self, keys: Vec<ResourceKey>) {
+        self.before.push(Part::Text(std::mem::take(&mut self.text)));
+        self.before.extend([Part::Resources(keys), Part::EndOfList]);
+    }
+
+    /// Appends references, separated by commas; `rest` are those that are still to be read.
     pub(crate) fn references(
         &mut self,
         references: Vec<Reference>,
+        rest: Option<RestOfMembers>,
         shows: Shows,
         endpoints: impl FnOnce() -> Arc<Endpoints>,
     ) {
@@ -99,7 +140,7 @@ impl Body {
             return;
         }
         let endpoints = endpoints();
-        if references.len() <= SHORT {
+        if references.len() <= SHORT && rest.is_none() {
             let mut separator = "";
             for reference in &references {
                 self.text.push_str(separator);
@@ -115,61 +156,13 @@ impl Body {
             return;
         }
         self.before.push(Part::Text(std::mem::take(&mut self.text)));
-        self.before.push(Part::References {
-            rest: references.into_iter(),
+        self.before.push(Part::References(References {
+            references: references.into_iter(),
+            rest,
             shows,
             endpoints,
             separator: "",
-        });
-    }
-}
-
-/// Pieces of a text in order, none of them empty.
-#[derive(Debug)]
-pub struct Pieces(std::collections::VecDeque<Part>);
-
-impl Iterator for Pieces {
-    type Item = String;
-
-    fn next(&mut self) -> Option<String> {
-        let mut piece = String::new();
-        while piece.len() < PIECE {
-            let Some(part) = self.0.front_mut() else { break };
-            let (rest, shows, endpoints, separator) = match part {
-                Part::Text(text) => {
-                    if piece.is_empty() {
-                        piece = std::mem::take(text);
-                    } else {
-                        piece.push_str(text);
-                    }
-                    self.0.pop_front();
-                    continue;
-                }
-                Part::References {
-                    rest,
-                    shows,
-                    endpoints,
-                    separator,
-                } => (rest, shows, endpoints, separator),
-            };
-            piece.reserve(PIECE + 1024 - piece.len());
-            while piece.len() < PIECE {
-                let Some(reference) = rest.next() else { break };
-                piece.push_str(separator);
-                write_reference(
-                    &mut piece,
-                    &reference,
-                    *shows,
-                    endpoints,
-                    &reference.resource_type,
-                );
-                *separator = ",";
-            }
-            if rest.len() == 0 {
-                self.0.pop_front();
-            }
-        }
-        (!piece.is_empty()).then_some(piece)
+        }));
     }
 }
 
@@ -217,6 +210,7 @@ pub(crate) fn write_id(text: &mut String, id: Uuid) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::representation::pieces::PIECE;
 
     fn body(number: usize) -> Body {
         let reference = |number: usize| Reference {
@@ -234,7 +228,7 @@ mod tests {
         let mut body = Body::default();
         for _ in 0..2 {
             body.text().push('[');
-            body.references((0..number).map(reference).collect(), shows, endpoints);
+            body.references((0..number).map(reference).collect(), None, shows, endpoints);
             body.text().push(']');
         }
         body
@@ -243,7 +237,7 @@ mod tests {
     #[test]
     fn long_lists_are_the_same_text_as_short_ones() {
         for number in [0, 1, SHORT, SHORT + 1, 1_000, 3_000] {
-            let pieces: Vec<String> = body(number).into_pieces().collect();
+            let pieces: Vec<String> = body(number).into_pieces().map_while(Piece::into_text).collect();
             let is_short = number <= SHORT;
             let fits = |it: &String| !it.is_empty() && (is_short || it.len() < PIECE + 1024);
             assert!(pieces.iter().all(fits), "{number}");

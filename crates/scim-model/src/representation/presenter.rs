@@ -21,7 +21,7 @@ use crate::representation::projection::{Projection, Selection};
 use crate::representation::reference::{find_reference, show_reference};
 use crate::schema::registry::SchemaRegistry;
 use crate::schema::{AttributePath, ENTERPRISE_USER_URN, GROUP_URN, ResourceType, Returned, USER_URN};
-use crate::store::{Reference, Stored};
+use crate::store::{Reference, RestOfMembers, Stored};
 
 /// The JSON text of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ impl<'a> Presenter<'a> {
             }
             None => self.write_selected(text, view, &stored, references, &mut derived)?,
         }
-        self.write_members(body, view, stored.members.take());
+        self.write_members(body, view, stored.members.take(), stored.rest_of_members);
         let text = body.text();
         self.write_groups(text, view, &stored, &mut derived);
         let etag = derived.etag(stored.version);
@@ -286,13 +286,24 @@ impl<'a> Presenter<'a> {
         }
     }
 
-    fn write_members(&self, body: &mut Body, view: &View, members: Option<Vec<Reference>>) {
+    /// The entity tag belongs to the members that the group had when its version was read. Members that are read later
+    /// may be fewer, when some have left the group since: then the group has another version, and a write with this
+    /// entity tag in `If-Match` fails.
+    fn write_members(
+        &self,
+        body: &mut Body,
+        view: &View,
+        members: Option<Vec<Reference>>,
+        rest: Option<RestOfMembers>,
+    ) {
         let Some(members) = members else { return };
         if !view.resource_type.has_members() || !view.shows("members") {
             return;
         }
         body.text().push_str(",\"members\":[");
-        body.references(members, view.shows_of("members"), || self.endpoints().clone());
+        body.references(members, rest, view.shows_of("members"), || {
+            self.endpoints().clone()
+        });
         body.text().push(']');
     }
 

@@ -76,12 +76,46 @@ pub struct Position {
 pub struct Page {
     /// Number of all resources that match.
     pub total: u64,
-    /// The resources of the page, in order.
+    /// The resources of the page, in order, up to a size that the store chooses.
     pub resources: Vec<Stored>,
+    /// The resources of the page after those, in order. They are read with
+    /// [`ResourceStore::next_resources`](super::ResourceStore::next_resources), so that no page is in memory as a
+    /// whole, and none is shorter than was asked for because its resources are large.
+    pub rest: Vec<ResourceKey>,
     /// In cursor mode, the position of the next page, if there is one.
     pub next: Option<Position>,
     /// In cursor mode, the position of the previous page, if there is one.
     pub previous: Option<Position>,
+}
+
+/// The type and the id of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceKey {
+    /// Name of the type.
+    pub resource_type: Arc<str>,
+    /// `id`
+    pub id: Uuid,
+}
+
+/// The next part of a page.
+#[derive(Clone, Debug, Default)]
+pub struct NextResources {
+    /// The resources, in the order of their keys. Resources that do not exist any more are missing.
+    pub resources: Vec<Stored>,
+    /// The number of keys that are done with; at least 1 if there was one.
+    pub keys: usize,
+}
+
+/// The members of a group after those that were read. Members that have joined since the first of
+/// them were read are not among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestOfMembers {
+    /// Creation order of the group.
+    pub group: i64,
+    /// Order of joining of the last member that was read.
+    pub after: i64,
+    /// Order of joining of the last member.
+    pub until: i64,
 }
 
 /// The derived attributes to read.
@@ -112,6 +146,11 @@ pub struct Stored {
     pub document: String,
     /// The members in order of joining; `None` if they were not requested, or the type has no members.
     pub members: Option<Vec<Reference>>,
+    /// The members after those, which are read with
+    /// [`ResourceStore::next_members`](super::ResourceStore::next_members). [`ResourceStore::get`] returns all members.
+    ///
+    /// [`ResourceStore::get`]: super::ResourceStore::get
+    pub rest_of_members: Option<RestOfMembers>,
     /// The groups that the resource is a direct member of, in order of joining; `None` if they were not
     /// requested.
     pub groups: Option<Vec<Reference>>,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::directory::TenantId;
 use super::error::StoreError;
-use super::query::{Include, Page, Query, Reference, Stored};
+use super::query::{Include, NextResources, Page, Query, Reference, ResourceKey, RestOfMembers, Stored};
 use crate::change::{AttributeChanges, MembersChange};
 use crate::document::Document;
 use crate::schema::ResourceType;
@@ -37,11 +37,36 @@ pub trait ResourceStore: Send + Sync {
         include: Include,
     ) -> Result<Option<Stored>, StoreError>;
 
-    /// Returns one page of the resources that match a query, and the number of all that match.
+    /// Returns one page of the resources that match a query, and the number of all that match. A store limits the
+    /// memory for a page: it returns the first resources, and the keys of the others. It may also limit the groups
+    /// of a user here and in [`ResourceStore::next_resources`], to no fewer than 1,000.
     ///
     /// # Errors
     /// `Unavailable`, `TooExpensive`, `TooManyScans`, `TooManyMembers`.
     fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError>;
+
+    /// Returns the first of the resources with these keys, as many as the store reads at once, in the state that they
+    /// have now. A group with many members may come with the first of them.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn next_resources(
+        &self,
+        tenant: TenantId,
+        keys: &[ResourceKey],
+        include: Include,
+    ) -> Result<NextResources, StoreError>;
+
+    /// Returns the next members of a group in order of joining, as many as the store reads at once, and those that
+    /// follow. Members that have left the group since are missing.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn next_members(
+        &self,
+        tenant: TenantId,
+        rest: RestOfMembers,
+    ) -> Result<(Vec<Reference>, Option<RestOfMembers>), StoreError>;
 
     /// Changes a resource. If the document, the members and the secrets stay the same, nothing is written,
     /// and the version and the modification time stay too.

@@ -995,6 +995,7 @@ fn stored(resource_type: &ResourceType, document: &str) -> Stored {
         last_modified: DateTime::UNIX_EPOCH,
         document: document.to_owned(),
         members: None,
+        rest_of_members: None,
         groups: None,
     }
 }

@@ -234,6 +234,7 @@ proptest! {
             last_modified: Utc.timestamp_millis_opt(1).unwrap(),
             document: sent.document.to_stored_json(user),
             members: None,
+            rest_of_members: None,
             groups: Some(vec![reference]),
         };
         let answer = |projection: &Projection| {

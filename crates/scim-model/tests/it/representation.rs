@@ -24,6 +24,7 @@ fn stored(type_name: &str, document: &str) -> Stored {
         last_modified: Utc.with_ymd_and_hms(2024, 3, 11, 0, 0, 0).unwrap(),
         document: document.to_owned(),
         members: None,
+        rest_of_members: None,
         groups: None,
     }
 }

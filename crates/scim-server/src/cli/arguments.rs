@@ -147,6 +147,11 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u64).range(1024..=1024 * 1024 * 1024))]
     pub max_body_bytes: u64,
 
+    /// The memory for large responses that clients have not taken yet; one tenant may use half of it
+    #[arg(long, env = "SCIM_MAX_RESPONSE_BYTES", default_value_t = 256 * 1024 * 1024, value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(16 * 1024 * 1024..=1024 * 1024 * 1024 * 1024))]
+    pub max_response_bytes: u64,
+
     /// Seconds after which a client that does not read its response is disconnected
     #[arg(long, help_heading = NETWORK, env = "SCIM_WRITE_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..=300))]

@@ -39,6 +39,7 @@ impl ServeArgs {
             registry,
             retention: self.journal_days,
             max_body_bytes: usize::try_from(self.max_body_bytes)?,
+            max_response_bytes: usize::try_from(self.max_response_bytes)?,
             write_timeout: Duration::from_secs(self.write_timeout.into()),
             settings: self.settings()?,
         };

@@ -8,6 +8,7 @@ use scim_model::store::Directory;
 
 use super::auth::{Authenticator, BearerTokens};
 use super::blocking::Blocking;
+use super::in_flight::InFlight;
 use super::metrics::Metrics;
 use super::scim::documents::Documents;
 use crate::config::path_prefix::PathPrefix;
@@ -20,6 +21,7 @@ pub struct Http {
     pub(super) discovery: Documents,
     pub(super) options: HttpOptions,
     pub(super) blocking: Blocking,
+    pub(super) in_flight: InFlight,
     pub(super) metrics: Arc<Metrics>,
     shutting_down: AtomicBool,
 }
@@ -31,6 +33,9 @@ pub struct HttpOptions {
     pub path_prefix: PathPrefix,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// The most bytes of large responses that may be in memory. A tenant may use half of them; further requests are
+    /// answered with 503.
+    pub max_response_bytes: usize,
     /// The time after which a client that does not read its response is disconnected. It is kept by
     /// [`server::listen`](super::server::listen).
     pub write_timeout: Duration,
@@ -41,6 +46,7 @@ impl Default for HttpOptions {
         HttpOptions {
             path_prefix: PathPrefix::default(),
             max_body_bytes: 1024 * 1024,
+            max_response_bytes: 256 * 1024 * 1024,
             write_timeout: Duration::from_secs(30),
         }
     }
@@ -66,11 +72,17 @@ impl Http {
         blocking: Blocking,
         options: HttpOptions,
     ) -> Http {
+        let in_flight = InFlight::new(options.max_response_bytes);
         Http {
             authenticator,
             discovery: Documents::new(&service),
-            metrics: Arc::new(Metrics::new(blocking.clone(), service.tolerances().clone())),
+            metrics: Arc::new(Metrics::new(
+                blocking.clone(),
+                in_flight.clone(),
+                service.tolerances().clone(),
+            )),
             service,
+            in_flight,
             options,
             blocking,
             shutting_down: AtomicBool::new(false),

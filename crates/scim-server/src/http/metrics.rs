@@ -23,6 +23,7 @@ use prometheus_client::registry::{Registry, Unit};
 use scim_model::store::ScanCount;
 
 use super::blocking::Blocking;
+use super::in_flight::InFlight;
 use crate::logging;
 use crate::service::ToleranceCounts;
 
@@ -32,6 +33,7 @@ pub struct Metrics {
     durations: Family<Route, Histogram>,
     slow_clients: Counter,
     blocking: Blocking,
+    in_flight: InFlight,
     tolerances: Arc<ToleranceCounts>,
 }
 
@@ -53,12 +55,13 @@ const DURATIONS: [f64; 12] = [
 ];
 
 impl Metrics {
-    pub(super) fn new(blocking: Blocking, tolerances: Arc<ToleranceCounts>) -> Metrics {
+    pub(super) fn new(blocking: Blocking, in_flight: InFlight, tolerances: Arc<ToleranceCounts>) -> Metrics {
         Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             slow_clients: Counter::default(),
             blocking,
+            in_flight,
             tolerances,
         }
     }
@@ -115,6 +118,7 @@ pub fn listen(
     );
     registry.register_collector(Box::new(SampledMetrics {
         blocking: metrics.blocking.clone(),
+        in_flight: metrics.in_flight.clone(),
         tolerances: metrics.tolerances.clone(),
         database_is_durable,
         scans: Box::new(scans),
@@ -177,6 +181,7 @@ fn to_plain(text: &str) -> String {
 /// Figures of other modules, which are read when Prometheus asks for them.
 struct SampledMetrics {
     blocking: Blocking,
+    in_flight: InFlight,
     tolerances: Arc<ToleranceCounts>,
     database_is_durable: bool,
     scans: Box<dyn Fn() -> Vec<ScanCount> + Send + Sync>,
@@ -198,6 +203,14 @@ impl Collector for SampledMetrics {
             MetricType::Gauge,
         )?;
         EncodeMetric::encode(&ConstGauge::new(busy), gauge)?;
+        let bytes = i64::try_from(self.in_flight.bytes()).unwrap_or(i64::MAX);
+        let gauge = encoder.encode_descriptor(
+            "response_bytes",
+            "Memory for large responses that clients have not taken yet, in bytes",
+            None,
+            MetricType::Gauge,
+        )?;
+        EncodeMetric::encode(&ConstGauge::new(bytes), gauge)?;
         let lost = encoder.encode_descriptor(
             "log_lines_lost",
             "Lines of the log that were lost because nothing read them",

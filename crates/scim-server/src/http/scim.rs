@@ -8,6 +8,7 @@ mod etag;
 pub mod params;
 mod resources;
 mod route_table;
+mod streamed;
 
 use std::sync::Arc;
 

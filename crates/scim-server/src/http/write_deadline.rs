@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::metrics::Metrics;
 
-/// The bytes that a client has to take within twice the time limit. A client that takes a few bytes now and then is no
-/// better than one that takes none.
+/// The bytes that a client has to take within twice the time limit, so that a few bytes now and then do not keep a
+/// connection open.
 const LEAST_BYTES: usize = 64 * 1024;
 
 /// The bytes that the operating system may hold unsent for a connection, where it can limit them. With megabytes in
@@ -166,6 +166,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::http::in_flight::InFlight;
 
     const TIME_LIMIT: Duration = Duration::from_millis(400);
 
@@ -183,7 +184,11 @@ mod tests {
         let began = Instant::now();
         let sent = actix_web::rt::System::new().block_on(async {
             accepted.set_nonblocking(true)?;
-            let metrics = Arc::new(Metrics::new(Default::default(), Default::default()));
+            let metrics = Arc::new(Metrics::new(
+                Default::default(),
+                InFlight::new(0),
+                Default::default(),
+            ));
             let mut stream = WriteDeadline::new(TcpStream::from_std(accepted)?, TIME_LIMIT, metrics.clone());
             let chunk = vec![b'x'; 64 * 1024];
             let mut left = bytes;

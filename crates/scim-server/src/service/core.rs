@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use scim_model::internal::{Body, Presenter, Projection, location};
-use scim_model::store::{Include, ResourceStore, Stored, TenantId, Update, Updated};
+use scim_model::store::{Include, Reference, ResourceKey, ResourceStore, Stored, TenantId, Update, Updated};
 use scim_model::{Policy, ResourceType, SchemaRegistry};
 use uuid::Uuid;
 
+use super::content::Content;
 use super::cursor::CursorKeys;
 use super::cursor_key::CursorKey;
 use super::error::Error;
@@ -85,7 +86,7 @@ pub struct Representation {
     /// `meta.location`
     pub location: String,
     /// The JSON text; `None` when the response reports only success.
-    pub body: Option<Body>,
+    pub body: Option<Content>,
 }
 
 impl Service {
@@ -156,7 +157,7 @@ impl Service {
         stored: Stored,
         projection: &Projection,
     ) -> Result<Representation, Error> {
-        let mut presenter = Presenter::new(&self.registry, &self.settings.base_url, projection);
+        let mut presenter = self.presenter(projection);
         let ids = presenter.reference_ids(&stored);
         let references = if ids.is_empty() {
             Vec::new()
@@ -172,8 +173,52 @@ impl Service {
             etag,
             is_derived,
             location,
-            body: Some(body),
+            body: Some(Content::of_resource(tenant, body)),
         })
+    }
+
+    pub(super) fn presenter<'a>(&'a self, projection: &'a Projection) -> Presenter<'a> {
+        Presenter::new(&self.registry, &self.settings.base_url, projection)
+    }
+
+    /// Returns the resources that others refer to, and whose names are part of their representation.
+    pub(super) fn references(
+        &self,
+        tenant: TenantId,
+        presenter: &mut Presenter,
+        resources: &[Stored],
+    ) -> Result<Vec<Reference>, Error> {
+        let mut ids: Vec<Uuid> = resources
+            .iter()
+            .flat_map(|it| presenter.reference_ids(it))
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.store.references(tenant, &ids)?)
+    }
+
+    /// Returns a resource to be shown. The first members of a large group come with it; the others are read while the
+    /// client takes the response.
+    pub(super) fn read_to_show(
+        &self,
+        tenant: TenantId,
+        resource_type: &ResourceType,
+        id: Uuid,
+        projection: &Projection,
+    ) -> Result<Stored, Error> {
+        let include = include(resource_type, projection);
+        if !include.members {
+            return self.read(tenant, resource_type, id, include);
+        }
+        let key = ResourceKey {
+            resource_type: resource_type.name.clone(),
+            id,
+        };
+        let next = self.store.next_resources(tenant, &[key], include)?;
+        next.resources.into_iter().next().ok_or(Error::NotFound)
     }
 
     pub(super) fn read(

@@ -7,7 +7,7 @@ use scim_model::internal::Projection;
 use scim_model::store::{Include, MembersChange, MembersStep, NewResource, Stored, TenantId, Update};
 use scim_model::{Document, ResourceType, Tolerances, json};
 
-use super::core::{Representation, Service, include, now, parse_id};
+use super::core::{Representation, Service, now, parse_id};
 use super::error::Error;
 use super::members::check_not_own_member;
 use super::precondition::{Preconditions, Unmet};
@@ -29,7 +29,7 @@ impl Service {
     ) -> Result<Representation, Error> {
         let tolerances = self.check_projection(resource_type, projection)?;
         let id = parse_id(id)?;
-        let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
+        let stored = self.read_to_show(tenant, resource_type, id, projection)?;
         self.tolerances.record_request(&tolerances.take());
         let version = stored.version;
         let representation = self.represent(tenant, resource_type, stored, projection)?;
@@ -83,6 +83,7 @@ impl Service {
             last_modified: new.now,
             document: new.document.to_stored_json(resource_type),
             members: resource_type.has_members().then_some(references),
+            rest_of_members: None,
             // A resource that did not exist before is not a member of any group.
             groups: resource_type.has_groups().then(Vec::new),
         };
@@ -146,7 +147,7 @@ impl Service {
             self.write(tenant, &update)?;
             self.tolerances
                 .record_request(sent.tolerances.iter().chain(&tolerances.take()));
-            let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
+            let stored = self.read_to_show(tenant, resource_type, id, projection)?;
             self.represent(
                 tenant,
                 resource_type,

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use scim_filter::{AttrPath, Filter, Mode, Options};
 use scim_model::condition::{Condition, resolve_sort_by};
-use scim_model::internal::{
-    Body, ListResponse, Presenter, Projection, SearchRequest, SortOrder, colons_after_urns,
-};
+use scim_model::internal::{Body, ListResponse, Projection, SearchRequest, SortOrder, colons_after_urns};
 use scim_model::store::{Include, Page, PageRequest, Position, Query, Sort, Stored, TenantId};
 use scim_model::{Policy, ResourceType, ScimError, ScimType, Tolerances};
-use uuid::Uuid;
 
+use super::content::Content;
 use super::core::{Service, include};
 use super::cursor::binding;
 use super::error::Error;
@@ -36,7 +34,7 @@ impl Service {
         resource_type: Option<&Arc<ResourceType>>,
         request: &SearchRequest,
         tolerances: &Tolerances,
-    ) -> Result<Body, Error> {
+    ) -> Result<Content, Error> {
         let types = resource_type.map_or(&*self.registry.resource_types, std::slice::from_ref);
         let policy = self.settings.policy;
         let projection = Projection::new(
@@ -65,7 +63,7 @@ impl Service {
         };
         let page = self.store.list(tenant, &query)?;
         self.tolerances.record_request(&tolerances.take());
-        self.list_response(tenant, &query.page, page, &projection, &|it| {
+        self.list_response(tenant, &query, page, projection, &|it| {
             self.cursor_keys.seal(&binding, it, now)
         })
     }
@@ -73,25 +71,14 @@ impl Service {
     fn list_response(
         &self,
         tenant: TenantId,
-        requested: &PageRequest,
+        query: &Query,
         page: Page,
-        projection: &Projection,
+        projection: Projection,
         cursor: &dyn Fn(&Position) -> Result<String, ScimError>,
-    ) -> Result<Body, Error> {
-        let mut presenter = Presenter::new(&self.registry, &self.settings.base_url, projection);
-        let mut ids: Vec<Uuid> = page
-            .resources
-            .iter()
-            .flat_map(|it| presenter.reference_ids(it))
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let references = if ids.is_empty() {
-            Vec::new()
-        } else {
-            self.store.references(tenant, &ids)?
-        };
-        let (start_index, count) = match requested {
+    ) -> Result<Content, Error> {
+        let mut presenter = self.presenter(&projection);
+        let references = self.references(tenant, &mut presenter, &page.resources)?;
+        let (start_index, count) = match &query.page {
             PageRequest::Index { start_index, count } => (Some(*start_index), *count),
             PageRequest::Cursor { count, .. } => (None, *count),
         };
@@ -106,7 +93,9 @@ impl Service {
             previous_cursor: previous.as_deref(),
         };
         let write = |body: &mut Body, stored: Stored| presenter.write(body, stored, &references).map(drop);
-        Ok(response.to_json(page.resources.into_iter(), write)?)
+        let listed = page.resources.len();
+        let body = response.to_json_with_rest(page.resources.into_iter(), page.rest, write)?;
+        Ok(Content::of_list(tenant, body, listed, projection, query.include))
     }
 
     fn page_request(

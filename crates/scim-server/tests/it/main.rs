@@ -23,6 +23,7 @@ mod patch;
 mod paths;
 mod restart;
 mod rfc;
+mod slow_clients;
 mod startup;
 mod two_servers;
 mod users;

@@ -118,6 +118,10 @@ impl Binary {
         HttpClient::new(&self.base_url, token).send("GET", path, None)
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn connect(&self) -> TcpStream {
         let address = self
             .base_url

@@ -10,7 +10,7 @@ mod parts;
 mod statement;
 mod target;
 
-use scim_model::store::{Page, PageRequest, Position, StoreError};
+use scim_model::store::{Page, PageRequest, Position, ResourceKey, StoreError, Stored};
 
 use crate::connection::Conn;
 use crate::connection::postgres_transaction::STATEMENT_TIMEOUT;
@@ -65,9 +65,12 @@ impl Listing<'_> {
         if found.len() >= *count as usize {
             return Ok(None);
         }
+        let total = found.len() as u64;
+        let (resources, rest) = split(found);
         Ok(Some(Page {
-            total: found.len() as u64,
-            resources: found.into_iter().map(|it| it.row.stored).collect(),
+            total,
+            resources,
+            rest,
             next: None,
             previous: None,
         }))
@@ -165,9 +168,9 @@ impl Listing<'_> {
         mut found: Vec<Found>,
         (next, previous): (Option<Position>, Option<Position>),
     ) -> Result<Page, Failure> {
-        let with_members = found
-            .iter_mut()
-            .filter(|it| self.targets[it.target].include.members);
+        let whole = found.iter().take_while(|it| it.row.is_whole).count();
+        let has_members = |it: &Found| self.targets[it.target].include.members;
+        let with_members = found[..whole].iter_mut().filter(|it| has_members(it));
         let groups: Vec<&mut Row> = with_members.map(|it| &mut it.row).collect();
         // The deadline is for the search. A single group that was found may be read however large it is, and a
         // timeout while it is read is not the fault of the search.
@@ -178,13 +181,19 @@ impl Listing<'_> {
             self.refresh_statement_timeout(conn)?;
         }
         let read = self.scope.add_members(conn, groups, self.max_page_members);
-        read.map_err(|it| match it {
+        let with_members = read.map_err(|it| match it {
             Failure::Database(error) if is_one && is_lock_timeout(&error) => StoreError::Busy.into(),
             it => it,
         })?;
+        let groups = found[..whole].iter_mut().filter(|it| has_members(it));
+        for group in groups.skip(with_members) {
+            group.row.is_whole = false;
+        }
+        let (resources, rest) = split(found);
         Ok(Page {
             total,
-            resources: found.into_iter().map(|it| it.row.stored).collect(),
+            resources,
+            rest,
             next,
             previous,
         })
@@ -207,4 +216,15 @@ impl Listing<'_> {
         }
         Ok(found)
     }
+}
+
+/// Splits a page into the resources up to the first one that is too large, and the keys of the others.
+fn split(mut found: Vec<Found>) -> (Vec<Stored>, Vec<ResourceKey>) {
+    let whole = found.iter().take_while(|it| it.row.is_whole).count();
+    let key = |it: Found| ResourceKey {
+        resource_type: it.row.stored.resource_type,
+        id: it.row.stored.id,
+    };
+    let rest = found.split_off(whole).into_iter().map(key).collect();
+    (found.into_iter().map(|it| it.row.stored).collect(), rest)
 }

@@ -1,23 +1,34 @@
 //! Reading resources, with their members and groups.
 
-use std::collections::HashMap;
-
 use scim_model::store::{Include, Reference, StoreError, Stored};
 use uuid::Uuid;
 
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
+use crate::resource::size_limits::SizeLimits;
 use crate::schema_map::layout::{Layout, Scope};
 use crate::sql::{Dialect, Sql, sql};
 
-/// `pk, id, version, created, modified, document` and the groups; see [`Scope::groups_column`].
-pub(crate) type ResourceRow = (i64, Id, i64, Time, Time, String, Option<String>);
+/// `pk, id, version, created, modified, document` and the groups; see [`document_column`] and [`Scope::groups_column`].
+pub(crate) type ResourceRow = (i64, Id, i64, Time, Time, Option<String>, Option<String>);
+
+/// Which of the groups of a resource a statement reads.
+#[derive(Clone, Copy)]
+pub(crate) enum WantedGroups {
+    All,
+    /// The first of them, in order of joining.
+    First(i64),
+    /// All, if they are no more than this. Otherwise they are useless, and need not be put in order.
+    Any(i64),
+}
 
 /// A stored resource with its place in the order of creation.
 pub(crate) struct Row {
     pub(crate) pk: i64,
     pub(crate) stored: Stored,
+    /// Whether it is within the size limits of the statement. Otherwise its document or its groups are incomplete.
+    pub(crate) is_whole: bool,
 }
 
 impl Scope<'_> {
@@ -33,9 +44,13 @@ impl Scope<'_> {
         let select = sql!(
             "SELECT d.pk, d.id, d.version, d.created, d.modified, d.document, {groups}
              FROM resource d WHERE d.tenant_id = {tenant} AND d.id = {id} AND d.kind = {kind}";
-            groups = self.groups_column("d.pk", include.groups), tenant = self.tenant, id, kind = layout.kind
+            groups = self.groups_column("d.pk", include.groups, WantedGroups::All), tenant = self.tenant, id, kind = layout.kind
         );
-        let row = |conn: &mut Conn| conn.row(&select)?.map(|row| self.stored(layout, row)).transpose();
+        let row = |conn: &mut Conn| {
+            conn.row(&select)?
+                .map(|row| self.stored(layout, row, None))
+                .transpose()
+        };
         if !include.members {
             return Ok(row(conn)?.map(|it| it.stored));
         }
@@ -44,7 +59,7 @@ impl Scope<'_> {
             let Some(mut group) = row(conn)? else {
                 return Ok(None);
             };
-            self.add_members(conn, vec![&mut group], u32::MAX)?;
+            group.stored.members = Some(self.all_members(conn, group.pk)?);
             Ok(Some(group.stored))
         })
     }
@@ -64,76 +79,9 @@ impl Scope<'_> {
             .collect())
     }
 
-    /// Adds the members of groups, in order of joining, with one statement for all. Several groups together may have at
-    /// most `max_members`; a single group is read whole.
-    pub(crate) fn add_members(
-        &self,
-        conn: &mut Conn,
-        groups: Vec<&mut Row>,
-        max_members: u32,
-    ) -> Result<(), Failure> {
-        if groups.is_empty() {
-            return Ok(());
-        }
-        let pks: Vec<i64> = groups.iter().map(|it| it.pk).collect();
-        if pks.len() > 1 {
-            let count = sql!(
-                "SELECT count(*) FROM (SELECT 1 FROM membership m
-                                       WHERE m.tenant_id = {tenant} AND m.group_pk {pks} LIMIT {limit}) AS c";
-                tenant = self.tenant, pks = Sql::in_pks(self.dialect, &pks), limit = i64::from(max_members) + 1
-            );
-            if conn.row::<i64>(&count.one_off())? > Some(max_members.into()) {
-                let most = max_members.into();
-                return Err(StoreError::TooManyMembers { most }.into());
-            }
-        }
-        let mut members: HashMap<i64, Vec<Reference>> = HashMap::new();
-        let select = self.members_select(&pks);
-        conn.each(
-            &select,
-            |(pk, Id(id), kind, display): (i64, Id, i64, Option<String>)| {
-                members
-                    .entry(pk)
-                    .or_default()
-                    .push(self.reference(id, kind, display));
-            },
-        )?;
-        for Row { pk, stored } in groups {
-            stored.members = Some(members.remove(pk).unwrap_or_default());
-        }
-        Ok(())
-    }
-
-    /// Selects the members of groups as `group_pk, id, kind, label`.
-    pub(crate) fn members_select(&self, groups: &[i64]) -> Sql {
-        let tenant = self.tenant;
-        let groups = match groups {
-            [group] => sql!("= {group}"; group = *group),
-            groups => Sql::in_pks(self.dialect, groups),
-        };
-        match self.dialect {
-            Dialect::Sqlite => sql!(
-                "SELECT m.group_pk, x.id, x.kind, x.label FROM membership m
-                 JOIN resource x ON {owned} AND x.pk = m.member_pk
-                 WHERE m.tenant_id = {tenant} AND m.group_pk {groups} ORDER BY m.group_pk, m.joined";
-                owned = Sql::owned_by(self.dialect, "x.tenant_id", tenant), tenant, groups
-            ),
-            // For a large group PostgreSQL would read the whole table, rows of all tenants included; `OFFSET 0`
-            // prevents it. No plan is kept, because it may stem from a time when the groups were small.
-            Dialect::Postgres => sql!(
-                "SELECT m.group_pk, x.id, x.kind, x.label FROM membership m
-                 JOIN LATERAL (SELECT r.id, r.kind, r.label FROM resource r
-                               WHERE r.tenant_id = {tenant} AND r.pk = m.member_pk OFFSET 0) x ON TRUE
-                 WHERE m.tenant_id = {tenant} AND m.group_pk {groups} ORDER BY m.group_pk, m.joined";
-                tenant, groups
-            )
-            .one_off(),
-        }
-    }
-
     /// The groups of a resource in order of joining, as a column of the statement that reads the resource: the JSON text
     /// of an array of `[id in hexadecimal, number of its type, display name]`. `NULL` when the groups are not asked for.
-    pub(crate) fn groups_column(&self, pk: &'static str, is_wanted: bool) -> Sql {
+    pub(crate) fn groups_column(&self, pk: &'static str, is_wanted: bool, wanted: WantedGroups) -> Sql {
         let array = match (self.dialect, is_wanted) {
             (Dialect::Sqlite, false) => return Sql::text("NULL"),
             (Dialect::Postgres, false) => return Sql::text("CAST(NULL AS TEXT)"),
@@ -145,28 +93,50 @@ impl Scope<'_> {
                                    ORDER BY m.joined, m.group_pk)::text, '[]')"
             ),
         };
+        let (tenant, pk) = (self.tenant, Sql::text(pk));
+        let owned = Sql::owned_by(self.dialect, "x.tenant_id", tenant);
+        let (order, limit) = match wanted {
+            WantedGroups::All => {
+                return sql!(
+                    "(SELECT {array} FROM membership m JOIN resource x ON {owned} AND x.pk = m.group_pk
+                      WHERE m.tenant_id = {tenant} AND m.member_pk = {pk})";
+                    array, owned, tenant, pk
+                );
+            }
+            WantedGroups::First(limit) => (" ORDER BY w.joined, w.group_pk", limit),
+            WantedGroups::Any(limit) => ("", limit),
+        };
         sql!(
-            "(SELECT {array} FROM membership m JOIN resource x ON {owned} AND x.pk = m.group_pk
-              WHERE m.tenant_id = {tenant} AND m.member_pk = {pk})";
-            array, owned = Sql::owned_by(self.dialect, "x.tenant_id", self.tenant), tenant = self.tenant,
-            pk = Sql::text(pk)
+            "(SELECT {array} FROM (SELECT w.joined, w.group_pk FROM membership w
+                                   WHERE w.tenant_id = {tenant} AND w.member_pk = {pk}{order} LIMIT 0 + {limit}) AS m
+              JOIN resource x ON {owned} AND x.pk = m.group_pk)";
+            array, tenant, pk, order = Sql::text(order), limit, owned
         )
     }
 
-    /// A resource as the port describes it.
-    pub(crate) fn stored(&self, layout: &Layout, row: ResourceRow) -> Result<Row, Failure> {
+    /// A resource as the port describes it, from a statement with these limits.
+    pub(crate) fn stored(
+        &self,
+        layout: &Layout,
+        row: ResourceRow,
+        limits: Option<SizeLimits>,
+    ) -> Result<Row, Failure> {
         let (pk, Id(id), version, Time(created), Time(last_modified), document, groups) = row;
+        let groups = groups.map(|it| self.parse_groups(&it)).transpose()?;
+        let number_of_groups = groups.as_ref().map_or(0, Vec::len);
+        let is_whole = document.is_some() && limits.is_none_or(|it| it.allow_groups(number_of_groups));
         let stored = Stored {
             resource_type: layout.resource_type.name.clone(),
             id,
             version,
             created,
             last_modified,
-            document,
+            document: document.unwrap_or_default(),
             members: None,
-            groups: groups.map(|it| self.parse_groups(&it)).transpose()?,
+            rest_of_members: None,
+            groups,
         };
-        Ok(Row { pk, stored })
+        Ok(Row { pk, stored, is_whole })
     }
 
     fn parse_groups(&self, text: &str) -> Result<Vec<Reference>, StoreError> {
@@ -178,12 +148,23 @@ impl Scope<'_> {
         groups.into_iter().map(group).collect()
     }
 
-    fn reference(&self, id: Uuid, kind: i64, display: Option<String>) -> Reference {
+    pub(crate) fn reference(&self, id: Uuid, kind: i64, display: Option<String>) -> Reference {
         Reference {
             id,
             resource_type: self.layouts.name(kind),
             display,
         }
+    }
+}
+
+/// The document of a resource `d`; `NULL` if it is larger than the limits allow. The database knows the length of a
+/// document without reading it.
+pub(crate) fn document_column(limits: Option<SizeLimits>) -> Sql {
+    match limits {
+        Some(SizeLimits { document, .. }) => {
+            sql!("CASE WHEN octet_length(d.document) <= {document} THEN d.document END"; document)
+        }
+        None => Sql::text("d.document"),
     }
 }
 

@@ -5,6 +5,7 @@ mod blocks;
 mod database;
 mod deletion;
 mod journal;
+mod large_pages;
 mod opening;
 mod pooler;
 mod postgres;

@@ -402,7 +402,9 @@ fn members_are_found_by_index() {
             let mut query = it.query(&it.group, filter, "", first.clone());
             query.include.members = true;
             let statements = store.explain(it.tenant, &query).expect("it explains");
-            let members = statements.iter().find(|it| it.sql.contains("m.group_pk, x.id"));
+            let members = statements
+                .iter()
+                .find(|it| it.sql.contains("m.group_pk, m.joined, x.id"));
             let plan = &members.expect("there are members").plan;
             let one_by_one = if database.is_sqlite() {
                 "SEARCH x USING INTEGER PRIMARY KEY (rowid=?)"

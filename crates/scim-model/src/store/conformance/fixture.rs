@@ -231,11 +231,18 @@ impl<'a> Fixture<'a> {
         }
     }
 
-    /// Lists resources.
+    /// Lists resources, and reads the rest of the page.
     pub fn list(&self, query: &Query) -> Page {
-        self.store
-            .list(self.tenant, query)
-            .expect("the store is available")
+        let page = self.store.list(self.tenant, query);
+        let mut page = page.expect("the store is available");
+        while !page.rest.is_empty() {
+            let next = self.store.next_resources(self.tenant, &page.rest, query.include);
+            let next = next.expect("the store is available");
+            assert!(next.keys > 0 && next.keys <= page.rest.len());
+            page.rest.drain(..next.keys);
+            page.resources.extend(next.resources);
+        }
+        page
     }
 
     /// The first 1,000 resources that match a filter, in an order.

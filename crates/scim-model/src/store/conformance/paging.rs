@@ -3,14 +3,15 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::fixture::{Case, Fixture, expect_taken, names, names_backward, pages};
-use crate::store::{PageRequest, Position};
+use super::fixture::{Case, EVERYTHING, Fixture, expect_taken, name, names, names_backward, pages};
+use crate::store::{Include, PageRequest, Position, ResourceKey};
 
 pub(super) const CASES: &[Case] = cases![
     totals_are_exact,
     totals_of_index_lookups_are_exact,
     cursors_lead_forward_and_back,
     cursors_survive_deletions,
+    large_resources_of_a_page_are_read_after_it,
     an_empty_page_links_to_the_remaining_resources,
 ];
 
@@ -53,6 +54,48 @@ fn totals_are_exact(it: &Fixture) {
         (24, Vec::new()),
         "a failed creation is not counted"
     );
+}
+
+/// A page has as many resources as were asked for, whatever their size; some of them may be keys that are read later.
+fn large_resources_of_a_page_are_read_after_it(it: &Fixture) {
+    let large =
+        |number: u32| json!({ "userName": format!("user{number:02}"), "nickName": "x".repeat(300_000) });
+    let mut expected = vec![it.add_user("user00")];
+    expected.extend((1..20).map(|number| it.add(&it.user, large(number), &[]).expect("the name is free")));
+    expected.reverse();
+    let query = it.query(&it.user, "", "-userName", EVERYTHING);
+    let page = it.store.list(it.tenant, &query).expect("the store is available");
+    assert_eq!(page.total, 20);
+    let head = page.resources.iter().map(|it| it.id);
+    let all: Vec<Uuid> = head.chain(page.rest.iter().map(|it| it.id)).collect();
+    assert_eq!(all, expected);
+    let include = Include {
+        members: true,
+        groups: true,
+    };
+    let read = |mut rest: &[ResourceKey]| {
+        let mut found = page.resources.clone();
+        while !rest.is_empty() {
+            let next = it.store.next_resources(it.tenant, rest, include);
+            let next = next.expect("the store is available");
+            assert!(next.keys > 0 && next.keys <= rest.len());
+            rest = &rest[next.keys..];
+            found.extend(next.resources);
+        }
+        found
+    };
+    let found = read(&page.rest);
+    let ids: Vec<Uuid> = found.iter().map(|it| it.id).collect();
+    assert_eq!(ids, expected);
+    assert_eq!(name(&found[0]), "user19");
+    assert!(found[0].document.len() > 300_000);
+    let Some(deleted) = page.rest.first() else { return };
+    assert!(it.delete(&it.user, deleted.id));
+    let found = read(&page.rest);
+    assert!(found.len() == 19 && found.iter().all(|it| it.id != deleted.id));
+    let other = Fixture::new(it.store, "another tenant with the keys of a page");
+    let next = other.store.next_resources(other.tenant, &page.rest, include);
+    assert!(next.expect("the store is available").resources.is_empty());
 }
 
 /// 7644-3.4.2-04: also if an index leads to the matches, and one page holds all of them or fewer.

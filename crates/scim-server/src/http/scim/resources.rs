@@ -1,19 +1,16 @@
 //! The handlers of the resource endpoints. They translate requests to service calls and the results to responses.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::HttpResponse;
+use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION};
-use actix_web::web::{Bytes, Path};
-use actix_web::{HttpResponse, HttpResponseBuilder};
-use scim_model::internal::{self, Pieces, SearchRequest};
+use actix_web::web::Path;
+use scim_model::internal::SearchRequest;
 use scim_model::{ScimError, ScimType, Tolerances, json};
 
 use super::body::Body;
 use super::params::{Params, Projected};
+use super::streamed::with_content;
 use crate::http::auth::Caller;
 use crate::http::endpoint::{Answer, Served};
 use crate::http::media_type;
@@ -31,7 +28,7 @@ pub(super) async fn get(
     let representation = caller
         .call(move |service, tenant| service.get(tenant, &resource_type, &id, &projection, &preconditions))
         .await?;
-    Ok(resource(StatusCode::OK, representation))
+    resource(StatusCode::OK, &caller, representation)
 }
 
 /// Handles `GET /Users` (RFC 7644 section 3.4.2).
@@ -48,7 +45,7 @@ pub(super) async fn query(caller: Caller, Served(resource_type): Served, params:
             service.search(tenant, Some(&resource_type), &search, &tolerances)
         })
         .await?;
-    Ok(with_body(HttpResponse::build(StatusCode::OK), list))
+    with_content(HttpResponse::build(StatusCode::OK), &caller, list)
 }
 
 /// Handles `POST /Users/.search` and `POST /.search` (RFC 7644 section 3.4.3).
@@ -61,7 +58,7 @@ pub(super) async fn search(caller: Caller, served: Option<Served>, body: Body) -
             service.search(tenant, resource_type.as_ref(), &search, &tolerances)
         })
         .await?;
-    Ok(with_body(HttpResponse::build(StatusCode::OK), list))
+    with_content(HttpResponse::build(StatusCode::OK), &caller, list)
 }
 
 /// Handles `POST /Users` (RFC 7644 section 3.3).
@@ -74,7 +71,7 @@ pub(super) async fn create(
     let representation = caller
         .call(move |service, tenant| service.create(tenant, &resource_type, &body.0, &projection))
         .await?;
-    Ok(resource(StatusCode::CREATED, representation))
+    resource(StatusCode::CREATED, &caller, representation)
 }
 
 /// Handles `PUT /Users/{id}` (RFC 7644 section 3.5.1).
@@ -91,7 +88,7 @@ pub(super) async fn replace(
             service.replace(tenant, &resource_type, &id, &body.0, &projection, &preconditions)
         })
         .await?;
-    Ok(resource(StatusCode::OK, representation))
+    resource(StatusCode::OK, &caller, representation)
 }
 
 /// Handles `PATCH /Users/{id}` (RFC 7644 section 3.5.2).
@@ -108,7 +105,7 @@ pub(super) async fn patch(
             service.patch(tenant, &resource_type, &id, &body.0, &projection, &preconditions)
         })
         .await?;
-    Ok(resource(StatusCode::OK, representation))
+    resource(StatusCode::OK, &caller, representation)
 }
 
 /// Handles `DELETE /Users/{id}` (RFC 7644 section 3.6).
@@ -125,10 +122,10 @@ pub(super) async fn delete(
 }
 
 /// Returns a response with a resource, or 204 with its entity tag if the service returned no body.
-fn resource(status: StatusCode, representation: Representation) -> HttpResponse {
+fn resource(status: StatusCode, caller: &Caller, representation: Representation) -> Answer {
     let tag = (ETAG, representation.etag);
     let Some(body) = representation.body else {
-        return HttpResponse::NoContent().insert_header(tag).finish();
+        return Ok(HttpResponse::NoContent().insert_header(tag).finish());
     };
     let mut response = HttpResponse::build(status);
     // The examples of RFC 7644 have `Location` in every response with a resource. RFC 7643 section 3.1 compares
@@ -137,31 +134,7 @@ fn resource(status: StatusCode, representation: Representation) -> HttpResponse 
         .insert_header(tag)
         .insert_header((LOCATION, representation.location.as_str()))
         .insert_header((CONTENT_LOCATION, representation.location));
-    with_body(response, body)
-}
-
-/// Adds a body to a response. A body with a long list of members is serialized while the client reads it.
-fn with_body(mut response: HttpResponseBuilder, body: internal::Body) -> HttpResponse {
-    response.insert_header((CONTENT_TYPE, media_type::SCIM_JSON));
-    if body.is_whole() {
-        response.body(body.into_text())
-    } else {
-        response.body(Streamed(body.into_pieces()))
-    }
-}
-
-struct Streamed(Pieces);
-
-impl MessageBody for Streamed {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        Poll::Ready(self.0.next().map(|it| Ok(it.into())))
-    }
+    with_content(response, caller, body)
 }
 
 /// Returns a response of SCIM's media type.

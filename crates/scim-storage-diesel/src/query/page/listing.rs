@@ -11,6 +11,7 @@ use crate::deadline::Deadline;
 use crate::error::Failure;
 use crate::query::access::{AccessPath, Plan};
 use crate::query::sort::type_prefix;
+use crate::resource::size_limits::SizeLimits;
 use crate::schema_map::layout::Scope;
 use crate::sql::{Dialect, Sql};
 
@@ -30,6 +31,8 @@ pub(crate) struct Listing<'a> {
     /// The statement timeout that PostgreSQL was last given.
     pub(super) statement_timeout: Cell<Duration>,
     pub(super) max_page_members: u32,
+    /// A resource beyond these limits is left out, and only its key is part of the answer.
+    pub(super) size_limits: SizeLimits,
 }
 
 /// The resources that one statement reads, in one order. For every resource type they are a range of an index.
@@ -78,6 +81,9 @@ impl<'a> Listing<'a> {
             deadline: deadline.filter(|_| scope.dialect == Dialect::Postgres),
             statement_timeout: Cell::default(),
             max_page_members,
+            size_limits: SizeLimits::for_each_of(match plan.query.page {
+                PageRequest::Index { count, .. } | PageRequest::Cursor { count, .. } => count.into(),
+            }),
         }
     }
 

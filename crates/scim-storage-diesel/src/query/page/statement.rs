@@ -9,7 +9,7 @@ use super::listing::{Listing, Part, Read};
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::query::sort::SortKind;
-use crate::resource::read::{ResourceRow, Row};
+use crate::resource::read::{ResourceRow, Row, WantedGroups, document_column};
 use crate::sql::{Dialect, Sql, sql};
 
 /// The order of a statement.
@@ -61,10 +61,11 @@ impl Listing<'_> {
         // SQLite reads a bound limit when it plans, and plans again for every new value, unless the limit is an
         // expression.
         let select = sql!(
-            "SELECT k.target, {sort_key}, k.pk, d.id, d.version, d.created, d.modified, d.document, {groups}
+            "SELECT k.target, {sort_key}, k.pk, d.id, d.version, d.created, d.modified, {document}, {groups}
              FROM ({keys} {key_order} LIMIT 0 + {limit} OFFSET 0 + {offset}) AS k
              JOIN resource d ON {owned} AND d.pk = k.pk {page_order}";
-            sort_key, groups = self.scope.groups_column("k.pk", has_groups),
+            sort_key, document = document_column(Some(self.size_limits)),
+            groups = self.scope.groups_column("k.pk", has_groups, WantedGroups::Any(self.size_limits.groups_to_read())),
             keys = self.keys(part, &order, read.limit.saturating_add(read.offset)),
             key_order = order.clause("", pk), limit = read.limit, offset = read.offset,
             owned = Sql::owned_by(dialect, "d.tenant_id", tenant), page_order = order.clause("k.", "k.pk")
@@ -84,7 +85,9 @@ impl Listing<'_> {
         rows.into_iter()
             .map(|(target, key, row)| {
                 let target = usize::try_from(target).unwrap_or_default();
-                let mut row = self.scope.stored(self.targets[target].layout(), row)?;
+                let mut row =
+                    self.scope
+                        .stored(self.targets[target].layout(), row, Some(self.size_limits))?;
                 // A statement over several types reads the groups of all.
                 row.stored.groups = row.stored.groups.filter(|_| self.targets[target].include.groups);
                 Ok(Found { target, key, row })
