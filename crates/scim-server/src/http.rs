@@ -12,6 +12,7 @@ pub mod middleware;
 mod probes;
 pub mod scim;
 pub mod server;
+mod tenant_shares;
 mod write_deadline;
 
 use std::sync::Arc;

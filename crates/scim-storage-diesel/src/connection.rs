@@ -7,43 +7,101 @@ pub(crate) mod postgres;
 pub(crate) mod postgres_transaction;
 pub(crate) mod sqlite;
 
-use scim_model::store::StoreError;
+use std::time::Duration;
+
+use scim_model::store::{StoreError, TenantId};
 
 use crate::error::Failure;
+use crate::shares::{NO_TENANT, Shares};
 use crate::sql::Dialect;
 
 pub(crate) use conn::Conn;
 
 /// The open database of a store.
-pub(crate) enum Database {
+pub(crate) struct Database {
+    kind: Kind,
+    shares: Shares,
+}
+
+enum Kind {
     Sqlite(sqlite::Sqlite),
     Postgres(postgres::Postgres),
 }
 
 impl Database {
+    /// A SQLite database with this number of connections that read.
+    pub(crate) fn sqlite(sqlite: sqlite::Sqlite, connections: u32) -> Database {
+        Database {
+            kind: Kind::Sqlite(sqlite),
+            shares: Shares::of(connections, Duration::MAX),
+        }
+    }
+
+    /// A PostgreSQL database with this number of connections, each of which is replaced when PostgreSQL does not answer
+    /// within `silence_limit`.
+    pub(crate) fn postgres(
+        postgres: postgres::Postgres,
+        connections: u32,
+        silence_limit: Duration,
+    ) -> Database {
+        Database {
+            kind: Kind::Postgres(postgres),
+            shares: Shares::of(connections, silence_limit),
+        }
+    }
+
     pub(crate) fn dialect(&self) -> Dialect {
-        match self {
-            Database::Sqlite(_) => Dialect::Sqlite,
-            Database::Postgres(_) => Dialect::Postgres,
+        match &self.kind {
+            Kind::Sqlite(_) => Dialect::Sqlite,
+            Kind::Postgres(_) => Dialect::Postgres,
         }
     }
 
-    /// Runs reads on a connection. They may run again on another connection when the first one is lost.
+    pub(crate) fn is_durable(&self) -> bool {
+        match &self.kind {
+            Kind::Sqlite(_) => true,
+            Kind::Postgres(postgres) => postgres.is_durable(),
+        }
+    }
+
+    /// Runs reads that are not the work of one tenant; see [`Database::read_for`].
     pub(crate) fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
-        match self {
-            Database::Sqlite(sqlite) => sqlite.read(work),
-            Database::Postgres(postgres) => postgres.read(work),
+        self.read_for(NO_TENANT, work)
+    }
+
+    /// Runs reads for a tenant on a connection. They may run again on another connection when the first one is lost.
+    pub(crate) fn read_for<T>(
+        &self,
+        tenant: TenantId,
+        work: impl Fn(&mut Conn) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let _share = self.shares.wait(tenant)?;
+        match &self.kind {
+            Kind::Sqlite(sqlite) => sqlite.read(work),
+            Kind::Postgres(postgres) => postgres.read(work),
         }
     }
 
-    /// Runs writes in one transaction. They may run again when they met another transaction.
+    /// Runs writes that are not the work of one tenant; see [`Database::write_for`].
     pub(crate) fn write<T: Send + 'static>(
         &self,
         work: impl Fn(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        match self {
-            Database::Sqlite(sqlite) => sqlite.write(work),
-            Database::Postgres(postgres) => postgres.write(work),
+        self.write_for(NO_TENANT, work)
+    }
+
+    /// Runs writes for a tenant in one transaction. They may run again when they met another transaction.
+    pub(crate) fn write_for<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        work: impl Fn(&mut Conn) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.kind {
+            Kind::Sqlite(sqlite) => sqlite.write(tenant, work),
+            Kind::Postgres(postgres) => {
+                let _share = self.shares.wait(tenant)?;
+                postgres.write(work)
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ impl ChangeJournal for DieselStore {
         after: ChangePosition,
         limit: u32,
     ) -> Result<Vec<Change>, JournalError> {
-        self.database.read(|conn| {
+        self.database.read_for(tenant, |conn| {
             let horizon = horizon(conn)?;
             conn.snapshot(None, |conn| {
                 if let Err(error) = check_position(conn, tenant, after)? {
@@ -58,7 +58,7 @@ impl ChangeJournal for DieselStore {
     }
 
     fn last_position(&self, tenant: TenantId) -> Result<ChangePosition, JournalError> {
-        let last = self.database.read(|conn| {
+        let last = self.database.read_for(tenant, |conn| {
             let horizon = horizon(conn)?;
             conn.snapshot(None, |conn| {
                 let last = changes::table
@@ -85,7 +85,7 @@ impl ChangeJournal for DieselStore {
         limit: u32,
     ) -> Result<usize, StoreError> {
         self.database
-            .write(move |conn| prune(conn, tenant, before, limit))
+            .write_for(tenant, move |conn| prune(conn, tenant, before, limit))
     }
 }
 

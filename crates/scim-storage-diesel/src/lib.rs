@@ -18,6 +18,7 @@ mod registration;
 mod resource;
 mod schema;
 mod schema_map;
+mod shares;
 mod sql;
 mod store;
 

@@ -28,11 +28,14 @@ pub(crate) fn open(
             return Err(OpenError::Url(url.to_owned()));
         }
         let (sqlite, layouts) = Sqlite::open(Path::new(path), options, opening, prepare)?;
-        (Database::Sqlite(sqlite), layouts)
+        (Database::sqlite(sqlite, options.readers), layouts)
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         let shapes = |layouts: &Layouts| is_server.then(|| shapes(layouts));
         let (postgres, layouts) = Postgres::open(url, options, prepare, shapes)?;
-        (Database::Postgres(postgres), layouts)
+        (
+            Database::postgres(postgres, options.connections, options.silence_limit),
+            layouts,
+        )
     } else {
         return Err(OpenError::url(url));
     };

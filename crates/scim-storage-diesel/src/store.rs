@@ -81,7 +81,7 @@ impl DieselStore {
         let plan = Plan::of(query, &self.layouts)?;
         let deadline = (!plan.scanned().is_empty()).then(Deadline::never);
         let listing = Listing::new(self.scope(tenant), &plan, deadline, self.max_page_members);
-        self.database.read(|conn| listing.explain(conn))
+        self.database.read_for(tenant, |conn| listing.explain(conn))
     }
 
     /// Returns how many queries without an index there were since the store was opened, by attribute.
@@ -92,10 +92,7 @@ impl DieselStore {
     /// Returns whether an acknowledged write survives a crash of the database: `false` for a PostgreSQL server with
     /// `fsync` or `synchronous_commit` switched off.
     pub fn is_durable(&self) -> bool {
-        match &self.database {
-            Database::Sqlite(_) => true,
-            Database::Postgres(postgres) => postgres.is_durable(),
-        }
+        self.database.is_durable()
     }
 
     /// Deletes counters that have reached zero, which every list request would still read. One call deletes only a
@@ -121,7 +118,7 @@ impl DieselStore {
         plan: &Plan,
         deadline: impl Fn() -> Option<Deadline>,
     ) -> Result<Option<Page>, StoreError> {
-        self.database.read(|conn| {
+        self.database.read_for(tenant, |conn| {
             let deadline = deadline();
             let listing = Listing::new(self.scope(tenant), plan, deadline, self.max_page_members);
             match listing.read(conn) {
@@ -157,7 +154,7 @@ impl ResourceStore for DieselStore {
             secrets: new.secrets.clone(),
         };
         self.database
-            .write(move |conn| create::create(conn, tenant, &creation))
+            .write_for(tenant, move |conn| create::create(conn, tenant, &creation))
     }
 
     fn get(
@@ -169,7 +166,7 @@ impl ResourceStore for DieselStore {
     ) -> Result<Option<Stored>, StoreError> {
         let layout = self.layouts.of(resource_type)?;
         self.database
-            .read(|conn| self.scope(tenant).get(conn, layout, id, include))
+            .read_for(tenant, |conn| self.scope(tenant).get(conn, layout, id, include))
     }
 
     fn list(&self, tenant: TenantId, query: &Query) -> Result<Page, StoreError> {
@@ -195,8 +192,9 @@ impl ResourceStore for DieselStore {
         keys: &[ResourceKey],
         include: Include,
     ) -> Result<NextResources, StoreError> {
-        self.database
-            .read(|conn| self.scope(tenant).next_resources(conn, keys, include))
+        self.database.read_for(tenant, |conn| {
+            self.scope(tenant).next_resources(conn, keys, include)
+        })
     }
 
     fn next_members(
@@ -205,7 +203,7 @@ impl ResourceStore for DieselStore {
         rest: RestOfMembers,
     ) -> Result<(Vec<Reference>, Option<RestOfMembers>), StoreError> {
         self.database
-            .read(|conn| self.scope(tenant).next_members(conn, rest))
+            .read_for(tenant, |conn| self.scope(tenant).next_members(conn, rest))
     }
 
     fn update(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError> {
@@ -221,7 +219,7 @@ impl ResourceStore for DieselStore {
             detail: update.changes.to_stored(),
         };
         self.database
-            .write(move |conn| update::update(conn, tenant, &replacement))
+            .write_for(tenant, move |conn| update::update(conn, tenant, &replacement))
     }
 
     fn delete(
@@ -233,13 +231,14 @@ impl ResourceStore for DieselStore {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let layout = self.layouts.of(resource_type)?.clone();
-        self.database
-            .write(move |conn| delete::delete(conn, tenant, &layout, id, expected_version, now))
+        self.database.write_for(tenant, move |conn| {
+            delete::delete(conn, tenant, &layout, id, expected_version, now)
+        })
     }
 
     fn references(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, StoreError> {
         self.database
-            .read(|conn| self.scope(tenant).references(conn, ids))
+            .read_for(tenant, |conn| self.scope(tenant).references(conn, ids))
     }
 
     fn secret(
@@ -251,6 +250,6 @@ impl ResourceStore for DieselStore {
     ) -> Result<Option<SecretHash>, StoreError> {
         let layout = self.layouts.of(resource_type)?;
         self.database
-            .read(|conn| self.scope(tenant).secret(conn, layout, id, path))
+            .read_for(tenant, |conn| self.scope(tenant).secret(conn, layout, id, path))
     }
 }

@@ -10,6 +10,10 @@ use actix_web::web;
 use super::error::Failure;
 use crate::service::Error;
 
+/// The number of threads for blocking work in each worker. It exceeds the number of processors, because most threads
+/// wait for a commit that they share.
+pub const BLOCKING_THREADS: usize = 64;
+
 /// The maximum number of requests that are queued or running. Further requests are rejected.
 const MAX_BUSY: usize = 1024;
 

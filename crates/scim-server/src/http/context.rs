@@ -7,10 +7,11 @@ use std::time::Duration;
 use scim_model::store::Directory;
 
 use super::auth::{Authenticator, BearerTokens};
-use super::blocking::Blocking;
+use super::blocking::{BLOCKING_THREADS, Blocking};
 use super::in_flight::InFlight;
 use super::metrics::Metrics;
 use super::scim::documents::Documents;
+use super::tenant_shares::TenantShares;
 use crate::config::path_prefix::PathPrefix;
 use crate::service::Service;
 
@@ -22,6 +23,7 @@ pub struct Http {
     pub(super) options: HttpOptions,
     pub(super) blocking: Blocking,
     pub(super) in_flight: InFlight,
+    pub(super) tenant_shares: TenantShares,
     pub(super) metrics: Arc<Metrics>,
     shutting_down: AtomicBool,
 }
@@ -83,6 +85,7 @@ impl Http {
             )),
             service,
             in_flight,
+            tenant_shares: TenantShares::of(BLOCKING_THREADS),
             options,
             blocking,
             shutting_down: AtomicBool::new(false),

@@ -12,6 +12,7 @@ use actix_web::App;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::rt::net::TcpStream;
 
+use super::blocking::BLOCKING_THREADS;
 use super::write_deadline::WriteDeadline;
 use super::{Http, routes};
 
@@ -26,10 +27,6 @@ const CLOSING_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The time that running requests get to finish after a signal.
 const GRACE_SECONDS: u64 = 20;
-
-/// The number of threads for blocking work in each worker. It exceeds the number of processors, because most threads
-/// wait for a commit that they share.
-const BLOCKING_THREADS: usize = 64;
 
 /// Starts a server on a listening socket. When `stop` completes, the server refuses new connections, finishes the
 /// running requests and ends.

@@ -14,7 +14,7 @@ use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{CustomizeConnection, Error};
 use diesel::sqlite::SqliteConnection;
-use scim_model::store::StoreError;
+use scim_model::store::{StoreError, TenantId};
 
 use super::conn::Conn;
 use super::pool::{Pool, pool};
@@ -72,9 +72,10 @@ impl Sqlite {
 
     pub(crate) fn write<T: Send + 'static>(
         &self,
+        tenant: TenantId,
         work: impl Fn(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.write(work)
+        self.writer.write(tenant, work)
     }
 }
 

@@ -34,6 +34,8 @@ fn numbers(sqlite: &Sqlite) -> Vec<i64> {
         .expect("it reads")
 }
 
+const TENANT: TenantId = TenantId(1);
+
 /// Keeps the writer busy while `work` runs, so that its writes wait together.
 fn hold(sqlite: &Sqlite, work: impl FnOnce()) {
     std::thread::scope(|threads| {
@@ -42,7 +44,7 @@ fn hold(sqlite: &Sqlite, work: impl FnOnce()) {
         let released = std::sync::Mutex::new(released);
         threads.spawn(move || {
             sqlite
-                .write(move |_| {
+                .write(TENANT, move |_| {
                     holding.send(()).expect("the test waits");
                     let _ = released.lock().expect("nobody has panicked").recv();
                     Ok(())
@@ -73,7 +75,7 @@ fn connections_have_the_settings_that_the_invariants_need() {
         Ok(conn.row::<(i64, i64, i64, i64)>(&select)?)
     };
     const FULL: i64 = 2;
-    assert_eq!(sqlite.write(settings).unwrap(), Some((FULL, 1, 1, 0)));
+    assert_eq!(sqlite.write(TENANT, settings).unwrap(), Some((FULL, 1, 1, 0)));
     assert_eq!(sqlite.read(settings).unwrap(), Some((FULL, 1, 1, 1)));
     let reader = Settings {
         is_writer: false,
@@ -97,7 +99,7 @@ fn writes_of_one_batch_succeed_and_fail_separately() {
             for number in 0..20 {
                 let results = &results;
                 threads.spawn(move || {
-                    let result = sqlite.write(move |conn| {
+                    let result = sqlite.write(TENANT, move |conn| {
                         insert(conn, number)?;
                         match number % 4 {
                             0 => Ok(number),
@@ -142,7 +144,7 @@ fn a_full_queue_is_busy() {
                 let refused = &refused;
                 threads.spawn(move || {
                     let number = i64::try_from(number).expect("it is small");
-                    match sqlite.write(move |conn| insert(conn, number)) {
+                    match sqlite.write(TENANT, move |conn| insert(conn, number)) {
                         Ok(()) => {}
                         Err(StoreError::Busy) => drop(refused.fetch_add(1, Ordering::Relaxed)),
                         other => panic!("{other:?}"),
@@ -158,7 +160,7 @@ fn a_full_queue_is_busy() {
     });
     assert_eq!(numbers(sqlite).len(), MAX_WAITING);
     sqlite
-        .write(|conn| insert(conn, -1))
+        .write(TENANT, |conn| insert(conn, -1))
         .expect("there is room again");
 }
 
@@ -177,11 +179,13 @@ fn a_write_behind_a_lasting_lock_is_busy() {
     let path = folder.path().join("scim.db");
     let mut other = SqliteConnection::establish(path.to_str().expect("it is UTF-8")).expect("it opens");
     other.batch_execute("BEGIN IMMEDIATE").expect("it is free");
-    let refused = sqlite.write(|conn| insert(conn, 1));
+    let refused = sqlite.write(TENANT, |conn| insert(conn, 1));
     assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
     assert_eq!(numbers(&sqlite), [0; 0], "readers do not wait");
     other.batch_execute("COMMIT").expect("it was begun");
-    sqlite.write(|conn| insert(conn, 1)).expect("it is free again");
+    sqlite
+        .write(TENANT, |conn| insert(conn, 1))
+        .expect("it is free again");
     assert_eq!(numbers(&sqlite), [1]);
 }
 
@@ -193,9 +197,9 @@ fn a_write_outlasts_an_earlier_one_that_gives_up() {
     let mut other = SqliteConnection::establish(path.to_str().expect("it is UTF-8")).expect("it opens");
     other.batch_execute("BEGIN IMMEDIATE").expect("it is free");
     std::thread::scope(|threads| {
-        let first = threads.spawn(|| sqlite.write(|conn| insert(conn, 1)));
+        let first = threads.spawn(|| sqlite.write(TENANT, |conn| insert(conn, 1)));
         std::thread::sleep(MAX_WAIT * 4 / 5);
-        let second = threads.spawn(|| sqlite.write(|conn| insert(conn, 2)));
+        let second = threads.spawn(|| sqlite.write(TENANT, |conn| insert(conn, 2)));
         let first = first.join().expect("it has not panicked");
         assert!(matches!(first, Err(StoreError::Busy)), "{first:?}");
         other.batch_execute("COMMIT").expect("it was begun");
@@ -212,4 +216,29 @@ fn readers_cannot_write() {
     let (sqlite, _folder) = open(&StoreOptions::default());
     let refused = sqlite.read(|conn| insert(conn, 1));
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+}
+
+/// The writes of a tenant that come later than many of another one are not the last ones.
+#[test]
+fn tenants_take_turns_in_the_queue() {
+    let (sqlite, _folder) = open(&StoreOptions::default());
+    let sqlite = &sqlite;
+    let order = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    std::thread::scope(|threads| {
+        hold(sqlite, || {
+            for (number, tenant) in [1, 1, 1, 1, 2, 2, 3].into_iter().enumerate() {
+                let order = order.clone();
+                threads.spawn(move || {
+                    let write = sqlite.write(TenantId(tenant), move |_| {
+                        order.lock().expect("nobody has panicked").push(tenant);
+                        Ok(())
+                    });
+                    write.expect("there is room");
+                });
+                // The next one comes later.
+                std::thread::sleep(Duration::from_millis(20 + number as u64));
+            }
+        });
+    });
+    assert_eq!(*order.lock().expect("nobody has panicked"), [1, 2, 3, 1, 2, 1, 1]);
 }

@@ -36,7 +36,13 @@ impl Caller {
         work: impl FnOnce(&Service, TenantId) -> Result<T, service::Error> + Send + 'static,
     ) -> Result<T, Failure> {
         let (service, tenant) = (self.http.service.clone(), self.identity.tenant);
-        self.http.blocking.run(move || work(&service, tenant)).await
+        let share = self.http.tenant_shares.wait(tenant).await?;
+        let work = move || {
+            // It is given back when the work has ended, even if the client has disconnected before.
+            let _share = share;
+            work(&service, tenant)
+        };
+        self.http.blocking.run(work).await
     }
 }
 

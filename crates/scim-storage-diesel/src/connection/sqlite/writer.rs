@@ -3,7 +3,7 @@
 //! Writes that wait together are committed together: each in its own savepoint and with its own answer, all with one
 //! `fsync`. Answers are sent after the commit.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -12,13 +12,16 @@ use std::time::{Duration, Instant};
 use diesel::Connection;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sqlite::SqliteConnection;
-use scim_model::store::StoreError;
+use scim_model::store::{StoreError, TenantId};
 
 use crate::connection::conn::Conn;
 use crate::error::{Failure, is_lock_timeout, unavailable};
 
 /// The most writes that are committed together.
 const BATCH: usize = 64;
+/// The time after which no further write is added to those that are committed together, so that a few large writes do not
+/// delay the answer of a small one.
+const LONGEST_BATCH: Duration = Duration::from_millis(100);
 /// The most writes that wait; the next one is refused as `Busy`.
 pub(super) const MAX_WAITING: usize = 1_024;
 /// The longest wait of a write for another process, such as a backup, before it is refused as `Busy`.
@@ -42,12 +45,14 @@ impl Writer {
 
     pub(super) fn write<T: Send + 'static>(
         &self,
+        tenant: TenantId,
         work: impl Fn(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, result) = sync_channel(1);
         let (answer, outcome) = sync_channel(1);
         let write = QueuedWrite {
             since: Instant::now(),
+            tenant,
             work: Box::new(move |conn| {
                 let result = catch_unwind(AssertUnwindSafe(|| work(conn)));
                 let result = result.unwrap_or_else(|_| Err(unavailable("a write has panicked").into()));
@@ -90,6 +95,7 @@ fn writer_ended() -> StoreError {
 struct QueuedWrite {
     /// Since when it has been waiting.
     since: Instant,
+    tenant: TenantId,
     /// Does the work. `false` rolls back what it wrote.
     work: Box<dyn FnMut(&mut Conn) -> bool + Send>,
     /// Tells the caller that the write was committed, or why nothing was.
@@ -110,6 +116,26 @@ fn copy(error: &Error) -> Error {
     Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(error.to_string()))
 }
 
+/// Puts the writes in an order in which tenants take turns, so that a tenant with many writes does not delay those of
+/// others.
+fn take_turns(waiting: &mut VecDeque<QueuedWrite>) {
+    let Some(first) = waiting.front().map(|it| it.tenant) else {
+        return;
+    };
+    if waiting.iter().all(|it| it.tenant == first) {
+        return;
+    }
+    let mut turns: HashMap<TenantId, u32> = HashMap::new();
+    let in_turn = waiting.drain(..).map(|it| {
+        let turn = turns.entry(it.tenant).or_default();
+        *turn += 1;
+        (*turn, it)
+    });
+    let mut in_turn: Vec<(u32, QueuedWrite)> = in_turn.collect();
+    in_turn.sort_by_key(|(turn, _)| *turn);
+    waiting.extend(in_turn.into_iter().map(|(_, it)| it));
+}
+
 /// Runs until the queue is closed.
 fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>) {
     let mut waiting = VecDeque::new();
@@ -120,9 +146,12 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>) {
                 Err(_) => return,
             }
         }
-        let room = BATCH.saturating_sub(waiting.len());
+        let room = MAX_WAITING.saturating_sub(waiting.len());
         waiting.extend(writes.try_iter().take(room));
+        take_turns(&mut waiting);
         let batch = waiting.len().min(BATCH);
+        let began = Instant::now();
+        let mut done = 0;
         let mut has_begun = false;
         let committed = conn.immediate_transaction(|conn| {
             has_begun = true;
@@ -134,6 +163,10 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>) {
                 if !matches!(outcome, Ok(()) | Err(Error::RollbackTransaction)) {
                     return outcome;
                 }
+                done += 1;
+                if began.elapsed() > LONGEST_BATCH {
+                    break;
+                }
             }
             Ok(())
         });
@@ -143,15 +176,21 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>) {
             Err(error) if !has_begun && is_lock_timeout(error) => {
                 let room = MAX_WAITING.saturating_sub(waiting.len());
                 waiting.extend(writes.try_iter().take(room));
-                while waiting.front().is_some_and(|it| it.since.elapsed() >= MAX_WAIT) {
-                    if let Some(it) = waiting.pop_front() {
-                        it.answer(Some(error));
-                    }
+                let is_overdue = |it: &QueuedWrite| it.since.elapsed() >= MAX_WAIT;
+                let (overdue, left): (VecDeque<_>, VecDeque<_>) = waiting.drain(..).partition(is_overdue);
+                waiting = left;
+                for it in overdue {
+                    it.answer(Some(error));
                 }
             }
-            committed => {
+            Err(error) => {
                 for it in waiting.drain(..batch) {
-                    it.answer(committed.as_ref().err());
+                    it.answer(Some(error));
+                }
+            }
+            Ok(()) => {
+                for it in waiting.drain(..done) {
+                    it.answer(None);
                 }
             }
         }
