@@ -20,7 +20,9 @@ pub(super) struct TenantShares {
 
 /// The right to use a thread, until it is dropped.
 #[derive(Debug)]
-pub(super) struct TenantShare(#[allow(dead_code)] OwnedSemaphorePermit);
+pub(super) struct TenantShare {
+    _permit: OwnedSemaphorePermit,
+}
 
 impl TenantShares {
     /// Creates shares, where each worker has this number of threads. A tenant alone may use most of them.
@@ -42,10 +44,10 @@ impl TenantShares {
             by_tenant.entry(tenant).or_insert_with(new).clone()
         };
         if let Ok(permit) = semaphore.clone().try_acquire_owned() {
-            return Ok(TenantShare(permit));
+            return Ok(TenantShare { _permit: permit });
         }
         match timeout(MAX_WAIT, semaphore.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(TenantShare(permit)),
+            Ok(Ok(permit)) => Ok(TenantShare { _permit: permit }),
             _ => Err(Error::Overloaded),
         }
     }
