@@ -13,6 +13,7 @@ mod members;
 mod operations;
 mod patch;
 pub mod precondition;
+mod rest;
 mod retry;
 mod search;
 mod secrets;

@@ -8,7 +8,6 @@ use std::vec::IntoIter;
 
 use uuid::Uuid;
 
-use super::pieces::{Piece, Pieces};
 use crate::json::write_string;
 use crate::schema::registry::SchemaRegistry;
 use crate::store::{Reference, ResourceKey, RestOfMembers};
@@ -91,7 +90,7 @@ impl Endpoints {
 }
 
 /// Lists up to this length are written at once.
-const SHORT: usize = 256;
+pub(super) const SHORT: usize = 256;
 
 impl Body {
     /// Whether the whole text is written.
@@ -102,19 +101,6 @@ impl Body {
     /// The end of the text, to append to.
     pub fn text(&mut self) -> &mut String {
         &mut self.text
-    }
-
-    /// The text, up to the first part that has to be read.
-    pub fn into_text(self) -> String {
-        if self.is_whole() {
-            return self.text;
-        }
-        self.into_pieces().map_while(Piece::into_text).collect()
-    }
-
-    /// The text, piece by piece.
-    pub fn into_pieces(self) -> Pieces {
-        Pieces::new(self.into_parts())
     }
 
     pub(super) fn into_parts(mut self) -> Vec<Part> {
@@ -205,56 +191,4 @@ pub(crate) fn write_reference(
 
 pub(crate) fn write_id(text: &mut String, id: Uuid) {
     text.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::representation::pieces::PIECE;
-
-    fn body(number: usize) -> Body {
-        let reference = |number: usize| Reference {
-            id: Uuid::from_u128(number as u128),
-            resource_type: "User".into(),
-            display: Some(format!("\"{number}\"")),
-        };
-        let shows = Shows {
-            value: true,
-            uri: true,
-            type_: true,
-            display: true,
-        };
-        let endpoints = || Arc::new(Endpoints::new(&SchemaRegistry::builtin(), "https://example.com"));
-        let mut body = Body::default();
-        for _ in 0..2 {
-            body.text().push('[');
-            body.references((0..number).map(reference).collect(), None, shows, endpoints);
-            body.text().push(']');
-        }
-        body
-    }
-
-    #[test]
-    fn long_lists_are_the_same_text_as_short_ones() {
-        for number in [0, 1, SHORT, SHORT + 1, 1_000, 3_000] {
-            let pieces: Vec<String> = body(number).into_pieces().map_while(Piece::into_text).collect();
-            let is_short = number <= SHORT;
-            let fits = |it: &String| !it.is_empty() && (is_short || it.len() < PIECE + 1024);
-            assert!(pieces.iter().all(fits), "{number}");
-            assert_eq!(pieces.len() == 1, is_short, "{number}");
-            assert_eq!(body(number).is_whole(), is_short);
-            let text = pieces.concat();
-            assert_eq!(text, body(number).into_text());
-            for list in serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>() {
-                let list = list.expect("it is JSON");
-                assert_eq!(list.as_array().map(Vec::len), Some(number));
-                if let Some(last) = list.get(number.wrapping_sub(1)) {
-                    let id = Uuid::from_u128(number as u128 - 1);
-                    assert_eq!(last["value"], id.to_string());
-                    assert_eq!(last["$ref"], format!("https://example.com/Users/{id}"));
-                    assert_eq!(last["display"], format!("\"{}\"", number - 1));
-                }
-            }
-        }
-    }
 }

@@ -42,8 +42,20 @@ impl Piece {
     }
 }
 
+impl Body {
+    /// The text, up to the first part that has to be read.
+    pub fn into_text(self) -> String {
+        self.into_pieces().map_while(Piece::into_text).collect()
+    }
+
+    /// The text, piece by piece.
+    pub fn into_pieces(self) -> Pieces {
+        Pieces::new(self.into_parts())
+    }
+}
+
 impl Pieces {
-    pub(super) fn new(parts: Vec<Part>) -> Pieces {
+    fn new(parts: Vec<Part>) -> Pieces {
         Pieces {
             parts: parts.into(),
             listed: 0,
@@ -142,6 +154,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::representation::body::{Endpoints, SHORT, Shows};
+    use crate::schema::registry::SchemaRegistry;
 
     fn list(head: &str, rest: &[u128]) -> Pieces {
         let mut body = Body::default();
@@ -204,5 +218,51 @@ mod tests {
         assert!(pieces.memory() < 100);
         pieces.add_resources(1, vec![resource(&"x".repeat(1_000))]);
         assert!(pieces.memory() >= 1_000);
+    }
+
+    fn body(number: usize) -> Body {
+        let reference = |number: usize| Reference {
+            id: Uuid::from_u128(number as u128),
+            resource_type: "User".into(),
+            display: Some(format!("\"{number}\"")),
+        };
+        let shows = Shows {
+            value: true,
+            uri: true,
+            type_: true,
+            display: true,
+        };
+        let endpoints = || Arc::new(Endpoints::new(&SchemaRegistry::builtin(), "https://example.com"));
+        let mut body = Body::default();
+        for _ in 0..2 {
+            body.text().push('[');
+            body.references((0..number).map(reference).collect(), None, shows, endpoints);
+            body.text().push(']');
+        }
+        body
+    }
+
+    #[test]
+    fn long_lists_are_the_same_text_as_short_ones() {
+        for number in [0, 1, SHORT, SHORT + 1, 1_000, 3_000] {
+            let pieces: Vec<String> = body(number).into_pieces().map_while(Piece::into_text).collect();
+            let is_short = number <= SHORT;
+            let fits = |it: &String| !it.is_empty() && (is_short || it.len() < PIECE + 1024);
+            assert!(pieces.iter().all(fits), "{number}");
+            assert_eq!(pieces.len() == 1, is_short, "{number}");
+            assert_eq!(body(number).is_whole(), is_short);
+            let text = pieces.concat();
+            assert_eq!(text, body(number).into_text());
+            for list in serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>() {
+                let list = list.expect("it is JSON");
+                assert_eq!(list.as_array().map(Vec::len), Some(number));
+                if let Some(last) = list.get(number.wrapping_sub(1)) {
+                    let id = Uuid::from_u128(number as u128 - 1);
+                    assert_eq!(last["value"], id.to_string());
+                    assert_eq!(last["$ref"], format!("https://example.com/Users/{id}"));
+                    assert_eq!(last["display"], format!("\"{}\"", number - 1));
+                }
+            }
+        }
     }
 }

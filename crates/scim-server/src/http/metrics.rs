@@ -204,12 +204,8 @@ impl Collector for SampledMetrics {
         )?;
         EncodeMetric::encode(&ConstGauge::new(busy), gauge)?;
         let bytes = i64::try_from(self.in_flight.bytes()).unwrap_or(i64::MAX);
-        let gauge = encoder.encode_descriptor(
-            "response_bytes",
-            "Memory for large responses that clients have not taken yet, in bytes",
-            None,
-            MetricType::Gauge,
-        )?;
+        let help = "Memory for large responses that clients have not taken yet, in bytes";
+        let gauge = encoder.encode_descriptor("response_bytes", help, None, MetricType::Gauge)?;
         EncodeMetric::encode(&ConstGauge::new(bytes), gauge)?;
         let lost = encoder.encode_descriptor(
             "log_lines_lost",

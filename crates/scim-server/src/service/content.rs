@@ -1,35 +1,32 @@
 //! The content of a response. Parts that are too large for the memory are read while the client takes the parts before
 //! them.
 
-use scim_model::internal::{Body, Piece, Pieces, Presenter, Projection};
-use scim_model::store::{Include, ResourceKey, RestOfMembers, Stored, TenantId};
-
-use super::core::Service;
-use super::error::Error;
+use scim_model::internal::{Body, Piece, Pieces, Projection};
+use scim_model::store::{Include, ResourceKey, RestOfMembers, TenantId};
 
 /// The content of a response.
 #[derive(Debug)]
 pub struct Content {
-    tenant: TenantId,
-    state: State,
+    pub(super) tenant: TenantId,
+    pub(super) state: State,
     /// The presentation of the resources of a list that are still to be read.
-    list: Option<Box<List>>,
+    pub(super) list: Option<Box<List>>,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// All text is in memory.
     Whole(String),
     Pieces(Pieces),
 }
 
 #[derive(Debug)]
-struct List {
-    projection: Projection,
-    include: Include,
+pub(super) struct List {
+    pub(super) projection: Projection,
+    pub(super) include: Include,
 }
 
-/// A part of the content that has to be read with [`Content::read`].
+/// A part of the content that has to be read with [`Service::read_next`](super::Service::read_next).
 #[derive(Debug)]
 pub enum Unread {
     /// Members of a group.
@@ -113,47 +110,5 @@ impl Content {
             Piece::Members(rest) => Next::Unread(Unread::Members(rest)),
             Piece::Resources(keys) => Next::Unread(Unread::Resources(keys)),
         })
-    }
-
-    /// Reads some of the next part, which is `unread`. After an error it can be read again.
-    ///
-    /// # Errors
-    /// The errors of the store. The text before the part may have been sent, so the response cannot become an error.
-    pub fn read(&mut self, service: &Service, unread: &Unread) -> Result<(), Error> {
-        let State::Pieces(pieces) = &mut self.state else {
-            return Ok(());
-        };
-        match (unread, &self.list) {
-            (Unread::Members(rest), _) => {
-                let (members, rest) = service.store.next_members(self.tenant, *rest)?;
-                pieces.add_members(members, rest);
-            }
-            (Unread::Resources(keys), Some(list)) => {
-                let next = service.store.next_resources(self.tenant, keys, list.include)?;
-                let mut presenter = service.presenter(&list.projection);
-                let bodies = service.bodies(self.tenant, &mut presenter, next.resources)?;
-                pieces.add_resources(next.keys.max(1), bodies);
-            }
-            (Unread::Resources(_), None) => {}
-        }
-        Ok(())
-    }
-}
-
-impl Service {
-    /// Returns the JSON text of each resource.
-    fn bodies(
-        &self,
-        tenant: TenantId,
-        presenter: &mut Presenter,
-        resources: Vec<Stored>,
-    ) -> Result<Vec<Body>, Error> {
-        let references = self.references(tenant, presenter, &resources)?;
-        let body = |stored| {
-            let mut body = Body::default();
-            presenter.write(&mut body, stored, &references)?;
-            Ok(body)
-        };
-        resources.into_iter().map(body).collect()
     }
 }

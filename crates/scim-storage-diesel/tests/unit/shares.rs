@@ -1,3 +1,5 @@
+//! The order in which tenants get connections.
+
 use std::sync::mpsc::channel;
 use std::thread;
 

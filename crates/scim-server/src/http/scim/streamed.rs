@@ -165,7 +165,7 @@ async fn read(caller: Caller, mut source: Source, unread: Unread) -> Result<Sour
             let (content, unread) = (source.content.clone(), unread.clone());
             let reading = caller.call(move |service, _| {
                 let mut content = content.lock().unwrap_or_else(PoisonError::into_inner);
-                content.read(service, &unread)
+                service.read_next(&mut content, &unread)
             });
             match reading.await {
                 Ok(()) => return Ok(source),
