@@ -16,8 +16,11 @@ use crate::sql::{Sql, sql};
 /// Shorter than the time after which the connection counts as silent.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '1s'";
 
-/// Collects statistics on tables that have rows and no statistics. A table that is in `attempted` is left out, because the
-/// user of the database may lack the right.
+/// The attempts for each table. One fails when no row has been committed yet, all fail when the user of the database
+/// lacks the right.
+const ATTEMPTS: usize = 5;
+
+/// Collects statistics on tables that have rows and no statistics. `attempted` has the table of each earlier attempt.
 pub(super) fn complete(conn: &mut PgConnection, attempted: &Mutex<Vec<String>>) -> Result<(), Failure> {
     let missing = sql!(
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -30,7 +33,7 @@ pub(super) fn complete(conn: &mut PgConnection, attempted: &Mutex<Vec<String>>) 
         {
             // Not locked while PostgreSQL works: another thread replaces this one when it is silent.
             let mut attempted = attempted.lock().unwrap_or_else(PoisonError::into_inner);
-            if attempted.contains(&table) {
+            if attempted.iter().filter(|it| **it == table).count() >= ATTEMPTS {
                 continue;
             }
             attempted.push(table.clone());
