@@ -21,7 +21,6 @@ const CHECK: Duration = Duration::from_millis(100);
 /// The use of a number of connections.
 pub(crate) struct Shares {
     connections: usize,
-    most_per_tenant: usize,
     overdue: Duration,
     state: Mutex<State>,
 }
@@ -65,7 +64,6 @@ impl Shares {
         let connections = connections.max(1) as usize;
         Shares {
             connections,
-            most_per_tenant: (connections - 1).max(1),
             overdue,
             state: Mutex::default(),
         }
@@ -117,12 +115,20 @@ impl Shares {
 
     fn may_use_more(&self, state: &State, tenant: TenantId) -> bool {
         let load = state.tenants.get(&tenant);
-        load.is_none_or(|it| it.used < self.most_per_tenant && it.waiting.is_empty())
+        load.is_none_or(|it| it.used < self.most_of(tenant) && it.waiting.is_empty())
+    }
+
+    /// The most connections of a tenant. Work that is not that of one tenant, such as looking up a token, is short.
+    fn most_of(&self, tenant: TenantId) -> usize {
+        match tenant {
+            NO_TENANT => self.connections,
+            _ => (self.connections - 1).max(1),
+        }
     }
 
     fn admit_next(&self, state: &mut State) {
         while state.used.len() < self.connections {
-            let Some((tenant, number, next)) = state.next(self.most_per_tenant) else {
+            let Some((tenant, number, next)) = state.next(|tenant| self.most_of(tenant)) else {
                 break;
             };
             state.admit(tenant, number);
@@ -144,8 +150,11 @@ impl State {
     }
 
     /// Removes the work that is next: the first of the tenant that uses the fewest connections.
-    fn next(&mut self, most_per_tenant: usize) -> Option<(TenantId, u64, Arc<Waiting>)> {
-        let loads = self.tenants.iter().filter(|(_, it)| it.used < most_per_tenant);
+    fn next(&mut self, most_of: impl Fn(TenantId) -> usize) -> Option<(TenantId, u64, Arc<Waiting>)> {
+        let loads = self
+            .tenants
+            .iter()
+            .filter(|(tenant, it)| it.used < most_of(**tenant));
         let first = loads.filter_map(|(tenant, it)| Some((it.used, it.waiting.front()?.0, *tenant)));
         let (.., tenant) = first.min_by_key(|(used, number, _)| (*used, *number))?;
         let (number, waiting) = self.tenants.get_mut(&tenant)?.waiting.pop_front()?;
