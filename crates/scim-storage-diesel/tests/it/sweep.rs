@@ -11,7 +11,7 @@ use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
 use scim_filter::Filter;
 use scim_model::schema::{AttributeType, ENTERPRISE_USER_URN};
 use scim_model::store::conformance::{BASE_URL, Fixture};
-use scim_model::store::{PageRequest, Query, ResourceStore};
+use scim_model::store::{PageRequest, Query, ResourceStore, StoreError};
 use scim_model::{Condition, Policy, ResourceType, Tolerances};
 use scim_storage_diesel::{StoreOptions, Synchronous};
 use serde_json::{Value, json};
@@ -89,6 +89,7 @@ fn every_filter_and_order_is_answered_within_a_second() {
         if !database.is_sqlite() {
             wait_for_statistics(database);
         }
+        let mut slow = Vec::new();
         for has_statistics in [false, true] {
             if has_statistics {
                 database.run("ANALYZE");
@@ -114,11 +115,11 @@ fn every_filter_and_order_is_answered_within_a_second() {
                 times.len(),
                 slowest.collect::<String>()
             );
-            let slow = times
-                .iter()
-                .find(|it| it.0 > Duration::from_secs(1) || it.2.is_some());
-            assert!(slow.is_none(), "{slow:?}");
+            let is_slow =
+                |it: &(Duration, String, Option<StoreError>)| it.0 > Duration::from_secs(1) || it.2.is_some();
+            slow.extend(times.into_iter().filter(is_slow));
         }
+        assert!(slow.is_empty(), "{slow:?}");
     });
 }
 

@@ -60,6 +60,10 @@ impl Memberships<'_> {
         }
         // SQLite would examine all resources of the tenant as `x` for each `r`, when an index has all the columns that
         // the condition reads. A `CROSS JOIN` begins with the memberships.
+        if !names_one {
+            // PostgreSQL would do the same with an index of names while its statistics are old.
+            condition = sql!("({condition}) IS TRUE"; condition);
+        }
         let and_then = Sql::text(if names_one { "," } else { "CROSS JOIN" });
         sql!(
             "EXISTS (SELECT 1 FROM membership m {and_then} resource x
