@@ -310,6 +310,36 @@ fn a_foreign_writer_makes_the_store_busy() {
     );
 }
 
+/// The system keeps a deleted file while it is open: without a check, a write would be acknowledged, and lost with the
+/// process.
+#[test]
+fn a_deleted_database_file_stops_the_service() {
+    let mut server = Binary::start(&[]);
+    let client = server.client();
+    let user = |name: &str| json!({ "schemas": [USER], "userName": name });
+    client.create("/Users", &user("bjensen"));
+    let is_ready = || {
+        let mut connection = server.connect();
+        write!(
+            connection,
+            "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer.starts_with("HTTP/1.1 200")
+    };
+    assert!(is_ready());
+    std::fs::remove_file(server.folder.path().join("scim.db")).unwrap();
+    assert_eq!(client.send("POST", "/Users", Some(&user("jsmith"))).0, 503);
+    assert!(!is_ready());
+    assert_eq!(client.send("GET", "/Users", None).0, 503);
+    server.signal("-TERM");
+    server.wait();
+    let log = server.log();
+    assert!(log.contains("has been deleted, moved or replaced"), "{log}");
+}
+
 /// A request whose body is incomplete when the signal arrives is answered, and the process ends with success.
 #[test]
 fn signals_let_requests_finish() {

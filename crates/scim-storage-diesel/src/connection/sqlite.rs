@@ -8,6 +8,7 @@ mod writer;
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::Connection;
@@ -22,11 +23,13 @@ use crate::deadline;
 use crate::error::Failure;
 use crate::open_error::OpenError;
 use crate::options::{Opening, StoreOptions, Synchronous};
+use file::OpenFile;
 use writer::Writer;
 
 pub(crate) struct Sqlite {
     readers: Pool<SqliteConnection>,
     writer: Writer,
+    file: Arc<OpenFile>,
     /// The lock of a server, held as long as it runs.
     _lock: Option<File>,
 }
@@ -57,15 +60,19 @@ impl Sqlite {
         // From here on, the writing thread itself watches how long a write waits.
         conn.batch_execute("PRAGMA busy_timeout = 100")
             .map_err(|it| OpenError::file(&path, it))?;
+        let file = OpenFile::at(&path).map_err(|it| OpenError::file(&path, it))?;
+        let file = Arc::new(file);
         let sqlite = Sqlite {
             readers: pool(url, options.readers, settings(false)),
-            writer: Writer::start(conn).map_err(|it| OpenError::file(&path, it))?,
+            writer: Writer::start(conn, file.clone()).map_err(|it| OpenError::file(&path, it))?,
+            file,
             _lock: lock,
         };
         Ok((sqlite, prepared))
     }
 
     pub(crate) fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.file.check()?;
         let mut conn = self.readers.get().map_err(|_| StoreError::Busy)?;
         Ok(work(&mut Conn::Sqlite(&mut conn))?)
     }

@@ -242,3 +242,34 @@ fn tenants_take_turns_in_the_queue() {
     });
     assert_eq!(*order.lock().expect("nobody has panicked"), [1, 2, 3, 1, 2, 1, 1]);
 }
+
+/// A write to a deleted file would be acknowledged, and lost with the process.
+#[test]
+fn a_file_that_is_not_in_its_place_is_noticed() {
+    let (sqlite, folder) = open(&StoreOptions::default());
+    let (path, elsewhere) = (folder.path().join("scim.db"), folder.path().join("elsewhere.db"));
+    let write = |number| sqlite.write(TenantId(1), move |conn| insert(conn, number));
+    let read = || sqlite.read(|_| Ok(()));
+    let is_lost = |result: Result<(), StoreError>| matches!(result, Err(StoreError::Unavailable(it)) if it.to_string().contains("deleted, moved or replaced"));
+    write(1).expect("the file is there");
+    std::fs::rename(&path, &elsewhere).expect("the file is there");
+    assert!(is_lost(write(2)));
+    assert!(is_lost(read()));
+    // Another file of the same name is not the database.
+    std::fs::write(&path, "").expect("the folder is writable");
+    assert!(is_lost(write(3)));
+    std::fs::rename(&elsewhere, &path).expect("the file is there");
+    let is_back = |_: i32| {
+        std::thread::sleep(Duration::from_millis(100));
+        read().is_ok()
+    };
+    assert!((0..100).any(is_back), "the file is back");
+    write(4).expect("the file is back");
+    std::fs::remove_file(&path).expect("the file is there");
+    // Without a write too.
+    let is_noticed = |_: i32| {
+        std::thread::sleep(Duration::from_millis(100));
+        is_lost(read())
+    };
+    assert!((0..100).any(is_noticed), "the file has gone");
+}

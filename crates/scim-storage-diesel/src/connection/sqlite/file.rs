@@ -1,8 +1,12 @@
-//! The database file: created for its owner only, and locked by one server.
+//! The database file: created for its owner only, locked by one server, and watched while it is in use.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use scim_model::store::StoreError;
+
+use crate::error::unavailable;
 use crate::open_error::OpenError;
 use crate::options::Opening;
 
@@ -30,6 +34,71 @@ pub(super) fn claim(path: &Path, opening: Opening) -> Result<(PathBuf, Option<Fi
     let is_server = opening == Opening::Server;
     let lock = is_server.then(|| lock_file(&path)).transpose()?;
     Ok((path, lock))
+}
+
+/// The file of an open database, which somebody may delete, move or replace.
+///
+/// The system keeps a deleted file for as long as it is open, so SQLite goes on without an error, and everything that it
+/// writes is lost when the process ends.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    path: PathBuf,
+    metadata: Metadata,
+    is_lost: AtomicBool,
+}
+
+impl OpenFile {
+    pub(super) fn at(path: &Path) -> std::io::Result<OpenFile> {
+        Ok(OpenFile {
+            path: path.to_owned(),
+            metadata: path.metadata()?,
+            is_lost: AtomicBool::new(false),
+        })
+    }
+
+    /// Looks for the file under its name, and remembers the result for [`OpenFile::check`].
+    pub(super) fn look(&self) {
+        let is_lost = !self
+            .path
+            .metadata()
+            .is_ok_and(|it| is_same_file(&it, &self.metadata));
+        if self.is_lost.swap(is_lost, Ordering::Relaxed) == is_lost {
+            return;
+        }
+        if is_lost {
+            log::error!("{}: until then all requests are refused", self.lost());
+        } else {
+            log::warn!("the database file `{}` is back in its place", self.path.display());
+        }
+    }
+
+    /// # Errors
+    /// `Unavailable` if the file was not in its place when [`OpenFile::look`] was called last.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self.is_lost.load(Ordering::Relaxed) {
+            true => Err(unavailable(self.lost())),
+            false => Ok(()),
+        }
+    }
+
+    fn lost(&self) -> String {
+        format!(
+            "the database file `{}` has been deleted, moved or replaced: put it back, or restart the server",
+            self.path.display()
+        )
+    }
+}
+
+#[cfg(unix)]
+fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Other systems do not let an open file be deleted or replaced.
+#[cfg(not(unix))]
+fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
+    true
 }
 
 /// A second server on the same file would not see the queue of the first one. The system releases the lock when the

@@ -5,7 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sqlite::SqliteConnection;
 use scim_model::store::{StoreError, TenantId};
 
+use super::file::OpenFile;
 use crate::connection::conn::Conn;
 use crate::error::{Failure, is_lock_timeout, unavailable};
 
@@ -26,6 +28,8 @@ const LONGEST_BATCH: Duration = Duration::from_millis(100);
 pub(super) const MAX_WAITING: usize = 1_024;
 /// The longest wait of a write for another process, such as a backup, before it is refused as `Busy`.
 pub(super) const MAX_WAIT: Duration = Duration::from_millis(2_500);
+/// The pause between two looks at the database file while nothing is written.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The queue of the writing thread, which ends when this is dropped.
 pub(super) struct Writer {
@@ -34,11 +38,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(mut conn: SqliteConnection) -> std::io::Result<Writer> {
+    /// Starts the thread, which also looks whether the file of the connection is in its place.
+    pub(super) fn start(mut conn: SqliteConnection, file: Arc<OpenFile>) -> std::io::Result<Writer> {
         let (queue, writes) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
         Ok(Writer {
-            thread: Some(thread.spawn(move || write_all(&mut conn, &writes))?),
+            thread: Some(thread.spawn(move || write_all(&mut conn, &writes, &file))?),
             queue: Some(queue),
         })
     }
@@ -103,17 +108,19 @@ struct QueuedWrite {
 }
 
 impl QueuedWrite {
-    fn answer(self, failed: Option<&Error>) {
+    fn answer(self, failed: Option<StoreError>) {
         // A caller that has gone needs no answer.
-        let _ = self
-            .answer
-            .send(failed.map(|it| Failure::Database(copy(it)).into()));
+        let _ = self.answer.send(failed);
     }
 }
 
 /// One error becomes the answer of every job of a batch.
-fn copy(error: &Error) -> Error {
-    Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(error.to_string()))
+fn copy(error: &Error) -> StoreError {
+    Failure::Database(Error::DatabaseError(
+        DatabaseErrorKind::Unknown,
+        Box::new(error.to_string()),
+    ))
+    .into()
 }
 
 /// Puts the writes in an order in which tenants take turns, so that a tenant with many writes does not delay those of
@@ -137,13 +144,17 @@ fn take_turns(waiting: &mut VecDeque<QueuedWrite>) {
 }
 
 /// Runs until the queue is closed.
-fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>) {
+fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, file: &OpenFile) {
     let mut waiting = VecDeque::new();
     loop {
         if waiting.is_empty() {
-            match writes.recv() {
+            match writes.recv_timeout(LOOK) {
                 Ok(first) => waiting.push_back(first),
-                Err(_) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    file.look();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
         let room = MAX_WAITING.saturating_sub(waiting.len());
@@ -180,17 +191,19 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>) {
                 let (overdue, left): (VecDeque<_>, VecDeque<_>) = waiting.drain(..).partition(is_overdue);
                 waiting = left;
                 for it in overdue {
-                    it.answer(Some(error));
+                    it.answer(Some(copy(error)));
                 }
             }
             Err(error) => {
                 for it in waiting.drain(..batch) {
-                    it.answer(Some(error));
+                    it.answer(Some(copy(error)));
                 }
             }
             Ok(()) => {
+                // What is committed to a file that has gone is lost.
+                file.look();
                 for it in waiting.drain(..done) {
-                    it.answer(None);
+                    it.answer(file.check().err());
                 }
             }
         }
