@@ -148,7 +148,7 @@ pub struct ServeArgs {
     pub max_body_bytes: u64,
 
     /// The memory for large responses that clients have not taken yet; one tenant may use half of it
-    #[arg(long, env = "SCIM_MAX_RESPONSE_BYTES", default_value_t = 256 * 1024 * 1024, value_name = "BYTES",
+    #[arg(long, help_heading = NETWORK, env = "SCIM_MAX_RESPONSE_BYTES", default_value_t = 256 * 1024 * 1024, value_name = "BYTES",
           value_parser = clap::value_parser!(u64).range(16 * 1024 * 1024..=1024 * 1024 * 1024 * 1024))]
     pub max_response_bytes: u64,
 
