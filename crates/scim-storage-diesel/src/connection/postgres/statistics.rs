@@ -16,9 +16,14 @@ use crate::sql::{Sql, sql};
 /// Shorter than the time after which the connection counts as silent.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '1s'";
 
-/// The attempts for each table. One fails when no row has been committed yet, all fail when the user of the database
-/// lacks the right.
+/// The attempts for each table. All fail when the user of the database lacks the right.
 const ATTEMPTS: usize = 5;
+
+/// The committed rows of a table from which on statistics are collected; with fewer, every plan is fast.
+///
+/// Rows that a running transaction inserts are invisible to `ANALYZE`. It would note a table without rows, and the
+/// checks of the foreign keys of that transaction would then examine the whole table for each row.
+const ROWS: i64 = 50;
 
 /// Collects statistics on tables that have rows and no statistics. `attempted` has the table of each earlier attempt.
 pub(super) fn complete(conn: &mut PgConnection, attempted: &Mutex<Vec<String>>) -> Result<(), Failure> {
@@ -26,8 +31,9 @@ pub(super) fn complete(conn: &mut PgConnection, attempted: &Mutex<Vec<String>>) 
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.oid IN (to_regclass('resource'), to_regclass('resource_normal'), to_regclass('attribute_value'),
                          to_regclass('unique_value'), to_regclass('membership'))
-           AND pg_relation_size(c.oid) > 0
-           AND NOT EXISTS (SELECT 1 FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)"
+           AND pg_stat_get_live_tuples(c.oid) >= {rows}
+           AND NOT EXISTS (SELECT 1 FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)";
+        rows = ROWS
     );
     for table in Conn::Postgres(conn).rows::<String>(&missing)? {
         {
