@@ -9,7 +9,7 @@ mod writer;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
@@ -23,13 +23,13 @@ use crate::deadline;
 use crate::error::Failure;
 use crate::open_error::OpenError;
 use crate::options::{Opening, StoreOptions, Synchronous};
-use file::OpenFile;
+use file::OpenFiles;
 use writer::Writer;
 
 pub(crate) struct Sqlite {
     readers: Pool<SqliteConnection>,
     writer: Writer,
-    file: Arc<OpenFile>,
+    files: Arc<OpenFiles>,
     /// The lock of a server, held as long as it runs.
     _lock: Option<File>,
 }
@@ -60,19 +60,19 @@ impl Sqlite {
         // From here on, the writing thread itself watches how long a write waits.
         conn.batch_execute("PRAGMA busy_timeout = 100")
             .map_err(|it| OpenError::file(&path, it))?;
-        let file = OpenFile::at(&path).map_err(|it| OpenError::file(&path, it))?;
-        let file = Arc::new(file);
+        let files = OpenFiles::of(&path).map_err(|it| OpenError::file(&path, it))?;
+        let files = Arc::new(files);
         let sqlite = Sqlite {
             readers: pool(url, options.readers, settings(false)),
-            writer: Writer::start(conn, file.clone()).map_err(|it| OpenError::file(&path, it))?,
-            file,
+            writer: Writer::start(conn, files.clone()).map_err(|it| OpenError::file(&path, it))?,
+            files,
             _lock: lock,
         };
         Ok((sqlite, prepared))
     }
 
     pub(crate) fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
-        self.file.check()?;
+        self.files.check()?;
         let mut conn = self.readers.get().map_err(|_| StoreError::Busy)?;
         Ok(work(&mut Conn::Sqlite(&mut conn))?)
     }
@@ -123,14 +123,16 @@ fn connect(url: &str, settings: &Settings) -> Result<SqliteConnection, Error> {
 /// The message of `SQLITE_BUSY`.
 const LOCKED: &str = "database is locked";
 
+/// The time in which a file that others have locked must become free.
+const MAX_WAIT_AT_START: Duration = Duration::from_secs(5);
+
 /// SQLite does not wait for others, whatever `busy_timeout` says, while it changes the kind of journal: when a file is
 /// new, or its last user has just closed it.
 fn connect_with_retries(url: &str, settings: &Settings) -> Result<SqliteConnection, Error> {
-    let mut attempts = 0;
+    let until = Instant::now() + MAX_WAIT_AT_START;
     loop {
         match connect(url, settings) {
-            Err(error) if attempts < 250 && error.to_string().contains(LOCKED) => {
-                attempts += 1;
+            Err(error) if Instant::now() < until && error.to_string().contains(LOCKED) => {
                 std::thread::sleep(Duration::from_millis(20));
             }
             result => return result,

@@ -273,3 +273,31 @@ fn a_file_that_is_not_in_its_place_is_noticed() {
     };
     assert!((0..100).any(is_noticed), "the file has gone");
 }
+
+/// The last writes are in the log alone.
+#[test]
+fn a_write_ahead_log_that_is_not_in_its_place_is_noticed() {
+    let (sqlite, folder) = open(&StoreOptions::default());
+    let write = |number| sqlite.write(TenantId(1), move |conn| insert(conn, number));
+    write(1).expect("the log is there");
+    std::fs::remove_file(folder.path().join("scim.db-wal")).expect("the log is there");
+    let lost = write(2);
+    assert!(
+        matches!(lost, Err(StoreError::Unavailable(it)) if it.to_string().contains("`-wal` file has been deleted"))
+    );
+}
+
+#[test]
+fn a_file_that_another_process_has_locked_is_busy_after_some_seconds() {
+    let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+    let path = folder.path().join("scim.db");
+    let url = path.to_str().expect("the path is UTF-8");
+    let mut other = SqliteConnection::establish(url).expect("it opens");
+    other
+        .batch_execute("CREATE TABLE t (a); BEGIN EXCLUSIVE")
+        .expect("nobody else uses it");
+    let began = Instant::now();
+    let opened = Sqlite::open(&path, &StoreOptions::default(), Opening::Server, |_| Ok(()));
+    assert!(matches!(opened.err(), Some(OpenError::Busy)));
+    assert!(began.elapsed() < 4 * MAX_WAIT_AT_START);
+}

@@ -36,44 +36,52 @@ pub(super) fn claim(path: &Path, opening: Opening) -> Result<(PathBuf, Option<Fi
     Ok((path, lock))
 }
 
-/// The file of an open database, which somebody may delete, move or replace.
+/// The files of an open database, which somebody may delete, move or replace.
 ///
 /// The system keeps a deleted file for as long as it is open, so SQLite goes on without an error, and everything that it
 /// writes is lost when the process ends.
 #[derive(Debug)]
-pub(super) struct OpenFile {
-    path: PathBuf,
-    metadata: Metadata,
+pub(super) struct OpenFiles {
+    /// The database, and its write-ahead log with the last writes.
+    files: Vec<(PathBuf, Metadata)>,
     is_lost: AtomicBool,
 }
 
-impl OpenFile {
-    pub(super) fn at(path: &Path) -> std::io::Result<OpenFile> {
-        Ok(OpenFile {
-            path: path.to_owned(),
-            metadata: path.metadata()?,
+impl OpenFiles {
+    /// The files of a database that is open for writing.
+    pub(super) fn of(path: &Path) -> std::io::Result<OpenFiles> {
+        let mut files = vec![(path.to_owned(), path.metadata()?)];
+        let log = with_suffix(path, "-wal");
+        if let Ok(metadata) = log.metadata() {
+            files.push((log, metadata));
+        }
+        Ok(OpenFiles {
+            files,
             is_lost: AtomicBool::new(false),
         })
     }
 
-    /// Looks for the file under its name, and remembers the result for [`OpenFile::check`].
+    /// Looks for the files under their names, and remembers the result for [`OpenFiles::check`].
     pub(super) fn look(&self) {
-        let is_lost = !self
-            .path
-            .metadata()
-            .is_ok_and(|it| is_same_file(&it, &self.metadata));
+        let is_there = |(path, before): &(PathBuf, Metadata)| {
+            path.metadata().is_ok_and(|now| is_same_file(&now, before))
+        };
+        let is_lost = !self.files.iter().all(is_there);
         if self.is_lost.swap(is_lost, Ordering::Relaxed) == is_lost {
             return;
         }
         if is_lost {
             log::error!("{}: until then all requests are refused", self.lost());
         } else {
-            log::warn!("the database file `{}` is back in its place", self.path.display());
+            log::warn!(
+                "the database file `{}` is back in its place",
+                self.path().display()
+            );
         }
     }
 
     /// # Errors
-    /// `Unavailable` if the file was not in its place when [`OpenFile::look`] was called last.
+    /// `Unavailable` if a file was not in its place when [`OpenFiles::look`] was called last.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.is_lost.load(Ordering::Relaxed) {
             true => Err(unavailable(self.lost())),
@@ -81,12 +89,23 @@ impl OpenFile {
         }
     }
 
+    fn path(&self) -> &Path {
+        &self.files[0].0
+    }
+
     fn lost(&self) -> String {
         format!(
-            "the database file `{}` has been deleted, moved or replaced: put it back, or restart the server",
-            self.path.display()
+            "the database file `{}` or its `-wal` file has been deleted, moved or replaced: put it back, or restart the \
+             server",
+            self.path().display()
         )
     }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 #[cfg(unix)]
@@ -104,9 +123,7 @@ fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
 /// A second server on the same file would not see the queue of the first one. The system releases the lock when the
 /// process ends, however it ends.
 fn lock_file(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
+    let lock_path = with_suffix(path, ".lock");
     create_private(&lock_path).map_err(|it| OpenError::file(&lock_path, it))?;
     let file = OpenOptions::new()
         .write(true)

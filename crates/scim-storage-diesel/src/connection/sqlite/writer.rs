@@ -15,7 +15,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sqlite::SqliteConnection;
 use scim_model::store::{StoreError, TenantId};
 
-use super::file::OpenFile;
+use super::file::OpenFiles;
 use crate::connection::conn::Conn;
 use crate::error::{Failure, is_lock_timeout, unavailable};
 
@@ -39,11 +39,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread, which also looks whether the file of the connection is in its place.
-    pub(super) fn start(mut conn: SqliteConnection, file: Arc<OpenFile>) -> std::io::Result<Writer> {
+    pub(super) fn start(mut conn: SqliteConnection, files: Arc<OpenFiles>) -> std::io::Result<Writer> {
         let (queue, writes) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
         Ok(Writer {
-            thread: Some(thread.spawn(move || write_all(&mut conn, &writes, &file))?),
+            thread: Some(thread.spawn(move || write_all(&mut conn, &writes, &files))?),
             queue: Some(queue),
         })
     }
@@ -144,14 +144,14 @@ fn take_turns(waiting: &mut VecDeque<QueuedWrite>) {
 }
 
 /// Runs until the queue is closed.
-fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, file: &OpenFile) {
+fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, files: &OpenFiles) {
     let mut waiting = VecDeque::new();
     loop {
         if waiting.is_empty() {
             match writes.recv_timeout(LOOK) {
                 Ok(first) => waiting.push_back(first),
                 Err(RecvTimeoutError::Timeout) => {
-                    file.look();
+                    files.look();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -201,9 +201,9 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, file: 
             }
             Ok(()) => {
                 // What is committed to a file that has gone is lost.
-                file.look();
+                files.look();
                 for it in waiting.drain(..done) {
-                    it.answer(file.check().err());
+                    it.answer(files.check().err());
                 }
             }
         }
