@@ -344,11 +344,14 @@ pub(crate) fn listed_value(listed: &Value) -> Option<&Value> {
     }
 }
 
+fn is_blank(value: &Value) -> bool {
+    value.as_str().is_some_and(|it| it.trim().is_empty())
+}
+
 /// Returns whether an element of a `remove` list can name a reference at all: by the id or the URI of its resource, or
 /// by other sub-attributes. A plain string is the id.
 fn names_any(attribute: &Attribute, listed: &Value) -> bool {
-    let is_usable =
-        |sub: &Attribute, value: &Value| value.as_str() != Some("") && key::of(sub, value).is_some();
+    let is_usable = |sub: &Attribute, value: &Value| !is_blank(value) && key::of(sub, value).is_some();
     let Value::Object(given) = listed else {
         return attribute
             .sub_attribute("value")

@@ -20,7 +20,8 @@ impl State<'_> {
         value: Value,
     ) -> Result<(), ScimError> {
         refuse_read_only_selection(selection)?;
-        if selection.has_bare_word && selection.sub.is_none() && value.is_string() {
+        let is_complex = selection.attribute.attribute.type_ == AttributeType::Complex;
+        if selection.has_bare_word && selection.sub.is_none() && is_complex && value.is_string() {
             // Each is accepted alone. Together they are rather a path that was cut off: `emails[type eq work].value`.
             let message = format!(
                 "path {}: name a sub-attribute, or put the value in the filter in quotes",

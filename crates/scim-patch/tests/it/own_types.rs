@@ -629,6 +629,11 @@ fn simple_values_may_be_objects_with_a_value() {
         &simple,
     );
     check_lenient(
+        json!({"op": "replace", "path": "colours[value eq red].value", "value": "green"}),
+        &colours(&["green", "blue"]),
+        &[Tolerance::BareWord, Tolerance::ValueOfSimple],
+    );
+    check_lenient(
         json!({"op": "add", "path": "colours[value eq \"green\"].value", "value": "green"}),
         &colours(&["red", "blue", "green"]),
         &[Tolerance::ValueOfSimple, Tolerance::CreatedFromFilter],

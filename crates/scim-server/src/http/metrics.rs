@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use prometheus_client::collector::Collector;
@@ -142,15 +142,25 @@ async fn exposition(request: HttpRequest, registry: Data<Registry>) -> HttpRespo
     if text::encode(&mut text, &registry).is_err() {
         return HttpResponse::InternalServerError().finish();
     }
-    let accepted = request.headers().get_all(ACCEPT);
-    let mut accepted = accepted.filter_map(|it| it.to_str().ok());
-    let (content_type, body) = match accepted.any(|it| it.contains("application/openmetrics-text")) {
+    let (content_type, body) = match names_openmetrics(request.headers()) {
         true => ("application/openmetrics-text; version=1.0.0; charset=utf-8", text),
         false => ("text/plain; version=0.0.4; charset=utf-8", to_plain(&text)),
     };
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, content_type))
         .body(body)
+}
+
+fn names_openmetrics(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).filter_map(|it| it.to_str().ok());
+    values.flat_map(|it| it.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_named = parts
+            .next()
+            .is_some_and(|it| it.eq_ignore_ascii_case("application/openmetrics-text"));
+        let quality = |it: &str| it.strip_prefix("q=").and_then(|it| it.parse::<f32>().ok());
+        is_named && !parts.filter_map(quality).any(|it| it <= 0.0)
+    })
 }
 
 /// Converts OpenMetrics to the text format 0.0.4, where the name of a counter's family includes `_total`, and units and

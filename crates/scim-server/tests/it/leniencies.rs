@@ -107,6 +107,8 @@ fn a_remove_that_names_no_member_is_refused() {
             json!([{}]),
             json!([null]),
             json!([{ "value": "" }]),
+            json!(" "),
+            json!([{ "value": " " }]),
             json!([{ "value": null }]),
             json!([{ "id": user.id }]),
             json!([{ "value": { "value": user.id } }]),

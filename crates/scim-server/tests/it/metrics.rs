@@ -159,7 +159,8 @@ fn metrics_have_the_format_that_the_scraper_accepts() {
     let acme = server.tenant("acme");
     acme.get("/Users").expect(200);
     acme.get("/Users?filter=title%20co%20%22x%22").expect(200);
-    for accept in [None, Some("text/plain"), Some("*/*")] {
+    let refused = "application/openmetrics-text; q=0, text/plain";
+    for accept in [None, Some("text/plain"), Some("*/*"), Some(refused)] {
         let (content_type, text) = scrape_as(&server, accept);
         assert!(
             content_type.starts_with("text/plain; version=0.0.4"),
