@@ -9,6 +9,7 @@ pub mod cursor;
 mod cursor_key;
 mod error;
 mod hasher;
+mod keys;
 mod members;
 mod operations;
 mod patch;

@@ -5,6 +5,40 @@ use serde_json::{Value, json};
 
 use crate::harness::{Choice, GROUP, Server, USER, encode};
 
+/// A schema of this server that the type does not have is no unknown attribute.
+#[test]
+fn a_key_with_the_schema_of_another_type_is_refused() {
+    for (server, is_lenient) in in_both_modes() {
+        let acme = server.tenant("acme");
+        let group = acme.create_group("Guides", &[]);
+        let dotted = format!("{ENTERPRISE}.department");
+        let keys = [
+            (ENTERPRISE.to_owned(), json!({ "department": "x" })),
+            (ENTERPRISE.to_lowercase(), json!({ "department": "x" })),
+            (format!("{ENTERPRISE}:department"), json!("x")),
+            (dotted, json!("x")),
+            (format!("{USER}:title"), json!("x")),
+        ];
+        for (key, value) in keys {
+            let body = json!({ "schemas": [GROUP], "displayName": "Others", &key: value });
+            acme.post("/Groups", body.clone())
+                .expect_error(400, Some("invalidSyntax"));
+            acme.put(&group.path, body)
+                .expect_error(400, Some("invalidSyntax"));
+            let operations = json!([{ "op": "add", "value": { &key: value } }]);
+            acme.patch(&group.path, operations)
+                .expect_error(400, Some("invalidPath"));
+        }
+        assert_eq!(acme.get("/Groups").json()["totalResults"], 1);
+        // Nothing is lost with an empty value, or with an attribute that no schema has.
+        if is_lenient {
+            let body =
+                json!({ "schemas": [GROUP], "displayName": "Guides", ENTERPRISE: {}, "urn:example:x": 1 });
+            acme.put(&group.path, body).expect(200);
+        }
+    }
+}
+
 /// A lenient server and a strict one, each with whether it is lenient.
 fn in_both_modes() -> [(Server, bool); 2] {
     [true, false].map(|lenient| {
