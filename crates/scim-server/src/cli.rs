@@ -6,6 +6,7 @@ mod error;
 pub mod exit;
 pub mod hints;
 pub mod journal;
+pub mod secrets;
 pub mod serve;
 pub mod stop;
 pub mod tenant;

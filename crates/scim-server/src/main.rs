@@ -13,7 +13,7 @@ use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, Serv
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
-use scim_server::cli::{CommandError, Terminal, environment, journal, stop, tenant, token};
+use scim_server::cli::{CommandError, Terminal, environment, journal, secrets, stop, tenant, token};
 use scim_server::clock;
 use scim_server::config::database_url::DatabaseUrl;
 use scim_server::http::{Http, HttpOptions, metrics, server};
@@ -25,11 +25,10 @@ use scim_storage_diesel::{DieselStore, OpenError, Pooler, StoreOptions};
 
 fn main() -> ExitCode {
     logging::start();
-    let matches = Cli::command().get_matches();
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
+    let matches = Cli::command()
+        .try_get_matches()
+        .unwrap_or_else(|error| exit_with_usage(&error));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| exit_with_usage(&error));
     if let Err(text) = Cli::check_order(&matches) {
         Cli::command()
             .error(clap::error::ErrorKind::ArgumentConflict, text)
@@ -48,10 +47,22 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "scim-server: {}", with_sources(&*failure.error));
+            let text = secrets::hide(&with_sources(&*failure.error));
+            let _ = writeln!(io::stderr(), "scim-server: {text}");
             failure.exit.into()
         }
     }
+}
+
+/// Ends the process with an error of the command line, or with the help that was asked for.
+fn exit_with_usage(error: &clap::Error) -> ! {
+    let text = error.to_string();
+    let shown = secrets::hide(&text);
+    if shown == text {
+        error.exit();
+    }
+    let _ = write!(io::stderr(), "{shown}");
+    std::process::exit(error.exit_code());
 }
 
 /// The error that ends the binary, and its exit code.

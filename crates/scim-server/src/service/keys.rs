@@ -2,7 +2,7 @@
 
 use scim_model::internal::names_known_schema;
 use scim_model::{ResourceType, Schema, ScimError, ScimType};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::core::Service;
 
@@ -22,7 +22,7 @@ impl Service {
             return Ok(());
         };
         for (key, value) in members {
-            let is_empty = value.is_null() || value.as_object().is_some_and(|it| it.is_empty());
+            let is_empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);
             if is_empty || names_known_schema(resource_type, key) {
                 continue;
             }

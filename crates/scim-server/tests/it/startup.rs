@@ -27,7 +27,11 @@ fn no_error_shows_a_secret() {
     let secret = "Marker5ecret";
     let key = format!("{secret}{}", "0f".repeat(26));
     let token = format!("scim_{secret}{}", "a".repeat(31));
-    let arguments: [&[&str]; 5] = [
+    let url = format!("postgres://scim:{secret}@127.0.0.1:1/scim");
+    let arguments: [&[&str]; 8] = [
+        &[&url],
+        &[&token],
+        &["tenant", "delete", "acme", &url],
         &["--cursor-key", &key],
         &["--cursor-key", secret, "--bogus"],
         &["serve", &format!("--cursor-key={secret}")],
@@ -42,6 +46,22 @@ fn no_error_shows_a_secret() {
             "{arguments:?}: {}",
             text(&output)
         );
+    }
+    let nested = format!("sqlite:{url}");
+    for flag in [
+        "--base-url",
+        "--listen",
+        "--metrics-listen",
+        "--path-prefix",
+        "--database-url",
+    ] {
+        let output = shell.run(&[
+            "serve",
+            flag,
+            if flag == "--database-url" { &nested } else { &url },
+        ]);
+        assert!(!output.status.success(), "{flag}");
+        assert!(!text(&output).contains("5ecret"), "{flag}: {}", text(&output));
     }
     for key in [secret, "", &format!("{},{secret}", "0f".repeat(32))] {
         let output = shell.command(&[]).env("SCIM_CURSOR_KEY", key).output().unwrap();

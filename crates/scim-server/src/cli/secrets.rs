@@ -1,0 +1,51 @@
+//! Errors that repeat an argument must not repeat a secret in it.
+
+use crate::token;
+
+/// Hides the settings of this process that look like a secret: tokens, and URLs with a user, whose password may follow.
+///
+/// A setting may be in the wrong place, such as a database URL without its flag, so that nothing else knows that it has
+/// a secret.
+pub fn hide(text: &str) -> String {
+    let arguments = std::env::args().skip(1);
+    let variables = std::env::vars().filter(|(name, _)| name.starts_with("SCIM_"));
+    hide_settings(text, arguments.chain(variables.map(|(_, value)| value)))
+}
+
+fn hide_settings(text: &str, settings: impl Iterator<Item = String>) -> String {
+    settings.fold(text.to_owned(), |text, setting| {
+        let value = match setting.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => value,
+            _ => &setting,
+        };
+        let value = value.trim();
+        let login = value
+            .split_once("://")
+            .and_then(|(_, rest)| rest.rsplit_once('@'));
+        match login {
+            // An error may show a part of the URL.
+            Some((login, _)) if !login.is_empty() => text.replace(value, "…").replace(login, "…"),
+            None if value.contains(token::PREFIX) => text.replace(value, "…"),
+            _ => text,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_and_urls_with_a_user_are_hidden() {
+        let hidden = |text: &str, setting: &str| hide_settings(text, [setting.to_owned()].into_iter());
+        assert_eq!(
+            hidden("no `postgres://u:p@h/db`", "postgres://u:p@h/db"),
+            "no `…`"
+        );
+        assert_eq!(hidden("no `https://u:p@h`", "--base-url=https://u:p@h"), "no `…`");
+        assert_eq!(hidden("no `a://u:p@h`", "sqlite:a://u:p@h/db"), "no `a://…@h`");
+        assert_eq!(hidden("no `scim_abc`", "scim_abc"), "no `…`");
+        assert_eq!(hidden("no `https://h`", "https://h"), "no `https://h`");
+        assert_eq!(hidden("no `tenants`", "tenants"), "no `tenants`");
+    }
+}
