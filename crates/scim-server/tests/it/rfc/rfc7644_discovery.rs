@@ -499,7 +499,7 @@ fn unpublished_attributes_are_not_stored() {
             "emails": [{"value": "x", "unknown": unknown}],
             ENTERPRISE: {"department": "d", "unknown": unknown, "manager": {"value": "m", "unknown": unknown}},
             STAFF: {"plain": "p", "unknown": unknown, "desk": {"number": 1, "unknown": unknown}},
-            "urn:example:params:scim:schemas:staff:2.0:Device": {"serial": "s"},
+            "urn:example:params:scim:schemas:unknown:2.0:Device": {"serial": "s"},
         }),
     );
     for (endpoint, body) in [("/Users", user_body), ("/Groups", group_body)] {
