@@ -2,7 +2,7 @@
 
 use crate::token;
 
-/// Hides the settings of this process that look like a secret: tokens, and URLs with a user, whose password may follow.
+/// Hides the settings of this process that look like a secret: tokens, and URLs with a password.
 ///
 /// A setting may be in the wrong place, such as a database URL without its flag, so that nothing else knows that it has
 /// a secret.
@@ -24,7 +24,7 @@ fn hide_settings(text: &str, settings: impl Iterator<Item = String>) -> String {
             .and_then(|(_, rest)| rest.rsplit_once('@'));
         match login {
             // An error may show a part of the URL.
-            Some((login, _)) if !login.is_empty() => text.replace(value, "…").replace(login, "…"),
+            Some((login, _)) if login.contains(':') => text.replace(value, "…").replace(login, "…"),
             None if value.contains(token::PREFIX) => text.replace(value, "…"),
             _ => text,
         }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_and_urls_with_a_user_are_hidden() {
+    fn tokens_and_urls_with_a_password_are_hidden() {
         let hidden = |text: &str, setting: &str| hide_settings(text, [setting.to_owned()].into_iter());
         assert_eq!(
             hidden("no `postgres://u:p@h/db`", "postgres://u:p@h/db"),
@@ -46,6 +46,7 @@ mod tests {
         assert_eq!(hidden("no `a://u:p@h`", "sqlite:a://u:p@h/db"), "no `a://…@h`");
         assert_eq!(hidden("no `scim_abc`", "scim_abc"), "no `…`");
         assert_eq!(hidden("no `https://h`", "https://h"), "no `https://h`");
+        assert_eq!(hidden("scim: no user", "postgres://scim@h/scim"), "scim: no user");
         assert_eq!(hidden("no `tenants`", "tenants"), "no `tenants`");
     }
 }
