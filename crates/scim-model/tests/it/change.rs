@@ -137,7 +137,8 @@ fn members_are_recorded_one_by_one() {
     );
 }
 
-/// Only the members of groups are rows. Those of another type are stored with all they have.
+/// The store keeps the members of groups as rows. Members of another type are part of the document, with all their
+/// sub-attributes.
 #[test]
 fn a_description_of_a_member_is_recorded_where_the_document_has_it() {
     let id = Uuid::from_bytes([1; 16]);

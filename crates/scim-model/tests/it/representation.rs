@@ -375,7 +375,7 @@ fn a_text_that_is_shown_whole_is_not_parsed() {
             "Group",
             &[group_urn]
         ));
-        // What is stored in the text can be left out only by reading it.
+        // An attribute in the stored text can be left out only by parsing the text.
         for projection in [
             attributes(&["userName"]),
             excluded(&["title"]),

@@ -58,7 +58,7 @@ fn read(it: &Fixture, count: u32, sort_by: &str) -> Vec<Stored> {
     found
 }
 
-/// All members of a group of which some were read.
+/// Returns all members of a group whose first members were read with it.
 fn members(it: &Fixture, group: &Stored) -> Vec<Reference> {
     let mut members = group.members.clone().expect("they were requested");
     let mut rest = group.rest_of_members;

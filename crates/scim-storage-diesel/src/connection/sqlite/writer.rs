@@ -200,7 +200,7 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, files:
                 }
             }
             Ok(()) => {
-                // What is committed to a file that has gone is lost.
+                // A write that was committed to a deleted file is lost.
                 files.look();
                 for it in waiting.drain(..done) {
                     it.answer(files.check().err());
