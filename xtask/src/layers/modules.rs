@@ -32,9 +32,14 @@ const MODULES: &[Module] = &[
         name: "service",
         may_use: &["clock"],
     },
+    // Outgoing requests. It knows no HTTP server.
+    Module {
+        name: "egress",
+        may_use: &[],
+    },
     Module {
         name: "delivery",
-        may_use: &["service"],
+        may_use: &["egress", "service"],
     },
     Module {
         name: "management",
@@ -130,6 +135,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["http"]),
     ("clap", &["cli"]),
     ("argon2", &["service"]),
+    ("ureq", &["egress"]),
+    ("rustls", &["egress"]),
+    ("ipnet", &["egress"]),
+    ("url", &["egress"]),
     ("chacha20poly1305", &["service"]),
 ];
 

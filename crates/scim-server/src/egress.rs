@@ -1,0 +1,21 @@
+//! Outgoing HTTPS requests: the only code of the server that connects to an address from a tenant's settings.
+//!
+//! A URL in the settings of a tenant must not make the server reach its own network. [`Egress`] therefore resolves a
+//! name itself, refuses every address that is not publicly routable, and connects to one of the remaining addresses. It
+//! follows no redirect, keeps no cookies, reads no proxy from the environment and decompresses nothing. The operator's
+//! [`AllowList`] opens internal targets.
+//!
+//! This module knows neither the HTTP server nor the purpose of a request. It alone uses the HTTP client library.
+
+mod address;
+mod allow;
+mod client;
+mod error;
+mod resolver;
+mod target;
+
+pub use allow::{AllowEntry, AllowList, InvalidEntry};
+pub use client::{Egress, Limits, Method, Oversize, Request, Response};
+pub use error::EgressError;
+pub use resolver::{Lookup, system_lookup};
+pub use target::Target;
