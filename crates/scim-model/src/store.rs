@@ -2,13 +2,16 @@
 
 #[cfg(feature = "testing")]
 pub mod conformance;
+mod connection;
 mod directory;
 mod error;
 mod journal;
 mod query;
 mod resource;
+mod tenant;
 
-pub use directory::{Directory, NewToken, Tenant, TenantId, Token};
+pub use connection::{Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState};
+pub use directory::{Directory, NewToken, Token};
 pub use error::StoreError;
 pub use journal::{ChangeJournal, JournalError};
 pub use query::{
@@ -16,5 +19,6 @@ pub use query::{
     ScanCount, Sort, Stored,
 };
 pub use resource::{NewResource, ResourceStore, Update, Updated};
+pub use tenant::{Tenant, TenantId};
 
 pub use crate::change::{MembersChange, MembersStep};

@@ -155,7 +155,9 @@ mod tests {
 
     use chrono::{DateTime, Utc};
     use scim_model::change::{Change, ChangePosition};
-    use scim_model::store::{JournalError, NewToken, Tenant, TenantId, Token};
+    use scim_model::store::{
+        Connection, ConnectionChange, ConnectionId, JournalError, NewToken, Tenant, TenantId, Token,
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -238,7 +240,32 @@ mod tests {
             unreachable!("upkeep begins no deletion")
         }
 
-        fn create_token(&self, _: &NewToken) -> Result<(), StoreError> {
+        fn create_connection(&self, _: &Connection) -> Result<bool, StoreError> {
+            unreachable!("upkeep reads no connections")
+        }
+
+        fn connections(&self, _: TenantId) -> Result<Vec<Connection>, StoreError> {
+            unreachable!("upkeep reads no connections")
+        }
+
+        fn connection(&self, _: TenantId, _: &str) -> Result<Option<Connection>, StoreError> {
+            unreachable!("upkeep reads no connections")
+        }
+
+        fn change_connection(
+            &self,
+            _: TenantId,
+            _: ConnectionId,
+            _: &ConnectionChange,
+        ) -> Result<Option<Connection>, StoreError> {
+            unreachable!("upkeep reads no connections")
+        }
+
+        fn delete_connection(&self, _: TenantId, _: ConnectionId) -> Result<bool, StoreError> {
+            unreachable!("upkeep reads no connections")
+        }
+
+        fn create_token(&self, _: &NewToken) -> Result<bool, StoreError> {
             unreachable!("upkeep creates nothing")
         }
 

@@ -1,17 +1,21 @@
-//! The directory of tenants and tokens.
+//! The directory of tenants, connections and tokens.
+
+mod connections;
+mod tokens;
 
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
-use scim_model::store::{Directory, NewToken, StoreError, Tenant, TenantId, Token};
+use scim_model::store::{
+    Connection, ConnectionChange, ConnectionId, Directory, NewToken, StoreError, Tenant, TenantId, Token,
+};
 use uuid::Uuid;
 
-use crate::columns::{Id, Time};
+use crate::columns::Time;
 use crate::connection::Conn;
 use crate::error::Failure;
-use crate::schema::{journal_start, resource_count, tenant, token};
+use crate::schema::{connection, journal_start, resource_count, tenant};
 use crate::sql::{Sql, sql};
 use crate::store::DieselStore;
 
@@ -23,6 +27,7 @@ impl Directory for DieselStore {
     fn create_tenant(&self, name: &str, now: DateTime<Utc>) -> Result<TenantId, StoreError> {
         let name = name.to_owned();
         self.database.write(move |conn| {
+            // A trigger of the table creates the connection `default`: see the migration `connections`.
             let values = (tenant::name.eq(&name), tenant::created.eq(now.timestamp_millis()));
             let insert = diesel::insert_into(tenant::table).values(values);
             let insert = insert
@@ -83,32 +88,42 @@ impl Directory for DieselStore {
         Ok(hidden.is_some())
     }
 
-    fn create_token(&self, new: &NewToken) -> Result<(), StoreError> {
+    fn create_connection(&self, new: &Connection) -> Result<bool, StoreError> {
         let new = new.clone();
-        self.database.write(move |conn| {
-            let values = (
-                token::id.eq(new.id.as_bytes().as_slice()),
-                token::tenant_id.eq(new.tenant.0),
-                token::sha256.eq(new.sha256.as_slice()),
-                token::created.eq(new.created.timestamp_millis()),
-                token::expires.eq(new.expires.map(|it| it.timestamp_millis())),
-                token::read_only.eq(new.read_only),
-                token::note.eq(&new.note),
-            );
-            conn.execute(diesel::insert_into(token::table).values(values))?;
-            Ok(())
-        })
+        self.database.write(move |conn| connections::create(conn, &new))
+    }
+
+    fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
+        self.database.read(|conn| connections::of_tenant(conn, tenant))
+    }
+
+    fn connection(&self, tenant: TenantId, name: &str) -> Result<Option<Connection>, StoreError> {
+        self.database.read(|conn| connections::named(conn, tenant, name))
+    }
+
+    fn change_connection(
+        &self,
+        tenant: TenantId,
+        id: ConnectionId,
+        change: &ConnectionChange,
+    ) -> Result<Option<Connection>, StoreError> {
+        let change = change.clone();
+        self.database
+            .write(move |conn| connections::change(conn, tenant, id, &change))
+    }
+
+    fn delete_connection(&self, tenant: TenantId, id: ConnectionId) -> Result<bool, StoreError> {
+        self.database
+            .write(move |conn| connections::delete(conn, tenant, id))
+    }
+
+    fn create_token(&self, new: &NewToken) -> Result<bool, StoreError> {
+        let new = new.clone();
+        self.database.write(move |conn| tokens::create(conn, &new))
     }
 
     fn tokens(&self, of: Option<TenantId>) -> Result<Vec<Token>, StoreError> {
-        self.database.read(|conn| {
-            let is_wanted = token::tenant_id.nullable().eq(of.map(|it| it.0));
-            let tokens = readable_tokens()
-                .filter(is_wanted.or(of.is_none().into_sql::<Bool>()))
-                .order((tenant::name, token::created, token::id));
-            let rows: Vec<TokenRow> = conn.load(tokens)?;
-            Ok(rows.into_iter().map(Token::from).collect())
-        })
+        self.database.read(|conn| tokens::of(conn, of))
     }
 
     fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
@@ -120,10 +135,7 @@ impl Directory for DieselStore {
     }
 
     fn token_by_hash(&self, sha256: &[u8; 32]) -> Result<Option<Token>, StoreError> {
-        self.database.read(|conn| {
-            let token = readable_tokens().filter(token::sha256.eq(sha256.as_slice()));
-            Ok(conn.only::<TokenRow, _>(token)?.map(Token::from))
-        })
+        self.database.read(|conn| tokens::by_hash(conn, sha256))
     }
 }
 
@@ -139,7 +151,10 @@ fn hide_tenant(conn: &mut Conn, name: &str) -> Result<bool, Failure> {
     );
     let hidden = conn.row::<i64>(&hide)?;
     if let Some(id) = hidden {
-        conn.execute(diesel::delete(token::table.filter(token::tenant_id.eq(id))))?;
+        // The credentials are deleted by their foreign keys.
+        conn.execute(diesel::delete(
+            connection::table.filter(connection::tenant_id.eq(id)),
+        ))?;
     }
     Ok(hidden.is_some())
 }
@@ -178,7 +193,9 @@ fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
     conn.execute(diesel::delete(
         resource_count::table.filter(resource_count::tenant_id.eq(id)),
     ))?;
-    conn.execute(diesel::delete(token::table.filter(token::tenant_id.eq(id))))?;
+    conn.execute(diesel::delete(
+        connection::table.filter(connection::tenant_id.eq(id)),
+    ))?;
     conn.execute(diesel::delete(tenant::table.find(id)))?;
     Ok(())
 }
@@ -210,49 +227,4 @@ fn delete_resources(conn: &mut Conn, tenant: TenantId) -> Result<bool, Failure> 
         owned = Sql::owned_by(conn.dialect(), "tenant_id", tenant), in_pks
     ))?;
     Ok(true)
-}
-
-/// The tokens of tenants that are not being deleted, with the name of the tenant.
-#[diesel::dsl::auto_type]
-fn readable_tokens() -> _ {
-    token::table
-        .inner_join(tenant::table)
-        .filter(tenant::deleted.eq(false))
-        .select((
-            token::id,
-            token::tenant_id,
-            tenant::name,
-            token::created,
-            token::expires,
-            token::revoked,
-            token::read_only,
-            token::note,
-        ))
-}
-
-#[derive(Queryable)]
-struct TokenRow {
-    id: Id,
-    tenant_id: i64,
-    tenant_name: String,
-    created: Time,
-    expires: Option<Time>,
-    revoked: Option<Time>,
-    read_only: bool,
-    note: String,
-}
-
-impl From<TokenRow> for Token {
-    fn from(row: TokenRow) -> Token {
-        Token {
-            id: row.id.0,
-            tenant: TenantId(row.tenant_id),
-            tenant_name: row.tenant_name,
-            created: row.created.0,
-            expires: row.expires.map(|it| it.0),
-            revoked: row.revoked.map(|it| it.0),
-            read_only: row.read_only,
-            note: row.note,
-        }
-    }
 }

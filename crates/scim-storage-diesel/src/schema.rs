@@ -22,6 +22,10 @@ diesel::table! {
         revoked -> Nullable<BigInt>,
         read_only -> Bool,
         note -> Text,
+        connection_id -> Nullable<Binary>,
+        name -> Nullable<Text>,
+        last_four -> Nullable<Text>,
+        last_used -> Nullable<BigInt>,
     }
 }
 
@@ -128,7 +132,21 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    connection (id) {
+        id -> Binary,
+        tenant_id -> BigInt,
+        name -> Text,
+        preset -> Text,
+        settings -> Text,
+        paused -> Bool,
+        created -> BigInt,
+    }
+}
+
+diesel::joinable!(connection -> tenant (tenant_id));
 diesel::joinable!(token -> tenant (tenant_id));
+diesel::joinable!(token -> connection (connection_id));
 diesel::joinable!(membership -> resource (member_pk));
 diesel::joinable!(secret -> resource (pk));
 
@@ -136,6 +154,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     attribute_path,
     attribute_value,
     changes,
+    connection,
     journal_start,
     membership,
     resource,

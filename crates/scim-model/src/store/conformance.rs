@@ -21,6 +21,7 @@
 //! | `paging` | totals, pages by index, and cursors in both directions |
 //! | `secrets` | secrets beside the document |
 //! | `journal` | the entry that each write leaves, reading from a position, retention |
+//! | `connections` | connections of tenants, their changes, and the end of their credentials |
 //! | `tenants` | isolation and deletion of tenants, tokens |
 //!
 //! The rules call a store from one thread. Races between writers, crashes, limits on scans and the plans of
@@ -31,6 +32,7 @@ macro_rules! cases {
     ($($case:ident),* $(,)?) => { &[$((stringify!($case), $case)),*] };
 }
 
+mod connections;
 mod filters;
 mod fixture;
 mod journal;
@@ -55,6 +57,7 @@ const TOPICS: &[&[Case]] = &[
     paging::CASES,
     secrets::CASES,
     journal::CASES,
+    connections::CASES,
     tenants::CASES,
 ];
 

@@ -1,13 +1,19 @@
-//! The port to tenants and their tokens.
+//! The port to tenants, their connections and their tokens.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::connection::{Connection, ConnectionChange, ConnectionId};
 use super::error::StoreError;
+use super::tenant::{Tenant, TenantId};
 
-/// The directory of tenants and their bearer tokens. It stores the SHA-256 of a token, and never the token.
+/// The directory of tenants, their connections and their bearer tokens. It stores the SHA-256 of a token, and never
+/// the token.
+///
+/// **Invariants.** Every tenant has a connection named [`Connection::DEFAULT`]. A token belongs to one connection, and
+/// ends with it.
 pub trait Directory: Send + Sync {
-    /// Creates a tenant.
+    /// Creates a tenant with its connection [`Connection::DEFAULT`].
     ///
     /// # Errors
     /// `Conflict` on `name` if a tenant has the name.
@@ -35,11 +41,47 @@ pub trait Directory: Send + Sync {
     /// `Busy`, `Unavailable`.
     fn continue_deletion(&self, name: Option<&str>) -> Result<bool, StoreError>;
 
-    /// Stores a token.
+    /// Stores a connection, and returns whether its tenant exists.
+    ///
+    /// # Errors
+    /// `Conflict` on `name` if the tenant has a connection with the name.
+    fn create_connection(&self, connection: &Connection) -> Result<bool, StoreError>;
+
+    /// Returns the connections of a tenant in order of name.
     ///
     /// # Errors
     /// `Unavailable`.
-    fn create_token(&self, token: &NewToken) -> Result<(), StoreError>;
+    fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError>;
+
+    /// Returns the connection of a tenant with this name.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn connection(&self, tenant: TenantId, name: &str) -> Result<Option<Connection>, StoreError>;
+
+    /// Changes a connection, and returns it as it is after the change, or `None` if it does not exist.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn change_connection(
+        &self,
+        tenant: TenantId,
+        id: ConnectionId,
+        change: &ConnectionChange,
+    ) -> Result<Option<Connection>, StoreError>;
+
+    /// Deletes a connection with all its credentials, unless it is the tenant's [`Connection::DEFAULT`]. Returns
+    /// whether a connection was deleted.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn delete_connection(&self, tenant: TenantId, id: ConnectionId) -> Result<bool, StoreError>;
+
+    /// Stores a token, and returns whether the tenant has its connection.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn create_token(&self, token: &NewToken) -> Result<bool, StoreError>;
 
     /// Returns the tokens of a tenant, or of all tenants.
     ///
@@ -60,17 +102,6 @@ pub trait Directory: Send + Sync {
     fn token_by_hash(&self, sha256: &[u8; 32]) -> Result<Option<Token>, StoreError>;
 }
 
-/// A tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tenant {
-    /// Identifies the tenant in calls.
-    pub id: TenantId,
-    /// Identifies the tenant in the configuration and in answers to operators.
-    pub name: String,
-    /// Time of creation.
-    pub created: DateTime<Utc>,
-}
-
 /// A token to store.
 #[derive(Clone, Debug)]
 pub struct NewToken {
@@ -78,16 +109,20 @@ pub struct NewToken {
     pub id: Uuid,
     /// The tenant that the token gives access to.
     pub tenant: TenantId,
+    /// The connection of the tenant that the token belongs to.
+    pub connection: ConnectionId,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
+    /// The last four characters of the token, by which an operator recognises it.
+    pub last_four: String,
     /// Time of creation.
     pub created: DateTime<Utc>,
     /// Time of expiry; `None` is never.
     pub expires: Option<DateTime<Utc>>,
     /// Whether the token gives read access only (RFC 6750 section 3.1, `insufficient_scope`).
     pub read_only: bool,
-    /// The purpose of the token, as its creator noted it.
-    pub note: String,
+    /// The name that its creator gave the token; it may be empty.
+    pub name: String,
 }
 
 /// A stored token.
@@ -95,22 +130,22 @@ pub struct NewToken {
 pub struct Token {
     /// Identifies the token without being secret.
     pub id: Uuid,
-    /// The tenant that the token gives access to.
-    pub tenant: TenantId,
+    /// The connection that the token belongs to, and by it the tenant that the token gives access to.
+    pub connection: Connection,
     /// Name of the tenant.
     pub tenant_name: String,
+    /// The last four characters of the token; `None` for a token that was stored without them.
+    pub last_four: Option<String>,
     /// Time of creation.
     pub created: DateTime<Utc>,
     /// Time of expiry; `None` is never.
     pub expires: Option<DateTime<Utc>>,
     /// Time of revocation, if it was revoked.
     pub revoked: Option<DateTime<Utc>>,
+    /// The approximate time of the last request with the token; `None` if there was none, or it was not recorded.
+    pub last_used: Option<DateTime<Utc>>,
     /// Whether the token gives read access only (RFC 6750 section 3.1, `insufficient_scope`).
     pub read_only: bool,
-    /// The purpose of the token, as its creator noted it.
-    pub note: String,
+    /// The name that its creator gave the token; it may be empty.
+    pub name: String,
 }
-
-/// The number of a tenant. Every call on resources names one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TenantId(pub i64);

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::directory::TenantId;
 use super::error::StoreError;
+use super::tenant::TenantId;
 use crate::change::{Change, ChangePosition};
 
 /// The journal: the log of all changes of a tenant's resources, written by the [`ResourceStore`](crate::store::ResourceStore).

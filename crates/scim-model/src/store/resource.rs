@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::directory::TenantId;
 use super::error::StoreError;
 use super::query::{Include, NextResources, Page, Query, Reference, ResourceKey, RestOfMembers, Stored};
+use super::tenant::TenantId;
 use crate::change::{AttributeChanges, MembersChange};
 use crate::document::Document;
 use crate::schema::ResourceType;

@@ -307,9 +307,9 @@ pub enum TokenCommand {
         /// The tenant
         #[arg(long, value_name = "NAME")]
         tenant: String,
-        /// A note about the purpose of the token
-        #[arg(long, default_value = "", value_name = "TEXT")]
-        note: String,
+        /// A name that tells the token from others, such as its purpose
+        #[arg(long, alias = "note", default_value = "", value_name = "TEXT")]
+        name: String,
         /// The token may read but not write
         #[arg(long)]
         read_only: bool,

@@ -1,7 +1,7 @@
 //! `scim-server token`: creates, lists and revokes bearer tokens.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Directory, NewToken, TenantId, Token};
+use scim_model::store::{Connection, Directory, NewToken, TenantId, Token};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -21,14 +21,14 @@ pub fn run(
     match command {
         TokenCommand::Create {
             tenant,
-            note,
+            name,
             read_only,
             days,
             no_expiry,
             json,
         } => {
             let expires = (!no_expiry).then(|| terminal.now + TimeDelta::days(i64::from(*days)));
-            print_new(directory, tenant, note, *read_only, expires, *json, terminal)
+            print_new(directory, tenant, name, *read_only, expires, *json, terminal)
         }
         TokenCommand::List { tenant, json } => list(directory, tenant.as_deref(), *json, terminal),
         TokenCommand::Revoke { id, json } => revoke(directory, *id, *json, terminal),
@@ -38,14 +38,14 @@ pub fn run(
 fn print_new(
     directory: &dyn Directory,
     tenant: &str,
-    note: &str,
+    name: &str,
     read_only: bool,
     expires: Option<DateTime<Utc>>,
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let tenant = find_tenant(directory, tenant)?;
-    let new = NewSecret::random(terminal.now, expires, note, read_only)?;
+    let new = NewSecret::random(terminal.now, expires, name, read_only)?;
     new.store(directory, tenant.id)?;
     let NewSecret { secret, id, .. } = &new;
     if as_json {
@@ -87,7 +87,7 @@ fn list(
             state(&it, terminal.now),
             access,
             validity(it.expires),
-            it.note
+            it.name
         )?;
     }
     Ok(())
@@ -116,7 +116,7 @@ pub(super) struct NewSecret {
     pub(super) expires: Option<DateTime<Utc>>,
     id: Uuid,
     created: DateTime<Utc>,
-    note: String,
+    name: String,
     read_only: bool,
 }
 
@@ -124,7 +124,7 @@ impl NewSecret {
     pub(super) fn random(
         created: DateTime<Utc>,
         expires: Option<DateTime<Utc>>,
-        note: &str,
+        name: &str,
         read_only: bool,
     ) -> Result<NewSecret, CommandError> {
         Ok(NewSecret {
@@ -132,23 +132,27 @@ impl NewSecret {
             expires,
             id: clock::new_id(),
             created,
-            note: note.to_owned(),
+            name: name.to_owned(),
             read_only,
         })
     }
 
     /// Makes the secret valid for a tenant.
     pub(super) fn store(&self, directory: &dyn Directory, tenant: TenantId) -> Result<(), CommandError> {
-        directory.create_token(&NewToken {
+        let connection = directory.connection(tenant, Connection::DEFAULT)?;
+        let gone = || CommandError::NoTenant("the tenant has been deleted meanwhile".to_owned());
+        let is_stored = directory.create_token(&NewToken {
             id: self.id,
             tenant,
+            connection: connection.ok_or_else(gone)?.id,
             sha256: token::digest(&self.secret),
+            last_four: token::last_four(&self.secret),
             created: self.created,
             expires: self.expires,
             read_only: self.read_only,
-            note: self.note.clone(),
+            name: self.name.clone(),
         })?;
-        Ok(())
+        if is_stored { Ok(()) } else { Err(gone()) }
     }
 }
 
@@ -161,7 +165,7 @@ fn to_json(token: &Token, now: DateTime<Utc>) -> Value {
         "created": timestamp(token.created),
         "expires": token.expires.map(timestamp),
         "revoked": token.revoked.map(timestamp),
-        "note": token.note,
+        "name": token.name,
     })
 }
 

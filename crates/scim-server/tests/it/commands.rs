@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Directory, NewToken};
+use scim_model::store::Directory;
 use scim_server::cli::arguments::{TenantCommand, TokenCommand};
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
@@ -13,7 +13,7 @@ use scim_storage_diesel::DieselStore;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::Server;
+use crate::harness::{Server, Token, create_token};
 
 /// A directory, and the time of its commands.
 struct Subject {
@@ -77,7 +77,7 @@ impl Subject {
     fn create_token(&self, days: u32, no_expiry: bool, json: bool) -> String {
         self.token(TokenCommand::Create {
             tenant: "acme".to_owned(),
-            note: "for Okta".to_owned(),
+            name: "for Okta".to_owned(),
             read_only: no_expiry,
             days,
             no_expiry,
@@ -198,7 +198,7 @@ fn tokens_are_shown_with_their_state() {
     assert_eq!(states, ["valid", "valid", "valid"]);
     let endless = json!({
         "id": json[1]["id"], "tenant": "acme", "state": "valid", "readOnly": true,
-        "created": "2026-01-01T12:00:00.250Z", "expires": null, "revoked": null, "note": "for Okta",
+        "created": "2026-01-01T12:00:00.250Z", "expires": null, "revoked": null, "name": "for Okta",
     });
     assert_eq!(json[1], endless);
     let line = |number: usize| text.lines().nth(number).unwrap();
@@ -241,16 +241,7 @@ fn tokens_of_one_tenant_are_listed_alone() {
     let it = Subject::new();
     for name in ["acme", "other"] {
         let tenant = it.store.create_tenant(name, it.now).unwrap();
-        let token = NewToken {
-            id: Uuid::now_v7(),
-            tenant,
-            sha256: token::digest(name),
-            created: it.now,
-            expires: None,
-            read_only: false,
-            note: String::new(),
-        };
-        it.store.create_token(&token).unwrap();
+        create_token(&*it.store, tenant, Token::default());
     }
     let tenants = |tenant: Option<&str>| {
         let tenant = tenant.map(str::to_owned);

@@ -226,16 +226,19 @@ pub struct Token {
 
 pub fn create_token(directory: &dyn Directory, tenant: TenantId, wanted: Token) -> (String, uuid::Uuid) {
     let secret = token::new_secret().unwrap();
+    let connection = directory.connection(tenant, "default").unwrap().unwrap();
     let token = NewToken {
         id: uuid::Uuid::now_v7(),
         tenant,
+        connection: connection.id,
         sha256: token::digest(&secret),
+        last_four: token::last_four(&secret),
         created: Utc::now(),
         expires: wanted.expires,
         read_only: wanted.read_only,
-        note: String::new(),
+        name: String::new(),
     };
-    directory.create_token(&token).unwrap();
+    assert!(directory.create_token(&token).unwrap());
     (secret, token.id)
 }
 

@@ -14,14 +14,17 @@ use crate::database::{Database, on_each};
 fn with_acme(database: &Database, users: i64) -> (DieselStore, TenantId) {
     let store = database.store();
     let tenant = store.create_tenant("acme", at(0)).expect("it is new");
+    let connection = store.connection(tenant, "default").expect("the store is there");
     let token = NewToken {
         id: Uuid::now_v7(),
         tenant,
+        connection: connection.expect("each tenant has it").id,
         sha256: [7; 32],
+        last_four: String::new(),
         created: at(0),
         expires: None,
         read_only: false,
-        note: String::new(),
+        name: String::new(),
     };
     store.create_token(&token).expect("it is new");
     database.fill(tenant.0, users);

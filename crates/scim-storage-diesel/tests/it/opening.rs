@@ -247,17 +247,68 @@ fn each_down_migration_keeps_the_older_data() {
     });
 }
 
+/// The literal of the bytes of which each has the given hexadecimal digits.
+fn bytes(database: &Database, digits: &str, number: usize) -> String {
+    let digits = digits.repeat(number);
+    match database.is_sqlite() {
+        true => format!("x'{digits}'"),
+        false => format!("'\\x{digits}'"),
+    }
+}
+
+/// Reverts migrations from the newest one to the one with this time.
+fn revert_to(database: &Database, time: &str) {
+    let is_applied = format!("SELECT count(*) FROM __diesel_schema_migrations WHERE version = '{time}'");
+    while database.number(&is_applied) > 0 {
+        if database.is_sqlite() {
+            let file = database.file();
+            let mut conn =
+                SqliteConnection::establish(file.to_str().expect("it is UTF-8")).expect("it opens");
+            conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON")
+                .expect("it runs");
+            conn.revert_last_migration(SQLITE).expect("it goes down");
+        } else {
+            let mut conn = PgConnection::establish(&database.url).expect("it opens");
+            conn.revert_last_migration(POSTGRES).expect("it goes down");
+        }
+    }
+}
+
+#[test]
+fn tokens_of_earlier_versions_belong_to_the_default_connection() {
+    on_each(|database| {
+        let tenant = Fixture::new(&database.store(), "acme").tenant;
+        revert_to(database, "20261201000000");
+        let (id, hash) = (bytes(database, "01", 16), bytes(database, "02", 32));
+        database.run(&format!(
+            "INSERT INTO token (id, tenant_id, sha256, created, read_only, note) \
+             VALUES ({id}, {}, {hash}, 1, TRUE, 'for Okta')",
+            tenant.0
+        ));
+        let store = database.store();
+        let token = store.token_by_hash(&[2; 32]).expect("the store is there");
+        let token = token.expect("it is kept");
+        let default = store.connection(tenant, "default").expect("the store is there");
+        assert_eq!(Some(&token.connection), default.as_ref());
+        assert_eq!((&*token.name, token.read_only), ("for Okta", true));
+        assert_eq!((token.last_four, token.last_used), (None, None));
+        revert_to(database, "20261201000000");
+        let kept = "SELECT count(*) FROM token WHERE note = 'for Okta'";
+        assert_eq!(database.number(kept), 1);
+    });
+}
+
 /// An instance of the first version can run beside newer ones: later migrations keep every table and column that
 /// it uses, and require no other value.
 #[test]
 fn statements_of_the_first_version_still_work() {
     on_each(|database| {
         let store = database.store();
-        let id = if database.is_sqlite() { "x'01'" } else { "'\\x01'" };
+        let (id, hash) = (bytes(database, "01", 16), bytes(database, "02", 32));
         database.run(&format!(
             "INSERT INTO tenant (name, created) VALUES ('old', 1); \
              INSERT INTO token (id, tenant_id, sha256, created, read_only, note) \
-             SELECT {id}, id, {id}, 1, FALSE, '' FROM tenant; \
+             SELECT {id}, id, {hash}, 1, FALSE, 'for Okta' FROM tenant; \
              INSERT INTO resource (tenant_id, kind, id, version, created, modified, document) \
              SELECT id, 1, {id}, 1, 1, 1, '{{}}' FROM tenant; \
              INSERT INTO secret (tenant_id, pk, path, hash) SELECT tenant_id, pk, 'password', '' FROM resource; \
@@ -267,6 +318,9 @@ fn statements_of_the_first_version_still_work() {
         let tenants = store.tenants().expect("the store is there");
         let names: Vec<&str> = tenants.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["old"]);
+        let token = store.token_by_hash(&[2; 32]).expect("the store is there");
+        let token = token.expect("it has a connection");
+        assert_eq!((&*token.name, token.connection.is_default()), ("for Okta", true));
         assert!(store.delete_tenant("old").expect("the store is there"));
         assert_eq!(database.number("SELECT count(*) FROM changes"), 0);
     });

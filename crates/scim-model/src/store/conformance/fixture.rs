@@ -14,8 +14,8 @@ use crate::schema::ResourceType;
 use crate::schema::registry::SchemaRegistry;
 use crate::secret::SecretHashes;
 use crate::store::{
-    ChangeJournal, Directory, Include, NewResource, Page, PageRequest, Query, Reference, ResourceStore, Sort,
-    StoreError, Stored, TenantId, Update, Updated,
+    ChangeJournal, Connection, Directory, Include, NewResource, NewToken, Page, PageRequest, Query,
+    Reference, ResourceStore, Sort, StoreError, Stored, TenantId, Token, Update, Updated,
 };
 use crate::tolerance::Tolerances;
 use crate::value::policy::Policy;
@@ -100,6 +100,35 @@ impl<'a> Fixture<'a> {
     pub fn add_group(&self, display_name: &str, members: &[Uuid]) -> Uuid {
         self.add(&self.group, json!({ "displayName": display_name }), members)
             .expect("the name is free")
+    }
+
+    /// The tenant's connection named `default`.
+    pub fn connection(&self) -> Connection {
+        let connection = self.store.connection(self.tenant, Connection::DEFAULT);
+        connection
+            .expect("the store is available")
+            .expect("each tenant has it")
+    }
+
+    /// A token of the connection [`Fixture::connection`] that can be stored. [`Fixture::token`] finds it.
+    pub fn new_token(&self, id: Uuid) -> NewToken {
+        NewToken {
+            id,
+            tenant: self.tenant,
+            connection: self.connection().id,
+            sha256: token_hash(id),
+            last_four: "abcd".to_owned(),
+            created: at(0),
+            expires: None,
+            read_only: false,
+            name: String::new(),
+        }
+    }
+
+    /// A stored token that was made by [`Fixture::new_token`].
+    pub fn token(&self, id: Uuid) -> Option<Token> {
+        let token = self.store.token_by_hash(&token_hash(id));
+        token.expect("the store is available")
     }
 
     /// Reads a resource with its members and groups.
@@ -255,6 +284,12 @@ impl<'a> Fixture<'a> {
     pub fn names(&self, resource_type: &Arc<ResourceType>, filter: &str, sort_by: &str) -> Vec<String> {
         names(&self.search(resource_type, filter, sort_by))
     }
+}
+
+fn token_hash(id: Uuid) -> [u8; 32] {
+    let mut hash = [7; 32];
+    hash[..16].copy_from_slice(id.as_bytes());
+    hash
 }
 
 pub(super) const EVERYTHING: PageRequest = PageRequest::Index {

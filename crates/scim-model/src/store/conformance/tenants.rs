@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::fixture::{Case, Fixture, at, expect_taken};
 use crate::change::MembersStep;
-use crate::store::{NewToken, StoreError};
+use crate::store::{Connection, ConnectionId, NewToken, StoreError};
 
 pub(super) const CASES: &[Case] = cases![
     tenants_are_isolated_from_each_other,
@@ -55,43 +55,34 @@ fn tenants_are_isolated_from_each_other(it: &Fixture) {
 
 fn tokens_belong_to_tenants(it: &Fixture) {
     let other = Fixture::new(it.store, "other");
-    let hash = |id: Uuid| {
-        let mut hash = [7; 32];
-        hash[..16].copy_from_slice(id.as_bytes());
-        hash
-    };
-    let new = |tenant, read_only: bool| {
+    let new = |of: &Fixture, read_only: bool| {
         let id = Uuid::now_v7();
         let token = NewToken {
-            id,
-            tenant,
-            sha256: hash(id),
             created: at(5),
             expires: read_only.then(|| at(50)),
             read_only,
-            note: "for Okta's \"job\"".to_owned(),
+            name: "for Okta's \"job\"".to_owned(),
+            ..of.new_token(id)
         };
-        it.store.create_token(&token).expect("the name is free");
+        assert!(it.store.create_token(&token).expect("the id is free"));
         id
     };
-    let (mine, theirs) = (new(it.tenant, true), new(other.tenant, false));
-    let found = it
-        .store
-        .token_by_hash(&hash(mine))
-        .expect("the store is available")
-        .expect("it exists");
-    assert_eq!((found.id, found.tenant, found.read_only), (mine, it.tenant, true));
+    let (mine, theirs) = (new(it, true), new(&other, false));
+    let found = it.token(mine).expect("it exists");
     assert_eq!(
-        (found.created, found.expires, found.revoked),
-        (at(5), Some(at(50)), None)
+        (found.id, found.connection.tenant, found.read_only),
+        (mine, it.tenant, true)
     );
-    assert!(found.tenant_name.starts_with("tokens belong to tenants") && found.note.contains("Okta"));
-    assert!(
-        it.store
-            .token_by_hash(&[0; 32])
-            .expect("the store is available")
-            .is_none()
+    assert_eq!(
+        (found.created, found.expires, found.revoked, found.last_used),
+        (at(5), Some(at(50)), None, None)
     );
+    assert!(found.tenant_name.starts_with("tokens belong to tenants"));
+    assert_eq!(
+        (&*found.name, found.last_four.as_deref()),
+        ("for Okta's \"job\"", Some("abcd"))
+    );
+    assert!(it.token(Uuid::now_v7()).is_none());
     let of_tenant = it
         .store
         .tokens(Some(other.tenant))
@@ -105,26 +96,11 @@ fn tokens_belong_to_tenants(it: &Fixture) {
         .map(|it| it.id)
         .collect();
     assert!(all.contains(&mine) && all.contains(&theirs));
-    assert!(
-        it.store
-            .revoke_token(mine, at(6))
-            .expect("the store is available")
-    );
-    assert!(
-        it.store
-            .revoke_token(mine, at(7))
-            .expect("the store is available")
-    );
-    assert!(
-        !it.store
-            .revoke_token(Uuid::now_v7(), at(6))
-            .expect("the store is available")
-    );
-    let revoked = it
-        .store
-        .token_by_hash(&hash(mine))
-        .expect("the store is available")
-        .expect("it exists");
+    let revoke = |id, now| it.store.revoke_token(id, now).expect("the store is available");
+    assert!(revoke(mine, at(6)));
+    assert!(revoke(mine, at(7)));
+    assert!(!revoke(Uuid::now_v7(), at(6)));
+    let revoked = it.token(mine).expect("it exists");
     assert_eq!(revoked.revoked, Some(at(6)), "the first revocation counts");
 }
 
@@ -142,17 +118,8 @@ fn a_deleted_tenant_leaves_no_data(it: &Fixture) {
     let sorted = names.clone();
     names.sort_unstable();
     assert_eq!(names, sorted, "tenants are listed by name");
-    let id = Uuid::now_v7();
-    let token = NewToken {
-        id,
-        tenant: it.tenant,
-        sha256: [9; 32],
-        created: at(5),
-        expires: None,
-        read_only: false,
-        note: String::new(),
-    };
-    it.store.create_token(&token).expect("the name is free");
+    let (token, connection) = (it.new_token(Uuid::now_v7()), it.connection());
+    assert!(it.store.create_token(&token).expect("the id is free"));
     assert!(
         it.store
             .delete_tenant(&tenant.name)
@@ -165,12 +132,24 @@ fn a_deleted_tenant_leaves_no_data(it: &Fixture) {
     );
     assert!(it.read(&it.user, user).is_none());
     assert_eq!(it.search(&it.user, "", "").total, 0);
+    assert!(it.token(token.id).is_none());
     assert!(
         it.store
-            .token_by_hash(&[9; 32])
+            .connections(it.tenant)
             .expect("the store is available")
-            .is_none()
+            .is_empty()
     );
+    let another = Connection {
+        id: ConnectionId(Uuid::now_v7()),
+        name: "entra".to_owned(),
+        ..connection
+    };
+    assert!(
+        !it.store
+            .create_connection(&another)
+            .expect("the store is available")
+    );
+    assert!(!it.store.create_token(&token).expect("the store is available"));
     let again = it
         .store
         .create_tenant(&tenant.name, at(8))

@@ -92,7 +92,7 @@ impl BearerTokens {
             return Ok(None);
         }
         let identity = Identity {
-            tenant: token.tenant,
+            tenant: token.connection.tenant,
             tenant_name: token.tenant_name.into(),
             read_only: token.read_only,
         };
@@ -147,7 +147,10 @@ mod tests {
 
     use actix_web::http::header::HeaderValue;
     use chrono::TimeDelta;
-    use scim_model::store::{NewToken, StoreError, Tenant, TenantId, Token};
+    use scim_model::store::{
+        Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, NewToken,
+        StoreError, Tenant, TenantId, Token,
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -181,7 +184,32 @@ mod tests {
             unreachable!("a request only looks tokens up")
         }
 
-        fn create_token(&self, _: &NewToken) -> Result<(), StoreError> {
+        fn create_connection(&self, _: &Connection) -> Result<bool, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn connections(&self, _: TenantId) -> Result<Vec<Connection>, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn connection(&self, _: TenantId, _: &str) -> Result<Option<Connection>, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn change_connection(
+            &self,
+            _: TenantId,
+            _: ConnectionId,
+            _: &ConnectionChange,
+        ) -> Result<Option<Connection>, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn delete_connection(&self, _: TenantId, _: ConnectionId) -> Result<bool, StoreError> {
+            unreachable!("a request only looks tokens up")
+        }
+
+        fn create_token(&self, _: &NewToken) -> Result<bool, StoreError> {
             unreachable!("a request only looks tokens up")
         }
 
@@ -197,13 +225,23 @@ mod tests {
     fn valid_token() -> Token {
         Token {
             id: Uuid::nil(),
-            tenant: TenantId(7),
+            connection: Connection {
+                id: ConnectionId(Uuid::nil()),
+                tenant: TenantId(7),
+                name: "default".to_owned(),
+                preset: "generic".to_owned(),
+                settings: ConnectionSettings::new(),
+                state: ConnectionState::Active,
+                created: Utc::now(),
+            },
             tenant_name: "acme".to_owned(),
+            last_four: None,
             created: Utc::now(),
             expires: None,
             revoked: None,
+            last_used: None,
             read_only: true,
-            note: String::new(),
+            name: String::new(),
         }
     }
 

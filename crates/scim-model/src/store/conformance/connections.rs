@@ -1,0 +1,167 @@
+//! Connections of tenants.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::fixture::{Case, Fixture, at, expect_taken};
+use crate::store::{Connection, ConnectionChange, ConnectionId, ConnectionState, NewToken, TenantId};
+
+pub(super) const CASES: &[Case] = cases![
+    each_tenant_has_a_default_connection,
+    connections_have_unique_names_within_a_tenant,
+    a_change_of_a_connection_keeps_the_rest,
+    a_deleted_connection_ends_its_tokens,
+    the_default_connection_cannot_be_deleted,
+];
+
+fn each_tenant_has_a_default_connection(it: &Fixture) {
+    let connection = it.connection();
+    assert_eq!(
+        connection,
+        Connection {
+            id: connection.id,
+            tenant: it.tenant,
+            name: "default".to_owned(),
+            preset: "generic".to_owned(),
+            settings: BTreeMap::new(),
+            state: ConnectionState::Active,
+            created: at(0),
+        }
+    );
+    assert!(connection.is_default());
+    assert_eq!(connection.id.0.get_version_num(), 7);
+    assert_ne!(Fixture::new(it.store, "other").connection().id, connection.id);
+    assert_eq!(names(it, it.tenant), ["default"]);
+}
+
+fn connections_have_unique_names_within_a_tenant(it: &Fixture) {
+    let other = Fixture::new(it.store, "other");
+    let entra = new(it, "entra");
+    let created = |connection: &Connection| it.store.create_connection(connection);
+    assert!(created(&entra).expect("the name is free"));
+    assert!(created(&new(it, "Entra")).expect("the case of names counts"));
+    expect_taken("name", created(&new(it, "entra")));
+    expect_taken("name", created(&new(it, "default")));
+    assert!(created(&new(&other, "entra")).expect("another tenant may use the name"));
+    let nowhere = Connection {
+        tenant: TenantId(i64::MAX),
+        ..new(it, "okta")
+    };
+    assert!(!created(&nowhere).expect("the store is available"));
+    assert_eq!(names(it, it.tenant), ["Entra", "default", "entra"]);
+    assert_eq!(named(it, "entra"), Some(entra));
+    assert_eq!(named(it, "okta"), None);
+}
+
+fn a_change_of_a_connection_keeps_the_rest(it: &Fixture) {
+    let entra = new(it, "entra");
+    it.store.create_connection(&entra).expect("the name is free");
+    let change = |tenant: TenantId, id: ConnectionId, change: &ConnectionChange| {
+        let changed = it.store.change_connection(tenant, id, change);
+        changed.expect("the store is available")
+    };
+    let set = |name: &str, value: Option<&str>| ConnectionChange {
+        settings: BTreeMap::from([(name.to_owned(), value.map(str::to_owned))]),
+        ..ConnectionChange::default()
+    };
+    let to_state = |state: ConnectionState| ConnectionChange {
+        state: Some(state),
+        ..ConnectionChange::default()
+    };
+    let expected = Connection {
+        settings: BTreeMap::from(
+            [("group-patch", "resource"), ("leniency", "\"é\"")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        ),
+        ..entra.clone()
+    };
+    let changed = change(it.tenant, entra.id, &set("leniency", Some("\"é\"")));
+    assert_eq!(changed.as_ref(), Some(&expected));
+    assert_eq!(named(it, "entra"), changed);
+    let paused = change(it.tenant, entra.id, &to_state(ConnectionState::Paused));
+    let expected = Connection {
+        state: ConnectionState::Paused,
+        ..expected
+    };
+    assert_eq!(paused.as_ref(), Some(&expected));
+    let without = change(it.tenant, entra.id, &set("group-patch", None));
+    assert_eq!(without.map(|it| it.settings.len()), Some(1));
+    let preset = ConnectionChange {
+        preset: Some("okta".to_owned()),
+        ..to_state(ConnectionState::Active)
+    };
+    let changed = change(it.tenant, entra.id, &preset).expect("it exists");
+    assert_eq!(
+        (&*changed.preset, changed.state),
+        ("okta", ConnectionState::Active)
+    );
+    assert_eq!(named(it, "entra"), Some(changed));
+    let other = Fixture::new(it.store, "other");
+    for (tenant, id) in [
+        (it.tenant, ConnectionId(Uuid::now_v7())),
+        (other.tenant, entra.id),
+    ] {
+        assert_eq!(change(tenant, id, &to_state(ConnectionState::Paused)), None);
+    }
+}
+
+fn a_deleted_connection_ends_its_tokens(it: &Fixture) {
+    let other = Fixture::new(it.store, "other");
+    let entra = new(it, "entra");
+    it.store.create_connection(&entra).expect("the name is free");
+    let token = NewToken {
+        connection: entra.id,
+        ..it.new_token(Uuid::now_v7())
+    };
+    assert!(it.store.create_token(&token).expect("the id is free"));
+    let of_default = it.new_token(Uuid::now_v7());
+    assert!(it.store.create_token(&of_default).expect("the id is free"));
+    let found = it.token(token.id).expect("it exists");
+    assert_eq!(found.connection, entra);
+    let of_other = NewToken {
+        tenant: other.tenant,
+        ..token.clone()
+    };
+    assert!(!it.store.create_token(&of_other).expect("the store is available"));
+    let delete = |tenant: TenantId| {
+        let deleted = it.store.delete_connection(tenant, entra.id);
+        deleted.expect("the store is available")
+    };
+    assert!(!delete(other.tenant));
+    assert!(delete(it.tenant));
+    assert!(!delete(it.tenant));
+    assert_eq!(it.token(token.id), None);
+    assert!(it.token(of_default.id).is_some());
+    assert!(!it.store.create_token(&token).expect("the store is available"));
+    assert_eq!(names(it, it.tenant), ["default"]);
+}
+
+fn the_default_connection_cannot_be_deleted(it: &Fixture) {
+    let default = it.connection();
+    let deleted = it.store.delete_connection(it.tenant, default.id);
+    assert!(!deleted.expect("the store is available"));
+    assert_eq!(it.connection(), default);
+}
+
+fn new(it: &Fixture, name: &str) -> Connection {
+    Connection {
+        id: ConnectionId(Uuid::now_v7()),
+        tenant: it.tenant,
+        name: name.to_owned(),
+        preset: "entra".to_owned(),
+        settings: BTreeMap::from([("group-patch".to_owned(), "resource".to_owned())]),
+        state: ConnectionState::Active,
+        created: at(3),
+    }
+}
+
+fn named(it: &Fixture, name: &str) -> Option<Connection> {
+    let connection = it.store.connection(it.tenant, name);
+    connection.expect("the store is available")
+}
+
+fn names(it: &Fixture, tenant: TenantId) -> Vec<String> {
+    let connections = it.store.connections(tenant).expect("the store is available");
+    connections.into_iter().map(|it| it.name).collect()
+}
