@@ -1,10 +1,14 @@
 //! Attribute notation of clients that differs from RFC 7644 section 3.10.
 
 use std::borrow::{Borrow, Cow};
+use std::sync::Arc;
 
 use scim_filter::AttrPath;
+use serde_json::{Map, Value};
 
-use crate::schema::{AttributePath, AttributeType, ResourceType, Schema, attribute_named};
+use crate::error::{ScimError, ScimType, shortened};
+use crate::schema::registry::SchemaRegistry;
+use crate::schema::{AttributePath, ResourceType, Schema, attribute_named};
 use crate::tolerance::{Tolerance, Tolerances};
 
 /// Replaces each dot after the URN of a schema by a colon, in a path or a filter.
@@ -70,8 +74,14 @@ pub(crate) fn after_urn<'a, 't>(
     text: &'t str,
 ) -> Option<(&'a Schema, &'t str)> {
     let extensions = resource_type.extensions.iter().map(|(schema, _)| schema);
-    let known = [&resource_type.schema].into_iter().chain(extensions);
-    let found = known.filter_map(|schema| {
+    after_urn_of([&resource_type.schema].into_iter().chain(extensions), text)
+}
+
+fn after_urn_of<'a, 't>(
+    schemas: impl IntoIterator<Item = &'a Arc<Schema>>,
+    text: &'t str,
+) -> Option<(&'a Schema, &'t str)> {
+    let found = schemas.into_iter().filter_map(|schema| {
         let (urn, rest) = text.split_at_checked(schema.id.len())?;
         let ends = rest.is_empty() || rest.starts_with([':', '.']);
         (ends && urn.eq_ignore_ascii_case(&schema.id)).then_some((&**schema, rest))
@@ -79,10 +89,37 @@ pub(crate) fn after_urn<'a, 't>(
     found.max_by_key(|(schema, _)| schema.id.len())
 }
 
-/// Returns whether a name begins with the URN of a schema of the type. Such a name is never ignored as unknown: it says
+/// Returns the schema of the type whose URN is the beginning of a name. Such a name is never ignored as unknown: it says
 /// where its value belongs, and a response that reports success must not have lost it.
-pub fn names_known_schema(resource_type: &ResourceType, name: &str) -> bool {
-    after_urn(resource_type, name).is_some()
+pub fn schema_named<'a>(resource_type: &'a ResourceType, name: &str) -> Option<&'a Schema> {
+    after_urn(resource_type, name).map(|(schema, _)| schema)
+}
+
+/// Checks that no key of a body names a schema of this server that the resource type does not have. Unknown attributes
+/// are ignored, but a client that names a known schema expects its value to be stored, and would be told so.
+///
+/// # Errors
+/// `scim_type`, with the key.
+pub fn check_keys(
+    registry: &SchemaRegistry,
+    resource_type: &ResourceType,
+    body: &Value,
+    scim_type: ScimType,
+) -> Result<(), ScimError> {
+    for (key, value) in body.as_object().into_iter().flatten() {
+        let is_empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);
+        if is_empty || schema_named(resource_type, key).is_some() {
+            continue;
+        }
+        if after_urn_of(&registry.schemas, key).is_some() {
+            let problem = format_args!(
+                "names a schema that resources of the type `{}` do not have",
+                resource_type.name
+            );
+            return Err(ScimError::at(scim_type, shortened(key), problem));
+        }
+    }
+    Ok(())
 }
 
 /// Finds an attribute, also by the `value` of a simple multi-valued one: `tags.value`.
@@ -98,6 +135,5 @@ pub fn find_attribute(
     }
     path.sub().filter(|it| it.eq_ignore_ascii_case("value"))?;
     let found = resource_type.resolve(&AttrPath::of(path.urn(), path.name(), None))?;
-    let is_simple = found.attribute.multi_valued && found.attribute.type_ != AttributeType::Complex;
-    (is_simple && tolerances.allow(Tolerance::ValueOfSimple)).then_some(found)
+    (found.attribute.has_simple_values() && tolerances.allow(Tolerance::ValueOfSimple)).then_some(found)
 }

@@ -137,6 +137,11 @@ impl Attribute {
             && self.sub_attribute("$ref").is_some_and(refers_to_resources)
     }
 
+    /// Whether it has several values, and each is simple: clients also call them `value`, as in complex attributes.
+    pub fn has_simple_values(&self) -> bool {
+        self.multi_valued && self.type_ != AttributeType::Complex
+    }
+
     /// Whether a reference shows the name of its resource, in a readOnly `displayName`.
     pub fn shows_name(&self) -> bool {
         self.sub_attribute("displayName")

@@ -18,7 +18,8 @@ pub enum Tolerance {
     /// Client: Entra without the flag aadOptscim062020, Keycloak. Departs from RFC 7643 section 2.3.2. Strict
     /// policies accept it too, without a report.
     BooleanText,
-    /// A path such as `name.givenName` as a key of a value without `path`.
+    /// A path such as `name.givenName` as a key of a value without `path`, or of an object under the URN of a schema
+    ///
     ///
     /// Client: Entra with the flag. Departs from RFC 7644 section 3.5.2.1, where the keys are attributes.
     PathAsKey,
@@ -116,7 +117,7 @@ pub enum Tolerance {
     ///
     /// Client: Applivery, Laravel. Departs from RFC 7643 section 3.3, where only extensions have such an object.
     CoreUrnContainer,
-    /// An attribute with its URN as a key in the body of a POST or PUT.
+    /// An attribute with its URN as a key in the body of a POST or PUT, or of an object under that URN.
     ///
     /// Client: Syncope. Departs from RFC 7643 section 3.3, where the URN is a key of its own.
     QualifiedKey,

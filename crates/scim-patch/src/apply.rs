@@ -15,12 +15,13 @@ mod state;
 mod values;
 
 use scim_model::change::AttributeChanges;
-use scim_model::internal::names_known_schema;
+use scim_model::internal::schema_named;
 use scim_model::{
-    AttributePath, Document, Policy, ResourceType, ScimError, ScimType, SentSecrets, Tolerance,
+    AttributePath, Document, Policy, ResourceType, Schema, ScimError, ScimType, SentSecrets, Tolerance,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use self::paths::of_extension;
 use self::report::Report;
 use self::state::State;
 use crate::error::{PatchError, invalid_path, invalid_value, quoted};
@@ -111,10 +112,10 @@ impl State<'_> {
     fn operation(&mut self, operation: &Operation) -> Result<(), ScimError> {
         let value = operation.value.as_ref();
         let Some(path) = &operation.path else {
-            return self.without_path(operation.write(), value);
+            return self.without_path(operation);
         };
         if self.tolerances.is_core_urn(self.resource_type, operation) {
-            return self.without_path(operation.write(), value);
+            return self.without_path(operation);
         }
         let target = Target::find(self.resource_type, path, &mut self.tolerances)?;
         let Some(write) = operation.write() else {
@@ -129,49 +130,86 @@ impl State<'_> {
 
     /// Without `path` the target is the resource itself, and the value an object of attributes (RFC 7644 sections
     /// 3.5.2.1 and 3.5.2.3). A `remove` needs a `path` (section 3.5.2.2).
-    fn without_path(&mut self, write: Option<Write>, value: Option<&Value>) -> Result<(), ScimError> {
-        let Some(write) = write else {
+    fn without_path(&mut self, operation: &Operation) -> Result<(), ScimError> {
+        let Some(write) = operation.write() else {
             return Err(ScimError::new(
                 ScimType::NoTarget,
                 "a remove needs a `path` that says what to remove",
             ));
         };
-        match value {
-            Some(Value::Object(named)) => self.write_named(write, named),
-            Some(_) => Err(invalid_value(
-                "without `path` the `value` must be an object of attributes",
-            )),
-            None => Err(invalid_value("the operation needs a `value`")),
+        let named = match &operation.value {
+            Some(Value::Object(named)) => named,
+            Some(_) => {
+                let problem = "without `path` the `value` must be an object of attributes";
+                return Err(invalid_value(problem));
+            }
+            None => return Err(invalid_value("the operation needs a `value`")),
+        };
+        // The path is the URN of the core schema, if there is one.
+        let is_under_urn = operation.path.is_some();
+        for it in self.tolerances.named_attributes(self.resource_type, named) {
+            if it.name.eq_ignore_ascii_case("schemas") {
+                continue; // `schemas` follows from the attributes that have values.
+            }
+            self.write_named(write, it.name, it.value, is_under_urn || it.is_under_urn)?;
+        }
+        Ok(())
+    }
+
+    /// Writes an attribute by its name in an object of attributes. An unknown name is ignored, unless it stands under the
+    /// URN of a schema or has one itself.
+    fn write_named(
+        &mut self,
+        write: Write,
+        name: &str,
+        value: &Value,
+        is_under_urn: bool,
+    ) -> Result<(), ScimError> {
+        let target = match Target::find(self.resource_type, name, &mut self.tolerances) {
+            Ok(target) => target,
+            Err(error) if error.scim_type() != Some(ScimType::InvalidPath) => return Err(error),
+            Err(_) if is_under_urn => return Err(self.unknown(name)),
+            Err(error) if schema_named(self.resource_type, name).is_some() => return Err(error),
+            Err(_) => return self.refuse_unknown(name),
+        };
+        if target.is_more_than_a_name() && !self.tolerances.path_as_key() {
+            let message = format!("{} is not the name of an attribute", quoted(name));
+            return Err(invalid_path(message));
+        }
+        match target.attribute() {
+            Some(found) if self.is_ignored(found, value)? => Ok(()),
+            _ => self.write(write, target, name, value.clone()),
         }
     }
 
-    /// Writes the attributes that the value of an operation without `path` names.
-    fn write_named(&mut self, write: Write, named: &Map<String, Value>) -> Result<(), ScimError> {
-        for (name, value) in self.tolerances.named_attributes(self.resource_type, named) {
-            if name.eq_ignore_ascii_case("schemas") {
-                continue; // `schemas` follows from the attributes that have values.
+    /// Writes the named attributes of an extension; the others stay.
+    fn write_extension(&mut self, write: Write, schema: &Schema, value: Value) -> Result<(), ScimError> {
+        let named = match value {
+            Value::Null => return self.remove_extension(schema),
+            Value::Object(named) => named,
+            _ => {
+                let problem = "must be an object of its attributes";
+                return Err(ScimError::at(ScimType::InvalidValue, &schema.id, problem));
             }
-            let target = match Target::find(self.resource_type, name, &mut self.tolerances) {
-                Ok(target) => target,
-                Err(error)
-                    if error.scim_type() == Some(ScimType::InvalidPath)
-                        && !names_known_schema(self.resource_type, name) =>
-                {
-                    self.refuse_unknown(name)?;
-                    continue;
+        };
+        for (name, value) in named {
+            let mut attributes = schema.attributes.iter();
+            if let Some(attribute) = attributes.find(|it| it.name.eq_ignore_ascii_case(&name)) {
+                let found = of_extension(schema, attribute);
+                if !self.is_ignored(&found, &value)? {
+                    self.write_attribute(write, &found, value)?;
                 }
-                Err(error) => return Err(error),
-            };
-            if target.is_more_than_a_name() && !self.tolerances.path_as_key() {
-                let message = format!("{} is not the name of an attribute", quoted(name));
-                return Err(invalid_path(message));
-            }
-            if let Some(found) = target.attribute()
-                && self.is_ignored(found, value)?
-            {
                 continue;
             }
-            self.write(write, target, name, value.clone())?;
+            let path = match schema_named(self.resource_type, &name) {
+                None => format!("{}:{name}", schema.id),
+                Some(it) if it.id == schema.id && self.tolerances.repeated_urn() => name,
+                Some(_) => {
+                    let message = format!("{} is not an attribute of {}", quoted(&name), schema.id);
+                    return Err(invalid_path(message));
+                }
+            };
+            self.write_named(write, &path, &value, true)?;
         }
         Ok(())
     }

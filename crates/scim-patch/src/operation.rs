@@ -1,7 +1,7 @@
 //! The operations of a request (RFC 7644 section 3.5.2).
 
-use scim_model::internal::{Op, patch_operations};
-use scim_model::{Policy, ScimError};
+use scim_model::internal::{Op, check_keys, patch_operations};
+use scim_model::{Policy, ResourceType, SchemaRegistry, ScimError, ScimType};
 use serde_json::Value;
 
 use crate::error::PatchError;
@@ -54,6 +54,24 @@ impl Operation {
             value: it.value,
         });
         Ok(numbered.collect())
+    }
+
+    /// Checks that no operation names a schema of the server that the resource type does not have, in the value of an
+    /// operation without `path`. Such a key is not ignored like other unknown ones.
+    ///
+    /// # Errors
+    /// `invalidPath`, with the key.
+    pub fn check_keys(
+        operations: &[Operation],
+        registry: &SchemaRegistry,
+        resource_type: &ResourceType,
+    ) -> Result<(), PatchError> {
+        for operation in operations.iter().filter(|it| it.path.is_none()) {
+            let value = operation.value.as_ref().unwrap_or(&Value::Null);
+            check_keys(registry, resource_type, value, ScimType::InvalidPath)
+                .map_err(|error| operation.fail(error))?;
+        }
+        Ok(())
     }
 
     /// Returns how the operation writes its value; `None` for a `remove`.

@@ -15,6 +15,14 @@ use crate::object::value_named;
 use crate::operation::Operation;
 use crate::tolerance::Tolerances;
 
+/// An attribute that a value without `path` names.
+pub(crate) struct Named<'v> {
+    pub(crate) name: &'v String,
+    pub(crate) value: &'v Value,
+    /// Whether it is in an object under the URN of the core schema.
+    pub(crate) is_under_urn: bool,
+}
+
 impl Tolerances {
     /// Replaces booleans in quotes by booleans, in the value itself and in its sub-attributes.
     ///
@@ -53,8 +61,9 @@ impl Tolerances {
     ///
     /// Entra treats the multi-valued attributes of custom extensions alike.
     pub(crate) fn is_value_of_simple(&mut self, found: &AttributePath, sub: &str) -> bool {
-        let is_simple = found.attribute.multi_valued && found.attribute.type_ != AttributeType::Complex;
-        is_simple && sub.eq_ignore_ascii_case("value") && self.allow(Tolerance::ValueOfSimple)
+        found.attribute.has_simple_values()
+            && sub.eq_ignore_ascii_case("value")
+            && self.allow(Tolerance::ValueOfSimple)
     }
 
     /// Returns whether a key of a value without `path` may be a path.
@@ -215,7 +224,7 @@ impl Tolerances {
         &mut self,
         resource_type: &ResourceType,
         named: &'v Map<String, Value>,
-    ) -> Vec<(&'v String, &'v Value)> {
+    ) -> Vec<Named<'v>> {
         let mut attributes = Vec::with_capacity(named.len());
         for (name, value) in named {
             match value {
@@ -223,12 +232,25 @@ impl Tolerances {
                     if name.eq_ignore_ascii_case(&resource_type.schema.id)
                         && self.allow(Tolerance::CoreUrnContainer) =>
                 {
-                    attributes.extend(inner);
+                    let inner = self.named_attributes(resource_type, inner).into_iter();
+                    attributes.extend(inner.map(|it| Named {
+                        is_under_urn: true,
+                        ..it
+                    }));
                 }
-                _ => attributes.push((name, value)),
+                _ => attributes.push(Named {
+                    name,
+                    value,
+                    is_under_urn: false,
+                }),
             }
         }
         attributes
+    }
+
+    /// Returns whether a key in an object under the URN of an extension may repeat the URN, as in a POST.
+    pub(crate) fn repeated_urn(&mut self) -> bool {
+        self.allow(Tolerance::QualifiedKey)
     }
 
     /// Records a `remove` with a `value` in addition to a filter, whose `value` is ignored.

@@ -9,7 +9,6 @@ pub mod cursor;
 mod cursor_key;
 mod error;
 mod hasher;
-mod keys;
 mod members;
 mod operations;
 mod patch;

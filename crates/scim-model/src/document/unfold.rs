@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType, shortened};
-use crate::notation::after_urn;
+use crate::notation::{after_urn, schema_named};
 use crate::schema::{ResourceType, Schema, attribute_named};
 use crate::tolerance::{Tolerance, Tolerances};
 use crate::value::canonical::wrong_type;
@@ -43,19 +43,29 @@ pub(super) fn unfold(
         match (rest.is_empty(), value) {
             (true, Value::Object(inner)) if is_core => {
                 tolerances.allow(Tolerance::CoreUrnContainer);
-                waiting.extend(inner);
+                waiting.extend(put_members(
+                    resource_type,
+                    schema,
+                    inner,
+                    &mut unfolded,
+                    tolerances,
+                )?);
             }
             (true, Value::Null) if is_core => {}
             (true, other) if is_core => return Err(wrong_type(&schema.id, "an object", &other)),
-            (true, Value::Object(mut inner)) => {
-                for within in names_with_urn(resource_type, &inner) {
-                    waiting.extend(inner.shift_remove_entry(&within));
-                }
-                put(&mut unfolded, &[&schema.id], Value::Object(inner))?;
+            (true, Value::Object(inner)) => {
+                put(&mut unfolded, &[&schema.id], Value::Object(Map::new()))?;
+                waiting.extend(put_members(
+                    resource_type,
+                    schema,
+                    inner,
+                    &mut unfolded,
+                    tolerances,
+                )?);
             }
             (true, other) => put(&mut unfolded, &[&name], other)?,
             (false, value) => {
-                let path = attribute_path(resource_type, schema, &name, &rest[1..])?;
+                let path = attribute_path(resource_type, schema, &rest[1..], tolerances)?;
                 tolerances.allow(match rest.starts_with('.') {
                     true => Tolerance::DotAfterUrn,
                     false => Tolerance::QualifiedKey,
@@ -67,34 +77,60 @@ pub(super) fn unfold(
     Ok(Value::Object(unfolded))
 }
 
+/// Puts the members of an object under the URN of a schema where RFC 7643 has them, and returns the members whose names
+/// have a URN of their own.
+///
+/// A name within the object belongs to the schema like a name after its URN, so that an unknown one is refused too.
+fn put_members(
+    resource_type: &ResourceType,
+    schema: &Schema,
+    members: Map<String, Value>,
+    unfolded: &mut Map<String, Value>,
+    tolerances: &Tolerances,
+) -> Result<Vec<(String, Value)>, ScimError> {
+    let mut with_urn = Vec::new();
+    for (name, value) in members {
+        if schema_named(resource_type, &name).is_some() {
+            if schema.id != resource_type.schema.id {
+                tolerances.allow(Tolerance::QualifiedKey);
+            }
+            with_urn.push((name, value));
+            continue;
+        }
+        let path = attribute_path(resource_type, schema, &name, tolerances)?;
+        if name.contains('.') {
+            tolerances.allow(Tolerance::PathAsKey);
+        }
+        put(unfolded, &path, value)?;
+    }
+    Ok(with_urn)
+}
+
 /// Whether any key is not where RFC 7643 has it.
 fn is_concerned(resource_type: &ResourceType, body: &Map<String, Value>) -> bool {
     body.iter()
         .any(|(name, value)| match after_urn(resource_type, name) {
             None => false,
             Some((schema, "")) if schema.id != resource_type.schema.id => {
+                let is_plain = |it: &String| attribute_named(&schema.attributes, it).is_some();
                 let inner = value.as_object();
-                inner.is_some_and(|it| !names_with_urn(resource_type, it).is_empty())
+                inner.is_some_and(|it| !it.keys().all(is_plain))
             }
             Some(_) => true,
         })
 }
 
-fn names_with_urn(resource_type: &ResourceType, members: &Map<String, Value>) -> Vec<String> {
-    let names = members.keys().filter(|it| after_urn(resource_type, it).is_some());
-    names.cloned().collect()
-}
-
-/// Returns the keys from the root of the resource to an attribute or sub-attribute.
+/// Returns the keys from the root of the resource to an attribute or sub-attribute of a schema.
 fn attribute_path<'a>(
     resource_type: &'a ResourceType,
     schema: &'a Schema,
-    key: &str,
     path: &str,
+    tolerances: &Tolerances,
 ) -> Result<Vec<&'a str>, ScimError> {
     let unknown = || {
+        let key = shortened(&format!("{}:{path}", schema.id));
         let problem = "is not an attribute of this resource type";
-        ScimError::at(ScimType::InvalidSyntax, shortened(key), problem)
+        ScimError::at(ScimType::InvalidSyntax, key, problem)
     };
     let is_core = schema.id == resource_type.schema.id;
     let (name, sub) = path
@@ -110,8 +146,12 @@ fn attribute_path<'a>(
         keys.push(&*schema.id);
     }
     keys.push(attribute.name.as_str());
-    if let Some(sub) = sub {
-        keys.push(&attribute.sub_attribute(sub).ok_or_else(unknown)?.name);
+    match sub {
+        Some(sub) if attribute.has_simple_values() && sub.eq_ignore_ascii_case("value") => {
+            tolerances.allow(Tolerance::ValueOfSimple);
+        }
+        Some(sub) => keys.push(&attribute.sub_attribute(sub).ok_or_else(unknown)?.name),
+        None => {}
     }
     Ok(keys)
 }

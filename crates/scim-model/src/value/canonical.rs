@@ -168,7 +168,7 @@ fn value_of_simple(attribute: &Attribute, value: Value, tolerances: &Tolerances)
     let Value::Object(mut members) = value else {
         return value;
     };
-    if attribute.multi_valued && attribute.type_ != AttributeType::Complex {
+    if attribute.has_simple_values() {
         let name = members
             .keys()
             .find(|it| it.eq_ignore_ascii_case("value"))

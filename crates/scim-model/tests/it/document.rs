@@ -167,10 +167,6 @@ fn a_11_unknown_attributes_are_ignored_or_refused() {
             "emails.displayName",
         ),
         (json!({"urn:example:unknown": {"a": 1}}), "urn:example:unknown"),
-        (
-            json!({ENTERPRISE: {"shoe": 5}}),
-            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:shoe",
-        ),
         (json!({"name.givenName": "x"}), "name.givenName"),
     ];
     for (more, path) in cases {
@@ -180,6 +176,11 @@ fn a_11_unknown_attributes_are_ignored_or_refused() {
             assert_eq!(emails, json!([{"value": "a"}]));
         }
         assert_eq!(kept, json!({}));
+    }
+    // A name that belongs to a known schema is never ignored.
+    for policy in [STRICT, LENIENT] {
+        let path = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:shoe";
+        refused(json!({ENTERPRISE: {"shoe": 5}}), policy, "invalidSyntax", path);
     }
 }
 
@@ -910,7 +911,34 @@ fn attributes_are_found_under_any_key_with_their_urn() {
         json!({ENTERPRISE: {"manager": {"value": "7"}}}),
         "qualified_key",
     );
+    check(
+        json!({ENTERPRISE: {ENTERPRISE.to_uppercase(): {"department": "D"}}}),
+        department.clone(),
+        "qualified_key",
+    );
+    check(
+        json!({ENTERPRISE: {"costCenter": "C", "manager.value": "7"}}),
+        json!({ENTERPRISE: {"costCenter": "C", "manager": {"value": "7"}}}),
+        "path_as_key",
+    );
+    check(
+        json!({USER: {"name.givenName": "g", "NAME.familyName": "f"}, "name": {"formatted": "g f"}}),
+        json!({"name": {"formatted": "g f", "familyName": "f", "givenName": "g"}}),
+        "core_urn_container path_as_key",
+    );
+    check(
+        json!({USER: {"externalId": "e", "id": "i", "meta": {"version": "v"}}}),
+        json!({"externalId": "e"}),
+        "core_urn_container",
+    );
     for refused in [
+        json!({USER: {"shoeSize": 44}}),
+        json!({USER: {"name.shoeSize": 44}}),
+        json!({USER: {"title.value": "t"}}),
+        json!({USER: {"urn:ietf:params:scim:schemas:core:2.0:Group": {"displayName": "x"}}}),
+        json!({ENTERPRISE: {"shoeSize": 44}}),
+        json!({ENTERPRISE: {"manager.managerId": "7"}}),
+        json!({ENTERPRISE: {"department.": "D"}}),
         json!({USER: {"title": "t"}, "title": "u"}),
         json!({USER: "t"}),
         json!({key(ENTERPRISE, ".manager.managerId"): "7"}),

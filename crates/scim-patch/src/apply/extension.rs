@@ -1,4 +1,4 @@
-//! Writes and removals of a whole extension, and of `schemas`.
+//! Removal of a whole extension, and writes and removals of `schemas`.
 //!
 //! `schemas` follows from the attributes that have values. To remove the URN of an extension from it is to remove
 //! the attributes of the extension.
@@ -7,50 +7,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use scim_model::condition::ElementCondition;
-use scim_model::internal::names_known_schema;
 use scim_model::{Schema, ScimError, ScimType};
 use serde_json::Value;
 
 use super::paths::of_extension;
 use super::state::State;
-use crate::error::{invalid_path, invalid_value, quoted};
+use crate::error::{invalid_value, quoted};
 use crate::mutability::refuse_immutable;
 use crate::operation::Write;
 
 impl State<'_> {
-    /// Writes the named attributes of an extension; the others stay.
-    pub(super) fn write_extension(
-        &mut self,
-        write: Write,
-        schema: &Schema,
-        value: Value,
-    ) -> Result<(), ScimError> {
-        let named = match value {
-            Value::Null => return self.remove_extension(schema),
-            Value::Object(named) => named,
-            _ => {
-                let problem = "must be an object of its attributes";
-                return Err(ScimError::at(ScimType::InvalidValue, &schema.id, problem));
-            }
-        };
-        for (name, value) in named {
-            let mut attributes = schema.attributes.iter();
-            let Some(attribute) = attributes.find(|it| it.name.eq_ignore_ascii_case(&name)) else {
-                if names_known_schema(self.resource_type, &name) {
-                    let message = format!("{} is not an attribute of {}", quoted(&name), schema.id);
-                    return Err(invalid_path(message));
-                }
-                self.refuse_unknown(&format!("{}:{name}", schema.id))?;
-                continue;
-            };
-            let found = of_extension(schema, attribute);
-            if !self.is_ignored(&found, &value)? {
-                self.write_attribute(write, &found, value)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Removes all attributes of an extension.
     pub(super) fn remove_extension(&mut self, schema: &Schema) -> Result<(), ScimError> {
         let mut extensions = self.resource_type.extensions.iter();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use scim_model::change::AttributeChanges;
-use scim_model::internal::Projection;
+use scim_model::internal::{Projection, check_keys};
 use scim_model::store::{Include, MembersChange, MembersStep, NewResource, Stored, TenantId, Update};
 use scim_model::{Document, ResourceType, ScimType, Tolerances, json};
 
@@ -57,7 +57,7 @@ impl Service {
     ) -> Result<Representation, Error> {
         let tolerances = self.check_projection(resource_type, projection)?;
         let body = json::parse(body)?;
-        self.check_keys(resource_type, &body, ScimType::InvalidSyntax)?;
+        check_keys(&self.registry, resource_type, &body, ScimType::InvalidSyntax)?;
         let mut sent = Document::for_create(resource_type, body, self.settings.policy)?;
         if self.settings.active_by_default {
             sent.document.fill_defaults(resource_type);
@@ -112,7 +112,7 @@ impl Service {
     ) -> Result<Representation, Error> {
         let tolerances = self.check_projection(resource_type, projection)?;
         let body = json::parse(body)?;
-        self.check_keys(resource_type, &body, ScimType::InvalidSyntax)?;
+        check_keys(&self.registry, resource_type, &body, ScimType::InvalidSyntax)?;
         let id = parse_id(id)?;
         let mut hashed = HashedSecrets::default();
         self.retry_locks.retry(id, preconditions, || {

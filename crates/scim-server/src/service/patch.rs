@@ -6,7 +6,7 @@ use std::sync::Arc;
 use scim_model::change::AttributeChanges;
 use scim_model::internal::{Projection, etag, location};
 use scim_model::store::{Include, MembersChange, MembersStep, Stored, TenantId, Update, Updated};
-use scim_model::{AttributePath, Document, ResourceType, ScimType, SecretHashes, Tolerances, json};
+use scim_model::{AttributePath, Document, ResourceType, SecretHashes, Tolerances, json};
 use scim_patch::{MembersPlan, Operation, Plan, Tolerance, apply, plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -34,10 +34,7 @@ impl Service {
         let of_message = Tolerances::new(self.settings.policy);
         projection.check_urns(std::slice::from_ref(resource_type), &of_message)?;
         let operations = Operation::read_all(json::parse(body)?, &of_message)?;
-        let values = operations.iter().filter(|it| it.path.is_none());
-        for value in values.filter_map(|it| it.value.as_ref()) {
-            self.check_keys(resource_type, value, ScimType::InvalidPath)?;
-        }
+        Operation::check_keys(&operations, &self.registry, resource_type)?;
         let id = parse_id(id)?;
         let plan = plan(resource_type, &operations, self.settings.policy)?;
         self.check_member_types(tenant, &plan.member_types, &of_message)?;

@@ -39,6 +39,76 @@ fn a_key_with_the_schema_of_another_type_is_refused() {
     }
 }
 
+/// A key under the URN of a schema names that schema, so it is understood or refused in every kind of write.
+#[test]
+fn keys_in_an_object_under_a_urn_are_understood_or_refused() {
+    for (server, is_lenient) in in_both_modes() {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let manager = acme.create_user("boss");
+        let understood = [
+            json!({ ENTERPRISE: { "department": "D", "manager.value": manager.id } }),
+            json!({ ENTERPRISE: { "department": "D", format!("{ENTERPRISE}:manager"): { "value": manager.id } } }),
+            json!({ ENTERPRISE: { ENTERPRISE: { "department": "D", "manager": { "value": manager.id } } } }),
+            json!({ USER: { ENTERPRISE: { "department": "D", "manager.value": manager.id } } }),
+            json!({ USER: { USER: { "name.givenName": "g" }, ENTERPRISE: { "department": "D", "manager": manager.id } } }),
+        ];
+        let refused = [
+            json!({ ENTERPRISE: { "nope": 1 } }),
+            json!({ ENTERPRISE: { "manager.nope": 1 } }),
+            json!({ ENTERPRISE: { "department": "D", format!("{ENTERPRISE}:nope"): 1 } }),
+            json!({ ENTERPRISE: { GROUP: { "displayName": "x" } } }),
+            json!({ USER: { "nope": 1 } }),
+            json!({ USER: { "name.nope": 1 } }),
+            json!({ USER: { GROUP: { "displayName": "x" } } }),
+        ];
+        let attempts = understood.map(|it| (it, is_lenient)).into_iter();
+        for (index, (extra, accepted)) in attempts.chain(refused.map(|it| (it, false))).enumerate() {
+            let body = |name: &str| {
+                let mut body = json!({ "schemas": [USER, ENTERPRISE], "userName": name });
+                let extra = extra.as_object().unwrap().clone();
+                body.as_object_mut().unwrap().extend(extra);
+                body
+            };
+            let post = acme.post("/Users", body(&format!("created{index}")));
+            let put = acme.put(&user.path, body("bjensen"));
+            let add = acme.patch(&user.path, json!([{ "op": "add", "value": extra }]));
+            if !accepted {
+                post.expect_error(400, Some("invalidSyntax"));
+                put.expect_error(400, Some("invalidSyntax"));
+                add.expect_error(400, Some("invalidPath"));
+                continue;
+            }
+            for (reply, status) in [(post, 201), (put, 200), (add, 200)] {
+                let shown = &reply.expect(status).json()[ENTERPRISE];
+                assert_eq!(shown["department"], "D", "{extra}");
+                assert_eq!(shown["manager"]["value"], json!(manager.id), "{extra}");
+            }
+        }
+    }
+}
+
+/// An error of a PATCH names its operation, and the key of another schema is no exception.
+#[test]
+fn an_error_of_a_key_names_the_operation() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let group = acme.create_group("Guides", &[]);
+    let operations = json!([
+        { "op": "replace", "path": "displayName", "value": "x" },
+        { "op": "add", "value": { ENTERPRISE: { "department": "x" } } },
+    ]);
+    let error = acme
+        .patch(&group.path, operations)
+        .expect_error(400, Some("invalidPath"));
+    let error = error.json();
+    let detail = error["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with(&format!("operation 2: `{ENTERPRISE}`")),
+        "{detail}"
+    );
+}
+
 /// A lenient server and a strict one, each with whether it is lenient.
 fn in_both_modes() -> [(Server, bool); 2] {
     [true, false].map(|lenient| {
