@@ -66,7 +66,7 @@ fn check_user_name(path: &dyn fmt::Display, text: &str) -> Result<(), ScimError>
         return Err(invalid(
             path,
             format_args!(
-                "must not have the character U+{:04X}: control, format, private-use and unassigned characters are refused",
+                "must not have the character U+{:04X}: characters without a visible form or an assigned meaning are refused",
                 u32::from(found)
             ),
         ));

@@ -25,16 +25,23 @@ pub(crate) fn disallowed(text: &str) -> Option<char> {
     None
 }
 
-/// Whether a character has no visible form, or none that all readers know: its general category is Control, Format,
-/// Private Use or Unassigned (Unicode chapter 4.5).
+/// Returns whether a character has no visible form, or none that all readers know: it is a
+/// Default_Ignorable_Code_Point (Unicode chapter 5.21), or its general category is Control, Format, Private Use,
+/// Unassigned, Line Separator or Paragraph Separator (chapter 4.5), or it is the Braille pattern without dots, which
+/// looks like a blank and has none of these properties.
 pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(
-        CodePointMapData::<GeneralCategory>::new().get(c),
-        GeneralCategory::Control
-            | GeneralCategory::Format
-            | GeneralCategory::PrivateUse
-            | GeneralCategory::Unassigned
-    )
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    c == '\u{2800}'
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        || matches!(
+            category,
+            GeneralCategory::Control
+                | GeneralCategory::Format
+                | GeneralCategory::PrivateUse
+                | GeneralCategory::Unassigned
+                | GeneralCategory::LineSeparator
+                | GeneralCategory::ParagraphSeparator
+        )
 }
 
 /// Applies the rules in the order of RFC 8264 section 8.

@@ -436,6 +436,11 @@ fn null_among_values_is_refused_in_strict_mode() {
                 reply.expect_error(400, Some("invalidValue"));
             }
         }
+        // RFC 7643 section 7: a readOnly attribute is ignored in a body, whatever its value.
+        let body = json!({ "schemas": [USER], "userName": "adams2", "groups": [null] });
+        let created = acme.post("/Users", body.clone()).expect(201).json();
+        acme.put(&format!("/Users/{}", created["id"].as_str().unwrap()), body)
+            .expect(200);
         // As the whole value, `null` is the absence of one.
         acme.patch(
             &user.path,
