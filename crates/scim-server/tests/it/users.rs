@@ -529,4 +529,17 @@ fn a_resource_comes_with_location_and_content_location() {
             assert_eq!(reply.header(name), Some(&*location), "{name}");
         }
     }
+    // RFC 9110 section 15.3.5: the metadata of a 204 describe the resource after the change.
+    let group = acme.create_group("Guides", &[]);
+    for path in ["displayName", "externalId"] {
+        let reply = acme.patch(&group.path, json!([{ "op": "add", "path": path, "value": "x" }]));
+        let reply = reply.expect(204);
+        for name in ["location", "content-location"] {
+            assert_eq!(
+                reply.header(name),
+                group.json["meta"]["location"].as_str(),
+                "{name}"
+            );
+        }
+    }
 }

@@ -121,20 +121,25 @@ pub(super) async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Returns a response with a resource, or 204 with its entity tag if the service returned no body.
+/// Returns a response with a resource, or 204 if the service returned no body.
+///
+/// The examples of RFC 7644 have `Location` in every response with a resource, and RFC 7643 section 3.1 compares
+/// `meta.location` with `Content-Location`. A 204 has the same headers, as the example of RFC 5789 section 2.1 does: its
+/// metadata describe the resource after the change (RFC 9110 section 15.3.5).
 fn resource(status: StatusCode, caller: &Caller, representation: Representation) -> Answer {
-    let tag = (ETAG, representation.etag);
-    let Some(body) = representation.body else {
-        return Ok(HttpResponse::NoContent().insert_header(tag).finish());
+    let status = match representation.body {
+        Some(_) => status,
+        None => StatusCode::NO_CONTENT,
     };
     let mut response = HttpResponse::build(status);
-    // The examples of RFC 7644 have `Location` in every response with a resource. RFC 7643 section 3.1 compares
-    // `meta.location` with `Content-Location`.
     response
-        .insert_header(tag)
+        .insert_header((ETAG, representation.etag))
         .insert_header((LOCATION, representation.location.as_str()))
         .insert_header((CONTENT_LOCATION, representation.location));
-    with_content(response, caller, body)
+    match representation.body {
+        Some(body) => with_content(response, caller, body),
+        None => Ok(response.finish()),
+    }
 }
 
 /// Returns a response of SCIM's media type.
