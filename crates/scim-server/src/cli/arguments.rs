@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::Exit;
@@ -139,7 +140,7 @@ pub struct ServeArgs {
     pub passwords: Passwords,
 
     /// The folder with the JSON documents of your own schemas and resource types
-    #[arg(long, help_heading = SCIM, env = "SCIM_SCHEMAS", value_name = "DIR")]
+    #[arg(long, help_heading = SCIM, env = "SCIM_SCHEMAS", value_name = "DIR", value_parser = path())]
     pub schemas: Option<PathBuf>,
 
     /// The largest request body; a PUT of a group takes about 100 bytes per member
@@ -172,7 +173,7 @@ pub struct ServeArgs {
     pub journal_days: Retention,
 
     /// A new file for the token of the first start, readable by its owner only; without it, the token is printed
-    #[arg(long, help_heading = DATABASE, env = "SCIM_FIRST_TOKEN_FILE", value_name = "FILE")]
+    #[arg(long, help_heading = DATABASE, env = "SCIM_FIRST_TOKEN_FILE", value_name = "FILE", value_parser = path())]
     pub first_token_file: Option<PathBuf>,
 
     /// 64 hexadecimal digits that servers share to accept each other's paging cursors; of several keys,
@@ -360,6 +361,15 @@ fn token_id(text: &str) -> Result<uuid::Uuid, String> {
 /// Removes blanks and line breaks, which a file of settings often has at the end of a line.
 fn trimmed(text: &str) -> Result<String, Infallible> {
     Ok(text.trim().to_owned())
+}
+
+/// Reads a path, and trims it like other settings. A path that is not UTF-8 stays as it is.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.to_str().map(str::trim) {
+        Some("") => Err("expected a path"),
+        Some(trimmed) => Ok(PathBuf::from(trimmed)),
+        None => Ok(path),
+    })
 }
 
 /// Checks the tenant names that people type and logs show.

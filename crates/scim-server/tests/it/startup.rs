@@ -97,7 +97,7 @@ fn no_error_shows_a_secret() {
 }
 
 #[test]
-fn urls_and_keys_are_trimmed() {
+fn urls_keys_and_paths_are_trimmed() {
     let shell = Shell::new();
     let key = format!(" {}\n", "0f".repeat(32));
     let server = shell.serve(&["--cursor-key", &key, "--base-url", " https://scim.example.com\n"]);
@@ -112,6 +112,15 @@ fn urls_and_keys_are_trimmed() {
     }
     let server = Binary::start(&["--metrics-listen", " 0\n"]);
     assert!(server.printed.contains("SCIM 2.0"));
+    let shell = Shell::new();
+    std::fs::create_dir(shell.folder.path().join("schemas")).unwrap();
+    let mut command = shell.command(&ANY_PORT);
+    command.env("SCIM_FIRST_TOKEN_FILE", " token\r\n");
+    command.args(["--schemas", " schemas\n"]);
+    let _server = Binary::run(command);
+    assert!(shell.folder.path().join("token").is_file());
+    let blank = shell.failure(&["--first-token-file", " "]);
+    assert!(blank.1.contains("expected a path"), "{}", blank.1);
 }
 
 /// The token is shown once, or written to a new file for its owner only.
