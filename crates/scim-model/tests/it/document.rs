@@ -769,6 +769,9 @@ fn an_empty_reference_is_no_reference() {
         json!({"value": ""}),
         json!({"value": "", "displayName": "x"}),
         json!({"value": "", "$ref": ""}),
+        // A `$ref` beside it is a rest of the reference that was cleared, or a template without the id.
+        json!({"value": "", "$ref": "../Users/26118915"}),
+        json!({"value": "", "$ref": "../Users/"}),
         json!({"VALUE": ""}),
         json!(""),
     ] {
@@ -784,14 +787,17 @@ fn an_empty_reference_is_no_reference() {
         let sent = Document::for_replace(user, &before, body, LENIENT).unwrap();
         assert_eq!(Value::Object(sent.document.into_values()), expected, "{manager}");
     }
-    // The URI names the manager as well as the id does.
-    let manager = json!({"value": "", "$ref": "../Users/26118915"});
-    let body = json!({"schemas": [USER, ENTERPRISE], "userName": "a", ENTERPRISE: {"manager": manager}});
-    let sent = create("User", body, LENIENT).unwrap();
-    assert_eq!(
-        sent.document.values()[ENTERPRISE]["manager"],
-        json!({"value": "26118915"})
-    );
+    // Without a `value`, the URI names the manager.
+    for value in [json!({}), json!({"value": null})] {
+        let mut manager = value;
+        manager["$ref"] = json!("../Users/26118915");
+        let body = json!({"schemas": [USER, ENTERPRISE], "userName": "a", ENTERPRISE: {"manager": manager}});
+        let sent = create("User", body, LENIENT).unwrap();
+        assert_eq!(
+            sent.document.values()[ENTERPRISE]["manager"],
+            json!({"value": "26118915"})
+        );
+    }
     let strict =
         json!({"schemas": [USER, ENTERPRISE], "userName": "a", ENTERPRISE: {"manager": {"value": ""}}});
     let sent = create("User", strict, STRICT).unwrap();
