@@ -20,6 +20,7 @@ use scim_model::{
     AttributePath, Document, Policy, ResourceType, Schema, ScimError, ScimType, SentSecrets, Tolerance,
 };
 use serde_json::Value;
+use uuid::Uuid;
 
 use self::paths::of_extension;
 use self::report::Report;
@@ -43,6 +44,9 @@ pub struct Outcome {
     /// The attributes and sub-attributes with `returned` = `request` that the client wrote. The answer has to
     /// contain them (RFC 7643 section 7).
     pub requested: Vec<AttributePath>,
+    /// Members for which the client sent a `type`, if the document holds members. A `type` that contradicts the resource
+    /// is an error that only the store can detect.
+    pub member_types: Vec<(Uuid, String)>,
 }
 
 /// Applies operations in order, each to the result of the one before.
@@ -91,6 +95,7 @@ pub fn apply(
         secrets: report.secrets,
         tolerances: tolerances.into_used(),
         requested: report.requested,
+        member_types: report.member_types,
     })
 }
 

@@ -55,12 +55,44 @@ pub(crate) fn refuse_null(members: &AttributePath, tolerances: &Tolerances) -> R
     Err(ScimError::at(ScimType::InvalidValue, members, problem))
 }
 
-/// Returns the id in an element of the list of a `remove`, which may be a plain string.
+/// Returns the id that an element of the list of a `remove` names, which may be a plain string; `None` when it names no
+/// resource. As in an `add`, a `$ref` counts if there is no `value`. It must then be the URI of a resource, because a
+/// text such as `x` is none.
 pub(crate) fn id_to_remove(listed: &Value) -> Option<String> {
-    match listed {
-        Value::String(id) => Some(id.clone()).filter(|it| !it.is_empty()),
-        listed => named_id(listed),
+    let is_blank = |it: &String| it.trim().is_empty();
+    let Value::Object(members) = listed else {
+        return listed.as_str().map(str::to_owned).filter(|it| !is_blank(it));
+    };
+    match value_named(members, "value") {
+        Some(Value::String(id)) if !is_blank(id) => Some(id.clone()),
+        None | Some(Value::Null | Value::String(_)) => {
+            let uri = value_named(members, "$ref")?.clone();
+            let id = reference_id(&Map::from_iter([("$ref".to_owned(), uri)]))?.to_owned();
+            parse_id(&id).map(|it| it.to_string())
+        }
+        Some(_) => None,
     }
+}
+
+/// Removes a `type` that names no resource type to which members can refer, from the sub-attributes to change in a
+/// member. Returns it: whether it contradicts the member, only the store can detect.
+pub(crate) fn take_other_type(
+    members: &AttributePath,
+    named: &mut Map<String, Value>,
+    tolerances: &Tolerances,
+) -> Option<String> {
+    let name = named.keys().find(|it| it.eq_ignore_ascii_case("type"))?.clone();
+    let word = named[&name].as_str()?.to_owned();
+    let types = members
+        .attribute
+        .sub_attribute("$ref")
+        .map(|it| &it.reference_types);
+    let is_known = types.is_some_and(|it| it.iter().any(|known| known.eq_ignore_ascii_case(&word)));
+    if is_known || !tolerances.is_lenient() {
+        return None;
+    }
+    named.shift_remove(&name);
+    Some(word)
 }
 
 /// Parses an id; a text that is not one is the id of no resource.

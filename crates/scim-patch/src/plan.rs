@@ -33,7 +33,7 @@ pub struct Plan {
     /// The tolerances that the planned part needed; [`crate::Outcome::tolerances`] has those of the rest.
     pub tolerances: Vec<Tolerance>,
     /// The new members for which the client sent a `type`. A `type` that contradicts the resource is an error
-    /// that only the store can detect.
+    /// that only the store can detect. [`crate::Outcome::member_types`] has those of the rest.
     pub member_types: Vec<(Uuid, String)>,
 }
 
@@ -228,12 +228,11 @@ impl Planner<'_> {
             self.delta.clear();
             return Ok(());
         };
-        for listed in &self.tolerances.listed_values(members, value)? {
-            match id_to_remove(listed) {
-                Some(id) => self.remove(&id),
-                // The client names members by something else than their ids: `{"type": "Group"}`.
-                None => self.needs_list |= listed.is_object(),
-            }
+        let listed = self
+            .tolerances
+            .listed_values(self.resource_type, members, value)?;
+        for id in listed.iter().filter_map(id_to_remove) {
+            self.remove(&id);
         }
         Ok(())
     }

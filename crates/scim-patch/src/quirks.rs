@@ -11,6 +11,7 @@ use scim_model::{Attribute, AttributePath, AttributeType, ResourceType, ScimErro
 use serde_json::{Map, Value};
 
 use crate::error::remove_with_value;
+use crate::member::{id_to_remove, is_members_of};
 use crate::object::value_named;
 use crate::operation::Operation;
 use crate::tolerance::Tolerances;
@@ -164,19 +165,25 @@ impl Tolerances {
     /// Returns the values that a `remove` of an attribute lists.
     ///
     /// # Errors
-    /// `invalidValue` under a policy that accepts no list, and when members of a group are to be removed and an element
-    /// names none: the request would be reported as done although the members keep their access. An empty array is
-    /// a complete list of nobody (trace `idp-scim-sync--remove-nobody`).
+    /// `invalidValue` under a policy that accepts no list, and when members of a group, or other references, are to be
+    /// removed and an element names none: the request would be reported as done although the members keep their access.
+    /// An empty array is a complete list of nobody (trace `idp-scim-sync--remove-nobody`).
     pub(crate) fn listed_values(
         &mut self,
+        resource_type: &ResourceType,
         found: &AttributePath,
         value: &Value,
     ) -> Result<Vec<Value>, ScimError> {
         let listed = self.values_to_remove(&found.attribute, value);
         let listed = listed.ok_or_else(|| remove_with_value(found))?;
-        let is_named = listed.iter().all(|it| names_any(&found.attribute, it))
+        let are_members = is_members_of(resource_type, found);
+        let is_named = |it: &Value| match are_members {
+            true => id_to_remove(it).is_some(),
+            false => names_any(&found.attribute, it),
+        };
+        let are_named = listed.iter().all(is_named)
             && (!listed.is_empty() || value.as_array().is_some_and(Vec::is_empty));
-        if found.attribute.is_reference_set() && !is_named {
+        if found.attribute.is_reference_set() && !are_named {
             let problem = "cannot be removed by this `value`: each element must have the `value` of a member";
             return Err(ScimError::at(ScimType::InvalidValue, found, problem));
         }

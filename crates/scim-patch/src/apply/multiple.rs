@@ -11,8 +11,9 @@ use super::complex::{canonical, canonical_member, merge};
 use super::paths::{with_sub, without_sub};
 use super::state::State;
 use super::values::{Values, refuse_two_primaries};
-use crate::member::{id_to_remove, is_members_of};
+use crate::member::{id_to_remove, is_members_of, take_other_type};
 use crate::mutability::{is_immutable, missing, refuse_immutable, refuse_required};
+use crate::object::value_named;
 use crate::operation::Write;
 use crate::quirks;
 
@@ -86,12 +87,19 @@ impl State<'_> {
     ) -> Result<(), ScimError> {
         self.budget.spend(selected.len().saturating_mul(MERGE))?;
         let found = self.document.values(list).attribute.clone();
+        let mut named = named.clone();
+        let other_type = is_members_of(self.resource_type, &found)
+            .then(|| take_other_type(&found, &mut named, &self.tolerances))
+            .flatten();
         let mut merged = Vec::with_capacity(selected.len());
         for &position in selected {
             let Value::Object(existing) = self.document.values(list).get(position) else {
                 let problem = "has no sub-attributes";
                 return Err(ScimError::at(ScimType::InvalidValue, &found, problem));
             };
+            if let Some(type_) = &other_type {
+                self.report.record_member_type(&existing["value"], type_);
+            }
             let existing = existing.clone();
             merged.push(merge(&found, existing, named.clone(), &mut self.tolerances)?);
         }
@@ -168,7 +176,7 @@ impl State<'_> {
     /// Removes the values that the `value` of a `remove` lists. RFC 7644 section 3.5.2.2 knows no such `value`; since it
     /// would be wrong to remove all values instead, a strict policy refuses the operation.
     pub(super) fn remove_listed(&mut self, found: &AttributePath, value: &Value) -> Result<(), ScimError> {
-        let listed = self.tolerances.listed_values(found, value)?;
+        let listed = self.tolerances.listed_values(self.resource_type, found, value)?;
         let are_members = is_members_of(self.resource_type, found);
         let list = self.document.open_list(found);
         let mut selected = Vec::new();
@@ -196,7 +204,12 @@ impl State<'_> {
         element: Value,
     ) -> Result<Option<Value>, ScimError> {
         if is_members_of(self.resource_type, found) {
-            return canonical_member(found, &element, &mut self.tolerances);
+            let member = canonical_member(found, &element, &mut self.tolerances)?;
+            let sent = element.as_object().and_then(|it| value_named(it, "type"));
+            if let (Some(member), Some(Value::String(type_))) = (&member, sent) {
+                self.report.record_member_type(&member["value"], type_);
+            }
+            return Ok(member);
         }
         canonical(found, element, &mut self.tolerances)
     }

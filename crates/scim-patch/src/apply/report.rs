@@ -5,8 +5,10 @@ use std::sync::Arc;
 use scim_model::schema::Returned;
 use scim_model::{Attribute, AttributePath, ClearText, SentSecrets};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::paths::{with_sub, without_sub};
+use crate::member::parse_id;
 use crate::object::value_named;
 
 /// The secrets, the attributes to return and the authors of changes, as operations leave them.
@@ -16,6 +18,8 @@ pub(super) struct Report {
     pub(super) secrets: SentSecrets,
     /// Attributes and sub-attributes with `returned` = `request` that operations named.
     pub(super) requested: Vec<AttributePath>,
+    /// Members with the `type` that the client sent for them.
+    pub(super) member_types: Vec<(Uuid, String)>,
     /// Attributes that were written, each with the number of the last operation that did so.
     written: Vec<(AttributePath, usize)>,
     /// Number of the current operation.
@@ -30,6 +34,13 @@ impl Report {
     /// Records a secret, which is in no document.
     pub(super) fn record_secret(&mut self, found: &AttributePath, text: Option<ClearText>) {
         self.secrets.insert(found.to_string(), text);
+    }
+
+    /// Records the `type` that the client sent for a member. A text that is no id is the id of no resource.
+    pub(super) fn record_member_type(&mut self, id: &Value, type_: &str) {
+        if let Some(id) = id.as_str().and_then(parse_id) {
+            self.member_types.push((id, type_.to_owned()));
+        }
     }
 
     pub(super) fn record_write(&mut self, found: &AttributePath) {

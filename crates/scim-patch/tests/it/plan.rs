@@ -1,7 +1,7 @@
 //! Operations on members that become row operations, and those that need the list of members.
 
 use scim_model::store::MembersStep;
-use scim_model::{Policy, SchemaRegistry};
+use scim_model::{Policy, SchemaRegistry, ScimType};
 use scim_patch::{MembersPlan, Operation, PatchError, Plan, Tolerance, plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -152,8 +152,34 @@ fn operations_that_depend_on_the_members_need_the_list() {
         let replace = json!([{"op": "replace", "path": by_id, "value": {"value": text(2)}}]);
         assert_eq!(planned(&replace, policy).unwrap().members, MembersPlan::NeedsList);
     }
-    let listed = json!([{"op": "remove", "path": "members", "value": [{"type": "Group"}]}]);
-    assert_eq!(planned(&listed, LENIENT).unwrap().members, MembersPlan::NeedsList);
+}
+
+/// A list of members to remove names each by its id, or by its URI.
+#[test]
+fn a_listed_member_is_named_by_its_id() {
+    let planned = |listed: Value| {
+        let operations = json!([{"op": "remove", "path": "members", "value": [listed]}]);
+        planned(&operations, LENIENT)
+    };
+    let removed = MembersPlan::Steps(vec![MembersStep::Remove(vec![id(1)])]);
+    for listed in [
+        json!({"value": text(1), "type": "Group", "display": "x", "$ref": "x"}),
+        json!({"$ref": format!("../Users/{}", text(1)), "type": "User"}),
+        json!({"value": "", "$ref": format!("https://example.com/scim/v2/Users/{}?x=1", text(1))}),
+        json!(text(1)),
+    ] {
+        assert_eq!(planned(listed.clone()).unwrap().members, removed, "{listed}");
+    }
+    for listed in [
+        json!({"type": "Group"}),
+        json!({"display": "x"}),
+        json!({"$ref": "x"}),
+        json!({"$ref": "../Users/"}),
+        json!({"value": 5, "$ref": format!("../Users/{}", text(1))}),
+    ] {
+        let error = planned(listed.clone()).unwrap_err().error;
+        assert_eq!(error.scim_type(), Some(ScimType::InvalidValue), "{listed}");
+    }
 }
 
 /// a key of a value without path may be a path into the members.

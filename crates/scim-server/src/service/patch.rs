@@ -45,6 +45,7 @@ impl Service {
             id,
             plan: &plan,
             preconditions,
+            tolerances: &of_message,
         };
         let mut hashed = HashedSecrets::default();
         let Patched {
@@ -93,6 +94,8 @@ struct Patch<'a> {
     id: Uuid,
     plan: &'a Plan,
     preconditions: &'a Preconditions,
+    /// The tolerances that are known when the plan is carried out.
+    tolerances: &'a Tolerances,
 }
 
 /// A PATCH that has been written.
@@ -146,6 +149,7 @@ impl Patch<'_> {
             id,
             plan,
             preconditions,
+            tolerances,
         } = *self;
         let needs_list = plan.members == MembersPlan::NeedsList;
         let current = service.read(
@@ -162,6 +166,7 @@ impl Patch<'_> {
         preconditions
             .check_write(current.version)
             .map_err(|_| Error::PreconditionFailed)?;
+        service.check_member_types(tenant, &outcome.member_types, tolerances)?;
         let members = match &plan.members {
             MembersPlan::Untouched => MembersChange::None,
             MembersPlan::NeedsList => outcome.changes.members()?,

@@ -162,6 +162,94 @@ fn a_member_type_that_names_no_resource_type_is_ignored() {
     }
 }
 
+/// The same for a member that the group has, whatever selects it, and for one that a filter creates.
+#[test]
+fn a_path_to_the_type_of_a_member_ignores_the_same_words() {
+    for (server, is_lenient) in in_both_modes() {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let other = acme.create_user("adams");
+        let group = acme.create_group("Guides", &[&user]);
+        let by_id = format!("members[value eq \"{}\"]", user.id);
+        let write = |path: &str, value: Value| {
+            acme.patch(
+                &group.path,
+                json!([{ "op": "replace", "path": path, "value": value }]),
+            )
+        };
+        let paths = [
+            format!("{by_id}.type"),
+            "members.type".to_owned(),
+            "members[type eq \"User\"].type".to_owned(),
+        ];
+        for word in ["direct", "value", "", "Device"] {
+            let mut replies: Vec<_> = paths.iter().map(|it| write(it, json!(word))).collect();
+            replies.push(write(&by_id, json!({ "type": word })));
+            replies.push(acme.patch(
+                &group.path,
+                json!([{ "op": "add", "value": { format!("{by_id}.type"): word } }]),
+            ));
+            for reply in replies {
+                match is_lenient {
+                    true => _ = reply.expect(204),
+                    false => _ = reply.expect(400),
+                }
+            }
+        }
+        for path in &paths {
+            write(path, json!("Group")).expect_error(400, Some("mutability"));
+            write(path, json!("user")).expect(204);
+        }
+        write(&by_id, json!({ "type": "group" })).expect_error(400, Some("mutability"));
+        let shown = acme.get(&group.path).json()["members"].clone();
+        assert_eq!((&shown[0]["type"], &shown[1]), (&json!("User"), &json!(null)));
+        assert_eq!(acme.get(&group.path).json()["meta"]["version"], "W/\"1\"");
+        if is_lenient {
+            let path = format!("members[value eq \"{}\"].type", other.id);
+            write(&path, json!("Group")).expect_error(400, Some("invalidValue"));
+            write(&path, json!("direct")).expect(204);
+            assert_eq!(
+                acme.get(&group.path).json()["members"].as_array().unwrap().len(),
+                2
+            );
+        }
+    }
+}
+
+/// `value` decides when it is given: a `$ref` beside an empty one names nobody, in every kind of write.
+#[test]
+fn an_empty_manager_is_none_whatever_its_uri() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let boss = acme.create_user("boss");
+    let uri = boss.json["meta"]["location"].clone();
+    let body = |name: &str, manager: Value| {
+        json!({ "schemas": [USER, ENTERPRISE], "userName": name,
+            ENTERPRISE: { "department": "D", "manager": manager } })
+    };
+    for (index, uri) in [uri, json!("../Users/"), json!("")].into_iter().enumerate() {
+        let empty = json!({ "value": "", "$ref": uri });
+        let user = acme.create(
+            "/Users",
+            body(&format!("user{index}"), json!({ "value": boss.id })),
+        );
+        let replies = [
+            acme.patch(
+                &user.path,
+                json!([{ "op": "replace", "path": format!("{ENTERPRISE}:manager"), "value": empty }]),
+            )
+            .expect(200),
+            acme.put(&user.path, body(&format!("user{index}"), empty.clone()))
+                .expect(200),
+            acme.post("/Users", body(&format!("created{index}"), empty.clone()))
+                .expect(201),
+        ];
+        for reply in replies {
+            assert_eq!(reply.json()[ENTERPRISE], json!({ "department": "D" }), "{empty}");
+        }
+    }
+}
+
 /// WSO2 sends `"schemas": []` in every body.
 #[test]
 fn an_empty_list_of_schemas_counts_as_absent() {
@@ -193,7 +281,7 @@ fn an_empty_list_of_schemas_counts_as_absent() {
 /// A request that reports success must not leave members in the group that the client wanted to remove.
 #[test]
 fn a_remove_that_names_no_member_is_refused() {
-    for (server, _) in in_both_modes() {
+    for (server, is_lenient) in in_both_modes() {
         let acme = server.tenant("acme");
         let user = acme.create_user("bjensen");
         let group = acme.create_group("Guides", &[&user]);
@@ -218,13 +306,25 @@ fn a_remove_that_names_no_member_is_refused() {
             json!([{ "value": { "value": user.id } }]),
             json!([{ "value": user.id }, {}]),
             json!({ "members": [] }),
+            json!([{ "display": "x" }]),
+            json!([{ "type": "User" }]),
+            json!([{ "value": null, "type": "User" }]),
+            json!({ "members": [{ "type": "User" }] }),
+            json!([{ "$ref": "x" }]),
+            json!([{ "$ref": "../Users/" }]),
+            json!([{ "value": user.id }, { "display": "x" }]),
         ] {
             remove(value).expect_error(400, Some("invalidValue"));
         }
-        assert_eq!(
-            acme.get(&group.path).json()["members"][0]["value"],
-            json!(user.id)
-        );
+        let members = || acme.get(&group.path).json()["members"].clone();
+        assert_eq!(members()[0]["value"], json!(user.id));
+        if is_lenient {
+            remove(json!([])).expect(204);
+            assert_eq!(members()[0]["value"], json!(user.id));
+            // As in an `add`, the URI of a member names it.
+            remove(json!([{ "$ref": members()[0]["$ref"] }])).expect(204);
+            assert_eq!(members(), json!([]));
+        }
     }
 }
 
