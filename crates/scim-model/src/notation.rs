@@ -1,6 +1,7 @@
 //! Attribute notation of clients that differs from RFC 7644 section 3.10.
 
 use std::borrow::{Borrow, Cow};
+use std::ops::Range;
 use std::sync::Arc;
 
 use scim_filter::AttrPath;
@@ -11,21 +12,24 @@ use crate::schema::registry::SchemaRegistry;
 use crate::schema::{AttributePath, ResourceType, Schema, attribute_named};
 use crate::tolerance::{Tolerance, Tolerances};
 
-/// Replaces each dot after the URN of a schema by a colon, in a path or a filter.
+/// Brings the names in a path or a filter into the notation of the RFC: a colon follows the URN of a schema, and `.value`
+/// does not follow an attribute or sub-attribute whose values are simple.
 ///
-/// ConnId (Syncope) and Slack write `urn:…:enterprise:2.0:User.department` (trace
-/// `syncope/dot-after-extension-urn`). Only the URNs that the types have are known to end there.
-pub fn colons_after_urns<'t, R: Borrow<ResourceType>>(
+/// ConnId (Syncope) and Slack write `urn:…:enterprise:2.0:User.department` (trace `syncope/dot-after-extension-urn`);
+/// clients of Entra with custom extensions treat all multi-valued attributes alike. Only the URNs and sub-attributes
+/// that the types have are known to end there.
+pub fn standard_notation<'t, R: Borrow<ResourceType>>(
     text: &'t str,
     resource_types: &[R],
     tolerances: &Tolerances,
 ) -> Cow<'t, str> {
-    let mut dots = Vec::new();
+    let mut edits = Vec::new();
     let mut quote = None;
     let mut before = b' ';
     let mut bytes = text.bytes().enumerate();
     while let Some((at, byte)) = bytes.next() {
         let starts_word = matches!(before, b' ' | b'\t'..=b'\r' | b'(' | b'[');
+        let follows_filter = before == b']' && byte == b'.';
         before = byte;
         match (quote, byte) {
             (Some(_), b'\\') => _ = bytes.next(),
@@ -33,20 +37,63 @@ pub fn colons_after_urns<'t, R: Borrow<ResourceType>>(
             (Some(_), _) => {}
             (None, b'"') => quote = Some(byte),
             (None, b'\'') if starts_word => quote = Some(byte),
-            (None, _) if starts_word => {
-                dots.extend(dot_after_urn(&text[at..], resource_types).map(|it| at + it));
+            (None, _) if starts_word || follows_filter => {
+                let rest = &text[at..];
+                let dot = dot_after_urn(rest, resource_types);
+                edits.extend(dot.map(|it| (at + it..at + it + 1, ":", Tolerance::DotAfterUrn)));
+                let value = value_of_simple(rest, resource_types);
+                edits.extend(value.map(|it| (at + it.start..at + it.end, "", Tolerance::ValueOfSimple)));
             }
             (None, _) => {}
         }
     }
-    if dots.is_empty() || !tolerances.allow(Tolerance::DotAfterUrn) {
+    edits.retain(|(.., tolerance)| tolerances.allow(*tolerance));
+    if edits.is_empty() {
         return Cow::Borrowed(text);
     }
     let mut replaced = text.to_owned();
-    for dot in dots {
-        replaced.replace_range(dot..=dot, ":");
+    for (range, new, _) in edits.into_iter().rev() {
+        replaced.replace_range(range, new);
     }
     Cow::Owned(replaced)
+}
+
+/// Returns the place of `.value` after the name of an attribute or sub-attribute whose values are simple, in the word with
+/// which the text begins: `tags.value`, `address.lines.value`, or `.lines.value` after a filter in brackets.
+fn value_of_simple<R: Borrow<ResourceType>>(text: &str, resource_types: &[R]) -> Option<Range<usize>> {
+    let end = text.find(|it: char| it.is_ascii_whitespace() || "[]()".contains(it));
+    let word = &text[..end.unwrap_or(text.len())];
+    let (path, value) = word.rsplit_once('.')?;
+    let is_simple = |it: &R| has_simple_values(it.borrow(), path);
+    (value.eq_ignore_ascii_case("value") && resource_types.iter().any(is_simple))
+        .then_some(path.len()..word.len())
+}
+
+/// Returns whether a path names an attribute or sub-attribute whose values are simple. A path without the name of the
+/// attribute, `.lines`, means the sub-attribute of any attribute.
+fn has_simple_values(resource_type: &ResourceType, path: &str) -> bool {
+    let (schema, path) = match after_urn(resource_type, path) {
+        None => (None, path),
+        Some((schema, rest)) => (Some(schema), rest.get(1..).unwrap_or_default()),
+    };
+    let (name, sub) = path
+        .split_once('.')
+        .map_or((path, None), |(name, sub)| (name, Some(sub)));
+    if name.is_empty() && sub.is_none() {
+        return false; // `.value` after a filter is a sub-attribute itself, in `emails[type eq "work"].value`.
+    }
+    let is_named = |extension: Option<&Arc<str>>| match schema {
+        None => extension.is_none() || name.is_empty(),
+        Some(it) if it.id == resource_type.schema.id => extension.is_none(),
+        Some(it) => extension == Some(&it.id),
+    };
+    let schemas = resource_type.parts().filter(|(it, _)| is_named(*it));
+    let mut attributes = schemas.flat_map(|(_, schema)| &schema.attributes);
+    attributes.any(|it| {
+        let leaf = sub.map_or(Some(it), |sub| it.sub_attribute(sub));
+        (name.is_empty() || it.name.eq_ignore_ascii_case(name))
+            && leaf.is_some_and(|leaf| leaf.has_simple_values())
+    })
 }
 
 /// Returns the offset of the dot between the URN of a schema, with which the text begins, and a name.

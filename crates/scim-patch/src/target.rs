@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use scim_filter::{AttrPath, LeniencyKind, Options, Parsed, PatchPath, ValFilter};
 use scim_model::condition::ElementCondition;
-use scim_model::internal::{self, colons_after_urns};
+use scim_model::internal::{self, standard_notation};
 use scim_model::{Attribute, AttributePath, ResourceType, Schema, ScimError, ScimType};
 
 use crate::error::{invalid_path, quoted};
@@ -55,8 +55,8 @@ impl Target {
         if let Some(schema) = resource_type.extension_of(path) {
             return Ok(Target::Extension(schema.clone()));
         }
-        let with_colons = colons_after_urns(path, &[resource_type], tolerances.current());
-        let parsed = parse(&with_colons, tolerances)?;
+        let standard = standard_notation(path, &[resource_type], tolerances.current());
+        let parsed = parse(&standard, tolerances)?;
         let has_bare_word = parsed
             .leniencies
             .iter()

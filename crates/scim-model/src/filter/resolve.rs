@@ -232,10 +232,13 @@ fn element_filter<T: Tree>(
 ) -> Result<T, ScimError> {
     let resolve = |it: &ValFilter| element_filter(it, parent, tolerances);
     match filter {
-        ValFilter::Attr(AttrExp::Present(path)) => present(sub_attribute(path, parent)?),
-        ValFilter::Attr(AttrExp::Compare(path, operator, value)) => {
-            compare(sub_attribute(path, parent)?, *operator, value, tolerances)
-        }
+        ValFilter::Attr(AttrExp::Present(path)) => present(sub_attribute(path, parent, tolerances)?),
+        ValFilter::Attr(AttrExp::Compare(path, operator, value)) => compare(
+            sub_attribute(path, parent, tolerances)?,
+            *operator,
+            value,
+            tolerances,
+        ),
         ValFilter::And(operands) => Ok(all(collect(operands, resolve)?)),
         ValFilter::Or(operands) => Ok(any(collect(operands, resolve)?)),
         ValFilter::Not(operand) => Ok(resolve(operand)?.negated()),
@@ -244,19 +247,29 @@ fn element_filter<T: Tree>(
 
 /// Finds a sub-attribute. The values of a simple multi-valued attribute are called `value`, and their path is
 /// the parent's.
-fn sub_attribute(path: &AttrPath, parent: &AttributePath) -> Result<AttributePath, ScimError> {
+fn sub_attribute(
+    path: &AttrPath,
+    parent: &AttributePath,
+    tolerances: &Tolerances,
+) -> Result<AttributePath, ScimError> {
     let unknown = || invalid(path, format_args!("is not a sub-attribute of `{parent}`"));
-    if path.urn().is_some() || path.sub().is_some() {
+    if path.urn().is_some() {
         return Err(unknown());
     }
     if parent.attribute.type_ != AttributeType::Complex {
-        return if path.name().eq_ignore_ascii_case("value") {
+        return if path.name().eq_ignore_ascii_case("value") && path.sub().is_none() {
             Ok(parent.clone())
         } else {
             Err(unknown())
         };
     }
     let sub = attribute_named(&parent.attribute.sub_attributes, path.name()).ok_or_else(unknown)?;
+    if let Some(value) = path.sub() {
+        let is_value = sub.has_simple_values() && value.eq_ignore_ascii_case("value");
+        if !is_value || !tolerances.allow(Tolerance::ValueOfSimple) {
+            return Err(unknown());
+        }
+    }
     Ok(AttributePath {
         sub: Some(sub.clone()),
         ..parent.clone()

@@ -16,6 +16,8 @@ use crate::value::policy::Policy;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Projection {
     asked: Asked,
+    /// Whether `.value` may follow the name of an attribute whose values are simple.
+    lenient: bool,
     sent: Vec<AttributePath>,
 }
 
@@ -47,7 +49,8 @@ impl Projection {
         let attributes = names(attributes);
         let excluded = names(excluded_attributes);
         for name in attributes.iter().chain(&excluded) {
-            if !(is_notation(name) || policy.lenient && is_value_path(name)) {
+            let is_lenient_notation = || is_value_path(name) || value_of(name).is_some_and(is_notation);
+            if !(is_notation(name) || policy.lenient && is_lenient_notation()) {
                 let detail = format!("`{}` is no attribute name", shortened(name));
                 return Err(ScimError::new(ScimType::InvalidValue, detail));
             }
@@ -63,16 +66,18 @@ impl Projection {
         };
         Ok(Projection {
             asked,
+            lenient: policy.lenient,
             sent: Vec::new(),
         })
     }
 
-    /// Checks that a colon follows each URN of a schema. Syncope writes a dot, which a lenient policy understands; a
-    /// strict one must not take the name for an unknown one, which selects nothing.
+    /// Checks that a colon follows each URN of a schema, and records the tolerances that the names need. Syncope writes a
+    /// dot, which a lenient policy understands; a strict one must not take the name for an unknown one, which selects
+    /// nothing.
     ///
     /// # Errors
-    /// `invalidValue` under a strict policy.
-    pub fn check_urns<R: Borrow<ResourceType>>(
+    /// `invalidValue` under a strict policy, for a dot after a URN.
+    pub fn check_names<R: Borrow<ResourceType>>(
         &self,
         resource_types: &[R],
         tolerances: &Tolerances,
@@ -86,6 +91,10 @@ impl Projection {
             if has_dot && !tolerances.allow(Tolerance::DotAfterUrn) {
                 let detail = format!("`{}` needs a colon after the URN", shortened(name));
                 return Err(ScimError::new(ScimType::InvalidValue, detail));
+            }
+            let mut types = resource_types.iter().map(Borrow::borrow);
+            if types.any(|it| target(it, name).is_none() && simple_target(it, name).is_some()) {
+                tolerances.allow(Tolerance::ValueOfSimple);
             }
         }
         Ok(())
@@ -138,7 +147,7 @@ impl Projection {
         match &self.asked {
             Asked::Default => true,
             Asked::Attributes(_) => false,
-            Asked::Excluded(names) => names.iter().all(|name| match target(resource_type, name) {
+            Asked::Excluded(names) => names.iter().all(|name| match self.target(resource_type, name) {
                 None => true,
                 Some(Target::Schema(..)) => false,
                 Some(Target::Attribute(extension, attribute, _)) => {
@@ -146,6 +155,11 @@ impl Projection {
                 }
             }),
         }
+    }
+
+    fn target<'a>(&self, resource_type: &'a ResourceType, name: &str) -> Option<Target<'a>> {
+        let simple = || simple_target(resource_type, name).filter(|_| self.lenient);
+        target(resource_type, name).or_else(simple)
     }
 
     pub(crate) fn selection(&self, resource_type: &ResourceType) -> Selection {
@@ -181,7 +195,7 @@ impl Projection {
         let targets = |names: &[String]| -> Vec<Named> {
             let mine = names
                 .iter()
-                .filter_map(|name| target(resource_type, name))
+                .filter_map(|name| self.target(resource_type, name))
                 .filter(is_me);
             mine.map(|target| match target {
                 Target::Attribute(_, _, Some(sub)) => Named::Sub(sub.name.clone()),
@@ -413,6 +427,22 @@ fn target<'a>(resource_type: &'a ResourceType, name: &str) -> Option<Target<'a>>
                 .flatten()
         })
     })
+}
+
+/// Finds the attribute or sub-attribute in `tags.value`, whose values are simple.
+fn simple_target<'a>(resource_type: &'a ResourceType, name: &str) -> Option<Target<'a>> {
+    let found = target(resource_type, value_of(name)?)?;
+    let is_simple = match &found {
+        Target::Schema(..) => false,
+        Target::Attribute(_, attribute, sub) => sub.unwrap_or(attribute).has_simple_values(),
+    };
+    is_simple.then_some(found)
+}
+
+/// Returns the name before `.value`.
+fn value_of(name: &str) -> Option<&str> {
+    let (name, value) = name.rsplit_once('.')?;
+    value.eq_ignore_ascii_case("value").then_some(name)
 }
 
 fn attribute_target<'a>(

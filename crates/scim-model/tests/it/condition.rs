@@ -6,11 +6,11 @@ use chrono::DateTime;
 use scim_filter::{AttrPath, Filter, PatchPath};
 use scim_model::condition::sort_key;
 use scim_model::condition::{Operand, Test, resolve_sort_by};
-use scim_model::internal::colons_after_urns;
+use scim_model::internal::standard_notation;
 use scim_model::store::{Reference, Stored};
 use scim_model::{
     Condition, Document, ElementCondition, Policy, ResourceType, SchemaRegistry, ScimType, Subject,
-    Tolerances,
+    Tolerance, Tolerances,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -481,10 +481,10 @@ fn a_dot_after_a_known_urn_becomes_a_colon() {
     let user = user_type();
     let check = |text: &str, expected: &str| {
         let tolerances = Tolerances::new(LENIENT);
-        assert_eq!(colons_after_urns(text, &[&user], &tolerances), expected);
+        assert_eq!(standard_notation(text, &[&user], &tolerances), expected);
         assert_eq!(tolerances.take().len(), usize::from(text != expected), "{text}");
         let strict = Tolerances::new(Policy { lenient: false });
-        assert_eq!(colons_after_urns(text, &[&user], &strict), text);
+        assert_eq!(standard_notation(text, &[&user], &strict), text);
     };
     let core = "urn:ietf:params:scim:schemas:core:2.0:User";
     for urn in [ENTERPRISE, GADGET, core, &ENTERPRISE.to_uppercase()] {
@@ -515,6 +515,58 @@ fn a_dot_after_a_known_urn_becomes_a_colon() {
         }
     }
     check("urn:example:unknown.a pr", "urn:example:unknown.a pr");
+}
+
+/// The built-in types have no such sub-attributes.
+#[test]
+fn value_after_simple_values_is_left_out() {
+    const HOUSE: &str = "urn:example:params:scim:schemas:core:1.0:House";
+    let documents = json!([
+        {"id": HOUSE, "attributes": [{"name": "tags", "multiValued": true}, {"name": "owner"},
+            {"name": "place", "type": "complex", "subAttributes": [{"name": "lines", "multiValued": true},
+                {"name": "town"}]}]},
+        {"schemas": [scim_model::schema::RESOURCE_TYPE_URN], "name": "House", "endpoint": "/Houses", "schema": HOUSE},
+    ]);
+    let registry = SchemaRegistry::load(&[("files.json".to_owned(), documents.to_string())]).unwrap();
+    let house = registry.resource_type("House").unwrap();
+    for (text, expected) in [
+        ("tags.value", "tags"),
+        ("place.lines.Value eq \"a\"", "place.lines eq \"a\""),
+        ("not(PLACE.LINES.value pr)", "not(PLACE.LINES pr)"),
+        (
+            "urn:example:params:scim:schemas:core:1.0:House:place.lines.value",
+            "urn:example:params:scim:schemas:core:1.0:House:place.lines",
+        ),
+        (
+            "place[lines.value eq \"a\"].lines.value",
+            "place[lines.value eq \"a\"].lines",
+        ),
+        ("owner.value", "owner.value"),
+        ("place.town.value", "place.town.value"),
+        ("place[town pr].value", "place[town pr].value"),
+        ("place.lines.values", "place.lines.values"),
+        ("owner eq \"tags.value\"", "owner eq \"tags.value\""),
+    ] {
+        let tolerances = Tolerances::new(LENIENT);
+        assert_eq!(standard_notation(text, &[&**house], &tolerances), expected);
+        let needed: &[Tolerance] = match text == expected {
+            true => &[],
+            false => &[Tolerance::ValueOfSimple],
+        };
+        assert_eq!(tolerances.take(), needed, "{text}");
+        let strict = Tolerances::new(Policy { lenient: false });
+        assert_eq!(standard_notation(text, &[&**house], &strict), text);
+    }
+    // Within brackets, the name is resolved against the attribute.
+    let filter = Filter::parse("place[lines.value eq \"a\"]").unwrap();
+    let tolerances = Tolerances::new(LENIENT);
+    let condition = Condition::resolve_with(&filter, house, &tolerances).unwrap();
+    assert_eq!(tolerances.take(), [Tolerance::ValueOfSimple]);
+    let standard = Filter::parse("place[lines eq \"a\"]").unwrap();
+    assert_eq!(condition, Condition::resolve(&standard, house, LENIENT).unwrap());
+    assert!(Condition::resolve(&filter, house, Policy { lenient: false }).is_err());
+    let other = Filter::parse("place[town.value eq \"a\"]").unwrap();
+    assert!(Condition::resolve(&other, house, LENIENT).is_err());
 }
 
 #[test]

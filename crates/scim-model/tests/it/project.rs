@@ -1,7 +1,7 @@
 //! `attributes`, `excludedAttributes` and `returned`.
 
 use scim_model::internal::Projection;
-use scim_model::{AttributePath, Policy, ResourceType, SchemaRegistry};
+use scim_model::{AttributePath, Policy, ResourceType, SchemaRegistry, Tolerance, Tolerances};
 use serde_json::{Value, json};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -16,7 +16,9 @@ fn registry() -> SchemaRegistry {
         {"name": "asked", "returned": "request"}, {"name": "always", "returned": "always"},
         {"name": "never", "returned": "never"}, {"name": "plain"},
         {"name": "mixed", "type": "complex", "subAttributes": [{"name": "asked", "returned": "request"},
-            {"name": "always", "returned": "always"}, {"name": "never", "returned": "never"}, {"name": "plain"}]}]});
+            {"name": "always", "returned": "always"}, {"name": "never", "returned": "never"}, {"name": "plain"}]},
+        {"name": "tags", "multiValued": true},
+        {"name": "house", "type": "complex", "subAttributes": [{"name": "lines", "multiValued": true}, {"name": "town"}]}]});
     let user = json!({"name": "User", "endpoint": "/Users", "schema": USER, "schemaExtensions": [
         {"schema": ENTERPRISE, "required": false}, {"schema": OWN, "required": false}]});
     let files = [
@@ -414,4 +416,63 @@ fn a_schema_selects_the_attributes_that_it_defines() {
         "{shown}"
     );
     assert_eq!(shown.get(ENTERPRISE), None, "{shown}");
+}
+
+/// clients of Entra with custom extensions treat all multi-valued attributes alike.
+#[test]
+fn simple_values_may_be_named_by_value() {
+    let registry = registry();
+    let user = registry.resource_type("User").unwrap();
+    let own = json!({"tags": ["a"], "house": {"lines": ["1"], "town": "t"}, "plain": "p"});
+    let resource = json!({"id": "1", OWN: own});
+    let shown = |attributes: Option<&str>, excluded: Option<&str>, policy: Policy| {
+        let of_own = |it: &str| format!("{OWN}:{it}");
+        let [attributes, excluded] = [attributes, excluded].map(|it| it.map(|it| vec![of_own(it)]));
+        let projection = Projection::new(attributes.as_deref(), excluded.as_deref(), policy).ok()?;
+        let tolerances = Tolerances::new(policy);
+        projection.check_names(&[&**user], &tolerances).unwrap();
+        Some((
+            apply(&projection, user, &resource)[OWN].clone(),
+            tolerances.take(),
+        ))
+    };
+    for (name, alone, without) in [
+        (
+            "tags.value",
+            json!({"tags": ["a"]}),
+            json!({"house": {"lines": ["1"], "town": "t"}, "plain": "p"}),
+        ),
+        (
+            "House.Lines.VALUE",
+            json!({"house": {"lines": ["1"]}}),
+            json!({"tags": ["a"], "house": {"town": "t"}, "plain": "p"}),
+        ),
+    ] {
+        let needed = vec![Tolerance::ValueOfSimple];
+        assert_eq!(
+            shown(Some(name), None, LENIENT),
+            Some((alone, needed.clone())),
+            "{name}"
+        );
+        assert_eq!(
+            shown(None, Some(name), LENIENT),
+            Some((without, needed)),
+            "{name}"
+        );
+    }
+    // The values of `house` are not simple, and a strict policy takes the name for an unknown one.
+    assert_eq!(
+        shown(Some("house.value"), None, LENIENT),
+        Some((json!(null), vec![]))
+    );
+    for name in ["tags.value", "house.lines.value"] {
+        assert_eq!(
+            shown(Some(name), None, STRICT),
+            Some((json!(null), vec![])),
+            "{name}"
+        );
+    }
+    let names = ["house.lines.value".to_owned()];
+    assert!(Projection::new(Some(&names), None, LENIENT).is_ok());
+    assert!(Projection::new(Some(&names), None, STRICT).is_err());
 }

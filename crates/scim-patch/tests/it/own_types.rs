@@ -650,6 +650,16 @@ fn simple_values_may_be_objects_with_a_value() {
         &simple,
     );
     check_lenient(
+        json!({"op": "replace", "path": "alarm.nights.value", "value": [{"value": false}]}),
+        &json!({"alarm": {"value": "a1", "on": true, "nights": [false]}}),
+        &simple,
+    );
+    check_lenient(
+        json!({"op": "replace", "path": "alarm[on eq true].nights.VALUE", "value": [false]}),
+        &json!({"alarm": {"value": "a1", "on": true, "nights": [false]}}),
+        &simple,
+    );
+    check_lenient(
         json!({"op": "remove", "path": "colours", "value": [{"value": "red"}]}),
         &colours(&["blue"]),
         &[Tolerance::RemoveByValue],

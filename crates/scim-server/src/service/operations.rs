@@ -167,7 +167,7 @@ impl Service {
         projection: &Projection,
     ) -> Result<Tolerances, Error> {
         let tolerances = Tolerances::new(self.settings.policy);
-        projection.check_urns(std::slice::from_ref(resource_type), &tolerances)?;
+        projection.check_names(std::slice::from_ref(resource_type), &tolerances)?;
         Ok(tolerances)
     }
 

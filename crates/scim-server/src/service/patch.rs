@@ -32,7 +32,7 @@ impl Service {
         preconditions: &Preconditions,
     ) -> Result<Representation, Error> {
         let of_message = Tolerances::new(self.settings.policy);
-        projection.check_urns(std::slice::from_ref(resource_type), &of_message)?;
+        projection.check_names(std::slice::from_ref(resource_type), &of_message)?;
         let operations = Operation::read_all(json::parse(body)?, &of_message)?;
         Operation::check_keys(&operations, &self.registry, resource_type)?;
         let id = parse_id(id)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use scim_filter::{AttrPath, Filter, Mode, Options};
 use scim_model::condition::{Condition, resolve_sort_by};
-use scim_model::internal::{Body, ListResponse, Projection, SearchRequest, SortOrder, colons_after_urns};
+use scim_model::internal::{Body, ListResponse, Projection, SearchRequest, SortOrder, standard_notation};
 use scim_model::store::{Include, Page, PageRequest, Position, Query, Sort, Stored, TenantId};
 use scim_model::{Policy, ResourceType, ScimError, ScimType, Tolerances};
 
@@ -42,7 +42,7 @@ impl Service {
             request.excluded_attributes.as_deref(),
             policy,
         )?;
-        projection.check_urns(types, tolerances)?;
+        projection.check_names(types, tolerances)?;
         let conditions = conditions(request.filter.as_deref(), types, tolerances)?;
         let binding = binding(
             tenant,
@@ -158,7 +158,7 @@ fn conditions(
     let Some(text) = filter else {
         return Ok(vec![Condition::Always(true); types.len()]);
     };
-    let text = colons_after_urns(text, types, tolerances);
+    let text = standard_notation(text, types, tolerances);
     let parsed = Filter::parse_with(&text, &filter_options(tolerances.policy()))
         .map_err(|error| ScimError::new(ScimType::InvalidFilter, format!("`filter`: {error}")))?;
     tolerances.record_syntax(&parsed.leniencies);
@@ -200,7 +200,7 @@ fn sort(
         return Ok(None);
     };
     let unknown = |_| ScimError::new(ScimType::InvalidValue, "`sortBy` must name an attribute");
-    let path = AttrPath::parse(&colons_after_urns(sort_by, types, tolerances)).map_err(unknown)?;
+    let path = AttrPath::parse(&standard_notation(sort_by, types, tolerances)).map_err(unknown)?;
     Ok(Some(Sort {
         paths: resolve_sort_by(&path, types)?,
         descending: is_descending(request),

@@ -88,6 +88,36 @@ fn found(client: &Client, endpoint: &str, filter: &str) -> usize {
     reply.expect(200).resources().len()
 }
 
+/// clients of Entra with custom extensions write `.value` after the name of every multi-valued attribute.
+#[test]
+fn simple_values_may_be_named_by_value_wherever_names_stand() {
+    on_each(
+        || with(devices()),
+        |server| {
+            let acme = server.tenant("acme");
+            let at = "/dev-ices_2";
+            for (name, members) in [("a", ["zoe", "yan"]), ("b", ["ann", "bob"])] {
+                let body = json!({"schemas": [DEVICE, ASSET], "displayName": name, "serial": name,
+                    ASSET: {"tag": "A1"}, "members": members.map(|it| json!({"value": it}))});
+                acme.post(at, body).expect(201);
+            }
+            let listed = |query: &str| {
+                let list = acme.get(&format!("{at}?{query}")).expect(200);
+                let names = list.resources().into_iter().map(|it| it["members"][0].clone());
+                names.collect::<Vec<_>>()
+            };
+            let filter = encode("members.value eq \"yan\"");
+            assert_eq!(listed(&format!("filter={filter}")), [json!("zoe")]);
+            assert_eq!(listed("sortBy=members.value"), [json!("ann"), json!("zoe")]);
+            assert_eq!(listed("attributes=members.value"), [json!("zoe"), json!("ann")]);
+            assert_eq!(
+                listed("excludedAttributes=members.value"),
+                [json!(null), json!(null)]
+            );
+        },
+    );
+}
+
 /// 7643-6-01, 7643-6-09, 7644-3.2-01: a custom type is served like Users.
 #[test]
 fn a_custom_resource_type_is_served_like_users() {
