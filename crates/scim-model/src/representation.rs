@@ -1,5 +1,6 @@
 //! Resources as a client reads them.
 
+mod attribute_name;
 pub(crate) mod body;
 mod etag;
 mod location;

@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType, shortened};
 use crate::notation::dot_after_urn;
-use crate::schema::{Attribute, AttributePath, ResourceType, Returned, Schema, is_attribute_name};
+use crate::representation::attribute_name::{
+    Target, is_notation, is_value_path, simple_target, target, value_of,
+};
+use crate::schema::{Attribute, AttributePath, ResourceType, Returned};
 use crate::tolerance::{Tolerance, Tolerances};
 use crate::value::policy::Policy;
 
@@ -383,116 +386,7 @@ impl Choice {
     }
 }
 
-/// The schema, attribute or sub-attribute that a name refers to in a resource type.
-enum Target<'a> {
-    /// A bare URN: all attributes of the schema, with the URN of the object that holds them.
-    Schema(Option<&'a str>, &'a Schema),
-    Attribute(Option<&'a str>, &'a Arc<Attribute>, Option<&'a Arc<Attribute>>),
-}
-
-fn target<'a>(resource_type: &'a ResourceType, name: &str) -> Option<Target<'a>> {
-    let core = [(None, &resource_type.schema)];
-    let extensions = resource_type
-        .extensions
-        .iter()
-        .map(|(schema, _)| (Some(&*schema.id), schema));
-    // The URN holds dots and colons itself: the longest known one wins. Syncope joins URN and
-    // attribute with a dot.
-    let qualified = core
-        .into_iter()
-        .chain(extensions)
-        .filter_map(|(extension, schema)| {
-            let prefix = name
-                .get(..schema.id.len())
-                .filter(|it| it.eq_ignore_ascii_case(&schema.id))?;
-            let rest = &name[prefix.len()..];
-            let rest = if rest.is_empty() {
-                ""
-            } else {
-                rest.strip_prefix([':', '.'])?
-            };
-            Some((prefix.len(), extension, schema, rest))
-        });
-    let Some((_, extension, schema, rest)) = qualified.max_by_key(|(length, ..)| *length) else {
-        return attribute_target(None, name, |name| resource_type.core_attribute(name));
-    };
-    if rest.is_empty() {
-        return Some(Target::Schema(extension, schema));
-    }
-    attribute_target(extension, rest, |name| {
-        crate::schema::attribute_named(&schema.attributes, name).or_else(|| {
-            extension
-                .is_none()
-                .then(|| resource_type.core_attribute(name))
-                .flatten()
-        })
-    })
-}
-
-/// Finds the attribute or sub-attribute in `tags.value`, whose values are simple.
-fn simple_target<'a>(resource_type: &'a ResourceType, name: &str) -> Option<Target<'a>> {
-    let found = target(resource_type, value_of(name)?)?;
-    let is_simple = match &found {
-        Target::Schema(..) => false,
-        Target::Attribute(_, attribute, sub) => sub.unwrap_or(attribute).has_simple_values(),
-    };
-    is_simple.then_some(found)
-}
-
-/// Returns the name before `.value`.
-fn value_of(name: &str) -> Option<&str> {
-    let (name, value) = name.rsplit_once('.')?;
-    value.eq_ignore_ascii_case("value").then_some(name)
-}
-
-fn attribute_target<'a>(
-    extension: Option<&'a str>,
-    path: &str,
-    find: impl Fn(&str) -> Option<&'a Arc<Attribute>>,
-) -> Option<Target<'a>> {
-    let (name, sub) = path
-        .split_once('.')
-        .map_or((path, None), |(name, sub)| (name, Some(sub)));
-    let attribute = find(name)?;
-    match sub {
-        None => Some(Target::Attribute(extension, attribute, None)),
-        Some(sub) => Some(Target::Attribute(
-            extension,
-            attribute,
-            Some(attribute.sub_attribute(sub)?),
-        )),
-    }
-}
-
 fn names(list: Option<&[String]>) -> Vec<String> {
     let names = list.unwrap_or_default().iter().map(|it| it.trim());
     names.filter(|it| !it.is_empty()).map(str::to_owned).collect()
-}
-
-/// The notation of Microsoft's Postman collection, which the RFC does not have (section 3.10).
-fn is_value_path(name: &str) -> bool {
-    let Some((attribute, filter)) = name.split_once('[') else {
-        return false;
-    };
-    let Some((_, sub)) = filter.rsplit_once(']') else {
-        return false;
-    };
-    let sub_is_plain = || sub.strip_prefix('.').is_some_and(is_attribute_name);
-    is_notation(attribute) && (sub.is_empty() || sub_is_plain())
-}
-
-/// `[URN ":"] ATTRNAME ["." subAttr]`, or a URN; Syncope puts a dot between URN and name.
-fn is_notation(name: &str) -> bool {
-    let is_urn = name.get(..4).is_some_and(|it| it.eq_ignore_ascii_case("urn:"));
-    let most = if is_urn { 3 } else { 2 };
-    let path = if is_urn {
-        name.rsplit(':').next().unwrap_or_default()
-    } else {
-        name
-    };
-    let urn_is_plain = name
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && !b"\"[]()<>{}\\^`|".contains(&byte));
-    let mut parts = path.split('.');
-    urn_is_plain && parts.by_ref().take(most).all(is_attribute_name) && parts.next().is_none()
 }
