@@ -3,6 +3,7 @@
 //! The *journal* is the log of a tenant, a *change* is one of its entries, and an *operation* is the
 //! kind of write that a change records. No other module assembles or reads this JSON.
 
+mod actor;
 mod difference;
 mod members;
 mod position;
@@ -16,6 +17,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+pub use actor::Actor;
 pub use members::{MembersChange, MembersStep};
 pub use position::{ChangePosition, InvalidPosition};
 
@@ -51,20 +53,10 @@ impl Change {
             "id": self.id.to_string(),
             "version": self.version,
             "kind": self.operation.as_str(),
+            "actor": self.actor,
             "change": self.detail,
         })
     }
-}
-
-/// The originator of a change.
-///
-/// Stores do not record it yet, so every entry reads as `Unknown`, and it is not printed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Actor {
-    /// The entry does not say: it was written before originators were recorded.
-    #[default]
-    Unknown,
 }
 
 /// The kind of write that a change records.

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "testing")]
 pub mod conformance;
-mod connection;
+pub(crate) mod connection;
 mod directory;
 mod error;
 mod journal;
@@ -18,7 +18,7 @@ pub use query::{
     Include, NextResources, Page, PageRequest, Position, Query, Reference, ResourceKey, RestOfMembers,
     ScanCount, Sort, Stored,
 };
-pub use resource::{NewResource, ResourceStore, Update, Updated};
+pub use resource::{Deletion, NewResource, ResourceStore, Update, Updated};
 pub use tenant::{Tenant, TenantId};
 
 pub use crate::change::{MembersChange, MembersStep};

@@ -1,6 +1,6 @@
 //! The SCIM operations for any resource type, independent of HTTP.
 //!
-//! Every operation takes the tenant. An update reads the resource, computes the new version without holding a lock, and
+//! Every operation takes the client that it serves, and with it the tenant. An update reads the resource, computes the new version without holding a lock, and
 //! writes it on the condition that the stored version is still the one it read. A write that loses a race is retried.
 
 mod content;
@@ -13,6 +13,7 @@ mod members;
 mod operations;
 mod patch;
 pub mod precondition;
+mod requester;
 mod rest;
 mod retry;
 mod search;
@@ -23,4 +24,5 @@ pub use self::content::{Content, Next, Unread};
 pub use self::core::{Representation, Service, Settings};
 pub use cursor_key::{CursorKey, InvalidCursorKey};
 pub use error::Error;
+pub use requester::{ClientSettings, Leniency, Request, Requester};
 pub use tolerances::ToleranceCounts;

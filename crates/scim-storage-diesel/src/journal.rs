@@ -3,12 +3,15 @@
 //! Entries are dropped only from the start of a tenant's journal, so that a reader who finds the entry at its position
 //! has missed none after it.
 
+pub(crate) mod actor;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
-use scim_model::change::{Actor, Change, ChangeDetail, ChangePosition, Operation};
+use scim_model::change::{Change, ChangeDetail, ChangePosition, Operation};
 use scim_model::store::{ChangeJournal, JournalError, StoreError, TenantId};
 
+use self::actor::ActorRow;
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
@@ -49,6 +52,13 @@ impl ChangeJournal for DieselStore {
                         changes::version,
                         changes::action,
                         changes::change,
+                        (
+                            changes::actor,
+                            changes::connection_id,
+                            changes::credential_id,
+                            changes::request_id,
+                            changes::command_user,
+                        ),
                     ));
                 let rows: Vec<EntryRow> = conn.load(entries)?;
                 let changes: Result<_, Failure> = rows.into_iter().map(EntryRow::into_change).collect();
@@ -98,6 +108,7 @@ struct EntryRow {
     version: i64,
     operation: String,
     detail: String,
+    actor: ActorRow,
 }
 
 impl EntryRow {
@@ -108,7 +119,7 @@ impl EntryRow {
                 at: self.at.0.timestamp_millis(),
             },
             at: self.at.0,
-            actor: Actor::Unknown,
+            actor: self.actor.into_actor(),
             resource_type: self.resource_type.unwrap_or_default().into(),
             id: self.id.0,
             version: self.version,

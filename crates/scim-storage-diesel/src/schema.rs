@@ -111,6 +111,11 @@ diesel::table! {
         version -> BigInt,
         action -> Text,
         change -> Text,
+        actor -> Nullable<Text>,
+        connection_id -> Nullable<Binary>,
+        credential_id -> Nullable<Binary>,
+        request_id -> Nullable<Text>,
+        command_user -> Nullable<Text>,
     }
 }
 

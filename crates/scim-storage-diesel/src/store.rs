@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use scim_model::change::AttributeChanges;
 use scim_model::store::{
-    Include, NewResource, NextResources, Page, Query, Reference, ResourceKey, ResourceStore, RestOfMembers,
-    ScanCount, StoreError, Stored, TenantId, Update, Updated,
+    Deletion, Include, NewResource, NextResources, Page, Query, Reference, ResourceKey, ResourceStore,
+    RestOfMembers, ScanCount, StoreError, Stored, TenantId, Update, Updated,
 };
 use scim_model::{ResourceType, SecretHash};
 use uuid::Uuid;
@@ -22,7 +21,8 @@ use crate::query::Explained;
 use crate::query::access::Plan;
 use crate::query::page::Listing;
 use crate::resource::create::{self, Creation};
-use crate::resource::delete;
+use crate::resource::delete::{self, Removal};
+use crate::resource::subject::Origin;
 use crate::resource::update::{self, Replacement};
 use crate::schema_map::layout::{Layouts, Scope};
 
@@ -149,7 +149,10 @@ impl ResourceStore for DieselStore {
             detail: changes.to_stored(),
             layout,
             id: new.id,
-            now: new.now,
+            origin: Origin {
+                now: new.now,
+                actor: new.actor.clone(),
+            },
             members: new.members.clone(),
             secrets: new.secrets.clone(),
         };
@@ -213,7 +216,10 @@ impl ResourceStore for DieselStore {
             layout,
             id: update.id,
             expected_version: update.expected_version,
-            now: update.now,
+            origin: Origin {
+                now: update.now,
+                actor: update.actor.clone(),
+            },
             members: update.members.clone(),
             secrets: update.secrets.clone(),
             detail: update.changes.to_stored(),
@@ -222,18 +228,18 @@ impl ResourceStore for DieselStore {
             .write_for(tenant, move |conn| update::update(conn, tenant, &replacement))
     }
 
-    fn delete(
-        &self,
-        tenant: TenantId,
-        resource_type: &ResourceType,
-        id: Uuid,
-        expected_version: Option<i64>,
-        now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        let layout = self.layouts.of(resource_type)?.clone();
-        self.database.write_for(tenant, move |conn| {
-            delete::delete(conn, tenant, &layout, id, expected_version, now)
-        })
+    fn delete(&self, tenant: TenantId, deletion: &Deletion) -> Result<bool, StoreError> {
+        let removal = Removal {
+            layout: self.layouts.of(&deletion.resource_type)?.clone(),
+            id: deletion.id,
+            expected_version: deletion.expected_version,
+            origin: Origin {
+                now: deletion.now,
+                actor: deletion.actor.clone(),
+            },
+        };
+        self.database
+            .write_for(tenant, move |conn| delete::delete(conn, tenant, &removal))
     }
 
     fn references(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, StoreError> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::query::{Include, NextResources, Page, Query, Reference, ResourceKey, RestOfMembers, Stored};
 use super::tenant::TenantId;
-use crate::change::{AttributeChanges, MembersChange};
+use crate::change::{Actor, AttributeChanges, MembersChange};
 use crate::document::Document;
 use crate::schema::ResourceType;
 use crate::secret::{SecretHash, SecretHashes};
@@ -81,15 +81,8 @@ pub trait ResourceStore: Send + Sync {
     /// increase. Returns whether the resource existed under this type.
     ///
     /// # Errors
-    /// `Stale` if `expected_version` is given and differs from the stored version.
-    fn delete(
-        &self,
-        tenant: TenantId,
-        resource_type: &ResourceType,
-        id: Uuid,
-        expected_version: Option<i64>,
-        now: DateTime<Utc>,
-    ) -> Result<bool, StoreError>;
+    /// `Stale` if the expected version is given and differs from the stored version.
+    fn delete(&self, tenant: TenantId, deletion: &Deletion) -> Result<bool, StoreError>;
 
     /// Returns the type and the display name of each id that exists, in any order. A reference such as
     /// `manager` is shown with the name of the resource that it refers to.
@@ -122,6 +115,8 @@ pub struct NewResource {
     pub id: Uuid,
     /// Time of creation, stored with milliseconds.
     pub now: DateTime<Utc>,
+    /// The originator, for the journal to record.
+    pub actor: Actor,
     /// Attributes of the resource.
     pub document: Document,
     /// Ids of the members, for types with a `members` attribute.
@@ -142,6 +137,8 @@ pub struct Update {
     pub expected_version: Option<i64>,
     /// Time of the update.
     pub now: DateTime<Utc>,
+    /// The originator, for the journal to record.
+    pub actor: Actor,
     /// The new attributes; `None` leaves them as they are.
     pub document: Option<Document>,
     /// The change of the members.
@@ -150,6 +147,21 @@ pub struct Update {
     pub secrets: SecretHashes,
     /// The changes for the journal to record, if anything is written.
     pub changes: AttributeChanges,
+}
+
+/// A deletion of a resource.
+#[derive(Clone, Debug)]
+pub struct Deletion {
+    /// Type of the resource.
+    pub resource_type: Arc<ResourceType>,
+    /// Id of the resource.
+    pub id: Uuid,
+    /// The version that the client requires; `None` is any.
+    pub expected_version: Option<i64>,
+    /// Time of the deletion.
+    pub now: DateTime<Utc>,
+    /// The originator, for the journal to record.
+    pub actor: Actor,
 }
 
 /// The result of an update.

@@ -7,6 +7,7 @@ use scim_model::change::{
     Actor, AttributeChange, AttributeChanges, Change, ChangeDetail, MembersChange, MembersStep, Operation,
 };
 use scim_model::schema::{ENTERPRISE_USER_URN, USER_URN};
+use scim_model::store::ConnectionId;
 use scim_model::{Document, SchemaRegistry, SecretHash};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -346,6 +347,40 @@ fn an_entry_is_printed_with_its_tenant() {
     };
     assert_eq!(
         change.to_json("acme").to_string(),
-        r#"{"position":"17-1735689600000","at":"2025-01-01T00:00:00.120Z","tenant":"acme","resourceType":"Group","id":"01010101-0101-0101-0101-010101010101","version":3,"kind":"memberDeleted","change":{"member":"02020202-0202-0202-0202-020202020202"}}"#
+        r#"{"position":"17-1735689600000","at":"2025-01-01T00:00:00.120Z","tenant":"acme","resourceType":"Group","id":"01010101-0101-0101-0101-010101010101","version":3,"kind":"memberDeleted","actor":{"kind":"unknown"},"change":{"member":"02020202-0202-0202-0202-020202020202"}}"#
     );
+}
+
+#[test]
+fn an_originator_is_printed_by_its_kind() {
+    let id = |byte: u8| Uuid::from_bytes([byte; 16]);
+    let request = || "0badc0de00000001".to_owned();
+    for (actor, expected) in [
+        (
+            Actor::Connection {
+                connection: ConnectionId(id(1)),
+                credential: id(2),
+                request: request(),
+            },
+            json!({"kind": "connection", "connection": id(1).to_string(), "credential": id(2).to_string(),
+                   "requestId": "0badc0de00000001"}),
+        ),
+        (
+            Actor::OperatorKey {
+                key: id(3),
+                request: request(),
+            },
+            json!({"kind": "operatorKey", "key": id(3).to_string(), "requestId": "0badc0de00000001"}),
+        ),
+        (
+            Actor::CommandLine {
+                user: "root".to_owned(),
+            },
+            json!({"kind": "commandLine", "user": "root"}),
+        ),
+        (Actor::System, json!({"kind": "system"})),
+        (Actor::Unknown, json!({"kind": "unknown"})),
+    ] {
+        assert_eq!(serde_json::to_value(&actor).unwrap(), expected);
+    }
 }

@@ -3,12 +3,10 @@
 use std::error::Error;
 use std::time::Duration;
 
-use scim_model::Policy;
-
 use super::arguments::{GroupPatch, Leniency, Passwords, ServeArgs, UrlFilters};
 use crate::config::base_url::BaseUrl;
 use crate::config::{Config, listen, schemas};
-use crate::service::Settings;
+use crate::service::{self, ClientSettings, Settings};
 
 impl ServeArgs {
     /// Checks the arguments, and reads the files that they name.
@@ -61,14 +59,17 @@ impl ServeArgs {
 
     fn settings(&self) -> Result<Settings, Box<dyn Error>> {
         Ok(Settings {
-            policy: Policy {
-                lenient: self.leniency == Leniency::Clients,
+            client: ClientSettings {
+                leniency: match self.leniency {
+                    Leniency::Clients => service::Leniency::Clients,
+                    Leniency::Strict => service::Leniency::Strict,
+                },
+                active_by_default: self.active_by_default,
+                patch_shows_groups: self.group_patch == GroupPatch::Resource,
+                filters_in_urls: self.url_filters == UrlFilters::Allow,
             },
             default_page_size: self.page_size(),
             max_page_size: self.max_page_size,
-            active_by_default: self.active_by_default,
-            patch_shows_groups: self.group_patch == GroupPatch::Resource,
-            filters_in_urls: self.url_filters == UrlFilters::Allow,
             hash_secrets: self.passwords == Passwords::Argon2id,
             cursor_keys: self.cursor_key.clone(),
             cursor_lifetime: (self.cursor_lifetime > 0)
@@ -105,8 +106,8 @@ mod tests {
         );
         assert_eq!(usual.metrics, None);
         let usual = usual.settings;
-        assert!(usual.policy.lenient && usual.filters_in_urls);
-        assert!(!usual.active_by_default && !usual.patch_shows_groups && !usual.hash_secrets);
+        assert_eq!(usual.client, ClientSettings::default());
+        assert!(!usual.hash_secrets);
         assert_eq!((usual.default_page_size, usual.max_page_size), (100, 200));
         assert_eq!(usual.cursor_lifetime, Some(Duration::from_secs(24 * 60 * 60)));
         let key = "0f".repeat(32);
@@ -130,8 +131,14 @@ mod tests {
             "0",
         ]);
         let changed = changed.settings;
-        assert!(!changed.policy.lenient && !changed.filters_in_urls);
-        assert!(changed.active_by_default && changed.patch_shows_groups && changed.hash_secrets);
+        let client = ClientSettings {
+            leniency: service::Leniency::Strict,
+            active_by_default: true,
+            patch_shows_groups: true,
+            filters_in_urls: false,
+        };
+        assert_eq!(changed.client, client);
+        assert!(changed.hash_secrets);
         assert_eq!((changed.default_page_size, changed.max_page_size), (250, 250));
         assert_eq!(
             (changed.cursor_keys, changed.cursor_lifetime),

@@ -10,7 +10,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use scim_model::store::TenantId;
+use scim_model::change::Actor;
+use scim_model::store::{ConnectionId, TenantId};
+use uuid::Uuid;
 
 use super::error::Failure;
 
@@ -41,6 +43,36 @@ pub struct Identity {
     pub tenant_name: Arc<str>,
     /// Whether the client may only read.
     pub read_only: bool,
+    /// The credential that the client used, for the journal. Without one, the journal says that the originator of a
+    /// change is unknown.
+    pub credential: Option<Credential>,
+}
+
+/// A credential of a connection.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Identifies the credential without being secret.
+    pub id: Uuid,
+    /// The name that its creator gave the credential.
+    pub name: Arc<str>,
+    /// The connection that the credential belongs to.
+    pub connection: ConnectionId,
+    /// The name of the connection.
+    pub connection_name: Arc<str>,
+}
+
+impl Identity {
+    /// Returns the originator of the changes that a request makes.
+    pub fn actor(&self, request_id: &str) -> Actor {
+        match &self.credential {
+            None => Actor::Unknown,
+            Some(credential) => Actor::Connection {
+                connection: credential.connection,
+                credential: credential.id,
+                request: request_id.to_owned(),
+            },
+        }
+    }
 }
 
 /// The reason to refuse a request.

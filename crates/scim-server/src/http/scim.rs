@@ -9,6 +9,7 @@ pub mod params;
 mod resources;
 mod route_table;
 mod streamed;
+mod target;
 
 use std::sync::Arc;
 

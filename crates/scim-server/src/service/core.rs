@@ -1,12 +1,13 @@
 //! The service: its settings, and what all operations share.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use scim_model::internal::{Body, Presenter, Projection, location};
 use scim_model::store::{Include, Reference, ResourceKey, ResourceStore, Stored, TenantId, Update, Updated};
-use scim_model::{Policy, ResourceType, SchemaRegistry};
+use scim_model::{AttributePath, ResourceType, SchemaRegistry};
 use uuid::Uuid;
 
 use super::content::Content;
@@ -14,7 +15,7 @@ use super::cursor::CursorKeys;
 use super::cursor_key::CursorKey;
 use super::error::Error;
 use super::hasher::Hasher;
-use super::precondition::Preconditions;
+use super::requester::{ClientSettings, Request};
 use super::retry::RetryLocks;
 use super::tolerances::ToleranceCounts;
 use crate::clock;
@@ -24,6 +25,7 @@ pub struct Service {
     pub(super) registry: Arc<SchemaRegistry>,
     pub(super) store: Arc<dyn ResourceStore>,
     pub(super) settings: Settings,
+    default_client_settings: Arc<ClientSettings>,
     pub(super) cursor_keys: CursorKeys,
     pub(super) retry_locks: RetryLocks,
     /// `None` when secrets are dropped.
@@ -36,20 +38,12 @@ pub struct Service {
 pub struct Settings {
     /// The public URL in front of `/Users`, without a trailing slash.
     pub base_url: Arc<str>,
-    /// The strictness with which requests are read.
-    pub policy: Policy,
+    /// The settings of clients that have none of their own.
+    pub client: ClientSettings,
     /// The number of resources on a page when the request has no `count`.
     pub default_page_size: u32,
     /// The maximum number of resources on a page.
     pub max_page_size: u32,
-    /// Whether a user without `active` is stored and shown as active. Filters treat such a user as active in any
-    /// case.
-    pub active_by_default: bool,
-    /// Whether the response to a PATCH of a group contains the group with all its members.
-    pub patch_shows_groups: bool,
-    /// Whether URLs may contain a filter. Otherwise clients have to send it in the body of a POST to `/.search`
-    /// (RFC 7644 section 7.5.2, A-45).
-    pub filters_in_urls: bool,
     /// Whether secrets such as `password` are stored as argon2id hashes; otherwise they are dropped.
     pub hash_secrets: bool,
     /// The keys of paging cursors. The first key encrypts, and every key decrypts. Without a key, each service makes a
@@ -63,12 +57,9 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             base_url: "http://127.0.0.1:8080/scim/v2".into(),
-            policy: Policy { lenient: true },
+            client: ClientSettings::default(),
             default_page_size: 100,
             max_page_size: 200,
-            active_by_default: false,
-            patch_shows_groups: false,
-            filters_in_urls: true,
             hash_secrets: false,
             cursor_keys: Vec::new(),
             cursor_lifetime: Some(Duration::from_secs(24 * 60 * 60)),
@@ -99,6 +90,7 @@ impl Service {
             retry_locks: RetryLocks::new(),
             hasher: settings.hash_secrets.then(Hasher::new),
             tolerances: Arc::default(),
+            default_client_settings: Arc::new(settings.client.clone()),
             settings,
         }
     }
@@ -111,6 +103,11 @@ impl Service {
     /// Returns the settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Returns the settings of clients that have none of their own.
+    pub fn default_client_settings(&self) -> &Arc<ClientSettings> {
+        &self.default_client_settings
     }
 
     /// Returns the number of PATCH operations that needed each tolerance.
@@ -132,32 +129,32 @@ impl Service {
     }
 
     /// Returns the version that the store has to compare. The resource is read first only if the preconditions need it.
-    pub(super) fn expected_version(
-        &self,
-        tenant: TenantId,
-        resource_type: &Arc<ResourceType>,
-        id: Uuid,
-        preconditions: &Preconditions,
-    ) -> Result<Option<i64>, Error> {
-        if let Some(expected) = preconditions.version_for_store() {
+    pub(super) fn expected_version(&self, request: &Request, id: Uuid) -> Result<Option<i64>, Error> {
+        if let Some(expected) = request.preconditions.version_for_store() {
             return Ok(expected);
         }
-        let version = self.read(tenant, resource_type, id, Include::default())?.version;
-        preconditions
+        let version = self.read(request, id, Include::default())?.version;
+        request
+            .preconditions
             .check_write(version)
             .map_err(|_| Error::PreconditionFailed)?;
         Ok(Some(version))
     }
 
-    /// Returns the representation of a stored resource for a projection.
+    /// Returns the representation of a stored resource. `sent` are the attributes that the client wrote, which decide
+    /// about attributes with `returned` = `request`.
     pub(super) fn represent(
         &self,
-        tenant: TenantId,
-        resource_type: &ResourceType,
+        request: &Request,
         stored: Stored,
-        projection: &Projection,
+        sent: Vec<AttributePath>,
     ) -> Result<Representation, Error> {
-        let mut presenter = self.presenter(projection);
+        let tenant = request.tenant();
+        let projection = match sent.is_empty() {
+            true => Cow::Borrowed(request.projection),
+            false => Cow::Owned(request.projection.clone().with_sent(sent)),
+        };
+        let mut presenter = self.presenter(&projection);
         let ids = presenter.reference_ids(&stored);
         let references = if ids.is_empty() {
             Vec::new()
@@ -166,7 +163,7 @@ impl Service {
         };
         // An id without a resource counts too, because the client may have seen a resource that has been deleted since.
         let is_derived = !ids.is_empty() || presenter.shows_groups(&stored);
-        let location = location(&self.settings.base_url, resource_type, stored.id);
+        let location = location(&self.settings.base_url, request.resource_type, stored.id);
         let mut body = Body::default();
         let etag = presenter.write(&mut body, stored, &references)?;
         Ok(Representation {
@@ -202,39 +199,29 @@ impl Service {
 
     /// Returns a resource to be shown. The first members of a large group come with it; the others are read while the
     /// client takes the response.
-    pub(super) fn read_to_show(
-        &self,
-        tenant: TenantId,
-        resource_type: &ResourceType,
-        id: Uuid,
-        projection: &Projection,
-    ) -> Result<Stored, Error> {
-        let include = include(resource_type, projection);
+    pub(super) fn read_to_show(&self, request: &Request, id: Uuid) -> Result<Stored, Error> {
+        let include = include(request.resource_type, request.projection);
         if !include.members {
-            return self.read(tenant, resource_type, id, include);
+            return self.read(request, id, include);
         }
         let key = ResourceKey {
-            resource_type: resource_type.name.clone(),
+            resource_type: request.resource_type.name.clone(),
             id,
         };
-        let next = self.store.next_resources(tenant, &[key], include)?;
+        let next = self.store.next_resources(request.tenant(), &[key], include)?;
         next.resources.into_iter().next().ok_or(Error::NotFound)
     }
 
-    pub(super) fn read(
-        &self,
-        tenant: TenantId,
-        resource_type: &ResourceType,
-        id: Uuid,
-        include: Include,
-    ) -> Result<Stored, Error> {
+    pub(super) fn read(&self, request: &Request, id: Uuid, include: Include) -> Result<Stored, Error> {
         self.store
-            .get(tenant, resource_type, id, include)?
+            .get(request.tenant(), request.resource_type, id, include)?
             .ok_or(Error::NotFound)
     }
 
-    pub(super) fn write(&self, tenant: TenantId, update: &Update) -> Result<Updated, Error> {
-        self.store.update(tenant, update)?.ok_or(Error::NotFound)
+    pub(super) fn write(&self, request: &Request, update: &Update) -> Result<Updated, Error> {
+        self.store
+            .update(request.tenant(), update)?
+            .ok_or(Error::NotFound)
     }
 }
 

@@ -1,16 +1,15 @@
 //! Get, create, replace and delete.
 
-use std::sync::Arc;
-
 use scim_model::change::AttributeChanges;
-use scim_model::internal::{Projection, check_keys};
-use scim_model::store::{Include, MembersChange, MembersStep, NewResource, Stored, TenantId, Update};
-use scim_model::{Document, ResourceType, ScimType, Tolerances, json};
+use scim_model::internal::check_keys;
+use scim_model::store::{Deletion, Include, MembersChange, MembersStep, NewResource, Stored, Update};
+use scim_model::{Document, ScimType, Tolerances, json};
 
 use super::core::{Representation, Service, now, parse_id};
 use super::error::Error;
 use super::members::check_not_own_member;
-use super::precondition::{Preconditions, Unmet};
+use super::precondition::Unmet;
+use super::requester::Request;
 use super::secrets::HashedSecrets;
 use crate::clock;
 
@@ -19,22 +18,15 @@ impl Service {
     ///
     /// # Errors
     /// `NotFound`, `NotModified`, `PreconditionFailed`.
-    pub fn get(
-        &self,
-        tenant: TenantId,
-        resource_type: &Arc<ResourceType>,
-        id: &str,
-        projection: &Projection,
-        preconditions: &Preconditions,
-    ) -> Result<Representation, Error> {
-        let tolerances = self.check_projection(resource_type, projection)?;
+    pub fn get(&self, request: &Request, id: &str) -> Result<Representation, Error> {
+        let tolerances = check_projection(request)?;
         let id = parse_id(id)?;
-        let stored = self.read_to_show(tenant, resource_type, id, projection)?;
+        let stored = self.read_to_show(request, id)?;
         self.tolerances.record_request(&tolerances.take());
         let version = stored.version;
-        let representation = self.represent(tenant, resource_type, stored, projection)?;
+        let representation = self.represent(request, stored, Vec::new())?;
         let derived_etag = representation.is_derived.then_some(&*representation.etag);
-        match preconditions.check_read(version, derived_etag) {
+        match request.preconditions.check_read(version, derived_etag) {
             Ok(()) => Ok(representation),
             Err(Unmet::NotModified) => Err(Error::NotModified {
                 etag: representation.etag,
@@ -48,18 +40,13 @@ impl Service {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn create(
-        &self,
-        tenant: TenantId,
-        resource_type: &Arc<ResourceType>,
-        body: &[u8],
-        projection: &Projection,
-    ) -> Result<Representation, Error> {
-        let tolerances = self.check_projection(resource_type, projection)?;
+    pub fn create(&self, request: &Request, body: &[u8]) -> Result<Representation, Error> {
+        let (tenant, resource_type) = (request.tenant(), request.resource_type);
+        let tolerances = check_projection(request)?;
         let body = json::parse(body)?;
         check_keys(&self.registry, resource_type, &body, ScimType::InvalidSyntax)?;
-        let mut sent = Document::for_create(resource_type, body, self.settings.policy)?;
-        if self.settings.active_by_default {
+        let mut sent = Document::for_create(resource_type, body, request.policy())?;
+        if request.settings().active_by_default {
             sent.document.fill_defaults(resource_type);
         }
         let members = sent.members.unwrap_or_default();
@@ -70,6 +57,7 @@ impl Service {
             resource_type: resource_type.clone(),
             id: clock::new_id(),
             now: now(),
+            actor: request.requester.actor.clone(),
             document: sent.document,
             members,
             secrets,
@@ -89,41 +77,29 @@ impl Service {
             // A resource that did not exist before is not a member of any group.
             groups: resource_type.has_groups().then(Vec::new),
         };
-        self.represent(
-            tenant,
-            resource_type,
-            stored,
-            &projection.clone().with_sent(sent.requested),
-        )
+        self.represent(request, stored, sent.requested)
     }
 
     /// Replaces a resource with the body of a PUT (RFC 7644 section 3.5.1).
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn replace(
-        &self,
-        tenant: TenantId,
-        resource_type: &Arc<ResourceType>,
-        id: &str,
-        body: &[u8],
-        projection: &Projection,
-        preconditions: &Preconditions,
-    ) -> Result<Representation, Error> {
-        let tolerances = self.check_projection(resource_type, projection)?;
+    pub fn replace(&self, request: &Request, id: &str, body: &[u8]) -> Result<Representation, Error> {
+        let (tenant, resource_type) = (request.tenant(), request.resource_type);
+        let tolerances = check_projection(request)?;
         let body = json::parse(body)?;
         check_keys(&self.registry, resource_type, &body, ScimType::InvalidSyntax)?;
         let id = parse_id(id)?;
         let mut hashed = HashedSecrets::default();
-        self.retry_locks.retry(id, preconditions, || {
-            let current = self.read(tenant, resource_type, id, Include::default())?;
+        self.retry_locks.retry(id, request.preconditions, || {
+            let current = self.read(request, id, Include::default())?;
             let document = Document::from_stored_json(&current.document)?;
-            let mut sent =
-                Document::for_replace(resource_type, &document, body.clone(), self.settings.policy)?;
-            if self.settings.active_by_default {
+            let mut sent = Document::for_replace(resource_type, &document, body.clone(), request.policy())?;
+            if request.settings().active_by_default {
                 sent.document.fill_defaults(resource_type);
             }
-            preconditions
+            request
+                .preconditions
                 .check_write(current.version)
                 .map_err(|_| Error::PreconditionFailed)?;
             let members = match sent.members {
@@ -135,61 +111,54 @@ impl Service {
                 None => MembersChange::None,
             };
             let secrets = hashed.hash_sent(self, &sent.secrets)?;
-            let secrets = self.drop_noop_removals(tenant, resource_type, id, secrets)?;
+            let secrets = self.drop_noop_removals(request, id, secrets)?;
             let update = Update {
                 resource_type: resource_type.clone(),
                 id,
                 expected_version: Some(current.version),
                 now: now(),
+                actor: request.requester.actor.clone(),
                 changes: AttributeChanges::between(resource_type, &document, &sent.document)
                     .with(&members, &secrets),
                 document: Some(sent.document),
                 members,
                 secrets,
             };
-            self.write(tenant, &update)?;
+            self.write(request, &update)?;
             self.tolerances
                 .record_request(sent.tolerances.iter().chain(&tolerances.take()));
-            let stored = self.read_to_show(tenant, resource_type, id, projection)?;
-            self.represent(
-                tenant,
-                resource_type,
-                stored,
-                &projection.clone().with_sent(sent.requested),
-            )
+            let stored = self.read_to_show(request, id)?;
+            self.represent(request, stored, sent.requested)
         })
-    }
-
-    /// Checks the names that a client asks for, and returns the record of the tolerances that they need.
-    fn check_projection(
-        &self,
-        resource_type: &Arc<ResourceType>,
-        projection: &Projection,
-    ) -> Result<Tolerances, Error> {
-        let tolerances = Tolerances::new(self.settings.policy);
-        projection.check_names(std::slice::from_ref(resource_type), &tolerances)?;
-        Ok(tolerances)
     }
 
     /// Deletes a resource (RFC 7644 section 3.6).
     ///
     /// # Errors
     /// `NotFound`, `PreconditionFailed`.
-    pub fn delete(
-        &self,
-        tenant: TenantId,
-        resource_type: &Arc<ResourceType>,
-        id: &str,
-        preconditions: &Preconditions,
-    ) -> Result<(), Error> {
+    pub fn delete(&self, request: &Request, id: &str) -> Result<(), Error> {
         let id = parse_id(id)?;
-        self.retry_locks.retry(id, preconditions, || {
-            let expected = self.expected_version(tenant, resource_type, id, preconditions)?;
-            if self.store.delete(tenant, resource_type, id, expected, now())? {
+        self.retry_locks.retry(id, request.preconditions, || {
+            let deletion = Deletion {
+                resource_type: request.resource_type.clone(),
+                id,
+                expected_version: self.expected_version(request, id)?,
+                now: now(),
+                actor: request.requester.actor.clone(),
+            };
+            if self.store.delete(request.tenant(), &deletion)? {
                 Ok(())
             } else {
                 Err(Error::NotFound)
             }
         })
     }
+}
+
+/// Checks the names that a client asks for, and returns the record of the tolerances that they need.
+pub(super) fn check_projection(request: &Request) -> Result<Tolerances, Error> {
+    let tolerances = Tolerances::new(request.policy());
+    let types = std::slice::from_ref(request.resource_type);
+    request.projection.check_names(types, &tolerances)?;
+    Ok(tolerances)
 }

@@ -1,12 +1,10 @@
 //! PATCH (RFC 7644 section 3.5.2): row operations when only members change, and otherwise reading the resource,
 //! computing the new version, and writing it if the stored version is still the same.
 
-use std::sync::Arc;
-
 use scim_model::change::AttributeChanges;
-use scim_model::internal::{Projection, etag, location};
-use scim_model::store::{Include, MembersChange, MembersStep, Stored, TenantId, Update, Updated};
-use scim_model::{AttributePath, Document, ResourceType, SecretHashes, Tolerances, json};
+use scim_model::internal::{etag, location};
+use scim_model::store::{Include, MembersChange, MembersStep, Stored, Update, Updated};
+use scim_model::{AttributePath, Document, SecretHashes, Tolerances, json};
 use scim_patch::{MembersPlan, Operation, Plan, Tolerance, apply, plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -14,7 +12,8 @@ use uuid::Uuid;
 use super::core::{Representation, Service, include, now, parse_id};
 use super::error::Error;
 use super::members::check_not_own_member;
-use super::precondition::Preconditions;
+use super::operations::check_projection;
+use super::requester::Request;
 use super::secrets::HashedSecrets;
 
 impl Service {
@@ -22,29 +21,19 @@ impl Service {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn patch(
-        &self,
-        tenant: TenantId,
-        resource_type: &Arc<ResourceType>,
-        id: &str,
-        body: &[u8],
-        projection: &Projection,
-        preconditions: &Preconditions,
-    ) -> Result<Representation, Error> {
-        let of_message = Tolerances::new(self.settings.policy);
-        projection.check_names(std::slice::from_ref(resource_type), &of_message)?;
+    pub fn patch(&self, request: &Request, id: &str, body: &[u8]) -> Result<Representation, Error> {
+        let (resource_type, projection) = (request.resource_type, request.projection);
+        let of_message = check_projection(request)?;
         let operations = Operation::read_all(json::parse(body)?, &of_message)?;
         Operation::check_keys(&operations, &self.registry, resource_type)?;
         let id = parse_id(id)?;
-        let plan = plan(resource_type, &operations, self.settings.policy)?;
-        self.check_member_types(tenant, &plan.member_types, &of_message)?;
+        let plan = plan(resource_type, &operations, request.policy())?;
+        self.check_member_types(request.tenant(), &plan.member_types, &of_message)?;
         let patch = Patch {
             service: self,
-            tenant,
-            resource_type,
+            request,
             id,
             plan: &plan,
-            preconditions,
             tolerances: &of_message,
         };
         let mut hashed = HashedSecrets::default();
@@ -54,14 +43,14 @@ impl Service {
             tolerances,
         } = self
             .retry_locks
-            .retry(id, preconditions, || match &plan.members {
+            .retry(id, request.preconditions, || match &plan.members {
                 MembersPlan::Steps(steps) if plan.rest.is_empty() => patch.members_only(steps),
                 _ => patch.read_and_write(&mut hashed),
             })?;
         self.tolerances.record(&of_message.take());
         self.tolerances.record(plan.tolerances.iter().chain(&tolerances));
         // a group may have very many members, so the response contains the group only on request.
-        if resource_type.has_members() && projection.is_default() && !self.settings.patch_shows_groups {
+        if resource_type.has_members() && projection.is_default() && !request.settings().patch_shows_groups {
             if resource_type.shown_references().next().is_none() {
                 return Ok(Representation {
                     etag: etag(updated.version),
@@ -71,29 +60,22 @@ impl Service {
                 });
             }
             // A group with an extension that refers to other resources, as `manager` does, has a derived entity tag.
-            let stored = self.read(tenant, resource_type, id, Include::default())?;
-            let mut representation = self.represent(tenant, resource_type, stored, projection)?;
+            let stored = self.read(request, id, Include::default())?;
+            let mut representation = self.represent(request, stored, Vec::new())?;
             representation.body = None;
             return Ok(representation);
         }
-        let stored = self.read(tenant, resource_type, id, include(resource_type, projection))?;
-        self.represent(
-            tenant,
-            resource_type,
-            stored,
-            &projection.clone().with_sent(requested),
-        )
+        let stored = self.read(request, id, include(resource_type, projection))?;
+        self.represent(request, stored, requested)
     }
 }
 
 /// A PATCH that is being applied.
 struct Patch<'a> {
     service: &'a Service,
-    tenant: TenantId,
-    resource_type: &'a Arc<ResourceType>,
+    request: &'a Request<'a>,
     id: Uuid,
     plan: &'a Plan,
-    preconditions: &'a Preconditions,
     /// The tolerances that are known when the plan is carried out.
     tolerances: &'a Tolerances,
 }
@@ -112,29 +94,25 @@ impl Patch<'_> {
     /// does not depend on its size.
     fn members_only(&self, steps: &[MembersStep]) -> Result<Patched, Error> {
         let Patch {
-            service,
-            tenant,
-            resource_type,
-            id,
-            preconditions,
-            ..
+            service, request, id, ..
         } = *self;
         check_not_own_member(id, added_ids(steps))?;
-        let expected_version = service.expected_version(tenant, resource_type, id, preconditions)?;
+        let expected_version = service.expected_version(request, id)?;
         let members = MembersChange::Steps(steps.to_vec());
         let secrets = SecretHashes::new();
         let update = Update {
-            resource_type: resource_type.clone(),
+            resource_type: request.resource_type.clone(),
             id,
             expected_version,
             now: now(),
+            actor: request.requester.actor.clone(),
             document: None,
             changes: AttributeChanges::default().with(&members, &secrets),
             members,
             secrets,
         };
         Ok(Patched {
-            updated: service.write(tenant, &update)?,
+            updated: service.write(request, &update)?,
             requested: Vec::new(),
             tolerances: Vec::new(),
         })
@@ -144,29 +122,25 @@ impl Patch<'_> {
     fn read_and_write(&self, hashed: &mut HashedSecrets) -> Result<Patched, Error> {
         let Patch {
             service,
-            tenant,
-            resource_type,
+            request,
             id,
             plan,
-            preconditions,
             tolerances,
         } = *self;
+        let resource_type = request.resource_type;
         let needs_list = plan.members == MembersPlan::NeedsList;
-        let current = service.read(
-            tenant,
-            resource_type,
-            id,
-            Include {
-                members: needs_list,
-                groups: false,
-            },
-        )?;
+        let include = Include {
+            members: needs_list,
+            groups: false,
+        };
+        let current = service.read(request, id, include)?;
         let document = self.document(&current)?;
-        let outcome = apply(resource_type, &document, &plan.rest, service.settings.policy)?;
-        preconditions
+        let outcome = apply(resource_type, &document, &plan.rest, request.policy())?;
+        request
+            .preconditions
             .check_write(current.version)
             .map_err(|_| Error::PreconditionFailed)?;
-        service.check_member_types(tenant, &outcome.member_types, tolerances)?;
+        service.check_member_types(request.tenant(), &outcome.member_types, tolerances)?;
         let members = match &plan.members {
             MembersPlan::Untouched => MembersChange::None,
             MembersPlan::NeedsList => outcome.changes.members()?,
@@ -176,7 +150,7 @@ impl Patch<'_> {
             check_not_own_member(id, added_ids(steps))?;
         }
         let secrets = hashed.hash_sent(service, &outcome.secrets)?;
-        let secrets = service.drop_noop_removals(tenant, resource_type, id, secrets)?;
+        let secrets = service.drop_noop_removals(request, id, secrets)?;
         let mut changed = outcome.document;
         changed.remove("id");
         if resource_type.has_members() {
@@ -187,13 +161,14 @@ impl Patch<'_> {
             id,
             expected_version: Some(current.version),
             now: now(),
+            actor: request.requester.actor.clone(),
             document: Some(changed),
             changes: outcome.changes.with(&members, &secrets),
             members,
             secrets,
         };
         Ok(Patched {
-            updated: service.write(tenant, &update)?,
+            updated: service.write(request, &update)?,
             requested: outcome.requested,
             tolerances: outcome.tolerances,
         })
@@ -202,7 +177,7 @@ impl Patch<'_> {
     /// Returns the stored document, with its members if they were read.
     fn document(&self, current: &Stored) -> Result<Document, Error> {
         let mut document = Document::from_stored_json(&current.document)?;
-        if !self.service.settings.policy.lenient {
+        if !self.request.policy().lenient {
             // In strict mode a client may repeat a readOnly value but not change it (7644-3.5.2-10).
             document.insert("id", current.id.to_string().into());
         }

@@ -14,6 +14,7 @@ use super::content::Content;
 use super::core::{Service, include};
 use super::cursor::binding;
 use super::error::Error;
+use super::requester::Requester;
 use crate::clock;
 
 /// The limits of a filter's length in bytes, nesting depth and number of terms. The cost of a filter grows with each of
@@ -30,13 +31,13 @@ impl Service {
     /// `invalidFilter`, `invalidValue`, `invalidCursor`, `expiredCursor`; see [`Error`].
     pub fn search(
         &self,
-        tenant: TenantId,
+        requester: &Requester,
         resource_type: Option<&Arc<ResourceType>>,
         request: &SearchRequest,
         tolerances: &Tolerances,
     ) -> Result<Content, Error> {
         let types = resource_type.map_or(&*self.registry.resource_types, std::slice::from_ref);
-        let policy = self.settings.policy;
+        let (tenant, policy) = (requester.tenant, requester.settings.policy());
         let projection = Projection::new(
             request.attributes.as_deref(),
             request.excluded_attributes.as_deref(),

@@ -1,11 +1,11 @@
 //! Secrets such as `password` in requests: they are hashed or dropped.
 
-use scim_model::store::TenantId;
-use scim_model::{ResourceType, SecretHashes, SentSecrets};
+use scim_model::{SecretHashes, SentSecrets};
 use uuid::Uuid;
 
 use super::core::Service;
 use super::error::Error;
+use super::requester::Request;
 
 /// The hashes of the secrets of one request. A write that loses a race is computed again, but its hashes are kept.
 #[derive(Default)]
@@ -44,14 +44,17 @@ impl Service {
     /// Drops removals of secrets that are not stored, because they change nothing.
     pub(super) fn drop_noop_removals(
         &self,
-        tenant: TenantId,
-        resource_type: &ResourceType,
+        request: &Request,
         id: Uuid,
         secrets: SecretHashes,
     ) -> Result<SecretHashes, Error> {
         let mut changing = SecretHashes::new();
         for (path, hash) in secrets {
-            if hash.is_some() || self.store.secret(tenant, resource_type, id, &path)?.is_some() {
+            let stored = || {
+                self.store
+                    .secret(request.tenant(), request.resource_type, id, &path)
+            };
+            if hash.is_some() || stored()?.is_some() {
                 changing.insert(path, hash);
             }
         }

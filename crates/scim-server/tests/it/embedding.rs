@@ -65,6 +65,7 @@ impl Application {
             tenant,
             tenant_name: name.into(),
             read_only,
+            credential: None,
         };
         let acme = store.create_tenant("acme", Utc::now()).unwrap();
         let other = store.create_tenant("other", Utc::now()).unwrap();

@@ -25,7 +25,7 @@ use scim_model::store::{Directory, NewToken, TenantId};
 use scim_server::config::base_url::BaseUrl;
 use scim_server::config::path_prefix::PathPrefix;
 use scim_server::http::{Http, HttpOptions, routes};
-use scim_server::service::{Service, Settings};
+use scim_server::service::{Leniency, Service, Settings};
 use scim_server::token;
 use scim_storage_diesel::{DieselStore, StoreOptions};
 use serde_json::{Value, json};
@@ -215,6 +215,14 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
         Arc::new(Http::with_tokens(service, store.clone(), options)),
         store,
     )
+}
+
+/// The leniency for clients, or the strict one.
+pub fn leniency(lenient: bool) -> Leniency {
+    match lenient {
+        true => Leniency::Clients,
+        false => Leniency::Strict,
+    }
 }
 
 /// The properties of a token to create.

@@ -15,7 +15,9 @@ use scim_server::cli::journal;
 use serde_json::{Value, json};
 
 use crate::cli::Shell;
-use crate::harness::{GROUP, HttpClient, Server, USER, patch_op, wait_until};
+use crate::harness::{
+    Choice, GROUP, HttpClient, Reply, Server, Token, USER, create_token, on_each, patch_op, wait_until,
+};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
@@ -70,6 +72,7 @@ fn a_change_is_a_json_line() {
                 "id",
                 "version",
                 "kind",
+                "actor",
                 "change"
             ]
         );
@@ -95,6 +98,14 @@ fn a_change_is_a_json_line() {
                 json!(["User", user, 2, "delete", "default"]),
             ]
         );
+        let tokens = serde_json::from_str::<Value>(&shell.ok(&["token", "list", "--json"])).unwrap();
+        for line in &all {
+            let actor = &line["actor"];
+            assert_eq!(
+                (&actor["kind"], &actor["credential"]),
+                (&json!("connection"), &tokens[0]["id"])
+            );
+        }
         let name = "Barbara\n\u{2028}";
         assert_eq!(
             all[0]["change"],
@@ -567,6 +578,46 @@ impl ChangeJournal for Scripted {
     fn prune_changes(&self, _: TenantId, _: DateTime<Utc>, _: u32) -> Result<usize, StoreError> {
         unreachable!("a reader drops nothing")
     }
+}
+
+/// The request id is the one that the client sees, and the effects on groups have the same originator.
+#[test]
+fn changes_name_the_connection_the_credential_and_the_request() {
+    on_each(Choice::default, |server| {
+        let tenant = server.store.create_tenant("acme", Utc::now()).unwrap();
+        let (secret, credential) = create_token(&*server.store, tenant, Token::default());
+        let client = server.stranger(Some(&format!("Bearer {secret}")));
+        let connection = server.store.connection(tenant, "default").unwrap().unwrap().id;
+        let user = client.create_user("bjensen");
+        client.create(
+            "/Groups",
+            json!({ "displayName": "Guides", "members": [{ "value": user.id }] }),
+        );
+        let rename = json!([{ "op": "replace", "path": "displayName", "value": "Babs" }]);
+        let renamed = client.patch(&user.path, rename).expect(200);
+        let deleted = client.delete(&user.path).expect(204);
+        let changes = server
+            .store
+            .changes(tenant, ChangePosition::default(), 10)
+            .unwrap();
+        let actor = |reply: &Reply| Actor::Connection {
+            connection,
+            credential,
+            request: reply.header("x-request-id").unwrap().to_owned(),
+        };
+        let found: Vec<_> = changes[2..].iter().map(|it| (it.operation, &it.actor)).collect();
+        let (renamed, deleted) = (actor(&renamed), actor(&deleted));
+        assert_eq!(
+            found,
+            [
+                (Operation::Update, &renamed),
+                (Operation::MemberRenamed, &renamed),
+                (Operation::MemberDeleted, &deleted),
+                (Operation::Delete, &deleted),
+            ]
+        );
+        assert!(matches!(&changes[0].actor, Actor::Connection { connection: it, .. } if it == &connection));
+    });
 }
 
 /// Runs `journal` on a scripted journal.

@@ -113,7 +113,7 @@ fn an_error_of_a_key_names_the_operation() {
 fn in_both_modes() -> [(Server, bool); 2] {
     [true, false].map(|lenient| {
         let mut settings = Settings::default();
-        settings.policy.lenient = lenient;
+        settings.client.leniency = crate::harness::leniency(lenient);
         let server = Server::start_with(Choice {
             settings,
             ..Choice::default()

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use scim_server::service::Settings;
+use scim_server::service::{ClientSettings, Leniency, Settings};
 
 use crate::harness::{Choice, Client, Server, USER, encode};
 
@@ -243,7 +243,7 @@ fn only_a_lenient_server_accepts_unquoted_words() {
     assert_eq!(acme.user_names("userName Eq alice"), ["alice"]);
     assert_eq!(acme.user_names("userName eq 'alice'"), ["alice"]);
     let mut choice = Choice::default();
-    choice.settings.policy.lenient = false;
+    choice.settings.client.leniency = Leniency::Strict;
     let strict = Server::start_with(choice);
     let acme = strict.tenant("acme");
     for filter in ["userName eq alice", "userName eq 'alice'"] {
@@ -584,7 +584,10 @@ fn query_strings_are_read_as_forms() {
 fn filters_in_urls_can_be_refused() {
     let server = Server::start_with(Choice {
         settings: Settings {
-            filters_in_urls: false,
+            client: ClientSettings {
+                filters_in_urls: false,
+                ..ClientSettings::default()
+            },
             ..Choice::default().settings
         },
         ..Choice::default()

@@ -1,6 +1,7 @@
 //! Custom schemas and resource types as clients see them, on every database, and the fate of stored data
 //! when a schema document is removed and restored.
 
+use scim_server::service::Leniency;
 use serde_json::{Value, json};
 
 use crate::harness::{BASE, Choice, Client, ENTERPRISE, GROUP, Server, Token, USER, encode, on_each};
@@ -432,7 +433,7 @@ fn a_removed_resource_type_can_be_restored() {
 #[test]
 fn a_user_without_a_newly_required_value_can_be_deactivated() {
     let strict = |mut choice: Choice| {
-        choice.settings.policy.lenient = false;
+        choice.settings.client.leniency = Leniency::Strict;
         choice
     };
     on_each(Choice::default, |server| {

@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use scim_server::service::Leniency;
 use serde_json::{Value, json};
 
 use crate::cli::Shell;
@@ -42,7 +43,7 @@ fn a_patch_returns_users_but_groups_only_on_request() {
         .expect(200);
     assert_eq!(reply.json()["members"][0]["value"], json!(user.id));
     let mut choice = Choice::default();
-    choice.settings.patch_shows_groups = true;
+    choice.settings.client.patch_shows_groups = true;
     let server = Server::start_with(choice);
     let acme = server.tenant("acme");
     let group = acme.create_group("Tour Guides", &[]);
@@ -199,7 +200,7 @@ fn schemas_lists_an_extension_while_it_has_data() {
 #[test]
 fn an_invalid_patch_message_is_refused() {
     let mut choice = Choice::default();
-    choice.settings.policy.lenient = false;
+    choice.settings.client.leniency = Leniency::Strict;
     let server = Server::start_with(choice);
     let acme = server.tenant("acme");
     let user = acme.create_user("bjensen");
@@ -228,7 +229,7 @@ fn an_invalid_patch_message_is_refused() {
 fn a_strict_patch_may_repeat_the_id() {
     for lenient in [true, false] {
         let mut choice = Choice::default();
-        choice.settings.policy.lenient = lenient;
+        choice.settings.client.leniency = crate::harness::leniency(lenient);
         let server = Server::start_with(choice);
         let acme = server.tenant("acme");
         let user = acme.create_user("bjensen");

@@ -1,5 +1,6 @@
 //! Users: create, read, replace and delete.
 
+use scim_server::service::Leniency;
 use serde_json::{Value, json};
 
 use crate::harness::{BASE, Choice, ENTERPRISE, Server, USER, encode, on_each};
@@ -209,7 +210,7 @@ fn put_neither_creates_a_user_nor_accepts_a_partial_one() {
 
 fn strict() -> scim_server::service::Settings {
     let mut settings = Choice::default().settings;
-    settings.policy.lenient = false;
+    settings.client.leniency = Leniency::Strict;
     settings
 }
 
@@ -329,7 +330,7 @@ fn the_client_chooses_attributes_in_every_operation() {
 #[test]
 fn users_count_as_active_by_default() {
     let mut choice = Choice::default();
-    choice.settings.active_by_default = true;
+    choice.settings.client.active_by_default = true;
     for (server, shown) in [
         (Server::start(), None),
         (Server::start_with(choice), Some(json!(true))),
@@ -465,7 +466,7 @@ fn a_user_of_another_tenant_does_not_exist() {
 fn a_strict_server_checks_the_percent_escapes_of_uris() {
     for lenient in [true, false] {
         let mut choice = Choice::default();
-        choice.settings.policy.lenient = lenient;
+        choice.settings.client.leniency = crate::harness::leniency(lenient);
         let server = Server::start_with(choice);
         let acme = server.tenant("acme");
         let user = acme.create_user("bjensen");

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scim_model::Policy;
+use scim_server::service::Leniency;
 use serde_json::{Map, Value, json};
 
 use crate::harness::{Choice, HttpClient, HttpServer, encode, patch_op};
@@ -48,7 +48,7 @@ fn strict_patch_vectors_pass_on_postgresql() {
 
 fn strict() -> Choice {
     let mut choice = Choice::default();
-    choice.settings.policy = Policy { lenient: false };
+    choice.settings.client.leniency = Leniency::Strict;
     choice
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use scim_model::ResourceType;
+use scim_model::change::Actor;
 use scim_model::store::{
-    Include, MembersStep, NewResource, PageRequest, Query, ResourceStore, TenantId, Update,
+    Deletion, Include, MembersStep, NewResource, PageRequest, Query, ResourceStore, TenantId, Update,
 };
 use scim_storage_diesel::DieselStore;
 use uuid::Uuid;
@@ -114,9 +115,14 @@ impl Bench<'_> {
     }
 
     pub(crate) fn delete(&self, resource_type: &Arc<ResourceType>, id: Uuid) {
-        let deleted = self
-            .store
-            .delete(self.tenant, resource_type, id, None, Utc::now());
+        let deletion = Deletion {
+            resource_type: resource_type.clone(),
+            id,
+            expected_version: None,
+            now: Utc::now(),
+            actor: Actor::System,
+        };
+        let deleted = self.store.delete(self.tenant, &deletion);
         assert!(deleted.expect("the store responds"));
     }
 

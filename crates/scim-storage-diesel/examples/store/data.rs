@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use scim_model::change::Actor;
 use scim_model::store::NewResource;
 use scim_model::{Document, Policy, ResourceType, SchemaRegistry, SecretHashes};
 use serde_json::{Value, json};
@@ -76,6 +77,7 @@ impl Company {
             resource_type: self.user.clone(),
             id: self.user_id(index),
             now: created(index),
+            actor: Actor::System,
             document: self.user_document(index, None),
             members: Vec::new(),
             secrets: SecretHashes::new(),
@@ -89,6 +91,7 @@ impl Company {
             resource_type: self.group.clone(),
             id: self.group_id(index),
             now: created(index),
+            actor: Actor::System,
             document: parsed(&self.group, json),
             members,
             secrets: SecretHashes::new(),

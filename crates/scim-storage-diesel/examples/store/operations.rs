@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use chrono::SecondsFormat;
+use scim_model::change::Actor;
 use scim_model::store::{Query, TenantId, Update};
 
 use crate::Outcome;
@@ -225,6 +226,7 @@ fn patch(b: &Bench, n: u64) -> Update {
         document: Some(b.company.user_document(index, Some(&title))),
         // Keeps the number of recently modified users constant.
         now: created(index),
+        actor: Actor::System,
         ..requests::update(&b.company.user, b.company.user_id(index))
     }
 }

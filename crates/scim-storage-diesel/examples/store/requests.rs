@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use scim_filter::{AttrPath, Filter};
-use scim_model::change::AttributeChanges;
+use scim_model::change::{Actor, AttributeChanges};
 use scim_model::condition::resolve_sort_by;
 use scim_model::store::{Include, MembersChange, MembersStep, PageRequest, Query, Sort, Update};
 use scim_model::{Condition, Policy, ResourceType, SecretHashes};
@@ -74,6 +74,7 @@ pub(crate) fn update(resource_type: &Arc<ResourceType>, id: Uuid) -> Update {
         id,
         expected_version: None,
         now: Utc::now(),
+        actor: Actor::System,
         document: None,
         members: MembersChange::None,
         secrets: SecretHashes::new(),

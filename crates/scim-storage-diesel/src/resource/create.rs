@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use scim_model::SecretHashes;
 use scim_model::change::Operation;
 use scim_model::store::TenantId;
@@ -10,7 +9,7 @@ use uuid::Uuid;
 
 use super::index_rows::insert_index_rows;
 use super::members::{JoiningMembers, insert_members_of_new};
-use super::subject::{Subject, conflict, journal_entry};
+use super::subject::{Origin, Subject, conflict, journal_entry};
 use crate::connection::Conn;
 use crate::counts;
 use crate::error::Failure;
@@ -22,7 +21,7 @@ use crate::sql::{Sql, sql};
 pub(crate) struct Creation {
     pub(crate) layout: Arc<Layout>,
     pub(crate) id: Uuid,
-    pub(crate) now: DateTime<Utc>,
+    pub(crate) origin: Origin,
     pub(crate) derived: Derived,
     pub(crate) members: Vec<Uuid>,
     pub(crate) secrets: SecretHashes,
@@ -43,7 +42,7 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
          VALUES ({tenant}, {kind}, {id}, 1, {at}, {at}, {active}, {unique_key}, {external_key},
                  {display_key}, {family_key}, {label}, {document})
          ON CONFLICT (tenant_id, kind, unique_key) DO NOTHING RETURNING pk";
-        tenant, kind, id = new.id, at = new.now, active = keys.active, unique_key = keys.unique_key,
+        tenant, kind, id = new.id, at = new.origin.now, active = keys.active, unique_key = keys.unique_key,
         external_key = keys.external_key, display_key = keys.display_key, family_key = keys.family_key,
         label = keys.label, document = &derived.document
     );
@@ -56,13 +55,13 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
     }
     let members = members.pks(&new.members);
     if layout.resource_type.has_members() && !members.is_empty() {
-        others.push(insert_members_of_new(dialect, tenant, new.now, &members));
+        others.push(insert_members_of_new(dialect, tenant, new.origin.now, &members));
     }
     others.push(counts::count(dialect, tenant, kind, 1));
     let version = (kind, new.id, 1);
     others.push(journal_entry(
         tenant,
-        new.now,
+        &new.origin,
         version,
         Operation::Create,
         &new.detail,

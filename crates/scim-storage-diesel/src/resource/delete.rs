@@ -1,13 +1,14 @@
 //! Deleting a resource.
 
-use chrono::{DateTime, Utc};
+use std::sync::Arc;
+
 use diesel::prelude::*;
 use scim_model::change::{AttributeChanges, Operation};
 use scim_model::store::TenantId;
 use uuid::Uuid;
 
 use super::members::{ChangedGroup, JoiningMembers};
-use super::subject::{LockFor, Subject, journal_entry, lock};
+use super::subject::{LockFor, Origin, Subject, journal_entry, lock};
 use crate::columns::Id;
 use crate::connection::Conn;
 use crate::counts;
@@ -16,16 +17,21 @@ use crate::schema::{membership, resource};
 use crate::schema_map::layout::Layout;
 use crate::sql::sql;
 
+/// A resource to delete.
+pub(crate) struct Removal {
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) id: Uuid,
+    pub(crate) expected_version: Option<i64>,
+    pub(crate) origin: Origin,
+}
+
 /// Deletes a resource with everything that belongs to it; `false` when the tenant lacks it, or
 /// it has another type.
-pub(crate) fn delete(
-    conn: &mut Conn,
-    tenant: TenantId,
-    layout: &Layout,
-    id: Uuid,
-    expected_version: Option<i64>,
-    now: DateTime<Utc>,
-) -> Result<bool, Failure> {
+pub(crate) fn delete(conn: &mut Conn, tenant: TenantId, removal: &Removal) -> Result<bool, Failure> {
+    let Removal {
+        layout, id, origin, ..
+    } = removal;
+    let id = *id;
     let group = layout.resource_type.has_members().then_some(ChangedGroup {
         id,
         with_its_groups: true,
@@ -34,7 +40,7 @@ pub(crate) fn delete(
     let Some(row) = lock(conn, tenant, layout, id, LockFor::Deletion)? else {
         return Ok(false);
     };
-    row.check_version(expected_version)?;
+    row.check_version(removal.expected_version)?;
     let (pk, kind) = (row.pk, layout.kind);
     let subject = Subject {
         tenant,
@@ -42,7 +48,7 @@ pub(crate) fn delete(
         id,
         pk,
     };
-    subject.give_groups_new_version(conn, now, Operation::MemberDeleted)?;
+    subject.give_groups_new_version(conn, origin, Operation::MemberDeleted)?;
     let members = match layout.resource_type.has_members() {
         true => member_ids(conn, tenant, pk)?,
         false => Vec::new(),
@@ -56,7 +62,13 @@ pub(crate) fn delete(
         // The rows in the other tables are deleted by their foreign keys.
         sql!("DELETE FROM resource WHERE tenant_id = {tenant} AND pk = (SELECT pk FROM found)"; tenant),
         counts::count(conn.dialect(), tenant, kind, -1),
-        journal_entry(tenant, now, (kind, id, row.version), Operation::Delete, &detail),
+        journal_entry(
+            tenant,
+            origin,
+            (kind, id, row.version),
+            Operation::Delete,
+            &detail,
+        ),
     ];
     conn.together(found, others)?;
     Ok(true)

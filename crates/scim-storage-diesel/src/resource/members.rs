@@ -8,10 +8,11 @@ use scim_model::change::{ChangeDetail, Operation};
 use scim_model::store::{MembersStep, StoreError, TenantId};
 use uuid::Uuid;
 
-use super::subject::Subject;
+use super::subject::{Origin, Subject};
 use crate::columns::Id;
 use crate::connection::Conn;
 use crate::error::Failure;
+use crate::journal::actor;
 use crate::schema::membership;
 use crate::sql::{Dialect, Sql, sql};
 
@@ -216,10 +217,10 @@ impl Subject<'_> {
     pub(crate) fn give_groups_new_version(
         &self,
         conn: &mut Conn,
-        now: DateTime<Utc>,
+        origin: &Origin,
         operation: Operation,
     ) -> Result<(), Failure> {
-        let (dialect, tenant) = (conn.dialect(), self.tenant);
+        let (dialect, tenant, now) = (conn.dialect(), self.tenant, origin.now);
         let groups = sql!(
             "SELECT g.pk FROM resource g
              WHERE g.pk IN (SELECT m.group_pk FROM membership m WHERE m.tenant_id = {tenant} AND m.member_pk = {pk})
@@ -242,10 +243,11 @@ impl Subject<'_> {
             now, changed = changed.clone()
         ))?;
         conn.execute(sql!(
-            "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
-             SELECT tenant_id, {now}, kind, id, version, {operation}, {detail} FROM resource
+            "INSERT INTO changes (tenant_id, at, kind, id, version, action, change, {columns})
+             SELECT tenant_id, {now}, kind, id, version, {operation}, {detail}, {actor} FROM resource
              WHERE {changed} ORDER BY pk";
-            now, operation = operation.as_str(), detail = ChangeDetail::Member(self.id).to_stored(), changed
+            columns = Sql::text(actor::COLUMNS), now, operation = operation.as_str(),
+            detail = ChangeDetail::Member(self.id).to_stored(), actor = actor::values(&origin.actor), changed
         ))?;
         Ok(())
     }

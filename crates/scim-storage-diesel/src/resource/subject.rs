@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use diesel::Queryable;
-use scim_model::change::Operation;
+use scim_model::change::{Actor, Operation};
 use scim_model::store::{StoreError, TenantId};
 use uuid::Uuid;
 
 use crate::columns::{Columns, Time};
 use crate::connection::Conn;
 use crate::error::Failure;
+use crate::journal::actor;
 use crate::schema_map::derive::Keys;
 use crate::schema_map::layout::Layout;
 use crate::sql::{Sql, sql};
@@ -21,20 +22,28 @@ pub(crate) struct Subject<'a> {
     pub(crate) pk: i64,
 }
 
+/// The time and the originator of a write.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) actor: Actor,
+}
+
 /// The statement that writes an entry about a resource, named by its type, id and version, if the table `found` has a
 /// row. A literal, because it is part of the one round trip of a write; see `Conn::together`. For `detail` see
 /// [`scim_model::change::ChangeDetail::to_stored`].
 pub(crate) fn journal_entry(
     tenant: TenantId,
-    at: DateTime<Utc>,
+    origin: &Origin,
     (kind, id, version): (i64, Uuid, i64),
     operation: Operation,
     detail: &str,
 ) -> Sql {
     sql!(
-        "INSERT INTO changes (tenant_id, at, kind, id, version, action, change)
-         SELECT {tenant}, {at}, {kind}, {id}, {version}, {operation}, {detail} FROM found";
-        tenant, at, kind, id, version, operation = operation.as_str(), detail
+        "INSERT INTO changes (tenant_id, at, kind, id, version, action, change, {columns})
+         SELECT {tenant}, {at}, {kind}, {id}, {version}, {operation}, {detail}, {actor} FROM found";
+        columns = Sql::text(actor::COLUMNS), tenant, at = origin.now, kind, id, version,
+        operation = operation.as_str(), detail, actor = actor::values(&origin.actor)
     )
 }
 

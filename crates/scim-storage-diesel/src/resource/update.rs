@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::SubsecRound;
 use scim_model::SecretHashes;
 use scim_model::change::Operation;
 use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Updated};
 use uuid::Uuid;
 
 use super::members::{ChangedGroup, JoiningMembers};
-use super::subject::{LockFor, Subject, conflict, journal_entry, lock};
+use super::subject::{LockFor, Origin, Subject, conflict, journal_entry, lock};
 use crate::connection::Conn;
 use crate::error::{Failure, is_unique_violation};
 use crate::schema_map::derive::{Derived, Keys};
@@ -21,7 +21,7 @@ pub(crate) struct Replacement {
     pub(crate) layout: Arc<Layout>,
     pub(crate) id: Uuid,
     pub(crate) expected_version: Option<i64>,
-    pub(crate) now: DateTime<Utc>,
+    pub(crate) origin: Origin,
     /// Of the new document; `None` when the document stays.
     pub(crate) derived: Option<Derived>,
     pub(crate) members: MembersChange,
@@ -68,7 +68,7 @@ pub(crate) fn update(
         id: update.id,
         pk: row.pk,
     };
-    let has_changed_members = subject.change_members(conn, update.now, &members, steps)?;
+    let has_changed_members = subject.change_members(conn, update.origin.now, &members, steps)?;
     let has_changed_secrets = subject.change_secrets(conn, &update.secrets)?;
     let derived = update.derived.as_ref().filter(|_| !row.is_same_document);
     if derived.is_none() && !has_changed_members && !has_changed_secrets {
@@ -78,7 +78,10 @@ pub(crate) fn update(
             changed: false,
         }));
     }
-    let (version, last_modified) = (row.version + 1, update.now.trunc_subsecs(3).max(row.modified.0));
+    let (version, last_modified) = (
+        row.version + 1,
+        update.origin.now.trunc_subsecs(3).max(row.modified.0),
+    );
     let mut assignments = vec![sql!("version = version + 1, modified = {last_modified}"; last_modified)];
     let mut others = Vec::new();
     if let Some(derived) = derived {
@@ -90,7 +93,7 @@ pub(crate) fn update(
     let named = (update.layout.kind, update.id, version);
     others.push(journal_entry(
         tenant,
-        update.now,
+        &update.origin,
         named,
         Operation::Update,
         &update.detail,
@@ -102,7 +105,7 @@ pub(crate) fn update(
     if let Some(derived) = derived {
         subject.replace_unique_values(conn, &derived.unique_values)?;
         if derived.keys.label != row.keys.label {
-            subject.give_groups_new_version(conn, update.now, Operation::MemberRenamed)?;
+            subject.give_groups_new_version(conn, &update.origin, Operation::MemberRenamed)?;
         }
     }
     Ok(Some(Updated {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
-use scim_model::change::{AttributeChanges, Change, ChangePosition};
+use scim_model::change::{Actor, AttributeChanges, Change, ChangePosition};
 use scim_model::store::conformance::{Fixture, at, document};
 use scim_model::store::{
     ChangeJournal, JournalError, MembersChange, MembersStep, NewResource, ResourceStore, TenantId, Update,
@@ -95,6 +95,7 @@ fn the_changes_of_a_resource_are_read_in_their_order() {
                 id: group,
                 expected_version: None,
                 now: at(3),
+                actor: Actor::System,
                 document: None,
                 changes: AttributeChanges::default().with(&members, &secrets),
                 members,
@@ -271,6 +272,7 @@ fn add_at(it: &Fixture, seconds: &[i64]) {
             resource_type: it.user.clone(),
             id,
             now: at(*second),
+            actor: Actor::System,
             document: document(json!({ "userName": id.to_string() })),
             members: Vec::new(),
             secrets: SecretHashes::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use scim_model::change::{Actor, ChangePosition};
 use scim_model::store::conformance::{Fixture, at, document};
 use scim_model::store::{ChangeJournal, Directory, NewResource, PageRequest, ResourceStore, StoreError};
 use scim_model::{ResourceType, SchemaRegistry, SecretHashes};
@@ -321,6 +322,9 @@ fn statements_of_the_first_version_still_work() {
         let token = store.token_by_hash(&[2; 32]).expect("the store is there");
         let token = token.expect("it has a connection");
         assert_eq!((&*token.name, token.connection.is_default()), ("for Okta", true));
+        let changes = store.changes(tenants[0].id, ChangePosition::default(), 10);
+        let changes = changes.expect("the journal is complete");
+        assert_eq!((changes.len(), &changes[0].actor), (1, &Actor::Unknown));
         assert!(store.delete_tenant("old").expect("the store is there"));
         assert_eq!(database.number("SELECT count(*) FROM changes"), 0);
     });
@@ -409,6 +413,7 @@ fn an_attribute_becomes_indexed_and_unique() {
                 resource_type: device.clone(),
                 id: Uuid::now_v7(),
                 now: at(1),
+                actor: Actor::System,
                 document: document(value),
                 members: Vec::new(),
                 secrets: SecretHashes::new(),

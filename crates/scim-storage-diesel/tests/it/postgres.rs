@@ -7,7 +7,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
-use scim_model::change::{AttributeChange, AttributeChanges};
+use scim_model::change::{Actor, AttributeChange, AttributeChanges};
 use scim_model::store::conformance::Fixture;
 use scim_model::store::{MembersStep, StoreError};
 use serde_json::json;
@@ -301,6 +301,7 @@ fn writes_to_different_resources_do_not_block_each_other() {
                 id: groups[0],
                 expected_version: None,
                 now: scim_model::store::conformance::at(3),
+                actor: Actor::System,
                 document: None,
                 members: scim_model::store::MembersChange::Steps(vec![MembersStep::Add(vec![users[0]])]),
                 secrets: scim_model::SecretHashes::new(),

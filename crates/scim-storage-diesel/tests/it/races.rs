@@ -204,17 +204,7 @@ fn groups_that_contain_each_other_can_change_concurrently() {
         });
         at_once(|thread| {
             if let Some(id) = groups.get(thread) {
-                assert!(
-                    it.store
-                        .delete(
-                            it.tenant,
-                            &it.group,
-                            *id,
-                            None,
-                            scim_model::store::conformance::at(9)
-                        )
-                        .expect("it is there")
-                );
+                assert!(it.delete(&it.group, *id));
             }
         });
         assert_eq!(it.search(&it.group, "", "").total, 0);

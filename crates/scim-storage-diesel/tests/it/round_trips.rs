@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Once;
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
+use scim_model::change::Actor;
 use scim_model::store::conformance::{Fixture, at, document};
 use scim_model::store::{Include, MembersStep, NewResource, ResourceStore, StoreError};
 use scim_model::{SecretHash, SecretHashes};
@@ -81,6 +82,7 @@ fn writes_need_few_round_trips() {
             resource_type: it.user.clone(),
             id: Uuid::now_v7(),
             now: at(1),
+            actor: Actor::System,
             document: document(json!({ "userName": format!("secret{round}") })),
             members: Vec::new(),
             secrets: SecretHashes::from([("password".to_owned(), Some(hash))]),

@@ -6,6 +6,7 @@ use std::thread;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
+use scim_model::change::Actor;
 use scim_model::store::conformance::{Fixture, at};
 use scim_model::store::{NewResource, Page, PageRequest, Position, ResourceStore};
 use scim_model::{Document, SecretHashes};
@@ -169,6 +170,7 @@ fn a_walk_by_id_is_in_the_text_order_of_ids() {
                 resource_type: resource_type.clone(),
                 id,
                 now: at(1),
+                actor: Actor::System,
                 document: Document::from_values(document.as_object().expect("it is one").clone()),
                 members: Vec::new(),
                 secrets: SecretHashes::new(),

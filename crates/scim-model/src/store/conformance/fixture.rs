@@ -7,14 +7,14 @@ use scim_filter::{AttrPath, Filter};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::change::{AttributeChanges, Change, ChangePosition, MembersChange, MembersStep};
+use crate::change::{Actor, AttributeChanges, Change, ChangePosition, MembersChange, MembersStep};
 use crate::document::Document;
 use crate::filter::{Condition, resolve_sort_by};
 use crate::schema::ResourceType;
 use crate::schema::registry::SchemaRegistry;
 use crate::secret::SecretHashes;
 use crate::store::{
-    ChangeJournal, Connection, Directory, Include, NewResource, NewToken, Page, PageRequest, Query,
+    ChangeJournal, Connection, Deletion, Directory, Include, NewResource, NewToken, Page, PageRequest, Query,
     Reference, ResourceStore, Sort, StoreError, Stored, TenantId, Token, Update, Updated,
 };
 use crate::tolerance::Tolerances;
@@ -83,6 +83,7 @@ impl<'a> Fixture<'a> {
             resource_type: resource_type.clone(),
             id,
             now: at(1),
+            actor: Actor::System,
             document: document(value),
             members: members.to_vec(),
             secrets: SecretHashes::new(),
@@ -160,6 +161,7 @@ impl<'a> Fixture<'a> {
             id,
             expected_version,
             now: at(2),
+            actor: Actor::System,
             document: Some(document(value)),
             members: MembersChange::None,
             secrets: SecretHashes::new(),
@@ -175,6 +177,7 @@ impl<'a> Fixture<'a> {
             id,
             expected_version: None,
             now: at(3),
+            actor: Actor::System,
             document: None,
             members: MembersChange::Steps(steps),
             secrets: SecretHashes::new(),
@@ -184,10 +187,26 @@ impl<'a> Fixture<'a> {
     }
 
     /// Deletes a resource, whatever its version, at the time [`at`] 4. Returns whether it existed.
-    pub fn delete(&self, resource_type: &ResourceType, id: Uuid) -> bool {
-        self.store
-            .delete(self.tenant, resource_type, id, None, at(4))
+    pub fn delete(&self, resource_type: &Arc<ResourceType>, id: Uuid) -> bool {
+        self.delete_version(resource_type, id, None)
             .expect("the store is available")
+    }
+
+    /// Deletes a version of a resource, or any; see [`Fixture::delete`].
+    pub fn delete_version(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        id: Uuid,
+        expected_version: Option<i64>,
+    ) -> Result<bool, StoreError> {
+        let deletion = Deletion {
+            resource_type: resource_type.clone(),
+            id,
+            expected_version,
+            now: at(4),
+            actor: Actor::System,
+        };
+        self.store.delete(self.tenant, &deletion)
     }
 
     /// The ids of a group's members, in order of joining.

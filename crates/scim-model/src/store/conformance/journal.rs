@@ -1,5 +1,7 @@
 //! The journal: the entries that writes leave, reading them from a position, and dropping old ones.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use uuid::Uuid;
 
@@ -8,11 +10,13 @@ use crate::change::{
     Actor, AttributeChange, AttributeChanges, Change, ChangeDetail, ChangePosition, MembersChange,
     MembersStep, Operation,
 };
+use crate::schema::ResourceType;
 use crate::secret::{SecretHash, SecretHashes};
-use crate::store::{JournalError, NewResource, StoreError, Update};
+use crate::store::{ConnectionId, Deletion, JournalError, NewResource, StoreError, Update};
 
 pub(super) const CASES: &[Case] = cases![
     every_write_is_recorded,
+    each_entry_records_its_originator,
     a_creation_and_a_deletion_record_the_whole_resource,
     an_update_records_the_changes_that_it_was_given,
     writes_without_effect_are_not_recorded,
@@ -70,8 +74,85 @@ fn every_write_is_recorded(it: &Fixture) {
     for (index, member) in [(3, user), (8, group), (9, user), (11, group)] {
         assert_eq!(changes[index].detail, ChangeDetail::Member(member));
     }
-    assert!(changes.iter().all(|it| it.actor == Actor::Unknown));
+    assert!(changes.iter().all(|it| it.actor == Actor::System));
     assert_eq!(other.changes().len(), 1, "each tenant has its own journal");
+}
+
+/// The effects of a write on groups have the same originator as the write.
+fn each_entry_records_its_originator(it: &Fixture) {
+    let [connection, credential, key] = [(); 3].map(|()| Uuid::now_v7());
+    let client = Actor::Connection {
+        connection: ConnectionId(connection),
+        credential,
+        request: "request-1".to_owned(),
+    };
+    let operator = Actor::OperatorKey {
+        key,
+        request: "request-2".to_owned(),
+    };
+    let command = Actor::CommandLine {
+        user: "Jörg \"root\"".to_owned(),
+    };
+    let new = |resource_type: &Arc<ResourceType>, value, members, actor: &Actor| {
+        let new = NewResource {
+            resource_type: resource_type.clone(),
+            id: Uuid::now_v7(),
+            now: at(1),
+            actor: actor.clone(),
+            document: document(value),
+            members,
+            secrets: SecretHashes::new(),
+        };
+        it.store.create(it.tenant, &new).expect("the name is free");
+        new.id
+    };
+    let user = new(&it.user, json!({"userName": "bjensen"}), Vec::new(), &client);
+    new(
+        &it.group,
+        json!({"displayName": "Guides"}),
+        vec![user],
+        &Actor::Unknown,
+    );
+    let update = Update {
+        resource_type: it.user.clone(),
+        id: user,
+        expected_version: None,
+        now: at(2),
+        actor: operator.clone(),
+        document: Some(document(json!({"userName": "bjensen", "displayName": "Babs"}))),
+        members: MembersChange::None,
+        secrets: SecretHashes::new(),
+        changes: AttributeChanges::default(),
+    };
+    it.store
+        .update(it.tenant, &update)
+        .expect("nothing prevents it")
+        .expect("the user exists");
+    let deletion = Deletion {
+        resource_type: it.user.clone(),
+        id: user,
+        expected_version: None,
+        now: at(3),
+        actor: command.clone(),
+    };
+    assert!(
+        it.store
+            .delete(it.tenant, &deletion)
+            .expect("nothing prevents it")
+    );
+    let changes = it.changes();
+    let found: Vec<_> = changes.iter().map(|it| (it.operation, &it.actor)).collect();
+    assert_eq!(
+        found,
+        [
+            (Operation::Create, &client),
+            (Operation::Create, &Actor::Unknown),
+            (Operation::Update, &operator),
+            (Operation::MemberRenamed, &operator),
+            (Operation::MemberDeleted, &command),
+            (Operation::Delete, &command),
+        ]
+    );
 }
 
 /// So that the history of a resource, and undoing a change, need nothing but the journal.
@@ -81,6 +162,7 @@ fn a_creation_and_a_deletion_record_the_whole_resource(it: &Fixture) {
         resource_type: it.user.clone(),
         id: Uuid::now_v7(),
         now: at(1),
+        actor: Actor::System,
         document: document(json!({
             "userName": "bjensen", "name": {"familyName": "Jensen"}, "emails": [{"value": "b@example.com"}],
             enterprise: {"department": "Tours"}
@@ -134,6 +216,7 @@ fn an_update_records_the_changes_that_it_was_given(it: &Fixture) {
             id: user,
             expected_version: Some(1),
             now: at(2),
+            actor: Actor::System,
             document: Some(document(json!({"userName": "bjensen", "title": "Guide"}))),
             members: MembersChange::None,
             secrets: SecretHashes::new(),
@@ -144,6 +227,7 @@ fn an_update_records_the_changes_that_it_was_given(it: &Fixture) {
             id: group,
             expected_version: None,
             now: at(3),
+            actor: Actor::System,
             document: None,
             members,
             secrets: SecretHashes::new(),
@@ -176,7 +260,7 @@ fn writes_without_effect_are_not_recorded(it: &Fixture) {
     it.change_members(group, vec![MembersStep::Add(vec![Uuid::now_v7()])])
         .expect_err("the member does not exist");
     assert!(!it.delete(&it.user, Uuid::now_v7()));
-    let stale = it.store.delete(it.tenant, &it.user, user, Some(7), at(4));
+    let stale = it.delete_version(&it.user, user, Some(7));
     assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
     assert_eq!(it.changes(), before);
 }
@@ -210,6 +294,7 @@ fn add_users_at(it: &Fixture, seconds: &[i64]) {
             resource_type: it.user.clone(),
             id,
             now: at(*second),
+            actor: Actor::System,
             document: document(json!({ "userName": id.to_string() })),
             members: Vec::new(),
             secrets: SecretHashes::new(),

@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::fixture::{Case, Fixture, at, ids};
-use crate::change::{AttributeChanges, MembersChange, MembersStep};
+use crate::change::{Actor, AttributeChanges, MembersChange, MembersStep};
 use crate::secret::SecretHashes;
 use crate::store::{Reference, StoreError, Update, Updated};
 
@@ -105,6 +105,7 @@ fn a_change_of_members_checks_the_expected_version(it: &Fixture) {
             id: group,
             expected_version: Some(expected_version),
             now: at(3),
+            actor: Actor::System,
             document: None,
             members: MembersChange::Steps(steps),
             secrets: SecretHashes::new(),

@@ -5,6 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::fixture::{Case, EVERYTHING, Fixture, at, document, expect_taken, ids};
+use crate::change::Actor;
 use crate::change::MembersStep;
 use crate::secret::SecretHashes;
 use crate::store::{Include, NewResource, StoreError, Updated};
@@ -26,6 +27,7 @@ fn a_created_resource_is_read_back(it: &Fixture) {
         resource_type: it.user.clone(),
         id,
         now: DateTime::from_timestamp(1_700_000_000, 123_999_999).expect("it is a time"),
+        actor: Actor::System,
         document: document(json!({"userName": "Ünal", "active": true, "title": "\"%_\\ \u{1F600}"})),
         members: Vec::new(),
         secrets: SecretHashes::new(),
@@ -143,12 +145,9 @@ fn an_update_increments_the_version(it: &Fixture) {
     assert_eq!(it.names(&it.user, "userName eq \"other\"", ""), [""; 0]);
     let missing = it.replace(&it.user, Uuid::now_v7(), None, json!({"userName": "x"}));
     assert!(matches!(missing, Ok(None)), "{missing:?}");
-    let stale = it.store.delete(it.tenant, &it.user, id, Some(1), at(4));
+    let stale = it.delete_version(&it.user, id, Some(1));
     assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
-    assert!(matches!(
-        it.store.delete(it.tenant, &it.user, id, Some(2), at(4)),
-        Ok(true)
-    ));
+    assert!(matches!(it.delete_version(&it.user, id, Some(2)), Ok(true)));
     assert!(!it.delete(&it.user, id));
 }
 
@@ -158,7 +157,7 @@ fn a_resource_is_found_under_its_own_type_only(it: &Fixture) {
     for (wrong_type, id) in [(&it.group, user), (&it.user, group)] {
         assert!(it.read(wrong_type, id).is_none());
         assert!(!it.delete(wrong_type, id), "deleted as a {}", wrong_type.name);
-        let stale = it.store.delete(it.tenant, wrong_type, id, Some(7), at(4));
+        let stale = it.delete_version(wrong_type, id, Some(7));
         assert!(matches!(stale, Ok(false)), "{stale:?}");
         let document = json!({"userName": "changed", "displayName": "changed"});
         let replaced = it.replace(wrong_type, id, None, document);

@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::fixture::{Case, Fixture, at, document};
-use crate::change::{AttributeChanges, MembersChange};
+use crate::change::{Actor, AttributeChanges, MembersChange};
 use crate::secret::{SecretHash, SecretHashes};
 use crate::store::{NewResource, StoreError, Update};
 
@@ -19,6 +19,7 @@ fn secrets_are_stored_outside_the_document(it: &Fixture) {
         resource_type: it.user.clone(),
         id: Uuid::now_v7(),
         now: at(1),
+        actor: Actor::System,
         document: document(json!({"userName": "bjensen"})),
         members: Vec::new(),
         secrets: [("password".to_owned(), hash("a")), (pin.clone(), None)].into(),
@@ -35,6 +36,7 @@ fn secrets_are_stored_outside_the_document(it: &Fixture) {
             id: new.id,
             expected_version,
             now: at(2),
+            actor: Actor::System,
             document: Some(new.document.clone()),
             members: MembersChange::None,
             secrets,

@@ -12,7 +12,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use chrono::{DateTime, Utc};
 use scim_model::store::Directory;
 
-use super::{Authentication, Authenticator, Identity, Refusal};
+use super::{Authentication, Authenticator, Credential, Identity, Refusal};
 use crate::clock;
 use crate::http::blocking::Blocking;
 use crate::http::error::Failure;
@@ -95,6 +95,12 @@ impl BearerTokens {
             tenant: token.connection.tenant,
             tenant_name: token.tenant_name.into(),
             read_only: token.read_only,
+            credential: Some(Credential {
+                id: token.id,
+                name: token.name.into(),
+                connection: token.connection.id,
+                connection_name: token.connection.name.into(),
+            }),
         };
         Ok(Some(CachedToken {
             identity,

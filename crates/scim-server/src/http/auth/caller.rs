@@ -2,17 +2,17 @@
 
 use std::future::ready;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
-use scim_model::store::TenantId;
 
 use super::Identity;
 use crate::http::context::Http;
 use crate::http::error::Failure;
 use crate::http::middleware::request_context::RequestContext;
-use crate::service::{self, Service};
+use crate::service::{self, Requester, Service};
 
 /// An authenticated client, with the service for its requests.
 ///
@@ -22,25 +22,36 @@ use crate::service::{self, Service};
 pub struct Caller {
     /// The result of the authentication.
     pub identity: Identity,
+    requester: Arc<Requester>,
     /// The shared state of the HTTP service.
     pub http: Data<Http>,
 }
 
 impl Caller {
-    /// Calls the service on a thread that may block, with the tenant of the caller.
+    /// Returns the caller that an earlier extraction has authenticated.
+    pub(crate) fn of(request: &HttpRequest) -> Option<Caller> {
+        request.extensions().get::<Caller>().cloned()
+    }
+
+    /// Returns the client for the service.
+    pub fn requester(&self) -> &Arc<Requester> {
+        &self.requester
+    }
+
+    /// Calls the service on a thread that may block, for the caller.
     ///
     /// # Errors
     /// See [`Blocking::run`](crate::http::blocking::Blocking::run).
     pub async fn call<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Service, TenantId) -> Result<T, service::Error> + Send + 'static,
+        work: impl FnOnce(&Service, &Requester) -> Result<T, service::Error> + Send + 'static,
     ) -> Result<T, Failure> {
-        let (service, tenant) = (self.http.service.clone(), self.identity.tenant);
-        let share = self.http.tenant_shares.wait(tenant).await?;
+        let (service, requester) = (self.http.service.clone(), self.requester.clone());
+        let share = self.http.tenant_shares.wait(requester.tenant).await?;
         let work = move || {
             // It is given back when the work has ended, even if the client has disconnected before.
             let _share = share;
-            work(&service, tenant)
+            work(&service, &requester)
         };
         self.http.blocking.run(work).await
     }
@@ -54,15 +65,26 @@ impl FromRequest for Caller {
         let Some(http) = request.app_data::<Data<Http>>().cloned() else {
             return Box::pin(ready(Err(Failure::not_mounted())));
         };
-        if let Some(identity) = request.extensions().get::<Identity>().cloned() {
-            return Box::pin(ready(Ok(Caller { identity, http })));
+        if let Some(caller) = Caller::of(request) {
+            return Box::pin(ready(Ok(caller)));
         }
         let request = request.clone();
         Box::pin(async move {
             let identity = http.authenticator.authenticate(&request).await?;
-            RequestContext::of(&request).set_tenant(identity.tenant_name.clone());
-            request.extensions_mut().insert(identity.clone());
-            Ok(Caller { identity, http })
+            let context = RequestContext::of(&request);
+            context.set_tenant(identity.tenant_name.clone());
+            let requester = Requester {
+                tenant: identity.tenant,
+                actor: identity.actor(&context.id),
+                settings: http.service.default_client_settings().clone(),
+            };
+            let caller = Caller {
+                identity,
+                requester: Arc::new(requester),
+                http,
+            };
+            request.extensions_mut().insert(caller.clone());
+            Ok(caller)
         })
     }
 }

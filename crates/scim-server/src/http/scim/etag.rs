@@ -16,11 +16,16 @@ impl FromRequest for Preconditions {
     type Future = Ready<Result<Preconditions, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let headers = request.headers();
-        ready(Ok(Preconditions {
+        ready(Ok(Preconditions::of(request.headers())))
+    }
+}
+
+impl Preconditions {
+    pub(super) fn of(headers: &HeaderMap) -> Preconditions {
+        Preconditions {
             if_match: tags(headers, &IF_MATCH),
             if_none_match: tags(headers, &IF_NONE_MATCH),
-        }))
+        }
     }
 }
 

@@ -3,13 +3,11 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use percent_encoding::percent_decode_str;
 use scim_model::internal::{Projection, SearchRequest, SortOrder, saturating_integer};
 use scim_model::{Policy, ScimError, ScimType};
 
-use crate::http::context::Http;
 use crate::http::error::Failure;
 
 /// The decoded parameters of RFC 7644 sections 3.4.2 and 3.9 and of RFC 9865 section 2. Other parameters are ignored
@@ -123,27 +121,6 @@ impl FromRequest for Params {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Params::parse(request.query_string()))
     }
-}
-
-/// Extracts `attributes` and `excludedAttributes`, which every operation that returns a resource accepts (RFC 7644
-/// section 3.9).
-pub struct Projected(pub Projection);
-
-impl FromRequest for Projected {
-    type Error = Failure;
-    type Future = Ready<Result<Projected, Failure>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(projected(request))
-    }
-}
-
-fn projected(request: &HttpRequest) -> Result<Projected, Failure> {
-    let http = request
-        .app_data::<Data<Http>>()
-        .ok_or_else(Failure::not_mounted)?;
-    let params = Params::parse(request.query_string())?;
-    Ok(Projected(params.projection(http.service.settings().policy)?))
 }
 
 fn integer(name: &str, text: Option<&str>, scim_type: ScimType) -> Result<Option<i64>, ScimError> {

@@ -5,44 +5,39 @@ use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION};
 use actix_web::web::Path;
-use scim_model::internal::SearchRequest;
+use scim_model::internal::{Projection, SearchRequest};
 use scim_model::{ScimError, ScimType, Tolerances, json};
 
 use super::body::Body;
-use super::params::{Params, Projected};
+use super::params::Params;
 use super::streamed::with_content;
+use super::target::Target;
 use crate::http::auth::Caller;
 use crate::http::endpoint::{Answer, Served};
 use crate::http::media_type;
-use crate::service::Representation;
 use crate::service::precondition::Preconditions;
+use crate::service::{Representation, Request};
 
 /// Handles `GET /Users/{id}` (RFC 7644 section 3.4.1).
-pub(super) async fn get(
-    caller: Caller,
-    Served(resource_type): Served,
-    id: Path<String>,
-    Projected(projection): Projected,
-    preconditions: Preconditions,
-) -> Answer {
+pub(super) async fn get(caller: Caller, target: Target, id: Path<String>) -> Answer {
     let representation = caller
-        .call(move |service, tenant| service.get(tenant, &resource_type, &id, &projection, &preconditions))
+        .call(move |service, requester| service.get(&target.request(requester), &id))
         .await?;
     resource(StatusCode::OK, &caller, representation)
 }
 
 /// Handles `GET /Users` (RFC 7644 section 3.4.2).
 pub(super) async fn query(caller: Caller, Served(resource_type): Served, params: Params) -> Answer {
-    if params.has_filter() && !caller.http.service.settings().filters_in_urls {
+    if params.has_filter() && !caller.requester().settings.filters_in_urls {
         let detail = "filters may contain personal data and are not accepted in URLs: send the filter in the body \
                       of a POST to `/.search` below this endpoint";
         return Err(ScimError::new(ScimType::Sensitive, detail).into());
     }
     let search = params.search()?;
     let list = caller
-        .call(move |service, tenant| {
-            let tolerances = Tolerances::new(service.settings().policy);
-            service.search(tenant, Some(&resource_type), &search, &tolerances)
+        .call(move |service, requester| {
+            let tolerances = Tolerances::new(requester.settings.policy());
+            service.search(requester, Some(&resource_type), &search, &tolerances)
         })
         .await?;
     with_content(HttpResponse::build(StatusCode::OK), &caller, list)
@@ -51,59 +46,36 @@ pub(super) async fn query(caller: Caller, Served(resource_type): Served, params:
 /// Handles `POST /Users/.search` and `POST /.search` (RFC 7644 section 3.4.3).
 pub(super) async fn search(caller: Caller, served: Option<Served>, body: Body) -> Answer {
     let list = caller
-        .call(move |service, tenant| {
-            let tolerances = Tolerances::new(service.settings().policy);
+        .call(move |service, requester| {
+            let tolerances = Tolerances::new(requester.settings.policy());
             let search = SearchRequest::parse(&json::parse(&body.0)?, &tolerances)?;
             let resource_type = served.map(|Served(it)| it);
-            service.search(tenant, resource_type.as_ref(), &search, &tolerances)
+            service.search(requester, resource_type.as_ref(), &search, &tolerances)
         })
         .await?;
     with_content(HttpResponse::build(StatusCode::OK), &caller, list)
 }
 
 /// Handles `POST /Users` (RFC 7644 section 3.3).
-pub(super) async fn create(
-    caller: Caller,
-    Served(resource_type): Served,
-    Projected(projection): Projected,
-    body: Body,
-) -> Answer {
+pub(super) async fn create(caller: Caller, target: Target, body: Body) -> Answer {
     let representation = caller
-        .call(move |service, tenant| service.create(tenant, &resource_type, &body.0, &projection))
+        .call(move |service, requester| service.create(&target.request(requester), &body.0))
         .await?;
     resource(StatusCode::CREATED, &caller, representation)
 }
 
 /// Handles `PUT /Users/{id}` (RFC 7644 section 3.5.1).
-pub(super) async fn replace(
-    caller: Caller,
-    Served(resource_type): Served,
-    id: Path<String>,
-    Projected(projection): Projected,
-    preconditions: Preconditions,
-    body: Body,
-) -> Answer {
+pub(super) async fn replace(caller: Caller, target: Target, id: Path<String>, body: Body) -> Answer {
     let representation = caller
-        .call(move |service, tenant| {
-            service.replace(tenant, &resource_type, &id, &body.0, &projection, &preconditions)
-        })
+        .call(move |service, requester| service.replace(&target.request(requester), &id, &body.0))
         .await?;
     resource(StatusCode::OK, &caller, representation)
 }
 
 /// Handles `PATCH /Users/{id}` (RFC 7644 section 3.5.2).
-pub(super) async fn patch(
-    caller: Caller,
-    Served(resource_type): Served,
-    id: Path<String>,
-    Projected(projection): Projected,
-    preconditions: Preconditions,
-    body: Body,
-) -> Answer {
+pub(super) async fn patch(caller: Caller, target: Target, id: Path<String>, body: Body) -> Answer {
     let representation = caller
-        .call(move |service, tenant| {
-            service.patch(tenant, &resource_type, &id, &body.0, &projection, &preconditions)
-        })
+        .call(move |service, requester| service.patch(&target.request(requester), &id, &body.0))
         .await?;
     resource(StatusCode::OK, &caller, representation)
 }
@@ -116,7 +88,15 @@ pub(super) async fn delete(
     preconditions: Preconditions,
 ) -> Answer {
     caller
-        .call(move |service, tenant| service.delete(tenant, &resource_type, &id, &preconditions))
+        .call(move |service, requester| {
+            let request = Request {
+                requester,
+                resource_type: &resource_type,
+                projection: &Projection::default(),
+                preconditions: &preconditions,
+            };
+            service.delete(&request, &id)
+        })
         .await?;
     Ok(HttpResponse::NoContent().finish())
 }

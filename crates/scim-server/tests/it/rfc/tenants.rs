@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use chrono::{Duration, Utc};
 use scim_model::store::{Directory, TenantId};
+use scim_server::service::Leniency;
 use uuid::Uuid;
 
 use super::client::Client;
@@ -50,7 +51,7 @@ pub(crate) fn two_tenants() -> (Client, Client) {
 pub(crate) fn strict_tenant() -> Client {
     new_tenant(&STRICT.server(|| {
         let mut choice = Choice::default();
-        choice.settings.policy.lenient = false;
+        choice.settings.client.leniency = Leniency::Strict;
         choice
     }))
 }
@@ -59,7 +60,7 @@ pub(crate) fn strict_tenant() -> Client {
 pub(crate) fn tenant_active_by_default() -> Client {
     new_tenant(&ACTIVE.server(|| {
         let mut choice = Choice::default();
-        choice.settings.active_by_default = true;
+        choice.settings.client.active_by_default = true;
         choice
     }))
 }
@@ -73,7 +74,7 @@ pub(crate) fn staff_tenant() -> Client {
 pub(crate) fn strict_staff_tenant() -> Client {
     new_tenant(&STRICT_STAFF.server(|| {
         let mut choice = staff();
-        choice.settings.policy.lenient = false;
+        choice.settings.client.leniency = Leniency::Strict;
         choice
     }))
 }

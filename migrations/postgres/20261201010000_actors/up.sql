@@ -1,0 +1,8 @@
+-- The originator of a change. All columns are NULL in the entries of earlier versions, whose originator is unknown.
+-- `actor` is the kind; `credential_id` is the credential of a connection, or the key of an operator.
+ALTER TABLE changes
+  ADD COLUMN actor TEXT,
+  ADD COLUMN connection_id BYTEA,
+  ADD COLUMN credential_id BYTEA,
+  ADD COLUMN request_id TEXT,
+  ADD COLUMN command_user TEXT;
