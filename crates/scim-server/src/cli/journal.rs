@@ -9,7 +9,7 @@ use scim_model::store::{ChangeJournal, Directory, JournalError, Tenant};
 
 use super::arguments::JournalArgs;
 use super::{CommandError, find_tenant};
-use crate::delivery::follow::{FollowError, Follower};
+use crate::delivery::follow::{FollowError, Follower, current_position};
 
 /// Prints changes, one JSON object per line, each as soon as it is known: the existing ones, or also those to come. Ends
 /// without an error when the reader closes the output, when `stop` gets a message, or when all its senders are gone.
@@ -41,7 +41,7 @@ pub fn print(
         result => result?,
     };
     if arguments.position {
-        let position = journal.last_position(tenant.id);
+        let position = current_position(journal, &tenant);
         let position = position.map_err(|error| failure(error.into(), &tenant))?;
         writeln!(output, "{position}")?;
         return Ok(());

@@ -17,6 +17,32 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// Polls without a change before the follower checks that the tenant still exists.
 const POLLS_PER_TENANT_CHECK: u32 = 4;
 
+/// Returns the position of the last change, after which a [`Follower`] gets every later one.
+///
+/// A journal without changes has no such position. Its start is then marked with the time at which the tenant was
+/// created, so that the journal of another tenant with the same name does not accept it.
+///
+/// # Errors
+/// See [`JournalError`].
+pub fn current_position(
+    journal: &dyn ChangeJournal,
+    tenant: &Tenant,
+) -> Result<ChangePosition, JournalError> {
+    let last = journal.last_position(tenant.id)?;
+    Ok(match last == ChangePosition::default() {
+        true => start(tenant),
+        false => last,
+    })
+}
+
+/// The position before the first change of a tenant. The changes themselves have numbers from 1.
+fn start(tenant: &Tenant) -> ChangePosition {
+    ChangePosition {
+        sequence: 0,
+        at: tenant.created.timestamp_millis(),
+    }
+}
+
 /// A reader of one tenant's journal.
 pub struct Follower<'a> {
     directory: &'a dyn Directory,
@@ -44,8 +70,8 @@ pub enum FollowError {
 }
 
 impl<'a> Follower<'a> {
-    /// Starts after a position; [`ChangePosition::default`] is the start of the journal. A follower that does not wait
-    /// ends with the last change.
+    /// Starts after a position: that of a change, the result of [`current_position`], or [`ChangePosition::default`] for
+    /// the oldest entry that is left. A follower that does not wait ends with the last change.
     pub fn new(
         directory: &'a dyn Directory,
         journal: &'a dyn ChangeJournal,
@@ -71,7 +97,7 @@ impl<'a> Follower<'a> {
         let limit = u32::try_from(limit).map_or(PAGE, |it| it.min(PAGE));
         let mut polls = 0;
         loop {
-            let changes = match self.journal.changes(self.tenant.id, self.after, limit) {
+            let changes = match self.read(limit) {
                 // A follower can wait for a database that is busy or down for a while.
                 Err(JournalError::Store(StoreError::Busy)) if self.waits => Vec::new(),
                 Err(error @ (JournalError::Dropped(_) | JournalError::Unknown(_))) => {
@@ -81,7 +107,7 @@ impl<'a> Follower<'a> {
             };
             // A deletion hides the tenant before it removes entries from the start of the journal. After the first
             // page, the position itself shows whether entries are missing.
-            if self.after == ChangePosition::default() && !changes.is_empty() {
+            if self.after.sequence == 0 && !changes.is_empty() {
                 self.check_tenant()?;
             }
             if let Some(last) = changes.last() {
@@ -100,6 +126,19 @@ impl<'a> Follower<'a> {
             if stop.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout) {
                 return Ok(None);
             }
+        }
+    }
+
+    fn read(&self, limit: u32) -> Result<Vec<Change>, JournalError> {
+        let of = |after, limit| self.journal.changes(self.tenant.id, after, limit);
+        if self.after != start(self.tenant) {
+            return of(self.after, limit);
+        }
+        let changes = of(ChangePosition::default(), limit)?;
+        // No entry is at the start, but if any was dropped, the journal says that one after the start is missing.
+        match of(self.after, 1) {
+            Err(JournalError::Unknown(_)) | Ok(_) => Ok(changes),
+            Err(error) => Err(error),
         }
     }
 

@@ -340,9 +340,15 @@ fn the_current_position_of_a_journal_is_printed() {
         let client = server.client();
         let current = || shell.ok(&["journal", "--tenant", "default", "--position"]);
         let rest = |after: &str| lines(&shell.ok(&["journal", "--tenant", "default", "--after", after]));
-        assert_eq!(current(), "0-0\n");
+        let empty = current();
+        assert!(
+            empty.starts_with("0-1") && empty.len() == "0-1735689600123\n".len(),
+            "{empty}"
+        );
+        assert_eq!(rest(&empty), [Value::Null; 0]);
         create(&client, "first");
         let all = read_journal(shell, 1);
+        assert_eq!(rest(&empty), all);
         assert_eq!(rest(current().trim()), [Value::Null; 0]);
         assert_eq!(current(), format!("{}\n", position(&all[0])));
         let before = current();
@@ -361,6 +367,27 @@ fn the_current_position_of_a_journal_is_printed() {
                 .0,
             2
         );
+    });
+}
+
+/// The position of an empty journal belongs to its tenant too.
+#[test]
+fn a_reader_of_an_empty_journal_notices_that_its_tenant_was_replaced() {
+    Shell::on_each(|shell| {
+        let _server = shell.serve(&[]);
+        let old = shell.ok(&["journal", "--tenant", "default", "--position"]);
+        shell.ok(&["tenant", "delete", "default", "--yes"]);
+        shell.ok(&["tenant", "create", "default"]);
+        let after = ["journal", "--tenant", "default", "--after", old.trim()];
+        for arguments in [&after[..], &[&after[..], &["--follow"]].concat()] {
+            let (code, told) = shell.failure(arguments);
+            assert_eq!(code, NO_TENANT, "{told}");
+            assert!(told.contains("a deleted tenant that had this name"), "{told}");
+        }
+        let other = shell.failure(&["journal", "--tenant", "default", "--after", "0-99999999999999"]);
+        assert_eq!(other.0, POSITION_LOST, "{}", other.1);
+        // The oldest entry of whatever tenant has the name.
+        shell.ok(&["journal", "--tenant", "default", "--after", "0-0"]);
     });
 }
 
@@ -494,6 +521,11 @@ fn old_entries_are_dropped_and_late_consumers_get_an_error() {
         let forever = shell.serve(&["--journal-days", "forever"]);
         drop(forever);
         assert_eq!(read_journal(shell, 3), seen);
+        // The position that `--position` printed while the journal was empty.
+        let created = shell.number("SELECT created FROM tenant WHERE name = 'default'");
+        let start = format!("0-{created}");
+        let after_start = ["journal", "--tenant", "default", "--after", &start];
+        assert_eq!(lines(&shell.ok(&after_start)), seen);
 
         // This tenant has no entries to drop.
         shell.ok(&["tenant", "create", "other"]);
@@ -512,6 +544,9 @@ fn old_entries_are_dropped_and_late_consumers_get_an_error() {
         let dropped = drop_all_but(1, &["--journal-days", "95"]);
         assert_eq!(dropped, ["2 old entries from the journal of default"]);
         assert_eq!(read_journal(shell, 1), seen[2..]);
+        let (code, told) = shell.failure(&after_start);
+        assert_eq!(code, POSITION_LOST, "{told}");
+        assert!(told.contains("is incomplete"), "{told}");
         let dropped = drop_all_but(0, &[]);
         assert_eq!(dropped, ["1 old entries from the journal of default"]);
         let _server = shell.serve(&[]);
