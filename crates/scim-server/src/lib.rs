@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod egress;
 pub mod http;
 pub mod logging;
+pub mod oauth;
 pub mod service;
 pub mod signals;
 pub mod token;

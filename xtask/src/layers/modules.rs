@@ -37,6 +37,11 @@ const MODULES: &[Module] = &[
         name: "egress",
         may_use: &[],
     },
+    // OAuth client authentication. It knows no HTTP server.
+    Module {
+        name: "oauth",
+        may_use: &["clock", "egress", "token"],
+    },
     Module {
         name: "delivery",
         may_use: &["egress", "service"],
@@ -101,7 +106,7 @@ const MODULES: &[Module] = &[
     },
     Module {
         name: "http/oauth",
-        may_use: &["http", "http/middleware", "management", "token"],
+        may_use: &["http", "http/middleware", "management", "oauth", "token"],
     },
     Module {
         name: "http/management",
@@ -135,6 +140,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["http"]),
     ("clap", &["cli"]),
     ("argon2", &["service"]),
+    ("jsonwebtoken", &["oauth"]),
     ("ureq", &["egress"]),
     ("rustls", &["egress"]),
     ("ipnet", &["egress"]),

@@ -1,0 +1,50 @@
+//! The reason for refusing an assertion.
+
+use std::fmt;
+
+/// The first check that an assertion failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The name of the check: a claim, a header parameter, or a word such as `signature`.
+    pub check: &'static str,
+    /// The problem, for the operator. It may contain values of the assertion and of the settings.
+    pub problem: String,
+    /// Whether the signature was right before this check.
+    signature_is_right: bool,
+}
+
+impl Fault {
+    /// A fault that shows before the signature is verified, or a signature that is wrong.
+    pub(super) fn unsigned(check: &'static str, problem: impl Into<String>) -> Fault {
+        Fault {
+            check,
+            problem: problem.into(),
+            signature_is_right: false,
+        }
+    }
+
+    /// A claim that does not fit, in an assertion with the right signature.
+    pub(super) fn signed(check: &'static str, problem: impl Into<String>) -> Fault {
+        Fault {
+            check,
+            problem: problem.into(),
+            signature_is_right: true,
+        }
+    }
+
+    /// Returns the description for the client. It names a claim only to a client whose signature was right, and never
+    /// contains a stored value.
+    pub fn description(&self) -> String {
+        match (self.signature_is_right, self.check) {
+            (false, _) => "assertion refused".to_owned(),
+            (true, "replay") => "the assertion was used before".to_owned(),
+            (true, claim) => format!("{claim} does not match"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{}: {}", self.check, self.problem)
+    }
+}
