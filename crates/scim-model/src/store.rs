@@ -3,6 +3,7 @@
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub(crate) mod connection;
+mod credentials;
 mod directory;
 mod error;
 mod journal;
@@ -11,6 +12,10 @@ mod resource;
 mod tenant;
 
 pub use connection::{Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState};
+pub use credentials::{
+    AccessToken, Client, ClientMethod, Credentials, Federation, KeySource, NewAccessToken, NewClient,
+    NewSecret, Secret, SecretAdded, TokenIssued,
+};
 pub use directory::{Directory, NewToken, Token};
 pub use error::StoreError;
 pub use journal::{ChangeJournal, JournalError};

@@ -1,6 +1,6 @@
 //! The directory of tenants, connections and tokens.
 
-mod connections;
+pub(crate) mod connections;
 mod tokens;
 
 use std::time::{Duration, Instant};

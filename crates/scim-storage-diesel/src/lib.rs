@@ -6,6 +6,7 @@ mod admission;
 mod columns;
 mod connection;
 mod counts;
+mod credentials;
 mod deadline;
 mod directory;
 mod error;

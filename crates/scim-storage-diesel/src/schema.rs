@@ -149,6 +149,54 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    access_token (sha256) {
+        sha256 -> Binary,
+        tenant_id -> BigInt,
+        client -> Binary,
+        secret -> Nullable<Binary>,
+        read_only -> Bool,
+        created -> BigInt,
+        expires -> BigInt,
+    }
+}
+
+diesel::table! {
+    oauth_client (id) {
+        id -> Binary,
+        tenant_id -> BigInt,
+        connection_id -> Binary,
+        client_id -> Text,
+        name -> Text,
+        method -> Text,
+        read_only -> Bool,
+        disabled -> Bool,
+        created -> BigInt,
+        last_used -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_secret (id) {
+        id -> Binary,
+        tenant_id -> BigInt,
+        client -> Binary,
+        sha256 -> Binary,
+        last_four -> Text,
+        name -> Text,
+        created -> BigInt,
+        expires -> BigInt,
+        last_used -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    used_assertion (digest) {
+        digest -> Binary,
+        expires -> BigInt,
+    }
+}
+
 diesel::joinable!(connection -> tenant (tenant_id));
 diesel::joinable!(token -> tenant (tenant_id));
 diesel::joinable!(token -> connection (connection_id));
@@ -156,12 +204,15 @@ diesel::joinable!(membership -> resource (member_pk));
 diesel::joinable!(secret -> resource (pk));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    access_token,
     attribute_path,
     attribute_value,
     changes,
     connection,
     journal_start,
     membership,
+    oauth_client,
+    oauth_secret,
     resource,
     resource_count,
     resource_type,
@@ -169,4 +220,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     tenant,
     token,
     unique_value,
+    used_assertion,
 );

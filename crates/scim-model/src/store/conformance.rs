@@ -22,6 +22,7 @@
 //! | `secrets` | secrets beside the document |
 //! | `journal` | the entry that each write leaves, reading from a position, retention |
 //! | `connections` | connections of tenants, their changes, and the end of their credentials |
+//! | `credentials` | OAuth clients, their secrets and access tokens, assertions that are good once |
 //! | `tenants` | isolation and deletion of tenants, tokens |
 //!
 //! The rules call a store from one thread. Races between writers, crashes, limits on scans and the plans of
@@ -33,6 +34,7 @@ macro_rules! cases {
 }
 
 mod connections;
+mod credentials;
 mod filters;
 mod fixture;
 mod journal;
@@ -58,6 +60,7 @@ const TOPICS: &[&[Case]] = &[
     secrets::CASES,
     journal::CASES,
     connections::CASES,
+    credentials::CASES,
     tenants::CASES,
 ];
 

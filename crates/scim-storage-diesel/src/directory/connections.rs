@@ -122,7 +122,7 @@ fn settings_text(settings: &ConnectionSettings) -> String {
 
 /// The columns of a [`ConnectionRow`].
 #[diesel::dsl::auto_type]
-pub(super) fn columns() -> _ {
+pub(crate) fn columns() -> _ {
     (
         connection::id,
         connection::tenant_id,
@@ -135,7 +135,7 @@ pub(super) fn columns() -> _ {
 }
 
 #[derive(Queryable)]
-pub(super) struct ConnectionRow {
+pub(crate) struct ConnectionRow {
     id: Id,
     tenant_id: i64,
     name: String,
@@ -146,7 +146,7 @@ pub(super) struct ConnectionRow {
 }
 
 impl ConnectionRow {
-    pub(super) fn into_connection(self) -> Result<Connection, Failure> {
+    pub(crate) fn into_connection(self) -> Result<Connection, Failure> {
         Ok(Connection {
             id: ConnectionId(self.id.0),
             tenant: TenantId(self.tenant_id),

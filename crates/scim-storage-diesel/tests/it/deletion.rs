@@ -49,6 +49,10 @@ fn rows(database: &Database, tenant: TenantId) -> i64 {
         "resource_count",
         "resource",
         "token",
+        "connection",
+        "oauth_client",
+        "oauth_secret",
+        "access_token",
     ];
     let counts = tables.map(|it| format!("(SELECT count(*) FROM {it} WHERE tenant_id = {})", tenant.0));
     database.number(&format!(

@@ -14,16 +14,16 @@ use crate::schema::ResourceType;
 use crate::schema::registry::SchemaRegistry;
 use crate::secret::SecretHashes;
 use crate::store::{
-    ChangeJournal, Connection, Deletion, Directory, Include, NewResource, NewToken, Page, PageRequest, Query,
-    Reference, ResourceStore, Sort, StoreError, Stored, TenantId, Token, Update, Updated,
+    ChangeJournal, Connection, Credentials, Deletion, Directory, Include, NewResource, NewToken, Page,
+    PageRequest, Query, Reference, ResourceStore, Sort, StoreError, Stored, TenantId, Token, Update, Updated,
 };
 use crate::tolerance::Tolerances;
 use crate::value::policy::Policy;
 
-/// A store with its directory of tenants and its journal.
-pub trait Store: ResourceStore + Directory + ChangeJournal {}
+/// A store with its directory of tenants, its credentials and its journal.
+pub trait Store: ResourceStore + Directory + ChangeJournal + Credentials {}
 
-impl<T: ResourceStore + Directory + ChangeJournal> Store for T {}
+impl<T: ResourceStore + Directory + ChangeJournal + Credentials> Store for T {}
 
 /// A rule that every store keeps: its name, and a function that panics if the store breaks it.
 pub(super) type Case = (&'static str, fn(&Fixture));

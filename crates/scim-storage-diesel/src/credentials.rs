@@ -1,0 +1,83 @@
+//! OAuth clients of connections, their secrets, and access tokens.
+
+mod clients;
+mod tokens;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use scim_model::store::{
+    AccessToken, Client, Credentials, NewAccessToken, NewClient, NewSecret, SecretAdded, StoreError,
+    TenantId, TokenIssued,
+};
+use uuid::Uuid;
+
+use crate::schema::{oauth_client, oauth_secret};
+use crate::store::DieselStore;
+
+impl Credentials for DieselStore {
+    fn create_client(&self, new: &NewClient) -> Result<bool, StoreError> {
+        let new = new.clone();
+        self.database.write(move |conn| clients::create(conn, &new))
+    }
+
+    fn clients(&self, of: Option<TenantId>) -> Result<Vec<Client>, StoreError> {
+        self.database.read(|conn| clients::of(conn, of))
+    }
+
+    fn client(&self, client_id: &str) -> Result<Option<Client>, StoreError> {
+        self.database.read(|conn| clients::named(conn, client_id))
+    }
+
+    fn disable_client(&self, client_id: &str, disabled: bool) -> Result<bool, StoreError> {
+        let client_id = client_id.to_owned();
+        self.database.write(move |conn| {
+            let client = oauth_client::table.filter(oauth_client::client_id.eq(&client_id));
+            let update = diesel::update(client).set(oauth_client::disabled.eq(disabled));
+            Ok(conn.execute(update)? > 0)
+        })
+    }
+
+    fn delete_client(&self, client_id: &str) -> Result<bool, StoreError> {
+        let client_id = client_id.to_owned();
+        self.database.write(move |conn| {
+            // Secrets and tokens are deleted by their foreign keys.
+            let client = oauth_client::table.filter(oauth_client::client_id.eq(&client_id));
+            Ok(conn.execute(diesel::delete(client))? > 0)
+        })
+    }
+
+    fn add_secret(&self, client_id: &str, secret: &NewSecret) -> Result<SecretAdded, StoreError> {
+        let (client_id, secret) = (client_id.to_owned(), secret.clone());
+        self.database
+            .write(move |conn| clients::add_secret(conn, &client_id, &secret))
+    }
+
+    fn delete_secret(&self, client_id: &str, secret: Uuid) -> Result<bool, StoreError> {
+        let client_id = client_id.to_owned();
+        self.database.write(move |conn| {
+            // Tokens are deleted by their foreign keys.
+            let owner = oauth_client::table
+                .filter(oauth_client::client_id.eq(&client_id))
+                .select(oauth_client::id);
+            let secret = oauth_secret::table
+                .filter(oauth_secret::id.eq(secret.as_bytes().as_slice()))
+                .filter(oauth_secret::client.eq_any(owner));
+            Ok(conn.execute(diesel::delete(secret))? > 0)
+        })
+    }
+
+    fn issue_access_token(&self, new: &NewAccessToken) -> Result<TokenIssued, StoreError> {
+        let new = new.clone();
+        self.database
+            .write_for(new.tenant, move |conn| tokens::issue(conn, &new))
+    }
+
+    fn access_token(&self, sha256: &[u8; 32]) -> Result<Option<AccessToken>, StoreError> {
+        self.database.read(|conn| tokens::by_hash(conn, sha256))
+    }
+
+    fn delete_expired(&self, before: DateTime<Utc>, most: u32) -> Result<usize, StoreError> {
+        self.database
+            .write(move |conn| tokens::delete_expired(conn, before, most))
+    }
+}
