@@ -261,10 +261,14 @@ impl Template {
     }
 
     pub(crate) fn filled(&'static self, values: &mut [Sql]) -> Sql {
-        let mut sql = Sql::default();
+        let lengths = values.iter().map(|it| it.pieces.len());
+        let mut sql = Sql {
+            pieces: Vec::with_capacity(self.0.len() + lengths.sum::<usize>()),
+            one_off: false,
+        };
         for part in &self.0 {
             match part {
-                Part::Text(text) => sql.push(Sql::text(text)),
+                Part::Text(text) => sql.pieces.push(Piece::Text(Cow::Borrowed(text))),
                 Part::Value { index, is_last: true } => sql.push(std::mem::take(&mut values[*index])),
                 Part::Value { index, .. } => sql.push(values[*index].clone()),
             }
