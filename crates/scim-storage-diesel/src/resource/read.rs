@@ -79,18 +79,20 @@ impl Scope<'_> {
             .collect())
     }
 
-    /// The groups of a resource in order of joining, as a column of the statement that reads the resource: the JSON text
-    /// of an array of `[id in hexadecimal, number of its type, display name]`. `NULL` when the groups are not asked for.
+    /// The groups of a resource, as a column of the statement that reads the resource: the JSON text of an array of
+    /// `[time of joining, pk, id in hexadecimal, number of its type, display name]`. They are sorted when they are
+    /// parsed: SQLite would build a tree for the order, also for users without groups. `NULL` when the groups are not
+    /// asked for.
     pub(crate) fn groups_column(&self, pk: &'static str, is_wanted: bool, wanted: WantedGroups) -> Sql {
         let array = match (self.dialect, is_wanted) {
             (Dialect::Sqlite, false) => return Sql::text("NULL"),
             (Dialect::Postgres, false) => return Sql::text("CAST(NULL AS TEXT)"),
             (Dialect::Sqlite, true) => {
-                sql!("json_group_array(json_array(hex(x.id), x.kind, x.label) ORDER BY m.joined, m.group_pk)")
+                sql!("json_group_array(json_array(m.joined, m.group_pk, hex(x.id), x.kind, x.label))")
             }
             (Dialect::Postgres, true) => sql!(
-                "coalesce(json_agg(json_build_array(encode(x.id, 'hex'), x.kind, x.label)
-                                   ORDER BY m.joined, m.group_pk)::text, '[]')"
+                "coalesce(json_agg(json_build_array(m.joined, m.group_pk, encode(x.id, 'hex'), x.kind, x.label))::text,
+                          '[]')"
             ),
         };
         let (tenant, pk) = (self.tenant, Sql::text(pk));
@@ -140,8 +142,10 @@ impl Scope<'_> {
     }
 
     fn parse_groups(&self, text: &str) -> Result<Vec<Reference>, StoreError> {
-        let groups: Vec<(String, i64, Option<String>)> = serde_json::from_str(text).map_err(unavailable)?;
-        let group = |(id, kind, display): (String, _, _)| {
+        type Group = (i64, i64, String, i64, Option<String>);
+        let mut groups: Vec<Group> = serde_json::from_str(text).map_err(unavailable)?;
+        groups.sort_unstable_by_key(|(joined, pk, ..)| (*joined, *pk));
+        let group = |(_, _, id, kind, display): Group| {
             let id = Uuid::try_parse(&id).map_err(unavailable)?;
             Ok(self.reference(id, kind, display))
         };

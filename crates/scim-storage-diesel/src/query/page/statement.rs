@@ -18,12 +18,17 @@ struct Order {
     by_key: bool,
     /// The sort key is the id, which needs no tie-breaker.
     by_id: bool,
+    /// There is at most one resource, and nothing to put in order.
+    is_single: bool,
     is_ascending: bool,
 }
 
 impl Order {
-    /// The `ORDER BY` clause, for columns of a table (`k.` or none) with this `pk`.
+    /// The `ORDER BY` clause with a blank before it, for columns of a table (`k.` or none) with this `pk`.
     fn clause(&self, table: &'static str, pk: &'static str) -> Sql {
+        if self.is_single {
+            return Sql::default();
+        }
         let key = match (self.by_key, self.is_ascending) {
             (false, _) => None,
             (true, true) => Some("sort_key ASC NULLS LAST"),
@@ -36,7 +41,7 @@ impl Order {
             false => sql!("{pk} DESC"; pk = Sql::text(pk)),
         });
         let terms = Sql::join(key.into_iter().chain(tie_breaker), ", ");
-        sql!("ORDER BY {terms}"; terms)
+        sql!(" ORDER BY {terms}"; terms)
     }
 }
 
@@ -62,8 +67,8 @@ impl Listing<'_> {
         // expression.
         let select = sql!(
             "SELECT k.target, {sort_key}, k.pk, d.id, d.version, d.created, d.modified, {document}, {groups}
-             FROM ({keys} {key_order} LIMIT 0 + {limit} OFFSET 0 + {offset}) AS k
-             JOIN resource d ON {owned} AND d.pk = k.pk {page_order}";
+             FROM ({keys}{key_order} LIMIT 0 + {limit} OFFSET 0 + {offset}) AS k
+             JOIN resource d ON {owned} AND d.pk = k.pk{page_order}";
             sort_key, document = document_column(Some(self.size_limits)),
             groups = self.scope.groups_column("k.pk", has_groups, WantedGroups::Any(self.size_limits.groups_to_read())),
             keys = self.keys(part, &order, read.limit.saturating_add(read.offset)),
@@ -110,6 +115,7 @@ impl Listing<'_> {
             // the keys, and has to be asked for the order of that index.
             by_key: part.has_keys || (self.is_merged && self.scope.dialect == Dialect::Postgres),
             by_id: part.has_keys && part.targets.iter().all(is_by_id),
+            is_single: matches!(&*part.targets, [(only, _)] if self.targets[*only].is_single()),
             is_ascending: *is_ascending,
         }
     }
@@ -121,7 +127,7 @@ impl Listing<'_> {
             let keys = self.targets[*target].keys(*target, position.as_ref(), is_merged);
             match is_merged && self.scope.dialect == Dialect::Postgres {
                 // Without limits, PostgreSQL would sort everything that it merges.
-                true => sql!("({keys} {order} LIMIT {needed})"; keys, order = order.clause("", "pk"), needed),
+                true => sql!("({keys}{order} LIMIT {needed})"; keys, order = order.clause("", "pk"), needed),
                 false => keys,
             }
         });

@@ -7,7 +7,7 @@ use scim_model::store::{Include, Query};
 
 use crate::counts;
 use crate::deadline::Deadline;
-use crate::query::access::{Access, Lookups};
+use crate::query::access::{Access, AccessPath, Lookups};
 use crate::query::context::Context;
 use crate::query::filter::candidates::Candidates;
 use crate::query::sort::SortKey;
@@ -69,6 +69,11 @@ impl<'a> Target<'a> {
 
     pub(crate) fn layout(&self) -> &'a Layout {
         self.access.layout
+    }
+
+    /// Whether at most one resource can match.
+    pub(super) fn is_single(&self) -> bool {
+        matches!(self.access.path, AccessPath::Unique(_))
     }
 
     pub(crate) fn is_unfiltered(&self) -> bool {
