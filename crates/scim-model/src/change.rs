@@ -181,9 +181,8 @@ pub enum AttributeChange {
         /// Ids that are gone.
         removed: Vec<String>,
     },
-    /// Steps that were applied to a group's members without reading them:
-    /// `{"steps":[{"add":["id"]},{"removeAll":true}]}`. `removeAll` and `replaceAll` do not say which
-    /// members there were.
+    /// Steps that were applied to a group's members: `{"steps":[{"add":["id"]},{"removeAll":true}]}`. Only
+    /// entries of earlier versions have them. They do not say which members there were.
     Steps(Vec<MembersStep>),
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod delete;
 pub(crate) mod index_rows;
 pub(crate) mod member_list;
 pub(crate) mod members;
+pub(crate) mod membership_changes;
 pub(crate) mod next;
 pub(crate) mod read;
 pub(crate) mod secrets;

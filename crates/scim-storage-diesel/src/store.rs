@@ -222,7 +222,7 @@ impl ResourceStore for DieselStore {
             },
             members: update.members.clone(),
             secrets: update.secrets.clone(),
-            detail: update.changes.to_stored(),
+            changes: update.changes.clone(),
         };
         self.database
             .write_for(tenant, move |conn| update::update(conn, tenant, &replacement))

@@ -29,10 +29,8 @@ impl AttributeChanges {
         changes.hide(secrets.map(|(path, _)| path));
         if resource_type.has_members() && !members.is_empty() {
             let mut seen = HashSet::new();
-            let members = members.iter().filter(|it| seen.insert(**it));
-            let added = members.map(Uuid::to_string).collect();
-            let removed = Vec::new();
-            changes.insert(MEMBERS, AttributeChange::References { added, removed });
+            let members = members.iter().copied().filter(|it| seen.insert(*it));
+            changes.record_members(&members.collect::<Vec<_>>(), &[]);
         }
         changes
     }
@@ -50,9 +48,7 @@ impl AttributeChanges {
             new: None,
         });
         if !members.is_empty() {
-            let added = Vec::new();
-            let removed = members.iter().map(Uuid::to_string).collect();
-            changes.insert(MEMBERS, AttributeChange::References { added, removed });
+            changes.record_members(&[], members);
         }
         changes
     }
@@ -82,15 +78,21 @@ impl AttributeChanges {
         AttributeChanges(changes)
     }
 
-    /// Adds the changes of an update that are not part of the document: secrets, without their values,
-    /// and members. The steps are left out if the documents that were compared had the members in them.
+    /// Adds the secrets that an update changes, without their values.
     #[must_use]
-    pub fn with(mut self, members: &MembersChange, secrets: &SecretHashes) -> AttributeChanges {
+    pub fn with_secrets(mut self, secrets: &SecretHashes) -> AttributeChanges {
         self.hide(secrets.keys());
-        if let (MembersChange::Steps(steps), None) = (members, self.get(MEMBERS)) {
-            self.insert(MEMBERS, AttributeChange::Steps(steps.clone()));
-        }
         self
+    }
+
+    /// Records the members that an update has effectively added and removed, which only the store knows.
+    pub fn record_members(&mut self, added: &[Uuid], removed: &[Uuid]) {
+        let texts = |ids: &[Uuid]| ids.iter().map(Uuid::to_string).collect();
+        let change = AttributeChange::References {
+            added: texts(added),
+            removed: texts(removed),
+        };
+        self.insert(MEMBERS, change);
     }
 
     /// The change of a group's members as row operations.

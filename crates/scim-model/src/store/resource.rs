@@ -145,7 +145,8 @@ pub struct Update {
     pub members: MembersChange,
     /// The secrets that change, by path; others stay.
     pub secrets: SecretHashes,
-    /// The changes for the journal to record, if anything is written.
+    /// The changes for the journal to record, if anything is written. The store adds the members that it has
+    /// effectively added and removed.
     pub changes: AttributeChanges,
 }
 

@@ -183,37 +183,57 @@ fn an_attribute_with_a_part_that_is_never_returned_is_recorded_without_its_value
     );
 }
 
-/// A PATCH of members alone does not read them, so the journal records its steps.
 #[test]
-fn steps_are_recorded_unless_the_members_were_compared() {
+fn members_and_secrets_are_recorded_beside_the_document() {
     let id = |number: u8| Uuid::from_bytes([number; 16]);
     let text = |number: u8| id(number).to_string();
-    let steps = MembersChange::Steps(vec![
+    let secrets = [("password".to_owned(), None)].into();
+    let mut changes = AttributeChanges::default().with_secrets(&secrets);
+    changes.record_members(&[id(2), id(1)], &[id(3)]);
+    assert_eq!(
+        changes.to_stored(),
+        json!({"password": {"changed": true}, "members": {"added": [text(2), text(1)], "removed": [text(3)]}})
+            .to_string()
+    );
+    read_back(&changes);
+    assert!(AttributeChanges::default().with_secrets(&[].into()).is_empty());
+
+    let group = registry().resource_type("Group").unwrap();
+    let new = document(&json!({"members": [{"value": text(1)}]}));
+    let mut compared = AttributeChanges::between(group, &document(&json!({})), &new);
+    compared.record_members(&[id(2)], &[]);
+    assert_eq!(
+        json_of(&compared),
+        json!({"members": {"added": [text(2)], "removed": []}}),
+        "the store knows better than the comparison"
+    );
+}
+
+/// Earlier versions stored the steps that a client asked for.
+#[test]
+fn steps_of_earlier_versions_are_readable() {
+    let id = |number: u8| Uuid::from_bytes([number; 16]);
+    let [one, two, three] = [1, 2, 3].map(|it| id(it).to_string());
+    let text = format!(
+        r#"{{"members":{{"steps":[{{"removeAll":true}},{{"remove":["{one}"]}},{{"add":["{two}","{three}"]}},{{"replaceAll":[]}}]}}}}"#
+    );
+    let detail = ChangeDetail::from_stored(&text);
+    let steps = vec![
         MembersStep::RemoveAll,
         MembersStep::Remove(vec![id(1)]),
         MembersStep::Add(vec![id(2), id(3)]),
         MembersStep::ReplaceAll(Vec::new()),
-    ]);
-    let secrets = [("password".to_owned(), None)].into();
-    let changes = AttributeChanges::default().with(&steps, &secrets);
+    ];
+    let ChangeDetail::Attributes(changes) = &detail else {
+        panic!("{detail:?}");
+    };
     assert_eq!(
-        changes.to_stored(),
-        json!({"password": {"changed": true}, "members": {"steps": [
-            {"removeAll": true}, {"remove": [text(1)]}, {"add": [text(2), text(3)]}, {"replaceAll": []}]}})
-        .to_string()
+        changes.get("members"),
+        Some(&AttributeChange::Steps(steps.clone()))
     );
-    read_back(&changes);
-    assert_eq!(changes.members(), Ok(steps.clone()));
-    let none = AttributeChanges::default().with(&MembersChange::None, &[].into());
-    assert!(none.is_empty());
-
-    let group = registry().resource_type("Group").unwrap();
-    let new = document(&json!({"members": [{"value": text(1)}]}));
-    let compared = AttributeChanges::between(group, &document(&json!({})), &new).with(&steps, &[].into());
-    assert_eq!(
-        json_of(&compared),
-        json!({"members": {"added": [text(1)], "removed": []}})
-    );
+    assert_eq!(changes.members(), Ok(MembersChange::Steps(steps)));
+    assert_eq!(detail.to_stored(), text);
+    assert_eq!(serde_json::to_string(&detail).unwrap(), text);
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Service {
                 now: now(),
                 actor: request.requester.actor.clone(),
                 changes: AttributeChanges::between(resource_type, &document, &sent.document)
-                    .with(&members, &secrets),
+                    .with_secrets(&secrets),
                 document: Some(sent.document),
                 members,
                 secrets,

@@ -98,8 +98,6 @@ impl Patch<'_> {
         } = *self;
         check_not_own_member(id, added_ids(steps))?;
         let expected_version = service.expected_version(request, id)?;
-        let members = MembersChange::Steps(steps.to_vec());
-        let secrets = SecretHashes::new();
         let update = Update {
             resource_type: request.resource_type.clone(),
             id,
@@ -107,9 +105,9 @@ impl Patch<'_> {
             now: now(),
             actor: request.requester.actor.clone(),
             document: None,
-            changes: AttributeChanges::default().with(&members, &secrets),
-            members,
-            secrets,
+            changes: AttributeChanges::default(),
+            members: MembersChange::Steps(steps.to_vec()),
+            secrets: SecretHashes::new(),
         };
         Ok(Patched {
             updated: service.write(request, &update)?,
@@ -163,7 +161,7 @@ impl Patch<'_> {
             now: now(),
             actor: request.requester.actor.clone(),
             document: Some(changed),
-            changes: outcome.changes.with(&members, &secrets),
+            changes: outcome.changes.with_secrets(&secrets),
             members,
             secrets,
         };

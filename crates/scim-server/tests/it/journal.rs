@@ -121,7 +121,7 @@ fn a_change_is_a_json_line() {
         );
         assert_eq!(
             all[3]["change"],
-            json!({ "members": { "steps": [{ "remove": [user] }] } })
+            json!({ "members": { "added": [], "removed": [user] } })
         );
         assert_eq!(
             all[4]["change"],

@@ -1,19 +1,18 @@
 //! Members of groups, which are rows of `membership`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
 use scim_model::change::{ChangeDetail, Operation};
 use scim_model::store::{MembersStep, StoreError, TenantId};
 use uuid::Uuid;
 
+use super::membership_changes::MembershipChanges;
 use super::subject::{Origin, Subject};
 use crate::columns::Id;
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::journal::actor;
-use crate::schema::membership;
 use crate::sql::{Dialect, Sql, sql};
 
 /// The group that a write is about. It is locked together with the groups that become its members: groups can be
@@ -136,40 +135,71 @@ pub(crate) fn insert_members_of_new(
     )
 }
 
+/// Those of the ids whose resource joined, in the order given.
+fn ids_of(ids: &[Uuid], members: &JoiningMembers, joined: &HashSet<i64>) -> Vec<Uuid> {
+    let has_joined = |id: &&Uuid| members.found.get(id).is_some_and(|pk| joined.contains(pk));
+    let mut seen = HashSet::new();
+    let ids = ids.iter().filter(has_joined).copied();
+    ids.filter(|id| seen.insert(*id)).collect()
+}
+
+/// Runs a statement that deletes memberships. Returns the ids of the members, in order of joining.
+fn removed_ids(conn: &mut Conn, delete: Sql) -> Result<Vec<Uuid>, Failure> {
+    let delete = sql!(
+        "{delete} RETURNING joined,
+         (SELECT r.id FROM resource r WHERE r.tenant_id = membership.tenant_id AND r.pk = membership.member_pk)";
+        delete
+    );
+    let mut removed = conn.rows::<(i64, Id)>(&delete)?;
+    removed.sort_unstable_by_key(|(joined, _)| *joined);
+    Ok(removed.into_iter().map(|(_, Id(id))| id).collect())
+}
+
 impl Subject<'_> {
-    /// Changes the members of a group, step by step. Returns whether any membership changed.
+    /// Changes the members of a group, step by step. Returns the memberships that changed.
     pub(crate) fn change_members(
         &self,
         conn: &mut Conn,
         now: DateTime<Utc>,
         members: &JoiningMembers,
         steps: &[MembersStep],
-    ) -> Result<bool, Failure> {
-        let (tenant, group_pk) = (self.tenant, self.pk);
-        let mut changed = 0;
+    ) -> Result<MembershipChanges, Failure> {
+        let mut changes = MembershipChanges::default();
         for step in steps {
-            changed += match step {
-                MembersStep::Add(ids) => self.add_members(conn, now, &members.pks(ids))?,
-                MembersStep::Remove(ids) => conn.execute(self.remove_members(conn.dialect(), ids))?,
-                MembersStep::RemoveAll => {
-                    let of_group = membership::table
-                        .filter(membership::tenant_id.eq(tenant.0))
-                        .filter(membership::group_pk.eq(group_pk));
-                    conn.execute(diesel::delete(of_group))?
+            match step {
+                MembersStep::Add(ids) => {
+                    let pks = members.pks(ids);
+                    let joined = self.add_members(conn, now, &pks)?;
+                    changes.add(ids_of(ids, members, &joined));
                 }
+                MembersStep::Remove(ids) => {
+                    let removed = self.remove_members(conn.dialect(), ids);
+                    let mut removed: HashSet<Uuid> = removed_ids(conn, removed)?.into_iter().collect();
+                    changes.remove(ids.iter().copied().filter(|it| removed.remove(it)));
+                }
+                MembersStep::RemoveAll => changes.remove(removed_ids(conn, self.remove_others(None))?),
                 MembersStep::ReplaceAll(ids) => {
                     let pks = members.pks(ids);
-                    // A literal, because the list is bound as one value.
-                    let others = sql!(
-                        "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
-                         AND member_pk NOT IN (SELECT pk FROM {pks} AS a)";
-                        tenant, group_pk, pks = Sql::table_of_pks(conn.dialect(), &pks)
-                    );
-                    conn.execute(&others)? + self.add_members(conn, now, &pks)?
+                    let others = self.remove_others(Some(Sql::table_of_pks(conn.dialect(), &pks)));
+                    changes.remove(removed_ids(conn, others)?);
+                    let joined = self.add_members(conn, now, &pks)?;
+                    changes.add(ids_of(ids, members, &joined));
                 }
-            };
+            }
         }
-        Ok(changed > 0)
+        Ok(changes)
+    }
+
+    /// The statement that removes all members, or all but those of a table of pks.
+    fn remove_others(&self, kept: Option<Sql>) -> Sql {
+        let kept = kept.map_or_else(
+            Sql::default,
+            |kept| sql!(" AND member_pk NOT IN (SELECT pk FROM {kept} AS a)"; kept),
+        );
+        sql!(
+            "DELETE FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}{kept}";
+            tenant = self.tenant, group_pk = self.pk, kept
+        )
     }
 
     /// The statement that removes the named members and reads no other, however many there are.
@@ -192,10 +222,10 @@ impl Subject<'_> {
         }
     }
 
-    /// Adds members to an existing group, after those that it has. Returns how many were no members before.
-    fn add_members(&self, conn: &mut Conn, now: DateTime<Utc>, pks: &[i64]) -> Result<usize, Failure> {
+    /// Adds members to an existing group, after those that it has. Returns those that were no members before.
+    fn add_members(&self, conn: &mut Conn, now: DateTime<Utc>, pks: &[i64]) -> Result<HashSet<i64>, Failure> {
         if pks.is_empty() {
-            return Ok(0);
+            return Ok(HashSet::new());
         }
         // Not `max(joined)`: SQLite reads the whole group for it when the statement has two aggregates.
         // `WHERE TRUE` tells SQLite that `ON` does not belong to a join.
@@ -205,11 +235,11 @@ impl Subject<'_> {
              FROM (SELECT CASE WHEN l.last >= {now} THEN l.last + 1 ELSE {now} END AS first
                    FROM (SELECT (SELECT joined FROM membership WHERE tenant_id = {tenant} AND group_pk = {group_pk}
                                  ORDER BY joined DESC LIMIT 1) AS last) AS l) AS b, {pks} AS a
-             WHERE TRUE ON CONFLICT DO NOTHING";
+             WHERE TRUE ON CONFLICT DO NOTHING RETURNING member_pk";
             tenant = self.tenant, group_pk = self.pk, now = now.timestamp_micros(),
             pks = Sql::table_of_pks(conn.dialect(), pks)
         );
-        Ok(conn.execute(&insert)?)
+        Ok(conn.rows(&insert)?.into_iter().collect())
     }
 
     /// Gives every group that the resource is in a new version: it covers the display names of members. Writes a

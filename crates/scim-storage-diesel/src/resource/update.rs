@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use chrono::SubsecRound;
 use scim_model::SecretHashes;
-use scim_model::change::Operation;
+use scim_model::change::{AttributeChanges, Operation};
 use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Updated};
 use uuid::Uuid;
 
 use super::members::{ChangedGroup, JoiningMembers};
+use super::membership_changes::MembershipChanges;
 use super::subject::{LockFor, Origin, Subject, conflict, journal_entry, lock};
 use crate::connection::Conn;
 use crate::error::{Failure, is_unique_violation};
@@ -26,8 +27,8 @@ pub(crate) struct Replacement {
     pub(crate) derived: Option<Derived>,
     pub(crate) members: MembersChange,
     pub(crate) secrets: SecretHashes,
-    /// The detail of the journal entry.
-    pub(crate) detail: String,
+    /// The changes for the journal entry, without those of the members.
+    pub(crate) changes: AttributeChanges,
 }
 
 impl Replacement {
@@ -36,6 +37,17 @@ impl Replacement {
             MembersChange::Steps(steps) if self.layout.resource_type.has_members() => steps,
             _ => &[],
         }
+    }
+
+    /// The detail of the journal entry.
+    fn detail(&self, memberships: &MembershipChanges) -> String {
+        if memberships.is_empty() {
+            return self.changes.to_stored();
+        }
+        let (added, removed) = memberships.added_and_removed();
+        let mut changes = self.changes.clone();
+        changes.record_members(&added, &removed);
+        changes.to_stored()
     }
 }
 
@@ -68,10 +80,10 @@ pub(crate) fn update(
         id: update.id,
         pk: row.pk,
     };
-    let has_changed_members = subject.change_members(conn, update.origin.now, &members, steps)?;
+    let memberships = subject.change_members(conn, update.origin.now, &members, steps)?;
     let has_changed_secrets = subject.change_secrets(conn, &update.secrets)?;
     let derived = update.derived.as_ref().filter(|_| !row.is_same_document);
-    if derived.is_none() && !has_changed_members && !has_changed_secrets {
+    if derived.is_none() && memberships.is_empty() && !has_changed_secrets {
         return Ok(Some(Updated {
             version: row.version,
             last_modified: row.modified.0,
@@ -90,13 +102,14 @@ pub(crate) fn update(
         assignments.extend(derived_assignments(derived, stored));
         others = subject.replace_index_rows(conn, derived)?;
     }
+    let detail = update.detail(&memberships);
     let named = (update.layout.kind, update.id, version);
     others.push(journal_entry(
         tenant,
         &update.origin,
         named,
         Operation::Update,
-        &update.detail,
+        &detail,
     ));
     let guard = sql!(" AND version = {version}"; version = row.version);
     if !subject.update_row(conn, assignments, guard, others)? {

@@ -19,6 +19,7 @@ pub(super) const CASES: &[Case] = cases![
     each_entry_records_its_originator,
     a_creation_and_a_deletion_record_the_whole_resource,
     an_update_records_the_changes_that_it_was_given,
+    an_update_records_the_members_that_joined_and_left,
     writes_without_effect_are_not_recorded,
     a_reader_continues_after_any_position,
     dropped_entries_are_reported_to_readers_that_miss_them,
@@ -209,7 +210,7 @@ fn an_update_records_the_changes_that_it_was_given(it: &Fixture) {
     of_user.insert("title", title);
     of_user.insert("password", AttributeChange::Hidden);
     let members = MembersChange::Steps(vec![MembersStep::RemoveAll, MembersStep::Add(vec![member])]);
-    let of_group = AttributeChanges::default().with(&members, &SecretHashes::new());
+    let of_group = AttributeChanges::default().with_secrets(&[("password".to_owned(), None)].into());
     let updates = [
         Update {
             resource_type: it.user.clone(),
@@ -238,8 +239,46 @@ fn an_update_records_the_changes_that_it_was_given(it: &Fixture) {
         it.store.update(it.tenant, &update).expect("nothing prevents it");
         let last = it.changes().pop().expect("the update was recorded");
         assert_eq!((last.id, last.operation), (update.id, Operation::Update));
-        assert_eq!(last.detail, ChangeDetail::Attributes(update.changes));
+        let mut expected = update.changes;
+        if update.id == group {
+            expected.record_members(&[member], &[]);
+        }
+        assert_eq!(last.detail, ChangeDetail::Attributes(expected));
     }
+}
+
+/// A reader of the journal needs the effect of a request, and not its wording.
+fn an_update_records_the_members_that_joined_and_left(it: &Fixture) {
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| it.add_user(name));
+    let group = it.add_group("Guides", &[b, a]);
+    let outer = it.add_group("All", &[]);
+    type Ids<'a> = &'a [Uuid];
+    let check = |steps: &[MembersStep], added: Ids, removed: Ids, members: Ids| {
+        it.change_members(group, steps.to_vec())
+            .expect("the members exist")
+            .expect("the group exists");
+        let last = it.changes().pop().expect("the update was recorded");
+        let mut expected = AttributeChanges::default();
+        expected.record_members(added, removed);
+        assert_eq!(last.detail, ChangeDetail::Attributes(expected), "{steps:?}");
+        assert_eq!(it.members(group), members, "{steps:?}");
+    };
+    let add = |ids: Ids| MembersStep::Add(ids.to_vec());
+    let remove = |ids: Ids| MembersStep::Remove(ids.to_vec());
+    let replace = |ids: Ids| MembersStep::ReplaceAll(ids.to_vec());
+    check(&[add(&[d, a, c, d])], &[d, c], &[], &[b, a, d, c]);
+    check(&[remove(&[c, Uuid::now_v7(), b, c])], &[], &[c, b], &[a, d]);
+    check(&[add(&[c]), remove(&[a]), add(&[b])], &[c, b], &[a], &[d, c, b]);
+    check(&[replace(&[a, b, a])], &[a], &[d, c], &[b, a]);
+    check(&[MembersStep::RemoveAll], &[], &[b, a], &[]);
+    check(&[add(&[a, b]), remove(&[b]), add(&[c])], &[a, c], &[], &[a, c]);
+    check(&[remove(&[a]), add(&[a])], &[], &[], &[c, a]);
+    check(
+        &[MembersStep::RemoveAll, add(&[a, d, outer])],
+        &[d, outer],
+        &[c],
+        &[a, d, outer],
+    );
 }
 
 fn writes_without_effect_are_not_recorded(it: &Fixture) {
