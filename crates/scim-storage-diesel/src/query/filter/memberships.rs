@@ -6,7 +6,7 @@ use scim_model::schema::{Attribute, AttributePath};
 
 use super::references::{Type, test_by_type};
 use crate::query::context::{Context, always, element, passes};
-use crate::sql::{Sql, sql};
+use crate::sql::{Dialect, Sql, sql};
 
 const USERS: Type = (1, "/Users");
 const GROUPS: Type = (2, "/Groups");
@@ -58,10 +58,21 @@ impl Memberships<'_> {
         if let Some(deadline) = self.context.deadline {
             condition = sql!("{in_time} AND {condition}"; in_time = deadline.check(), condition);
         }
+        let other = Sql::text(self.other);
+        if self.context.scope.dialect == Dialect::Postgres && !names_one {
+            // While its statistics are old, PostgreSQL would compare all memberships with all resources. A subquery with a
+            // limit is evaluated for one membership at a time, and its results are kept for the same `x`.
+            return sql!(
+                "EXISTS (SELECT 1 FROM membership m CROSS JOIN LATERAL
+                    (SELECT {condition} AS matches FROM resource x
+                     WHERE x.tenant_id = {tenant} AND x.pk = {other} LIMIT 1) x
+                  WHERE m.tenant_id = {tenant} AND {this} = r.pk AND x.matches)";
+                condition, tenant, other, this
+            );
+        }
         // SQLite would examine all resources of the tenant as `x` for each `r`, when an index has all the columns that
-        // the condition reads. A `CROSS JOIN` begins with the memberships.
+        // the condition reads. A `CROSS JOIN` begins with the memberships, and no index of names serves `IS TRUE`.
         if !names_one {
-            // PostgreSQL would do the same with an index of names while its statistics are old.
             condition = sql!("({condition}) IS TRUE"; condition);
         }
         let and_then = Sql::text(if names_one { "," } else { "CROSS JOIN" });
@@ -69,7 +80,7 @@ impl Memberships<'_> {
             "EXISTS (SELECT 1 FROM membership m {and_then} resource x
               WHERE m.tenant_id = {tenant} AND {this} = r.pk
                 AND x.tenant_id = {tenant} AND x.pk = {other} AND {condition})";
-            and_then, tenant, this, other = Sql::text(self.other), condition
+            and_then, tenant, this, other, condition
         )
     }
 
