@@ -1,6 +1,7 @@
 //! The command line: its grammar, and one file for each command.
 
 pub mod arguments;
+pub mod connection;
 pub mod environment;
 mod error;
 pub mod exit;

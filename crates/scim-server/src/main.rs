@@ -13,7 +13,9 @@ use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, Serv
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
-use scim_server::cli::{CommandError, Terminal, environment, journal, secrets, stop, tenant, token};
+use scim_server::cli::{
+    CommandError, Terminal, connection, environment, journal, secrets, stop, tenant, token,
+};
 use scim_server::clock;
 use scim_server::config::database_url::DatabaseUrl;
 use scim_server::http::{Http, HttpOptions, metrics, server};
@@ -136,6 +138,10 @@ fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
                 }
             };
             with_terminal(hints, |terminal| Ok(tenant::run(&store, &command, terminal)?))
+        }
+        Command::Connection(command) => {
+            let store = open_existing(url, pooler, hints)?;
+            with_terminal(hints, |terminal| Ok(connection::run(&store, &command, terminal)?))
         }
         Command::Token(command) => {
             let store = open_existing(url, pooler, hints)?;

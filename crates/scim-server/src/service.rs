@@ -3,6 +3,7 @@
 //! Every operation takes the client that it serves, and with it the tenant. An update reads the resource, computes the new version without holding a lock, and
 //! writes it on the condition that the stored version is still the one it read. A write that loses a race is retried.
 
+mod client_settings;
 mod content;
 mod core;
 pub mod cursor;
@@ -13,6 +14,7 @@ mod members;
 mod operations;
 mod patch;
 pub mod precondition;
+mod presets;
 mod requester;
 mod rest;
 mod retry;
@@ -22,7 +24,11 @@ mod tolerances;
 
 pub use self::content::{Content, Next, Unread};
 pub use self::core::{Representation, Service, Settings};
+pub use client_settings::{
+    ClientSettings, EffectiveValue, Leniency, Origin, SETTINGS, Setting, effective_values,
+};
 pub use cursor_key::{CursorKey, InvalidCursorKey};
 pub use error::Error;
-pub use requester::{ClientSettings, Leniency, Request, Requester};
+pub use presets::{PRESETS, Preset, PresetValue};
+pub use requester::{Request, Requester};
 pub use tolerances::ToleranceCounts;

@@ -1,11 +1,17 @@
 //! The grammar of the command line, and the environment variables: the only reader of both.
 
+mod clients;
+mod connection;
+
 use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use scim_model::store::Connection;
 
+pub use self::clients::{ClientArgs, GroupPatch, Leniency, UrlFilters};
+pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
 use super::exit::Exit;
 use super::unshown::Unshown;
 use crate::config::database_url::DatabaseUrl;
@@ -78,6 +84,9 @@ pub enum Command {
     /// Manage tenants
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Manage connections: the identity providers of a tenant, with their settings
+    #[command(subcommand)]
+    Connection(ConnectionCommand),
     /// Manage bearer tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -113,26 +122,13 @@ pub struct ServeArgs {
     #[arg(long, help_heading = NETWORK, env = "SCIM_ALLOW_PLAIN_HTTP")]
     pub allow_plain_http: bool,
 
-    /// How strictly requests are read: as real clients send them, or by the RFC alone
-    #[arg(long, help_heading = SCIM, env = "SCIM_LENIENCY", value_enum, default_value_t = Leniency::Clients)]
-    pub leniency: Leniency,
-
-    /// Store and return `active: true` for new users when the client sends no `active`
-    #[arg(long, help_heading = SCIM, env = "SCIM_ACTIVE_BY_DEFAULT")]
-    pub active_by_default: bool,
+    /// The settings of clients.
+    #[command(flatten)]
+    pub clients: ClientArgs,
 
     /// Whether the groups of a tenant must have different display names
     #[arg(long, help_heading = SCIM, env = "SCIM_GROUP_NAMES", value_enum, default_value_t = GroupNames::Unique)]
     pub group_names: GroupNames,
-
-    /// The answer to a successful PATCH of a group: 204, or 200 with all its members
-    #[arg(long, help_heading = SCIM, env = "SCIM_GROUP_PATCH", value_enum, default_value_t = GroupPatch::NoContent)]
-    pub group_patch: GroupPatch,
-
-    /// Whether filters are accepted in URLs, as identity providers send them; proxies and histories may keep
-    /// URLs. Otherwise filters have to be sent by POST to `/.search`
-    #[arg(long, help_heading = SCIM, env = "SCIM_URL_FILTERS", value_enum, default_value_t = UrlFilters::Allow)]
-    pub url_filters: UrlFilters,
 
     /// How passwords, and other attributes that a schema calls secret, are stored: no SCIM operation ever
     /// returns them
@@ -224,15 +220,6 @@ pub struct JournalArgs {
     pub position: bool,
 }
 
-/// See [`ServeArgs::leniency`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Leniency {
-    /// Accept what Okta, Entra, OneLogin and others send
-    Clients,
-    /// Follow the RFC
-    Strict,
-}
-
 /// See [`ServeArgs::group_names`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GroupNames {
@@ -240,24 +227,6 @@ pub enum GroupNames {
     Unique,
     /// Allow groups with the same name
     Any,
-}
-
-/// See [`ServeArgs::group_patch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GroupPatch {
-    /// 204, or 200 when the request names attributes
-    NoContent,
-    /// 200 with the group
-    Resource,
-}
-
-/// See [`ServeArgs::url_filters`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum UrlFilters {
-    /// Accept them
-    Allow,
-    /// Answer 403 with the `scimType` `sensitive`
-    Refuse,
 }
 
 /// See [`ServeArgs::passwords`].
@@ -308,6 +277,9 @@ pub enum TokenCommand {
         /// The tenant
         #[arg(long, value_name = "NAME")]
         tenant: String,
+        /// The connection of the tenant
+        #[arg(long, default_value = Connection::DEFAULT, value_name = "NAME")]
+        connection: String,
         /// A name that tells the token from others, such as its purpose
         #[arg(long, alias = "note", default_value = "", value_name = "TEXT")]
         name: String,

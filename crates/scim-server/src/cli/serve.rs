@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::time::Duration;
 
-use super::arguments::{GroupPatch, Leniency, Passwords, ServeArgs, UrlFilters};
+use super::arguments::{Passwords, ServeArgs};
 use crate::config::base_url::BaseUrl;
 use crate::config::{Config, listen, schemas};
-use crate::service::{self, ClientSettings, Settings};
+use crate::service::Settings;
 
 impl ServeArgs {
     /// Checks the arguments, and reads the files that they name.
@@ -59,15 +59,7 @@ impl ServeArgs {
 
     fn settings(&self) -> Result<Settings, Box<dyn Error>> {
         Ok(Settings {
-            client: ClientSettings {
-                leniency: match self.leniency {
-                    Leniency::Clients => service::Leniency::Clients,
-                    Leniency::Strict => service::Leniency::Strict,
-                },
-                active_by_default: self.active_by_default,
-                patch_shows_groups: self.group_patch == GroupPatch::Resource,
-                filters_in_urls: self.url_filters == UrlFilters::Allow,
-            },
+            client: self.clients.settings(),
             default_page_size: self.page_size(),
             max_page_size: self.max_page_size,
             hash_secrets: self.passwords == Passwords::Argon2id,
@@ -85,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::cli::arguments::Cli;
-    use crate::service::CursorKey;
+    use crate::service::{ClientSettings, CursorKey, Leniency};
 
     fn config(arguments: &[&str]) -> Config {
         let cli = Cli::parse_from([&["scim-server"], arguments].concat());
@@ -132,10 +124,11 @@ mod tests {
         ]);
         let changed = changed.settings;
         let client = ClientSettings {
-            leniency: service::Leniency::Strict,
+            leniency: Leniency::Strict,
             active_by_default: true,
             patch_shows_groups: true,
             filters_in_urls: false,
+            ..ClientSettings::default()
         };
         assert_eq!(changed.client, client);
         assert!(changed.hash_secrets);

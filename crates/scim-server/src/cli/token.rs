@@ -1,12 +1,12 @@
 //! `scim-server token`: creates, lists and revokes bearer tokens.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Connection, Directory, NewToken, TenantId, Token};
+use scim_model::store::{Connection, Directory, NewToken, Tenant, Token};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::arguments::TokenCommand;
-use super::{CommandError, Terminal, find_tenant, timestamp, wait_for_caches};
+use super::{CommandError, Terminal, connection, find_tenant, timestamp, wait_for_caches};
 use crate::{clock, token};
 
 /// Runs a command.
@@ -21,6 +21,7 @@ pub fn run(
     match command {
         TokenCommand::Create {
             tenant,
+            connection,
             name,
             read_only,
             days,
@@ -28,7 +29,10 @@ pub fn run(
             json,
         } => {
             let expires = (!no_expiry).then(|| terminal.now + TimeDelta::days(i64::from(*days)));
-            print_new(directory, tenant, name, *read_only, expires, *json, terminal)
+            let new = NewSecret::random(terminal.now, expires, name, *read_only)?;
+            let (tenant, connection) = connection::find(directory, tenant, connection)?;
+            new.store(directory, &connection)?;
+            print_new(&new, &tenant, &connection, *json, terminal)
         }
         TokenCommand::List { tenant, json } => list(directory, tenant.as_deref(), *json, terminal),
         TokenCommand::Revoke { id, json } => revoke(directory, *id, *json, terminal),
@@ -36,33 +40,29 @@ pub fn run(
 }
 
 fn print_new(
-    directory: &dyn Directory,
-    tenant: &str,
-    name: &str,
-    read_only: bool,
-    expires: Option<DateTime<Utc>>,
+    new: &NewSecret,
+    tenant: &Tenant,
+    connection: &Connection,
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let tenant = find_tenant(directory, tenant)?;
-    let new = NewSecret::random(terminal.now, expires, name, read_only)?;
-    new.store(directory, tenant.id)?;
-    let NewSecret { secret, id, .. } = &new;
+    let NewSecret { secret, id, .. } = new;
     if as_json {
         return terminal.print(&json!({
             "token": secret,
             "id": id.to_string(),
             "tenant": tenant.name,
-            "expires": expires.map(timestamp),
+            "connection": connection.name,
+            "expires": new.expires.map(timestamp),
         }));
     }
     writeln!(
         terminal.output,
-        "Token {id} of the tenant {}, shown only now:",
-        tenant.name
+        "Token {id} of the tenant {} and its connection {}, shown only now:",
+        tenant.name, connection.name
     )?;
     writeln!(terminal.output, "  {secret}")?;
-    writeln!(terminal.output, "It is valid {}.", validity(expires))?;
+    writeln!(terminal.output, "It is valid {}.", validity(new.expires))?;
     Ok(())
 }
 
@@ -81,9 +81,10 @@ fn list(
         let access = if it.read_only { "read" } else { "write" };
         writeln!(
             terminal.output,
-            "{} {:<24} {:<8} {:<5} {} {}",
+            "{} {:<24} {:<16} {:<8} {:<5} {} {}",
             it.id,
             it.tenant_name,
+            it.connection.name,
             state(&it, terminal.now),
             access,
             validity(it.expires),
@@ -137,14 +138,16 @@ impl NewSecret {
         })
     }
 
-    /// Makes the secret valid for a tenant.
-    pub(super) fn store(&self, directory: &dyn Directory, tenant: TenantId) -> Result<(), CommandError> {
-        let connection = directory.connection(tenant, Connection::DEFAULT)?;
-        let gone = || CommandError::NoTenant("the tenant has been deleted meanwhile".to_owned());
+    /// Makes the secret a credential of a connection.
+    pub(super) fn store(
+        &self,
+        directory: &dyn Directory,
+        connection: &Connection,
+    ) -> Result<(), CommandError> {
         let is_stored = directory.create_token(&NewToken {
             id: self.id,
-            tenant,
-            connection: connection.ok_or_else(gone)?.id,
+            tenant: connection.tenant,
+            connection: connection.id,
             sha256: token::digest(&self.secret),
             last_four: token::last_four(&self.secret),
             created: self.created,
@@ -152,7 +155,11 @@ impl NewSecret {
             read_only: self.read_only,
             name: self.name.clone(),
         })?;
-        if is_stored { Ok(()) } else { Err(gone()) }
+        if is_stored {
+            return Ok(());
+        }
+        let text = format!("the connection `{}` has been deleted meanwhile", connection.name);
+        Err(CommandError::Refused(text))
     }
 }
 
@@ -160,6 +167,7 @@ fn to_json(token: &Token, now: DateTime<Utc>) -> Value {
     json!({
         "id": token.id.to_string(),
         "tenant": token.tenant_name,
+        "connection": token.connection.name,
         "state": state(token, now),
         "readOnly": token.read_only,
         "created": timestamp(token.created),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Directory, StoreError};
+use scim_model::store::{Connection, Directory, StoreError};
 
 use super::CommandError;
 use super::arguments::DEFAULT_TOKEN_DAYS;
@@ -88,7 +88,10 @@ impl Welcome<'_> {
             write_secret(path, &new.secret).map_err(|error| unwritable(path, &error))?;
         }
         let created = match directory.create_tenant(FIRST_TENANT, now) {
-            Ok(tenant) => new.store(directory, tenant).map(|()| Some(new)),
+            Ok(tenant) => match directory.connection(tenant, Connection::DEFAULT)? {
+                Some(connection) => new.store(directory, &connection).map(|()| Some(new)),
+                None => Ok(None),
+            },
             Err(StoreError::Conflict { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         };

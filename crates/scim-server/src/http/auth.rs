@@ -5,6 +5,7 @@
 
 pub mod bearer;
 pub mod caller;
+mod presented;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use scim_model::store::{ConnectionId, TenantId};
 use uuid::Uuid;
 
 use super::error::Failure;
+use crate::service::ClientSettings;
 
 pub use bearer::BearerTokens;
 pub use caller::Caller;
@@ -46,6 +48,8 @@ pub struct Identity {
     /// The credential that the client used, for the journal. Without one, the journal says that the originator of a
     /// change is unknown.
     pub credential: Option<Credential>,
+    /// The settings for the client; `None` for those of the server.
+    pub settings: Option<Arc<ClientSettings>>,
 }
 
 /// A credential of a connection.
@@ -82,6 +86,8 @@ pub enum Refusal {
     NoCredentials,
     /// The credentials are not valid: 401.
     InvalidCredentials,
+    /// The credentials are valid, but their connection is paused: 403.
+    Paused,
     /// The credentials could not be checked. The failure decides the response.
     Failed(Failure),
 }
@@ -101,6 +107,7 @@ impl From<Refusal> for Failure {
             Refusal::InvalidCredentials => Failure::Unauthorized {
                 token_presented: true,
             },
+            Refusal::Paused => Failure::Paused,
             Refusal::Failed(failure) => failure,
         }
     }

@@ -64,7 +64,8 @@ impl Http {
     pub fn with_tokens(service: Arc<Service>, directory: Arc<dyn Directory>, options: HttpOptions) -> Http {
         // Lookups of tokens count as work for the limit of the pool.
         let blocking = Blocking::default();
-        let tokens = Arc::new(BearerTokens::new(directory, blocking.clone()));
+        let settings = service.default_client_settings().clone();
+        let tokens = Arc::new(BearerTokens::new(directory, blocking.clone(), settings));
         Http::build(service, tokens, blocking, options)
     }
 

@@ -32,6 +32,8 @@ pub enum Failure {
     },
     /// The token does not permit writes.
     InsufficientScope,
+    /// The connection of the credential is paused: 403.
+    Paused,
     /// No endpoint has this path.
     NoSuchPath,
     /// The path does not support the method; the value lists the supported ones.
@@ -129,6 +131,10 @@ impl Failure {
                 token_presented: true,
             } => answer(StatusCode::UNAUTHORIZED, "the bearer token is not valid"),
             Failure::InsufficientScope => answer(StatusCode::FORBIDDEN, "the token is read-only"),
+            Failure::Paused => answer(
+                StatusCode::FORBIDDEN,
+                "the connection of this credential is paused: an operator can resume it",
+            ),
             Failure::DiscoveryFilter => answer(
                 StatusCode::FORBIDDEN,
                 "discovery endpoints do not support `filter`",

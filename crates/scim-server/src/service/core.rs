@@ -10,12 +10,13 @@ use scim_model::store::{Include, Reference, ResourceKey, ResourceStore, Stored, 
 use scim_model::{AttributePath, ResourceType, SchemaRegistry};
 use uuid::Uuid;
 
+use super::client_settings::ClientSettings;
 use super::content::Content;
 use super::cursor::CursorKeys;
 use super::cursor_key::CursorKey;
 use super::error::Error;
 use super::hasher::Hasher;
-use super::requester::{ClientSettings, Request};
+use super::requester::Request;
 use super::retry::RetryLocks;
 use super::tolerances::ToleranceCounts;
 use crate::clock;
@@ -38,7 +39,7 @@ pub struct Service {
 pub struct Settings {
     /// The public URL in front of `/Users`, without a trailing slash.
     pub base_url: Arc<str>,
-    /// The settings of clients that have none of their own.
+    /// The settings that apply where the connection of a client sets nothing.
     pub client: ClientSettings,
     /// The number of resources on a page when the request has no `count`.
     pub default_page_size: u32,
@@ -105,7 +106,7 @@ impl Service {
         &self.settings
     }
 
-    /// Returns the settings of clients that have none of their own.
+    /// Returns the settings that apply where the connection of a client sets nothing.
     pub fn default_client_settings(&self) -> &Arc<ClientSettings> {
         &self.default_client_settings
     }

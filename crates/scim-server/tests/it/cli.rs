@@ -199,7 +199,7 @@ fn tokens_are_created_listed_and_revoked() {
     shell.ok(&["tenant", "create", "acme"]);
     let token = shell.json(&["token", "create", "--tenant", "acme", "--json"]);
     let names: Vec<&String> = token.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["token", "id", "tenant", "expires"]);
+    assert_eq!(names, ["token", "id", "tenant", "connection", "expires"]);
     let expires: chrono::DateTime<chrono::Utc> = token["expires"].as_str().unwrap().parse().unwrap();
     let days = (expires - chrono::Utc::now()).num_days();
     assert!((1..=366).contains(&days), "{days}");

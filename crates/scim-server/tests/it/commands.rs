@@ -77,6 +77,7 @@ impl Subject {
     fn create_token(&self, days: u32, no_expiry: bool, json: bool) -> String {
         self.token(TokenCommand::Create {
             tenant: "acme".to_owned(),
+            connection: "default".to_owned(),
             name: "for Okta".to_owned(),
             read_only: no_expiry,
             days,
@@ -160,7 +161,10 @@ fn tokens_are_shown_with_their_state() {
     let [first, secret, last] = lines[..] else {
         panic!("{text}")
     };
-    assert!(first.starts_with("Token ") && first.ends_with(" of the tenant acme, shown only now:"));
+    assert!(
+        first.starts_with("Token ")
+            && first.ends_with(" of the tenant acme and its connection default, shown only now:")
+    );
     assert!(token::is_well_formed(secret.trim_start()), "{secret}");
     assert_eq!(last, "It is valid until 2026-01-31.");
     assert!(
@@ -197,7 +201,7 @@ fn tokens_are_shown_with_their_state() {
     let (json, text, states) = list(it.now);
     assert_eq!(states, ["valid", "valid", "valid"]);
     let endless = json!({
-        "id": json[1]["id"], "tenant": "acme", "state": "valid", "readOnly": true,
+        "id": json[1]["id"], "tenant": "acme", "connection": "default", "state": "valid", "readOnly": true,
         "created": "2026-01-01T12:00:00.250Z", "expires": null, "revoked": null, "name": "for Okta",
     });
     assert_eq!(json[1], endless);
@@ -206,14 +210,14 @@ fn tokens_are_shown_with_their_state() {
     assert_eq!(
         line(0),
         format!(
-            "{} acme                     valid    write until 2026-01-31 for Okta",
+            "{} acme                     default          valid    write until 2026-01-31 for Okta",
             id(0)
         )
     );
     assert_eq!(
         line(1),
         format!(
-            "{} acme                     valid    read  without end for Okta",
+            "{} acme                     default          valid    read  without end for Okta",
             id(1)
         )
     );

@@ -66,6 +66,7 @@ impl Application {
             tenant_name: name.into(),
             read_only,
             credential: None,
+            settings: None,
         };
         let acme = store.create_tenant("acme", Utc::now()).unwrap();
         let other = store.create_tenant("other", Utc::now()).unwrap();

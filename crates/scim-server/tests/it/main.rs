@@ -5,6 +5,7 @@
 mod auth;
 mod cli;
 mod commands;
+mod connections;
 mod discovery;
 mod embedding;
 mod errors;

@@ -8,14 +8,16 @@ use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::HeaderMap;
 use chrono::{DateTime, Utc};
-use scim_model::store::Directory;
+use scim_model::store::{ConnectionState, Directory};
 
+use super::presented::presented;
 use super::{Authentication, Authenticator, Credential, Identity, Refusal};
 use crate::clock;
 use crate::http::blocking::Blocking;
 use crate::http::error::Failure;
+use crate::service::ClientSettings;
 use crate::token::{self, CACHE_LIFETIME};
 
 /// The maximum number of cached tokens.
@@ -25,12 +27,16 @@ const CACHE_CAPACITY: usize = 10_000;
 pub struct BearerTokens {
     directory: Arc<dyn Directory>,
     blocking: Blocking,
+    /// The settings of the server, for what a connection does not set.
+    settings: Arc<ClientSettings>,
     cache: RwLock<HashMap<[u8; 32], CachedToken>>,
 }
 
 /// A token that was valid when it was looked up.
 struct CachedToken {
     identity: Identity,
+    /// The state of its connection.
+    state: ConnectionState,
     expires: Option<DateTime<Utc>>,
     /// The start of the lookup, not its end, because the store's result may be as old as that.
     looked_up: Instant,
@@ -43,37 +49,53 @@ impl Authenticator for BearerTokens {
 }
 
 impl BearerTokens {
-    /// Creates an authenticator that looks tokens up in `directory`, on the threads of `blocking`.
-    pub fn new(directory: Arc<dyn Directory>, blocking: Blocking) -> BearerTokens {
+    /// Creates an authenticator that looks tokens up in `directory`, on the threads of `blocking`. `settings` are those
+    /// of the server, for what a connection does not set.
+    pub fn new(
+        directory: Arc<dyn Directory>,
+        blocking: Blocking,
+        settings: Arc<ClientSettings>,
+    ) -> BearerTokens {
         BearerTokens {
             directory,
             blocking,
+            settings,
             cache: RwLock::default(),
         }
     }
 
     /// Returns the identity of the only valid token of a request.
     async fn identity(&self, headers: &HeaderMap) -> Result<Identity, Refusal> {
-        let secret = bearer(headers)?;
-        if !token::is_well_formed(secret) {
-            return Err(Refusal::InvalidCredentials);
+        let presented = presented(headers)?;
+        if !token::is_well_formed(presented.secret) {
+            return Err(presented.refusal());
         }
-        let hash = token::digest(secret);
-        if let Some(identity) = self.cached(&hash) {
-            return Ok(identity);
+        let hash = token::digest(presented.secret);
+        let (identity, state) = match self.cached(&hash) {
+            Some(known) => known,
+            None => {
+                let known = self.look_up(hash).await?.ok_or_else(|| presented.refusal())?;
+                let answer = (known.identity.clone(), known.state);
+                self.insert(hash, known);
+                answer
+            }
+        };
+        let may_be_bare = identity.settings.as_ref().is_some_and(|it| it.bare_tokens);
+        if presented.is_bare && !may_be_bare {
+            return Err(presented.refusal());
         }
-        let known = self.look_up(hash).await?.ok_or(Refusal::InvalidCredentials)?;
-        let identity = known.identity.clone();
-        self.insert(hash, known);
-        Ok(identity)
+        match state {
+            ConnectionState::Active => Ok(identity),
+            ConnectionState::Paused => Err(Refusal::Paused),
+        }
     }
 
-    fn cached(&self, hash: &[u8; 32]) -> Option<Identity> {
+    fn cached(&self, hash: &[u8; 32]) -> Option<(Identity, ConnectionState)> {
         let cache = self.cache.read().expect("no code panics while it holds the lock");
         let known = cache.get(hash)?;
         let fresh =
             known.looked_up.elapsed() < CACHE_LIFETIME && known.expires.is_none_or(|it| clock::now() < it);
-        fresh.then(|| known.identity.clone())
+        fresh.then(|| (known.identity.clone(), known.state))
     }
 
     /// Looks a token up in the store. Returns `None` if the token does not exist, has expired or was revoked.
@@ -91,6 +113,7 @@ impl BearerTokens {
         if token.revoked.is_some() || ended {
             return Ok(None);
         }
+        let (settings, state) = (self.settings.of(&token.connection), token.connection.state);
         let identity = Identity {
             tenant: token.connection.tenant,
             tenant_name: token.tenant_name.into(),
@@ -101,9 +124,11 @@ impl BearerTokens {
                 connection: token.connection.id,
                 connection_name: token.connection.name.into(),
             }),
+            settings: Some(Arc::new(settings)),
         };
         Ok(Some(CachedToken {
             identity,
+            state,
             expires: token.expires,
             looked_up,
         }))
@@ -123,35 +148,13 @@ impl BearerTokens {
     }
 }
 
-/// Returns the token of the only `Authorization` header. The name of the scheme is case-insensitive (RFC 9110
-/// section 11.1).
-fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION);
-    let Some(value) = values.next() else {
-        return Err(Refusal::NoCredentials);
-    };
-    if values.next().is_some() {
-        return Err(Refusal::InvalidCredentials);
-    }
-    let (scheme, token) = value
-        .to_str()
-        .unwrap_or_default()
-        .split_once(' ')
-        .unwrap_or_default();
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        // A request with another scheme presents no token, so the challenge has no `error` (RFC 6750 section 3.1).
-        return Err(Refusal::NoCredentials);
-    }
-    Ok(token.trim_matches(' '))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use std::time::Duration;
 
-    use actix_web::http::header::HeaderValue;
+    use actix_web::http::header::{AUTHORIZATION, HeaderValue};
     use chrono::TimeDelta;
     use scim_model::store::{
         Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, NewToken,
@@ -266,7 +269,7 @@ mod tests {
             });
             Subject {
                 system: actix_web::rt::System::new(),
-                authenticator: BearerTokens::new(directory.clone(), Blocking::default()),
+                authenticator: BearerTokens::new(directory.clone(), Blocking::default(), Arc::default()),
                 directory,
             }
         }
@@ -352,6 +355,52 @@ mod tests {
         }
     }
 
+    fn of_connection(preset: &str, state: ConnectionState) -> Token {
+        let token = valid_token();
+        Token {
+            connection: Connection {
+                preset: preset.to_owned(),
+                state,
+                ..token.connection
+            },
+            ..token
+        }
+    }
+
+    /// also while the token is in the cache.
+    #[test]
+    fn a_paused_connection_is_refused() {
+        let subject = Subject::new(Some(of_connection("generic", ConnectionState::Paused)));
+        for _ in 0..2 {
+            let refused = subject.call('a').unwrap_err();
+            assert!(matches!(refused, Refusal::Paused), "{refused:?}");
+        }
+        assert_eq!(subject.look_ups(), 1);
+    }
+
+    /// cred-100
+    #[test]
+    fn a_token_without_a_scheme_is_accepted_where_the_client_sends_it() {
+        for (preset, is_accepted) in [("okta", true), ("generic", false)] {
+            let subject = Subject::new(Some(of_connection(preset, ConnectionState::Active)));
+            let call = |value: &str| {
+                let mut headers = HeaderMap::new();
+                headers.insert(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+                subject.system.block_on(subject.authenticator.identity(&headers))
+            };
+            let token = format!("scim_{}", "a".repeat(43));
+            match call(&token) {
+                Ok(identity) => assert!(is_accepted && identity.tenant == TenantId(7)),
+                Err(refused) => assert!(!is_accepted && matches!(refused, Refusal::NoCredentials)),
+            }
+            assert!(call(&format!("Bearer {token}")).is_ok());
+            for other in ["non-token", &format!("Basic {token}"), ""] {
+                let refused = call(other).unwrap_err();
+                assert!(matches!(refused, Refusal::NoCredentials), "{refused:?}");
+            }
+        }
+    }
+
     #[test]
     fn malformed_tokens_are_not_looked_up() {
         let subject = Subject::new(Some(valid_token()));
@@ -374,6 +423,7 @@ mod tests {
                     hash,
                     CachedToken {
                         identity,
+                        state: ConnectionState::Active,
                         expires: None,
                         looked_up,
                     },

@@ -76,7 +76,10 @@ impl FromRequest for Caller {
             let requester = Requester {
                 tenant: identity.tenant,
                 actor: identity.actor(&context.id),
-                settings: http.service.default_client_settings().clone(),
+                settings: match &identity.settings {
+                    Some(settings) => settings.clone(),
+                    None => http.service.default_client_settings().clone(),
+                },
             };
             let caller = Caller {
                 identity,

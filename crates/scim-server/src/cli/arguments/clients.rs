@@ -1,0 +1,84 @@
+//! The flags about clients, which a connection and its preset can replace.
+
+use clap::{Args, ValueEnum};
+
+use crate::service::ClientSettings;
+
+const SCIM: &str = "Requests, responses and schemas";
+
+/// The settings of clients whose connection and preset have none.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ClientArgs {
+    /// How strictly requests are read: as real clients send them, or by the RFC alone [default: clients]
+    #[arg(long, help_heading = SCIM, env = "SCIM_LENIENCY", value_enum)]
+    pub leniency: Option<Leniency>,
+
+    /// Store and return `active: true` for new users when the client sends no `active`
+    #[arg(long, help_heading = SCIM, env = "SCIM_ACTIVE_BY_DEFAULT")]
+    pub active_by_default: bool,
+
+    /// The answer to a successful PATCH of a group: 204, or 200 with all its members [default: no-content]
+    #[arg(long, help_heading = SCIM, env = "SCIM_GROUP_PATCH", value_enum)]
+    pub group_patch: Option<GroupPatch>,
+
+    /// Whether filters are accepted in URLs, as identity providers send them; proxies and histories may keep
+    /// URLs. Otherwise filters have to be sent by POST to `/.search` [default: allow]
+    #[arg(long, help_heading = SCIM, env = "SCIM_URL_FILTERS", value_enum)]
+    pub url_filters: Option<UrlFilters>,
+}
+
+impl ClientArgs {
+    /// Returns the settings: the values that were given, and the built-in defaults for the rest.
+    pub fn settings(&self) -> ClientSettings {
+        let mut settings = ClientSettings::default();
+        for (name, value) in self.given() {
+            settings.set(name, &value);
+        }
+        settings
+    }
+
+    /// Returns the names and values of the settings that were given.
+    pub fn given(&self) -> Vec<(&'static str, String)> {
+        let mut given = Vec::new();
+        let mut add = |name, value: Option<String>| given.extend(value.map(|it| (name, it)));
+        add("leniency", self.leniency.as_ref().and_then(word));
+        add(
+            "active-by-default",
+            self.active_by_default.then(|| "true".to_owned()),
+        );
+        add("group-patch", self.group_patch.as_ref().and_then(word));
+        add("url-filters", self.url_filters.as_ref().and_then(word));
+        given
+    }
+}
+
+fn word(value: &impl ValueEnum) -> Option<String> {
+    Some(value.to_possible_value()?.get_name().to_owned())
+}
+
+/// See [`ClientArgs::leniency`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Leniency {
+    /// Accept what Okta, Entra, OneLogin and others send
+    Clients,
+    /// Follow the RFC
+    Strict,
+}
+
+/// See [`ClientArgs::group_patch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GroupPatch {
+    /// 204, or 200 when the request names attributes
+    NoContent,
+    /// 200 with the group
+    Resource,
+}
+
+/// See [`ClientArgs::url_filters`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UrlFilters {
+    /// Accept them
+    Allow,
+    /// Answer 403 with the `scimType` `sensitive`
+    Refuse,
+}

@@ -1,0 +1,288 @@
+//! `scim-server connection`: creates, lists, shows, changes, pauses and deletes connections.
+
+use std::collections::BTreeMap;
+
+use scim_model::store::{
+    Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, Directory, StoreError,
+    Tenant,
+};
+use serde_json::{Map, Value, json};
+
+use super::arguments::{Assignment, ClientArgs, ConnectionCommand, ConnectionName};
+use super::{CommandError, Terminal, find_tenant, timestamp, wait_for_caches};
+use crate::clock;
+use crate::service::{Origin, effective_values};
+
+/// Runs a command.
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn run(
+    directory: &dyn Directory,
+    command: &ConnectionCommand,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    match command {
+        ConnectionCommand::Create {
+            name,
+            tenant,
+            preset,
+            json,
+        } => create(directory, tenant, name, preset, *json, terminal),
+        ConnectionCommand::List { tenant, json } => list(directory, tenant, *json, terminal),
+        ConnectionCommand::Show {
+            connection,
+            json,
+            server,
+        } => show(directory, connection, server, *json, terminal),
+        ConnectionCommand::Set {
+            connection,
+            values,
+            json,
+        } => change(
+            directory,
+            connection,
+            &change_of(values),
+            "Changed",
+            *json,
+            terminal,
+        ),
+        ConnectionCommand::Pause { connection, json } => {
+            let change_ = to_state(ConnectionState::Paused);
+            change(directory, connection, &change_, "Paused", *json, terminal)
+        }
+        ConnectionCommand::Resume { connection, json } => {
+            let change_ = to_state(ConnectionState::Active);
+            change(directory, connection, &change_, "Resumed", *json, terminal)
+        }
+        ConnectionCommand::Delete {
+            connection,
+            yes,
+            json,
+        } => delete(directory, connection, *yes, *json, terminal),
+    }
+}
+
+/// Finds a connection by its name.
+///
+/// # Errors
+/// `NoTenant`; `Refused` when the tenant has no such connection.
+pub(super) fn find(
+    directory: &dyn Directory,
+    tenant: &str,
+    name: &str,
+) -> Result<(Tenant, Connection), CommandError> {
+    let tenant = find_tenant(directory, tenant)?;
+    let Some(connection) = directory.connection(tenant.id, name)? else {
+        return Err(no_connection(name, &tenant.name));
+    };
+    Ok((tenant, connection))
+}
+
+fn no_connection(name: &str, tenant: &str) -> CommandError {
+    CommandError::Refused(format!("the tenant `{tenant}` has no connection `{name}`"))
+}
+
+fn create(
+    directory: &dyn Directory,
+    tenant: &str,
+    name: &str,
+    preset: &str,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let tenant = find_tenant(directory, tenant)?;
+    let connection = Connection {
+        id: ConnectionId(clock::new_id()),
+        tenant: tenant.id,
+        name: name.to_owned(),
+        preset: preset.to_owned(),
+        settings: ConnectionSettings::new(),
+        state: ConnectionState::Active,
+        created: terminal.now,
+    };
+    match directory.create_connection(&connection) {
+        Err(StoreError::Conflict { .. }) => {
+            let text = format!("the tenant `{}` already has a connection `{name}`", tenant.name);
+            return Err(CommandError::Refused(text));
+        }
+        Ok(false) => return Err(super::no_tenant(&tenant.name)),
+        result => result?,
+    };
+    if as_json {
+        return terminal.print(&to_json(&connection, &tenant));
+    }
+    writeln!(
+        terminal.output,
+        "Created the connection {name} of the tenant {}. Create a token for it:",
+        tenant.name
+    )?;
+    let command = format!("token create --tenant {} --connection {name}", tenant.name);
+    writeln!(terminal.output, "  {}", terminal.hints.command(&command))?;
+    Ok(())
+}
+
+fn list(
+    directory: &dyn Directory,
+    tenant: &str,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let tenant = find_tenant(directory, tenant)?;
+    let connections = directory.connections(tenant.id)?;
+    if as_json {
+        return terminal.print(&connections.iter().map(|it| to_json(it, &tenant)).collect());
+    }
+    for it in connections {
+        let created = timestamp(it.created);
+        writeln!(
+            terminal.output,
+            "{:<24} {:<10} {:<6} {created}",
+            it.name,
+            it.preset,
+            it.state.as_str()
+        )?;
+    }
+    Ok(())
+}
+
+fn show(
+    directory: &dyn Directory,
+    name: &ConnectionName,
+    server: &ClientArgs,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let (tenant, connection) = find(directory, &name.tenant, &name.name)?;
+    let given = server.given();
+    let flags: Vec<&str> = given.iter().map(|(name, _)| *name).collect();
+    let values = effective_values(&connection, &server.settings(), &flags);
+    if as_json {
+        let settings: Map<String, Value> = values
+            .iter()
+            .map(|it| {
+                let value = json!({ "value": it.value, "origin": it.origin.as_str() });
+                (it.name.to_owned(), value)
+            })
+            .collect();
+        let mut shown = to_json(&connection, &tenant);
+        shown["settings"] = settings.into();
+        return terminal.print(&shown);
+    }
+    writeln!(
+        terminal.output,
+        "{} of the tenant {}: preset {}, {}, created {}",
+        connection.name,
+        tenant.name,
+        connection.preset,
+        connection.state.as_str(),
+        timestamp(connection.created)
+    )?;
+    for it in values {
+        let reason = match it.origin {
+            Origin::Preset(reason) => format!("preset: {reason}"),
+            origin => origin.as_str().to_owned(),
+        };
+        writeln!(terminal.output, "{:<20} {:<12} {reason}", it.name, it.value)?;
+    }
+    Ok(())
+}
+
+fn change(
+    directory: &dyn Directory,
+    name: &ConnectionName,
+    change: &ConnectionChange,
+    verb: &str,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let (tenant, connection) = find(directory, &name.tenant, &name.name)?;
+    let Some(changed) = directory.change_connection(tenant.id, connection.id, change)? else {
+        return Err(no_connection(&name.name, &tenant.name));
+    };
+    wait_for_caches();
+    if as_json {
+        return terminal.print(&to_json(&changed, &tenant));
+    }
+    writeln!(
+        terminal.output,
+        "{verb} the connection {} of the tenant {}.",
+        changed.name, tenant.name
+    )?;
+    Ok(())
+}
+
+fn change_of(values: &[Assignment]) -> ConnectionChange {
+    let (presets, settings): (Vec<_>, Vec<_>) = values.iter().cloned().partition(|it| it.key == "preset");
+    ConnectionChange {
+        preset: presets.into_iter().filter_map(|it| it.value).next_back(),
+        settings: settings
+            .into_iter()
+            .map(|it| (it.key, it.value))
+            .collect::<BTreeMap<_, _>>(),
+        state: None,
+    }
+}
+
+fn to_state(state: ConnectionState) -> ConnectionChange {
+    ConnectionChange {
+        state: Some(state),
+        ..ConnectionChange::default()
+    }
+}
+
+fn delete(
+    directory: &dyn Directory,
+    name: &ConnectionName,
+    is_confirmed: bool,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let (tenant, connection) = find(directory, &name.tenant, &name.name)?;
+    if connection.is_default() {
+        let text = "the connection `default` cannot be deleted: pause it, or revoke its credentials";
+        return Err(CommandError::Refused(text.to_owned()));
+    }
+    if !is_confirmed && !confirm(&connection, &tenant, terminal)? {
+        return Err(CommandError::Refused("nothing was deleted".to_owned()));
+    }
+    if !directory.delete_connection(tenant.id, connection.id)? {
+        return Err(no_connection(&name.name, &tenant.name));
+    }
+    wait_for_caches();
+    if as_json {
+        return terminal.print(&json!({
+            "id": connection.id.to_string(), "name": connection.name, "tenant": tenant.name, "deleted": true,
+        }));
+    }
+    writeln!(
+        terminal.output,
+        "Deleted the connection {} of the tenant {} with its credentials.",
+        connection.name, tenant.name
+    )?;
+    Ok(())
+}
+
+fn confirm(connection: &Connection, tenant: &Tenant, terminal: &mut Terminal) -> Result<bool, CommandError> {
+    write!(
+        terminal.questions,
+        "This ends all credentials of the connection {} of the tenant {}.\nType its name to continue: ",
+        connection.name, tenant.name
+    )?;
+    terminal.questions.flush()?;
+    let mut answer = String::new();
+    terminal.input.read_line(&mut answer)?;
+    Ok(answer.trim() == connection.name)
+}
+
+fn to_json(connection: &Connection, tenant: &Tenant) -> Value {
+    json!({
+        "id": connection.id.to_string(),
+        "name": connection.name,
+        "tenant": tenant.name,
+        "preset": connection.preset,
+        "state": connection.state.as_str(),
+        "created": timestamp(connection.created),
+        "settings": connection.settings,
+    })
+}

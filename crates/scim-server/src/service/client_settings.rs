@@ -1,0 +1,289 @@
+//! The settings that depend on the client: their names and values, and the order in which they are resolved.
+
+use scim_model::Policy;
+use scim_model::store::Connection;
+
+use super::presets;
+
+/// The settings that depend on the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// The strictness with which requests are read.
+    pub leniency: Leniency,
+    /// Whether a user without `active` is stored and shown as active. Filters treat such a user as active in any
+    /// case.
+    pub active_by_default: bool,
+    /// Whether the response to a PATCH of a group contains the group with all its members.
+    pub patch_shows_groups: bool,
+    /// Whether URLs may contain a filter. Otherwise clients have to send it in the body of a POST to `/.search`
+    /// (RFC 7644 section 7.5.2, A-45).
+    pub filters_in_urls: bool,
+    /// Whether a token is also accepted without the word `Bearer` before it.
+    pub bare_tokens: bool,
+}
+
+/// The strictness with which requests are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leniency {
+    /// As real clients send them.
+    Clients,
+    /// By the RFC alone.
+    Strict,
+}
+
+impl Default for ClientSettings {
+    fn default() -> ClientSettings {
+        ClientSettings {
+            leniency: Leniency::Clients,
+            active_by_default: false,
+            patch_shows_groups: false,
+            filters_in_urls: true,
+            bare_tokens: false,
+        }
+    }
+}
+
+impl ClientSettings {
+    /// Returns the strictness with which values are read.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            lenient: self.leniency == Leniency::Clients,
+        }
+    }
+
+    /// Returns the settings of a connection: its own values, then those of its preset, and these settings for the rest.
+    #[must_use]
+    pub fn of(&self, connection: &Connection) -> ClientSettings {
+        let mut settings = self.clone();
+        for setting in SETTINGS {
+            if let Some((value, _)) = setting.given(connection) {
+                (setting.set)(&mut settings, value);
+            }
+        }
+        settings
+    }
+
+    /// Sets a value by the name of its setting, as the flags of the server do.
+    pub fn set(&mut self, name: &str, value: &str) {
+        if let Some(setting) = Setting::named(name).filter(|it| it.has_value(value)) {
+            (setting.set)(self, value);
+        }
+    }
+}
+
+/// A setting that a connection can have a value for.
+pub struct Setting {
+    /// The name on the command line and in the store. A flag of the server has the same name.
+    pub name: &'static str,
+    /// The values; the first one is the built-in default.
+    pub values: &'static [&'static str],
+    set: fn(&mut ClientSettings, &str),
+    get: fn(&ClientSettings) -> &'static str,
+}
+
+/// All settings.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "leniency",
+        values: &["clients", "strict"],
+        set: |it, value| {
+            it.leniency = match value {
+                "strict" => Leniency::Strict,
+                _ => Leniency::Clients,
+            }
+        },
+        get: |it| match it.leniency {
+            Leniency::Clients => "clients",
+            Leniency::Strict => "strict",
+        },
+    },
+    Setting {
+        name: "active-by-default",
+        values: &["false", "true"],
+        set: |it, value| it.active_by_default = value == "true",
+        get: |it| one_of(it.active_by_default, "true", "false"),
+    },
+    Setting {
+        name: "group-patch",
+        values: &["no-content", "resource"],
+        set: |it, value| it.patch_shows_groups = value == "resource",
+        get: |it| one_of(it.patch_shows_groups, "resource", "no-content"),
+    },
+    Setting {
+        name: "url-filters",
+        values: &["allow", "refuse"],
+        set: |it, value| it.filters_in_urls = value == "allow",
+        get: |it| one_of(it.filters_in_urls, "allow", "refuse"),
+    },
+    Setting {
+        name: "bearer-scheme",
+        values: &["required", "optional"],
+        set: |it, value| it.bare_tokens = value == "optional",
+        get: |it| one_of(it.bare_tokens, "optional", "required"),
+    },
+];
+
+fn one_of(is_first: bool, first: &'static str, second: &'static str) -> &'static str {
+    if is_first { first } else { second }
+}
+
+impl Setting {
+    /// Returns the setting with this name.
+    pub fn named(name: &str) -> Option<&'static Setting> {
+        SETTINGS.iter().find(|it| it.name == name)
+    }
+
+    /// Returns whether the setting can have this value.
+    pub fn has_value(&self, value: &str) -> bool {
+        self.values.contains(&value)
+    }
+
+    /// Returns the value that a connection has, or that its preset has. A value that a later version has stored counts
+    /// as none.
+    fn given<'a>(&self, connection: &'a Connection) -> Option<(&'a str, Origin)> {
+        let own = connection.settings.get(self.name).map(String::as_str);
+        if let Some(value) = own.filter(|it| self.has_value(it)) {
+            return Some((value, Origin::Connection));
+        }
+        let preset = presets::named(&connection.preset)?;
+        let value = preset.values.iter().find(|it| it.setting == self.name)?;
+        Some((value.value, Origin::Preset(value.reason)))
+    }
+}
+
+/// The value of a setting that applies to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectiveValue {
+    /// Name of the setting.
+    pub name: &'static str,
+    /// The value.
+    pub value: String,
+    /// The level that the value comes from.
+    pub origin: Origin,
+}
+
+/// The level that a value comes from; the first one that has a value wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The connection itself.
+    Connection,
+    /// The preset of the connection, with the reason for the value.
+    Preset(&'static str),
+    /// A flag or an environment variable of the server.
+    Server,
+    /// No level has a value.
+    Default,
+}
+
+impl Origin {
+    /// Returns the word for the level.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Origin::Connection => "connection",
+            Origin::Preset(_) => "preset",
+            Origin::Server => "server",
+            Origin::Default => "default",
+        }
+    }
+}
+
+/// Returns the value of every setting for a connection. `server` are the settings of the server, and `flags` the names of
+/// those that were given to it.
+pub fn effective_values(
+    connection: &Connection,
+    server: &ClientSettings,
+    flags: &[&str],
+) -> Vec<EffectiveValue> {
+    let values = SETTINGS.iter().map(|setting| {
+        let (value, origin) = match setting.given(connection) {
+            Some(given) => given,
+            None if flags.contains(&setting.name) => ((setting.get)(server), Origin::Server),
+            None => ((setting.get)(server), Origin::Default),
+        };
+        EffectiveValue {
+            name: setting.name,
+            value: value.to_owned(),
+            origin,
+        }
+    });
+    values.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use scim_model::store::{ConnectionId, ConnectionState, TenantId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn connection(preset: &str, settings: &[(&str, &str)]) -> Connection {
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Connection {
+            id: ConnectionId(Uuid::nil()),
+            tenant: TenantId(1),
+            name: "entra".to_owned(),
+            preset: preset.to_owned(),
+            settings: settings.collect(),
+            state: ConnectionState::Active,
+            created: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_first_value_of_each_setting_is_the_default() {
+        for setting in SETTINGS {
+            let mut settings = ClientSettings::default();
+            assert_eq!((setting.get)(&settings), setting.values[0], "{}", setting.name);
+            for value in setting.values {
+                settings.set(setting.name, value);
+                assert_eq!((setting.get)(&settings), *value, "{}", setting.name);
+            }
+            settings.set(setting.name, "unknown");
+            assert_eq!((setting.get)(&settings), setting.values[setting.values.len() - 1]);
+        }
+    }
+
+    #[test]
+    fn a_connection_wins_over_its_preset_and_the_preset_over_the_server() {
+        let mut server = ClientSettings::default();
+        server.set("group-patch", "resource");
+        server.set("leniency", "strict");
+        let flags = ["group-patch", "leniency"];
+        let origins = |connection: &Connection| {
+            let values = effective_values(connection, &server, &flags).into_iter();
+            let values = values.filter(|it| ["group-patch", "leniency", "url-filters"].contains(&it.name));
+            values
+                .map(|it| format!("{}={} {}", it.name, it.value, it.origin.as_str()))
+                .collect::<Vec<_>>()
+        };
+        let generic = connection("generic", &[]);
+        assert_eq!(
+            origins(&generic),
+            [
+                "leniency=strict server",
+                "group-patch=resource server",
+                "url-filters=allow default"
+            ]
+        );
+        assert_eq!(server.of(&generic), server);
+        let entra = connection(
+            "entra",
+            &[("url-filters", "refuse"), ("leniency", "of a later version")],
+        );
+        assert_eq!(
+            origins(&entra),
+            [
+                "leniency=clients preset",
+                "group-patch=no-content preset",
+                "url-filters=refuse connection"
+            ]
+        );
+        let settings = server.of(&entra);
+        assert_eq!(settings.leniency, Leniency::Clients);
+        assert!(!settings.patch_shows_groups && !settings.filters_in_urls);
+        assert_eq!(server.of(&connection("of a later version", &[])), server);
+    }
+}

@@ -1,0 +1,288 @@
+//! Connections: the commands, and what their settings change for a client.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use scim_model::store::{Connection, Directory, NewToken, TenantId};
+use scim_server::cli::arguments::{Cli, Command, ConnectionCommand};
+use scim_server::cli::hints::Hints;
+use scim_server::cli::{self, CommandError, Terminal};
+use scim_server::token;
+use scim_storage_diesel::DieselStore;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::{Choice, Client, Server, USER, on_each};
+
+/// Runs `connection` with arguments, and an answer to its question. Returns what it printed.
+fn run(store: &Arc<DieselStore>, arguments: &str, answer: &str) -> Result<String, CommandError> {
+    let command = command(arguments);
+    let (mut input, mut questions, mut output) = (answer.as_bytes(), Vec::new(), Vec::new());
+    let mut terminal = Terminal {
+        input: &mut input,
+        questions: &mut questions,
+        output: &mut output,
+        hints: &Hints::default(),
+        now: DateTime::from_timestamp_millis(1_767_268_800_250).unwrap(),
+    };
+    cli::connection::run(&**store, &command, &mut terminal)?;
+    Ok(String::from_utf8(output).unwrap())
+}
+
+fn command(arguments: &str) -> ConnectionCommand {
+    let words = ["scim-server", "connection"].into_iter();
+    let cli = clap::Parser::try_parse_from(words.chain(arguments.split_whitespace()));
+    let cli: Cli = cli.unwrap_or_else(|error| panic!("{error}"));
+    match cli.command {
+        Some(Command::Connection(command)) => command,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ok(store: &Arc<DieselStore>, arguments: &str) -> String {
+    run(store, arguments, "").unwrap()
+}
+
+fn json_of(store: &Arc<DieselStore>, arguments: &str) -> Value {
+    let text = ok(store, &format!("{arguments} --json"));
+    assert_eq!(text.lines().count(), 1, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn refused(store: &Arc<DieselStore>, arguments: &str, answer: &str) -> String {
+    match run(store, arguments, answer) {
+        Err(CommandError::Refused(text) | CommandError::NoTenant(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A client with a token of a connection.
+fn client<'a>(server: &'a Server, tenant: TenantId, connection: &str) -> Client<'a> {
+    let secret = secret(server, tenant, connection);
+    server.stranger(Some(&format!("Bearer {secret}")))
+}
+
+fn secret(server: &Server, tenant: TenantId, connection: &str) -> String {
+    let connection = server.store.connection(tenant, connection).unwrap().unwrap();
+    let secret = token::new_secret().unwrap();
+    let new = NewToken {
+        id: Uuid::now_v7(),
+        tenant,
+        connection: connection.id,
+        sha256: token::digest(&secret),
+        last_four: token::last_four(&secret),
+        created: Utc::now(),
+        expires: None,
+        read_only: false,
+        name: String::new(),
+    };
+    assert!(server.store.create_token(&new).unwrap());
+    secret
+}
+
+#[test]
+fn connections_are_created_listed_and_deleted() {
+    let server = Server::start();
+    let store = &server.store;
+    server.tenant("acme");
+    let created = json_of(store, "create entra --tenant acme --preset entra");
+    let expected = json!({
+        "id": created["id"], "name": "entra", "tenant": "acme", "preset": "entra", "state": "active",
+        "created": "2026-01-01T12:00:00.250Z", "settings": {},
+    });
+    assert_eq!(created, expected);
+    assert_eq!(
+        ok(store, "create okta --tenant acme"),
+        "Created the connection okta of the tenant acme. Create a token for it:\n  \
+         scim-server token create --tenant acme --connection okta\n"
+    );
+    let again = refused(store, "create okta --tenant acme", "");
+    assert_eq!(again, "the tenant `acme` already has a connection `okta`");
+    assert!(refused(store, "create okta --tenant other", "").contains("no tenant `other`"));
+    let list = json_of(store, "list --tenant acme");
+    let names: Vec<&Value> = list.as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["default", "entra", "okta"]);
+    assert!(
+        ok(store, "list --tenant acme").contains("\nentra                    entra      active 2026-01-01")
+    );
+
+    assert!(refused(store, "delete default --tenant acme --yes", "").contains("cannot be deleted"));
+    assert!(refused(store, "delete x --tenant acme --yes", "").contains("no connection `x`"));
+    assert_eq!(
+        refused(store, "delete okta --tenant acme", "x\n"),
+        "nothing was deleted"
+    );
+    assert_eq!(
+        run(store, "delete okta --tenant acme", "okta\n").unwrap(),
+        "Deleted the connection okta of the tenant acme with its credentials.\n"
+    );
+    let deleted = json_of(store, "delete entra --tenant acme --yes");
+    assert_eq!(
+        (&deleted["id"], &deleted["deleted"]),
+        (&created["id"], &json!(true))
+    );
+    assert_eq!(json_of(store, "list --tenant acme").as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn every_effective_value_is_shown_with_its_origin() {
+    let server = Server::start();
+    let store = &server.store;
+    server.tenant("acme");
+    ok(store, "create okta --tenant acme --preset okta");
+    let changed = json_of(
+        store,
+        "set okta --tenant acme group-patch=resource leniency=strict",
+    );
+    assert_eq!(
+        changed["settings"],
+        json!({"group-patch": "resource", "leniency": "strict"})
+    );
+    let changed = json_of(store, "set okta --tenant acme leniency=");
+    assert_eq!(changed["settings"], json!({"group-patch": "resource"}));
+    let shown = json_of(
+        store,
+        "show okta --tenant acme --active-by-default --url-filters refuse",
+    );
+    assert_eq!(
+        shown["settings"],
+        json!({
+            "leniency": {"value": "clients", "origin": "preset"},
+            "active-by-default": {"value": "true", "origin": "server"},
+            "group-patch": {"value": "resource", "origin": "connection"},
+            "url-filters": {"value": "allow", "origin": "preset"},
+            "bearer-scheme": {"value": "optional", "origin": "preset"},
+        })
+    );
+    let shown = json_of(store, "show default --tenant acme");
+    let values = shown["settings"].as_object().unwrap();
+    assert!(values.values().all(|it| it["origin"] == "default"), "{shown}");
+    let text = ok(store, "show okta --tenant acme");
+    assert!(
+        text.starts_with("okta of the tenant acme: preset okta, active, created 2026"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\ngroup-patch          resource     connection\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nbearer-scheme        optional     preset: its header mode sends"),
+        "{text}"
+    );
+    let changed = json_of(store, "set okta --tenant acme preset=strict");
+    assert_eq!(changed["preset"], "strict");
+}
+
+/// A change is effective within a second, also for a token that is in the cache.
+#[test]
+fn the_settings_of_a_connection_apply_to_its_clients_only() {
+    on_each(Choice::default, |server| {
+        let store = &server.store;
+        let tenant = store.create_tenant("acme", Utc::now()).unwrap();
+        ok(store, "create entra --tenant acme --preset entra");
+        let (entra, other) = (
+            client(&server, tenant, "entra"),
+            client(&server, tenant, "default"),
+        );
+        let group = entra.create("/Groups", json!({ "displayName": "Guides" }));
+        let rename = |client: &Client, name: &str| {
+            let operation = json!([{ "op": "replace", "path": "displayName", "value": name }]);
+            client.patch(&group.path, operation).status
+        };
+        let unknown = |name: &str| json!({ "schemas": [USER], "userName": name, "favourite": "x" });
+        assert_eq!((rename(&entra, "a"), rename(&other, "b")), (204, 204));
+        entra.post("/Users", unknown("one")).expect(201);
+        let before = server.store.connection(tenant, "entra").unwrap();
+        ok(
+            store,
+            "set entra --tenant acme group-patch=resource leniency=strict url-filters=refuse",
+        );
+        ok(store, "set entra --tenant acme active-by-default=true");
+        assert_eq!((rename(&entra, "c"), rename(&other, "d")), (200, 204));
+        entra
+            .post("/Users", unknown("two"))
+            .expect_error(400, Some("invalidSyntax"));
+        other.post("/Users", unknown("two")).expect(201);
+        let filter = "/Users?filter=userName%20eq%20%22two%22";
+        entra.get(filter).expect_error(403, Some("sensitive"));
+        other.get(filter).expect(200);
+        assert_eq!(entra.create_user("three").json["active"], true);
+        assert_eq!(other.create_user("four").json.get("active"), None);
+        ok(
+            store,
+            "set entra --tenant acme group-patch= leniency= url-filters= active-by-default=",
+        );
+        assert_eq!(rename(&entra, "e"), 204);
+        assert_eq!(server.store.connection(tenant, "entra").unwrap(), before);
+    });
+}
+
+/// A-80: the credentials are right, and the answer says who can help.
+#[test]
+fn a_paused_connection_is_refused_until_it_is_resumed() {
+    on_each(Choice::default, |server| {
+        let store = &server.store;
+        let tenant = store.create_tenant("acme", Utc::now()).unwrap();
+        ok(store, "create entra --tenant acme --preset entra");
+        let (entra, other) = (
+            client(&server, tenant, "entra"),
+            client(&server, tenant, "default"),
+        );
+        entra.get("/Users").expect(200);
+        assert_eq!(
+            ok(store, "pause entra --tenant acme"),
+            "Paused the connection entra of the tenant acme.\n"
+        );
+        for reply in [
+            entra.get("/Users"),
+            entra.post("/Users", json!({})),
+            entra.get("/nothing"),
+        ] {
+            let reply = reply.expect_error(403, None);
+            assert!(reply.text.contains("is paused"), "{}", reply.text);
+            assert_eq!(reply.header("www-authenticate"), None);
+        }
+        other.get("/Users").expect(200);
+        assert_eq!(json_of(store, "list --tenant acme")[1]["state"], "paused");
+        assert_eq!(json_of(store, "resume entra --tenant acme")["state"], "active");
+        entra.get("/Users").expect(200);
+    });
+}
+
+/// Its users and groups stay, because other connections may manage them too.
+#[test]
+fn a_deleted_connection_has_no_credentials() {
+    on_each(Choice::default, |server| {
+        let store = &server.store;
+        let tenant = store.create_tenant("acme", Utc::now()).unwrap();
+        ok(store, "create entra --tenant acme");
+        let (entra, other) = (
+            client(&server, tenant, "entra"),
+            client(&server, tenant, "default"),
+        );
+        let user = entra.create_user("bjensen");
+        ok(store, "delete entra --tenant acme --yes");
+        entra.get("/Users").expect_error(401, None);
+        other.get(&user.path).expect(200);
+    });
+}
+
+/// cred-100: Okta's header mode
+#[test]
+fn okta_may_send_its_token_without_a_scheme() {
+    let server = Server::start();
+    let store = &server.store;
+    let tenant = store.create_tenant("acme", Utc::now()).unwrap();
+    ok(store, "create okta --tenant acme --preset okta");
+    let bare = |connection: &str| {
+        server
+            .stranger(Some(&secret(&server, tenant, connection)))
+            .get("/Users")
+    };
+    bare("okta").expect(200);
+    let refused = bare(Connection::DEFAULT).expect_error(401, None);
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer realm=\"scim\""));
+    ok(store, "set okta --tenant acme bearer-scheme=required");
+    bare("okta").expect_error(401, None);
+}
