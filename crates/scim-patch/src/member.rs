@@ -56,8 +56,7 @@ pub(crate) fn refuse_null(members: &AttributePath, tolerances: &Tolerances) -> R
 }
 
 /// Returns the id that an element of the list of a `remove` names, which may be a plain string; `None` when it names no
-/// resource. As in an `add`, a `$ref` counts if there is no `value`. It must then be the URI of a resource, because a
-/// text such as `x` is none.
+/// resource. As in an `add`, a `$ref` counts if there is no `value`. It must then end with the id of a resource.
 pub(crate) fn id_to_remove(listed: &Value) -> Option<String> {
     let is_blank = |it: &String| it.trim().is_empty();
     let Value::Object(members) = listed else {
@@ -74,8 +73,8 @@ pub(crate) fn id_to_remove(listed: &Value) -> Option<String> {
     }
 }
 
-/// Removes a `type` that names no resource type to which members can refer, from the sub-attributes to change in a
-/// member. Returns it: whether it contradicts the member, only the store can detect.
+/// Takes a `type` out of the sub-attributes to change in a member, if members cannot refer to resources of this type. The
+/// store detects whether it contradicts the member.
 pub(crate) fn take_other_type(
     members: &AttributePath,
     named: &mut Map<String, Value>,

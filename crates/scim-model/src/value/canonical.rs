@@ -272,7 +272,7 @@ fn canonical_object(
         .collect();
     if attribute.is_shown_reference() {
         // AWS's identity sync sends `"manager": {"value": ""}` for a user without manager (trace
-        // `aws-idp-scim-sync/empty-manager-on-create`). A `$ref` beside it is a rest of the reference that was cleared.
+        // `aws-idp-scim-sync/empty-manager-on-create`). A `$ref` beside it belongs to the cleared reference.
         let is_empty = canonical.get("value").is_some_and(|it| it.as_str() == Some(""));
         if is_empty && tolerances.allow(Tolerance::EmptyReference) {
             return Ok(None);

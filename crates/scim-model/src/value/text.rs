@@ -25,10 +25,10 @@ pub(crate) fn disallowed(text: &str) -> Option<char> {
     None
 }
 
-/// Returns whether a character has no visible form, or none that all readers know: it is a
-/// Default_Ignorable_Code_Point (Unicode chapter 5.21), or its general category is Control, Format, Private Use,
-/// Unassigned, Line Separator or Paragraph Separator (chapter 4.5), or it is the Braille pattern without dots, which
-/// looks like a blank and has none of these properties.
+/// Returns whether readers cannot see a character, or cannot know its meaning: a Default_Ignorable_Code_Point (Unicode
+/// chapter 5.21), or a character of the general category Control, Format, Private Use, Unassigned, Line Separator or
+/// Paragraph Separator (chapter 4.5). The Braille pattern without dots, which looks like a blank, has none of these
+/// properties.
 pub(crate) fn is_invisible(c: char) -> bool {
     let category = CodePointMapData::<GeneralCategory>::new().get(c);
     c == '\u{2800}'

@@ -36,7 +36,7 @@ impl Report {
         self.secrets.insert(found.to_string(), text);
     }
 
-    /// Records the `type` that the client sent for a member. A text that is no id is the id of no resource.
+    /// Records the `type` that the client sent for a member, unless no resource can have its id.
     pub(super) fn record_member_type(&mut self, id: &Value, type_: &str) {
         if let Some(id) = id.as_str().and_then(parse_id) {
             self.member_types.push((id, type_.to_owned()));
