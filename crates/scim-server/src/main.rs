@@ -18,11 +18,13 @@ use scim_server::cli::{
 };
 use scim_server::clock;
 use scim_server::config::database_url::DatabaseUrl;
-use scim_server::http::{Http, HttpOptions, metrics, server};
+use scim_server::http::metrics::{self, Sampled};
+use scim_server::http::{Http, HttpOptions, server};
 use scim_server::logging;
 use scim_server::service::Service;
 use scim_server::signals;
 use scim_server::upkeep::Upkeep;
+use scim_server::upkeep::expiry::ExpiryWatch;
 use scim_storage_diesel::{DieselStore, OpenError, Pooler, StoreOptions};
 
 fn main() -> ExitCode {
@@ -218,15 +220,20 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
     welcome.print(&*store, &mut io::stdout(), clock::now())?;
     let counted = store.clone();
     let delete_empty_counts = move || counted.delete_empty_counts();
-    let _upkeep = Upkeep::start(store.clone(), config.retention, delete_empty_counts)?;
+    let expiry = ExpiryWatch::default();
+    let expiring = expiry.number();
+    let _upkeep = Upkeep::start(store.clone(), config.retention, delete_empty_counts, expiry)?;
     actix_web::rt::System::new().block_on(async {
         // From here on signals are caught. An earlier signal ends the process, which has begun nothing yet.
         let stop = signals::termination()?;
         // The metrics are served until the process ends, so that the last requests are counted.
         if let Some(listener) = metrics_listener {
-            let is_durable = store.is_durable();
-            let scans = move || store.scan_counts();
-            actix_web::rt::spawn(metrics::listen(http.metrics(), is_durable, scans, listener)?);
+            let sampled = Sampled {
+                database_is_durable: store.is_durable(),
+                scans: Box::new(move || store.scan_counts()),
+                expiring_tokens: Box::new(expiring),
+            };
+            actix_web::rt::spawn(metrics::listen(http.metrics(), sampled, listener)?);
         }
         server::listen(http, listener, stop)?.await
     })?;

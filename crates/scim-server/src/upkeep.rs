@@ -1,5 +1,7 @@
 //! Background maintenance of the database: it drops journal entries that are past their retention, deletes counters
-//! that have reached zero, and finishes interrupted deletions of tenants.
+//! that have reached zero, finishes interrupted deletions of tenants, and warns of tokens that expire soon.
+
+pub mod expiry;
 
 use std::io;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use scim_model::store::{ChangeJournal, Directory, StoreError};
 
+use self::expiry::ExpiryWatch;
 use crate::clock;
 use crate::config::retention::Retention;
 
@@ -40,6 +43,7 @@ impl Upkeep {
         store: Arc<S>,
         retention: Retention,
         delete_empty_counters: impl Fn() -> Result<bool, StoreError> + Send + 'static,
+        mut expiry: ExpiryWatch,
     ) -> io::Result<Upkeep> {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new()
@@ -49,6 +53,7 @@ impl Upkeep {
                 for round in 0_u64.. {
                     let began = Instant::now();
                     let mut done = maintain(&*store, retention, &waiter);
+                    done = done.and_then(|()| expiry.check(&*store, clock::now()));
                     if round.is_multiple_of(ROUNDS_PER_COUNT) {
                         done = done.and_then(|()| repeat(&delete_empty_counters, &waiter));
                     }
@@ -156,7 +161,8 @@ mod tests {
     use chrono::{DateTime, Utc};
     use scim_model::change::{Change, ChangePosition};
     use scim_model::store::{
-        Connection, ConnectionChange, ConnectionId, JournalError, NewToken, Tenant, TenantId, Token,
+        Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, JournalError,
+        NewToken, Tenant, TenantId, Token,
     };
     use uuid::Uuid;
 
@@ -166,6 +172,7 @@ mod tests {
     struct Scripted {
         deletions: Mutex<VecDeque<Result<bool, StoreError>>>,
         prunes: Mutex<VecDeque<(i64, Result<usize, StoreError>)>>,
+        expiring: Vec<Token>,
     }
 
     impl Scripted {
@@ -176,6 +183,7 @@ mod tests {
             Scripted {
                 deletions: Mutex::new(deletions.into_iter().collect()),
                 prunes: Mutex::new(prunes.into_iter().collect()),
+                expiring: Vec::new(),
             }
         }
 
@@ -273,6 +281,18 @@ mod tests {
             unreachable!("upkeep reads no tokens")
         }
 
+        fn expire_token(&self, _: Uuid, _: DateTime<Utc>) -> Result<bool, StoreError> {
+            unreachable!("upkeep changes no tokens")
+        }
+
+        fn record_token_use(&self, _: Uuid, _: DateTime<Utc>) -> Result<(), StoreError> {
+            unreachable!("upkeep changes no tokens")
+        }
+
+        fn expiring_tokens(&self, _: DateTime<Utc>, _: DateTime<Utc>) -> Result<Vec<Token>, StoreError> {
+            Ok(self.expiring.clone())
+        }
+
         fn revoke_token(&self, _: Uuid, _: DateTime<Utc>) -> Result<bool, StoreError> {
             unreachable!("upkeep revokes nothing")
         }
@@ -334,9 +354,62 @@ mod tests {
     }
 
     #[test]
+    fn tokens_that_expire_soon_are_warned_about_once_a_day() {
+        let now = DateTime::from_timestamp_millis(1_767_268_800_250).unwrap();
+        let token = Token {
+            id: Uuid::nil(),
+            connection: Connection {
+                id: ConnectionId(Uuid::nil()),
+                tenant: TenantId(7),
+                name: "entra".to_owned(),
+                preset: "entra".to_owned(),
+                settings: ConnectionSettings::new(),
+                state: ConnectionState::Active,
+                created: now,
+            },
+            tenant_name: "acme".to_owned(),
+            last_four: Some("abcd".to_owned()),
+            created: now,
+            expires: Some(now + TimeDelta::days(29)),
+            revoked: None,
+            last_used: None,
+            read_only: false,
+            name: String::new(),
+        };
+        let mut store = Scripted::new([], []);
+        store.expiring.push(token);
+        let mut watch = ExpiryWatch::default();
+        let number = watch.number();
+        assert_eq!(number(), 0);
+        let mut warned_after = |hours: i64| {
+            let at = now + TimeDelta::hours(hours);
+            watch.warnings(&store, at).unwrap()
+        };
+        let id = Uuid::nil();
+        assert_eq!(
+            warned_after(0),
+            [format!(
+                "the token {id} of the tenant acme and its connection entra expires on 2026-01-30: replace it with \
+                 `scim-server token rotate {id}`"
+            )]
+        );
+        assert_eq!(
+            [1, 23, 24, 25].map(|hours| warned_after(hours).len()),
+            [0, 0, 1, 0]
+        );
+        assert_eq!(number(), 1);
+    }
+
+    #[test]
     fn a_dropped_upkeep_has_ended() {
         let store = Arc::new(Scripted::new([Ok(false)], []));
-        let upkeep = Upkeep::start(store.clone(), Retention(None), || Ok(false)).unwrap();
+        let upkeep = Upkeep::start(
+            store.clone(),
+            Retention(None),
+            || Ok(false),
+            ExpiryWatch::default(),
+        )
+        .unwrap();
         assert_eq!(Arc::strong_count(&store), 2);
         let began = Instant::now();
         drop(upkeep);

@@ -134,6 +134,18 @@ impl Directory for DieselStore {
         })
     }
 
+    fn expire_token(&self, id: Uuid, at: DateTime<Utc>) -> Result<bool, StoreError> {
+        self.database.write(move |conn| tokens::expire(conn, id, at))
+    }
+
+    fn record_token_use(&self, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.database.write(move |conn| tokens::record_use(conn, id, now))
+    }
+
+    fn expiring_tokens(&self, after: DateTime<Utc>, before: DateTime<Utc>) -> Result<Vec<Token>, StoreError> {
+        self.database.read(|conn| tokens::expiring(conn, after, before))
+    }
+
     fn token_by_hash(&self, sha256: &[u8; 32]) -> Result<Option<Token>, StoreError> {
         self.database.read(|conn| tokens::by_hash(conn, sha256))
     }

@@ -95,6 +95,24 @@ pub trait Directory: Send + Sync {
     /// `Unavailable`.
     fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError>;
 
+    /// Brings the expiry of a token forward, and returns whether it exists. A token that expires earlier keeps its time.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn expire_token(&self, id: Uuid, at: DateTime<Utc>) -> Result<bool, StoreError>;
+
+    /// Records that a token was used, unless a use within the minute before is recorded.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    fn record_token_use(&self, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Returns the tokens that expire in a time, from `after` on and before `before`, without revoked ones.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn expiring_tokens(&self, after: DateTime<Utc>, before: DateTime<Utc>) -> Result<Vec<Token>, StoreError>;
+
     /// Returns the token with this hash, even if it is revoked or expired.
     ///
     /// # Errors

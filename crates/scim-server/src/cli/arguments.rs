@@ -2,16 +2,17 @@
 
 mod clients;
 mod connection;
+mod token;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use scim_model::store::Connection;
 
 pub use self::clients::{ClientArgs, GroupPatch, Leniency, UrlFilters};
 pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
+pub use self::token::{DEFAULT_TOKEN_DAYS, Lifetime, Scope, TokenCommand};
 use super::exit::Exit;
 use super::unshown::Unshown;
 use crate::config::database_url::DatabaseUrl;
@@ -269,65 +270,8 @@ pub enum TenantCommand {
     },
 }
 
-/// The commands below `token`.
-#[derive(Debug, Subcommand)]
-pub enum TokenCommand {
-    /// Create a token and print it once
-    Create {
-        /// The tenant
-        #[arg(long, value_name = "NAME")]
-        tenant: String,
-        /// The connection of the tenant
-        #[arg(long, default_value = Connection::DEFAULT, value_name = "NAME")]
-        connection: String,
-        /// A name that tells the token from others, such as its purpose
-        #[arg(long, alias = "note", default_value = "", value_name = "TEXT")]
-        name: String,
-        /// The token may read but not write
-        #[arg(long)]
-        read_only: bool,
-        /// The days after which the token expires
-        #[arg(long, default_value_t = DEFAULT_TOKEN_DAYS, value_name = "N",
-              value_parser = clap::value_parser!(u32).range(1..=36500))]
-        days: u32,
-        /// The token never expires
-        #[arg(long, conflicts_with = "days")]
-        no_expiry: bool,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
-    /// List tokens, without their secrets
-    List {
-        /// Only the tokens of this tenant
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
-        /// Print one JSON array
-        #[arg(long)]
-        json: bool,
-    },
-    /// Revoke a token; when this command has ended, no server accepts it
-    Revoke {
-        /// The id that `token list` shows
-        #[arg(value_parser = Unshown(token_id))]
-        id: uuid::Uuid,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// The default lifetime of tokens: it is limited (RFC 7644 section 7.4), but clients keep their tokens for long.
-pub const DEFAULT_TOKEN_DAYS: u32 = 365;
-
 fn cursor_key(text: &str) -> Result<CursorKey, String> {
     text.parse().map_err(|error: InvalidCursorKey| error.to_string())
-}
-
-fn token_id(text: &str) -> Result<uuid::Uuid, String> {
-    let expected =
-        "expected the id of a token, which `scim-server token list` shows; the token itself is no id";
-    text.parse().map_err(|_| expected.to_owned())
 }
 
 /// Removes blanks and line breaks, which a file of settings often has at the end of a line.

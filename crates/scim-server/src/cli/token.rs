@@ -1,11 +1,11 @@
-//! `scim-server token`: creates, lists and revokes bearer tokens.
+//! `scim-server token`: creates, lists, rotates and revokes bearer tokens.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Connection, Directory, NewToken, Tenant, Token};
+use scim_model::store::{Connection, Directory, NewToken, Token};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::arguments::TokenCommand;
+use super::arguments::{Lifetime, Scope, TokenCommand};
 use super::{CommandError, Terminal, connection, find_tenant, timestamp, wait_for_caches};
 use crate::{clock, token};
 
@@ -23,46 +23,115 @@ pub fn run(
             tenant,
             connection,
             name,
+            scope,
             read_only,
-            days,
-            no_expiry,
+            lifetime,
             json,
         } => {
-            let expires = (!no_expiry).then(|| terminal.now + TimeDelta::days(i64::from(*days)));
-            let new = NewSecret::random(terminal.now, expires, name, *read_only)?;
+            let read_only = *read_only || *scope == Scope::Read;
+            let new = NewSecret::random(terminal.now, expiry(*lifetime, terminal.now), name, read_only)?;
             let (tenant, connection) = connection::find(directory, tenant, connection)?;
             new.store(directory, &connection)?;
-            print_new(&new, &tenant, &connection, *json, terminal)
+            print_new(&new, &tenant.name, &connection, None, *json, terminal)
+        }
+        TokenCommand::Rotate {
+            id,
+            overlap,
+            lifetime,
+            json,
+        } => {
+            let end = terminal.now + *overlap;
+            rotate(directory, *id, end, *lifetime, *json, terminal)
         }
         TokenCommand::List { tenant, json } => list(directory, tenant.as_deref(), *json, terminal),
         TokenCommand::Revoke { id, json } => revoke(directory, *id, *json, terminal),
     }
 }
 
+/// Creates a token like another one, which ends at a time. The new token comes first, so that a failure in between
+/// leaves two valid tokens, and not none.
+fn rotate(
+    directory: &dyn Directory,
+    id: Uuid,
+    end: DateTime<Utc>,
+    lifetime: Lifetime,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let tokens = directory.tokens(None)?;
+    let old = tokens
+        .into_iter()
+        .find(|it| it.id == id)
+        .ok_or_else(|| no_token(id))?;
+    if state(&old, terminal.now) != "valid" {
+        let text = format!(
+            "the token `{id}` is {}: create another one",
+            state(&old, terminal.now)
+        );
+        return Err(CommandError::Refused(text));
+    }
+    let expires = expiry(lifetime, terminal.now);
+    let new = NewSecret::random(terminal.now, expires, &old.name, old.read_only)?;
+    new.store(directory, &old.connection)?;
+    if !directory.expire_token(id, end)? {
+        return Err(no_token(id));
+    }
+    if end <= terminal.now {
+        wait_for_caches();
+    }
+    let replaced = Replaced {
+        id,
+        expires: old.expires.map_or(end, |it| it.min(end)),
+    };
+    print_new(
+        &new,
+        &old.tenant_name,
+        &old.connection,
+        Some(&replaced),
+        as_json,
+        terminal,
+    )
+}
+
+/// The token that a new one replaces, and its end.
+struct Replaced {
+    id: Uuid,
+    expires: DateTime<Utc>,
+}
+
 fn print_new(
     new: &NewSecret,
-    tenant: &Tenant,
+    tenant: &str,
     connection: &Connection,
+    replaced: Option<&Replaced>,
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let NewSecret { secret, id, .. } = new;
     if as_json {
-        return terminal.print(&json!({
+        let mut printed = json!({
             "token": secret,
             "id": id.to_string(),
-            "tenant": tenant.name,
+            "tenant": tenant,
             "connection": connection.name,
             "expires": new.expires.map(timestamp),
-        }));
+        });
+        if let Some(old) = replaced {
+            printed["replaced"] = json!({ "id": old.id.to_string(), "expires": timestamp(old.expires) });
+        }
+        return terminal.print(&printed);
     }
     writeln!(
         terminal.output,
-        "Token {id} of the tenant {} and its connection {}, shown only now:",
-        tenant.name, connection.name
+        "Token {id} of the tenant {tenant} and its connection {}, shown only now:",
+        connection.name
     )?;
     writeln!(terminal.output, "  {secret}")?;
     writeln!(terminal.output, "It is valid {}.", validity(new.expires))?;
+    if let Some(old) = replaced {
+        let end = timestamp(old.expires);
+        writeln!(terminal.output, "The token {} is valid until {end}.", old.id)?;
+    }
     Ok(())
 }
 
@@ -101,7 +170,7 @@ fn revoke(
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     if !directory.revoke_token(id, terminal.now)? {
-        return Err(CommandError::Refused(format!("there is no token `{id}`")));
+        return Err(no_token(id));
     }
     wait_for_caches();
     if as_json {
@@ -109,6 +178,14 @@ fn revoke(
     }
     writeln!(terminal.output, "Revoked the token {id}.")?;
     Ok(())
+}
+
+fn no_token(id: Uuid) -> CommandError {
+    CommandError::Refused(format!("there is no token `{id}`"))
+}
+
+fn expiry(lifetime: Lifetime, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    (!lifetime.no_expiry).then(|| now + TimeDelta::days(i64::from(lifetime.days)))
 }
 
 /// A token that is yet to be stored, with its secret, which is never stored.
@@ -169,10 +246,13 @@ fn to_json(token: &Token, now: DateTime<Utc>) -> Value {
         "tenant": token.tenant_name,
         "connection": token.connection.name,
         "state": state(token, now),
+        "scope": if token.read_only { "scim.read" } else { "scim" },
         "readOnly": token.read_only,
+        "lastFour": token.last_four,
         "created": timestamp(token.created),
         "expires": token.expires.map(timestamp),
         "revoked": token.revoked.map(timestamp),
+        "lastUsed": token.last_used.map(timestamp),
         "name": token.name,
     })
 }

@@ -207,7 +207,7 @@ impl Failure {
             Failure::InsufficientScope => {
                 vec![(
                     WWW_AUTHENTICATE,
-                    fixed(r#"Bearer realm="scim", error="insufficient_scope""#),
+                    fixed(r#"Bearer realm="scim", error="insufficient_scope", scope="scim""#),
                 )]
             }
             Failure::MethodNotAllowed(allowed) => HeaderValue::from_str(allowed)

@@ -91,14 +91,18 @@ impl Metrics {
     }
 }
 
-/// Starts a server that serves `GET /metrics` only. `scans` returns the number of full scans. The server stops through
-/// its handle.
-pub fn listen(
-    metrics: &Metrics,
-    database_is_durable: bool,
-    scans: impl Fn() -> Vec<ScanCount> + Send + Sync + 'static,
-    listener: TcpListener,
-) -> io::Result<Server> {
+/// Figures from outside of the HTTP service.
+pub struct Sampled {
+    /// Whether an acknowledged write survives a crash of the database.
+    pub database_is_durable: bool,
+    /// Returns the number of full scans.
+    pub scans: Box<dyn Fn() -> Vec<ScanCount> + Send + Sync>,
+    /// Returns the number of tokens that expire within 30 days.
+    pub expiring_tokens: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+/// Starts a server that serves `GET /metrics` only. The server stops through its handle.
+pub fn listen(metrics: &Metrics, sampled: Sampled, listener: TcpListener) -> io::Result<Server> {
     let mut registry = Registry::with_prefix("scim");
     registry.register(
         "requests",
@@ -120,8 +124,7 @@ pub fn listen(
         blocking: metrics.blocking.clone(),
         in_flight: metrics.in_flight.clone(),
         tolerances: metrics.tolerances.clone(),
-        database_is_durable,
-        scans: Box::new(scans),
+        sampled,
     }));
     let registry = Data::new(registry);
     let server = HttpServer::new(move || {
@@ -193,13 +196,38 @@ struct SampledMetrics {
     blocking: Blocking,
     in_flight: InFlight,
     tolerances: Arc<ToleranceCounts>,
-    database_is_durable: bool,
-    scans: Box<dyn Fn() -> Vec<ScanCount> + Send + Sync>,
+    sampled: Sampled,
 }
 
 impl fmt::Debug for SampledMetrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("SampledMetrics")
+    }
+}
+
+impl SampledMetrics {
+    fn encode_tolerances(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let tolerances: [(&str, &str, Vec<_>); 2] = [
+            (
+                "patch_tolerances",
+                "PATCH operations that needed a client leniency, by its name",
+                self.tolerances.totals().collect(),
+            ),
+            (
+                "request_tolerances",
+                "Requests other than PATCH that needed a client leniency, by its name",
+                self.tolerances.request_totals().collect(),
+            ),
+        ];
+        for (name, help, totals) in tolerances {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (tolerance, total) in totals {
+                let label = [("tolerance", tolerance.name())];
+                let counter = family.encode_family(&label)?;
+                EncodeMetric::encode(&ConstCounter::new(total), counter)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -230,28 +258,20 @@ impl Collector for SampledMetrics {
             None,
             MetricType::Gauge,
         )?;
-        EncodeMetric::encode(&ConstGauge::new(i64::from(self.database_is_durable)), durable)?;
-        let tolerances: [(&str, &str, Vec<_>); 2] = [
-            (
-                "patch_tolerances",
-                "PATCH operations that needed a client leniency, by its name",
-                self.tolerances.totals().collect(),
-            ),
-            (
-                "request_tolerances",
-                "Requests other than PATCH that needed a client leniency, by its name",
-                self.tolerances.request_totals().collect(),
-            ),
-        ];
-        for (name, help, totals) in tolerances {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for (tolerance, total) in totals {
-                let label = [("tolerance", tolerance.name())];
-                let counter = family.encode_family(&label)?;
-                EncodeMetric::encode(&ConstCounter::new(total), counter)?;
-            }
-        }
-        let counts = (self.scans)();
+        EncodeMetric::encode(
+            &ConstGauge::new(i64::from(self.sampled.database_is_durable)),
+            durable,
+        )?;
+        self.encode_tolerances(&mut encoder)?;
+        let expiring = encoder.encode_descriptor(
+            "tokens_expiring",
+            "Valid tokens that expire within 30 days",
+            None,
+            MetricType::Gauge,
+        )?;
+        let number = i64::try_from((self.sampled.expiring_tokens)()).unwrap_or(i64::MAX);
+        EncodeMetric::encode(&ConstGauge::new(number), expiring)?;
+        let counts = (self.sampled.scans)();
         type Number = fn(&ScanCount) -> u64;
         let kinds: [(&str, &str, Number); 3] = [
             ("scans", "Queries without a usable index, by attribute", |it| {

@@ -237,7 +237,7 @@ fn a_read_only_token_cannot_write() {
         let challenge = reply.header("www-authenticate");
         assert_eq!(
             challenge,
-            Some(r#"Bearer realm="scim", error="insufficient_scope""#)
+            Some(r#"Bearer realm="scim", error="insufficient_scope", scope="scim""#)
         );
     }
     assert_eq!(acme.get(&user.path).json(), user.json);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::Directory;
-use scim_server::cli::arguments::{TenantCommand, TokenCommand};
+use scim_server::cli::arguments::{Lifetime, Scope, TenantCommand, TokenCommand};
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
 use scim_server::cli::{self, CommandError, Terminal};
@@ -79,9 +79,9 @@ impl Subject {
             tenant: "acme".to_owned(),
             connection: "default".to_owned(),
             name: "for Okta".to_owned(),
+            scope: Scope::ReadAndWrite,
             read_only: no_expiry,
-            days,
-            no_expiry,
+            lifetime: Lifetime { days, no_expiry },
             json,
         })
     }
@@ -201,7 +201,7 @@ fn tokens_are_shown_with_their_state() {
     let (json, text, states) = list(it.now);
     assert_eq!(states, ["valid", "valid", "valid"]);
     let endless = json!({
-        "id": json[1]["id"], "tenant": "acme", "connection": "default", "state": "valid", "readOnly": true,
+        "id": json[1]["id"], "tenant": "acme", "connection": "default", "state": "valid", "scope": "scim.read", "readOnly": true, "lastFour": json[1]["lastFour"], "lastUsed": null,
         "created": "2026-01-01T12:00:00.250Z", "expires": null, "revoked": null, "name": "for Okta",
     });
     assert_eq!(json[1], endless);
@@ -238,6 +238,75 @@ fn tokens_are_shown_with_their_state() {
     let (json, _, states) = list(expiry);
     assert_eq!(states, ["revoked", "revoked", "expired"]);
     assert_eq!(json[0]["revoked"], json!("2026-01-01T12:00:00.250Z"));
+}
+
+/// The old token stays valid for the overlap, unless it ends before.
+#[test]
+fn a_rotated_token_has_a_successor_and_an_end() {
+    let it = Subject::new();
+    it.create_tenant("acme", false);
+    let first = parse(&it.create_token(1, true, true));
+    let id = |token: &Value| Uuid::parse_str(token["id"].as_str().unwrap()).unwrap();
+    let rotate = |id: Uuid, overlap: TimeDelta, json: bool| TokenCommand::Rotate {
+        id,
+        overlap,
+        lifetime: Lifetime {
+            days: 30,
+            no_expiry: false,
+        },
+        json,
+    };
+    let second = parse(&it.token(rotate(id(&first), TimeDelta::days(7), true)));
+    assert_eq!(
+        (&second["tenant"], &second["connection"], &second["expires"]),
+        (
+            &json!("acme"),
+            &json!("default"),
+            &json!("2026-01-31T12:00:00.250Z")
+        )
+    );
+    let end = "2026-01-08T12:00:00.250Z";
+    assert_eq!(second["replaced"], json!({ "id": first["id"], "expires": end }));
+    let list = || {
+        parse(&it.token(TokenCommand::List {
+            tenant: None,
+            json: true,
+        }))
+    };
+    let listed = list();
+    assert_eq!(
+        (&listed[0]["expires"], &listed[1]["scope"]),
+        (&json!(end), &json!("scim.read"))
+    );
+    assert_eq!(listed[1]["name"], "for Okta");
+    let secret = second["token"].as_str().unwrap();
+    assert!(token::is_well_formed(secret) && secret.ends_with(listed[1]["lastFour"].as_str().unwrap()));
+
+    let text = it.token(rotate(id(&first), TimeDelta::days(30), false));
+    assert!(
+        text.ends_with(&format!("\nThe token {} is valid until {end}.\n", id(&first))),
+        "{text}"
+    );
+    it.token(rotate(id(&second), TimeDelta::zero(), false));
+    let states: Vec<Value> = list()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["state"].clone())
+        .collect();
+    assert_eq!(states, ["valid", "expired", "valid", "valid"]);
+    for (id, expected) in [
+        (
+            id(&second),
+            format!("the token `{}` is expired: create another one", id(&second)),
+        ),
+        (Uuid::nil(), format!("there is no token `{}`", Uuid::nil())),
+    ] {
+        let command = rotate(id, TimeDelta::zero(), true);
+        let (result, output, _) = it.run("", |it, terminal| cli::token::run(it, &command, terminal));
+        assert!(matches!(result, Err(CommandError::Refused(text)) if text == expected));
+        assert_eq!(output, "");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use scim_storage_diesel::DieselStore;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Choice, Client, Server, USER, on_each};
+use crate::harness::{Choice, Client, Server, USER, on_each, wait_until};
 
 /// Runs `connection` with arguments, and an answer to its question. Returns what it printed.
 fn run(store: &Arc<DieselStore>, arguments: &str, answer: &str) -> Result<String, CommandError> {
@@ -265,6 +265,28 @@ fn a_deleted_connection_has_no_credentials() {
         ok(store, "delete entra --tenant acme --yes");
         entra.get("/Users").expect_error(401, None);
         other.get(&user.path).expect(200);
+    });
+}
+
+/// cred-49
+#[test]
+fn a_token_shows_when_it_was_last_used() {
+    on_each(Choice::default, |server| {
+        let store = &server.store;
+        let tenant = store.create_tenant("acme", Utc::now()).unwrap();
+        let acme = client(&server, tenant, "default");
+        let last_used = || store.tokens(Some(tenant)).unwrap()[0].last_used;
+        assert_eq!(last_used(), None);
+        let before = Utc::now();
+        acme.get("/Users").expect(200);
+        wait_until("the use is recorded", || {
+            acme.get("/Users").expect(200);
+            last_used().is_some()
+        });
+        let first = last_used().unwrap();
+        assert!((before - first).num_seconds().abs() < 60);
+        acme.get("/Users").expect(200);
+        assert_eq!(last_used(), Some(first));
     });
 }
 

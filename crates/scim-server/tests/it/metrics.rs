@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use scim_server::http::metrics;
+use scim_server::http::metrics::{self, Sampled};
 use serde_json::json;
 
 use crate::harness::{Choice, Server, USER, encode};
@@ -208,11 +208,15 @@ fn scrape_as(server: &Server, accept: Option<&str>) -> (String, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (http, store) = (server.http.clone(), server.store.clone());
+    let sampled = Sampled {
+        database_is_durable: true,
+        scans: Box::new(move || store.scan_counts()),
+        expiring_tokens: Box::new(|| 3),
+    };
     let (send, started) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let server =
-                metrics::listen(http.metrics(), true, move || store.scan_counts(), listener).unwrap();
+            let server = metrics::listen(http.metrics(), sampled, listener).unwrap();
             send.send(server.handle()).unwrap();
             server.await.unwrap();
         });

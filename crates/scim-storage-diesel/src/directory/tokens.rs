@@ -1,14 +1,17 @@
 //! Bearer tokens of connections.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use scim_model::store::{NewToken, TenantId, Token};
+use uuid::Uuid;
 
 use super::connections::{ConnectionRow, columns};
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::{connection, tenant, token};
+use crate::sql::sql;
 
 /// Returns whether the tenant has the connection.
 pub(super) fn create(conn: &mut Conn, new: &NewToken) -> Result<bool, Failure> {
@@ -42,6 +45,46 @@ pub(super) fn of(conn: &mut Conn, of: Option<TenantId>) -> Result<Vec<Token>, Fa
     let tokens = readable()
         .filter(is_wanted.or(of.is_none().into_sql::<Bool>()))
         .order((tenant::name, token::created, token::id));
+    let rows: Vec<TokenRow> = conn.load(tokens)?;
+    rows.into_iter().map(TokenRow::into_token).collect()
+}
+
+/// Brings the expiry forward. Returns whether the token exists.
+pub(super) fn expire(conn: &mut Conn, id: Uuid, at: DateTime<Utc>) -> Result<bool, Failure> {
+    let at = at.timestamp_millis();
+    // A literal, because the DSL has no conditional value.
+    let update = sql!(
+        "UPDATE token SET expires = CASE WHEN expires <= {at} THEN expires ELSE {at} END WHERE id = {id}";
+        at, id
+    );
+    Ok(conn.execute(update)? > 0)
+}
+
+/// The time in which a second use of a token is not recorded, in milliseconds.
+const USES_APART: i64 = 60_000;
+
+pub(super) fn record_use(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> Result<(), Failure> {
+    let now = now.timestamp_millis();
+    let is_due = token::last_used
+        .is_null()
+        .or(token::last_used.le(now - USES_APART));
+    let unrecorded = token::table
+        .filter(token::id.eq(id.as_bytes().as_slice()))
+        .filter(is_due);
+    conn.execute(diesel::update(unrecorded).set(token::last_used.eq(now)))?;
+    Ok(())
+}
+
+pub(super) fn expiring(
+    conn: &mut Conn,
+    after: DateTime<Utc>,
+    before: DateTime<Utc>,
+) -> Result<Vec<Token>, Failure> {
+    let tokens = readable()
+        .filter(token::expires.ge(after.timestamp_millis()))
+        .filter(token::expires.lt(before.timestamp_millis()))
+        .filter(token::revoked.is_null())
+        .order((token::expires, token::id));
     let rows: Vec<TokenRow> = conn.load(tokens)?;
     rows.into_iter().map(TokenRow::into_token).collect()
 }

@@ -10,6 +10,8 @@ use crate::store::{Connection, ConnectionId, NewToken, StoreError};
 pub(super) const CASES: &[Case] = cases![
     tenants_are_isolated_from_each_other,
     tokens_belong_to_tenants,
+    the_expiry_of_a_token_only_comes_forward,
+    the_use_of_a_token_is_recorded_once_a_minute,
     a_deleted_tenant_leaves_no_data,
 ];
 
@@ -102,6 +104,58 @@ fn tokens_belong_to_tenants(it: &Fixture) {
     assert!(!revoke(Uuid::now_v7(), at(6)));
     let revoked = it.token(mine).expect("it exists");
     assert_eq!(revoked.revoked, Some(at(6)), "the first revocation counts");
+}
+
+fn the_expiry_of_a_token_only_comes_forward(it: &Fixture) {
+    let new = |expires: Option<i64>| {
+        let token = NewToken {
+            expires: expires.map(at),
+            ..it.new_token(Uuid::now_v7())
+        };
+        assert!(it.store.create_token(&token).expect("the id is free"));
+        token.id
+    };
+    let (endless, late, early, revoked) = (new(None), new(Some(900)), new(Some(300)), new(Some(500)));
+    it.store
+        .revoke_token(revoked, at(1))
+        .expect("the store is available");
+    let expiring = |after: i64, before: i64| {
+        let tokens = it.store.expiring_tokens(at(after), at(before));
+        let tokens = tokens.expect("the store is available").into_iter();
+        let of_tenant = tokens.filter(|token| token.connection.tenant == it.tenant);
+        of_tenant.map(|it| it.id).collect::<Vec<_>>()
+    };
+    assert_eq!(expiring(300, 901), [early, late]);
+    assert!(expiring(301, 900).is_empty());
+    let expire = |id, time| {
+        it.store
+            .expire_token(id, at(time))
+            .expect("the store is available")
+    };
+    for id in [endless, late, early] {
+        assert!(expire(id, 600));
+    }
+    assert!(!expire(Uuid::now_v7(), 600));
+    let expires = |id| it.token(id).expect("it exists").expires;
+    assert_eq!(
+        [endless, late, early].map(expires),
+        [Some(at(600)), Some(at(600)), Some(at(300))]
+    );
+}
+
+fn the_use_of_a_token_is_recorded_once_a_minute(it: &Fixture) {
+    let token = it.new_token(Uuid::now_v7());
+    assert!(it.store.create_token(&token).expect("the id is free"));
+    let last_used = || it.token(token.id).expect("it exists").last_used;
+    for (used, recorded) in [(100, 100), (159, 100), (130, 100), (160, 160), (500, 500)] {
+        it.store
+            .record_token_use(token.id, at(used))
+            .expect("the store is available");
+        assert_eq!(last_used(), Some(at(recorded)), "{used}");
+    }
+    it.store
+        .record_token_use(Uuid::now_v7(), at(600))
+        .expect("an unknown token is no error");
 }
 
 fn a_deleted_tenant_leaves_no_data(it: &Fixture) {
