@@ -68,8 +68,6 @@ pub enum Operation {
     Update,
     /// The resource was deleted.
     Delete,
-    /// The client created an inactive resource again, which changed it and made it active.
-    Restored,
     /// A member of the group got another display name.
     MemberRenamed,
     /// A member of the group was deleted, and left the group.
@@ -77,11 +75,10 @@ pub enum Operation {
 }
 
 impl Operation {
-    const ALL: [Operation; 6] = [
+    const ALL: [Operation; 5] = [
         Operation::Create,
         Operation::Update,
         Operation::Delete,
-        Operation::Restored,
         Operation::MemberRenamed,
         Operation::MemberDeleted,
     ];
@@ -92,7 +89,6 @@ impl Operation {
             Operation::Create => "create",
             Operation::Update => "update",
             Operation::Delete => "delete",
-            Operation::Restored => "restored",
             Operation::MemberRenamed => "memberRenamed",
             Operation::MemberDeleted => "memberDeleted",
         }
@@ -116,7 +112,7 @@ pub struct UnknownOperation(pub String);
 /// The part of a change that depends on its operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChangeDetail {
-    /// The attributes that changed, for `Create`, `Update`, `Delete` and `Restored`.
+    /// The attributes that changed, for `Create`, `Update` and `Delete`.
     Attributes(AttributeChanges),
     /// The id of the member, for `MemberRenamed` and `MemberDeleted`.
     Member(Uuid),

@@ -1,12 +1,16 @@
 //! The command line: its grammar, and one file for each command.
 
 pub mod arguments;
+pub mod client;
+pub mod client_args;
 pub mod connection;
 pub mod environment;
 mod error;
 pub mod exit;
+pub mod federation;
 pub mod hints;
 pub mod journal;
+pub mod oauth_args;
 pub mod secrets;
 pub mod serve;
 pub mod stop;

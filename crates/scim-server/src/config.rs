@@ -5,6 +5,7 @@
 pub mod base_url;
 pub mod database_url;
 pub mod listen;
+pub mod oauth;
 pub mod path_prefix;
 pub mod retention;
 pub mod schemas;
@@ -17,6 +18,7 @@ use scim_model::SchemaRegistry;
 
 use crate::service::Settings;
 use base_url::BaseUrl;
+use oauth::OAuthConfig;
 use path_prefix::PathPrefix;
 use retention::Retention;
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub max_response_bytes: usize,
     /// The time after which a client that does not read its response is disconnected.
     pub write_timeout: Duration,
+    /// The settings of the authorization server, and the internal targets of outgoing requests.
+    pub oauth: OAuthConfig,
     /// The settings of the operations, except for the base URL.
     pub settings: Settings,
 }

@@ -18,4 +18,4 @@ pub use allow::{AllowEntry, AllowList, InvalidEntry};
 pub use client::{Egress, Limits, Method, Oversize, Request, Response};
 pub use error::EgressError;
 pub use resolver::{Lookup, system_lookup};
-pub use target::Target;
+pub use target::{Target, host_and_port};

@@ -9,6 +9,7 @@ pub mod in_flight;
 mod media_type;
 pub mod metrics;
 pub mod middleware;
+pub mod oauth;
 mod probes;
 pub mod scim;
 pub mod server;
@@ -21,7 +22,7 @@ use actix_web::web::{self, ServiceConfig};
 
 pub use self::context::{Http, HttpOptions};
 
-/// Configures an application that serves nothing but this server: SCIM and the probes. Every other path needs
+/// Configures an application that serves nothing but this server: SCIM, the token endpoint and the probes. Every other path needs
 /// credentials too, so that only authenticated clients learn which paths exist.
 ///
 /// [`scim::routes`] adds SCIM to an application that serves other paths as well.
@@ -33,6 +34,9 @@ pub fn routes(http: Arc<Http>) -> impl FnOnce(&mut ServiceConfig) {
             .configure(scim::routes(http.clone()));
         if let Some(prefix) = http.options.path_prefix.unversioned() {
             config.service(scim::scope(prefix, &http));
+        }
+        if let Some(oauth) = &http.oauth {
+            config.configure(oauth::routes(oauth));
         }
         config.default_service(middleware::wrap!(web::to(scim::unknown_path)));
     }

@@ -9,18 +9,26 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::SchemaRegistry;
+use scim_model::store::Credentials as _;
 use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, ServeArgs, TenantCommand};
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
 use scim_server::cli::{
-    CommandError, Terminal, connection, environment, journal, secrets, stop, tenant, token,
+    CommandError, Terminal, client, connection, environment, federation, journal, secrets, stop, tenant,
+    token,
 };
 use scim_server::clock;
 use scim_server::config::database_url::DatabaseUrl;
+use scim_server::config::oauth::OAuthConfig;
+use scim_server::egress::{self, Egress};
 use scim_server::http::metrics::{self, Sampled};
+use scim_server::http::oauth::state::OAuth;
 use scim_server::http::{Http, HttpOptions, server};
 use scim_server::logging;
+use scim_server::oauth::key_cache::{KeyCache, Now};
+use scim_server::oauth::refresher::Refresher;
+use scim_server::oauth::{TokenEndpoint, key_fetch};
 use scim_server::service::Service;
 use scim_server::signals;
 use scim_server::upkeep::Upkeep;
@@ -149,6 +157,14 @@ fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
             let store = open_existing(url, pooler, hints)?;
             with_terminal(hints, |terminal| Ok(token::run(&store, &command, terminal)?))
         }
+        Command::Client(command) => {
+            let store = open_existing(url, pooler, hints)?;
+            with_terminal(hints, |terminal| Ok(client::run(&store, &command, terminal)?))
+        }
+        Command::Federation(command) => {
+            let store = Arc::new(open_existing(url, pooler, hints)?);
+            with_terminal(hints, |terminal| Ok(federation::run(&store, &command, terminal)?))
+        }
         Command::Journal(arguments) => {
             let store = open_existing(url, pooler, hints)?;
             let stop = stop::on_signal_or_closed_output()?;
@@ -209,7 +225,9 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         max_response_bytes: config.max_response_bytes,
         write_timeout: config.write_timeout,
     };
-    let http = Arc::new(Http::with_tokens(service, store.clone(), options));
+    let oauth = authorization_server(&config.oauth, &base_url, store.clone());
+    let _refresher = Refresher::start(oauth.endpoint.keys())?;
+    let http = Arc::new(Http::with_oauth(service, store.clone(), oauth, options));
     let welcome = Welcome {
         base_url: &base_url,
         listen,
@@ -219,10 +237,13 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
     };
     welcome.print(&*store, &mut io::stdout(), clock::now())?;
     let counted = store.clone();
-    let delete_empty_counts = move || counted.delete_empty_counts();
+    let delete_leftovers = move || {
+        let expired = counted.delete_expired(clock::now(), EXPIRED_AT_ONCE)?;
+        Ok(counted.delete_empty_counts()? || expired > 0)
+    };
     let expiry = ExpiryWatch::default();
     let expiring = expiry.number();
-    let _upkeep = Upkeep::start(store.clone(), config.retention, delete_empty_counts, expiry)?;
+    let _upkeep = Upkeep::start(store.clone(), config.retention, delete_leftovers, expiry)?;
     actix_web::rt::System::new().block_on(async {
         // From here on signals are caught. An earlier signal ends the process, which has begun nothing yet.
         let stop = signals::termination()?;
@@ -238,6 +259,21 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         server::listen(http, listener, stop)?.await
     })?;
     Ok(())
+}
+
+/// The most access tokens, and the most remembered assertions, that one transaction deletes.
+const EXPIRED_AT_ONCE: u32 = 500;
+
+/// Returns the authorization server. It fetches keys with the guarded client.
+fn authorization_server(config: &OAuthConfig, base_url: &str, store: Arc<DieselStore>) -> OAuth {
+    let own = egress::host_and_port(base_url).into_iter().collect();
+    let egress = Egress::new(config.egress_allow.clone(), own, egress::system_lookup());
+    let now: Now = Arc::new(clock::now);
+    let keys = Arc::new(KeyCache::new(key_fetch::over(Arc::new(egress)), now.clone()));
+    OAuth {
+        endpoint: Arc::new(TokenEndpoint::new(store, keys, config.settings(base_url), now)),
+        trusted_proxies: config.trusted_proxies.clone().into(),
+    }
 }
 
 fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -17,7 +17,6 @@ pub mod precondition;
 mod presets;
 mod requester;
 mod rest;
-mod restore;
 mod retry;
 mod search;
 mod secrets;

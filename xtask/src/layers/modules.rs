@@ -60,7 +60,7 @@ const MODULES: &[Module] = &[
     },
     Module {
         name: "config",
-        may_use: &["service"],
+        may_use: &["egress", "oauth", "service"],
     },
     Module {
         name: "upkeep",
@@ -72,8 +72,10 @@ const MODULES: &[Module] = &[
             "clock",
             "config",
             "delivery",
+            "egress",
             "lib",
             "management",
+            "oauth",
             "service",
             "signals",
             "token",
@@ -91,6 +93,7 @@ const MODULES: &[Module] = &[
             "http/oauth",
             "http/scim",
             "logging",
+            "oauth",
             "service",
             "token",
         ],
@@ -143,8 +146,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["oauth"]),
     ("ureq", &["egress"]),
     ("rustls", &["egress"]),
-    ("ipnet", &["egress"]),
-    ("url", &["egress"]),
+    ("ipnet", &["cli", "config", "egress", "http/oauth"]),
+    ("url", &["egress", "oauth"]),
     ("chacha20poly1305", &["service"]),
 ];
 

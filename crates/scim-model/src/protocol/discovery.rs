@@ -34,6 +34,8 @@ pub struct Features {
     pub change_password: bool,
     /// Where the documentation is.
     pub documentation_uri: Option<String>,
+    /// Whether clients get access tokens by OAuth 2.0 client credentials.
+    pub token_endpoint: bool,
 }
 
 /// `/ServiceProviderConfig`: one object, no list.
@@ -52,6 +54,21 @@ pub fn service_provider_config(limits: &Limits, features: &Features, base_url: &
     if let Some(uri) = &features.documentation_uri {
         config["documentationUri"] = uri.as_str().into();
     }
+    let mut schemes = vec![json!({
+        "type": "oauthbearertoken",
+        "name": "OAuth Bearer Token",
+        "description": "A bearer token in the Authorization header; it also selects the tenant.",
+        "specUri": "https://www.rfc-editor.org/info/rfc6750",
+        "primary": true,
+    })];
+    if features.token_endpoint {
+        schemes.push(json!({
+            "type": "oauth2",
+            "name": "OAuth 2.0 Client Credentials",
+            "description": "An access token that the token endpoint issues to a client, as a bearer token.",
+            "specUri": "https://www.rfc-editor.org/info/rfc6749",
+        }));
+    }
     let rest = json!({
         "patch": { "supported": true },
         "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
@@ -60,13 +77,7 @@ pub fn service_provider_config(limits: &Limits, features: &Features, base_url: &
         "sort": { "supported": true },
         "etag": { "supported": true },
         "pagination": pagination,
-        "authenticationSchemes": [{
-            "type": "oauthbearertoken",
-            "name": "OAuth Bearer Token",
-            "description": "A bearer token in the Authorization header; it also selects the tenant.",
-            "specUri": "https://www.rfc-editor.org/info/rfc6750",
-            "primary": true,
-        }],
+        "authenticationSchemes": schemes,
         "meta": {
             "resourceType": "ServiceProviderConfig",
             "location": format!("{base_url}/ServiceProviderConfig"),

@@ -65,8 +65,8 @@ pub trait Credentials: Send + Sync {
     /// `Unavailable`.
     fn issue_access_token(&self, new: &NewAccessToken) -> Result<TokenIssued, StoreError>;
 
-    /// Returns the access token with this hash, even if it is expired. A token whose client is disabled or whose
-    /// connection is paused does not exist.
+    /// Returns the access token with this hash, even if it is expired. A token whose client is disabled does not
+    /// exist. The caller refuses a token whose connection is paused.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -271,6 +271,8 @@ pub enum TokenIssued {
 pub struct AccessToken {
     /// The id of the client in the journal.
     pub client: Uuid,
+    /// The name that its creator gave the client; it may be empty.
+    pub client_name: String,
     /// The connection of the client.
     pub connection: Connection,
     /// Name of the tenant.

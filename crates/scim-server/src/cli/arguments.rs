@@ -10,10 +10,12 @@ use std::path::PathBuf;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::clients::{ClientArgs, GroupPatch, Leniency, Reprovision, UrlFilters};
+pub use self::clients::{ClientArgs, GroupPatch, Leniency, UrlFilters};
 pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
 pub use self::token::{DEFAULT_TOKEN_DAYS, Lifetime, Scope, TokenCommand};
+use super::client_args::{ClientCommand, FederationCommand};
 use super::exit::Exit;
+use super::oauth_args::OAuthArgs;
 use super::unshown::Unshown;
 use crate::config::database_url::DatabaseUrl;
 use crate::config::path_prefix::PathPrefix;
@@ -91,6 +93,12 @@ pub enum Command {
     /// Manage bearer tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Manage OAuth clients and their secrets
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Manage the trust in external issuers (workload identity federation)
+    #[command(subcommand)]
+    Federation(FederationCommand),
     /// Print the changes of a tenant's users and groups, one JSON object per line
     Journal(JournalArgs),
 }
@@ -199,6 +207,10 @@ pub struct ServeArgs {
     #[arg(long, help_heading = NETWORK, env = "SCIM_METRICS_LISTEN", value_name = "[ADDRESS:]PORT",
           value_parser = trimmed)]
     pub metrics_listen: Option<String>,
+
+    /// The options of the authorization server.
+    #[command(flatten)]
+    pub oauth: OAuthArgs,
 }
 
 /// The options of `journal`.

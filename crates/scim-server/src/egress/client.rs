@@ -190,10 +190,8 @@ fn read(mut response: http::Response<ureq::Body>, limits: &Limits) -> Result<Vec
     let most = limits.body as u64 + 1;
     let reader = response.body_mut().as_reader();
     reader.take(most).read_to_end(&mut body).map_err(|failed| {
-        match failed.get_ref().is_some_and(|it| it.is::<ureq::Error>()) {
-            true => error(ureq::Error::from(failed)),
-            false => EgressError::Unreachable(failed.to_string()),
-        }
+        // An error of the client library is wrapped, and comes out again here.
+        error(ureq::Error::from(failed))
     })?;
     if body.len() > limits.body {
         match limits.oversize {

@@ -142,6 +142,12 @@ impl Target {
     }
 }
 
+/// Returns the host and the port of a URL, if it has both.
+pub fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let url = Url::parse(url).ok()?;
+    Some((url.host()?.to_string(), url.port_or_known_default()?))
+}
+
 /// Returns whether the authority of a URL has a user, which may be empty as in `https://@host/`.
 fn has_user(text: &str) -> bool {
     let rest = text.split_once("//").map_or("", |(_, rest)| rest);

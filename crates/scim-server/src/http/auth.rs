@@ -3,6 +3,7 @@
 //! [`Authenticator`] is the trait, [`BearerTokens`] its default implementation, and [`Caller`] the extractor that gives
 //! the result to a handler.
 
+mod access_token;
 pub mod bearer;
 pub mod caller;
 mod presented;

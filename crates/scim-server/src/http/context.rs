@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use scim_model::store::Directory;
+use scim_model::store::{Credentials, Directory};
 
 use super::auth::{Authenticator, BearerTokens};
 use super::blocking::{BLOCKING_THREADS, Blocking};
 use super::in_flight::InFlight;
 use super::metrics::Metrics;
+use super::oauth::state::OAuth;
 use super::scim::documents::Documents;
 use super::tenant_shares::TenantShares;
 use crate::config::path_prefix::PathPrefix;
@@ -20,6 +21,7 @@ pub struct Http {
     pub(super) service: Arc<Service>,
     pub(super) authenticator: Arc<dyn Authenticator>,
     pub(super) discovery: Documents,
+    pub(super) oauth: Option<OAuth>,
     pub(super) options: HttpOptions,
     pub(super) blocking: Blocking,
     pub(super) in_flight: InFlight,
@@ -57,7 +59,7 @@ impl Default for HttpOptions {
 impl Http {
     /// Creates the HTTP service for operations and for the credentials that `authenticator` accepts.
     pub fn new(service: Arc<Service>, authenticator: Arc<dyn Authenticator>, options: HttpOptions) -> Http {
-        Http::build(service, authenticator, Blocking::default(), options)
+        Http::build(service, authenticator, Blocking::default(), None, options)
     }
 
     /// Creates the HTTP service for operations and for the bearer tokens in `directory`.
@@ -66,19 +68,34 @@ impl Http {
         let blocking = Blocking::default();
         let settings = service.default_client_settings().clone();
         let tokens = Arc::new(BearerTokens::new(directory, blocking.clone(), settings));
-        Http::build(service, tokens, blocking, options)
+        Http::build(service, tokens, blocking, None, options)
+    }
+
+    /// Creates the HTTP service for operations, and for bearer tokens and OAuth clients in `store`.
+    pub fn with_oauth<S: Directory + Credentials + 'static>(
+        service: Arc<Service>,
+        store: Arc<S>,
+        oauth: OAuth,
+        options: HttpOptions,
+    ) -> Http {
+        let blocking = Blocking::default();
+        let settings = service.default_client_settings().clone();
+        let tokens = BearerTokens::new(store.clone(), blocking.clone(), settings).with_access_tokens(store);
+        Http::build(service, Arc::new(tokens), blocking, Some(oauth), options)
     }
 
     fn build(
         service: Arc<Service>,
         authenticator: Arc<dyn Authenticator>,
         blocking: Blocking,
+        oauth: Option<OAuth>,
         options: HttpOptions,
     ) -> Http {
         let in_flight = InFlight::new(options.max_response_bytes);
         Http {
             authenticator,
-            discovery: Documents::new(&service),
+            discovery: Documents::new(&service, oauth.is_some()),
+            oauth,
             metrics: Arc::new(Metrics::new(
                 blocking.clone(),
                 in_flight.clone(),

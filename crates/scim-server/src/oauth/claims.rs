@@ -21,9 +21,6 @@ pub struct Expected {
     pub audiences: Vec<String>,
     /// Further claims, which must be strings.
     pub further: BTreeMap<String, String>,
-    /// Whether an assertion of an external issuer is good for one token only. Assertions of the client itself always
-    /// are.
-    pub single_use: bool,
 }
 
 /// The owner of the key that signs an assertion.

@@ -32,13 +32,17 @@ impl Fault {
         }
     }
 
+    /// Returns whether the signature was right, so that the signer vouches for the values in the problem.
+    pub(super) fn is_signed(&self) -> bool {
+        self.signature_is_right
+    }
+
     /// Returns the description for the client. It names a claim only to a client whose signature was right, and never
     /// contains a stored value.
     pub fn description(&self) -> String {
-        match (self.signature_is_right, self.check) {
-            (false, _) => "assertion refused".to_owned(),
-            (true, "replay") => "the assertion was used before".to_owned(),
-            (true, claim) => format!("{claim} does not match"),
+        match self.signature_is_right {
+            false => "assertion refused".to_owned(),
+            true => format!("{} does not match", self.check),
         }
     }
 }

@@ -24,7 +24,11 @@ use diesel::{Connection as _, PgConnection};
 use scim_model::store::{Directory, NewToken, TenantId};
 use scim_server::config::base_url::BaseUrl;
 use scim_server::config::path_prefix::PathPrefix;
+use scim_server::egress::{Egress, system_lookup};
+use scim_server::http::oauth::state::OAuth;
 use scim_server::http::{Http, HttpOptions, routes};
+use scim_server::oauth::key_cache::{KeyCache, Now};
+use scim_server::oauth::{OAuthSettings, TokenEndpoint, key_fetch};
 use scim_server::service::{Leniency, Service, Settings};
 use scim_server::token;
 use scim_storage_diesel::{DieselStore, StoreOptions};
@@ -205,6 +209,7 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
         ..StoreOptions::default()
     };
     let store = Arc::new(DieselStore::open(url, &options).unwrap());
+    let oauth = authorization_server(&choice.settings.base_url, store.clone());
     let service = Arc::new(Service::new(registry, store.clone(), choice.settings));
     let options = HttpOptions {
         path_prefix: choice.path_prefix,
@@ -212,7 +217,7 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
         ..HttpOptions::default()
     };
     (
-        Arc::new(Http::with_tokens(service, store.clone(), options)),
+        Arc::new(Http::with_oauth(service, store.clone(), oauth, options)),
         store,
     )
 }
@@ -222,6 +227,18 @@ pub fn leniency(lenient: bool) -> Leniency {
     match lenient {
         true => Leniency::Clients,
         false => Leniency::Strict,
+    }
+}
+
+/// An authorization server that may fetch keys from this machine.
+fn authorization_server(base_url: &str, store: Arc<DieselStore>) -> OAuth {
+    let allow = ["127.0.0.1"].iter().filter_map(|it| it.parse().ok()).collect();
+    let egress = Egress::new(allow, vec![], system_lookup());
+    let now: Now = Arc::new(scim_server::clock::now);
+    let keys = Arc::new(KeyCache::new(key_fetch::over(Arc::new(egress)), now.clone()));
+    OAuth {
+        endpoint: Arc::new(TokenEndpoint::new(store, keys, OAuthSettings::of(base_url), now)),
+        trusted_proxies: Arc::new([]),
     }
 }
 
@@ -266,7 +283,7 @@ pub struct Created {
     pub json: Value,
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
     /// The secret of its token.
     pub fn secret(&self) -> String {
         self.authorization
@@ -277,7 +294,7 @@ impl Client<'_> {
     }
 
     /// A request to a path below the path prefix, or to an absolute one that begins with `//`.
-    pub fn request(&self, method: &str, path: &str) -> Request<'_> {
+    pub fn request(&self, method: &str, path: &str) -> Request<'a> {
         let path = path
             .strip_prefix('/')
             .filter(|it| it.starts_with('/'))
@@ -374,6 +391,12 @@ pub struct Request<'a> {
 impl Request<'_> {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.append_header((name, value));
+        self
+    }
+
+    /// Sends the request from an address and port.
+    pub fn from(mut self, peer: &str) -> Self {
+        self.request = self.request.peer_addr(peer.parse().unwrap());
         self
     }
 

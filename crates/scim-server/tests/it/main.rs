@@ -17,6 +17,7 @@ mod journal;
 mod leniencies;
 mod list;
 mod metrics;
+mod oauth;
 mod own_schemas;
 mod paging;
 mod passwords;

@@ -36,7 +36,6 @@ fn entra() -> Expected {
         subject: SUBJECT.to_owned(),
         audiences: vec!["api://11112222-bbbb-3333-cccc-4444dddd5555".to_owned()],
         further: BTreeMap::new(),
-        single_use: false,
     }
 }
 
@@ -51,7 +50,6 @@ fn own_key() -> Expected {
             "https://scim.example.com/oauth2/token".to_owned(),
         ],
         further: BTreeMap::new(),
-        single_use: true,
     }
 }
 
@@ -174,7 +172,7 @@ fn cred_51_to_57_forged_assertions_are_refused() {
             "form",
             text(&usual, &format!("{}1{}", "{\"a\":".repeat(900), "}".repeat(900))),
         ),
-        ("alg", none("none").replacen('.', ".", 1) + "AA"),
+        ("alg", none("none") + "AA"),
         ("alg", none("None") + "AA"),
         ("alg", none("") + "AA"),
         ("form", none("none")),
@@ -330,7 +328,8 @@ fn cred_64_clocks_may_differ_by_60_seconds() {
         json!({"exp": NOW as f64 + 0.5}),
         json!({"nbf": null, "iat": null}),
     ] {
-        check(&RSA.sign(&claims(changes.clone()))).expect(&changes.to_string());
+        let result = check(&RSA.sign(&claims(changes.clone())));
+        assert!(result.is_ok(), "{changes}: {result:?}");
     }
 }
 
@@ -343,7 +342,7 @@ fn cred_57_types_that_are_meant_for_assertions_are_accepted() {
         json!(null),
     ] {
         let text = RSA.sign_with(&header(json!({"typ": typ})), &claims(json!({})));
-        check(&text).expect(&typ.to_string());
+        assert!(check(&text).is_ok(), "{typ}");
     }
 }
 

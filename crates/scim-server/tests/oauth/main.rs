@@ -3,5 +3,6 @@
 #![allow(unreachable_pub)] // The modules of a test binary have no users outside it.
 
 mod assertions;
+mod endpoint;
 mod issuer;
 mod keys;

@@ -92,8 +92,7 @@ pub(super) fn by_hash(conn: &mut Conn, sha256: &[u8; 32]) -> Result<Option<Acces
     row.map(TokenRow::into_token).transpose()
 }
 
-/// The tokens of clients that are not disabled, of connections that are not paused, of tenants that are not being
-/// deleted.
+/// The tokens of clients that are not disabled, of tenants that are not being deleted.
 #[diesel::dsl::auto_type]
 fn readable() -> _ {
     let is_client = oauth_client::tenant_id
@@ -109,9 +108,9 @@ fn readable() -> _ {
         .inner_join(tenant::table.on(is_tenant))
         .filter(tenant::deleted.eq(false))
         .filter(oauth_client::disabled.eq(false))
-        .filter(connection::paused.eq(false))
         .select((
             access_token::client,
+            oauth_client::name,
             tenant::name,
             columns(),
             access_token::read_only,
@@ -122,6 +121,7 @@ fn readable() -> _ {
 #[derive(Queryable)]
 struct TokenRow {
     client: Id,
+    client_name: String,
     tenant_name: String,
     connection: ConnectionRow,
     read_only: bool,
@@ -132,6 +132,7 @@ impl TokenRow {
     fn into_token(self) -> Result<AccessToken, Failure> {
         Ok(AccessToken {
             client: self.client.0,
+            client_name: self.client_name,
             connection: self.connection.into_connection()?,
             tenant_name: self.tenant_name,
             read_only: self.read_only,

@@ -356,6 +356,13 @@ fn every_key_begins_with_the_tenant() {
             // A token is looked up before its tenant is known.
             "token_pkey",
             "token_sha256_key",
+            // A client and an access token are looked up before their tenant is known.
+            "oauth_client_client_id_key",
+            "access_token_pkey",
+            // Expired rows of all tenants are deleted together. The digest of an assertion includes the tenant's client.
+            "access_token_expires",
+            "used_assertion_pkey",
+            "used_assertion_expires",
             // The types are the same for all tenants.
             "resource_kind_fkey",
         ];

@@ -17,7 +17,7 @@ pub(super) const CASES: &[Case] = cases![
     an_access_token_ends_with_its_secret,
     an_access_token_ends_with_its_client,
     an_access_token_ends_with_its_connection_and_tenant,
-    a_token_of_a_disabled_client_or_a_paused_connection_is_not_found,
+    a_token_of_a_disabled_client_is_not_found_and_one_of_a_paused_connection_says_so,
     an_assertion_is_good_once,
     a_use_is_recorded,
     expired_tokens_and_assertions_are_deleted,
@@ -252,7 +252,7 @@ fn an_access_token_ends_with_its_connection_and_tenant(it: &Fixture) {
     assert_eq!((token(it, &hash), found(it, &client.client_id)), (None, None));
 }
 
-fn a_token_of_a_disabled_client_or_a_paused_connection_is_not_found(it: &Fixture) {
+fn a_token_of_a_disabled_client_is_not_found_and_one_of_a_paused_connection_says_so(it: &Fixture) {
     let client = client(it);
     let hash = issue(it, &client);
     let disable = |disabled| {
@@ -274,10 +274,12 @@ fn a_token_of_a_disabled_client_or_a_paused_connection_is_not_found(it: &Fixture
         changed.expect("the store is available");
     };
     change(ConnectionState::Paused);
-    assert!(token(it, &hash).is_none());
+    let paused = token(it, &hash).expect("it stays");
+    assert_eq!(paused.connection.state, ConnectionState::Paused);
     assert!(!found(it, &client.client_id).expect("it exists").is_active());
     change(ConnectionState::Active);
-    assert!(token(it, &hash).is_some());
+    let resumed = token(it, &hash).expect("it stays");
+    assert_eq!(resumed.connection.state, ConnectionState::Active);
     assert!(
         !it.store
             .disable_client("nobody", true)

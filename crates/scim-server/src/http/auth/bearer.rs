@@ -10,13 +10,15 @@ use std::time::Instant;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{ConnectionState, Directory, Token};
+use scim_model::store::{ConnectionState, Credentials, Directory, Token};
 
+use super::access_token;
 use super::presented::presented;
 use super::{Authentication, Authenticator, Credential, Identity, Refusal};
 use crate::clock;
 use crate::http::blocking::Blocking;
 use crate::http::error::Failure;
+use crate::oauth::secret::is_access_token;
 use crate::service::ClientSettings;
 use crate::token::{self, CACHE_LIFETIME};
 
@@ -29,6 +31,8 @@ const USES_APART: TimeDelta = TimeDelta::minutes(1);
 /// Resolves bearer tokens to identities.
 pub struct BearerTokens {
     directory: Arc<dyn Directory>,
+    /// The access tokens of OAuth clients, if the server issues them.
+    access_tokens: Option<Arc<dyn Credentials>>,
     blocking: Blocking,
     /// The settings of the server, for what a connection does not set.
     settings: Arc<ClientSettings>,
@@ -61,23 +65,37 @@ impl BearerTokens {
     ) -> BearerTokens {
         BearerTokens {
             directory,
+            access_tokens: None,
             blocking,
             settings,
             cache: RwLock::default(),
         }
     }
 
+    /// Accepts access tokens of OAuth clients too.
+    #[must_use]
+    pub fn with_access_tokens(mut self, credentials: Arc<dyn Credentials>) -> BearerTokens {
+        self.access_tokens = Some(credentials);
+        self
+    }
+
     /// Returns the identity of the only valid token of a request.
     async fn identity(&self, headers: &HeaderMap) -> Result<Identity, Refusal> {
         let presented = presented(headers)?;
-        if !token::is_well_formed(presented.secret) {
+        let is_of_client = is_access_token(presented.secret);
+        let access_tokens = self.access_tokens.as_ref().filter(|_| is_of_client);
+        if !token::is_well_formed(presented.secret) && access_tokens.is_none() {
             return Err(presented.refusal());
         }
         let hash = token::digest(presented.secret);
         let (identity, state) = match self.cached(&hash) {
             Some(known) => known,
             None => {
-                let known = self.look_up(hash).await?.ok_or_else(|| presented.refusal())?;
+                let found = match access_tokens {
+                    Some(credentials) => self.look_up_access_token(credentials, hash).await?,
+                    None => self.look_up(hash).await?,
+                };
+                let known = found.ok_or_else(|| presented.refusal())?;
                 let answer = (known.identity.clone(), known.state);
                 self.insert(hash, known);
                 answer
@@ -154,6 +172,22 @@ impl BearerTokens {
                 log::debug!("the use of the token {id} was not recorded: {failure}");
             }
         });
+    }
+
+    /// Looks up an access token of an OAuth client.
+    async fn look_up_access_token(
+        &self,
+        credentials: &Arc<dyn Credentials>,
+        hash: [u8; 32],
+    ) -> Result<Option<CachedToken>, Failure> {
+        let looked_up = Instant::now();
+        let found = access_token::look_up(credentials.clone(), &self.blocking, hash).await?;
+        Ok(found.map(|token| CachedToken {
+            state: token.connection.state,
+            expires: Some(token.expires),
+            looked_up,
+            identity: access_token::identity(token, &self.settings),
+        }))
     }
 
     fn insert(&self, hash: [u8; 32], new: CachedToken) {

@@ -19,7 +19,7 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub(crate) fn new(service: &Service) -> Documents {
+    pub(crate) fn new(service: &Service, has_token_endpoint: bool) -> Documents {
         let (registry, settings) = (service.registry(), service.settings());
         let base_url = &settings.base_url;
         let limits = Limits {
@@ -31,6 +31,7 @@ impl Documents {
             // Passwords are stored at most. This server offers no login that would use them.
             change_password: false,
             documentation_uri: None,
+            token_endpoint: has_token_endpoint,
         };
         let text = |document: &Value| Bytes::from(document.to_string());
         let resource_types = registry.resource_types.iter();

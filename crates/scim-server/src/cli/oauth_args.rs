@@ -1,0 +1,79 @@
+//! The options of the authorization server and of outgoing requests.
+
+use clap::Args;
+use ipnet::IpNet;
+
+use crate::config::oauth::{Issuer, OAuthConfig};
+use crate::egress::{AllowEntry, AllowList};
+use crate::oauth::settings::{CLOCK_SKEW, LARGEST_CLOCK_SKEW, LIFETIME, LONGEST_LIFETIME};
+
+const OAUTH: &str = "OAuth";
+const NETWORK: &str = "Network";
+
+/// The internal targets of outgoing requests.
+#[derive(Clone, Debug, Args)]
+pub struct EgressArgs {
+    /// A network or a host name that URLs in the settings of tenants may lead to although it is internal, on every
+    /// port and also without TLS; several are separated by commas
+    #[arg(long, help_heading = NETWORK, env = "SCIM_EGRESS_ALLOW", value_name = "NETWORK|NAME", value_delimiter = ',')]
+    pub egress_allow: Vec<AllowEntry>,
+}
+
+impl EgressArgs {
+    /// Returns the list.
+    pub fn allow_list(&self) -> AllowList {
+        self.egress_allow.iter().cloned().collect()
+    }
+}
+
+/// The options of the authorization server.
+#[derive(Clone, Debug, Args)]
+pub struct OAuthArgs {
+    #[command(flatten)]
+    egress: EgressArgs,
+
+    /// The identifier of this server as an OAuth issuer, an `https` URL [default: the origin of the base URL]
+    #[arg(long, help_heading = OAUTH, env = "SCIM_OAUTH_ISSUER", value_name = "URL")]
+    oauth_issuer: Option<Issuer>,
+
+    /// Refuse assertions of clients whose audience is the URL of the token endpoint, and not the issuer
+    #[arg(long, help_heading = OAUTH, env = "SCIM_OAUTH_STRICT_AUDIENCE")]
+    oauth_strict_audience: bool,
+
+    /// Seconds for which an access token is valid
+    #[arg(long, help_heading = OAUTH, env = "SCIM_ACCESS_TOKEN_LIFETIME", default_value_t = LIFETIME, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(i64::from(LIFETIME)..=i64::from(LONGEST_LIFETIME)))]
+    access_token_lifetime: u32,
+
+    /// The permitted difference between the clocks of issuers and the clock of this server, in seconds
+    #[arg(long, help_heading = OAUTH, env = "SCIM_OAUTH_CLOCK_SKEW", default_value_t = CLOCK_SKEW, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(0..=i64::from(LARGEST_CLOCK_SKEW)))]
+    oauth_clock_skew: u32,
+
+    /// A network of proxies whose `X-Forwarded-For` names the address of a client; failed attempts at the token
+    /// endpoint are limited for each address. Several networks are separated by commas
+    #[arg(long, help_heading = NETWORK, env = "SCIM_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',',
+          value_parser = network)]
+    trusted_proxy: Vec<IpNet>,
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    match text.parse() {
+        Ok(AllowEntry::Network(network)) => Ok(network),
+        _ => Err("expected a network such as `10.1.0.0/16`, or an address".to_owned()),
+    }
+}
+
+impl OAuthArgs {
+    /// Returns the settings that the options describe.
+    pub(super) fn config(&self) -> OAuthConfig {
+        OAuthConfig {
+            issuer: self.oauth_issuer.clone(),
+            strict_audience: self.oauth_strict_audience,
+            lifetime: self.access_token_lifetime,
+            clock_skew: self.oauth_clock_skew,
+            trusted_proxies: self.trusted_proxy.clone(),
+            egress_allow: self.egress.allow_list(),
+        }
+    }
+}

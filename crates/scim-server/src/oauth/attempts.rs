@@ -1,0 +1,153 @@
+//! The limit of failed attempts: by client and source, and by source.
+//!
+//! Only failures count, so a client with the right secret is never limited, and an attacker elsewhere cannot lock it out.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Mutex;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// The failures that are permitted within [`WINDOW`].
+const PER_CLIENT_AND_SOURCE: u32 = 10;
+const PER_SOURCE: u32 = 60;
+
+const WINDOW: TimeDelta = TimeDelta::minutes(1);
+
+/// The most entries of each table. When it is full of recent failures, new sources are not counted.
+const CAPACITY: usize = 10_000;
+
+/// The failed attempts of the last minute.
+#[derive(Default)]
+pub(super) struct Attempts {
+    pairs: Mutex<Table<(IpAddr, String)>>,
+    sources: Mutex<Table<IpAddr>>,
+}
+
+type Table<K> = HashMap<K, Failures>;
+
+#[derive(Clone, Copy)]
+struct Failures {
+    since: DateTime<Utc>,
+    number: u32,
+}
+
+const POISONED: &str = "no code panics while it holds the lock";
+
+impl Attempts {
+    /// Returns the seconds to wait, if a source has failed too often.
+    pub(super) fn wait(&self, source: IpAddr, client_id: &str, now: DateTime<Utc>) -> Option<u64> {
+        let source = network(source);
+        let pair = (source, client_id.to_owned());
+        let pairs = remaining(
+            &self.pairs.lock().expect(POISONED),
+            &pair,
+            PER_CLIENT_AND_SOURCE,
+            now,
+        );
+        let sources = remaining(&self.sources.lock().expect(POISONED), &source, PER_SOURCE, now);
+        pairs.max(sources)
+    }
+
+    /// Counts a failure.
+    pub(super) fn record(&self, source: IpAddr, client_id: &str, now: DateTime<Utc>) {
+        let source = network(source);
+        count(
+            &mut self.pairs.lock().expect(POISONED),
+            (source, client_id.to_owned()),
+            now,
+        );
+        count(&mut self.sources.lock().expect(POISONED), source, now);
+    }
+}
+
+/// A host on IPv6 usually has a network of 64 bits to itself.
+fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V6(it) => Ipv6Addr::from_bits(it.to_bits() & !u128::from(u64::MAX)).into(),
+        it => it,
+    }
+}
+
+fn remaining<K: Eq + Hash>(table: &Table<K>, key: &K, most: u32, now: DateTime<Utc>) -> Option<u64> {
+    let failures = table.get(key)?;
+    let left = WINDOW - (now - failures.since);
+    (failures.number >= most && left > TimeDelta::zero()).then(|| left.num_seconds().unsigned_abs() + 1)
+}
+
+fn count<K: Eq + Hash>(table: &mut Table<K>, key: K, now: DateTime<Utc>) {
+    let is_recent = |it: &Failures| now - it.since < WINDOW;
+    if table.len() >= CAPACITY && !table.contains_key(&key) {
+        table.retain(|_, it| is_recent(it));
+        if table.len() >= CAPACITY {
+            return;
+        }
+    }
+    let first = Failures {
+        since: now,
+        number: 0,
+    };
+    let failures = table.entry(key).or_insert(first);
+    if !is_recent(failures) {
+        *failures = first;
+    }
+    failures.number += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("it is a time")
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("it is an address")
+    }
+
+    #[test]
+    fn cred_19_failures_are_limited_by_client_and_source() {
+        let attempts = Attempts::default();
+        let (here, elsewhere) = (address("192.0.2.1"), address("192.0.2.2"));
+        for number in 0..10 {
+            assert_eq!(attempts.wait(here, "a", at(0)), None, "{number}");
+            attempts.record(here, "a", at(number));
+        }
+        assert_eq!(attempts.wait(here, "a", at(10)), Some(51));
+        assert_eq!(attempts.wait(elsewhere, "a", at(10)), None);
+        assert_eq!(attempts.wait(here, "b", at(10)), None);
+        assert_eq!(attempts.wait(address("::ffff:192.0.2.1"), "a", at(10)), Some(51));
+        assert_eq!(attempts.wait(here, "a", at(60)), None, "the minute is over");
+        attempts.record(here, "a", at(61));
+        assert_eq!(attempts.wait(here, "a", at(61)), None);
+    }
+
+    #[test]
+    fn cred_19_failures_are_limited_by_source() {
+        let attempts = Attempts::default();
+        for number in 0..60 {
+            let host = address(&format!("2001:db8:0:7::{number}"));
+            assert_eq!(attempts.wait(host, "x", at(0)), None, "{number}");
+            attempts.record(host, &format!("client {number}"), at(0));
+        }
+        assert!(
+            attempts
+                .wait(address("2001:db8:0:7:ffff::1"), "x", at(1))
+                .is_some()
+        );
+        assert_eq!(attempts.wait(address("2001:db8:0:8::1"), "x", at(1)), None);
+    }
+
+    #[test]
+    fn the_memory_of_failures_is_bounded() {
+        let attempts = Attempts::default();
+        for number in 0..20_000_u32 {
+            attempts.record(IpAddr::from(number.to_be_bytes()), "a", at(0));
+        }
+        assert_eq!(attempts.sources.lock().unwrap().len(), CAPACITY);
+        attempts.record(address("192.0.2.1"), "a", at(61));
+        assert_eq!(attempts.sources.lock().unwrap().len(), 1);
+    }
+}

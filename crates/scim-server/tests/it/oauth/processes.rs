@@ -1,0 +1,489 @@
+//! The binary: its commands, its log, and two servers on one PostgreSQL.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use super::federation::Issuer;
+use super::issuer::{DIRECTORY, Key, SUBJECT, entra_claims, entra_issuer, jwks, sha256};
+use super::{ASSERTION_TYPE, form};
+use crate::harness::{HttpClient, PostgresDatabase, wait_until};
+use crate::restart::Binary;
+
+/// A database with its commands.
+struct Installation {
+    database_url: String,
+}
+
+impl Installation {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scim-server"));
+        command
+            .args(arguments)
+            .args(["--database-url", &self.database_url])
+            .env("SCIM_BASE_URL", "https://scim.example.com")
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The standard output and error of a command that succeeds.
+    #[track_caller]
+    fn run(&self, arguments: &[&str]) -> (String, String) {
+        let output = self.command(arguments).output().unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+        assert!(output.status.success(), "{arguments:?}: {out}{err}");
+        (out, err)
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        let (out, _) = self.run(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&out).unwrap()
+    }
+
+    /// The exit code and the error of a command that fails.
+    fn fail(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(arguments).output().unwrap();
+        assert!(!output.status.success(), "{arguments:?}");
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+/// Sends a token request to a server, and returns status and body.
+fn ask(base_url: &str, body: &str) -> (u16, Value) {
+    let url = base_url.replace("/scim/v2", "/oauth2/token");
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None);
+    let agent = config.build().new_agent();
+    let request = agent
+        .post(&url)
+        .header("content-type", "application/x-www-form-urlencoded");
+    let mut response = request.send(body).unwrap();
+    let text = response.body_mut().read_to_string().unwrap();
+    (response.status().as_u16(), serde_json::from_str(&text).unwrap())
+}
+
+fn secret_form(created: &Value) -> String {
+    let text = |name: &str| created[name].as_str().unwrap();
+    form(&[
+        ("grant_type", "client_credentials"),
+        ("client_id", text("clientId")),
+        ("client_secret", text("clientSecret")),
+    ])
+}
+
+fn assertion_form(client_id: &str, assertion: &str) -> String {
+    form(&[
+        ("grant_type", "client_credentials"),
+        ("client_id", client_id),
+        ("client_assertion_type", ASSERTION_TYPE),
+        ("client_assertion", assertion),
+    ])
+}
+
+/// cred-43, 44, 45, 47, 48 and 104: clients on the command line.
+#[test]
+fn cred_47_the_command_line_manages_clients() {
+    let server = Binary::start(&[]);
+    let it = Installation {
+        database_url: server.database_url(),
+    };
+    let created = it.json(&["client", "create", "--tenant", "default", "--name", "Entra"]);
+    assert_eq!(created["tokenEndpoint"], "https://scim.example.com/oauth2/token");
+    assert_eq!(created["scimUrl"], "https://scim.example.com/scim/v2");
+    assert_eq!(
+        (&created["tenant"], &created["connection"]),
+        (&json!("default"), &json!("default"))
+    );
+    let days = created["expires"]
+        .as_str()
+        .unwrap()
+        .parse::<chrono::DateTime<Utc>>()
+        .unwrap()
+        - Utc::now();
+    assert!((729..=730).contains(&days.num_days()));
+    let id = created["clientId"].as_str().unwrap().to_owned();
+    let secret = created["clientSecret"].as_str().unwrap().to_owned();
+    assert!(
+        uuid::Uuid::try_parse(&id).is_err(),
+        "no id of a resource looks like it"
+    );
+    let (status, body) = ask(&server.base_url, &secret_form(&created));
+    assert_eq!(status, 200, "{body}");
+    let token = body["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(server.get("/Users", &token).0, 200);
+
+    let second = it.json(&["client", "secret", "add", &id, "--days", "29", "--name", "next"]);
+    let shown = it.json(&["client", "show", &id]);
+    assert_eq!(shown["secrets"][1]["state"], "expiring");
+    assert_eq!(shown["secrets"][0]["lastFour"], secret[secret.len() - 4..]);
+    assert!(shown["lastUsed"].is_string() && shown["secrets"][0]["lastUsed"].is_string());
+    // Neither a secret nor its hash is ever shown again.
+    let (list, _) = it.run(&["client", "list", "--json"]);
+    let (text, _) = it.run(&["client", "list", "--tenant", "default"]);
+    let (pretty, _) = it.run(&["client", "show", &id]);
+    for output in [&list, &text, &pretty, &shown.to_string()] {
+        assert!(output.contains(&id));
+        for hidden in [
+            &secret,
+            second["clientSecret"].as_str().unwrap(),
+            &sha256(&secret),
+        ] {
+            assert!(!output.contains(hidden), "{output}");
+        }
+    }
+    assert_eq!(ask(&server.base_url, &secret_form(&second)).0, 200);
+    let old = shown["secrets"][0]["id"].as_str().unwrap();
+    it.run(&["client", "secret", "delete", &id, old]);
+    assert_eq!(server.get("/Users", &token).0, 401);
+    assert_eq!(ask(&server.base_url, &secret_form(&created)).0, 401);
+    assert_eq!(ask(&server.base_url, &secret_form(&second)).0, 200);
+    for _ in 0..4 {
+        it.json(&["client", "secret", "add", &id]);
+    }
+    let (code, error) = it.fail(&["client", "secret", "add", &id]);
+    assert!(code == Some(3) && error.contains("5 valid secrets"), "{error}");
+    it.run(&["client", "disable", &id]);
+    let (status, body) = ask(&server.base_url, &secret_form(&second));
+    assert_eq!((status, &body["error"]), (400, &json!("unauthorized_client")));
+    it.run(&["client", "enable", &id]);
+    assert_eq!(ask(&server.base_url, &secret_form(&second)).0, 200);
+    it.run(&["client", "delete", &id]);
+    assert_eq!(it.json(&["client", "list"]), json!([]));
+    for (arguments, code) in [
+        (
+            vec!["client", "create", "--tenant", "default", "--days", "1096"],
+            2,
+        ),
+        (vec!["client", "create", "--tenant", "nobody"], 7),
+        (
+            vec![
+                "client",
+                "create",
+                "--tenant",
+                "default",
+                "--connection",
+                "nobody",
+            ],
+            3,
+        ),
+        (vec!["client", "show", &id], 3),
+        (vec!["client", "delete", &id], 3),
+        (vec!["client", "secret", "add", "nobody"], 3),
+        (
+            vec![
+                "client",
+                "create",
+                "--tenant",
+                "default",
+                "--jwks-url",
+                "http://keys.example.com/",
+            ],
+            3,
+        ),
+        (
+            vec![
+                "client",
+                "create",
+                "--tenant",
+                "default",
+                "--jwks-file",
+                "/does/not/exist",
+            ],
+            2,
+        ),
+    ] {
+        assert_eq!(it.fail(&arguments).0, Some(code), "{arguments:?}");
+    }
+}
+
+/// cred-71, 82 and 83: federations on the command line. The issuer is on a loopback address.
+#[test]
+fn cred_71_the_command_line_manages_federations() {
+    let key = Key::rsa("1");
+    let issuer = Issuer::start(&[&key]);
+    let server = Binary::start(&["--egress-allow", "127.0.0.1"]);
+    let it = Installation {
+        database_url: server.database_url(),
+    };
+    let entra = entra_issuer();
+    let audience = "api://11112222-bbbb-3333-cccc-4444dddd5555";
+    let usual = [
+        "federation",
+        "create",
+        "--tenant",
+        "default",
+        "--issuer",
+        &entra,
+        "--subject",
+        SUBJECT,
+    ];
+    let create = [
+        &usual[..],
+        &[
+            "--audience",
+            audience,
+            "--audience",
+            "second",
+            "--jwks-url",
+            &issuer.url,
+        ],
+    ]
+    .concat();
+    let (code, error) = it.fail(&create);
+    assert!(
+        code == Some(3) && error.contains("the URL must begin with `https://`"),
+        "{error}"
+    );
+    let created = it.json(&[&create[..], &["--egress-allow", "127.0.0.1"]].concat());
+    assert_eq!(created["tokenEndpoint"], "https://scim.example.com/oauth2/token");
+    assert_eq!(created["scimUrl"], "https://scim.example.com/scim/v2");
+    let id = created["clientId"].as_str().unwrap();
+    let assertion = key.sign(&entra_claims(Utc::now().timestamp()));
+    let (status, body) = ask(&server.base_url, &assertion_form(id, &assertion));
+    assert_eq!(status, 200, "{body}");
+    let token = body["access_token"].as_str().unwrap();
+    assert_eq!(server.get("/Users", token).0, 200);
+
+    // A trial names the check, and issues nothing.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("assertion.jwt");
+    let check = |assertion: &str| {
+        std::fs::write(&file, assertion).unwrap();
+        let file = file.to_str().unwrap();
+        it.json(&[
+            "federation",
+            "check",
+            id,
+            "--assertion-file",
+            file,
+            "--egress-allow",
+            "127.0.0.1",
+        ])
+    };
+    assert_eq!(check(&format!("{assertion}\n"))["accepted"], true);
+    let mut other = entra_claims(Utc::now().timestamp());
+    other["aud"] = json!("api://x/");
+    let trial = check(&key.sign(&other));
+    assert_eq!(
+        (&trial["accepted"], &trial["failed"]),
+        (&json!(false), &json!("aud"))
+    );
+    assert!(trial["problem"].as_str().unwrap().contains("api://x/"), "{trial}");
+
+    let shown = it.json(&["federation", "show", id]);
+    assert_eq!(
+        (&shown["issuer"], &shown["audiences"][1]),
+        (&json!(entra), &json!("second"))
+    );
+    assert_eq!(it.json(&["federation", "list"]).as_array().unwrap().len(), 1);
+    assert_eq!(it.json(&["client", "list"]), json!([]));
+    it.run(&["federation", "delete", id]);
+    assert_eq!(server.get("/Users", token).0, 401);
+    assert_eq!(ask(&server.base_url, &assertion_form(id, &assertion)).0, 401);
+
+    // Keys in a file need no connection.
+    let keys = folder.path().join("keys.json");
+    std::fs::write(&keys, jwks(&[&key]).to_string()).unwrap();
+    let keys = keys.to_str().unwrap();
+    let inline = it.json(&[&usual[..], &["--audience", audience, "--jwks-file", keys]].concat());
+    let id = inline["clientId"].as_str().unwrap();
+    let fresh = key.sign(&entra_claims(Utc::now().timestamp()));
+    assert_eq!(ask(&server.base_url, &assertion_form(id, &fresh)).0, 200);
+    let (code, error) = it.fail(&["client", "secret", "add", id]);
+    assert!(code == Some(3) && error.contains("federation"), "{error}");
+    let common = [
+        "federation",
+        "create",
+        "--tenant",
+        "default",
+        "--subject",
+        "s",
+        "--audience",
+        "a",
+        "--jwks-file",
+        keys,
+    ];
+    let of_everybody = [
+        &common[..],
+        &["--issuer", "https://login.microsoftonline.com/common/v2.0"],
+    ]
+    .concat();
+    assert_eq!(it.fail(&of_everybody).0, Some(3));
+    assert_eq!(
+        it.fail(&[&usual[..], &["--audience", "a"]].concat()).0,
+        Some(2),
+        "keys are missing"
+    );
+}
+
+/// cred-41: nothing secret reaches the log, even with every entry switched on.
+#[test]
+fn cred_41_the_log_names_clients_and_no_secrets() {
+    let key = Key::rsa("1");
+    let issuer = Issuer::start(&[&key]);
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scim-server"));
+    command
+        .args(["--listen", "127.0.0.1:0", "--egress-allow", "127.0.0.1"])
+        .args(["--first-token-file", "first"])
+        .current_dir(folder.path())
+        .env_remove("SCIM_DATABASE_URL")
+        // A proxy of the environment is not used (evt-138).
+        .env("HTTP_PROXY", "http://127.0.0.1:9")
+        .env("HTTPS_PROXY", "http://127.0.0.1:9")
+        .env("RUST_LOG", "trace,actix_http=trace");
+    let server = Binary::run(command);
+    let it = Installation {
+        database_url: format!("sqlite:{}", folder.path().join("scim.db").display()),
+    };
+    let client = it.json(&["client", "create", "--tenant", "default"]);
+    let entra = entra_issuer();
+    let federation = it.json(&[
+        "federation",
+        "create",
+        "--tenant",
+        "default",
+        "--issuer",
+        &entra,
+        "--subject",
+        SUBJECT,
+        "--audience",
+        "api://11112222-bbbb-3333-cccc-4444dddd5555",
+        "--jwks-url",
+        &issuer.url,
+        "--egress-allow",
+        "127.0.0.1",
+    ]);
+    let (status, body) = ask(&server.base_url, &secret_form(&client));
+    assert_eq!(status, 200);
+    let mut wrong = client.clone();
+    wrong["clientSecret"] = json!("scim_secret_wrong");
+    assert_eq!(ask(&server.base_url, &secret_form(&wrong)).0, 401);
+    let claims = entra_claims(Utc::now().timestamp());
+    let assertion = key.sign(&claims);
+    let id = federation["clientId"].as_str().unwrap();
+    let (status, of_federation) = ask(&server.base_url, &assertion_form(id, &assertion));
+    assert_eq!(status, 200, "{of_federation}");
+    let mut other = claims.clone();
+    other["sub"] = json!("stranger");
+    let refused = key.sign(&other);
+    assert_eq!(ask(&server.base_url, &assertion_form(id, &refused)).0, 401);
+    let tokens = [&body, &of_federation].map(|it| it["access_token"].as_str().unwrap().to_owned());
+    for token in &tokens {
+        assert_eq!(server.get("/Users", token).0, 200);
+    }
+    let log = server.log_until("reason=sub: ");
+    wait_until("the access log", || {
+        server.log_until("reason=sub: ").matches("/scim/v2/Users").count() >= 2
+    });
+    assert!(log.contains("issued a token: tenant=default"), "{log}");
+    for part in [
+        "method=client_secret_post",
+        "method=federation",
+        "scope=scim",
+        &format!("iss={entra}"),
+        "kid=\"1\"",
+        "unknown client or wrong secret",
+    ] {
+        assert!(log.contains(part), "{part}: {log}");
+    }
+    let log = server.log_until("/scim/v2/Users");
+    let secret = client["clientSecret"].as_str().unwrap();
+    let signatures = [&assertion, &refused].map(|it| it.rsplit('.').next().unwrap().to_owned());
+    let bodies = [&assertion, &refused].map(|it| it.split('.').nth(1).unwrap().to_owned());
+    for hidden in tokens
+        .iter()
+        .chain(&signatures)
+        .chain(&bodies)
+        .map(String::as_str)
+        .chain([secret, "scim_secret_wrong", "CqSTAc3_2kqHLtVbvh0yAA"])
+    {
+        assert!(!log.contains(hidden), "`{hidden}` is in the log");
+        assert!(
+            !log.contains(&sha256(hidden)),
+            "the hash of `{hidden}` is in the log"
+        );
+    }
+    assert!(DIRECTORY.len() == 36);
+}
+
+/// cred-34, 35 and 67 on two servers: revocation and the memory of assertions are shared.
+#[test]
+fn cred_35_two_servers_share_revocation_and_replay_memory() {
+    let Some(database) = PostgresDatabase::create() else {
+        return;
+    };
+    let it = Installation {
+        database_url: database.url.clone(),
+    };
+    it.run(&["migrate"]);
+    it.run(&["tenant", "create", "acme"]);
+    let start = || {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Binary::start_in(
+            folder,
+            &[
+                "--database-url",
+                &database.url,
+                "--oauth-issuer",
+                "https://scim.example.com",
+            ],
+        )
+    };
+    let (one, other) = (start(), start());
+    let client = it.json(&["client", "create", "--tenant", "acme"]);
+    let (status, body) = ask(&one.base_url, &secret_form(&client));
+    assert_eq!(status, 200, "{body}");
+    let token = body["access_token"].as_str().unwrap();
+    for server in [&one, &other] {
+        assert_eq!(
+            HttpClient::new(&server.base_url, token)
+                .send("GET", "/Users", None)
+                .0,
+            200
+        );
+    }
+    it.run(&["client", "delete", client["clientId"].as_str().unwrap()]);
+    for server in [&one, &other] {
+        assert_eq!(
+            HttpClient::new(&server.base_url, token)
+                .send("GET", "/Users", None)
+                .0,
+            401
+        );
+    }
+    let key = Key::ec("1");
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys.json");
+    std::fs::write(&keys, jwks(&[&key]).to_string()).unwrap();
+    let created = it.json(&[
+        "client",
+        "create",
+        "--tenant",
+        "acme",
+        "--jwks-file",
+        keys.to_str().unwrap(),
+    ]);
+    assert_eq!(
+        created["clientSecret"],
+        Value::Null,
+        "a client with keys needs no secret"
+    );
+    let id = created["clientId"].as_str().unwrap();
+    for number in 0..10 {
+        let assertion = key.sign(&json!({"iss": id, "sub": id, "aud": "https://scim.example.com",
+                                         "jti": format!("{number}"), "exp": Utc::now().timestamp() + 60}));
+        let body = assertion_form(id, &assertion);
+        let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+            let both = [&one, &other].map(|it| scope.spawn(|| ask(&it.base_url, &body).0));
+            both.map(|it| it.join().unwrap()).to_vec()
+        });
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 401], "{number}");
+    }
+}
