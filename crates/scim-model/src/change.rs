@@ -68,6 +68,8 @@ pub enum Operation {
     Update,
     /// The resource was deleted.
     Delete,
+    /// The client created an inactive resource again, which changed it and made it active.
+    Restored,
     /// A member of the group got another display name.
     MemberRenamed,
     /// A member of the group was deleted, and left the group.
@@ -75,10 +77,11 @@ pub enum Operation {
 }
 
 impl Operation {
-    const ALL: [Operation; 5] = [
+    const ALL: [Operation; 6] = [
         Operation::Create,
         Operation::Update,
         Operation::Delete,
+        Operation::Restored,
         Operation::MemberRenamed,
         Operation::MemberDeleted,
     ];
@@ -89,6 +92,7 @@ impl Operation {
             Operation::Create => "create",
             Operation::Update => "update",
             Operation::Delete => "delete",
+            Operation::Restored => "restored",
             Operation::MemberRenamed => "memberRenamed",
             Operation::MemberDeleted => "memberDeleted",
         }
@@ -112,7 +116,7 @@ pub struct UnknownOperation(pub String);
 /// The part of a change that depends on its operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChangeDetail {
-    /// The attributes that changed, for `Create`, `Update` and `Delete`.
+    /// The attributes that changed, for `Create`, `Update`, `Delete` and `Restored`.
     Attributes(AttributeChanges),
     /// The id of the member, for `MemberRenamed` and `MemberDeleted`.
     Member(Uuid),

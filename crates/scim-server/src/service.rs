@@ -17,6 +17,7 @@ pub mod precondition;
 mod presets;
 mod requester;
 mod rest;
+mod restore;
 mod retry;
 mod search;
 mod secrets;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scim_model::change::AttributeChanges;
+use scim_model::change::{AttributeChanges, Operation};
 use scim_model::store::{
     Deletion, Include, NewResource, NextResources, Page, Query, Reference, ResourceKey, ResourceStore,
     RestOfMembers, ScanCount, StoreError, Stored, TenantId, Update, Updated,
@@ -130,6 +130,31 @@ impl DieselStore {
         })
     }
 
+    fn replace(
+        &self,
+        tenant: TenantId,
+        update: &Update,
+        operation: Operation,
+    ) -> Result<Option<Updated>, StoreError> {
+        let layout = self.layouts.of(&update.resource_type)?.clone();
+        let replacement = Replacement {
+            operation,
+            derived: update.document.as_ref().map(|it| layout.derive(it)),
+            layout,
+            id: update.id,
+            expected_version: update.expected_version,
+            origin: Origin {
+                now: update.now,
+                actor: update.actor.clone(),
+            },
+            members: update.members.clone(),
+            secrets: update.secrets.clone(),
+            changes: update.changes.clone(),
+        };
+        self.database
+            .write_for(tenant, move |conn| update::update(conn, tenant, &replacement))
+    }
+
     fn scope(&self, tenant: TenantId) -> Scope<'_> {
         Scope {
             dialect: self.database.dialect(),
@@ -210,22 +235,11 @@ impl ResourceStore for DieselStore {
     }
 
     fn update(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError> {
-        let layout = self.layouts.of(&update.resource_type)?.clone();
-        let replacement = Replacement {
-            derived: update.document.as_ref().map(|it| layout.derive(it)),
-            layout,
-            id: update.id,
-            expected_version: update.expected_version,
-            origin: Origin {
-                now: update.now,
-                actor: update.actor.clone(),
-            },
-            members: update.members.clone(),
-            secrets: update.secrets.clone(),
-            changes: update.changes.clone(),
-        };
-        self.database
-            .write_for(tenant, move |conn| update::update(conn, tenant, &replacement))
+        self.replace(tenant, update, Operation::Update)
+    }
+
+    fn restore(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError> {
+        self.replace(tenant, update, Operation::Restored)
     }
 
     fn delete(&self, tenant: TenantId, deletion: &Deletion) -> Result<bool, StoreError> {

@@ -77,6 +77,12 @@ pub trait ResourceStore: Send + Sync {
     /// `Stale` if `expected_version` differs from the stored version, `Conflict`, `UnknownMembers`.
     fn update(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError>;
 
+    /// Changes a resource like [`ResourceStore::update`], and records that it was restored.
+    ///
+    /// # Errors
+    /// Those of [`ResourceStore::update`].
+    fn restore(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError>;
+
     /// Deletes a resource with its secrets, its members and its memberships in groups, whose versions
     /// increase. Returns whether the resource existed under this type.
     ///

@@ -343,7 +343,14 @@ fn a_change_of_a_member_names_the_member() {
 
 #[test]
 fn operations_are_read_as_they_are_written() {
-    for text in ["create", "update", "delete", "memberRenamed", "memberDeleted"] {
+    for text in [
+        "create",
+        "update",
+        "delete",
+        "restored",
+        "memberRenamed",
+        "memberDeleted",
+    ] {
         assert_eq!(text.parse::<Operation>().map(Operation::as_str), Ok(text));
     }
     let error = "Create".parse::<Operation>().unwrap_err();

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::clients::{ClientArgs, GroupPatch, Leniency, UrlFilters};
+pub use self::clients::{ClientArgs, GroupPatch, Leniency, Reprovision, UrlFilters};
 pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
 pub use self::token::{DEFAULT_TOKEN_DAYS, Lifetime, Scope, TokenCommand};
 use super::client_args::{ClientCommand, FederationCommand};

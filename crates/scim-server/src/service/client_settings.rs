@@ -18,6 +18,8 @@ pub struct ClientSettings {
     /// Whether URLs may contain a filter. Otherwise clients have to send it in the body of a POST to `/.search`
     /// (RFC 7644 section 7.5.2, A-45).
     pub filters_in_urls: bool,
+    /// Whether a POST for an inactive user restores the user; otherwise it is a conflict.
+    pub restores_users: bool,
     /// Whether a token is also accepted without the word `Bearer` before it.
     pub bare_tokens: bool,
 }
@@ -38,6 +40,7 @@ impl Default for ClientSettings {
             active_by_default: false,
             patch_shows_groups: false,
             filters_in_urls: true,
+            restores_users: false,
             bare_tokens: false,
         }
     }
@@ -114,6 +117,12 @@ pub const SETTINGS: &[Setting] = &[
         values: &["allow", "refuse"],
         set: |it, value| it.filters_in_urls = value == "allow",
         get: |it| one_of(it.filters_in_urls, "allow", "refuse"),
+    },
+    Setting {
+        name: "reprovision",
+        values: &["conflict", "restore"],
+        set: |it, value| it.restores_users = value == "restore",
+        get: |it| one_of(it.restores_users, "restore", "conflict"),
     },
     Setting {
         name: "bearer-scheme",

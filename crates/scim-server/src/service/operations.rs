@@ -45,7 +45,13 @@ impl Service {
         let tolerances = check_projection(request)?;
         let body = json::parse(body)?;
         check_keys(&self.registry, resource_type, &body, ScimType::InvalidSyntax)?;
+        let restored_by = request.settings().restores_users.then(|| body.clone());
         let mut sent = Document::for_create(resource_type, body, request.policy())?;
+        if let Some(body) = restored_by
+            && let Some(restored) = self.restore(request, &body, &sent.document)?
+        {
+            return Ok(restored);
+        }
         if request.settings().active_by_default {
             sent.document.fill_defaults(resource_type);
         }

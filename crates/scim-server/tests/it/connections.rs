@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use scim_model::store::{Connection, Directory, NewToken, TenantId};
+use scim_model::change::{ChangePosition, Operation};
+use scim_model::store::{ChangeJournal, Connection, Directory, NewToken, TenantId};
 use scim_server::cli::arguments::{Cli, Command, ConnectionCommand};
 use scim_server::cli::hints::Hints;
 use scim_server::cli::{self, CommandError, Terminal};
@@ -151,6 +152,7 @@ fn every_effective_value_is_shown_with_its_origin() {
             "active-by-default": {"value": "true", "origin": "server"},
             "group-patch": {"value": "resource", "origin": "connection"},
             "url-filters": {"value": "allow", "origin": "preset"},
+            "reprovision": {"value": "conflict", "origin": "default"},
             "bearer-scheme": {"value": "optional", "origin": "preset"},
         })
     );
@@ -287,6 +289,82 @@ fn a_token_shows_when_it_was_last_used() {
         assert!((before - first).num_seconds().abs() < 60);
         acme.get("/Users").expect(200);
         assert_eq!(last_used(), Some(first));
+    });
+}
+
+/// A-81: the person who comes back keeps the id, and with it what the application knows about the person.
+#[test]
+fn a_returning_user_is_restored() {
+    on_each(Choice::default, |server| {
+        let store = &server.store;
+        let tenant = store.create_tenant("acme", Utc::now()).unwrap();
+        ok(store, "create okta --tenant acme --preset okta");
+        ok(store, "set okta --tenant acme reprovision=restore");
+        let (okta, other) = (
+            client(&server, tenant, "okta"),
+            client(&server, tenant, "default"),
+        );
+        let user = |name: &str, external_id: &str| json!({ "schemas": [USER], "userName": name, "externalId": external_id, "title": "Guide" });
+        let set_active = |path: &str, active: bool| {
+            let operation = json!([{ "op": "replace", "path": "active", "value": active }]);
+            okta.patch(path, operation).expect(200);
+        };
+        let babs = okta.create("/Users", user("babs", "1"));
+        let smith = okta.create("/Users", user("smith", "2"));
+
+        okta.post("/Users", user("BABS", "9"))
+            .expect_error(409, Some("uniqueness"));
+        okta.post("/Users", user("new", "1"))
+            .expect_error(409, Some("uniqueness"));
+        set_active(&babs.path, false);
+        other
+            .post("/Users", user("babs", "1"))
+            .expect_error(409, Some("uniqueness"));
+        okta.post("/Users", user("babs", "2"))
+            .expect_error(409, Some("uniqueness"));
+        okta.post("/Users", json!({ "schemas": [USER], "title": "x" }))
+            .expect_error(400, Some("invalidValue"));
+        assert_eq!(okta.get(&babs.path).json()["active"], false);
+
+        let back = json!({ "schemas": [USER], "userName": "Babs", "displayName": "Babs", "externalId": "1" });
+        let reply = okta.post("/Users", back).expect(201);
+        assert!(reply.header("location").unwrap().ends_with(&babs.path));
+        let restored = reply.json();
+        assert_eq!(
+            (&restored["id"], &restored["active"]),
+            (&json!(babs.id), &json!(true))
+        );
+        assert_eq!(
+            (&restored["userName"], restored.get("title")),
+            (&json!("Babs"), None)
+        );
+        assert_eq!(okta.get(&babs.path).json(), restored);
+        okta.post("/Users", user("babs", "1"))
+            .expect_error(409, Some("uniqueness"));
+        let last = store
+            .changes(tenant, ChangePosition::default(), 100)
+            .unwrap()
+            .pop()
+            .unwrap();
+        assert_eq!(
+            (last.id.to_string(), last.operation),
+            (babs.id, Operation::Restored)
+        );
+        assert!(last.to_json("acme").to_string().contains(r#""kind":"restored""#));
+        let text = last.detail.to_stored();
+        assert!(text.contains(r#""active":{"old":false,"new":true}"#), "{text}");
+
+        set_active(&smith.path, false);
+        let by_external_id = okta.post("/Users", user("smith2", "2")).expect(201).json();
+        assert_eq!(
+            (&by_external_id["id"], &by_external_id["userName"]),
+            (&json!(smith.id), &json!("smith2"))
+        );
+        set_active(&smith.path, false);
+        okta.delete(&smith.path).expect(204);
+        let again = okta.create("/Users", user("smith2", "2"));
+        assert_ne!(again.id, smith.id, "a deletion is final");
+        okta.get(&smith.path).expect_error(404, None);
     });
 }
 

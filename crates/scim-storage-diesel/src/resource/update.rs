@@ -27,6 +27,8 @@ pub(crate) struct Replacement {
     pub(crate) derived: Option<Derived>,
     pub(crate) members: MembersChange,
     pub(crate) secrets: SecretHashes,
+    /// The operation for the journal entry.
+    pub(crate) operation: Operation,
     /// The changes for the journal entry, without those of the members.
     pub(crate) changes: AttributeChanges,
 }
@@ -108,7 +110,7 @@ pub(crate) fn update(
         tenant,
         &update.origin,
         named,
-        Operation::Update,
+        update.operation,
         &detail,
     ));
     let guard = sql!(" AND version = {version}"; version = row.version);

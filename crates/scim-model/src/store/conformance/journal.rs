@@ -20,6 +20,7 @@ pub(super) const CASES: &[Case] = cases![
     a_creation_and_a_deletion_record_the_whole_resource,
     an_update_records_the_changes_that_it_was_given,
     an_update_records_the_members_that_joined_and_left,
+    a_restoration_is_an_update_of_its_own_kind,
     writes_without_effect_are_not_recorded,
     a_reader_continues_after_any_position,
     dropped_entries_are_reported_to_readers_that_miss_them,
@@ -279,6 +280,32 @@ fn an_update_records_the_members_that_joined_and_left(it: &Fixture) {
         &[c],
         &[a, d, outer],
     );
+}
+
+fn a_restoration_is_an_update_of_its_own_kind(it: &Fixture) {
+    let user = it.add_user("bjensen");
+    let update = |id: Uuid, expected_version: i64| Update {
+        resource_type: it.user.clone(),
+        id,
+        expected_version: Some(expected_version),
+        now: at(2),
+        actor: Actor::System,
+        document: Some(document(json!({"userName": "bjensen", "active": true}))),
+        members: MembersChange::None,
+        secrets: SecretHashes::new(),
+        changes: AttributeChanges::default(),
+    };
+    let restore = |id: Uuid, version: i64| it.store.restore(it.tenant, &update(id, version));
+    assert!(matches!(restore(user, 7), Err(StoreError::Stale)));
+    assert!(matches!(restore(Uuid::now_v7(), 1), Ok(None)));
+    let restored = restore(user, 1).expect("nothing prevents it").expect("it exists");
+    assert_eq!((restored.version, restored.changed), (2, true));
+    let last = it.changes().pop().expect("it was recorded");
+    assert_eq!(
+        (last.id, last.version, last.operation),
+        (user, 2, Operation::Restored)
+    );
+    assert_eq!(it.names(&it.user, "active eq true", ""), ["bjensen"]);
 }
 
 fn writes_without_effect_are_not_recorded(it: &Fixture) {

@@ -25,6 +25,11 @@ pub struct ClientArgs {
     /// URLs. Otherwise filters have to be sent by POST to `/.search` [default: allow]
     #[arg(long, help_heading = SCIM, env = "SCIM_URL_FILTERS", value_enum)]
     pub url_filters: Option<UrlFilters>,
+
+    /// The answer to the POST of a user who is stored already and inactive: 409, or 201 with this user, active again
+    /// [default: conflict]
+    #[arg(long, help_heading = SCIM, env = "SCIM_REPROVISION", value_enum)]
+    pub reprovision: Option<Reprovision>,
 }
 
 impl ClientArgs {
@@ -48,6 +53,7 @@ impl ClientArgs {
         );
         add("group-patch", self.group_patch.as_ref().and_then(word));
         add("url-filters", self.url_filters.as_ref().and_then(word));
+        add("reprovision", self.reprovision.as_ref().and_then(word));
         given
     }
 }
@@ -81,4 +87,13 @@ pub enum UrlFilters {
     Allow,
     /// Answer 403 with the `scimType` `sensitive`
     Refuse,
+}
+
+/// See [`ClientArgs::reprovision`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Reprovision {
+    /// Answer 409
+    Conflict,
+    /// Update and reactivate the user
+    Restore,
 }
