@@ -10,6 +10,7 @@ pub mod cursor;
 mod cursor_key;
 mod error;
 mod hasher;
+mod interop;
 mod members;
 mod operations;
 mod patch;

@@ -36,6 +36,8 @@ pub struct Features {
     pub documentation_uri: Option<String>,
     /// Whether clients get access tokens by OAuth 2.0 client credentials.
     pub token_endpoint: bool,
+    /// Whether the rules of the interoperability profile are enforced: `interopProfileConformant`.
+    pub interop_profile: bool,
 }
 
 /// `/ServiceProviderConfig`: one object, no list.
@@ -53,6 +55,9 @@ pub fn service_provider_config(limits: &Limits, features: &Features, base_url: &
     let mut config = json!({ "schemas": [SERVICE_PROVIDER_CONFIG_URN] });
     if let Some(uri) = &features.documentation_uri {
         config["documentationUri"] = uri.as_str().into();
+    }
+    if features.interop_profile {
+        config["interopProfileConformant"] = true.into();
     }
     let mut schemes = vec![json!({
         "type": "oauthbearertoken",

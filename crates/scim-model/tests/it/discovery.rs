@@ -21,6 +21,7 @@ fn the_service_provider_config_publishes_the_limits() {
         change_password: false,
         documentation_uri: None,
         token_endpoint: false,
+        interop_profile: false,
     };
     let config = discovery::service_provider_config(&limits, &features, BASE);
     assert_eq!(config["schemas"], json!([SERVICE_PROVIDER_CONFIG_URN]));
@@ -61,6 +62,7 @@ fn the_service_provider_config_publishes_the_limits() {
         change_password: true,
         documentation_uri: Some("https://example.com/doc".to_owned()),
         token_endpoint: false,
+        interop_profile: false,
     };
     let config = discovery::service_provider_config(&limits, &features, BASE);
     assert_eq!(config["pagination"]["cursorTimeout"], json!(60));
@@ -81,6 +83,7 @@ fn the_documents_have_only_members_that_their_schemas_describe() {
         change_password: false,
         documentation_uri: Some("https://example.com".to_owned()),
         token_endpoint: false,
+        interop_profile: false,
     };
     let mut documents = vec![discovery::service_provider_config(&limits, &features, BASE)];
     documents.extend(

@@ -22,6 +22,7 @@ pub struct Http {
     pub(super) authenticator: Arc<dyn Authenticator>,
     pub(super) discovery: Documents,
     pub(super) oauth: Option<OAuth>,
+    pub(super) interop_discovery: Documents,
     pub(super) options: HttpOptions,
     pub(super) blocking: Blocking,
     pub(super) in_flight: InFlight,
@@ -94,7 +95,8 @@ impl Http {
         let in_flight = InFlight::new(options.max_response_bytes);
         Http {
             authenticator,
-            discovery: Documents::new(&service, oauth.is_some()),
+            discovery: Documents::new(&service, oauth.is_some(), false),
+            interop_discovery: Documents::new(&service, oauth.is_some(), true),
             oauth,
             metrics: Arc::new(Metrics::new(
                 blocking.clone(),

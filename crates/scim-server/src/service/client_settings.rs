@@ -31,6 +31,8 @@ pub enum Leniency {
     Clients,
     /// By the RFC alone.
     Strict,
+    /// By the RFC and the interoperability profile.
+    Interop,
 }
 
 impl Default for ClientSettings {
@@ -52,6 +54,11 @@ impl ClientSettings {
         Policy {
             lenient: self.leniency == Leniency::Clients,
         }
+    }
+
+    /// Returns whether the rules of the interoperability profile are enforced.
+    pub fn is_interop(&self) -> bool {
+        self.leniency == Leniency::Interop
     }
 
     /// Returns the settings of a connection: its own values, then those of its preset, and these settings for the rest.
@@ -88,16 +95,18 @@ pub struct Setting {
 pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "leniency",
-        values: &["clients", "strict"],
+        values: &["clients", "strict", "interop"],
         set: |it, value| {
             it.leniency = match value {
                 "strict" => Leniency::Strict,
+                "interop" => Leniency::Interop,
                 _ => Leniency::Clients,
             }
         },
         get: |it| match it.leniency {
             Leniency::Clients => "clients",
             Leniency::Strict => "strict",
+            Leniency::Interop => "interop",
         },
     },
     Setting {
@@ -294,5 +303,39 @@ mod tests {
         assert_eq!(settings.leniency, Leniency::Clients);
         assert!(!settings.patch_shows_groups && !settings.filters_in_urls);
         assert_eq!(server.of(&connection("of a later version", &[])), server);
+    }
+
+    /// The recorded exchanges of these clients pass with the built-in defaults, and a flag must not change that. All 25
+    /// tests of Microsoft's validator need the values of `entra`.
+    #[test]
+    fn presets_of_products_keep_the_values_that_their_clients_need() {
+        let mut server = ClientSettings::default();
+        for setting in SETTINGS {
+            server.set(setting.name, setting.values[setting.values.len() - 1]);
+        }
+        let of = |preset: &str| server.of(&connection(preset, &[]));
+        for preset in presets::PRESETS {
+            for value in preset.values {
+                let setting = Setting::named(value.setting).expect("presets name settings");
+                assert!(
+                    setting.has_value(value.value),
+                    "{}: {}",
+                    preset.name,
+                    value.setting
+                );
+                assert!(value.reason.len() > 20, "{}: {}", preset.name, value.setting);
+            }
+            if !["generic", "strict", "interop"].contains(&preset.name) {
+                let settings = of(preset.name);
+                assert_eq!(settings.leniency, Leniency::Clients, "{}", preset.name);
+                assert!(settings.filters_in_urls, "{}", preset.name);
+            }
+        }
+        assert_eq!(
+            (of("strict").leniency, of("interop").leniency),
+            (Leniency::Strict, Leniency::Interop)
+        );
+        assert!(!of("entra").patch_shows_groups && !of("okta").patch_shows_groups);
+        assert!(of("okta").bare_tokens);
     }
 }

@@ -4,9 +4,11 @@ use scim_model::change::AttributeChanges;
 use scim_model::internal::check_keys;
 use scim_model::store::{Deletion, Include, MembersChange, MembersStep, NewResource, Stored, Update};
 use scim_model::{Document, ScimType, Tolerances, json};
+use serde_json::Value;
 
 use super::core::{Representation, Service, now, parse_id};
 use super::error::Error;
+use super::interop;
 use super::members::check_not_own_member;
 use super::precondition::Unmet;
 use super::requester::Request;
@@ -44,7 +46,7 @@ impl Service {
         let (tenant, resource_type) = (request.tenant(), request.resource_type);
         let tolerances = check_projection(request)?;
         let body = json::parse(body)?;
-        check_keys(&self.registry, resource_type, &body, ScimType::InvalidSyntax)?;
+        self.check_body(request, &body)?;
         let restored_by = request.settings().restores_users.then(|| body.clone());
         let mut sent = Document::for_create(resource_type, body, request.policy())?;
         if let Some(body) = restored_by
@@ -86,6 +88,20 @@ impl Service {
         self.represent(request, stored, sent.requested)
     }
 
+    /// Checks the names of a body, before it is read attribute by attribute.
+    fn check_body(&self, request: &Request, body: &Value) -> Result<(), Error> {
+        check_keys(
+            &self.registry,
+            request.resource_type,
+            body,
+            ScimType::InvalidSyntax,
+        )?;
+        if request.settings().is_interop() {
+            interop::check_schemas(request.resource_type, body)?;
+        }
+        Ok(())
+    }
+
     /// Replaces a resource with the body of a PUT (RFC 7644 section 3.5.1).
     ///
     /// # Errors
@@ -94,7 +110,7 @@ impl Service {
         let (tenant, resource_type) = (request.tenant(), request.resource_type);
         let tolerances = check_projection(request)?;
         let body = json::parse(body)?;
-        check_keys(&self.registry, resource_type, &body, ScimType::InvalidSyntax)?;
+        self.check_body(request, &body)?;
         let id = parse_id(id)?;
         let mut hashed = HashedSecrets::default();
         self.retry_locks.retry(id, request.preconditions, || {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::core::{Representation, Service, include, now, parse_id};
 use super::error::Error;
+use super::interop;
 use super::members::check_not_own_member;
 use super::operations::check_projection;
 use super::requester::Request;
@@ -24,7 +25,10 @@ impl Service {
     pub fn patch(&self, request: &Request, id: &str, body: &[u8]) -> Result<Representation, Error> {
         let (resource_type, projection) = (request.resource_type, request.projection);
         let of_message = check_projection(request)?;
-        let operations = Operation::read_all(json::parse(body)?, &of_message)?;
+        let mut operations = Operation::read_all(json::parse(body)?, &of_message)?;
+        if request.settings().is_interop() {
+            operations = interop::check_operations(resource_type, operations)?;
+        }
         Operation::check_keys(&operations, &self.registry, resource_type)?;
         let id = parse_id(id)?;
         let plan = plan(resource_type, &operations, request.policy())?;

@@ -169,6 +169,15 @@ pub const PRESETS: &[Preset] = &[
             "deviations from the RFCs are errors that should be seen",
         )],
     },
+    Preset {
+        name: "interop",
+        about: "A client of the SCIM interoperability profile",
+        values: &[value(
+            "leniency",
+            "interop",
+            "the profile refuses unknown attributes and operations without a path",
+        )],
+    },
 ];
 
 const fn value(setting: &'static str, value: &'static str, reason: &'static str) -> PresetValue {

@@ -8,6 +8,7 @@ use scim_model::store::{ChangeJournal, Connection, Directory, NewToken, TenantId
 use scim_server::cli::arguments::{Cli, Command, ConnectionCommand};
 use scim_server::cli::hints::Hints;
 use scim_server::cli::{self, CommandError, Terminal};
+use scim_server::service::Leniency;
 use scim_server::token;
 use scim_storage_diesel::DieselStore;
 use serde_json::{Value, json};
@@ -366,6 +367,85 @@ fn a_returning_user_is_restored() {
         assert_ne!(again.id, smith.id, "a deletion is final");
         okta.get(&smith.path).expect_error(404, None);
     });
+}
+
+/// the rules of the profile are enforced, and announced, for the clients of the connection only.
+#[test]
+fn the_interoperability_profile_is_enforced_where_it_is_announced() {
+    let server = Server::start();
+    let store = &server.store;
+    let tenant = store.create_tenant("acme", Utc::now()).unwrap();
+    ok(store, "create idp --tenant acme --preset interop");
+    let (idp, other) = (client(&server, tenant, "idp"), client(&server, tenant, "default"));
+    let announced = |client: &Client| {
+        let config = client.get("/ServiceProviderConfig").expect(200).json();
+        config.get("interopProfileConformant").cloned()
+    };
+    assert_eq!((announced(&idp), announced(&other)), (Some(json!(true)), None));
+    for stranger in [None, Some("Bearer wrong"), Some("Basic eDp5")] {
+        assert_eq!(announced(&server.stranger(stranger)), None);
+    }
+    let types_without_values = |client: &Client| {
+        let schema = client.get(&format!("/Schemas/{USER}")).expect(200).json();
+        let attributes = schema["attributes"].as_array().unwrap().clone();
+        let multi_valued = attributes.into_iter().filter(|it| it["multiValued"] == true);
+        let types = multi_valued.flat_map(|it| it["subAttributes"].as_array().cloned().unwrap_or_default());
+        let types = types.filter(|it| it["name"] == "type" && it.get("canonicalValues").is_none());
+        types.filter(|it| it["mutability"] != "readOnly").count()
+    };
+    assert_eq!(types_without_values(&idp), 0);
+    assert!(types_without_values(&other) > 0);
+
+    let unknown = "urn:example:unknown";
+    let bodies = [
+        json!({ "schemas": [USER], "userName": "a", "favourite": 1 }),
+        json!({ "schemas": [USER, unknown], "userName": "a" }),
+        json!({ "schemas": [USER, unknown], "userName": "a", unknown: { "x": 1 } }),
+    ];
+    let user = idp.create(
+        "/Users",
+        json!({ "userName": "babs", "name": { "givenName": "B", "familyName": "J" } }),
+    );
+    for body in &bodies {
+        idp.post("/Users", body.clone())
+            .expect_error(400, Some("invalidSyntax"));
+        idp.put(&user.path, body.clone())
+            .expect_error(400, Some("invalidSyntax"));
+    }
+    other.post("/Users", bodies[1].clone()).expect(201);
+    for operation in [
+        json!({ "op": "replace", "value": { "active": false } }),
+        json!({ "op": "add", "path": "favourite", "value": "x" }),
+        json!({ "op": "replace", "path": "name.favourite", "value": "x" }),
+        json!({ "op": "remove", "path": "favourites[value eq \"x\"]" }),
+        json!({ "op": "add", "path": format!("{unknown}:x"), "value": "x" }),
+    ] {
+        idp.patch(&user.path, json!([operation]))
+            .expect_error(400, Some("invalidSyntax"));
+    }
+    let name = |operation: &str, value: Value| {
+        let operation = json!([{ "op": operation, "path": "name", "value": value }]);
+        idp.patch(&user.path, operation).expect(200).json()["name"].clone()
+    };
+    assert_eq!(
+        name("replace", json!({ "givenName": "Z" })),
+        json!({ "givenName": "Z" })
+    );
+    assert_eq!(
+        name("add", json!({ "familyName": "J" })),
+        json!({ "givenName": "Z", "familyName": "J" })
+    );
+    idp.delete(&user.path).expect(204);
+    idp.get(&user.path).expect_error(404, None);
+    idp.create("/Users", json!({ "userName": "babs" }));
+    ok(store, "set idp --tenant acme leniency=strict");
+    assert_eq!(announced(&idp), None);
+
+    let mut choice = Choice::default();
+    choice.settings.client.leniency = Leniency::Interop;
+    let server = Server::start_with(choice);
+    assert_eq!(announced(&server.stranger(None)), Some(json!(true)));
+    assert_eq!(announced(&server.tenant("acme")), Some(json!(true)));
 }
 
 /// cred-100: Okta's header mode

@@ -9,7 +9,8 @@ const SCIM: &str = "Requests, responses and schemas";
 /// The settings of clients whose connection and preset have none.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ClientArgs {
-    /// How strictly requests are read: as real clients send them, or by the RFC alone [default: clients]
+    /// How strictly requests are read: as real clients send them, by the RFC alone, or by the
+    /// interoperability profile [default: clients]
     #[arg(long, help_heading = SCIM, env = "SCIM_LENIENCY", value_enum)]
     pub leniency: Option<Leniency>,
 
@@ -69,6 +70,8 @@ pub enum Leniency {
     Clients,
     /// Follow the RFC
     Strict,
+    /// Follow the RFC and the interoperability profile
+    Interop,
 }
 
 /// See [`ClientArgs::group_patch`].

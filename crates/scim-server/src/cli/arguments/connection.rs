@@ -172,7 +172,7 @@ mod tests {
         }
         assert_eq!(
             parsed("leniency=x"),
-            Err("`leniency` is one of clients, strict".to_owned())
+            Err("`leniency` is one of clients, strict, interop".to_owned())
         );
     }
 }

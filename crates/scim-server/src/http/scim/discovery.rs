@@ -1,39 +1,85 @@
-//! The three public discovery endpoints (RFC 7644 section 4). Their documents are the same for every caller and are
-//! serialized once, at startup.
+//! The three public discovery endpoints (RFC 7644 section 4). Their documents are serialized once, at startup: one set for
+//! clients to which the interoperability profile applies, and one for all others.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Data, Path};
+use std::pin::Pin;
 
+use actix_web::dev::Payload;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{FromRequest, HttpRequest};
+
+use super::documents::Documents;
 use super::params::Params;
 use super::resources::scim_json;
+use crate::http::auth::Caller;
 use crate::http::context::Http;
 use crate::http::endpoint::Answer;
 use crate::http::error::Failure;
 
 /// Handles `GET /ServiceProviderConfig`.
-pub(super) async fn service_provider_config(http: Data<Http>, params: Params) -> Answer {
-    answer(&params, Some(&http.discovery.service_provider_config))
+pub(super) async fn service_provider_config(documents: Served, params: Params) -> Answer {
+    answer(&params, Some(&documents.get().service_provider_config))
 }
 
 /// Handles `GET /ResourceTypes`.
-pub(super) async fn resource_types(http: Data<Http>, params: Params) -> Answer {
-    answer(&params, Some(&http.discovery.resource_types))
+pub(super) async fn resource_types(documents: Served, params: Params) -> Answer {
+    answer(&params, Some(&documents.get().resource_types))
 }
 
 /// Handles `GET /ResourceTypes/{name}`. The name is case-exact (7643-6-02).
-pub(super) async fn resource_type(http: Data<Http>, params: Params, name: Path<String>) -> Answer {
-    answer(&params, http.discovery.resource_type_by_name.get(&*name))
+pub(super) async fn resource_type(documents: Served, params: Params, name: Path<String>) -> Answer {
+    answer(&params, documents.get().resource_type_by_name.get(&*name))
 }
 
 /// Handles `GET /Schemas`.
-pub(super) async fn schemas(http: Data<Http>, params: Params) -> Answer {
-    answer(&params, Some(&http.discovery.schemas))
+pub(super) async fn schemas(documents: Served, params: Params) -> Answer {
+    answer(&params, Some(&documents.get().schemas))
 }
 
 /// Handles `GET /Schemas/{urn}`. URNs are case-insensitive (7644-3.10-03).
-pub(super) async fn schema(http: Data<Http>, params: Params, urn: Path<String>) -> Answer {
+pub(super) async fn schema(documents: Served, params: Params, urn: Path<String>) -> Answer {
     let urn = urn.to_ascii_lowercase();
-    answer(&params, http.discovery.schema_by_urn.get(&urn))
+    answer(&params, documents.get().schema_by_urn.get(&urn))
+}
+
+/// Extracts the documents for the client. The endpoints are public, so credentials that are missing or wrong count as
+/// none.
+pub(super) struct Served {
+    http: Data<Http>,
+    is_interop: bool,
+}
+
+impl Served {
+    fn get(&self) -> &Documents {
+        match self.is_interop {
+            true => &self.http.interop_discovery,
+            false => &self.http.discovery,
+        }
+    }
+}
+
+impl FromRequest for Served {
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Served, Failure>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let http = request.app_data::<Data<Http>>().cloned();
+        let has_credentials = request.headers().contains_key(AUTHORIZATION);
+        let caller = has_credentials.then(|| Caller::from_request(request, payload));
+        Box::pin(async move {
+            let http = http.ok_or_else(Failure::not_mounted)?;
+            let caller = match caller {
+                Some(caller) => caller.await.ok(),
+                None => None,
+            };
+            let is_interop = match &caller {
+                Some(caller) => caller.requester().settings.is_interop(),
+                None => http.service.default_client_settings().is_interop(),
+            };
+            Ok(Served { http, is_interop })
+        })
+    }
 }
 
 /// Answers with a document. Paging, sorting and projection parameters are ignored, and a filter is an error (RFC 7644

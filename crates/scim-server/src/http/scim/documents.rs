@@ -19,7 +19,8 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub(crate) fn new(service: &Service, has_token_endpoint: bool) -> Documents {
+    /// Creates the documents for clients to which the interoperability profile applies, or for all others.
+    pub(crate) fn new(service: &Service, has_token_endpoint: bool, interop_profile: bool) -> Documents {
         let (registry, settings) = (service.registry(), service.settings());
         let base_url = &settings.base_url;
         let limits = Limits {
@@ -32,6 +33,7 @@ impl Documents {
             change_password: false,
             documentation_uri: None,
             token_endpoint: has_token_endpoint,
+            interop_profile,
         };
         let text = |document: &Value| Bytes::from(document.to_string());
         let resource_types = registry.resource_types.iter();
@@ -42,10 +44,53 @@ impl Documents {
             resource_type_by_name: resource_types
                 .map(|it| (it.name.to_string(), text(&discovery::resource_type(it, base_url))))
                 .collect(),
-            schemas: discovery::schemas(registry, base_url).into(),
+            schemas: match interop_profile {
+                true => with_types(discovery::schemas(registry, base_url)),
+                false => discovery::schemas(registry, base_url).into(),
+            },
             schema_by_urn: schemas
-                .map(|it| (it.id.to_ascii_lowercase(), text(&discovery::schema(it, base_url))))
+                .map(|it| {
+                    let document = discovery::schema(it, base_url).to_string();
+                    let document = match interop_profile {
+                        true => with_types(document),
+                        false => document.into(),
+                    };
+                    (it.id.to_ascii_lowercase(), document)
+                })
                 .collect(),
         }
+    }
+}
+
+/// The words that the interoperability profile allows for `type` where RFC 7643 lists none.
+const TYPES: [&str; 3] = ["work", "home", "other"];
+
+/// Lists values for every `type` of a multi-valued attribute, as the interoperability profile requires.
+fn with_types(document: String) -> Bytes {
+    let Ok(mut value) = serde_json::from_str(&document) else {
+        return document.into();
+    };
+    add_types(&mut value);
+    value.to_string().into()
+}
+
+fn add_types(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(add_types),
+        Value::Object(members) => {
+            let is_multi_valued = members.get("multiValued") == Some(&Value::Bool(true));
+            for sub in members
+                .get_mut("subAttributes")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                if is_multi_valued && sub["name"] == "type" && sub.get("canonicalValues").is_none() {
+                    sub["canonicalValues"] = TYPES.into_iter().collect();
+                }
+            }
+            members.values_mut().for_each(add_types);
+        }
+        _ => {}
     }
 }
