@@ -13,8 +13,8 @@ mod tenant;
 
 pub use connection::{Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState};
 pub use credentials::{
-    AccessToken, Client, ClientMethod, Credentials, Federation, KeySource, NewAccessToken, NewClient,
-    NewSecret, Secret, SecretAdded, TokenIssued,
+    AccessToken, Client, ClientMethod, Credentials, ExpiringSecret, Federation, KeySource, NewAccessToken,
+    NewClient, NewSecret, Secret, SecretAdded, TokenIssued,
 };
 pub use directory::{Directory, NewToken, Token};
 pub use error::StoreError;

@@ -241,7 +241,7 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         let expired = counted.delete_expired(clock::now(), EXPIRED_AT_ONCE)?;
         Ok(counted.delete_empty_counts()? || expired > 0)
     };
-    let expiry = ExpiryWatch::default();
+    let expiry = ExpiryWatch::default().with_clients(store.clone());
     let expiring = expiry.number();
     let _upkeep = Upkeep::start(store.clone(), config.retention, delete_leftovers, expiry)?;
     actix_web::rt::System::new().block_on(async {

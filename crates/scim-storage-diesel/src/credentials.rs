@@ -6,8 +6,8 @@ mod tokens;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use scim_model::store::{
-    AccessToken, Client, Credentials, NewAccessToken, NewClient, NewSecret, SecretAdded, StoreError,
-    TenantId, TokenIssued,
+    AccessToken, Client, Credentials, ExpiringSecret, NewAccessToken, NewClient, NewSecret, SecretAdded,
+    StoreError, TenantId, TokenIssued,
 };
 use uuid::Uuid;
 
@@ -74,6 +74,14 @@ impl Credentials for DieselStore {
 
     fn access_token(&self, sha256: &[u8; 32]) -> Result<Option<AccessToken>, StoreError> {
         self.database.read(|conn| tokens::by_hash(conn, sha256))
+    }
+
+    fn expiring_secrets(
+        &self,
+        after: DateTime<Utc>,
+        before: DateTime<Utc>,
+    ) -> Result<Vec<ExpiringSecret>, StoreError> {
+        self.database.read(|conn| clients::expiring(conn, after, before))
     }
 
     fn delete_expired(&self, before: DateTime<Utc>, most: u32) -> Result<usize, StoreError> {

@@ -72,6 +72,16 @@ pub trait Credentials: Send + Sync {
     /// `Unavailable`.
     fn access_token(&self, sha256: &[u8; 32]) -> Result<Option<AccessToken>, StoreError>;
 
+    /// Returns the secrets that expire after one time and before another, soonest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn expiring_secrets(
+        &self,
+        after: DateTime<Utc>,
+        before: DateTime<Utc>,
+    ) -> Result<Vec<ExpiringSecret>, StoreError>;
+
     /// Deletes at most `most` access tokens and remembered assertions that expired before a time, and returns their
     /// number.
     ///
@@ -221,6 +231,21 @@ pub struct Secret {
     pub expires: DateTime<Utc>,
     /// The approximate time of the last use; `None` before the first one.
     pub last_used: Option<DateTime<Utc>>,
+}
+
+/// A secret that expires soon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpiringSecret {
+    /// Identifies the secret without being secret.
+    pub id: Uuid,
+    /// Identifies the client at the token endpoint.
+    pub client_id: String,
+    /// Name of the tenant.
+    pub tenant_name: String,
+    /// Name of the connection.
+    pub connection_name: String,
+    /// Time of expiry.
+    pub expires: DateTime<Utc>,
 }
 
 /// The result of adding a secret.

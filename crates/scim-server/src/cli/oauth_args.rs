@@ -77,3 +77,62 @@ impl OAuthArgs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::arguments::Cli;
+    use crate::config::oauth::OAuthConfig;
+
+    fn config(arguments: &[&str]) -> Option<OAuthConfig> {
+        let cli = Cli::try_parse_from([&["scim-server"], arguments].concat());
+        cli.ok().map(|it| it.serve.oauth.config())
+    }
+
+    /// cred-32
+    #[test]
+    fn cred_32_the_lifetime_of_access_tokens_is_one_to_six_hours() {
+        let lifetime = |text: &str| config(&["--access-token-lifetime", text]).map(|it| it.lifetime);
+        assert_eq!(config(&[]).map(|it| it.lifetime), Some(3600));
+        assert_eq!(lifetime("21600"), Some(21600));
+        assert_eq!((lifetime("3599"), lifetime("21601")), (None, None));
+    }
+
+    #[test]
+    fn the_options_become_settings() {
+        let usual = config(&[]).expect("the defaults are valid");
+        let settings = usual.settings("https://scim.example.com/scim/v2");
+        assert_eq!(
+            (&*settings.issuer, settings.strict_audience),
+            ("https://scim.example.com", false)
+        );
+        let changed = config(&[
+            "--oauth-issuer",
+            "https://id.example.com/scim",
+            "--oauth-strict-audience",
+            "--oauth-clock-skew",
+            "300",
+            "--trusted-proxy",
+            "10.0.0.0/8,192.0.2.1",
+            "--egress-allow",
+            "10.1.0.0/16,keycloak",
+        ]);
+        let changed = changed.expect("they are valid");
+        let settings = changed.settings("https://scim.example.com/scim/v2");
+        assert_eq!(settings.issuer, "https://id.example.com/scim");
+        assert_eq!(settings.issuer_path(), "/scim");
+        assert_eq!(settings.token_endpoint, "https://scim.example.com/oauth2/token");
+        assert!(settings.strict_audience && settings.clock_skew == 300);
+        let proxies: Vec<String> = changed.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32"]);
+        for wrong in [
+            ["--oauth-issuer", "http://id.example.com"],
+            ["--oauth-clock-skew", "301"],
+            ["--trusted-proxy", "proxy.example.com"],
+            ["--egress-allow", "https://example.com"],
+        ] {
+            assert!(config(&wrong).is_none(), "{wrong:?}");
+        }
+    }
+}

@@ -67,6 +67,7 @@ impl std::str::FromStr for Issuer {
 mod tests {
     use super::*;
 
+    /// cred-95
     #[test]
     fn cred_95_an_issuer_is_an_https_url_without_query_and_fragment() {
         for text in [

@@ -104,6 +104,7 @@ fn special_kind_v6(address: Ipv6Addr) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    /// cred-84
     // Table: addresses that are refused, then addresses that are reached.
     #[test]
     fn evt_132_only_publicly_routable_addresses_are_reached() {

@@ -333,6 +333,7 @@ mod tests {
         );
     }
 
+    /// cred-84
     #[test]
     fn evt_135_redirects_are_not_followed() {
         for status in ["301", "302", "303", "307", "308"] {
@@ -362,6 +363,7 @@ mod tests {
         }
     }
 
+    /// cred-85
     #[test]
     fn cred_85_an_endless_body_ends_at_the_limit() {
         let endless = |stream: &mut TcpStream| {
@@ -381,6 +383,7 @@ mod tests {
         assert_eq!(response.body.len(), 1000);
     }
 
+    /// cred-85
     #[test]
     fn cred_85_a_slow_response_ends_in_time() {
         let started = Instant::now();
@@ -430,6 +433,7 @@ mod tests {
         assert!(matches!(error, Err(EgressError::Unreachable(_))), "{error:?}");
     }
 
+    /// cred-84
     #[test]
     fn cred_84_a_name_that_turns_internal_is_refused_at_the_next_request() {
         let (port, heads) = serve(respond("HTTP/1.1 204 No Content\r\n\r\n"));

@@ -97,7 +97,7 @@ pub struct Sampled {
     pub database_is_durable: bool,
     /// Returns the number of full scans.
     pub scans: Box<dyn Fn() -> Vec<ScanCount> + Send + Sync>,
-    /// Returns the number of tokens that expire within 30 days.
+    /// Returns the number of tokens and client secrets that expire within 30 days.
     pub expiring_tokens: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
@@ -265,7 +265,7 @@ impl Collector for SampledMetrics {
         self.encode_tolerances(&mut encoder)?;
         let expiring = encoder.encode_descriptor(
             "tokens_expiring",
-            "Valid tokens that expire within 30 days",
+            "Valid tokens and client secrets that expire within 30 days",
             None,
             MetricType::Gauge,
         )?;

@@ -107,6 +107,7 @@ mod tests {
         text.parse().expect("it is an address")
     }
 
+    /// cred-19
     #[test]
     fn cred_19_failures_are_limited_by_client_and_source() {
         let attempts = Attempts::default();
@@ -124,6 +125,7 @@ mod tests {
         assert_eq!(attempts.wait(here, "a", at(61)), None);
     }
 
+    /// cred-19
     #[test]
     fn cred_19_failures_are_limited_by_source() {
         let attempts = Attempts::default();

@@ -176,6 +176,7 @@ mod tests {
         )
     }
 
+    /// cred-74, cred-83
     #[test]
     fn cred_74_values_of_a_federation_are_checked_when_it_is_created() {
         assert_eq!(check(&federation()), Ok(None));
@@ -250,6 +251,7 @@ mod tests {
         assert!(check(&keys("https://missing.example.com/keys")).is_ok_and(|it| it.is_some()));
     }
 
+    /// cred-42, cred-43
     #[test]
     fn cred_42_and_43_a_secret_is_random_and_expires() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).expect("it is a time");

@@ -61,6 +61,7 @@ impl Scope {
 mod tests {
     use super::*;
 
+    /// cred-27
     #[test]
     fn cred_27_scopes_are_names_that_the_server_knows() {
         use Scope::{Scim, ScimRead};

@@ -52,6 +52,7 @@ mod tests {
     use super::*;
     use crate::token;
 
+    /// cred-11, cred-38, cred-42
     #[test]
     fn cred_38_secrets_are_short_and_never_the_same() {
         for new in [new_client_id, new_client_secret, new_access_token] {
@@ -67,6 +68,7 @@ mod tests {
         }
     }
 
+    /// cred-35
     #[test]
     fn cred_35_an_access_token_is_opaque_and_no_bearer_token_of_a_connection() {
         let token = new_access_token().unwrap();

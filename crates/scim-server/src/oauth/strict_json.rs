@@ -31,6 +31,7 @@ fn is_shallow(value: &Value, levels: usize) -> bool {
 mod tests {
     use super::*;
 
+    /// cred-66
     #[test]
     fn cred_66_objects_have_no_repeated_members_and_at_most_8_levels() {
         let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));

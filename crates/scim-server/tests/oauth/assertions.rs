@@ -103,6 +103,7 @@ fn header(changes: Value) -> Value {
     with(RSA.header(), changes)
 }
 
+/// cred-52
 #[test]
 fn cred_52_assertions_with_each_usual_algorithm_are_accepted() {
     for key in [&*RSA, &*EC] {
@@ -110,8 +111,10 @@ fn cred_52_assertions_with_each_usual_algorithm_are_accepted() {
     }
 }
 
-/// cred-51 to cred-57, 65, 66 and 69: faults that show before the signature is right, or show that it is wrong. The
-/// client learns nothing but the refusal (cred-70).
+/// cred-51, cred-52, cred-53, cred-55, cred-56, cred-57, cred-58, cred-66, cred-70
+///
+/// Faults that show before the signature is right, or show that it is wrong. The client learns nothing but
+/// the refusal.
 // Table: the check that fails, and an assertion that fails no other check.
 #[test]
 fn cred_51_to_57_forged_assertions_are_refused() {
@@ -259,8 +262,10 @@ fn cred_51_to_57_forged_assertions_are_refused() {
     assert!(forged.len() >= 30);
 }
 
-/// cred-62 to cred-65, 70, 72, 75 and 77: claims that do not fit, in an assertion with the right signature. The client
-/// learns the name of the claim, and no stored value.
+/// cred-62, cred-63, cred-65, cred-70, cred-72, cred-75, cred-77
+///
+/// Claims that do not fit, in an assertion with the right signature. The client learns the name of the claim,
+/// and no stored value.
 // Table: the claim in the description, and the claims of the assertion.
 #[test]
 fn cred_70_claims_that_do_not_fit_are_named() {
@@ -319,6 +324,7 @@ fn cred_70_claims_that_do_not_fit_are_named() {
     }
 }
 
+/// cred-64
 #[test]
 fn cred_64_clocks_may_differ_by_60_seconds() {
     for changes in [
@@ -333,6 +339,7 @@ fn cred_64_clocks_may_differ_by_60_seconds() {
     }
 }
 
+/// cred-57
 #[test]
 fn cred_57_types_that_are_meant_for_assertions_are_accepted() {
     for typ in [
@@ -346,6 +353,7 @@ fn cred_57_types_that_are_meant_for_assertions_are_accepted() {
     }
 }
 
+/// cred-56
 #[test]
 fn cred_56_without_kid_only_keys_of_the_type_are_tried() {
     let without = |key: &Key| with(key.header(), json!({"kid": null}));
@@ -362,6 +370,7 @@ fn cred_56_without_kid_only_keys_of_the_type_are_tried() {
     check_with(&RSA.sign(&claims(json!({}))), &entra(), &USUAL_ALGORITHMS, &many).unwrap();
 }
 
+/// cred-53
 #[test]
 fn cred_53_a_key_is_used_with_its_algorithm_only() {
     let keys = |jwk: Value| set(&json!({"keys": [jwk]}));
@@ -392,6 +401,7 @@ fn cred_53_a_key_is_used_with_its_algorithm_only() {
     assert_eq!(fault.check, "alg");
 }
 
+/// cred-59, cred-62, cred-67
 #[test]
 fn cred_59_a_client_with_its_own_key_is_issuer_and_subject() {
     let keys = set(&jwks(&[&EC]));
@@ -421,6 +431,7 @@ fn cred_59_a_client_with_its_own_key_is_issuer_and_subject() {
     }
 }
 
+/// cred-61
 #[test]
 fn cred_61_the_audience_of_an_own_key_is_the_issuer_or_the_token_endpoint() {
     let keys = set(&jwks(&[&EC]));
@@ -447,6 +458,7 @@ fn cred_61_the_audience_of_an_own_key_is_the_issuer_or_the_token_endpoint() {
     }
 }
 
+/// cred-73
 #[test]
 fn cred_73_a_trust_has_several_audiences() {
     let forms = [
@@ -472,6 +484,7 @@ fn cred_73_a_trust_has_several_audiences() {
     );
 }
 
+/// cred-77
 #[test]
 fn cred_77_further_claims_of_a_trust_are_compared() {
     let expected = Expected {
@@ -494,6 +507,7 @@ fn cred_77_further_claims_of_a_trust_are_compared() {
     }
 }
 
+/// cred-82
 #[test]
 fn cred_82_a_trial_names_the_check_that_fails() {
     let keys = Arc::new(set(&jwks(&[&RSA])));
@@ -521,6 +535,7 @@ fn cred_82_a_trial_names_the_check_that_fails() {
     assert_eq!(trial.failed.unwrap(), ("keys", "the host is down".to_owned()));
 }
 
+/// cred-69
 #[test]
 fn cred_69_no_key_is_looked_for_before_the_issuer_fits() {
     let find = |_: Option<&str>, _| panic!("a key is looked for");

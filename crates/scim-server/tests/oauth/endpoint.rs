@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use scim_model::store::{
-    AccessToken, Client, Credentials, NewAccessToken, NewClient, NewSecret, SecretAdded, StoreError,
-    TenantId, TokenIssued,
+    AccessToken, Client, Credentials, ExpiringSecret, NewAccessToken, NewClient, NewSecret, SecretAdded,
+    StoreError, TenantId, TokenIssued,
 };
 use scim_server::oauth::key_cache::{KeyCache, Now};
 use scim_server::oauth::request::TokenRequest;
@@ -63,12 +63,23 @@ impl Credentials for Down {
         self.error()
     }
 
+    fn expiring_secrets(
+        &self,
+        _: DateTime<Utc>,
+        _: DateTime<Utc>,
+    ) -> Result<Vec<ExpiringSecret>, StoreError> {
+        self.error()
+    }
+
     fn delete_expired(&self, _: DateTime<Utc>, _: u32) -> Result<usize, StoreError> {
         self.error()
     }
 }
 
-/// An identity provider stops a connection whose credentials are refused, so a failing store must not look like that.
+/// cred-26
+///
+/// An identity provider stops a connection whose credentials are refused, so a failing store must not look
+/// like that.
 #[test]
 fn cred_26_a_failing_store_is_no_wrong_credential() {
     let now: Now = Arc::new(|| DateTime::from_timestamp(1_800_000_000, 0).unwrap());

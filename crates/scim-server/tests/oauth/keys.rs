@@ -83,6 +83,7 @@ impl Subject {
     }
 }
 
+/// cred-86
 #[test]
 fn cred_86_keys_are_cached_and_refreshed_in_the_background() {
     let (a, b) = (Key::ec("a"), Key::ec("b"));
@@ -105,6 +106,7 @@ fn cred_86_keys_are_cached_and_refreshed_in_the_background() {
     assert_eq!(subject.find("a"), Err(KeyError::Unknown));
 }
 
+/// cred-86
 #[test]
 fn cred_86_the_issuer_may_ask_for_an_earlier_refresh() {
     let a = Key::ec("a");
@@ -121,6 +123,7 @@ fn cred_86_the_issuer_may_ask_for_an_earlier_refresh() {
     }
 }
 
+/// cred-87
 #[test]
 fn cred_87_an_unknown_key_is_fetched_at_once_and_then_once_a_minute() {
     let (a, b, c) = (Key::ec("a"), Key::ec("b"), Key::ec("c"));
@@ -139,6 +142,7 @@ fn cred_87_an_unknown_key_is_fetched_at_once_and_then_once_a_minute() {
     assert_eq!(subject.fetches(), 3);
 }
 
+/// cred-87
 #[test]
 fn cred_87_many_requests_at_once_cause_one_fetch() {
     let a = Key::ec("a");
@@ -159,6 +163,7 @@ fn cred_87_many_requests_at_once_cause_one_fetch() {
     );
 }
 
+/// cred-88
 #[test]
 fn cred_88_known_keys_work_for_a_day_while_the_issuer_is_down() {
     let a = Key::ec("a");
@@ -207,6 +212,7 @@ fn a_changed_url_forgets_the_keys() {
     );
 }
 
+/// cred-54, cred-89
 #[test]
 fn cred_89_keys_that_cannot_be_used_do_not_spoil_the_set() {
     let (rsa, ec) = (Key::rsa("rsa"), Key::ec("ec"));
@@ -265,6 +271,7 @@ fn cred_89_keys_that_cannot_be_used_do_not_spoil_the_set() {
     assert!(!set.has(Some("rsa"), Algorithm::Es256));
 }
 
+/// cred-85
 #[test]
 fn cred_85_key_sets_are_parsed_strictly() {
     let many: Vec<Value> = (0..101).map(|_| json!({})).collect();

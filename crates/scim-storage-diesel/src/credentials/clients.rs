@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use scim_model::store::{Client, NewClient, NewSecret, Secret, SecretAdded, StoreError, TenantId};
+use scim_model::store::{
+    Client, ExpiringSecret, NewClient, NewSecret, Secret, SecretAdded, StoreError, TenantId,
+};
 use uuid::Uuid;
 
 use crate::columns::{Id, Time};
@@ -122,6 +125,34 @@ pub(super) fn named(conn: &mut Conn, client_id: &str) -> Result<Option<Client>, 
         .map(SecretRow::into_secret)
         .collect::<Result<_, _>>()?;
     row.into_client(secrets).map(Some)
+}
+
+/// Returns the secrets that expire between two times. A literal, because four tables are joined for five columns.
+pub(super) fn expiring(
+    conn: &mut Conn,
+    after: DateTime<Utc>,
+    before: DateTime<Utc>,
+) -> Result<Vec<ExpiringSecret>, Failure> {
+    let secrets = sql!(
+        "SELECT s.id, o.client_id, t.name, c.name, s.expires
+         FROM oauth_secret s
+         JOIN oauth_client o ON o.tenant_id = s.tenant_id AND o.id = s.client
+         JOIN connection c ON c.tenant_id = o.tenant_id AND c.id = o.connection_id
+         JOIN tenant t ON t.id = o.tenant_id AND NOT t.deleted
+         WHERE s.expires > {after} AND s.expires < {before} ORDER BY s.expires, s.id";
+        after, before
+    );
+    let secret =
+        |(id, client_id, tenant_name, connection_name, expires): (Id, String, String, String, Time)| {
+            ExpiringSecret {
+                id: id.0,
+                client_id,
+                tenant_name,
+                connection_name,
+                expires: expires.0,
+            }
+        };
+    Ok(conn.rows(&secrets)?.into_iter().map(secret).collect())
 }
 
 /// The clients of tenants that are not being deleted, with the name of the tenant and the connection.

@@ -20,6 +20,7 @@ pub(super) const CASES: &[Case] = cases![
     a_token_of_a_disabled_client_is_not_found_and_one_of_a_paused_connection_says_so,
     an_assertion_is_good_once,
     a_use_is_recorded,
+    secrets_that_expire_soon_are_found,
     expired_tokens_and_assertions_are_deleted,
 ];
 
@@ -332,6 +333,36 @@ fn a_use_is_recorded(it: &Fixture) {
     assert_eq!(
         (later.last_used, later.secrets[0].last_used),
         (Some(at(200)), Some(at(100)))
+    );
+}
+
+fn secrets_that_expire_soon_are_found(it: &Fixture) {
+    let client = client(it);
+    let add = |number: u8, expires: i64| {
+        let secret = NewSecret {
+            expires: at(expires),
+            ..new_secret(number)
+        };
+        let added = it.store.add_secret(&client.client_id, &secret);
+        assert_eq!(added.expect("the store is available"), SecretAdded::Done);
+        secret.id
+    };
+    let (later, sooner) = (add(2, 5_000), add(3, 4_500));
+    add(4, 6_000);
+    let found = it.store.expiring_secrets(at(4_000), at(6_000));
+    let found: Vec<_> = found
+        .expect("the store is available")
+        .into_iter()
+        .filter(|it| it.client_id == client.client_id)
+        .collect();
+    assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), [sooner, later]);
+    assert_eq!(
+        (
+            &found[0].tenant_name,
+            &*found[0].connection_name,
+            found[0].expires
+        ),
+        (&client.tenant_name, "default", at(4_500))
     );
 }
 

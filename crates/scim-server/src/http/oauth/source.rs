@@ -47,6 +47,7 @@ mod tests {
 
     use super::*;
 
+    /// cred-09
     #[test]
     fn cred_09_only_a_trusted_proxy_names_the_address_of_a_client() {
         let proxies: Vec<IpNet> = ["10.0.0.0/8", "::1/128"]

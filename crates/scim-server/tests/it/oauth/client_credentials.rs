@@ -16,6 +16,7 @@ use crate::harness::{Choice, Server, on_each};
 
 const CC: &str = "grant_type=client_credentials";
 
+/// cred-01
 #[test]
 fn cred_01_only_post_is_served() {
     let server = Server::start();
@@ -26,6 +27,7 @@ fn cred_01_only_post_is_served() {
     }
 }
 
+/// cred-02
 #[test]
 fn cred_02_a_request_is_a_form_in_utf_8() {
     let server = Server::start();
@@ -62,6 +64,7 @@ fn cred_02_a_request_is_a_form_in_utf_8() {
     expect_oauth_error(bytes, 400, "invalid_request");
 }
 
+/// cred-03, cred-80
 #[test]
 fn cred_03_the_grant_is_client_credentials() {
     let server = Server::start();
@@ -95,6 +98,7 @@ fn cred_03_the_grant_is_client_credentials() {
     }
 }
 
+/// cred-04, cred-05, cred-06
 #[test]
 fn cred_04_to_06_parameters_may_be_empty_or_unknown_and_not_repeated() {
     let server = Server::start();
@@ -125,6 +129,7 @@ fn cred_04_to_06_parameters_may_be_empty_or_unknown_and_not_repeated() {
     }
 }
 
+/// cred-07
 #[test]
 fn cred_07_credentials_are_never_read_from_the_uri() {
     let server = Server::start();
@@ -138,6 +143,7 @@ fn cred_07_credentials_are_never_read_from_the_uri() {
     expect_oauth_error(request.send(), 401, "invalid_client");
 }
 
+/// cred-10
 #[test]
 fn cred_10_sizes_are_limited() {
     let server = Server::start();
@@ -164,6 +170,7 @@ fn cred_10_sizes_are_limited() {
     expect_oauth_error(assertion(8 * 1024 + 1), 400, "invalid_request");
 }
 
+/// cred-11
 #[test]
 fn cred_11_http_basic_is_supported() {
     let server = Server::start();
@@ -189,7 +196,9 @@ fn cred_11_http_basic_is_supported() {
     }
 }
 
-/// The credentials test of Microsoft's validator: cred-12, 28 and 33.
+/// cred-12, cred-28, cred-33
+///
+/// The credentials test of Microsoft's validator.
 #[test]
 fn cred_12_the_validator_gets_a_token_for_a_secret_in_the_body() {
     on_each(Choice::default, |server| {
@@ -205,6 +214,7 @@ fn cred_12_the_validator_gets_a_token_for_a_secret_in_the_body() {
     });
 }
 
+/// cred-13, cred-14
 #[test]
 fn cred_13_entra_may_send_the_secret_in_header_and_body() {
     let server = Server::start();
@@ -230,6 +240,7 @@ fn cred_13_entra_may_send_the_secret_in_header_and_body() {
     expect_oauth_error(post(&server, &in_body), 400, "invalid_request");
 }
 
+/// cred-15
 #[test]
 fn cred_15_a_client_without_a_proof_is_refused() {
     let server = Server::start();
@@ -240,7 +251,7 @@ fn cred_15_a_client_without_a_proof_is_refused() {
     }
 }
 
-/// cred-16 and cred-17.
+/// cred-16, cred-17
 #[test]
 fn cred_17_strangers_cannot_tell_why_they_are_refused() {
     let server = Server::start();
@@ -273,6 +284,8 @@ fn cred_17_strangers_cannot_tell_why_they_are_refused() {
     }
 }
 
+/// cred-17, cred-18
+///
 /// The answers to an unknown client and to a wrong secret take about the same time.
 #[test]
 fn cred_17_refusals_take_the_same_time() {
@@ -299,6 +312,7 @@ fn cred_17_refusals_take_the_same_time() {
     assert!(more < less * 4 + 5_000, "{known} µs and {unknown} µs");
 }
 
+/// cred-19, cred-09
 #[test]
 fn cred_19_the_eleventh_wrong_secret_has_to_wait() {
     let server = Server::start();
@@ -336,7 +350,7 @@ fn cred_19_the_eleventh_wrong_secret_has_to_wait() {
         .expect(429);
 }
 
-/// cred-20 to cred-24.
+/// cred-20, cred-21, cred-22, cred-23, cred-38
 #[test]
 fn cred_20_a_token_response_has_exactly_four_members() {
     let server = Server::start();
@@ -354,7 +368,9 @@ fn cred_20_a_token_response_has_exactly_four_members() {
     assert!(token.len() <= 64 && !token.contains('.'));
 }
 
-/// cred-24 and cred-25: no text of the request is in an error.
+/// cred-22, cred-24, cred-25
+///
+/// No text of the request is in an error.
 #[test]
 fn cred_24_errors_echo_nothing() {
     let server = Server::start();
@@ -381,6 +397,7 @@ fn cred_24_errors_echo_nothing() {
     }
 }
 
+/// cred-21, cred-25, cred-27, cred-29
 #[test]
 fn cred_25_an_unknown_scope_is_named_after_authentication() {
     let server = Server::start();
@@ -406,7 +423,7 @@ fn cred_25_an_unknown_scope_is_named_after_authentication() {
     expect_oauth_error(by_secret(&server, &wrong), 401, "invalid_client");
 }
 
-/// cred-21, cred-29 and cred-30.
+/// cred-21, cred-29, cred-30
 #[test]
 fn cred_30_a_token_for_reading_cannot_write() {
     let server = Server::start();
@@ -443,6 +460,7 @@ fn cred_30_a_token_for_reading_cannot_write() {
     }
 }
 
+/// cred-32, cred-33
 #[test]
 fn cred_33_the_lifetime_is_always_the_setting() {
     let server = Server::start();
@@ -452,7 +470,9 @@ fn cred_33_the_lifetime_is_always_the_setting() {
     }
 }
 
-/// cred-34 and cred-35: what ends a token at once.
+/// cred-34, cred-35
+///
+/// What ends a token at once.
 #[test]
 fn cred_34_a_token_ends_with_its_secret_client_connection_or_tenant() {
     on_each(Choice::default, |server| {
@@ -510,6 +530,7 @@ fn cred_34_a_token_ends_with_its_secret_client_connection_or_tenant() {
     });
 }
 
+/// cred-34
 #[test]
 fn cred_34_an_expired_secret_gets_no_token() {
     let server = Server::start();
@@ -532,7 +553,7 @@ fn cred_34_an_expired_secret_gets_no_token() {
     );
 }
 
-/// cred-36 and cred-46.
+/// cred-36, cred-46
 #[test]
 fn cred_36_a_token_is_bound_to_its_tenant() {
     let server = Server::start();
@@ -553,6 +574,7 @@ fn cred_36_a_token_is_bound_to_its_tenant() {
         .expect_error(404, None);
 }
 
+/// cred-37
 #[test]
 fn cred_37_several_tokens_of_a_client_are_valid() {
     let server = Server::start();
@@ -563,7 +585,7 @@ fn cred_37_several_tokens_of_a_client_are_valid() {
     }
 }
 
-/// cred-44 and cred-49.
+/// cred-44, cred-49
 #[test]
 fn cred_44_secrets_overlap() {
     let server = Server::start();
@@ -588,7 +610,9 @@ fn cred_44_secrets_overlap() {
     assert_eq!(read(&server, &new_token), 200);
 }
 
-/// cred-59, cred-60 and cred-67: a client that signs its assertions.
+/// cred-59, cred-60, cred-67, cred-91
+///
+/// A client that signs its assertions.
 #[test]
 fn cred_67_an_assertion_of_a_client_is_good_once() {
     on_each(Choice::default, |server| {
@@ -626,6 +650,7 @@ fn cred_67_an_assertion_of_a_client_is_good_once() {
     });
 }
 
+/// cred-50
 #[test]
 fn cred_50_assertion_and_type_come_together() {
     let server = Server::start();
@@ -653,7 +678,9 @@ fn cred_50_assertion_and_type_come_together() {
     .expect(200);
 }
 
-/// cred-79 and cred-101: other credentials at the SCIM surface.
+/// cred-79, cred-101
+///
+/// Other credentials at the SCIM surface.
 #[test]
 fn cred_79_an_assertion_is_no_access_token() {
     let server = Server::start();

@@ -90,7 +90,9 @@ fn claims(changes: Value) -> Value {
     claims
 }
 
-/// The federated test of Microsoft's validator: cred-05, 28, 68 and 78.
+/// cred-05, cred-28, cred-68, cred-78
+///
+/// The federated test of Microsoft's validator.
 #[test]
 fn cred_78_the_validator_gets_a_token_for_an_assertion_of_entra() {
     on_each(Choice::default, |server| {
@@ -115,7 +117,9 @@ fn cred_78_the_validator_gets_a_token_for_an_assertion_of_entra() {
     });
 }
 
-/// cred-86 to cred-88: keys that rotate, and an issuer that is down.
+/// cred-26, cred-87, cred-88
+///
+/// Keys that rotate, and an issuer that is down.
 #[test]
 fn cred_87_a_new_key_works_at_the_first_try() {
     let server = Server::start();
@@ -142,7 +146,9 @@ fn cred_87_a_new_key_works_at_the_first_try() {
     assert!(reply.header("retry-after").is_some());
 }
 
-/// cred-69: the server fetches no keys for a client whose issuer does not fit.
+/// cred-55, cred-69
+///
+/// The server fetches no keys for a client whose issuer does not fit.
 #[test]
 fn cred_69_strangers_cause_no_outgoing_connection() {
     let server = Server::start();
@@ -164,7 +170,7 @@ fn cred_69_strangers_cause_no_outgoing_connection() {
     assert_eq!(issuer.fetches(), 0);
 }
 
-/// cred-58, 70, 72, 75 and 76.
+/// cred-58, cred-70, cred-72, cred-75, cred-76, cred-90
 #[test]
 fn cred_75_issuer_and_audience_without_the_subject_do_not_suffice() {
     let server = Server::start();
@@ -201,7 +207,9 @@ fn cred_75_issuer_and_audience_without_the_subject_do_not_suffice() {
     expect_oauth_error(send(None, json!({})), 401, "invalid_client");
 }
 
-/// cred-58: the key of a trust is good for this trust only.
+/// cred-58
+///
+/// The key of a trust is good for this trust only.
 #[test]
 fn cred_58_the_issuer_of_another_tenant_is_refused() {
     let server = Server::start();
@@ -227,6 +235,7 @@ fn cred_58_the_issuer_of_another_tenant_is_refused() {
     expect_oauth_error(by_assertion(&server, Some(&mine), &forged), 401, "invalid_client");
 }
 
+/// cred-68
 #[test]
 fn cred_68_a_trust_may_accept_each_assertion_once() {
     on_each(Choice::default, |server| {
@@ -252,6 +261,8 @@ fn cred_68_a_trust_may_accept_each_assertion_once() {
     });
 }
 
+/// cred-81
+///
 /// An issuer other than Entra, such as a cluster of Kubernetes.
 #[test]
 fn cred_81_a_trust_serves_any_issuer_with_keys() {

@@ -7,7 +7,7 @@ use crate::harness::Server;
 
 const METADATA: &str = "//.well-known/oauth-authorization-server";
 
-/// cred-92 to cred-96.
+/// cred-92, cred-93, cred-94, cred-95, cred-96
 #[test]
 fn cred_93_the_metadata_describe_the_token_endpoint() {
     let server = Server::start();
@@ -27,6 +27,7 @@ fn cred_93_the_metadata_describe_the_token_endpoint() {
     server.stranger(None).request("POST", METADATA).send().expect(405);
 }
 
+/// cred-97
 #[test]
 fn cred_97_the_service_provider_config_lists_both_schemes() {
     let server = Server::start();
@@ -44,6 +45,7 @@ fn cred_97_the_service_provider_config_lists_both_schemes() {
     assert_eq!(types, ["oauthbearertoken", "oauth2"]);
 }
 
+/// cred-98
 #[test]
 fn cred_98_browsers_of_other_origins_get_no_permission() {
     let server = Server::start();

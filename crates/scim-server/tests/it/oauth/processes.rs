@@ -85,7 +85,9 @@ fn assertion_form(client_id: &str, assertion: &str) -> String {
     ])
 }
 
-/// cred-43, 44, 45, 47, 48 and 104: clients on the command line.
+/// cred-42, cred-43, cred-44, cred-47, cred-48, cred-49, cred-104
+///
+/// Clients on the command line.
 #[test]
 fn cred_47_the_command_line_manages_clients() {
     let server = Binary::start(&[]);
@@ -201,7 +203,32 @@ fn cred_47_the_command_line_manages_clients() {
     }
 }
 
-/// cred-71, 82 and 83: federations on the command line. The issuer is on a loopback address.
+/// cred-45
+#[test]
+fn cred_45_the_expiry_of_a_secret_is_announced() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let it = Installation {
+        database_url: format!("sqlite:{}", folder.path().join("scim.db").display()),
+    };
+    it.run(&["tenant", "create", "acme"]);
+    let create = |days: &str| it.json(&["client", "create", "--tenant", "acme", "--days", days]);
+    let (soon, later) = (create("29"), create("31"));
+    let server = Binary::start_in(folder, &[]);
+    let log = server.log_until("a secret of the client");
+    let warning = log
+        .lines()
+        .find(|it| it.contains("a secret of the client"))
+        .unwrap();
+    assert!(
+        warning.contains(soon["clientId"].as_str().unwrap()) && warning.contains("tenant acme"),
+        "{warning}"
+    );
+    assert!(!log.contains(later["clientId"].as_str().unwrap()), "{log}");
+}
+
+/// cred-71, cred-82, cred-83
+///
+/// Federations on the command line. The issuer is on a loopback address.
 #[test]
 fn cred_71_the_command_line_manages_federations() {
     let key = Key::rsa("1");
@@ -321,7 +348,9 @@ fn cred_71_the_command_line_manages_federations() {
     );
 }
 
-/// cred-41: nothing secret reaches the log, even with every entry switched on.
+/// cred-41
+///
+/// Nothing secret reaches the log, even with every entry switched on.
 #[test]
 fn cred_41_the_log_names_clients_and_no_secrets() {
     let key = Key::rsa("1");
@@ -412,7 +441,9 @@ fn cred_41_the_log_names_clients_and_no_secrets() {
     assert!(DIRECTORY.len() == 36);
 }
 
-/// cred-34, 35 and 67 on two servers: revocation and the memory of assertions are shared.
+/// cred-34, cred-35, cred-67
+///
+/// Revocation and the memory of assertions are shared.
 #[test]
 fn cred_35_two_servers_share_revocation_and_replay_memory() {
     let Some(database) = PostgresDatabase::create() else {
