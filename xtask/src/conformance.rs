@@ -1,7 +1,8 @@
 //! `cargo xtask conformance`: checks that a test shows every requirement of the RFCs.
 //!
-//! docs/conformance/requirements.tsv lists the requirements. A test shows a requirement if its documentation
-//! contains the id (`/// 7644-3.5.2-14`) or its name begins with it (`r7644_3_5_2_14_…`).
+//! docs/conformance/requirements.tsv lists the requirements of the RFCs, and credentials.tsv those for credentials. A test
+//! shows a requirement if its documentation contains the id (`/// 7644-3.5.2-14`, `/// cred-51 to cred-57`) or its name
+//! begins with it (`r7644_3_5_2_14_…`, `cred_51_…`).
 //! docs/conformance/bindings.tsv adds tests without ids, and reasons for requirements that do not bind this server.
 //! docs/CONFORMANCE.md shows the result as a table.
 
@@ -16,7 +17,10 @@ use tests_found::TestFn;
 
 use crate::{files, process};
 
-const REQUIREMENTS: &str = "docs/conformance/requirements.tsv";
+const REQUIREMENTS: [&str; 2] = [
+    "docs/conformance/requirements.tsv",
+    "docs/conformance/credentials.tsv",
+];
 const BINDINGS: &str = "docs/conformance/bindings.tsv";
 const TABLE: &str = "docs/CONFORMANCE.md";
 
@@ -39,7 +43,10 @@ pub(crate) fn run(table: Table) -> Result<(), String> {
     let read = |path: &str| {
         std::fs::read_to_string(root.join(path)).map_err(|error| format!("`{path}` cannot be read: {error}"))
     };
-    let requirements = Requirement::parse(&read(REQUIREMENTS)?)?;
+    let mut requirements = Vec::new();
+    for path in REQUIREMENTS {
+        requirements.extend(Requirement::parse(path, &read(path)?)?);
+    }
     let tests = tests_found::in_workspace(&files::read(&root)?)?;
     let (bound, findings) = bind(&requirements, &tests, &read(BINDINGS)?);
     if !findings.is_empty() {
@@ -85,14 +92,14 @@ struct Requirement {
 }
 
 impl Requirement {
-    fn parse(table: &str) -> Result<Vec<Requirement>, String> {
+    fn parse(path: &str, table: &str) -> Result<Vec<Requirement>, String> {
         let rows = rows(table).map(|(number, cells)| match cells.as_slice() {
             [id, level, text] => {
                 let [id, level, text] = [id, level, text].map(|it| (*it).to_owned());
                 Ok(Requirement { id, level, text })
             }
             _ => Err(format!(
-                "`{REQUIREMENTS}` line {number}: expected an id, a level and a requirement"
+                "`{path}` line {number}: expected an id, a level and a requirement"
             )),
         });
         let requirements = rows.collect::<Result<Vec<_>, _>>()?;
@@ -100,11 +107,14 @@ impl Requirement {
         if ids.len() == requirements.len() && !ids.is_empty() {
             return Ok(requirements);
         }
-        Err(format!("`{REQUIREMENTS}` is empty or contains an id twice"))
+        Err(format!("`{path}` is empty or contains an id twice"))
     }
 
     /// `RFC 7644 section 3.5.2`
     fn section(&self) -> String {
+        if self.id.starts_with("cred-") {
+            return "Credentials".to_owned();
+        }
         let (rfc, rest) = self.id.split_once('-').unwrap_or((&self.id, ""));
         let section = rest.rsplit_once('-').map_or(rest, |(section, _)| section);
         format!("RFC {rfc} section {section}")
@@ -194,10 +204,14 @@ fn bind(
     (bound, findings)
 }
 
-/// Returns the beginnings of test names for an id: `r7644_3_5_2_14_` and `rfc7644_3_5_2_14_` for `7644-3.5.2-14`.
-fn test_name_prefixes(id: &str) -> [String; 2] {
+/// Returns the beginnings of test names for an id: `r7644_3_5_2_14_` and `rfc7644_3_5_2_14_` for `7644-3.5.2-14`, and
+/// `cred_51_` for `cred-51`.
+fn test_name_prefixes(id: &str) -> Vec<String> {
     let id = id.replace(['-', '.'], "_");
-    [format!("r{id}_"), format!("rfc{id}_")]
+    if id.starts_with("cred") {
+        return vec![format!("{id}_")];
+    }
+    vec![format!("r{id}_"), format!("rfc{id}_")]
 }
 
 const HEAD: &str = "\
@@ -209,7 +223,9 @@ The requirements that the RFCs place on a SCIM service provider, and the tests t
 The rules are those of RFC 7643 and 7644 (SCIM), 9865 (cursors), 6750 (bearer tokens), 9110 (HTTP), 8259 (JSON),
 5789 (PATCH), 6585 (status codes) and 9967 (events), in our own words and with their verified errata. `def` is
 binding text without a keyword, and `note` is a question that an RFC leaves open. \"Here\" introduces our choice;
-numbers such as `A-17` refer to [DECISIONS.md](DECISIONS.md). `cargo xtask conformance --suites` runs two public test
+numbers such as `A-17` refer to [DECISIONS.md](DECISIONS.md). The rules for credentials (`cred-NN`) come from RFC 6749, 7523,
+8414, 8725 and 9700, and from the requirements that identity providers publish. In them, {T} is the token endpoint, {B}
+the base URL, {I} the issuer identifier, and CC the grant type of client credentials. `cargo xtask conformance --suites` runs two public test
 suites against the server as well.
 
 ";
@@ -263,7 +279,7 @@ mod tests {
 
     fn requirements() -> Vec<Requirement> {
         let table = "id\tlevel\trequirement\n7644-3.5.2-14\tdef\tIn order.\n7644-3.7.1-01\tMUST\tBulk.\n";
-        Requirement::parse(table).expect("a table")
+        Requirement::parse("t.tsv", table).expect("a table")
     }
 
     fn test(path: &str, ids: &[&str]) -> TestFn {

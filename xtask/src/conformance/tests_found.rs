@@ -10,7 +10,7 @@ use crate::files::File;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TestFn {
     /// The crate, the modules that are files, and the name: `scim-model::condition::r7644_3_4_2_2_14_and_or_not`.
-    /// `tests/it/` and modules inside a file are left out.
+    /// `tests/it/`, `tests/oauth/` and modules inside a file are left out.
     pub(crate) path: String,
     /// Ids of requirements in its documentation.
     pub(crate) ids: BTreeSet<String>,
@@ -66,7 +66,7 @@ pub(crate) fn in_workspace(files: &[File]) -> Result<Vec<TestFn>, String> {
 /// Splits the path of a source file into the folder of its crate or test and the path of its module.
 fn place(path: &str) -> Option<(&str, &str)> {
     let path = path.strip_suffix(".rs").filter(|it| it.starts_with("crates/"))?;
-    let (start, folder) = ["/src/", "/tests/it/"]
+    let (start, folder) = ["/src/", "/tests/it/", "/tests/oauth/"]
         .iter()
         .find_map(|it| Some((path.find(it)?, it)))?;
     let end = start + folder.len();
@@ -85,11 +85,14 @@ fn declares(text: &str, name: &str) -> bool {
 /// Returns the tests in a file, except those with `#[ignore]`.
 fn in_text(module: &str, text: &str) -> Vec<TestFn> {
     let id = Regex::new(r"\b\d{4}-\d+(\.\d+)*-\d{2}\b").expect("the pattern is valid");
+    let list =
+        Regex::new(r"\bcred-\d{2,3}((, | and | to )(cred-)?\d{2,3})*\b").expect("the pattern is valid");
     let mut found = Vec::new();
     let (mut is_test, mut is_ignored, mut ids) = (false, false, BTreeSet::new());
     for line in text.lines().map(str::trim) {
         if let Some(documentation) = line.strip_prefix("///") {
             ids.extend(id.find_iter(documentation).map(|it| it.as_str().to_owned()));
+            ids.extend(list.find_iter(documentation).flat_map(|it| listed(it.as_str())));
         } else if line.starts_with("#[") {
             is_test |= line == "#[test]" || line.ends_with("::test]");
             is_ignored |= line.starts_with("#[ignore");
@@ -106,6 +109,17 @@ fn in_text(module: &str, text: &str) -> Vec<TestFn> {
         }
     }
     found
+}
+
+/// Returns the ids in a list such as `cred-51 to cred-57, 65, 66 and 69`.
+fn listed(list: &str) -> Vec<String> {
+    let list = list.replace(" and ", ", ");
+    let number = |text: &str| text.trim_start_matches("cred-").parse::<u32>().ok();
+    let ranges = list.split(", ").filter_map(|part| {
+        let (first, last) = part.split_once(" to ").unwrap_or((part, part));
+        Some(number(first)?..=number(last)?)
+    });
+    ranges.flatten().map(|it| format!("cred-{it:02}")).collect()
 }
 
 fn function_name(line: &str) -> Option<&str> {
@@ -153,6 +167,22 @@ fn never() {}
             ids(&["7643-8.7.1-01", "7644-3.5.2-14", "9865-2-01", "9865-3-01"]),
         );
         assert_eq!(found(text), [one, ("two".to_owned(), vec![])]);
+    }
+
+    #[test]
+    fn ids_of_credentials_may_be_a_list() {
+        let text = "\
+/// What ends a token: cred-34 and cred-35. Others are cred-51 to cred-53, 65, and 66; see cred-100, or credo-1.
+#[test]
+fn one() {}
+";
+        let (_, ids) = found(text).remove(0);
+        assert_eq!(
+            ids,
+            [
+                "cred-100", "cred-34", "cred-35", "cred-51", "cred-52", "cred-53", "cred-65"
+            ]
+        );
     }
 
     #[test]
