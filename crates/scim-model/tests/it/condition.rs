@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::DateTime;
-use scim_filter::{AttrPath, Filter, PatchPath};
+use scim_filter::{AttrPath, Filter, Options, PatchPath};
 use scim_model::condition::sort_key;
 use scim_model::condition::{Operand, Test, resolve_sort_by};
 use scim_model::internal::standard_notation;
@@ -407,6 +407,40 @@ fn a_60_the_operand_has_the_type_of_the_attribute() {
         (r#"active eq "false""#, false),
         (r#"emails[primary eq "TRUE"]"#, true),
     ]);
+}
+
+#[test]
+fn an_error_tells_a_wrong_operand_from_an_operator_that_the_type_lacks() {
+    for (filter, problem) in [
+        ("active eq 5", "can only be compared with true or false"),
+        ("active gt true", "is a boolean, which `gt` cannot compare"),
+        ("x509Certificates.value eq 5", "can only be compared with a string"),
+        (
+            r#"x509Certificates.value gt "YQ==""#,
+            "is binary, which `gt` cannot compare",
+        ),
+    ] {
+        let attribute = filter.split_once(' ').unwrap().0;
+        let detail = refused(filter, attribute);
+        assert!(detail.contains(problem), "{filter}: {detail}");
+    }
+}
+
+#[test]
+fn departures_from_the_grammar_are_recorded_by_kind() {
+    let recorded = |text: &str| {
+        let options = Options {
+            bare_words: true,
+            ..Options::default()
+        };
+        let tolerances = Tolerances::new(LENIENT);
+        tolerances.record_syntax(&PatchPath::parse_with(text, &options).unwrap().leniencies);
+        tolerances.take()
+    };
+    assert_eq!(recorded(r#"members[value eq "a"]"#), []);
+    assert_eq!(recorded("members[value eq 'a']"), [Tolerance::PathSyntax]);
+    assert_eq!(recorded("members[value eq a]"), [Tolerance::BareWord]);
+    assert_eq!(recorded("manager.$ref"), []);
 }
 
 /// Checks which tests are the same for a lenient policy, and that a strict one refuses the first.

@@ -998,3 +998,13 @@ fn a_replacement_finds_what_a_core_container_names() {
         json!({"userName": "a", "active": false})
     );
 }
+
+#[test]
+fn a_value_can_be_added_to_a_document_for_a_while() {
+    let stored = json!({"displayName": "g"});
+    let mut group = document(stored.clone());
+    group.insert("members", json!([{"value": ID}]));
+    assert_eq!(group.values()["members"], json!([{"value": ID}]));
+    assert_eq!(group.remove("members"), Some(json!([{"value": ID}])));
+    assert_eq!(Value::Object(group.into_values()), stored);
+}
