@@ -142,8 +142,8 @@ pub fn schema_named<'a>(resource_type: &'a ResourceType, name: &str) -> Option<&
     after_urn(resource_type, name).map(|(schema, _)| schema)
 }
 
-/// Checks that no key of a body names a schema of this server that the resource type does not have. Unknown attributes
-/// are ignored, but a client that names a known schema expects its value to be stored, and would be told so.
+/// Checks that no key of a body, or of an object under the URN of a schema in it, names a schema of this server that the
+/// resource type does not have. Unknown attributes are ignored, but a client that names a known schema expects its value to be stored, and would be told so.
 ///
 /// # Errors
 /// `scim_type`, with the key.
@@ -155,10 +155,14 @@ pub fn check_keys(
 ) -> Result<(), ScimError> {
     for (key, value) in body.as_object().into_iter().flatten() {
         let is_empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);
-        if is_empty || schema_named(resource_type, key).is_some() {
+        if is_empty {
             continue;
         }
-        if after_urn_of(&registry.schemas, key).is_some() {
+        if let Some((_, rest)) = after_urn(resource_type, key) {
+            if rest.is_empty() {
+                check_keys(registry, resource_type, value, scim_type)?;
+            }
+        } else if after_urn_of(&registry.schemas, key).is_some() {
             let problem = format_args!(
                 "names a schema that resources of the type `{}` do not have",
                 resource_type.name

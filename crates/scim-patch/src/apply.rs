@@ -150,31 +150,29 @@ impl State<'_> {
             }
             None => return Err(invalid_value("the operation needs a `value`")),
         };
-        // The path is the URN of the core schema, if there is one.
-        let is_under_urn = operation.path.is_some();
         for it in self.tolerances.named_attributes(self.resource_type, named) {
             if it.name.eq_ignore_ascii_case("schemas") {
                 continue; // `schemas` follows from the attributes that have values.
             }
-            self.write_named(write, it.name, it.value, is_under_urn || it.is_under_urn)?;
+            let has_urn = schema_named(self.resource_type, it.name).is_some();
+            self.write_named(write, it.name, it.value, has_urn)?;
         }
         Ok(())
     }
 
-    /// Writes an attribute by its name in an object of attributes. An unknown name is ignored, unless it stands under the
-    /// URN of a schema or has one itself.
+    /// Writes an attribute by its name in an object of attributes. An unknown name is ignored, unless it has the URN of a
+    /// schema.
     fn write_named(
         &mut self,
         write: Write,
         name: &str,
         value: &Value,
-        is_under_urn: bool,
+        has_urn: bool,
     ) -> Result<(), ScimError> {
         let target = match Target::find(self.resource_type, name, &mut self.tolerances) {
             Ok(target) => target,
             Err(error) if error.scim_type() != Some(ScimType::InvalidPath) => return Err(error),
-            Err(_) if is_under_urn => return Err(self.unknown(name)),
-            Err(error) if schema_named(self.resource_type, name).is_some() => return Err(error),
+            Err(error) if has_urn => return Err(error),
             Err(_) => return self.refuse_unknown(name),
         };
         if target.is_more_than_a_name() && !self.tolerances.path_as_key() {
@@ -206,15 +204,15 @@ impl State<'_> {
                 }
                 continue;
             }
-            let path = match schema_named(self.resource_type, &name) {
-                None => format!("{}:{name}", schema.id),
-                Some(it) if it.id == schema.id && self.tolerances.repeated_urn() => name,
+            let (path, has_urn) = match schema_named(self.resource_type, &name) {
+                None => (format!("{}:{name}", schema.id), false),
+                Some(it) if it.id == schema.id && self.tolerances.repeated_urn() => (name, true),
                 Some(_) => {
                     let message = format!("{} is not an attribute of {}", quoted(&name), schema.id);
                     return Err(invalid_path(message));
                 }
             };
-            self.write_named(write, &path, &value, true)?;
+            self.write_named(write, &path, &value, has_urn)?;
         }
         Ok(())
     }

@@ -143,17 +143,16 @@ impl Planner<'_> {
             return Ok(Some(operation.clone()));
         };
         let mut rest = Map::new();
-        let mut rest_under_urn = Map::new();
-        let mut has_members_under_urn = false;
+        let mut has_container = false;
         let mut all_rest = true;
         let unrecorded = &mut Tolerances::new(self.policy);
         for it in unrecorded.named_attributes(self.resource_type, named) {
+            has_container |= it.is_under_urn;
             // `apply` records the tolerances that the other names need.
             let target = Target::find(self.resource_type, it.name, &mut Tolerances::new(self.policy)).ok();
             match target.as_ref().and_then(Target::attribute) {
                 Some(found) if self.is_members(found) => {
                     all_rest = false;
-                    has_members_under_urn |= it.is_under_urn;
                     Target::find(self.resource_type, it.name, &mut self.tolerances)?;
                     if target.as_ref().is_some_and(Target::is_more_than_a_name) {
                         self.needs_list = true;
@@ -162,10 +161,6 @@ impl Planner<'_> {
                     }
                 }
                 _ => {
-                    let rest = match it.is_under_urn {
-                        true => &mut rest_under_urn,
-                        false => &mut rest,
-                    };
                     rest.insert(it.name.clone(), it.value.clone());
                 }
             }
@@ -173,11 +168,7 @@ impl Planner<'_> {
         if all_rest {
             return Ok(Some(operation.clone()));
         }
-        if !rest_under_urn.is_empty() {
-            // It stays under the URN, where unknown names are refused.
-            let urn = self.resource_type.schema.id.to_string();
-            rest.insert(urn, Value::Object(rest_under_urn));
-        } else if has_members_under_urn {
+        if has_container {
             self.tolerances.allow(Tolerance::CoreUrnContainer);
         }
         if rest.is_empty() {

@@ -43,29 +43,23 @@ pub(super) fn unfold(
         match (rest.is_empty(), value) {
             (true, Value::Object(inner)) if is_core => {
                 tolerances.allow(Tolerance::CoreUrnContainer);
-                waiting.extend(put_members(
-                    resource_type,
-                    schema,
-                    inner,
-                    &mut unfolded,
-                    tolerances,
-                )?);
+                let with_urn = put_members(resource_type, schema, inner, &mut unfolded, tolerances)?;
+                waiting.extend(with_urn);
             }
             (true, Value::Null) if is_core => {}
             (true, other) if is_core => return Err(wrong_type(&schema.id, "an object", &other)),
             (true, Value::Object(inner)) => {
                 put(&mut unfolded, &[&schema.id], Value::Object(Map::new()))?;
-                waiting.extend(put_members(
-                    resource_type,
-                    schema,
-                    inner,
-                    &mut unfolded,
-                    tolerances,
-                )?);
+                let with_urn = put_members(resource_type, schema, inner, &mut unfolded, tolerances)?;
+                waiting.extend(with_urn);
             }
             (true, other) => put(&mut unfolded, &[&name], other)?,
             (false, value) => {
-                let path = attribute_path(resource_type, schema, &rest[1..], tolerances)?;
+                let path = attribute_path(resource_type, schema, &rest[1..], tolerances);
+                let path = path.ok_or_else(|| {
+                    let problem = "is not an attribute of this resource type";
+                    ScimError::at(ScimType::InvalidSyntax, shortened(&name), problem)
+                })?;
                 tolerances.allow(match rest.starts_with('.') {
                     true => Tolerance::DotAfterUrn,
                     false => Tolerance::QualifiedKey,
@@ -78,9 +72,7 @@ pub(super) fn unfold(
 }
 
 /// Puts the members of an object under the URN of a schema where RFC 7643 has them, and returns the members whose names
-/// have a URN of their own.
-///
-/// A name within the object belongs to the schema like a name after its URN, so that an unknown one is refused too.
+/// have a URN of their own. An unknown name stays in the object, where it is an unknown attribute like any other.
 fn put_members(
     resource_type: &ResourceType,
     schema: &Schema,
@@ -97,11 +89,16 @@ fn put_members(
             with_urn.push((name, value));
             continue;
         }
-        let path = attribute_path(resource_type, schema, &name, tolerances)?;
-        if name.contains('.') {
-            tolerances.allow(Tolerance::PathAsKey);
+        match attribute_path(resource_type, schema, &name, tolerances) {
+            Some(path) => {
+                if name.contains('.') {
+                    tolerances.allow(Tolerance::PathAsKey);
+                }
+                put(unfolded, &path, value)?;
+            }
+            None if schema.id == resource_type.schema.id => put(unfolded, &[&name], value)?,
+            None => put(unfolded, &[&schema.id, &name], value)?,
         }
-        put(unfolded, &path, value)?;
     }
     Ok(with_urn)
 }
@@ -120,18 +117,14 @@ fn is_concerned(resource_type: &ResourceType, body: &Map<String, Value>) -> bool
         })
 }
 
-/// Returns the keys from the root of the resource to an attribute or sub-attribute of a schema.
+/// Returns the keys from the root of the resource to an attribute or sub-attribute of a schema; `None` if the schema has
+/// no such attribute.
 fn attribute_path<'a>(
     resource_type: &'a ResourceType,
     schema: &'a Schema,
     path: &str,
     tolerances: &Tolerances,
-) -> Result<Vec<&'a str>, ScimError> {
-    let unknown = || {
-        let key = shortened(&format!("{}:{path}", schema.id));
-        let problem = "is not an attribute of this resource type";
-        ScimError::at(ScimType::InvalidSyntax, key, problem)
-    };
+) -> Option<Vec<&'a str>> {
     let is_core = schema.id == resource_type.schema.id;
     let (name, sub) = path
         .split_once('.')
@@ -139,8 +132,7 @@ fn attribute_path<'a>(
     let attribute = match is_core {
         true => resource_type.core_attribute(name),
         false => attribute_named(&schema.attributes, name),
-    };
-    let attribute = attribute.ok_or_else(unknown)?;
+    }?;
     let mut keys = Vec::new();
     if !is_core {
         keys.push(&*schema.id);
@@ -150,10 +142,10 @@ fn attribute_path<'a>(
         Some(sub) if attribute.has_simple_values() && sub.eq_ignore_ascii_case("value") => {
             tolerances.allow(Tolerance::ValueOfSimple);
         }
-        Some(sub) => keys.push(&attribute.sub_attribute(sub).ok_or_else(unknown)?.name),
+        Some(sub) => keys.push(&attribute.sub_attribute(sub)?.name),
         None => {}
     }
-    Ok(keys)
+    Some(keys)
 }
 
 /// Adds a value. The members of two objects at one place are joined.

@@ -414,7 +414,10 @@ fn an_error_tells_a_wrong_operand_from_an_operator_that_the_type_lacks() {
     for (filter, problem) in [
         ("active eq 5", "can only be compared with true or false"),
         ("active gt true", "is a boolean, which `gt` cannot compare"),
-        ("x509Certificates.value eq 5", "can only be compared with a string"),
+        (
+            "x509Certificates.value eq 5",
+            "can only be compared with a string",
+        ),
         (
             r#"x509Certificates.value gt "YQ==""#,
             "is binary, which `gt` cannot compare",

@@ -84,13 +84,11 @@ impl State<'_> {
         if self.tolerances.unknown_in_value() {
             return Ok(());
         }
-        Err(self.unknown(name))
-    }
-
-    /// Returns the error for an unknown attribute in a value.
-    pub(super) fn unknown(&self, name: &str) -> ScimError {
         let type_ = &self.resource_type.name;
-        invalid_path(format!("{} is not an attribute of {type_}", quoted(name)))
+        Err(invalid_path(format!(
+            "{} is not an attribute of {type_}",
+            quoted(name)
+        )))
     }
 
     /// Checks a secret, and keeps it out of the document.
