@@ -351,6 +351,8 @@ pub(super) fn delete(
 /// Returns a client without secrets and their hashes.
 fn to_json(client: &Client, now: DateTime<Utc>) -> Value {
     let mut shown = json!({
+        // The journal names the credential by this id.
+        "id": client.id.to_string(),
         "clientId": client.client_id,
         "tenant": client.tenant_name,
         "connection": client.connection.name,

@@ -178,11 +178,13 @@ fn time(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<DateT
 
 /// Entra names the directory in `tid` too. Both must agree, so that a shared issuer cannot mix directories up.
 fn check_directory(claims: &Map<String, Value>, issuer: &str) -> Result<(), Fault> {
-    let of_issuer = issuer.split('/').find_map(|it| Uuid::try_parse(it).ok());
+    // An id with hyphens has 36 characters.
+    let id = |text: &str| Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
+    let of_issuer = issuer.split('/').find_map(id);
     let (Some(of_issuer), Some(tid)) = (of_issuer, claims.get("tid")) else {
         return Ok(());
     };
-    let of_claim = tid.as_str().and_then(|it| Uuid::try_parse(it).ok());
+    let of_claim = tid.as_str().and_then(id);
     if of_claim == Some(of_issuer) {
         return Ok(());
     }

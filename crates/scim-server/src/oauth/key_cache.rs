@@ -144,10 +144,16 @@ impl KeyCache {
             .retain(|_, it| is_in_use(it));
         let all: Vec<Arc<Entry>> = self.entries.read().expect(POISONED).values().cloned().collect();
         for entry in all {
-            let state = entry.snapshot();
-            if state.due.is_some_and(|it| it <= now) && !state.failed_lately(now) {
+            let is_due = || {
+                let state = entry.snapshot();
+                state.due.is_some_and(|it| it <= now) && !state.failed_lately(now)
+            };
+            if is_due() {
                 let _flight = entry.flight.lock().expect(POISONED);
-                self.refresh(&entry, false);
+                // A request may have fetched the keys by now.
+                if is_due() {
+                    self.refresh(&entry, false);
+                }
             }
         }
     }

@@ -119,6 +119,22 @@ fn cred_47_the_command_line_manages_clients() {
     let token = body["access_token"].as_str().unwrap().to_owned();
     assert_eq!(server.get("/Users", &token).0, 200);
 
+    // The journal names the client by the id that the list shows.
+    let user = json!({"schemas": [crate::harness::USER], "userName": "bjensen"});
+    assert_eq!(
+        HttpClient::new(&server.base_url, &token)
+            .send("POST", "/Users", Some(&user))
+            .0,
+        201
+    );
+    let (journal, _) = it.run(&["journal", "--tenant", "default"]);
+    let entry: Value = serde_json::from_str(journal.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        entry["actor"]["credential"],
+        it.json(&["client", "show", &id])["id"]
+    );
+    assert!(!journal.contains(&token) && !journal.contains(&secret));
+
     let second = it.json(&["client", "secret", "add", &id, "--days", "29", "--name", "next"]);
     let shown = it.json(&["client", "show", &id]);
     assert_eq!(shown["secrets"][1]["state"], "expiring");
