@@ -29,4 +29,5 @@ mod slow_clients;
 mod startup;
 mod two_servers;
 mod users;
+mod validator;
 mod vectors;

@@ -230,6 +230,42 @@ fn a_revoked_token_is_refused_by_both() {
     }
 }
 
+/// A connection is changed, paused and deleted on both within the time that a command waits.
+#[test]
+fn a_changed_connection_is_changed_on_both() {
+    let Some(pair) = Pair::start() else { return };
+    pair.command(&["connection", "create", "entra", "--tenant", "default"]);
+    let token = pair.command(&["token", "create", "--tenant", "default", "--connection", "entra"]);
+    let secret = token["token"].as_str().unwrap();
+    let filter = format!("/Users?filter={}", encode("userName eq \"x\""));
+    let answers = || {
+        let answers = pair.servers.iter().map(|it| it.get(&filter, secret).0);
+        answers.collect::<Vec<_>>()
+    };
+    let change = |arguments: &[&str]| {
+        let words = [&["connection"], arguments, &["--tenant", "default"]].concat();
+        pair.command(&words);
+    };
+    assert_eq!(answers(), [200, 200]);
+    change(&["set", "entra", "url-filters=refuse"]);
+    assert_eq!(answers(), [403, 403]);
+    change(&["set", "entra", "url-filters="]);
+    assert_eq!(answers(), [200, 200]);
+    change(&["pause", "entra"]);
+    assert_eq!(answers(), [403, 403]);
+    change(&["resume", "entra"]);
+    assert_eq!(answers(), [200, 200]);
+    let next = pair.command(&["token", "rotate", token["id"].as_str().unwrap(), "--overlap", "0"]);
+    assert_eq!(answers(), [401, 401]);
+    for server in &pair.servers {
+        assert_eq!(server.get("/Users", next["token"].as_str().unwrap()).0, 200);
+    }
+    change(&["delete", "entra", "--yes"]);
+    for server in &pair.servers {
+        assert_eq!(server.get("/Users", next["token"].as_str().unwrap()).0, 401);
+    }
+}
+
 /// A server that keeps no session state can share a database with one that does; commands take the same setting.
 #[test]
 fn servers_with_and_without_a_pooler_share_a_database() {
