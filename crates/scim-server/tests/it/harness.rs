@@ -117,13 +117,17 @@ impl Server {
     /// Stops this server and starts another one on the same data.
     pub fn restart_with(self, choice: Choice) -> Server {
         let Server {
+            system,
             http,
             store,
             url,
             data,
             ..
         } = self;
-        drop((http, store));
+        let open = Arc::downgrade(&store);
+        // The system may still have to record the use of a token.
+        drop((system, http, store));
+        wait_until("the store is closed", || open.strong_count() == 0);
         Server::open(url, data, choice)
     }
 
