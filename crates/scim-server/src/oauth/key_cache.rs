@@ -1,6 +1,7 @@
 //! The keys of external issuers: cached by trust, refreshed in time, and fetched at once for an unknown key.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,6 +24,11 @@ const PAUSE: TimeDelta = TimeDelta::minutes(1);
 /// Keys of a trust that was not used for this long are forgotten.
 const UNUSED: TimeDelta = TimeDelta::hours(48);
 
+/// The most requests that wait for the keys of one trust, and of all trusts. Each of them holds a thread, and a slow
+/// issuer must not take the threads of other requests.
+const WAITING_FOR_TRUST: usize = 16;
+const WAITING_IN_ALL: usize = 32;
+
 /// The reason why there are no keys for an assertion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyError {
@@ -40,6 +46,7 @@ pub struct KeyCache {
     fetch: Fetch,
     now: Now,
     entries: RwLock<HashMap<Uuid, Arc<Entry>>>,
+    waiting: AtomicUsize,
 }
 
 /// The keys of a trust.
@@ -48,6 +55,8 @@ struct Entry {
     state: RwLock<State>,
     /// Held during a fetch, so that requests that arrive during it wait for its result.
     flight: Mutex<()>,
+    /// The number of requests that wait for the keys.
+    waiting: AtomicUsize,
 }
 
 #[derive(Clone, Default)]
@@ -91,6 +100,7 @@ impl KeyCache {
             fetch,
             now,
             entries: RwLock::default(),
+            waiting: AtomicUsize::new(0),
         }
     }
 
@@ -114,6 +124,18 @@ impl KeyCache {
         if known(&state) && (!state.is_overdue(now) || state.failed_lately(now)) {
             return Ok(state.keys);
         }
+        let places = (
+            Place::take(&self.waiting, WAITING_IN_ALL),
+            Place::take(&entry.waiting, WAITING_FOR_TRUST),
+        );
+        let (Some(_in_all), Some(_for_trust)) = &places else {
+            return match known(&state) {
+                true => Ok(state.keys),
+                false => Err(KeyError::Unavailable(
+                    "too many requests wait for the keys".to_owned(),
+                )),
+            };
+        };
         let _flight = entry.flight.lock().expect(POISONED);
         // Another request may have fetched the keys by now.
         let state = entry.snapshot();
@@ -167,6 +189,7 @@ impl KeyCache {
             url: url.to_owned(),
             state: RwLock::default(),
             flight: Mutex::default(),
+            waiting: AtomicUsize::new(0),
         });
         let mut entries = self.entries.write().expect(POISONED);
         let entry = entries.entry(trust).or_insert_with(|| new.clone());
@@ -197,6 +220,23 @@ impl KeyCache {
                 state.failed = Some((now, reason));
             }
         }
+    }
+}
+
+/// A place among the waiting requests, which is given back when the value is dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(taken: &'a AtomicUsize, most: usize) -> Option<Place<'a>> {
+        let before = taken.fetch_add(1, Ordering::Relaxed);
+        let place = Place(taken);
+        (before < most).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

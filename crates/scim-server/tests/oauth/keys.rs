@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use scim_server::oauth::Algorithm;
@@ -22,6 +22,8 @@ struct Subject {
     /// The key set, or `None` while the issuer is down.
     published: Arc<Mutex<Option<Value>>>,
     max_age: Arc<Mutex<Option<Duration>>>,
+    /// The time that the issuer takes.
+    pause: Arc<Mutex<Duration>>,
     seconds: Arc<AtomicI64>,
     fetches: Arc<AtomicUsize>,
     trust: Uuid,
@@ -31,19 +33,21 @@ impl Subject {
     fn new(keys: &[&Key]) -> Subject {
         let published = Arc::new(Mutex::new(Some(jwks(keys))));
         let max_age = Arc::new(Mutex::new(None));
+        // Long enough for other threads to arrive.
+        let pause = Arc::new(Mutex::new(Duration::from_millis(5)));
         let (seconds, fetches) = (
             Arc::new(AtomicI64::new(1_800_000_000)),
             Arc::new(AtomicUsize::new(0)),
         );
         let fetch = {
             let (published, max_age, fetches) = (published.clone(), max_age.clone(), fetches.clone());
+            let pause = pause.clone();
             move |url: &str| {
                 if url != URL {
                     return Err("there is no such host".to_owned());
                 }
                 fetches.fetch_add(1, Ordering::SeqCst);
-                // Long enough for other threads to arrive.
-                std::thread::sleep(Duration::from_millis(5));
+                std::thread::sleep(*pause.lock().unwrap());
                 let keys: Option<Value> = published.lock().unwrap().clone();
                 let text = keys.ok_or("the issuer is down")?.to_string().into_bytes();
                 Ok(Fetched {
@@ -58,6 +62,7 @@ impl Subject {
             cache: Arc::new(KeyCache::new(Arc::new(fetch), Arc::new(now))),
             published,
             max_age,
+            pause,
             seconds,
             fetches,
             trust: Uuid::now_v7(),
@@ -161,6 +166,26 @@ fn cred_87_many_requests_at_once_cause_one_fetch() {
         "{}: one for the set, and one for the unknown key",
         subject.fetches()
     );
+}
+
+/// A slow issuer takes few threads: the other requests are told to come again.
+#[test]
+fn few_requests_wait_for_a_slow_issuer() {
+    let a = Key::ec("a");
+    let slow = Subject::new(&[&a]);
+    *slow.pause.lock().unwrap() = Duration::from_millis(500);
+    let began = Instant::now();
+    let refused = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..40)
+            .map(|_| scope.spawn(|| (slow.find("a"), began.elapsed())))
+            .collect();
+        let all = all.into_iter().map(|it| it.join().unwrap());
+        all.filter(|(result, time)| result.is_err() && *time < Duration::from_millis(400))
+            .count()
+    });
+    assert!(refused >= 20, "{refused}");
+    assert_eq!(slow.fetches(), 1);
+    slow.find("a").unwrap();
 }
 
 /// cred-88
