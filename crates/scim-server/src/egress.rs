@@ -9,13 +9,15 @@
 
 mod address;
 mod allow;
+mod authorities;
 mod client;
 mod error;
 mod resolver;
 mod target;
 
 pub use allow::{AllowEntry, AllowList, InvalidEntry};
-pub use client::{Egress, Limits, Method, Oversize, Request, Response};
+pub use authorities::Authorities;
+pub use client::{Egress, EgressSettings, Limits, Method, Oversize, Request, Response};
 pub use error::EgressError;
 pub use resolver::{Lookup, system_lookup};
 pub use target::{Target, host_and_port};

@@ -21,7 +21,7 @@ use scim_server::cli::{
 use scim_server::clock;
 use scim_server::config::database_url::DatabaseUrl;
 use scim_server::config::oauth::OAuthConfig;
-use scim_server::egress::{self, Egress};
+use scim_server::egress::{self, Egress, EgressSettings};
 use scim_server::http::metrics::{self, Sampled};
 use scim_server::http::oauth::state::OAuth;
 use scim_server::http::{Http, HttpOptions, server};
@@ -266,8 +266,11 @@ const EXPIRED_AT_ONCE: u32 = 500;
 
 /// Returns the authorization server. It fetches keys with the guarded client.
 fn authorization_server(config: &OAuthConfig, base_url: &str, store: Arc<DieselStore>) -> OAuth {
-    let own = egress::host_and_port(base_url).into_iter().collect();
-    let egress = Egress::new(config.egress_allow.clone(), own, egress::system_lookup());
+    let settings = EgressSettings {
+        own: egress::host_and_port(base_url).into_iter().collect(),
+        ..config.egress.clone()
+    };
+    let egress = Egress::new(settings, egress::system_lookup());
     let now: Now = Arc::new(clock::now);
     let keys = Arc::new(KeyCache::new(key_fetch::over(Arc::new(egress)), now.clone()));
     OAuth {

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::client_args::{ClientCommand, ClientScope, KeyArgs, ListArgs, OwnerArgs, SecretCommand, UrlArgs};
+use super::oauth_args::EgressArgs;
 use super::{CommandError, Terminal, find_tenant, timestamp, wait_for_caches};
-use crate::egress::{self, Egress};
+use crate::egress::{self, Egress, EgressSettings};
 use crate::oauth::OAuthSettings;
 use crate::oauth::registration::{self, ENTRA_SECRET_DAYS, new_client, new_secret};
 
@@ -144,9 +145,12 @@ pub(super) fn settings(urls: &UrlArgs) -> Result<OAuthSettings, CommandError> {
 }
 
 /// Returns the client for outgoing requests with the operator's list.
-pub(super) fn guarded_client(arguments: &super::oauth_args::EgressArgs, base_url: Option<&str>) -> Egress {
-    let own = base_url.and_then(egress::host_and_port).into_iter().collect();
-    Egress::new(arguments.allow_list(), own, egress::system_lookup())
+pub(super) fn guarded_client(arguments: &EgressArgs, base_url: Option<&str>) -> Result<Egress, CommandError> {
+    let settings = EgressSettings {
+        own: base_url.and_then(egress::host_and_port).into_iter().collect(),
+        ..arguments.settings().map_err(CommandError::Usage)?
+    };
+    Ok(Egress::new(settings, egress::system_lookup()))
 }
 
 /// Reads and checks the keys that the arguments name.
@@ -158,7 +162,7 @@ fn read_keys(
     let Some(source) = key_source(keys)? else {
         return Ok(None);
     };
-    let egress = guarded_client(&keys.egress, Some(&settings.scim_url));
+    let egress = guarded_client(&keys.egress, Some(&settings.scim_url))?;
     let checked = registration::check_keys(&source, &egress).map_err(CommandError::Refused)?;
     warn(checked, terminal)?;
     Ok(Some(source))

@@ -69,7 +69,7 @@ fn create<S: Directory + Credentials>(
         single_use: arguments.single_use,
         algorithms: arguments.algorithm.clone(),
     };
-    let egress = guarded_client(&arguments.keys.egress, Some(&settings.scim_url));
+    let egress = guarded_client(&arguments.keys.egress, Some(&settings.scim_url))?;
     let checked = registration::check_federation(&federation, &egress).map_err(CommandError::Refused)?;
     warn(checked, terminal)?;
     let owner = &arguments.owner;
@@ -127,7 +127,7 @@ fn check<S: Credentials + 'static>(
         }
     };
     let now: Now = Arc::new(clock::now);
-    let keys = key_fetch::over(Arc::new(guarded_client(egress, None)));
+    let keys = key_fetch::over(Arc::new(guarded_client(egress, None)?));
     let keys = Arc::new(KeyCache::new(keys, now.clone()));
     // The URLs of the server do not matter to the assertions of external issuers.
     let endpoint = TokenEndpoint::new(store, keys, OAuthSettings::of(""), now);

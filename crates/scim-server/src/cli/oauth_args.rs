@@ -1,10 +1,12 @@
 //! The options of the authorization server and of outgoing requests.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use ipnet::IpNet;
 
 use crate::config::oauth::{Issuer, OAuthConfig};
-use crate::egress::{AllowEntry, AllowList};
+use crate::egress::{AllowEntry, Authorities, EgressSettings};
 use crate::oauth::settings::{CLOCK_SKEW, LARGEST_CLOCK_SKEW, LIFETIME, LONGEST_LIFETIME};
 
 const OAUTH: &str = "OAuth";
@@ -17,12 +19,31 @@ pub struct EgressArgs {
     /// port and also without TLS; several are separated by commas
     #[arg(long, help_heading = NETWORK, env = "SCIM_EGRESS_ALLOW", value_name = "NETWORK|NAME", value_delimiter = ',')]
     pub egress_allow: Vec<AllowEntry>,
+
+    /// A PEM file with the certificate authorities that outgoing connections trust, instead of the built-in public ones
+    #[arg(long, help_heading = NETWORK, env = "SCIM_EGRESS_CA_FILE", value_name = "FILE")]
+    pub egress_ca_file: Option<PathBuf>,
 }
 
 impl EgressArgs {
-    /// Returns the list.
-    pub fn allow_list(&self) -> AllowList {
-        self.egress_allow.iter().cloned().collect()
+    /// Reads the file, and returns the settings that the options describe.
+    ///
+    /// # Errors
+    /// A text that names the option.
+    pub fn settings(&self) -> Result<EgressSettings, String> {
+        let authorities = match &self.egress_ca_file {
+            Some(file) => {
+                let problem = |text: String| format!("--egress-ca-file {}: {text}", file.display());
+                let text = std::fs::read(file).map_err(|error| problem(error.to_string()))?;
+                Authorities::from_pem(&text).map_err(problem)?
+            }
+            None => Authorities::default(),
+        };
+        Ok(EgressSettings {
+            allow: self.egress_allow.iter().cloned().collect(),
+            own: Vec::new(),
+            authorities,
+        })
     }
 }
 
@@ -66,15 +87,18 @@ fn network(text: &str) -> Result<IpNet, String> {
 
 impl OAuthArgs {
     /// Returns the settings that the options describe.
-    pub(super) fn config(&self) -> OAuthConfig {
-        OAuthConfig {
+    ///
+    /// # Errors
+    /// A text that names the option.
+    pub(super) fn config(&self) -> Result<OAuthConfig, String> {
+        Ok(OAuthConfig {
             issuer: self.oauth_issuer.clone(),
             strict_audience: self.oauth_strict_audience,
             lifetime: self.access_token_lifetime,
             clock_skew: self.oauth_clock_skew,
             trusted_proxies: self.trusted_proxy.clone(),
-            egress_allow: self.egress.allow_list(),
-        }
+            egress: self.egress.settings()?,
+        })
     }
 }
 
@@ -87,7 +111,7 @@ mod tests {
 
     fn config(arguments: &[&str]) -> Option<OAuthConfig> {
         let cli = Cli::try_parse_from([&["scim-server"], arguments].concat());
-        cli.ok().map(|it| it.serve.oauth.config())
+        cli.ok()?.serve.oauth.config().ok()
     }
 
     /// cred-32
@@ -131,6 +155,8 @@ mod tests {
             ["--oauth-clock-skew", "301"],
             ["--trusted-proxy", "proxy.example.com"],
             ["--egress-allow", "https://example.com"],
+            ["--egress-ca-file", "Cargo.toml"],
+            ["--egress-ca-file", "/does/not/exist"],
         ] {
             assert!(config(&wrong).is_none(), "{wrong:?}");
         }

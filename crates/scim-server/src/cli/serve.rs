@@ -39,7 +39,7 @@ impl ServeArgs {
             max_body_bytes: usize::try_from(self.max_body_bytes)?,
             max_response_bytes: usize::try_from(self.max_response_bytes)?,
             write_timeout: Duration::from_secs(self.write_timeout.into()),
-            oauth: self.oauth.config(),
+            oauth: self.oauth.config()?,
             settings: self.settings()?,
         };
         // Last, because an error is reported alone.

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::egress::AllowList;
+use crate::egress::EgressSettings;
 use crate::oauth::OAuthSettings;
 
 /// The settings of the authorization server that the operator chose.
@@ -18,8 +18,8 @@ pub struct OAuthConfig {
     pub clock_skew: u32,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// The internal targets that tenants' URLs may lead to.
-    pub egress_allow: AllowList,
+    /// The internal targets that tenants' URLs may lead to, and the trusted certificate authorities.
+    pub egress: EgressSettings,
 }
 
 impl OAuthConfig {

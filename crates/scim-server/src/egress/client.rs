@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http;
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::transport::DefaultConnector;
 
 use super::allow::AllowList;
+use super::authorities::Authorities;
 use super::error::EgressError;
 use super::resolver::{GuardedResolver, Lookup};
 use super::target::{Rules, Target};
@@ -22,6 +23,17 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 pub struct Egress {
     agent: Agent,
     resolver: GuardedResolver,
+}
+
+/// The settings of the client.
+#[derive(Clone, Debug, Default)]
+pub struct EgressSettings {
+    /// The internal targets that are permitted.
+    pub allow: AllowList,
+    /// Hosts and ports of this server, which no target may have.
+    pub own: Vec<(String, u16)>,
+    /// The certificate authorities that are trusted.
+    pub authorities: Authorities,
 }
 
 /// A request. Its headers and body come from this server, and its target may come from a tenant.
@@ -88,12 +100,12 @@ impl Response {
 }
 
 impl Egress {
-    /// Creates a client. `own` are hosts and ports of this server, which no target may have.
-    pub fn new(allow: AllowList, own: Vec<(String, u16)>, lookup: Lookup) -> Egress {
+    /// Creates a client.
+    pub fn new(settings: EgressSettings, lookup: Lookup) -> Egress {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = TlsConfig::builder()
             .unversioned_rustls_crypto_provider(provider)
-            .root_certs(RootCerts::WebPki)
+            .root_certs(settings.authorities.0)
             .build();
         let config = Agent::config_builder()
             .tls_config(tls)
@@ -109,9 +121,11 @@ impl Egress {
             .max_idle_connections(0)
             .max_idle_connections_per_host(0)
             .build();
-        let own = own.into();
         let resolver = GuardedResolver {
-            rules: Rules { allow, own },
+            rules: Rules {
+                allow: settings.allow,
+                own: settings.own.into(),
+            },
             lookup,
         };
         Egress {
@@ -275,8 +289,10 @@ mod tests {
     fn loopback_allowed() -> Egress {
         let allow = ["127.0.0.1"].iter().filter_map(|it| it.parse().ok()).collect();
         Egress::new(
-            allow,
-            vec![],
+            EgressSettings {
+                allow,
+                ..EgressSettings::default()
+            },
             Arc::new(|_| Ok(vec![IpAddr::from([127, 0, 0, 1])])),
         )
     }
@@ -444,7 +460,7 @@ mod tests {
             let first = asked.load(std::sync::atomic::Ordering::SeqCst);
             Ok(vec![IpAddr::from([first, 0, 0, 1])])
         };
-        let egress = Egress::new(AllowList::default(), vec![], Arc::new(lookup));
+        let egress = Egress::new(EgressSettings::default(), Arc::new(lookup));
         assert!(egress.check("https://issuer.example.com/keys").is_ok());
         answers.store(127, std::sync::atomic::Ordering::SeqCst);
         let error =

@@ -15,6 +15,9 @@ const PER_SOURCE: u32 = 60;
 
 const WINDOW: TimeDelta = TimeDelta::minutes(1);
 
+/// The shortest time between two searches for old entries.
+const CLEANING: TimeDelta = TimeDelta::seconds(5);
+
 /// The most entries of each table. When it is full of recent failures, new sources are not counted.
 const CAPACITY: usize = 10_000;
 
@@ -25,7 +28,20 @@ pub(super) struct Attempts {
     sources: Mutex<Table<IpAddr>>,
 }
 
-type Table<K> = HashMap<K, Failures>;
+struct Table<K> {
+    entries: HashMap<K, Failures>,
+    /// The time at which old entries were removed for the last time, which takes long in a full table.
+    cleaned: DateTime<Utc>,
+}
+
+impl<K> Default for Table<K> {
+    fn default() -> Table<K> {
+        Table {
+            entries: HashMap::new(),
+            cleaned: DateTime::UNIX_EPOCH,
+        }
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Failures {
@@ -71,16 +87,19 @@ fn network(source: IpAddr) -> IpAddr {
 }
 
 fn remaining<K: Eq + Hash>(table: &Table<K>, key: &K, most: u32, now: DateTime<Utc>) -> Option<u64> {
-    let failures = table.get(key)?;
+    let failures = table.entries.get(key)?;
     let left = WINDOW - (now - failures.since);
     (failures.number >= most && left > TimeDelta::zero()).then(|| left.num_seconds().unsigned_abs() + 1)
 }
 
 fn count<K: Eq + Hash>(table: &mut Table<K>, key: K, now: DateTime<Utc>) {
     let is_recent = |it: &Failures| now - it.since < WINDOW;
-    if table.len() >= CAPACITY && !table.contains_key(&key) {
-        table.retain(|_, it| is_recent(it));
-        if table.len() >= CAPACITY {
+    if table.entries.len() >= CAPACITY && !table.entries.contains_key(&key) {
+        if now - table.cleaned >= CLEANING {
+            table.cleaned = now;
+            table.entries.retain(|_, it| is_recent(it));
+        }
+        if table.entries.len() >= CAPACITY {
             return;
         }
     }
@@ -88,7 +107,7 @@ fn count<K: Eq + Hash>(table: &mut Table<K>, key: K, now: DateTime<Utc>) {
         since: now,
         number: 0,
     };
-    let failures = table.entry(key).or_insert(first);
+    let failures = table.entries.entry(key).or_insert(first);
     if !is_recent(failures) {
         *failures = first;
     }
@@ -148,8 +167,8 @@ mod tests {
         for number in 0..20_000_u32 {
             attempts.record(IpAddr::from(number.to_be_bytes()), "a", at(0));
         }
-        assert_eq!(attempts.sources.lock().unwrap().len(), CAPACITY);
+        assert_eq!(attempts.sources.lock().unwrap().entries.len(), CAPACITY);
         attempts.record(address("192.0.2.1"), "a", at(61));
-        assert_eq!(attempts.sources.lock().unwrap().len(), 1);
+        assert_eq!(attempts.sources.lock().unwrap().entries.len(), 1);
     }
 }

@@ -150,7 +150,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::egress::AllowList;
+    use crate::egress::EgressSettings;
 
     fn federation() -> Federation {
         Federation {
@@ -172,7 +172,7 @@ mod tests {
         };
         check_federation(
             federation,
-            &Egress::new(AllowList::default(), vec![], Arc::new(lookup)),
+            &Egress::new(EgressSettings::default(), Arc::new(lookup)),
         )
     }
 

@@ -24,7 +24,7 @@ use diesel::{Connection as _, PgConnection};
 use scim_model::store::{Directory, NewToken, TenantId};
 use scim_server::config::base_url::BaseUrl;
 use scim_server::config::path_prefix::PathPrefix;
-use scim_server::egress::{Egress, system_lookup};
+use scim_server::egress::{Egress, EgressSettings, system_lookup};
 use scim_server::http::oauth::state::OAuth;
 use scim_server::http::{Http, HttpOptions, routes};
 use scim_server::oauth::key_cache::{KeyCache, Now};
@@ -237,7 +237,11 @@ pub fn leniency(lenient: bool) -> Leniency {
 /// An authorization server that may fetch keys from this machine.
 fn authorization_server(base_url: &str, store: Arc<DieselStore>) -> OAuth {
     let allow = ["127.0.0.1"].iter().filter_map(|it| it.parse().ok()).collect();
-    let egress = Egress::new(allow, vec![], system_lookup());
+    let settings = EgressSettings {
+        allow,
+        ..EgressSettings::default()
+    };
+    let egress = Egress::new(settings, system_lookup());
     let now: Now = Arc::new(scim_server::clock::now);
     let keys = Arc::new(KeyCache::new(key_fetch::over(Arc::new(egress)), now.clone()));
     OAuth {
