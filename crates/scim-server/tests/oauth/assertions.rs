@@ -8,6 +8,7 @@ use scim_server::oauth::assertion::Assertion;
 use scim_server::oauth::claims::{Accepted, Expected, Instant, Signer};
 use scim_server::oauth::key_cache::KeyError;
 use scim_server::oauth::key_set::KeySet;
+use scim_server::oauth::request::TokenRequest;
 use scim_server::oauth::verification::{self, Refusal};
 use scim_server::oauth::{Algorithm, Fault, USUAL_ALGORITHMS};
 use serde_json::{Value, json};
@@ -545,5 +546,39 @@ fn cred_69_no_key_is_looked_for_before_the_issuer_fits() {
     ] {
         let assertion = Assertion::parse(&text).unwrap();
         verification::verify(&assertion, &entra(), &USUAL_ALGORITHMS, &find, at()).unwrap_err();
+    }
+}
+
+/// One wrong character anywhere makes an assertion worthless, and no text makes the server panic.
+#[test]
+fn no_mutation_of_an_assertion_is_accepted() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |most: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % most as u64).unwrap()
+    };
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \"{}\0";
+    let keys = set(&jwks(&[&EC]));
+    let good = EC.sign(&claims(json!({})));
+    check_with(&good, &entra(), &USUAL_ALGORITHMS, &keys).unwrap();
+    for _ in 0..3_000 {
+        let mut bytes = good.clone().into_bytes();
+        for _ in 0..=random(3) {
+            let (at, letter) = (random(bytes.len()), letters[random(letters.len())]);
+            match random(4) {
+                0 => bytes.insert(at, letter),
+                1 => drop(bytes.remove(at)),
+                2 => bytes.truncate(at.max(9)),
+                _ => bytes[at] = letter,
+            }
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        let result = check_with(&text, &entra(), &USUAL_ALGORITHMS, &keys);
+        assert!(result.is_err() || text == good, "{text}");
+        let _ = TokenRequest::parse(text.as_bytes(), &[text.as_bytes()]);
+        let _ = TokenRequest::parse(format!("grant_type=client_credentials&{text}").as_bytes(), &[]);
+        let _ = KeySet::parse(text.as_bytes());
     }
 }
