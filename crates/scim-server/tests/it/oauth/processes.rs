@@ -219,6 +219,42 @@ fn cred_47_the_command_line_manages_clients() {
     }
 }
 
+/// cred-92, cred-95
+///
+/// The path of the issuer follows that of the metadata, and anybody may read the document.
+#[test]
+fn cred_92_the_metadata_have_the_path_of_the_issuer() {
+    let issuer = "https://id.example.com/scim";
+    let base_url = "https://scim.example.com/scim/v2";
+    let server = Binary::start(&["--oauth-issuer", issuer, "--base-url", base_url]);
+    let (_, rest) = server.printed.split_once("listening on ").unwrap();
+    let (address, _) = rest.split_once(',').unwrap();
+    let get = |path: &str| {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None);
+        let mut response = config
+            .build()
+            .new_agent()
+            .get(format!("http://{address}{path}"))
+            .call()
+            .unwrap();
+        (
+            response.status().as_u16(),
+            response.body_mut().read_to_string().unwrap(),
+        )
+    };
+    let (status, text) = get("/.well-known/oauth-authorization-server/scim");
+    assert_eq!(status, 200, "{text}");
+    let metadata: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(metadata["issuer"], issuer);
+    assert_eq!(
+        metadata["token_endpoint"],
+        "https://scim.example.com/oauth2/token"
+    );
+    assert_eq!(get("/.well-known/oauth-authorization-server").0, 401);
+}
+
 /// cred-45
 #[test]
 fn cred_45_the_expiry_of_a_secret_is_announced() {
