@@ -39,7 +39,7 @@ pub fn run(
             connection,
             values,
             json,
-        } => change(
+        } => apply(
             directory,
             connection,
             &change_of(values),
@@ -48,12 +48,12 @@ pub fn run(
             terminal,
         ),
         ConnectionCommand::Pause { connection, json } => {
-            let change_ = to_state(ConnectionState::Paused);
-            change(directory, connection, &change_, "Paused", *json, terminal)
+            let change = to_state(ConnectionState::Paused);
+            apply(directory, connection, &change, "Paused", *json, terminal)
         }
         ConnectionCommand::Resume { connection, json } => {
-            let change_ = to_state(ConnectionState::Active);
-            change(directory, connection, &change_, "Resumed", *json, terminal)
+            let change = to_state(ConnectionState::Active);
+            apply(directory, connection, &change, "Resumed", *json, terminal)
         }
         ConnectionCommand::Delete {
             connection,
@@ -188,7 +188,7 @@ fn show(
     Ok(())
 }
 
-fn change(
+fn apply(
     directory: &dyn Directory,
     name: &ConnectionName,
     change: &ConnectionChange,

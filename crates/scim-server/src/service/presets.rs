@@ -151,7 +151,7 @@ pub const PRESETS: &[Preset] = &[
             value(
                 "leniency",
                 "clients",
-                "its extensions send booleans in strings and replace members without a list",
+                "its extensions send booleans in strings, and remove all members without naming them",
             ),
             value(
                 "url-filters",
