@@ -152,7 +152,7 @@ pub struct OwnerArgs {
     pub(super) scope: ClientScope,
 }
 
-/// See [`OwnerArgs::scope`].
+/// The access that a new client gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ClientScope {
     /// Read and write users and groups

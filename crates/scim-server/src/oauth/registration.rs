@@ -135,7 +135,7 @@ pub fn check_federation(federation: &Federation, egress: &Egress) -> Result<Opti
     check_keys(keys, egress)
 }
 
-/// Returns the state of a secret or a client for lists.
+/// Returns the state of a client for lists.
 pub fn state(client: &Client) -> &'static str {
     match (client.disabled, client.is_active()) {
         (true, _) => "disabled",
