@@ -236,6 +236,12 @@ fn returned_decides() {
         apply(&sent, user, &resource)[OWN],
         json!({"asked": "a", "always": "b", "plain": "d", "mixed": whole})
     );
+    // Another attribute of the same extension is not.
+    let sub_only = Projection::default().with_sent(vec![path(4, Some(0))]);
+    assert_eq!(
+        apply(&sub_only, user, &resource)[OWN],
+        json!({"always": "b", "plain": "d", "mixed": whole})
+    );
     // Unless the same request excludes it (7644-3.9-04).
     for (excluded, expected) in [
         ("asked", json!({"always": "b", "plain": "d", "mixed": whole})),

@@ -189,6 +189,12 @@ fn groups_are_shown_and_are_part_of_the_entity_tag() {
     assert_ne!(tag(&bjensen, &default), staff);
     bjensen.groups = Some(vec![reference(BOSS, "Group", Some("Staff"))]);
     assert_ne!(tag(&bjensen, &default), staff);
+    bjensen.groups = Some(vec![
+        reference(GROUP_ID, "Group", None),
+        reference(BOSS, "Group", None),
+    ]);
+    let several: Value = serde_json::from_str(&body(&bjensen, &default, &[])).unwrap();
+    assert_eq!(several["groups"][1]["value"], BOSS);
     let shows_groups =
         |projection: &Projection| Presenter::new(&registry, BASE, projection).shows_groups(&bjensen);
     assert!(shows_groups(&default) && shows_groups(&attributes(&["groups.value"])));
