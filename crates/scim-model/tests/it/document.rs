@@ -1010,3 +1010,18 @@ fn a_value_can_be_added_to_a_document_for_a_while() {
     assert_eq!(group.remove("members"), Some(json!([{"value": ID}])));
     assert_eq!(Value::Object(group.into_values()), stored);
 }
+
+/// 7643-4.2-05
+#[test]
+fn a_member_needs_an_id_unless_nothing_is_assigned() {
+    let group = |members: Value| {
+        let body = json!({"schemas": [GROUP], "displayName": "g", "members": members});
+        create("Group", body, LENIENT)
+    };
+    let (keyword, detail) = error(group(json!([{"display": "Babs"}])));
+    assert_eq!(keyword, "invalidValue");
+    assert!(detail.contains("`members.value` is required"), "{detail}");
+    for nothing in [json!([{}]), json!([{"value": null}])] {
+        assert!(group(nothing).unwrap().members.is_none_or(|it| it.is_empty()));
+    }
+}

@@ -5,6 +5,7 @@
 mod change;
 mod condition;
 mod condition_laws;
+mod credentials;
 mod discovery;
 mod document;
 mod document_laws;
