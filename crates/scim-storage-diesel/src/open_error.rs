@@ -12,11 +12,11 @@ pub enum OpenError {
     /// The URL, shown without anything that may be a password, does not name a database that this store supports.
     #[error("`{0}` is not a database URL: expected `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
     Url(String),
-    /// The user or the password of the URL contains a character that ends it too early. The URL is not shown, because
-    /// part of the password may look like another part of it.
+    /// The URL cannot be read, for example because the password contains a character that ends it too early. The URL is
+    /// not shown, because part of the password may look like another part of it.
     #[error(
-        "write characters such as `@`, `/` and `%` in the user and the password of the database URL as `%40`, `%2F` \
-         and `%25`, and the port as a number"
+        "the database URL cannot be read: write characters such as `@`, `/`, `%` and blanks in the user, the password \
+         and the parameters as `%40`, `%2F`, `%25` and `%20`, the port as a number, and each parameter as `name=value`"
     )]
     Unescaped,
     /// The file does not exist, and the caller did not ask for a new one.

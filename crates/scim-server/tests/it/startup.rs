@@ -228,8 +228,26 @@ fn a_database_that_cannot_be_opened_is_explained() {
             "{missing}"
         );
         assert_eq!(missing.matches("exist").count(), 1, "{missing}");
-        let unescaped = told("postgres://scim:p@ss@127.0.0.1:1/scim");
-        assert!(unescaped.contains("`%40`"), "{unescaped}");
+        for url in [
+            "postgres://scim:hunt@er2@127.0.0.1:1/scim",
+            "postgres://scim:hunt er2@127.0.0.1:1/scim",
+            "postgres://scim:hunt%zzer2@127.0.0.1:1/scim",
+            "postgres://scim@127.0.0.1:1/scim?password=hunt er2",
+            "postgres://scim@127.0.0.1:1/scim?password=hunt%zzer2",
+            "postgres://scim@127.0.0.1:1/scim?password=hunt%00er2",
+            "postgres://scim@127.0.0.1:1/scim?password=hunt&er2",
+            "postgres://scim@127.0.0.1:1/scim?password=x&hunter2=x",
+            "postgres://scim@127.0.0.1:1/scim?password=hunt=er2",
+            "postgres://scim@[::1/scim?password=hunter2",
+            "postgres://scim@[::1]x/scim?password=hunter2",
+        ] {
+            let unescaped = told(url);
+            assert!(unescaped.contains("`%40`"), "{unescaped}");
+            assert!(
+                !unescaped.contains("hunt") && !unescaped.contains("er2"),
+                "{unescaped}"
+            );
+        }
         let closed = told("postgres://127.0.0.1:1/scim");
         assert_eq!(closed.matches("Connection refused").count(), 1, "{closed}");
     }

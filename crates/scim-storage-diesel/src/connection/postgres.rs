@@ -67,7 +67,10 @@ impl Postgres {
         let activity = Activity::new(0);
         let mut conn = target
             .connect(&activity)
-            .map_err(|it| without_password(OpenError::connection(it)))?;
+            .map_err(|it| match is_about_url(&it.to_string()) {
+                true => OpenError::Unescaped,
+                false => without_password(OpenError::connection(it)),
+            })?;
         warn_of_other_languages(&mut Conn::Postgres(&mut conn))?;
         refuse_other_encodings(&mut Conn::Postgres(&mut conn))?;
         let unsafe_settings = unsafe_settings(&mut Conn::Postgres(&mut conn))?;
@@ -183,6 +186,11 @@ fn shows_password(url: &str) -> bool {
         !u8::from_str_radix(digits, 16).is_ok_and(|it| it != 0)
     };
     login.contains(['@', '/', '?', '#']) || login.split('%').skip(1).any(is_no_code)
+}
+
+/// Whether an error of libpq quotes a part of the URL that libpq cannot read, which may be a part of a password.
+fn is_about_url(error: &str) -> bool {
+    error.contains("URI") || error.contains("percent-encoded")
 }
 
 /// Whether the text in the place of a port is not a number, and so may be a password. libpq shows it in its error.
