@@ -360,6 +360,18 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_of_the_server_before_a_command_is_refused_unless_every_command_has_it() {
+        let checked = |arguments: &[&str]| {
+            let arguments = [&["scim-server"], arguments].concat();
+            Cli::check_order(&Cli::command().get_matches_from(arguments))
+        };
+        assert_eq!(checked(&["--listen", "127.0.0.1:1"]), Ok(()));
+        assert_eq!(checked(&["--database-url", "sqlite:a.db", "migrate"]), Ok(()));
+        let misplaced = checked(&["--listen", "127.0.0.1:1", "migrate"]);
+        assert_eq!(misplaced, Err("`--listen` must come after `migrate`".to_owned()));
+    }
+
+    #[test]
     fn an_invalid_path_prefix_is_refused_with_the_name_of_its_flag() {
         let parse = |prefix: &str| Cli::try_parse_from(["scim-server", "--path-prefix", prefix]);
         let valid = parse("/idp").map(|it| it.serve.path_prefix.to_string());

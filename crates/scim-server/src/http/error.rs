@@ -366,6 +366,8 @@ mod tests {
         let (level, text) = broken.log_message().unwrap();
         assert_eq!((level, text.as_str()), (log::Level::Error, "a request panicked"));
         assert_eq!(Failure::NoSuchPath.log_message(), None);
+        let shown = Failure::from(ScimError::new(ScimType::InvalidPath, "no such path")).to_string();
+        assert_eq!(shown, "no such path");
         let error = broken.to_error_response(&Method::GET, "4711");
         assert_eq!((error.status.as_u16(), error.scim_type), (500, None));
         assert!(
