@@ -1,7 +1,7 @@
 //! Items that the sibling crates share. They change without notice, and are not part of the documented API.
 
 pub use crate::json::{MAX_DEPTH, write_value};
-pub use crate::notation::{check_keys, find_attribute, schema_named, standard_notation};
+pub use crate::notation::{check_keys, check_keys_at, find_attribute, schema_named, standard_notation};
 pub use crate::protocol::{
     ERROR_URN, LIST_RESPONSE_URN, ListResponse, MAX_OPERATIONS, Op, PATCH_OP_URN, RawOperation,
     SEARCH_REQUEST_URN, SearchRequest, SortOrder, discovery, error_body, patch_operations,

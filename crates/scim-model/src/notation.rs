@@ -143,7 +143,8 @@ pub fn schema_named<'a>(resource_type: &'a ResourceType, name: &str) -> Option<&
 }
 
 /// Checks that no key of a body, or of an object under the URN of a schema in it, names a schema of this server that the
-/// resource type does not have. Unknown attributes are ignored, but a client that names a known schema expects its value to be stored, and would be told so.
+/// resource type does not have, and that no key inside the value of an attribute names a schema at all. Unknown attributes
+/// are ignored, but a client that names a known schema expects its value to be stored, and would be told so.
 ///
 /// # Errors
 /// `scim_type`, with the key.
@@ -154,23 +155,62 @@ pub fn check_keys(
     scim_type: ScimType,
 ) -> Result<(), ScimError> {
     for (key, value) in body.as_object().into_iter().flatten() {
-        let is_empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);
-        if is_empty {
+        if is_empty(value) {
             continue;
         }
-        if let Some((_, rest)) = after_urn(resource_type, key) {
-            if rest.is_empty() {
-                check_keys(registry, resource_type, value, scim_type)?;
+        match after_urn(resource_type, key) {
+            Some((_, "")) => check_keys(registry, resource_type, value, scim_type)?,
+            None if after_urn_of(&registry.schemas, key).is_some() => {
+                let problem = format_args!(
+                    "names a schema that resources of the type `{}` do not have",
+                    resource_type.name
+                );
+                return Err(ScimError::at(scim_type, shortened(key), problem));
             }
-        } else if after_urn_of(&registry.schemas, key).is_some() {
-            let problem = format_args!(
-                "names a schema that resources of the type `{}` do not have",
-                resource_type.name
-            );
-            return Err(ScimError::at(scim_type, shortened(key), problem));
+            _ => check_inner_keys(registry, value, scim_type)?,
         }
     }
     Ok(())
+}
+
+/// Checks the value of an operation in a PATCH in the same way: the attributes of a resource if there is no `path` or if
+/// the `path` is the URN of a schema, and otherwise the value of an attribute.
+///
+/// # Errors
+/// As [`check_keys`].
+pub fn check_keys_at(
+    registry: &SchemaRegistry,
+    resource_type: &ResourceType,
+    path: Option<&str>,
+    value: &Value,
+    scim_type: ScimType,
+) -> Result<(), ScimError> {
+    match path.map(|it| after_urn(resource_type, it)) {
+        None | Some(Some((_, ""))) => check_keys(registry, resource_type, value, scim_type),
+        Some(_) => check_inner_keys(registry, value, scim_type),
+    }
+}
+
+/// Checks the keys inside the value of an attribute, where no name has a schema.
+fn check_inner_keys(registry: &SchemaRegistry, value: &Value, scim_type: ScimType) -> Result<(), ScimError> {
+    match value {
+        Value::Array(elements) => elements
+            .iter()
+            .try_for_each(|it| check_inner_keys(registry, it, scim_type)),
+        Value::Object(members) => members.iter().try_for_each(|(key, value)| {
+            if !is_empty(value) && after_urn_of(&registry.schemas, key).is_some() {
+                let problem = "names a schema, which no key inside the value of an attribute does";
+                return Err(ScimError::at(scim_type, shortened(key), problem));
+            }
+            check_inner_keys(registry, value, scim_type)
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether nothing is lost when a value is ignored.
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(Map::is_empty)
 }
 
 /// Finds an attribute, also by the `value` of a simple multi-valued one: `tags.value`.

@@ -1,6 +1,6 @@
 //! The operations of a request (RFC 7644 section 3.5.2).
 
-use scim_model::internal::{Op, check_keys, patch_operations};
+use scim_model::internal::{Op, check_keys_at, patch_operations};
 use scim_model::{Policy, ResourceType, SchemaRegistry, ScimError, ScimType};
 use serde_json::Value;
 
@@ -56,8 +56,9 @@ impl Operation {
         Ok(numbered.collect())
     }
 
-    /// Checks that no operation names a schema of the server that the resource type does not have, in the value of an
-    /// operation without `path`. Such a key is not ignored like other unknown ones.
+    /// Checks that no key in the value of an operation names a schema of the server where it has no meaning: a schema
+    /// that the resource type does not have, or any schema inside the value of an attribute. Such a key is not ignored
+    /// like other unknown ones.
     ///
     /// # Errors
     /// `invalidPath`, with the key.
@@ -66,9 +67,10 @@ impl Operation {
         registry: &SchemaRegistry,
         resource_type: &ResourceType,
     ) -> Result<(), PatchError> {
-        for operation in operations.iter().filter(|it| it.path.is_none()) {
-            let value = operation.value.as_ref().unwrap_or(&Value::Null);
-            check_keys(registry, resource_type, value, ScimType::InvalidPath)
+        for operation in operations {
+            let (path, value) = (operation.path.as_deref(), operation.value.as_ref());
+            let value = value.unwrap_or(&Value::Null);
+            check_keys_at(registry, resource_type, path, value, ScimType::InvalidPath)
                 .map_err(|error| operation.fail(error))?;
         }
         Ok(())

@@ -108,6 +108,97 @@ fn an_error_of_a_key_names_the_operation() {
     );
 }
 
+/// The URN of a schema as the `path` means the attributes of a resource, whose keys count as without `path`.
+#[test]
+fn a_key_of_another_schema_is_refused_under_a_urn_as_the_path() {
+    for (server, is_lenient) in in_both_modes() {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let group = acme.create_group("Guides", &[]);
+        let keys = |urn: &str, name: &str| {
+            [
+                json!({ format!("{urn}:{name}"): "x" }),
+                json!({ format!("{urn}.{name}"): "x" }),
+                json!({ urn: { name: "x" } }),
+            ]
+        };
+        let of_user = [USER, ENTERPRISE].map(|urn| (&user.path, urn, keys(GROUP, "displayName")));
+        let of_group = [(&group.path, GROUP, keys(USER, "title"))];
+        for (resource, path, values) in of_user.into_iter().chain(of_group) {
+            for value in values {
+                let operations = json!([{ "op": "add", "path": path, "value": value }]);
+                let error = acme
+                    .patch(resource, operations)
+                    .expect_error(400, Some("invalidPath"))
+                    .json();
+                let key = value.as_object().unwrap().keys().next().unwrap();
+                let detail = error["detail"].as_str().unwrap();
+                assert!(detail.starts_with("operation 1"), "{detail}");
+                assert!(!is_lenient || detail.contains(&format!("`{key}`")), "{detail}");
+            }
+        }
+    }
+}
+
+/// No sub-attribute has the URN of a schema in its name, so a value would be lost.
+#[test]
+fn a_key_with_a_schema_inside_a_value_is_refused() {
+    for (server, is_lenient) in in_both_modes() {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let manager = format!("{ENTERPRISE}:manager");
+        let values = [
+            ("name", json!({ format!("{USER}:name.givenName"): "G" })),
+            (
+                "emails",
+                json!([{ "value": "a@b.c", format!("{USER}:emails.type"): "work" }]),
+            ),
+            (
+                &manager,
+                json!({ "value": user.id, format!("{ENTERPRISE}:manager.displayName"): "x" }),
+            ),
+            (
+                "name",
+                json!({ "familyName": "F", GROUP: { "displayName": "x" } }),
+            ),
+        ];
+        for (index, (name, value)) in values.into_iter().enumerate() {
+            let body = |user_name: &str| json!({ "schemas": [USER], "userName": user_name, name: value });
+            let key = |it: &Value| it.as_object().unwrap().keys().last().unwrap().clone();
+            let key = value.get(0).map_or_else(|| key(&value), key);
+            let replies = [
+                (
+                    acme.post("/Users", body(&format!("created{index}"))),
+                    "invalidSyntax",
+                ),
+                (acme.put(&user.path, body("bjensen")), "invalidSyntax"),
+                (
+                    acme.patch(&user.path, json!([{ "op": "add", "value": { name: value } }])),
+                    "invalidPath",
+                ),
+                (
+                    acme.patch(&user.path, json!([{ "op": "add", "path": name, "value": value }])),
+                    "invalidPath",
+                ),
+            ];
+            for (reply, scim_type) in replies {
+                let error = reply.expect_error(400, Some(scim_type)).json();
+                let detail = error["detail"].as_str().unwrap();
+                assert!(detail.contains(&key), "{detail}");
+            }
+        }
+        // Nothing is lost with an empty value or with a name that no schema has.
+        if is_lenient {
+            let value = json!({ "givenName": "G", format!("{USER}:name.familyName"): null, "nope": 1 });
+            let shown = acme.patch(
+                &user.path,
+                json!([{ "op": "add", "path": "name", "value": value }]),
+            );
+            assert_eq!(shown.expect(200).json()["name"], json!({ "givenName": "G" }));
+        }
+    }
+}
+
 /// A lenient server and a strict one, each with whether it is lenient.
 fn in_both_modes() -> [(Server, bool); 2] {
     [true, false].map(|lenient| {
