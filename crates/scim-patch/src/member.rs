@@ -1,5 +1,6 @@
 //! The members of a group, which are rows of their own in a store.
 
+use scim_filter::{AttrExp, CompValue, CompareOp, ValFilter};
 use scim_model::internal::{member_id, reference_id};
 use scim_model::{AttributePath, ResourceType, ScimError, ScimType};
 use serde_json::{Map, Value, json};
@@ -56,21 +57,63 @@ pub(crate) fn refuse_null(members: &AttributePath, tolerances: &Tolerances) -> R
 }
 
 /// Returns the id that an element of the list of a `remove` names, which may be a plain string; `None` when it names no
-/// resource. As in an `add`, a `$ref` counts if there is no `value`. It must then end with the id of a resource.
-pub(crate) fn id_to_remove(listed: &Value) -> Option<String> {
-    let is_blank = |it: &String| it.trim().is_empty();
+/// resource: the request would otherwise be reported as done although the member stays. As in an `add`, a text that is not
+/// an id is refused, and a `$ref` counts if there is no `value`. It must then end with the id of a resource.
+pub(crate) fn id_to_remove(listed: &Value) -> Option<Uuid> {
     let Value::Object(members) = listed else {
-        return listed.as_str().map(str::to_owned).filter(|it| !is_blank(it));
+        return parse_id(listed.as_str()?);
     };
     match value_named(members, "value") {
-        Some(Value::String(id)) if !is_blank(id) => Some(id.clone()),
+        Some(Value::String(id)) if !id.trim().is_empty() => parse_id(id),
         None | Some(Value::Null | Value::String(_)) => {
             let uri = value_named(members, "$ref")?.clone();
-            let id = reference_id(&Map::from_iter([("$ref".to_owned(), uri)]))?.to_owned();
-            parse_id(&id).map(|it| it.to_string())
+            parse_id(reference_id(&Map::from_iter([("$ref".to_owned(), uri)]))?)
         }
         Some(_) => None,
     }
+}
+
+/// Returns a filter for members to remove without its comparison of `type`, and the compared word, if it names a member
+/// by `value` and members cannot refer to resources of such a type. The store detects whether the word contradicts the
+/// member.
+pub(crate) fn without_other_type(
+    members: &AttributePath,
+    filter: &ValFilter,
+    tolerances: &Tolerances,
+) -> Option<(ValFilter, String)> {
+    let ValFilter::And(terms) = filter else {
+        return None;
+    };
+    let [first, second] = &terms[..] else { return None };
+    let of_type = |term| equality(term, "type");
+    let (word, rest) = of_type(first)
+        .map(|it| (it, second))
+        .or_else(|| of_type(second).map(|it| (it, first)))?;
+    let names_member = equality(rest, "value").is_some();
+    let is_other = names_member && tolerances.is_lenient() && !is_type_of(members, word);
+    is_other.then(|| (rest.clone(), word.to_owned()))
+}
+
+/// Returns the text of `name eq "text"`; `None` for any other filter.
+pub(crate) fn equality<'f>(filter: &'f ValFilter, name: &str) -> Option<&'f str> {
+    match filter {
+        ValFilter::Attr(AttrExp::Compare(path, CompareOp::Eq, CompValue::String(text)))
+            if path.urn().is_none() && path.sub().is_none() && path.name().eq_ignore_ascii_case(name) =>
+        {
+            Some(text)
+        }
+        _ => None,
+    }
+}
+
+/// Returns whether members can refer to resources of a type with this name.
+fn is_type_of(members: &AttributePath, word: &str) -> bool {
+    let types = members.attribute.sub_attribute("$ref");
+    types.is_some_and(|it| {
+        it.reference_types
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(word))
+    })
 }
 
 /// Takes a `type` out of the sub-attributes to change in a member, if members cannot refer to resources of this type. The
@@ -82,12 +125,7 @@ pub(crate) fn take_other_type(
 ) -> Option<String> {
     let name = named.keys().find(|it| it.eq_ignore_ascii_case("type"))?.clone();
     let word = named[&name].as_str()?.to_owned();
-    let types = members
-        .attribute
-        .sub_attribute("$ref")
-        .map(|it| &it.reference_types);
-    let is_known = types.is_some_and(|it| it.iter().any(|known| known.eq_ignore_ascii_case(&word)));
-    if is_known || !tolerances.is_lenient() {
+    if is_type_of(members, &word) || !tolerances.is_lenient() {
         return None;
     }
     named.shift_remove(&name);

@@ -7,7 +7,7 @@
 
 mod delta;
 
-use scim_filter::{AttrExp, CompValue, CompareOp, ValFilter};
+use scim_filter::ValFilter;
 use scim_model::internal::{Op, member_id};
 use scim_model::store::MembersStep;
 use scim_model::{AttributePath, Policy, ResourceType, ScimError, Tolerance};
@@ -16,7 +16,9 @@ use uuid::Uuid;
 
 use self::delta::Delta;
 use crate::error::{PatchError, invalid_value};
-use crate::member::{id_to_add, id_to_remove, is_members_of, parse_id, refuse_null};
+use crate::member::{
+    equality, id_to_add, id_to_remove, is_members_of, parse_id, refuse_null, without_other_type,
+};
 use crate::object::value_named;
 use crate::operation::Operation;
 use crate::target::{Selection, Target};
@@ -32,8 +34,9 @@ pub struct Plan {
     pub rest: Vec<Operation>,
     /// The tolerances that the planned part needed; [`crate::Outcome::tolerances`] has those of the rest.
     pub tolerances: Vec<Tolerance>,
-    /// The new members for which the client sent a `type`. A `type` that contradicts the resource is an error
-    /// that only the store can detect. [`crate::Outcome::member_types`] has those of the rest.
+    /// The new members for which the client sent a `type`, and the members to remove for which a filter has a `type` that
+    /// no member can have. A `type` that contradicts the resource is an error that only the store can detect.
+    /// [`crate::Outcome::member_types`] has those of the rest.
     pub member_types: Vec<(Uuid, String)>,
 }
 
@@ -223,14 +226,19 @@ impl Planner<'_> {
             .tolerances
             .listed_values(self.resource_type, members, value)?;
         for id in listed.iter().filter_map(id_to_remove) {
-            self.remove(&id);
+            self.delta.remove(id);
         }
         Ok(())
     }
 
     /// Plans an operation on the members that a filter selects, if the filter names their ids.
     fn selected(&mut self, selection: &Selection, operation: &Operation) -> Result<(), ScimError> {
-        let Some(ids) = ids_in(&selection.filter).filter(|_| selection.sub.is_none()) else {
+        let other_type = match operation.op {
+            Op::Remove => without_other_type(&selection.attribute, &selection.filter, &self.tolerances),
+            Op::Add | Op::Replace => None,
+        };
+        let filter = other_type.as_ref().map_or(&selection.filter, |(rest, _)| rest);
+        let Some(ids) = ids_in(filter).filter(|_| selection.sub.is_none()) else {
             self.needs_list = true;
             return Ok(());
         };
@@ -239,7 +247,12 @@ impl Planner<'_> {
                 if value.as_ref().is_some_and(|it| !it.is_null()) {
                     self.tolerances.value_beside_filter();
                 }
-                ids.iter().for_each(|id| self.remove(id));
+                // A text that is not an id names no member.
+                for id in ids.iter().filter_map(|it| parse_id(it)) {
+                    let word = other_type.as_ref().map(|(_, word)| (id, word.clone()));
+                    self.types.extend(word);
+                    self.delta.remove(id);
+                }
             }
             // The result is the same whether the group has the member already or not, since nothing else of a member
             // can change.
@@ -256,13 +269,6 @@ impl Planner<'_> {
             _ => self.needs_list = true,
         }
         Ok(())
-    }
-
-    /// Removes a member. A text that is not an id names no member.
-    fn remove(&mut self, id: &str) {
-        if let Some(id) = parse_id(id) {
-            self.delta.remove(id);
-        }
     }
 
     fn is_members(&self, found: &AttributePath) -> bool {
@@ -286,15 +292,6 @@ fn ids_in(filter: &ValFilter) -> Option<Vec<String>> {
     };
     terms
         .iter()
-        .map(|term| match term {
-            ValFilter::Attr(AttrExp::Compare(path, CompareOp::Eq, CompValue::String(id)))
-                if path.urn().is_none()
-                    && path.sub().is_none()
-                    && path.name().eq_ignore_ascii_case("value") =>
-            {
-                Some(id.clone())
-            }
-            _ => None,
-        })
+        .map(|term| equality(term, "value").map(str::to_owned))
         .collect()
 }

@@ -184,7 +184,8 @@ impl Tolerances {
         let are_named = listed.iter().all(is_named)
             && (!listed.is_empty() || value.as_array().is_some_and(Vec::is_empty));
         if found.attribute.is_reference_set() && !are_named {
-            let problem = "cannot be removed by this `value`: each element must have the `value` of a member";
+            let problem =
+                "cannot be removed by this `value`: each element must have the id of a member as its `value`";
             return Err(ScimError::at(ScimType::InvalidValue, found, problem));
         }
         Ok(listed

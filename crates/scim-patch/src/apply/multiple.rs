@@ -182,7 +182,7 @@ impl State<'_> {
         let mut selected = Vec::new();
         for mut listed in listed {
             if are_members && let Some(id) = id_to_remove(&listed) {
-                listed = json!({ "value": id });
+                listed = json!({ "value": id.to_string() });
             }
             let values = self.document.values(list);
             let candidates = match quirks::listed_value(&listed) {

@@ -1,11 +1,13 @@
 //! Writes and removals of the values that a filter in the path selects.
 
+use scim_model::condition::ElementCondition;
 use scim_model::{AttributeType, ScimError};
 use serde_json::{Map, Value};
 
 use super::paths::with_sub;
 use super::state::State;
 use crate::error::{invalid_path, no_target, quoted};
+use crate::member::{is_members_of, without_other_type};
 use crate::mutability::refuse_read_only;
 use crate::object::set_named;
 use crate::operation::Write;
@@ -54,8 +56,7 @@ impl State<'_> {
         }
         if attribute.attribute.multi_valued {
             let list = self.document.open_list(attribute);
-            let values = self.document.values(list);
-            let selected = values.select(&selection.condition, &mut self.budget)?;
+            let selected = self.select_to_remove(list, selection)?;
             return match &selection.sub {
                 Some(sub) => self.remove_sub_of_values(list, &selected, sub),
                 None => self.remove_values(list, &selected),
@@ -69,6 +70,27 @@ impl State<'_> {
             Some(sub) => self.remove_sub(attribute, sub),
             None => self.remove_single(attribute),
         }
+    }
+
+    /// Selects values to remove. Of members, one that the filter names by its `value` is selected whatever word the filter
+    /// has as its `type`.
+    fn select_to_remove(&mut self, list: usize, selection: &Selection) -> Result<Vec<usize>, ScimError> {
+        let found = &selection.attribute;
+        let other_type = is_members_of(self.resource_type, found)
+            .then(|| without_other_type(found, &selection.filter, &self.tolerances))
+            .flatten()
+            .filter(|_| selection.sub.is_none());
+        let values = self.document.values(list);
+        let Some((rest, word)) = other_type else {
+            return values.select(&selection.condition, &mut self.budget);
+        };
+        let condition = ElementCondition::resolve(&rest, found, self.tolerances.current())?;
+        let selected = values.select(&condition, &mut self.budget)?;
+        for &position in &selected {
+            self.report
+                .record_member_type(&values.get(position)["value"], &word);
+        }
+        Ok(selected)
     }
 
     fn write_selected(&mut self, selection: &Selection, path: &str, value: Value) -> Result<(), ScimError> {

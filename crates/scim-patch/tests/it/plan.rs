@@ -167,6 +167,7 @@ fn a_listed_member_is_named_by_its_id() {
         json!({"$ref": format!("../Users/{}", text(1)), "type": "User"}),
         json!({"value": "", "$ref": format!("https://example.com/scim/v2/Users/{}?x=1", text(1))}),
         json!(text(1)),
+        json!({"value": text(1).to_uppercase()}),
     ] {
         assert_eq!(planned(listed.clone()).unwrap().members, removed, "{listed}");
     }
@@ -176,9 +177,60 @@ fn a_listed_member_is_named_by_its_id() {
         json!({"$ref": "x"}),
         json!({"$ref": "../Users/"}),
         json!({"value": 5, "$ref": format!("../Users/{}", text(1))}),
+        json!("no-id"),
+        json!({"value": "no-id"}),
+        json!({"value": format!(" {}", text(1)), "$ref": format!("../Users/{}", text(1))}),
+        json!({"value": format!("urn:uuid:{}", text(1))}),
+        json!(text(1).replace('-', "")),
     ] {
         let error = planned(listed.clone()).unwrap_err().error;
         assert_eq!(error.scim_type(), Some(ScimType::InvalidValue), "{listed}");
+    }
+}
+
+/// a `type` that members cannot have is left to the store, as in a value.
+#[test]
+fn a_member_to_remove_by_a_filter_may_have_any_word_as_type() {
+    for (path, number) in [
+        (
+            format!("members[type eq \"direct\" and value eq \"{}\"]", id(1)),
+            1,
+        ),
+        (format!("members[value eq \"{}\" and TYPE eq \"\"]", id(2)), 2),
+    ] {
+        let operations = json!([{"op": "remove", "path": path}]);
+        let plan = planned(&operations, LENIENT).unwrap();
+        assert_eq!(
+            plan.members,
+            MembersPlan::Steps(vec![MembersStep::Remove(vec![id(number)])])
+        );
+        assert_eq!(plan.member_types[0].0, id(number));
+        assert_eq!(
+            planned(&operations, STRICT).unwrap().members,
+            MembersPlan::NeedsList
+        );
+
+        let group = crate::registry().resource_type("Group").unwrap();
+        let before = json!({"displayName": "g", "members": [{"value": text(1)}, {"value": text(2)}]});
+        let after = crate::patch(group, &before, &operations, LENIENT).unwrap();
+        assert_eq!(
+            after.document.values()["members"],
+            json!([{"value": text(3 - number)}])
+        );
+        assert_eq!(after.member_types, plan.member_types);
+    }
+    for filter in [
+        format!("type eq \"User\" and value eq \"{}\"", id(1)),
+        "type eq \"direct\"".to_owned(),
+        "type eq \"direct\" and type eq \"indirect\"".to_owned(),
+        format!("type ne \"direct\" and value eq \"{}\"", id(1)),
+        format!("type eq \"direct\" or value eq \"{}\"", id(1)),
+    ] {
+        let operations = json!([{"op": "remove", "path": format!("members[{filter}]")}]);
+        assert_eq!(
+            planned(&operations, LENIENT).unwrap().members,
+            MembersPlan::NeedsList
+        );
     }
 }
 
@@ -323,10 +375,10 @@ fn values_that_are_no_ids_are_refused_as_new_members() {
         );
         assert_eq!(error.operation, Some(1));
     }
-    // A text that is not an id names no member to remove.
+    // A filter with a text that is not an id matches no member.
     for operation in [
         json!({"op": "remove", "path": "members[value eq \"no-id\"]"}),
-        json!({"op": "remove", "path": "members", "value": ["no-id"]}),
+        json!({"op": "remove", "path": "members[type eq \"direct\" and value eq \"no-id\"]"}),
         json!({"op": "remove", "path": "members", "value": []}),
     ] {
         assert_eq!(

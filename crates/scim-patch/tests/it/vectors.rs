@@ -8,7 +8,12 @@ use crate::{LENIENT, STRICT, body, document, registry};
 
 #[test]
 fn every_vector_has_its_expected_result() {
-    let fixture: Value = serde_json::from_str(include_str!("../fixtures/patch.json")).unwrap();
+    let mut text = include_str!("../fixtures/patch.json").to_owned();
+    for (number, name) in ["self", "m1", "m2", "m3", "m4"].iter().enumerate() {
+        let id = format!("00000000-0000-4000-8000-00000000000{number}");
+        text = text.replace(&format!("{{{{{name}}}}}"), &id);
+    }
+    let fixture: Value = serde_json::from_str(&text).unwrap();
     let registry = registry();
     let mut failures = Vec::new();
     let mut count = 0;

@@ -406,14 +406,82 @@ fn a_remove_that_names_no_member_is_refused() {
         ] {
             remove(value).expect_error(400, Some("invalidValue"));
         }
+        let uri = acme.get(&group.path).json()["members"][0]["$ref"].clone();
+        for text in [
+            format!(" {}", user.id),
+            format!("{} ", user.id),
+            format!("urn:uuid:{}", user.id),
+            format!("{{{}}}", user.id),
+            user.id.replace('-', ""),
+            format!("Users/{}", user.id),
+            uri.as_str().unwrap().to_owned(),
+            "bjensen".to_owned(),
+            "nope".to_owned(),
+        ] {
+            for value in [
+                json!(text),
+                json!([text]),
+                json!([{ "value": text }]),
+                json!([{ "value": text, "$ref": uri }]),
+                json!({ "members": [{ "value": text }] }),
+                json!([{ "value": user.id }, { "value": text }]),
+            ] {
+                remove(value).expect_error(400, Some("invalidValue"));
+            }
+            let add = json!([{ "op": "add", "path": "members", "value": [{ "value": text, "$ref": uri }] }]);
+            acme.patch(&group.path, add)
+                .expect_error(400, Some("invalidValue"));
+        }
         let members = || acme.get(&group.path).json()["members"].clone();
         assert_eq!(members()[0]["value"], json!(user.id));
         if is_lenient {
             remove(json!([])).expect(204);
+            // The id of a resource that is no member: the result is the one that the client wants.
+            remove(json!([{ "value": group.id }])).expect(204);
+            remove(json!(group.id)).expect(204);
             assert_eq!(members()[0]["value"], json!(user.id));
             // As in an `add`, the URI of a member names it.
             remove(json!([{ "$ref": members()[0]["$ref"] }])).expect(204);
             assert_eq!(members(), json!([]));
+        }
+    }
+}
+
+/// A word that names no resource type does not keep a member in the group.
+#[test]
+fn a_word_as_the_type_in_the_path_of_a_remove_is_ignored() {
+    for (server, is_lenient) in in_both_modes() {
+        let acme = server.tenant("acme");
+        let user = acme.create_user("bjensen");
+        let group = acme.create_group("Guides", &[]);
+        let ids = || {
+            let members = acme.get(&group.path).json()["members"].clone();
+            let members = members.as_array().cloned().unwrap_or_default();
+            members.iter().map(|it| it["value"].clone()).collect::<Vec<_>>()
+        };
+        let id = &user.id;
+        for (word, is_word) in [("direct", true), ("", true), ("User", false), ("Group", false)] {
+            for path in [
+                format!("members[type eq \"{word}\" and value eq \"{id}\"]"),
+                format!("members[value eq \"{id}\" and type eq \"{word}\"]"),
+            ] {
+                // Alone, and in a request that needs the list of members.
+                for others in [
+                    vec![],
+                    vec![json!({ "op": "remove", "path": "members[display eq \"x\"]" })],
+                ] {
+                    acme.patch(
+                        &group.path,
+                        json!([{ "op": "add", "path": "members", "value": [{ "value": id }] }]),
+                    )
+                    .expect(204);
+                    let mut operations = others;
+                    operations.push(json!({ "op": "remove", "path": path }));
+                    acme.patch(&group.path, json!(operations)).expect(204);
+                    let is_removed = word == "User" || is_word && is_lenient;
+                    assert_eq!(ids().is_empty(), is_removed, "{operations:?}");
+                }
+            }
         }
     }
 }
