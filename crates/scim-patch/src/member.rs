@@ -1,7 +1,8 @@
 //! The members of a group, which are rows of their own in a store.
 
 use scim_filter::{AttrExp, CompValue, CompareOp, ValFilter};
-use scim_model::internal::{member_id, reference_id};
+use scim_model::internal::{canonical_value, member_id, reference_id};
+use scim_model::schema::Mutability;
 use scim_model::{AttributePath, ResourceType, ScimError, ScimType};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -30,7 +31,7 @@ fn named_id(element: &Value) -> Option<String> {
 /// Returns the id of a member to add.
 ///
 /// # Errors
-/// `invalidValue` when the element names no id.
+/// `invalidValue` when the element names no id, or a sub-attribute has a value of another data type, as in POST and PUT.
 pub(crate) fn id_to_add(
     members: &AttributePath,
     element: &Value,
@@ -41,10 +42,20 @@ pub(crate) fn id_to_add(
         Value::String(id) if tolerances.is_lenient() => Some(id.clone()),
         element => named_id(element),
     };
-    id.filter(|it| !it.is_empty()).ok_or_else(|| {
+    let id = id.filter(|it| !it.is_empty()).ok_or_else(|| {
         let path = format_args!("{members}.value");
         ScimError::at(ScimType::InvalidValue, path, "is required: the id of a resource")
-    })
+    })?;
+    for (name, value) in element.as_object().into_iter().flatten() {
+        let sub = members.attribute.sub_attribute(name);
+        if let Some(sub) = sub.filter(|it| it.mutability != Mutability::ReadOnly)
+            && !value.is_string()
+        {
+            let path = format_args!("{members}.{}", sub.name);
+            canonical_value(sub, &path, value.clone(), tolerances.current())?;
+        }
+    }
+    Ok(id)
 }
 
 /// Refuses `null` among members under a strict policy, as `canonical_element` does for other attributes.

@@ -388,6 +388,37 @@ fn values_that_are_no_ids_are_refused_as_new_members() {
     }
 }
 
+/// POST and PUT refuse such a `type` too.
+#[test]
+fn the_type_of_a_new_member_is_a_string() {
+    let group = crate::registry().resource_type("Group").unwrap();
+    for (name, type_, problem) in [
+        ("type", json!(5), "must be a string, not a number"),
+        ("TYPE", json!([]), "must be a string, not an array"),
+        ("type", json!({}), "must be a string, not an object"),
+        ("type", json!(true), "must be a string, not a boolean"),
+    ] {
+        let members = json!([{"value": text(1), name: type_}]);
+        for operation in [
+            json!({"op": "add", "path": "members", "value": members}),
+            json!({"op": "replace", "path": "members", "value": members}),
+            json!({"op": "add", "path": "members", "value": members[0]}),
+            json!({"op": "replace", "value": {"members": members}}),
+        ] {
+            for policy in [STRICT, LENIENT] {
+                let operations = json!([operation]);
+                let message = format!("operation 1: `members.type` {problem}");
+                assert_eq!(planned(&operations, policy).unwrap_err().to_string(), message);
+                let error = crate::patch(group, &json!({}), &operations, policy).unwrap_err();
+                assert_eq!(error.to_string(), message);
+                assert_eq!(error.error.scim_type(), Some(ScimType::InvalidValue));
+            }
+        }
+    }
+    let add = json!([{"op": "add", "path": "members", "value": [{"value": text(1), "type": null}]}]);
+    assert_eq!(planned(&add, STRICT).unwrap().member_types, []);
+}
+
 #[test]
 fn types_of_new_members_are_left_to_the_store() {
     let operations = json!([{"op": "add", "path": "members", "value": [{"value": text(1), "type": "Group"}, {"value": text(2)}]}]);
