@@ -12,6 +12,7 @@ mod report;
 mod selection;
 mod single;
 mod state;
+mod sub_values;
 mod values;
 
 use scim_model::change::AttributeChanges;
@@ -226,7 +227,7 @@ impl State<'_> {
                 Err(ScimError::at(ScimType::Mutability, "schemas", problem))
             }
             Target::Attribute(found) => self.write_attribute(write, &found, value),
-            Target::Values(selection) => self.write_selection(&selection, path, value),
+            Target::Values(selection) => self.write_selection(write, &selection, path, value),
         }
     }
 

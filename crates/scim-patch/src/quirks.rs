@@ -162,7 +162,7 @@ impl Tolerances {
         })
     }
 
-    /// Returns the values that a `remove` of an attribute lists.
+    /// Returns the values that a `remove` of a multi-valued attribute or sub-attribute lists.
     ///
     /// # Errors
     /// `invalidValue` under a policy that accepts no list, and when members of a group, or other references, are to be
@@ -174,23 +174,24 @@ impl Tolerances {
         found: &AttributePath,
         value: &Value,
     ) -> Result<Vec<Value>, ScimError> {
-        let listed = self.values_to_remove(&found.attribute, value);
+        let attribute = found.leaf();
+        let listed = self.values_to_remove(attribute, value);
         let listed = listed.ok_or_else(|| remove_with_value(found))?;
         let are_members = is_members_of(resource_type, found);
         let is_named = |it: &Value| match are_members {
             true => id_to_remove(it).is_some(),
-            false => names_any(&found.attribute, it),
+            false => names_any(attribute, it),
         };
         let are_named = listed.iter().all(is_named)
             && (!listed.is_empty() || value.as_array().is_some_and(Vec::is_empty));
-        if found.attribute.is_reference_set() && !are_named {
+        if attribute.is_reference_set() && !are_named {
             let problem =
                 "cannot be removed by this `value`: each element must have the id of a member as its `value`";
             return Err(ScimError::at(ScimType::InvalidValue, found, problem));
         }
         Ok(listed
             .into_iter()
-            .map(|it| self.number_text(&found.attribute, it))
+            .map(|it| self.number_text(attribute, it))
             .collect())
     }
 

@@ -25,11 +25,11 @@ impl State<'_> {
             .record_requested(found, found.sub.as_ref(), Some(&value));
         match (&found.sub, found.attribute.multi_valued) {
             (None, true) => self.write_values(write, found, value),
-            (None, false) => self.write_single(found, value),
-            (Some(sub), true) => self.write_sub_of_all(found, sub, value),
+            (None, false) => self.write_single(write, found, value),
+            (Some(sub), true) => self.write_sub_of_all(write, found, sub, value),
             (Some(sub), false) => {
                 let named = Map::from_iter([(sub.name.clone(), value)]);
-                self.merge_single(&without_sub(found), named)
+                self.merge_single(write, &without_sub(found), named)
             }
         }
     }
@@ -44,12 +44,16 @@ impl State<'_> {
         match (&found.sub, found.attribute.multi_valued, value) {
             (None, true, Some(value)) => self.remove_listed(found, value),
             (None, _, _) => self.unassign(found),
-            (Some(sub), true, _) => {
+            (Some(sub), true, value) => {
+                let listed = self.listed_of_sub(found, sub, value)?;
                 let list = self.document.open_list(found);
                 let all = self.document.values(list).all(&mut self.budget)?;
-                self.remove_sub_of_values(list, &all, sub)
+                self.remove_sub_of_values(list, &all, sub, listed.as_deref())
             }
-            (Some(sub), false, _) => self.remove_sub(&without_sub(found), sub),
+            (Some(sub), false, value) => {
+                let listed = self.listed_of_sub(found, sub, value)?;
+                self.remove_sub(&without_sub(found), sub, listed.as_deref())
+            }
         }
     }
 

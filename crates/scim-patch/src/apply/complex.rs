@@ -6,15 +6,18 @@ use scim_model::{AttributePath, ScimError, ScimType};
 use serde_json::{Map, Value, json};
 
 use super::paths::with_sub;
+use super::sub_values::with_added;
 use crate::error::quoted;
 use crate::member::{id_to_add, refuse_null};
 use crate::mutability::{is_immutable, refuse_immutable, refuse_missing};
 use crate::object::in_schema_order;
+use crate::operation::Write;
 use crate::tolerance::Tolerances;
 
 /// Changes the named sub-attributes of a complex value. The others stay (RFC 7644 section 3.5.2.3, A-40), and `null`
-/// removes one.
+/// removes one. An `add` keeps the values of a multi-valued sub-attribute.
 pub(super) fn merge(
+    write: Write,
     found: &AttributePath,
     mut existing: Map<String, Value>,
     named: Map<String, Value>,
@@ -41,6 +44,11 @@ pub(super) fn merge(
         };
         let value = tolerances.boolean_text(sub, value);
         let value = canonical_value(sub, &path, value, tolerances.current())?;
+        // RFC 7644 section 3.5.2.1: values are added to a multi-valued attribute.
+        let value = match write {
+            Write::Add if sub.multi_valued => with_added(existing.get(&sub.name), value),
+            _ => value,
+        };
         refuse_immutable(&path, sub, existing.get(&sub.name), value.as_ref())?;
         refuse_missing(&path, sub, value.as_ref())?;
         if is_immutable(sub) && existing.contains_key(&sub.name) {

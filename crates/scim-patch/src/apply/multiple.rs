@@ -10,6 +10,7 @@ use super::budget::Budget;
 use super::complex::{canonical, canonical_member, merge};
 use super::paths::{with_sub, without_sub};
 use super::state::State;
+use super::sub_values::{count, remove_from};
 use super::values::{Values, refuse_two_primaries};
 use crate::member::{id_to_remove, is_members_of, take_other_type};
 use crate::mutability::{is_immutable, missing, refuse_immutable, refuse_required};
@@ -60,6 +61,7 @@ impl State<'_> {
     /// Writes one sub-attribute of every value, as the path `emails.type` demands.
     pub(super) fn write_sub_of_all(
         &mut self,
+        write: Write,
         found: &AttributePath,
         sub: &Arc<Attribute>,
         value: Value,
@@ -69,7 +71,7 @@ impl State<'_> {
         let is_null = value.is_null();
         let named = Map::from_iter([(sub.name.clone(), value)]);
         if !all.is_empty() {
-            return self.merge_values(list, &all, &named);
+            return self.merge_values(write, list, &all, &named);
         }
         if is_null {
             return Ok(());
@@ -81,6 +83,7 @@ impl State<'_> {
     /// Changes the named sub-attributes of some values.
     pub(super) fn merge_values(
         &mut self,
+        write: Write,
         list: usize,
         selected: &[usize],
         named: &Map<String, Value>,
@@ -101,7 +104,16 @@ impl State<'_> {
                 self.report.record_member_type(&existing["value"], type_);
             }
             let existing = existing.clone();
-            merged.push(merge(&found, existing, named.clone(), &mut self.tolerances)?);
+            if write == Write::Add {
+                self.budget.spend(count(&existing))?;
+            }
+            merged.push(merge(
+                write,
+                &found,
+                existing,
+                named.clone(),
+                &mut self.tolerances,
+            )?);
         }
         self.change_values(list, |values, budget| {
             for (&position, value) in selected.iter().zip(merged) {
@@ -139,24 +151,26 @@ impl State<'_> {
         })
     }
 
-    /// Removes one sub-attribute of some values.
+    /// Removes one sub-attribute of some values, or the listed values of it.
     pub(super) fn remove_sub_of_values(
         &mut self,
         list: usize,
         selected: &[usize],
         sub: &Arc<Attribute>,
+        listed: Option<&[Value]>,
     ) -> Result<(), ScimError> {
         self.change_values(list, |values, budget| {
             budget.spend(selected.len())?;
             let path = with_sub(&values.attribute, sub);
-            refuse_required(&path, sub)?;
+            if listed.is_none() {
+                refuse_required(&path, sub)?;
+            }
             for &position in selected {
                 let Value::Object(existing) = values.get(position) else {
                     continue;
                 };
-                refuse_immutable(&path, sub, existing.get(&sub.name), None)?;
-                let mut rest = existing.clone();
-                rest.shift_remove(&sub.name);
+                budget.spend(count(existing) + listed.map_or(0, <[Value]>::len))?;
+                let rest = remove_from(&path, sub, existing, listed)?;
                 values.set(position, Value::Object(rest));
             }
             refuse_emptied(values, selected)

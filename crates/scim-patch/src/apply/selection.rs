@@ -17,6 +17,7 @@ impl State<'_> {
     /// Writes the selected values. `path` is for messages.
     pub(super) fn write_selection(
         &mut self,
+        write: Write,
         selection: &Selection,
         path: &str,
         value: Value,
@@ -34,9 +35,9 @@ impl State<'_> {
         self.report
             .record_requested(&selection.attribute, selection.sub.as_ref(), Some(&value));
         if selection.attribute.attribute.multi_valued {
-            self.write_selected(selection, path, value)
+            self.write_selected(write, selection, path, value)
         } else {
-            self.write_if_selected(selection, path, value)
+            self.write_if_selected(write, selection, path, value)
         }
     }
 
@@ -51,14 +52,18 @@ impl State<'_> {
         let attribute = &selection.attribute;
         self.report
             .record_requested(attribute, selection.sub.as_ref(), None);
-        if value.is_some() {
+        let listed = match &selection.sub {
+            Some(sub) => self.listed_of_sub(attribute, sub, value)?,
+            None => None,
+        };
+        if value.is_some() && listed.is_none() {
             self.tolerances.value_beside_filter();
         }
         if attribute.attribute.multi_valued {
             let list = self.document.open_list(attribute);
             let selected = self.select_to_remove(list, selection)?;
             return match &selection.sub {
-                Some(sub) => self.remove_sub_of_values(list, &selected, sub),
+                Some(sub) => self.remove_sub_of_values(list, &selected, sub, listed.as_deref()),
                 None => self.remove_values(list, &selected),
             };
         }
@@ -67,7 +72,7 @@ impl State<'_> {
             return Ok(());
         }
         match &selection.sub {
-            Some(sub) => self.remove_sub(attribute, sub),
+            Some(sub) => self.remove_sub(attribute, sub, listed.as_deref()),
             None => self.remove_single(attribute),
         }
     }
@@ -93,7 +98,13 @@ impl State<'_> {
         Ok(selected)
     }
 
-    fn write_selected(&mut self, selection: &Selection, path: &str, value: Value) -> Result<(), ScimError> {
+    fn write_selected(
+        &mut self,
+        write: Write,
+        selection: &Selection,
+        path: &str,
+        value: Value,
+    ) -> Result<(), ScimError> {
         let found = &selection.attribute;
         let attribute = &found.attribute;
         let list = self.document.open_list(found);
@@ -104,13 +115,13 @@ impl State<'_> {
         }
         if let Some(sub) = &selection.sub {
             let named = Map::from_iter([(sub.name.clone(), value)]);
-            return self.merge_values(list, &selected, &named);
+            return self.merge_values(write, list, &selected, &named);
         }
         let value = self.tolerances.array_for_single(attribute, value);
         match self.tolerances.text_for_selected(attribute, value) {
             // Merged rather than replaced, so that the `type` that selected the value stays.
             Value::Object(named) if attribute.type_ == AttributeType::Complex => {
-                self.merge_values(list, &selected, &named)
+                self.merge_values(write, list, &selected, &named)
             }
             // Nothing takes the place of the selected values.
             Value::Null => self.remove_values(list, &selected),
@@ -125,6 +136,7 @@ impl State<'_> {
     /// Writes a single complex value if it fulfils the filter, as in `name[familyName eq "Jensen"].givenName`.
     fn write_if_selected(
         &mut self,
+        write: Write,
         selection: &Selection,
         path: &str,
         value: Value,
@@ -132,8 +144,8 @@ impl State<'_> {
         let attribute = &selection.attribute;
         match self.document.get(attribute) {
             Some(existing) if selection.condition.matches_json(existing) => match &selection.sub {
-                Some(sub) => self.merge_single(attribute, Map::from_iter([(sub.name.clone(), value)])),
-                None => self.write_single(attribute, value),
+                Some(sub) => self.merge_single(write, attribute, Map::from_iter([(sub.name.clone(), value)])),
+                None => self.write_single(write, attribute, value),
             },
             // The one value of the attribute is another one, and there is no place for a second.
             Some(_) => Err(no_target(path)),
@@ -170,7 +182,7 @@ impl State<'_> {
         if attribute.attribute.multi_valued {
             self.write_values(Write::Add, attribute, Value::Object(element))
         } else {
-            self.merge_single(attribute, element)
+            self.merge_single(Write::Add, attribute, element)
         }
     }
 }

@@ -9,11 +9,18 @@ use serde_json::{Map, Value};
 use super::complex::merge;
 use super::paths::with_sub;
 use super::state::State;
+use super::sub_values::{count, remove_from};
 use crate::mutability::{is_immutable, refuse_immutable, refuse_missing, refuse_required};
+use crate::operation::Write;
 
 impl State<'_> {
     /// Writes a value; of a complex one, the named sub-attributes.
-    pub(super) fn write_single(&mut self, found: &AttributePath, value: Value) -> Result<(), ScimError> {
+    pub(super) fn write_single(
+        &mut self,
+        write: Write,
+        found: &AttributePath,
+        value: Value,
+    ) -> Result<(), ScimError> {
         let attribute = &found.attribute;
         let value = self.tolerances.array_for_single(attribute, value);
         if self.tolerances.empty_reference(attribute, &value) {
@@ -22,7 +29,7 @@ impl State<'_> {
         self.tolerances.text_for_complex(attribute, &value);
         match self.tolerances.boolean_text(attribute, value) {
             Value::Object(named) if attribute.type_ == AttributeType::Complex => {
-                self.merge_single(found, named)
+                self.merge_single(write, found, named)
             }
             value => {
                 let value = canonical_value(attribute, found, value, self.tolerances.current())?;
@@ -34,6 +41,7 @@ impl State<'_> {
     /// Changes the named sub-attributes of a complex value.
     pub(super) fn merge_single(
         &mut self,
+        write: Write,
         found: &AttributePath,
         named: Map<String, Value>,
     ) -> Result<(), ScimError> {
@@ -41,7 +49,10 @@ impl State<'_> {
             Some(Value::Object(existing)) => existing.clone(),
             _ => Map::new(),
         };
-        let merged = merge(found, existing, named, &mut self.tolerances)?;
+        if write == Write::Add {
+            self.budget.spend(count(&existing))?;
+        }
+        let merged = merge(write, found, existing, named, &mut self.tolerances)?;
         self.assign(found, (!merged.is_empty()).then_some(Value::Object(merged)))
     }
 
@@ -54,20 +65,23 @@ impl State<'_> {
         Ok(())
     }
 
-    /// Removes a sub-attribute. The value goes with its last sub-attribute.
+    /// Removes a sub-attribute, or the listed values of it. The complex value goes with its last sub-attribute.
     pub(super) fn remove_sub(
         &mut self,
         found: &AttributePath,
         sub: &Arc<Attribute>,
+        listed: Option<&[Value]>,
     ) -> Result<(), ScimError> {
         let path = with_sub(found, sub);
-        refuse_required(&path, sub)?;
+        if listed.is_none() {
+            refuse_required(&path, sub)?;
+        }
         let Some(Value::Object(existing)) = self.document.get(found) else {
             return Ok(());
         };
-        refuse_immutable(&path, sub, existing.get(&sub.name), None)?;
-        let mut rest = existing.clone();
-        rest.shift_remove(&sub.name);
+        self.budget
+            .spend(count(existing) + listed.map_or(0, <[Value]>::len))?;
+        let rest = remove_from(&path, sub, existing, listed)?;
         if rest.is_empty() {
             return self.remove_single(found);
         }

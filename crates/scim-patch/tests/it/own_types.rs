@@ -22,19 +22,22 @@ fn registry() -> &'static SchemaRegistry {
         };
         let meters = json!([{"name": "value", "type": "integer"}, {"name": "type"}]);
         let keys = json!([{"name": "value"}, {"name": "type"}, {"name": "count", "type": "integer"},
-            {"name": "shown", "mutability": "readOnly"}]);
+            {"name": "shown", "mutability": "readOnly"}, {"name": "lines", "multiValued": true}]);
         let documents = json!([
             {"id": LOCKER, "attributes": [
                 {"name": "number", "required": true},
                 {"name": "keys", "type": "complex", "multiValued": true, "required": true, "subAttributes": keys},
                 {"name": "colours", "multiValued": true},
                 {"name": "floors", "multiValued": true, "type": "integer"},
+                {"name": "widths", "multiValued": true, "type": "decimal"},
+                {"name": "flags", "multiValued": true, "type": "boolean"},
                 {"name": "weight", "type": "decimal"},
                 {"name": "meters", "type": "complex", "multiValued": true, "subAttributes": meters},
                 {"name": "code", "mutability": "writeOnly", "returned": "never", "required": true, "secret": true},
                 {"name": "alarm", "type": "complex", "subAttributes": [
                     {"name": "value"}, {"name": "on", "type": "boolean"},
                     {"name": "nights", "type": "boolean", "multiValued": true},
+                    {"name": "lines", "multiValued": true}, {"name": "codes", "type": "integer", "multiValued": true},
                     {"name": "shown", "mutability": "readOnly"}]},
                 {"name": "serial", "mutability": "immutable"},
             ]},
@@ -724,4 +727,133 @@ fn numbers_may_be_strings_if_they_are_clean() {
     let outcome = patched(LENIENT, &operations).unwrap();
     assert_eq!(outcome.document.values()["floors"], json!([2]));
     assert_eq!(outcome.document.values()["meters"], json!([{"value": 2}]));
+}
+
+/// RFC 7644 section 3.5.2.1: an `add` to a multi-valued attribute adds values. This includes sub-attributes.
+#[test]
+fn values_are_added_to_a_multi_valued_sub_attribute() {
+    let alarm = |lines: Value| json!({"alarm": {"value": "a1", "on": true, "lines": lines}});
+    let stored = json!({"op": "add", "path": "alarm.lines", "value": ["l1", "l2"]});
+    for policy in [STRICT, LENIENT] {
+        for (operation, expected) in [
+            (
+                json!({"op": "add", "path": "alarm.lines", "value": ["l3"]}),
+                json!(["l1", "l2", "l3"]),
+            ),
+            (
+                json!({"op": "add", "path": "alarm.lines", "value": ["l2", "l3", "l3"]}),
+                json!(["l1", "l2", "l3"]),
+            ),
+            (
+                json!({"op": "add", "path": "alarm.lines", "value": []}),
+                json!(["l1", "l2"]),
+            ),
+            (
+                json!({"op": "add", "path": "alarm.lines", "value": null}),
+                json!(["l1", "l2"]),
+            ),
+            (
+                json!({"op": "add", "path": "alarm", "value": {"LINES": ["l3"]}}),
+                json!(["l1", "l2", "l3"]),
+            ),
+            (
+                json!({"op": "add", "value": {"alarm": {"lines": ["l3"]}}}),
+                json!(["l1", "l2", "l3"]),
+            ),
+            (
+                json!({"op": "add", "path": "alarm[on eq true].lines", "value": ["l3"]}),
+                json!(["l1", "l2", "l3"]),
+            ),
+            (
+                json!({"op": "replace", "path": "alarm.lines", "value": ["l3"]}),
+                json!(["l3"]),
+            ),
+            (
+                json!({"op": "replace", "path": "alarm", "value": {"lines": ["l3"]}}),
+                json!(["l3"]),
+            ),
+        ] {
+            changes(policy, &json!([stored, operation]), &alarm(expected));
+        }
+        let keys = |lines: Value| json!({"keys": [{"value": "k", "type": "a", "count": 1, "lines": lines}, {"value": "l", "type": "b"}]});
+        let path = "keys[value eq \"k\"].lines";
+        let stored = json!({"op": "add", "path": path, "value": ["l1", "l2"]});
+        let add = json!({"op": "add", "path": path, "value": ["l3"]});
+        changes(policy, &json!([stored, add]), &keys(json!(["l1", "l2", "l3"])));
+        let replace = json!({"op": "replace", "path": path, "value": ["l3"]});
+        changes(policy, &json!([stored, replace]), &keys(json!(["l3"])));
+    }
+}
+
+/// A `value` beside the path of a multi-valued sub-attribute lists the values to remove. The others stay.
+#[test]
+fn listed_values_are_removed_from_sub_attributes() {
+    let keys = |first: Value, second: Value| {
+        let mut keys = locker()["keys"].clone();
+        for (key, lines) in keys.as_array_mut().unwrap().iter_mut().zip([first, second]) {
+            if !lines.is_null() {
+                key["lines"] = lines;
+            }
+        }
+        json!({ "keys": keys })
+    };
+    let stored = json!({"op": "replace", "path": "keys.lines", "value": ["l1", "l2"]});
+    let remove = |path: &str, value: Value| json!({"op": "remove", "path": path, "value": value});
+    let both_lines = json!(["l1", "l2"]);
+    for (operation, expected) in [
+        (
+            remove("keys.lines", json!(["l1"])),
+            keys(json!(["l2"]), json!(["l2"])),
+        ),
+        (
+            remove("keys.lines", json!([{"value": "l1"}, "l2"])),
+            keys(json!(null), json!(null)),
+        ),
+        (
+            remove("keys[value eq \"k\"].lines", json!(["l1"])),
+            keys(json!(["l2"]), both_lines.clone()),
+        ),
+        (
+            remove("keys.lines", json!(["x"])),
+            keys(both_lines.clone(), both_lines.clone()),
+        ),
+        (
+            remove("keys.lines", json!([])),
+            keys(both_lines.clone(), both_lines.clone()),
+        ),
+        (
+            remove("keys.lines", json!([{"type": "l1"}])),
+            keys(both_lines.clone(), both_lines.clone()),
+        ),
+        (remove("keys.lines", json!(null)), keys(json!(null), json!(null))),
+    ] {
+        changes(LENIENT, &json!([stored, operation]), &expected);
+        if operation["value"].is_null() {
+            changes(STRICT, &json!([stored, operation]), &expected);
+        } else {
+            patched(STRICT, &json!([stored, operation])).unwrap_err();
+        }
+    }
+    // A single complex value, whose other sub-attributes stay.
+    let stored = json!({"op": "add", "path": "alarm.lines", "value": ["l1", "l2"]});
+    let alarm = |lines: Value| json!({"alarm": {"value": "a1", "on": true, "lines": lines}});
+    for (operation, expected) in [
+        (remove("alarm.lines", json!(["l2"])), alarm(json!(["l1"]))),
+        (
+            remove("alarm[on eq true].lines", json!(["l2"])),
+            alarm(json!(["l1"])),
+        ),
+        (
+            remove("alarm[on eq false].lines", json!(["l2"])),
+            alarm(both_lines.clone()),
+        ),
+        (
+            remove("alarm.lines", json!(["l2", "l1"])),
+            json!({"alarm": {"value": "a1", "on": true}}),
+        ),
+        (remove("alarm.lines", json!(["x"])), alarm(both_lines)),
+    ] {
+        changes(LENIENT, &json!([stored, operation]), &expected);
+        patched(STRICT, &json!([stored, operation])).unwrap_err();
+    }
 }
