@@ -191,31 +191,46 @@ impl Tolerances {
         }
         Ok(listed
             .into_iter()
-            .map(|it| self.number_text(attribute, it))
+            .map(|it| self.typed_values(attribute, it))
             .collect())
     }
 
-    /// Turns the text of a number in a list of values to remove into the number. `canonical_value` does so for values
-    /// to write.
+    /// Turns the text of numbers and booleans in a list of values to remove into numbers and booleans. `canonical_value`
+    /// does so for values to write.
     ///
-    /// Entra sends the numbers of custom extensions as strings.
-    fn number_text(&mut self, attribute: &Attribute, mut listed: Value) -> Value {
-        let (type_, text) = match (&mut listed, attribute.sub_attribute("value")) {
-            (Value::Object(members), Some(sub)) => {
-                let mut members = members.iter_mut();
-                let value = members.find(|(name, _)| name.eq_ignore_ascii_case("value"));
-                (sub.type_, value.map(|(_, value)| value))
-            }
-            (value, sub) => (sub.map_or(attribute.type_, |it| it.type_), Some(value)),
+    /// Entra sends the numbers of custom extensions as strings, and without the flag aadOptscim062020 booleans too.
+    fn typed_values(&mut self, attribute: &Attribute, mut listed: Value) -> Value {
+        let part = |name: &str| match attribute.type_ {
+            AttributeType::Complex => attribute.sub_attribute(name).map(|it| &**it),
+            _ => name.eq_ignore_ascii_case("value").then_some(attribute),
         };
-        let is_number = matches!(type_, AttributeType::Integer | AttributeType::Decimal);
-        if is_number && let Some(value) = text {
-            let number = value.as_str().and_then(|it| number_text(type_, it));
-            if let Some(number) = number.filter(|_| self.allow(Tolerance::NumberText)) {
-                *value = Value::Number(number);
+        match &mut listed {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    self.typed_value(part(name), value);
+                }
             }
+            value => self.typed_value(part("value"), value),
         }
         listed
+    }
+
+    fn typed_value(&mut self, attribute: Option<&Attribute>, value: &mut Value) {
+        let Some((attribute, text)) = attribute.zip(value.as_str()) else {
+            return;
+        };
+        let typed = match attribute.type_ {
+            AttributeType::Boolean => boolean_text(text)
+                .filter(|_| self.allow(Tolerance::BooleanText))
+                .map(Value::Bool),
+            AttributeType::Integer | AttributeType::Decimal => number_text(attribute.type_, text)
+                .filter(|_| self.allow(Tolerance::NumberText))
+                .map(Value::Number),
+            _ => None,
+        };
+        if let Some(typed) = typed {
+            *value = typed;
+        }
     }
 
     /// Returns whether the `path` of a write is the URN of the core schema, which is the resource itself.

@@ -97,13 +97,15 @@ impl Values {
     /// Returns the positions of the values whose `value` has the same key, in order. A simple value is compared itself.
     pub(super) fn with_value(&mut self, value: &Value, budget: &mut Budget) -> Result<Vec<usize>, ScimError> {
         let attribute = self.attribute.attribute.clone();
-        let Some(Key::Text(key)) = indexed_attribute(&attribute).and_then(|it| key::of(it, value)) else {
+        let Some(key) = indexed_attribute(&attribute).and_then(|it| key::of(it, value)) else {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
-        self.find(&key, &mut found, budget)?;
-        found
-            .retain(|&it| matches!(key_of(&attribute, &self.elements[it]), Some(Key::Text(it)) if it == key));
+        match &key {
+            Key::Text(text) => self.find(text, &mut found, budget)?,
+            Key::Bool(_) => found = self.all(budget)?,
+        }
+        found.retain(|&it| key_of(&attribute, &self.elements[it]).as_ref() == Some(&key));
         found.sort_unstable();
         found.dedup();
         Ok(found)

@@ -729,6 +729,49 @@ fn numbers_may_be_strings_if_they_are_clean() {
     assert_eq!(outcome.document.values()["meters"], json!([{"value": 2}]));
 }
 
+/// Each value that a `remove` lists is removed in every form in which an `add` accepts it.
+#[test]
+fn a_list_of_values_to_remove_may_have_any_form_that_an_add_accepts() {
+    let add = |path: &str, value: Value| json!({"op": "add", "path": path, "value": value});
+    let remove = |path: &str, value: &Value| json!({"op": "remove", "path": path, "value": value});
+    let half = serde_json::from_str::<Value>("1.5").unwrap();
+    for (path, stored, given, left) in [
+        ("floors", json!([5, 6]), json!("5"), json!([6])),
+        ("floors", json!([5, 6]), json!(5), json!([6])),
+        ("widths", json!([half, 2]), json!("1.5"), json!([2])),
+        ("widths", json!([half, 2]), json!("2.0"), json!([half])),
+        ("flags", json!([true, false]), json!("True"), json!([false])),
+        ("flags", json!([true, false]), json!(false), json!([true])),
+        ("colours", json!(["red", "blue"]), json!("RED"), json!(["blue"])),
+        ("alarm.codes", json!([5, 6]), json!("5"), json!([6])),
+        (
+            "alarm.nights",
+            json!([true, false]),
+            json!("True"),
+            json!([false]),
+        ),
+        ("alarm.lines", json!(["l1", "l2"]), json!("L1"), json!(["l2"])),
+    ] {
+        let (name, sub) = path.split_once('.').unwrap_or((path, ""));
+        for listed in [
+            json!([given]),
+            json!([{"value": given}]),
+            json!({"VALUE": given}),
+            given.clone(),
+        ] {
+            let operations = json!([add(path, stored.clone()), remove(path, &listed)]);
+            let after = patched(LENIENT, &operations).unwrap().document;
+            let after = &after.values()[name];
+            let after = if sub.is_empty() { after } else { &after[sub] };
+            assert_eq!(after, &left, "{operations}");
+            let problem = format!(
+                "operation 2: a remove of `{path}` must not have a `value`: select the values by a filter in the path"
+            );
+            assert_eq!(patched(STRICT, &operations).unwrap_err().to_string(), problem);
+        }
+    }
+}
+
 /// RFC 7644 section 3.5.2.1: an `add` to a multi-valued attribute adds values. This includes sub-attributes.
 #[test]
 fn values_are_added_to_a_multi_valued_sub_attribute() {
