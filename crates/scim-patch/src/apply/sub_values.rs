@@ -71,7 +71,7 @@ pub(super) fn remove_from(
     Ok(rest)
 }
 
-/// Returns the existing values that are not listed; `None` if there are none.
+/// Returns the existing values that are not listed, or `None` if all are.
 fn without_listed(sub: &Attribute, existing: &Value, listed: &[Value]) -> Option<Value> {
     let key = |it: &Value| key::of(sub, it).map(|it| Value::from(it).to_string());
     let listed: HashSet<String> = listed

@@ -828,7 +828,7 @@ fn values_are_added_to_a_multi_valued_sub_attribute() {
     }
 }
 
-/// A `value` beside the path of a multi-valued sub-attribute lists the values to remove. The others stay.
+/// A `remove` of a multi-valued sub-attribute may list the values to remove. The others stay.
 #[test]
 fn listed_values_are_removed_from_sub_attributes() {
     let keys = |first: Value, second: Value| {
