@@ -13,6 +13,6 @@ pub use crate::representation::projection::Projection;
 pub use crate::representation::{Presenter, Representation, etag, location, represent};
 pub use crate::schema::{RESOURCE_TYPE_URN, SCHEMA_URN, SERVICE_PROVIDER_CONFIG_URN, attribute_named};
 pub use crate::value::{
-    boolean_text, canonical_element, canonical_value, drop_repeated, key, member_id, number_text,
-    reference_id,
+    boolean_text, canonical_element, canonical_value, drop_repeated, is_stored_user_name, key, member_id,
+    number_text, reference_id,
 };

@@ -11,7 +11,7 @@ use crate::error::{Place, ScimError, ScimType, invalid};
 use crate::schema::{Attribute, AttributePath, Mutability, ResourceType, Returned, Schema};
 use crate::secret::{ClearText, SentSecrets};
 use crate::tolerance::{Tolerance, Tolerances};
-use crate::value::canonical::{canonical_value, check_unknown, wrong_type};
+use crate::value::canonical::{canonical_value, check_unknown, is_stored_user_name, wrong_type};
 use crate::value::policy::Policy;
 use crate::value::reference::member_id;
 
@@ -25,7 +25,7 @@ impl Document {
     pub fn for_create(resource_type: &ResourceType, body: Value, policy: Policy) -> Result<Sent, ScimError> {
         let tolerances = Tolerances::new(policy);
         let body = unfold(resource_type, body, &tolerances)?;
-        let sent = read(resource_type, body, &tolerances)?;
+        let sent = read(resource_type, None, body, &tolerances)?;
         check_secrets(resource_type, &sent, true)?;
         // Secrets are not in the document, and may be all that an extension has.
         let has_secret = |extension: &Schema| sent.has_secret_of(&extension.id);
@@ -42,9 +42,11 @@ impl Sent {
     }
 }
 
-/// Reads a body as attributes of the type. Required attributes are not checked yet.
+/// Reads a body as attributes of the type, in place of `current` if it replaces a resource. Required attributes are not
+/// checked yet.
 pub(super) fn read(
     resource_type: &ResourceType,
+    current: Option<&Document>,
     body: Value,
     tolerances: &Tolerances,
 ) -> Result<Sent, ScimError> {
@@ -63,7 +65,7 @@ pub(super) fn read(
         requested: Vec::new(),
         tolerances: Vec::new(),
     };
-    let mut core = Found::default();
+    let mut core = Found::beside(current.map(|it| &it.0));
     let mut extensions: Vec<(usize, Map<String, Value>)> = Vec::new();
     for (name, value) in body {
         if name.eq_ignore_ascii_case("schemas") {
@@ -95,7 +97,8 @@ pub(super) fn read(
     extensions.sort_by_key(|(index, _)| *index);
     for (index, members) in extensions {
         let schema = &resource_type.extensions[index].0;
-        let values = read_extension(schema, members, &mut sent, tolerances)?;
+        let current = current.and_then(|it| it.extension(&schema.id));
+        let values = read_extension(schema, current, members, &mut sent, tolerances)?;
         if !values.is_empty() {
             sent.document
                 .0
@@ -111,11 +114,12 @@ pub(super) fn read(
 
 fn read_extension(
     schema: &Arc<Schema>,
+    current: Option<&Map<String, Value>>,
     members: Map<String, Value>,
     sent: &mut Sent,
     tolerances: &Tolerances,
 ) -> Result<Map<String, Value>, ScimError> {
-    let mut found = Found::default();
+    let mut found = Found::beside(current);
     for (name, value) in members {
         let attribute = schema
             .attributes
@@ -141,10 +145,20 @@ fn read_extension(
 }
 
 /// Values, each with the position of its attribute in the schema.
-#[derive(Default)]
-struct Found(Vec<(usize, String, Value)>);
+struct Found<'a> {
+    values: Vec<(usize, String, Value)>,
+    /// The stored values that are replaced.
+    current: Option<&'a Map<String, Value>>,
+}
 
-impl Found {
+impl<'a> Found<'a> {
+    fn beside(current: Option<&'a Map<String, Value>>) -> Found<'a> {
+        Found {
+            values: Vec::new(),
+            current,
+        }
+    }
+
     fn take(
         &mut self,
         sent: &mut Sent,
@@ -158,7 +172,11 @@ impl Found {
         if attribute.mutability == Mutability::ReadOnly {
             return Ok(());
         }
-        let value = canonical_value(attribute, &place, value, tolerances)?;
+        let stored = self.current.and_then(|it| it.get(&attribute.name));
+        let value = match is_stored_user_name(attribute, stored, &value) {
+            true => Some(value),
+            false => canonical_value(attribute, &place, value, tolerances)?,
+        };
         if attribute.is_secret() {
             sent.secrets.insert(place.to_string(), clear_text(value));
             return Ok(());
@@ -167,13 +185,16 @@ impl Found {
             return Ok(());
         };
         note_requested(&mut sent.requested, place.extension, attribute, &value);
-        self.0.push((index, attribute.name.clone(), value));
+        self.values.push((index, attribute.name.clone(), value));
         Ok(())
     }
 
     fn in_order(mut self) -> Map<String, Value> {
-        self.0.sort_by_key(|(index, ..)| *index);
-        self.0.into_iter().map(|(_, name, value)| (name, value)).collect()
+        self.values.sort_by_key(|(index, ..)| *index);
+        self.values
+            .into_iter()
+            .map(|(_, name, value)| (name, value))
+            .collect()
     }
 }
 

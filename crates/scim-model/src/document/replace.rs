@@ -43,7 +43,7 @@ impl Document {
         } else {
             Value::Null
         };
-        let mut sent = read(resource_type, body, &tolerances)?;
+        let mut sent = read(resource_type, Some(current), body, &tolerances)?;
         for attribute in left_out {
             if let Some(value) = current.0.get(&attribute.name) {
                 sent.document.0.insert(attribute.name.clone(), value.clone());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Number, Value};
 
 use crate::error::{ScimError, ScimType, Sub, invalid, shortened};
-use crate::schema::{Attribute, AttributeType, Mutability};
+use crate::schema::{Attribute, AttributeType, Format, Mutability};
 use crate::tolerance::{Tolerance, Tolerances};
 use crate::value::format::check_text;
 use crate::value::key;
@@ -130,6 +130,12 @@ pub fn canonical_element(
         _ => return Err(wrong_type(path, expected(attribute.type_), &value)),
     }
     Ok(Some(value))
+}
+
+/// Returns whether a value repeats a stored user name, which is accepted without a check. A name that was stored
+/// before a rule existed would otherwise prevent a client from deactivating the user with the rest of the resource.
+pub fn is_stored_user_name(attribute: &Attribute, stored: Option<&Value>, value: &Value) -> bool {
+    attribute.format == Some(Format::UserName) && stored == Some(value)
 }
 
 fn has_zone(date_time: &str) -> bool {

@@ -761,6 +761,31 @@ fn a_user_name_has_no_invisible_characters_and_no_blanks_around_it() {
     assert!(create("Group", group, STRICT).is_ok());
 }
 
+/// a name that was stored before a rule existed can be repeated, and no other such name can be written.
+#[test]
+fn a_replacement_may_repeat_the_stored_user_name() {
+    let registry = SchemaRegistry::builtin();
+    let resource_type = registry.resource_type("User").unwrap();
+    for policy in [LENIENT, STRICT] {
+        let replaced = |stored: &str, name: &str| {
+            let current = document(json!({"userName": stored, "active": true}));
+            let body = json!({"schemas": [USER], "userName": name, "active": false});
+            Document::for_replace(resource_type, &current, body, policy)
+        };
+        for stored in ["bob ", "bo\u{200b}b", " "] {
+            let sent = replaced(stored, stored).unwrap();
+            let expected = json!({"userName": stored, "active": false});
+            assert_eq!(Value::Object(sent.document.into_values()), expected);
+            for other in ["Bob ", "bob  ", "b\u{200b}ob", ""] {
+                assert_eq!(error(replaced(stored, other)).0, "invalidValue", "{other:?}");
+            }
+            assert!(replaced(stored, "bob").is_ok());
+        }
+        let body = json!({"schemas": [USER], "userName": "bob "});
+        assert_eq!(error(create("User", body, policy)).0, "invalidValue");
+    }
+}
+
 /// AWS's identity sync creates users with `"manager": {"value": ""}`, and the validator replaces them so.
 #[test]
 fn an_empty_reference_is_no_reference() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scim_model::internal::canonical_value;
+use scim_model::internal::{canonical_value, is_stored_user_name};
 use scim_model::{Attribute, AttributePath, AttributeType, ScimError};
 use serde_json::{Map, Value};
 
@@ -25,6 +25,9 @@ impl State<'_> {
         let value = self.tolerances.array_for_single(attribute, value);
         if self.tolerances.empty_reference(attribute, &value) {
             return self.assign(found, None);
+        }
+        if is_stored_user_name(attribute, self.document.get(found), &value) {
+            return self.assign(found, Some(value));
         }
         self.tolerances.text_for_complex(attribute, &value);
         match self.tolerances.boolean_text(attribute, value) {

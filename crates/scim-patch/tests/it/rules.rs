@@ -985,3 +985,27 @@ fn values_of_one_operation_are_not_combined() {
         );
     }
 }
+
+/// a name that was stored before a rule existed can be repeated, and no other such name can be written.
+#[test]
+fn a_value_may_repeat_the_stored_user_name() {
+    let user = crate::registry().resource_type("User").unwrap();
+    for policy in [crate::LENIENT, crate::STRICT] {
+        let before = serde_json::json!({"userName": "bob ", "active": true});
+        let patched = |name: &str| {
+            let operations =
+                serde_json::json!([{"op": "replace", "value": {"userName": name, "active": false}}]);
+            crate::patch(user, &before, &operations, policy)
+        };
+        let after = serde_json::json!({"userName": "bob ", "active": false});
+        assert_eq!(patched("bob ").unwrap().document, crate::document(&after));
+        assert!(patched("Bob ").is_err() && patched(" ").is_err());
+        let path = serde_json::json!([{"op": "replace", "path": "userName", "value": "bob "}]);
+        assert!(
+            crate::patch(user, &before, &path, policy)
+                .unwrap()
+                .changes
+                .is_empty()
+        );
+    }
+}
