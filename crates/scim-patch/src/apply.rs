@@ -20,7 +20,7 @@ use scim_model::internal::schema_named;
 use scim_model::{
     AttributePath, Document, Policy, ResourceType, Schema, ScimError, ScimType, SentSecrets, Tolerance,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use self::paths::of_extension;
@@ -151,6 +151,11 @@ impl State<'_> {
             }
             None => return Err(invalid_value("the operation needs a `value`")),
         };
+        self.write_attributes(write, named)
+    }
+
+    /// Writes the attributes that an object names.
+    fn write_attributes(&mut self, write: Write, named: &Map<String, Value>) -> Result<(), ScimError> {
         for it in self.tolerances.named_attributes(self.resource_type, named) {
             if it.name.eq_ignore_ascii_case("schemas") {
                 continue; // `schemas` follows from the attributes that have values.
@@ -207,13 +212,19 @@ impl State<'_> {
             }
             let (path, has_urn) = match schema_named(self.resource_type, &name) {
                 None => (format!("{}:{name}", schema.id), false),
-                Some(it) if it.id == schema.id && self.tolerances.repeated_urn() => (name, true),
+                Some(_) if self.tolerances.repeated_urn() => (name, true),
                 Some(_) => {
                     let message = format!("{} is not an attribute of {}", quoted(&name), schema.id);
                     return Err(invalid_path(message));
                 }
             };
-            self.write_named(write, &path, &value, has_urn)?;
+            match value {
+                Value::Object(named) if path.eq_ignore_ascii_case(&self.resource_type.schema.id) => {
+                    self.tolerances.core_urn_container();
+                    self.write_attributes(write, &named)?;
+                }
+                value => self.write_named(write, &path, &value, has_urn)?,
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 mod delta;
 
 use scim_filter::ValFilter;
-use scim_model::internal::{Op, member_id};
+use scim_model::internal::{Op, member_id, schema_named};
 use scim_model::store::MembersStep;
 use scim_model::{AttributePath, Policy, ResourceType, ScimError, Tolerance};
 use serde_json::{Map, Value, json};
@@ -132,7 +132,10 @@ impl Planner<'_> {
                 self.selected(&selection, operation)?;
             }
             // `apply` reports a path that is invalid, in the order of the operations.
-            _ => {
+            target => {
+                if let (Ok(Target::Extension(_)), Some(value)) = (target, &operation.value) {
+                    self.needs_list |= self.may_name_members(value);
+                }
                 self.tolerances.forget_operation();
                 return Ok(Some(operation.clone()));
             }
@@ -164,6 +167,8 @@ impl Planner<'_> {
                     }
                 }
                 _ => {
+                    let is_extension = matches!(target, Some(Target::Extension(_)));
+                    self.needs_list |= is_extension && self.may_name_members(it.value);
                     rest.insert(it.name.clone(), it.value.clone());
                 }
             }
@@ -181,6 +186,12 @@ impl Planner<'_> {
             value: Some(Value::Object(rest)),
             ..operation.clone()
         }))
+    }
+
+    /// Returns whether the object of an extension has a key with the URN of a schema, which may lead to the members.
+    fn may_name_members(&self, value: &Value) -> bool {
+        let mut names = value.as_object().into_iter().flat_map(Map::keys);
+        names.any(|it| schema_named(self.resource_type, it).is_some())
     }
 
     /// Plans an operation on the whole `members` attribute.

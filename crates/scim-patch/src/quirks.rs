@@ -272,7 +272,12 @@ impl Tolerances {
         attributes
     }
 
-    /// Returns whether a key in an object under the URN of an extension may repeat the URN, as in a POST.
+    /// Records an object under the URN of the core schema that is itself in the object of an extension.
+    pub(crate) fn core_urn_container(&mut self) {
+        self.allow(Tolerance::CoreUrnContainer);
+    }
+
+    /// Returns whether a key in an object under the URN of an extension may have the URN of a schema, as in a POST.
     pub(crate) fn repeated_urn(&mut self) -> bool {
         self.allow(Tolerance::QualifiedKey)
     }

@@ -142,7 +142,14 @@ fn attribute_path<'a>(
         Some(sub) if attribute.has_simple_values() && sub.eq_ignore_ascii_case("value") => {
             tolerances.allow(Tolerance::ValueOfSimple);
         }
-        Some(sub) => keys.push(&attribute.sub_attribute(sub)?.name),
+        Some(sub) => {
+            let simple = sub
+                .rsplit_once('.')
+                .filter(|(_, last)| last.eq_ignore_ascii_case("value"))
+                .and_then(|(name, _)| attribute.sub_attribute(name))
+                .filter(|it| it.has_simple_values() && tolerances.allow(Tolerance::ValueOfSimple));
+            keys.push(&simple.or_else(|| attribute.sub_attribute(sub))?.name);
+        }
         None => {}
     }
     Some(keys)

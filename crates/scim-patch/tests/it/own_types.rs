@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use scim_model::{ClearText, Policy, SchemaRegistry};
+use scim_model::{ClearText, Document, Policy, SchemaRegistry};
 use scim_patch::{MembersPlan, Operation, Tolerance, apply, plan};
 use serde_json::{Value, json};
 
@@ -899,4 +899,64 @@ fn listed_values_are_removed_from_sub_attributes() {
         changes(LENIENT, &json!([stored, operation]), &expected);
         patched(STRICT, &json!([stored, operation])).unwrap_err();
     }
+}
+
+/// A key with the URN of another schema of the type, in the object of an extension, means the same in every write.
+#[test]
+fn an_extension_may_hold_a_key_of_another_schema() {
+    let locker_type = registry().resource_type("Locker").unwrap();
+    let before = locker();
+    for inner in [
+        json!({format!("{OTHER}:note"): "N"}),
+        json!({format!("{OTHER}.note"): "N"}),
+        json!({OTHER: {"note": "N"}}),
+        json!({LOCKER: {OTHER: {"note": "N"}}}),
+    ] {
+        let mut posted = before.clone();
+        posted["schemas"] = json!([LOCKER]);
+        posted["code"] = json!("x");
+        for (name, value) in inner.as_object().unwrap() {
+            posted[PLACE][name] = value.clone();
+        }
+        let sent = Document::for_create(locker_type, posted, LENIENT).unwrap();
+        assert_eq!(sent.document.values()[OTHER]["note"], "N", "{inner}");
+        for operation in [
+            json!({"op": "add", "path": PLACE, "value": inner}),
+            json!({"op": "add", "value": {PLACE: inner}}),
+        ] {
+            let operations = json!([operation]);
+            let outcome = crate::patch(locker_type, &before, &operations, LENIENT).unwrap();
+            assert_eq!(outcome.document.values()[OTHER]["note"], "N", "{operations}");
+            assert!(outcome.tolerances.contains(&Tolerance::QualifiedKey));
+            assert!(crate::patch(locker_type, &before, &operations, STRICT).is_err());
+        }
+    }
+    // Members that are named there are not lost: the document has to hold them.
+    let group = registry().resource_type("Group").unwrap();
+    let members = format!("{}:members", scim_model::schema::GROUP_URN);
+    for operation in [
+        json!({"op": "add", "path": TEAM, "value": {&members: []}}),
+        json!({"op": "add", "value": {TEAM: {&members: []}}}),
+    ] {
+        let operations = Operation::parse_all(body(&json!([operation])), LENIENT).unwrap();
+        let planned = plan(group, &operations, LENIENT).unwrap();
+        assert_eq!(planned.members, MembersPlan::NeedsList, "{operation}");
+    }
+}
+
+/// `.value` after a simple multi-valued sub-attribute is part of a key in every write.
+#[test]
+fn a_key_may_end_with_the_value_of_a_simple_sub_attribute() {
+    let locker_type = registry().resource_type("Locker").unwrap();
+    let key = format!("{LOCKER}:alarm.nights.value");
+    let mut posted = locker();
+    posted["schemas"] = json!([LOCKER]);
+    posted["code"] = json!("x");
+    posted[&key] = json!([true]);
+    let sent = Document::for_create(locker_type, posted, LENIENT).unwrap();
+    assert_eq!(sent.document.values()["alarm"]["nights"], json!([true]));
+    assert!(sent.tolerances.contains(&Tolerance::ValueOfSimple));
+    let add = json!([{"op": "add", "value": {key: [true]}}]);
+    let outcome = crate::patch(locker_type, &locker(), &add, LENIENT).unwrap();
+    assert_eq!(outcome.document.values()["alarm"]["nights"], json!([true]));
 }
