@@ -121,11 +121,20 @@ pub enum Tolerance {
     ///
     /// Client: Syncope. Departs from RFC 7643 section 3.3, where the URN is a key of its own.
     QualifiedKey,
+    /// One value, an object or a text, in place of the array of a multi-valued attribute.
+    ///
+    /// Client: OneLogin. Departs from RFC 7643 section 2.4.
+    SingleForArray,
+    /// `null` among the values of a multi-valued attribute; it is ignored.
+    ///
+    /// Client: none is recorded, so the count shows whether any needs it. Departs from RFC 7643 section 2.5, where
+    /// `null` is a state of an attribute and not of its values.
+    NullElement,
 }
 
 impl Tolerance {
     /// Every tolerance.
-    pub const ALL: [Tolerance; 26] = [
+    pub const ALL: [Tolerance; 28] = [
         Tolerance::BooleanText,
         Tolerance::PathAsKey,
         Tolerance::CreatedFromFilter,
@@ -152,6 +161,8 @@ impl Tolerance {
         Tolerance::DotAfterUrn,
         Tolerance::CoreUrnContainer,
         Tolerance::QualifiedKey,
+        Tolerance::SingleForArray,
+        Tolerance::NullElement,
     ];
 
     /// Returns the stable name in snake case, for example for the label of a metric.
@@ -183,6 +194,8 @@ impl Tolerance {
             Tolerance::DotAfterUrn => "dot_after_urn",
             Tolerance::CoreUrnContainer => "core_urn_container",
             Tolerance::QualifiedKey => "qualified_key",
+            Tolerance::SingleForArray => "single_for_array",
+            Tolerance::NullElement => "null_element",
         }
     }
 }

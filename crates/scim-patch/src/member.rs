@@ -3,7 +3,7 @@
 use scim_filter::{AttrExp, CompValue, CompareOp, ValFilter};
 use scim_model::internal::{canonical_value, member_id, reference_id};
 use scim_model::schema::Mutability;
-use scim_model::{AttributePath, ResourceType, ScimError, ScimType};
+use scim_model::{AttributePath, ResourceType, ScimError, ScimType, Tolerance};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -60,7 +60,7 @@ pub(crate) fn id_to_add(
 
 /// Refuses `null` among members under a strict policy, as `canonical_element` does for other attributes.
 pub(crate) fn refuse_null(members: &AttributePath, tolerances: &Tolerances) -> Result<(), ScimError> {
-    if tolerances.is_lenient() {
+    if tolerances.current().allow(Tolerance::NullElement) {
         return Ok(());
     }
     let problem = "must not have null among its values";

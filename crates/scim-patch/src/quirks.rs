@@ -335,6 +335,11 @@ impl Tolerances {
         has_empty_value(reference) && self.allow(Tolerance::EmptyReference)
     }
 
+    /// Records a reference whose `$ref` is empty, and which has no `value`.
+    pub(crate) fn empty_uri(&mut self) {
+        self.allow(Tolerance::EmptyReference);
+    }
+
     /// Unwraps an array of one element in place of a single value. An array of several elements stays as it is, and is
     /// refused later.
     ///

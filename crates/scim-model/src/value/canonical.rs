@@ -40,8 +40,10 @@ pub fn canonical_value(
         Value::Null => return Ok(None),
         Value::Array(elements) => elements,
         // OneLogin sends one e-mail address as an object, not in an array.
-        Value::Object(ref members) if tolerances.is_lenient() && !members.is_empty() => vec![value],
-        Value::String(_) if tolerances.is_lenient() => vec![value],
+        Value::Object(ref members) if !members.is_empty() && tolerances.allow(Tolerance::SingleForArray) => {
+            vec![value]
+        }
+        Value::String(_) if tolerances.allow(Tolerance::SingleForArray) => vec![value],
         other => return Err(wrong_type(path, "an array", &other)),
     };
     let mut canonical = Vec::with_capacity(elements.len());
@@ -77,7 +79,7 @@ pub fn canonical_element(
     let value = value_of_simple(attribute, value, tolerances);
     if value.is_null() {
         // RFC 7643 section 2.5 makes `null` and absence one state of an attribute. Its values have no such state.
-        if attribute.multi_valued && !tolerances.is_lenient() {
+        if attribute.multi_valued && !tolerances.allow(Tolerance::NullElement) {
             return Err(invalid(path, "must not have null among its values"));
         }
         return Ok(None);
@@ -276,13 +278,10 @@ fn canonical_object(
         .into_iter()
         .map(|(_, sub, value)| (sub.name.clone(), value))
         .collect();
+    if is_empty_reference(attribute, &canonical) && tolerances.allow(Tolerance::EmptyReference) {
+        return Ok(None);
+    }
     if attribute.is_shown_reference() {
-        // AWS's identity sync sends `"manager": {"value": ""}` for a user without manager (trace
-        // `aws-idp-scim-sync/empty-manager-on-create`). A `$ref` beside it belongs to the cleared reference.
-        let is_empty = canonical.get("value").is_some_and(|it| it.as_str() == Some(""));
-        if is_empty && tolerances.allow(Tolerance::EmptyReference) {
-            return Ok(None);
-        }
         // An answer builds `$ref` from the id.
         let id = reference_id(&canonical).map(str::to_owned);
         canonical.shift_remove("$ref");
@@ -291,6 +290,18 @@ fn canonical_object(
         }
     }
     Ok((!canonical.is_empty()).then_some(Value::Object(canonical)))
+}
+
+/// Returns whether a value is a reference to nothing: its `value` is an empty text, or its `$ref` is one and it has no
+/// `value`. A member of a group is not: it is refused, because it has to have a `value`.
+///
+/// AWS's identity sync sends `"manager": {"value": ""}` for a user without manager (trace
+/// `aws-idp-scim-sync/empty-manager-on-create`). A `$ref` beside it belongs to the cleared reference.
+fn is_empty_reference(attribute: &Attribute, reference: &Map<String, Value>) -> bool {
+    let is_optional = || attribute.sub_attribute("value").is_some_and(|it| !it.required);
+    let refers = attribute.is_shown_reference() || (attribute.is_reference_set() && is_optional());
+    let id = reference.get("value").or_else(|| reference.get("$ref"));
+    refers && id.is_some_and(|it| it.as_str() == Some(""))
 }
 
 /// Ignores an unknown attribute, or refuses it under a strict policy.

@@ -1,7 +1,9 @@
 //! Bodies of POST and PUT against their schema: requirements 7643-2.*, 3.*, 4.*, 7644-3.3 and 3.5.1.
 
 use scim_model::document::MAX_DOCUMENT;
-use scim_model::{ClearText, Document, ErrorKind, Policy, SchemaRegistry, ScimError, Sent, SentSecrets};
+use scim_model::{
+    ClearText, Document, ErrorKind, Policy, SchemaRegistry, ScimError, Sent, SentSecrets, Tolerance,
+};
 use serde_json::{Value, json};
 
 const LENIENT: Policy = Policy { lenient: true };
@@ -854,6 +856,24 @@ fn a_body_reports_the_tolerances_that_it_needs() {
     assert_eq!(needed(json!({"userName": "a"}), LENIENT), ["missing_schemas"]);
     let body = json!({"schemas": ["urn:scim:schemas:core:1.0"], "userName": "a"});
     assert_eq!(needed(body, LENIENT), ["other_schemas"]);
+    for (more, expected) in [
+        (json!({"emails": {"value": "a@b.c"}}), vec!["single_for_array"]),
+        (
+            json!({"roles": "admin"}),
+            vec!["single_for_array", "text_for_complex"],
+        ),
+        (json!({"emails": [null]}), vec!["null_element"]),
+        (json!({"emails": null, "roles": []}), vec![]),
+        (
+            json!({ENTERPRISE: {"manager": {"$ref": ""}}}),
+            vec!["empty_reference"],
+        ),
+    ] {
+        assert_eq!(needed(user(more.clone()), LENIENT), expected, "{more}");
+    }
+    let body = json!({"schemas": [GROUP], "displayName": "g", "members": {"value": ID}});
+    let sent = create("Group", body, LENIENT).unwrap();
+    assert_eq!(sent.tolerances, [Tolerance::SingleForArray]);
 }
 
 /// Applivery and Laravel's clients use the URN of the core schema like that of an extension, and ConnId writes an

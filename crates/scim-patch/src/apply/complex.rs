@@ -76,7 +76,10 @@ fn as_stored_reference(
         reference.shift_remove("value");
     }
     let id = reference_id(&reference).map(str::to_owned);
-    reference.shift_remove("$ref");
+    let uri = reference.shift_remove("$ref");
+    if id.is_none() && uri.is_some_and(|it| it.as_str() == Some("")) {
+        tolerances.empty_uri();
+    }
     if let Some(id) = id {
         reference.insert("value".to_owned(), Value::String(id));
     }

@@ -76,13 +76,15 @@ fn every_exchange_of_a_client_has_its_expected_result() {
 }
 
 /// Tolerances of messages, bodies and filters. The exchanges of `scim-server` have their clients.
-const OUTSIDE_OF_OPERATIONS: [Tolerance; 8] = [
+const OUTSIDE_OF_OPERATIONS: [Tolerance; 10] = [
     Tolerance::MemberTypeIgnored,
     Tolerance::MissingSchemas,
     Tolerance::EmptySchemas,
     Tolerance::OtherSchemas,
     Tolerance::EmptyOperations,
     Tolerance::NamesInText,
+    Tolerance::SingleForArray,
+    Tolerance::NullElement,
     // The built-in types have no such attributes, see `own_types.rs`.
     Tolerance::NumberText,
     Tolerance::ValueOfSimple,

@@ -619,7 +619,7 @@ fn simple_values_may_be_objects_with_a_value() {
     check_lenient(
         json!({"op": "add", "path": "colours", "value": value}),
         &colours(&["red", "blue", "green"]),
-        &simple,
+        &[Tolerance::ValueOfSimple, Tolerance::NullElement],
     );
     check_lenient(
         json!({"op": "replace", "value": {"colours": [{"value": "green", "type": "x"}]}}),
@@ -941,6 +941,30 @@ fn an_extension_may_hold_a_key_of_another_schema() {
         let operations = Operation::parse_all(body(&json!([operation])), LENIENT).unwrap();
         let planned = plan(group, &operations, LENIENT).unwrap();
         assert_eq!(planned.members, MembersPlan::NeedsList, "{operation}");
+    }
+}
+
+/// Empty references in a list are dropped as single ones are.
+#[test]
+fn an_empty_reference_in_a_list_is_dropped() {
+    let group = registry().resource_type("Group").unwrap();
+    let before = json!({"displayName": "g"});
+    for empty in [
+        json!({"value": ""}),
+        json!({"$ref": ""}),
+        json!({"value": "", "$ref": "x"}),
+    ] {
+        let list = json!([empty, {"value": "7"}]);
+        let expected = json!({"displayName": "g", TEAM: {"members": [{"value": "7"}]}});
+        let posted =
+            json!({"schemas": [scim_model::schema::GROUP_URN], "displayName": "g", TEAM: {"members": list}});
+        let sent = Document::for_create(group, posted, LENIENT).unwrap();
+        assert_eq!(sent.tolerances, [Tolerance::EmptyReference]);
+        assert_eq!(Value::Object(sent.document.into_values()), expected);
+        let add = json!([{"op": "add", "path": format!("{TEAM}:members"), "value": list}]);
+        let outcome = crate::patch(group, &before, &add, LENIENT).unwrap();
+        assert_eq!(outcome.tolerances, [Tolerance::EmptyReference]);
+        assert_eq!(outcome.document, document(&expected));
     }
 }
 

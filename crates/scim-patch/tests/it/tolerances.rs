@@ -50,6 +50,8 @@ fn names_are_stable() {
             "dot_after_urn",
             "core_urn_container",
             "qualified_key",
+            "single_for_array",
+            "null_element",
         ]
     );
     assert_eq!(Tolerance::PathAsKey.to_string(), "path_as_key");
@@ -75,6 +77,24 @@ fn each_tolerance_counts_once_for_an_operation() {
         ],
     );
     check(&json!([{"op": "add", "path": "title", "value": "x"}]), &[]);
+}
+
+#[test]
+fn ignored_nulls_and_empty_references_are_reported() {
+    let manager = format!("{}:manager", scim_model::schema::ENTERPRISE_USER_URN);
+    for add in [
+        json!({"op": "add", "path": "emails", "value": [null]}),
+        json!({"op": "add", "value": {"emails": [null]}}),
+    ] {
+        check(&json!([add]), &[Tolerance::NullElement]);
+    }
+    let add = json!([{"op": "add", "path": manager, "value": {"$ref": ""}}]);
+    check(&add, &[Tolerance::EmptyReference]);
+    let group = registry().resource_type("Group").unwrap();
+    let add = json!([{"op": "add", "path": "members", "value": [null]}]);
+    let operations = scim_patch::Operation::parse_all(body(&add), LENIENT).unwrap();
+    let plan = plan(group, &operations, LENIENT).unwrap();
+    assert_eq!(plan.tolerances, [Tolerance::NullElement]);
 }
 
 ///
