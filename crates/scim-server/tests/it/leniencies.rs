@@ -164,7 +164,7 @@ fn a_key_with_a_schema_inside_a_value_is_refused() {
         ];
         for (index, (name, value)) in values.into_iter().enumerate() {
             let body = |user_name: &str| json!({ "schemas": [USER], "userName": user_name, name: value });
-            let key = |it: &Value| it.as_object().unwrap().keys().last().unwrap().clone();
+            let key = |it: &Value| it.as_object().unwrap().keys().next_back().unwrap().clone();
             let key = value.get(0).map_or_else(|| key(&value), key);
             let replies = [
                 (
