@@ -32,9 +32,9 @@ const WAITING_IN_ALL: usize = 32;
 /// The reason why there are no keys for an assertion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyError {
-    /// The issuer has no such key.
+    /// The issuer has no such key: a fetch for this request has shown it.
     Unknown,
-    /// The keys cannot be fetched now.
+    /// The keys cannot be fetched now, or the key is unknown and the limit forbids a fetch for it.
     Unavailable(String),
 }
 
@@ -108,8 +108,9 @@ impl KeyCache {
     /// known yet, and once a minute when the `kid` is not among them.
     ///
     /// # Errors
-    /// `Unknown`, or `Unavailable` when the issuer does not answer and the known keys are too old or have no such
-    /// `kid`.
+    /// `Unknown`, or `Unavailable` when the known keys are too old or have no such `kid`, and the issuer does not answer
+    /// or may not be asked yet. The limit of one fetch a minute proves nothing about a `kid`: an issuer may have
+    /// published it since the last fetch.
     pub fn find(
         &self,
         trust: Uuid,
@@ -152,7 +153,10 @@ impl KeyCache {
         match (&state.failed, known(&state)) {
             (_, true) => Ok(state.keys),
             (Some((_, reason)), false) => Err(KeyError::Unavailable(reason.clone())),
-            (None, false) => Err(KeyError::Unknown),
+            (None, false) if fetches => Err(KeyError::Unknown),
+            (None, false) => Err(KeyError::Unavailable(
+                "the key is unknown, and keys were looked for within the last minute".to_owned(),
+            )),
         }
     }
 

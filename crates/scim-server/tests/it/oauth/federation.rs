@@ -134,7 +134,8 @@ fn cred_87_a_new_key_works_at_the_first_try() {
     assert_eq!(issuer.fetches(), 2);
     for number in 0..8 {
         let unknown = Key::ec(&format!("unknown {number}"));
-        expect_oauth_error(send(&unknown), 401, "invalid_client");
+        let reply = expect_oauth_error(send(&unknown), 503, "temporarily_unavailable");
+        assert!(reply.header("retry-after").is_some());
     }
     assert_eq!(issuer.fetches(), 2, "unknown keys are looked for once a minute");
     issuer.publish(None);
