@@ -156,7 +156,7 @@ fn by_assertion(
             assertion: Some(UsedAssertion {
                 issuer: rules.expected.issuer.clone(),
                 kid: assertion.kid.clone(),
-                id: accepted.id.unwrap_or_else(|| text.to_owned()),
+                id: accepted.id.unwrap_or_else(|| assertion.message.to_owned()),
                 remember_until: accepted.remember_until,
             }),
             client,

@@ -142,6 +142,23 @@ pub fn sha256(text: &str) -> String {
     digest.as_ref().iter().map(|it| format!("{it:02x}")).collect()
 }
 
+/// The same JWT with the other valid signature of ES256: `(r, n - s)` instead of `(r, s)`.
+pub fn with_other_signature(jwt: &str) -> String {
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
+        0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let (message, signature) = jwt.rsplit_once('.').unwrap();
+    let mut signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mut borrow = 0;
+    for (digit, of_order) in signature[32..].iter_mut().zip(ORDER).rev() {
+        let difference = i16::from(of_order) - i16::from(*digit) - borrow;
+        borrow = i16::from(difference < 0);
+        *digit = u8::try_from(difference + 256 * borrow).unwrap();
+    }
+    format!("{message}.{}", encode(signature))
+}
+
 /// A JWK set of keys.
 pub fn jwks(keys: &[&Key]) -> Value {
     json!({"keys": keys.iter().map(|it| it.jwk()).collect::<Vec<_>>()})

@@ -10,7 +10,7 @@ use chrono::Utc;
 use scim_model::store::{ClientMethod, Federation, KeySource, TenantId};
 use serde_json::{Value, json};
 
-use super::issuer::{Key, SUBJECT, entra_claims, entra_issuer, jwks};
+use super::issuer::{Key, SUBJECT, entra_claims, entra_issuer, jwks, with_other_signature};
 use super::{Wanted, by_assertion, expect_oauth_error, form, post, read, register, token};
 use crate::harness::{Choice, Server, on_each};
 
@@ -260,6 +260,28 @@ fn cred_68_a_trust_may_accept_each_assertion_once() {
             by_assertion(&server, Some(&other), &assertion).expect(200);
         }
     });
+}
+
+/// cred-68
+///
+/// Anybody can turn a signature of ES256 into another valid one, which is no new assertion.
+#[test]
+fn cred_68_another_valid_signature_is_no_new_assertion() {
+    let server = Server::start();
+    let tenant = server.tenant("acme").tenant.unwrap();
+    let key = Key::ec("1");
+    let federation = |single_use| Federation {
+        single_use,
+        ..trust(KeySource::Inline(jwks(&[&key]).to_string()))
+    };
+    let assertion = key.sign(&claims(json!({"uti": null})));
+    let other = with_other_signature(&assertion);
+    assert_ne!(assertion, other);
+    let many = federate(&server, tenant, federation(false));
+    by_assertion(&server, Some(&many), &other).expect(200);
+    let once = federate(&server, tenant, federation(true));
+    by_assertion(&server, Some(&once), &assertion).expect(200);
+    expect_oauth_error(by_assertion(&server, Some(&once), &other), 401, "invalid_client");
 }
 
 /// cred-81
