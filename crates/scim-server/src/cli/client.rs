@@ -11,8 +11,8 @@ use super::client_args::{ClientCommand, ClientScope, KeyArgs, ListArgs, OwnerArg
 use super::oauth_args::EgressArgs;
 use super::{CommandError, Terminal, find_tenant, timestamp, wait_for_caches};
 use crate::egress::{self, Egress, EgressSettings};
-use crate::oauth::OAuthSettings;
 use crate::oauth::registration::{self, ENTRA_SECRET_DAYS, new_client, new_secret};
+use crate::oauth::{OAuthSettings, key_set};
 
 /// The days before its expiry for which a secret is shown as expiring.
 const EXPIRING_DAYS: i64 = 30;
@@ -191,6 +191,7 @@ pub(super) fn key_source(keys: &KeyArgs) -> Result<Option<KeySource>, CommandErr
         return Err(problem("the file is larger than 512 KiB".to_owned()));
     }
     let text = std::fs::read_to_string(file).map_err(|error| problem(error.to_string()))?;
+    key_set::refuse_secret_keys(&text).map_err(problem)?;
     Ok(Some(KeySource::Inline(text)))
 }
 
@@ -368,9 +369,7 @@ fn to_json(client: &Client, now: DateTime<Utc>) -> Value {
     });
     let keys = |keys: &KeySource| match keys {
         KeySource::Url(url) => json!({ "url": url }),
-        KeySource::Inline(text) => {
-            json!({ "inline": serde_json::from_str::<Value>(text).unwrap_or_default() })
-        }
+        KeySource::Inline(text) => json!({ "inline": key_set::public_part(text) }),
     };
     match &client.method {
         ClientMethod::Client { keys: source } => {

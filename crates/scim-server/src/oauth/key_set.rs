@@ -1,6 +1,6 @@
 //! JWK sets (RFC 7517): the usable keys of an issuer or a client.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::jose::{Algorithm, PublicKey};
 use super::strict_json;
@@ -32,6 +32,57 @@ impl std::fmt::Debug for Key {
     fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(out, "{} {:?}", self.algorithm.name(), self.kid)
     }
+}
+
+/// The members of a JWK that are public (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
+const PUBLIC_MEMBERS: [&str; 14] = [
+    "kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "n", "e", "crv", "x", "y",
+];
+
+/// The members of a JWK that must stay secret: those of private keys, and `k` of a symmetric key.
+const SECRET_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+
+/// Refuses the text of a JWK set with secret keys. The problem names the member and never its value.
+///
+/// # Errors
+/// The problem in words.
+pub fn refuse_secret_keys(text: &str) -> Result<(), String> {
+    let set = strict_json::object(text.as_bytes()).map_err(|it| format!("the key set is not valid: {it}"))?;
+    let keys = set.get("keys").and_then(Value::as_array);
+    let objects = keys.into_iter().flatten().filter_map(Value::as_object);
+    for object in objects.chain([&set]) {
+        if let Some(member) = SECRET_MEMBERS.into_iter().find(|it| object.contains_key(*it)) {
+            return Err(format!(
+                "a key has the member `{member}`, which must stay secret: use a set of public keys"
+            ));
+        }
+        if object.get("kty").is_some_and(|it| it == "oct") {
+            return Err("a key is symmetric (`kty` is `oct`): use a set of public keys".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Returns the public members of the keys in a JWK set, for lists. A stored set can be older than
+/// [`refuse_secret_keys`].
+pub fn public_part(text: &str) -> Value {
+    let set = strict_json::object(text.as_bytes()).unwrap_or_default();
+    let keys = set.get("keys").and_then(Value::as_array);
+    let public = keys
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object)
+        .map(|key| {
+            let members = key
+                .iter()
+                .filter(|(name, _)| PUBLIC_MEMBERS.contains(&name.as_str()));
+            Value::Object(
+                members
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect(),
+            )
+        });
+    json!({ "keys": public.collect::<Vec<_>>() })
 }
 
 impl KeySet {

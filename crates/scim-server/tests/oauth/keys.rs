@@ -8,7 +8,7 @@ use chrono::DateTime;
 use scim_server::oauth::Algorithm;
 use scim_server::oauth::key_cache::{KeyCache, KeyError};
 use scim_server::oauth::key_fetch::Fetched;
-use scim_server::oauth::key_set::KeySet;
+use scim_server::oauth::key_set::{self, KeySet};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -324,4 +324,36 @@ fn cred_85_key_sets_are_parsed_strictly() {
         assert!(KeySet::parse(text.as_bytes()).is_err(), "{text}");
     }
     assert!(KeySet::parse(json!({ "keys": &many[..100] }).to_string().as_bytes()).is_ok());
+}
+
+/// Secret keys are neither stored nor shown, and the problem names the member without its value.
+#[test]
+fn secret_keys_are_refused_and_not_shown() {
+    let public = Key::ec("a").jwk();
+    let text = |key: &Value| json!({ "keys": [public, key] }).to_string();
+    assert_eq!(key_set::refuse_secret_keys(&text(&public)), Ok(()));
+    for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
+        let mut key = Key::ec("b").jwk();
+        key[member] = json!("hidden-value");
+        let problem = key_set::refuse_secret_keys(&text(&key)).unwrap_err();
+        assert!(problem.contains(&format!("`{member}`")), "{problem}");
+        assert!(!problem.contains("hidden-value"), "{problem}");
+        let shown = key_set::public_part(&text(&key));
+        assert_eq!(shown["keys"][0], public);
+        assert_eq!(shown["keys"][1]["kid"], "b");
+        assert!(!shown.to_string().contains("hidden-value"), "{shown}");
+        // A key that is not in a set is no less secret.
+        assert!(
+            key_set::refuse_secret_keys(&key.to_string())
+                .unwrap_err()
+                .contains(&format!("`{member}`"))
+        );
+    }
+    let symmetric = json!({"kty": "oct", "kid": "c"});
+    assert!(
+        key_set::refuse_secret_keys(&text(&symmetric))
+            .unwrap_err()
+            .contains("oct")
+    );
+    assert_eq!(key_set::public_part("no JSON"), json!({ "keys": [] }));
 }

@@ -387,6 +387,18 @@ fn cred_71_the_command_line_manages_federations() {
         "--jwks-file",
         keys,
     ];
+    let mut secret = jwks(&[&key]);
+    secret["keys"][0]["d"] = json!("hidden-value");
+    let file = folder.path().join("secret.json");
+    std::fs::write(&file, secret.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let of_client = ["client", "create", "--tenant", "default", "--jwks-file", file];
+    let of_federation = [&common[..9], &[file, "--issuer", "https://issuer.example.com"]].concat();
+    for arguments in [&of_client[..], &of_federation] {
+        let (code, error) = it.fail(arguments);
+        assert!(code == Some(2) && error.contains("`d`"), "{code:?} {error}");
+        assert!(!error.contains("hidden-value"), "{error}");
+    }
     let of_everybody = [
         &common[..],
         &["--issuer", "https://login.microsoftonline.com/common/v2.0"],
