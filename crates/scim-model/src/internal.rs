@@ -3,14 +3,13 @@
 pub use crate::json::{MAX_DEPTH, write_value};
 pub use crate::notation::{check_keys, check_keys_at, find_attribute, schema_named, standard_notation};
 pub use crate::protocol::{
-    ERROR_URN, LIST_RESPONSE_URN, ListResponse, MAX_OPERATIONS, Op, PATCH_OP_URN, RawOperation,
-    SEARCH_REQUEST_URN, SearchRequest, SortOrder, discovery, error_body, patch_operations,
+    ListResponse, Op, RawOperation, SearchRequest, SortOrder, discovery, error_body, patch_operations,
     saturating_integer,
 };
 pub use crate::representation::body::Body;
 pub use crate::representation::pieces::{Piece, Pieces};
 pub use crate::representation::projection::Projection;
-pub use crate::representation::{Presenter, Representation, etag, location, represent};
+pub use crate::representation::{Presenter, etag, location};
 pub use crate::schema::{RESOURCE_TYPE_URN, SCHEMA_URN, SERVICE_PROVIDER_CONFIG_URN, attribute_named};
 pub use crate::value::{
     boolean_text, canonical_element, canonical_value, drop_repeated, is_stored_user_name, key, member_id,

@@ -30,7 +30,7 @@ pub const MAX_DEPTH: usize = 64;
 /// # Errors
 /// `invalidSyntax` for anything other than one JSON value in UTF-8, for two members of one object whose names
 /// differ at most in ASCII case, for U+0000 in a string, which PostgreSQL cannot store, and for nesting
-/// beyond [`MAX_DEPTH`].
+/// of more than 64 levels.
 pub fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes)

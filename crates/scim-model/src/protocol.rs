@@ -6,8 +6,6 @@ mod error_body;
 mod patch_op;
 mod search;
 
-pub use error_body::{ERROR_URN, error_body};
-pub use patch_op::{MAX_OPERATIONS, Op, PATCH_OP_URN, RawOperation, patch_operations};
-pub use search::{
-    LIST_RESPONSE_URN, ListResponse, SEARCH_REQUEST_URN, SearchRequest, SortOrder, saturating_integer,
-};
+pub use error_body::error_body;
+pub use patch_op::{Op, RawOperation, patch_operations};
+pub use search::{ListResponse, SearchRequest, SortOrder, saturating_integer};

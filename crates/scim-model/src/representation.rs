@@ -11,4 +11,4 @@ pub(crate) mod reference;
 
 pub use etag::etag;
 pub use location::location;
-pub use presenter::{Presenter, Representation, represent};
+pub use presenter::Presenter;

@@ -1,4 +1,4 @@
-//! The ports: the calls that a server makes to a store of SCIM resources, a directory of tenants and a journal.
+//! The ports: the calls that a server makes to a store of SCIM resources, a directory of tenants, their credentials and a journal.
 
 #[cfg(feature = "testing")]
 pub mod conformance;

@@ -1,6 +1,6 @@
 //! Departures from the RFCs that clients depend on, one function each.
 //!
-//! Every function asks [`Tolerances::allow`] first, so that a strict policy changes nothing; the one exception are
+//! Every function asks [`Tolerances::allow`] first, so that a strict policy changes nothing; the one exception is
 //! booleans in quotes, which every policy understands. A name such as `entra--manager-array` is the trace of
 //! a recorded exchange in `tests/fixtures/clients.json`. Names and `op` in any letter case need no tolerance: RFC
 //! 7643 section 2.1 compares names without case.

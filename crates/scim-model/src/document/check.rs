@@ -13,7 +13,7 @@ use crate::value::reference::reference_id;
 
 impl Document {
     /// Checks that required attributes have values, that `primary` is true for one value at most, and that the
-    /// whole is not larger than [`MAX_DOCUMENT`].
+    /// whole is not larger than 1 MiB.
     ///
     /// # Errors
     /// `invalidValue` with the path of the attribute; [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).

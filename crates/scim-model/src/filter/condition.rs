@@ -104,6 +104,8 @@ pub enum Test {
 pub enum Operand {
     /// The operand for a boolean attribute.
     Bool(bool),
-    /// The comparison key (see [`crate::value::key`]) for an attribute of any other type.
+    /// The comparison key for an attribute of any other type. A string is folded unless the attribute is `caseExact`; a
+    /// dateTime is the instant in UTC as text, and a number is text that sorts like the number, so that keys compare
+    /// byte by byte. [`Document::normal_form`](crate::Document::normal_form) has the same keys.
     Key(String),
 }

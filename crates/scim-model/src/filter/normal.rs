@@ -13,7 +13,7 @@ use crate::store::{Reference, Stored};
 use crate::value::key;
 
 impl Document {
-    /// Replaces every value by its comparison key ([`key::of`]) and adds `schemas`: strings are folded or exact,
+    /// Replaces every value by its comparison key and adds `schemas`: strings are folded or exact,
     /// dateTimes are in UTC, numbers are ordered text, and booleans are unchanged. An unassigned boolean with a
     /// default (`active`, A-08) has the default. Values that are never returned are left out, because clients
     /// must not search for them.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::error::ScimType;
 
 /// URN of the error message.
-pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
 /// Returns the error message; the RFC has the HTTP status as a string.
 pub fn error_body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Value {

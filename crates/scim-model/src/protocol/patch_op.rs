@@ -7,10 +7,10 @@ use crate::error::{ScimError, ScimType, shortened};
 use crate::tolerance::{Tolerance, Tolerances};
 
 /// URN of the message that changes a resource.
-pub const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// Limit of the number of operations of one PATCH.
-pub const MAX_OPERATIONS: usize = 1000;
+const MAX_OPERATIONS: usize = 1000;
 
 /// `op` of a PATCH operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -13,9 +13,9 @@ use crate::store::ResourceKey;
 use crate::tolerance::{Tolerance, Tolerances};
 
 /// URN of the message that holds a list.
-pub const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 /// URN of the message that asks for a list.
-pub const SEARCH_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+const SEARCH_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
 /// `sortOrder` (RFC 7644 section 3.4.2.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

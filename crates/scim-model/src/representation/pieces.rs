@@ -33,7 +33,7 @@ pub enum Piece {
 }
 
 impl Piece {
-    /// Returns the text of a piece that has not to be read.
+    /// Returns the text of a piece that does not have to be read.
     pub fn into_text(self) -> Option<String> {
         match self {
             Piece::Text(text) => Some(text),

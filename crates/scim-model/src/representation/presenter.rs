@@ -23,38 +23,6 @@ use crate::schema::registry::SchemaRegistry;
 use crate::schema::{AttributePath, ENTERPRISE_USER_URN, GROUP_URN, ResourceType, Returned, USER_URN};
 use crate::store::{Reference, RestOfMembers, Stored};
 
-/// The JSON text of a resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Representation {
-    /// The `ETag` header; the same as `meta.version`.
-    pub etag: String,
-    /// The body.
-    pub body: String,
-}
-
-/// One resource as a client sees it.
-///
-/// `base_url` is the base URL of `meta.location` and `$ref`, without a trailing slash. `references` are the
-/// resources that the store has found for [`Presenter::reference_ids`].
-///
-/// # Errors
-/// The stored document is not JSON.
-pub fn represent(
-    registry: &SchemaRegistry,
-    base_url: &str,
-    projection: &Projection,
-    stored: &Stored,
-    references: &[Reference],
-) -> Result<Representation, ScimError> {
-    let mut body = Body::default();
-    let mut presenter = Presenter::new(registry, base_url, projection);
-    let etag = presenter.write(&mut body, stored.clone(), references)?;
-    Ok(Representation {
-        etag,
-        body: body.into_text(),
-    })
-}
-
 /// Writes the resources of one request. The projection is resolved once for each type.
 pub struct Presenter<'a> {
     registry: &'a SchemaRegistry,

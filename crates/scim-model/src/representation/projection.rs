@@ -232,8 +232,8 @@ impl Projection {
             Returned::Request => was_sent(None) && !(excludes && whole),
         };
         if !included {
-            // Neither parameter touches what is always returned, and a sub-attribute has its own say;
-            // it waits with its parent for a request, and never leaves with what never leaves.
+            // A sub-attribute that is always returned is returned although its parent is left out, unless the parent
+            // is never returned or only on request.
             return match attribute.returned {
                 Returned::Default => Choice::always_of(attribute),
                 _ => Choice::Drop,

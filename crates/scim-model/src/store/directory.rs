@@ -107,7 +107,7 @@ pub trait Directory: Send + Sync {
     /// `Busy`, `Unavailable`.
     fn record_token_use(&self, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError>;
 
-    /// Returns the tokens that expire in a time, from `after` on and before `before`, without revoked ones.
+    /// Returns the tokens that expire at or after `after` and before `before`, without revoked ones.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -156,9 +156,8 @@ pub fn boolean_text(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads a number from a string, as Entra sends those of custom extensions. Only a text that nobody can read in
-/// another way is one: digits without superfluous zeros, with an optional minus, and for a decimal with an optional
-/// fraction.
+/// Reads a number from a string, as Entra sends those of custom extensions. The text has to be unambiguous: digits
+/// without superfluous zeros, with an optional minus, and for a decimal with an optional fraction.
 pub fn number_text(type_: AttributeType, text: &str) -> Option<Number> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = match unsigned.split_once('.') {

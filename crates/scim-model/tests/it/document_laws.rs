@@ -2,11 +2,13 @@
 
 use chrono::{TimeZone, Utc};
 use proptest::prelude::*;
-use scim_model::internal::{Projection, represent};
+use scim_model::internal::Projection;
 use scim_model::store::{Reference, Stored};
 use scim_model::{Document, Policy, SchemaRegistry, json};
 use serde_json::{Map, Value};
 use uuid::Uuid;
+
+use crate::represent;
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 

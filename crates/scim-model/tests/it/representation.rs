@@ -1,11 +1,13 @@
 //! The JSON of a resource: the stored text with `id`, `meta`, `members`, `groups` and references.
 
 use chrono::{TimeZone, Utc};
-use scim_model::internal::{Body, Presenter, Projection, represent};
+use scim_model::internal::{Body, Presenter, Projection};
 use scim_model::store::{Reference, Stored};
 use scim_model::{ErrorKind, Policy, SchemaRegistry};
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::represent;
 
 const BASE: &str = "https://example.com/scim/v2";
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";

@@ -18,7 +18,7 @@ use crate::object::value_named;
 use crate::operation::Write;
 use crate::quirks;
 
-/// The looks at values that the change of one value counts for.
+/// The cost of changing one value, as a number of values that are looked at.
 const MERGE: usize = 10;
 
 impl State<'_> {

@@ -25,7 +25,7 @@ impl State<'_> {
         refuse_read_only_selection(selection)?;
         let is_complex = selection.attribute.attribute.type_ == AttributeType::Complex;
         if selection.has_bare_word && selection.sub.is_none() && is_complex && value.is_string() {
-            // Each is accepted alone. Together they are rather a path that was cut off: `emails[type eq work].value`.
+            // Each is accepted alone. Together they are more likely a path that was cut off: `emails[type eq work].value`.
             let message = format!(
                 "path {}: name a sub-attribute, or put the value in the filter in quotes",
                 quoted(path)

@@ -1,8 +1,8 @@
 //! The values of one multi-valued attribute while operations change them.
 //!
 //! A group may have 100,000 members and a request 1,000 operations. Values are therefore found by an index that lives
-//! as long as the request, a removed value leaves a gap until the end, and every look at a value that the index does
-//! not avoid is paid from the [`Budget`].
+//! as long as the request, a removed value leaves a gap until the end, and each value that is looked at in spite of the
+//! index counts against the [`Budget`].
 
 use scim_model::condition::ElementCondition;
 use scim_model::internal::key::{self, Key};
