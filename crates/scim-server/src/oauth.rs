@@ -17,6 +17,7 @@ pub mod key_set;
 pub mod metadata;
 mod outcome;
 pub mod refresher;
+mod refusal_log;
 pub mod registration;
 pub mod request;
 pub mod scope;

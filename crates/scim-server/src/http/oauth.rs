@@ -18,7 +18,7 @@ use self::state::OAuth;
 use super::context::Http;
 use super::middleware;
 use super::middleware::request_context::RequestContext;
-use crate::oauth::endpoint::Issued;
+use crate::oauth::endpoint::{Issued, log_unread_request};
 use crate::oauth::metadata::{METADATA_PATH, metadata};
 use crate::oauth::request::{MAX_BODY, TokenRequest};
 use crate::oauth::settings::TOKEN_PATH;
@@ -57,7 +57,10 @@ async fn answer_token_request(
     }
     let answered = match read(request.headers(), payload).await {
         Ok(body) => issue(&request, &body, &http, &oauth).await,
-        Err(error) => Err(error),
+        Err(error) => {
+            log_unread_request(&error);
+            Err(error)
+        }
     };
     match answered {
         Ok(issued) => {
@@ -80,7 +83,7 @@ async fn issue(request: &HttpRequest, body: &[u8], http: &Http, oauth: &OAuth) -
         .get_all(AUTHORIZATION)
         .map(HeaderValue::as_bytes)
         .collect();
-    let parsed = TokenRequest::parse(body, &authorization)?;
+    let parsed = TokenRequest::parse(body, &authorization).inspect_err(log_unread_request)?;
     let source = source::address(request, &oauth.trusted_proxies);
     let endpoint = oauth.endpoint.clone();
     let issued = http
@@ -88,7 +91,11 @@ async fn issue(request: &HttpRequest, body: &[u8], http: &Http, oauth: &OAuth) -
         .run(move || Ok(endpoint.issue(&parsed, source)))
         .await;
     // The pool of threads is full, or the store does not answer.
-    issued.unwrap_or_else(|_| Err(OAuthError::unavailable(1)))
+    issued.unwrap_or_else(|_| {
+        let error = OAuthError::unavailable(1);
+        log_unread_request(&error);
+        Err(error)
+    })
 }
 
 /// Reads a body of form parameters.

@@ -54,9 +54,20 @@ pub(super) fn authenticate(
         }
         (Proof::Assertion(text), client_id) => by_assertion(sources, text, client_id.as_deref(), now),
         (Proof::Secret(..), None) => Err(failure("the request names no client", None)),
-        (Proof::None, _) => Err(failure("the request proves no identity", None)),
-        (Proof::Unknown, _) => Err(failure("the method of authentication is unknown", None)),
+        (Proof::None, client_id) => Err(failure(
+            "the request proves no identity",
+            client_for_log(sources, client_id.as_deref()),
+        )),
+        (Proof::Unknown, client_id) => Err(failure(
+            "the method of authentication is unknown",
+            client_for_log(sources, client_id.as_deref()),
+        )),
     }
+}
+
+/// Returns the client that a refused request names, if it exists and can be read.
+pub(super) fn client_for_log(sources: &Sources, client_id: Option<&str>) -> Option<Client> {
+    sources.store.client(client_id?).ok().flatten()
 }
 
 fn failure(reason: &str, client: Option<Client>) -> Refused {
@@ -88,8 +99,10 @@ fn by_secret(
         }
         None => drop(std::hint::black_box(is_equal(&[0; 32]))),
     }
-    let (Some(client), Some((id, expires))) = (client, found) else {
-        return Err(failure("unknown client or wrong secret", None));
+    let (client, (id, expires)) = match (client, found) {
+        (Some(client), Some(found)) => (client, found),
+        (Some(client), None) => return Err(failure("wrong secret", Some(client))),
+        (None, _) => return Err(failure("unknown client", None)),
     };
     if expires <= now {
         let reason = format!("the secret expired on {}", expires.format("%Y-%m-%d"));
@@ -127,7 +140,8 @@ fn by_assertion(
         client: client.map(Box::new),
         is_failure: true,
     };
-    let assertion = Assertion::parse(text).map_err(|fault| refused(&fault, None))?;
+    let assertion =
+        Assertion::parse(text).map_err(|fault| refused(&fault, client_for_log(sources, client_id)))?;
     // A client that signs its assertions itself may leave the parameter out, because it is the subject.
     let named = client_id.or_else(|| assertion.unverified("sub"));
     let unknown = || refused(&Fault::unsigned("client", "unknown client"), None);

@@ -12,6 +12,7 @@ use super::authentication::{self, Authenticated, Sources};
 use super::error::{ErrorCode, OAuthError};
 use super::key_cache::{KeyCache, Now};
 use super::outcome::{Refused, UsedAssertion};
+use super::refusal_log::Entry;
 use super::request::TokenRequest;
 use super::scope::Scope;
 use super::secret;
@@ -65,12 +66,14 @@ impl TokenEndpoint {
     /// Issues a token. Blocks while it reads the store or fetches keys. `source` is the address of the client.
     ///
     /// # Errors
-    /// See [`OAuthError`]. Each refusal is logged without text that only a stranger vouches for.
+    /// See [`OAuthError`]. Each refusal is logged.
     pub fn issue(&self, request: &TokenRequest, source: IpAddr) -> Result<Issued, OAuthError> {
         let now = (self.now)();
         let client_id = request.client_id.as_deref().unwrap_or_default();
         if let Some(seconds) = self.attempts.wait(source, client_id, now) {
-            log::warn!(target: LOG, "refused a token request from {source}: too many failed attempts");
+            let client = authentication::client_for_log(&self.sources(), request.client_id.as_deref());
+            let reason = format!("too many failed attempts from {source}");
+            log_refusal(Some(request), client.as_ref(), &reason);
             return Err(OAuthError {
                 retry_after: Some(seconds),
                 ..OAuthError::new(
@@ -83,12 +86,7 @@ impl TokenEndpoint {
             if refused.is_failure {
                 self.attempts.record(source, client_id, now);
             }
-            let (tenant, client) = match &refused.client {
-                Some(client) => (client.tenant_name.as_str(), client.client_id.as_str()),
-                None => ("-", "-"),
-            };
-            let reason = &refused.reason;
-            log::warn!(target: LOG, "refused a token request: tenant={tenant} client={client} reason={reason}");
+            log_refusal(Some(request), refused.client.as_deref(), &refused.reason);
             refused.error
         })
     }
@@ -182,6 +180,20 @@ impl TokenEndpoint {
             tenant_name: client.tenant_name,
         })
     }
+}
+
+/// Logs the refusal of a request that names no client in a form that can be read.
+pub fn log_unread_request(error: &OAuthError) {
+    log_refusal(None, None, error.description.as_deref().unwrap_or("-"));
+}
+
+fn log_refusal(request: Option<&TokenRequest>, client: Option<&Client>, reason: &str) {
+    let entry = Entry {
+        request,
+        client,
+        reason,
+    };
+    log::warn!(target: LOG, "refused a token request: {entry}");
 }
 
 /// The target of log entries.

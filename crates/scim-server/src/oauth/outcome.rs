@@ -61,9 +61,15 @@ impl UsedAssertion {
 
     /// Returns the parts that identify the assertion in the log. Its key has vouched for them.
     pub(super) fn for_log(&self) -> String {
-        let digest: [u8; 32] = Sha256::digest(&self.id).into();
-        let short = u64::from_be_bytes(*digest.first_chunk().expect("a digest has 32 bytes"));
+        let short = short_hash(&self.id);
         let kid = self.kid.as_deref().unwrap_or("-");
-        format!(" iss={} kid={kid:?} assertion={short:016x}", self.issuer)
+        format!(" iss={} kid={kid:?} assertion={short}", self.issuer)
     }
+}
+
+/// Returns a hash that identifies a text in the log.
+pub(super) fn short_hash(text: &str) -> String {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    let short = u64::from_be_bytes(*digest.first_chunk().expect("a digest has 32 bytes"));
+    format!("{short:016x}")
 }

@@ -462,6 +462,16 @@ fn cred_41_the_log_names_clients_and_no_secrets() {
     let id = federation["clientId"].as_str().unwrap();
     let (status, of_federation) = ask(&server.base_url, &assertion_form(id, &assertion));
     assert_eq!(status, 200, "{of_federation}");
+    let client_id = client["clientId"].as_str().unwrap();
+    let twice = format!("{}&client_id=other", secret_form(&client));
+    assert_eq!(ask(&server.base_url, &twice).0, 400);
+    assert_eq!(ask(&server.base_url, "grant_type=password&client_id=a").0, 400);
+    let unknown = secret_form(&json!({"clientId": "client_missing", "clientSecret": "scim_secret_wrong"}));
+    assert_eq!(ask(&server.base_url, &unknown).0, 401);
+    let mut forged_header = key.header();
+    forged_header["kid"] = json!("forged\nline");
+    let forged = key.sign_with(&forged_header, &claims);
+    assert_eq!(ask(&server.base_url, &assertion_form(id, &forged)).0, 401);
     let mut other = claims.clone();
     other["sub"] = json!("stranger");
     let refused = key.sign(&other);
@@ -481,7 +491,13 @@ fn cred_41_the_log_names_clients_and_no_secrets() {
         "scope=scim",
         &format!("iss={entra}"),
         "kid=\"1\"",
-        "unknown client or wrong secret",
+        &format!("tenant=default client={client_id} method=client_secret_post scope=- reason=wrong secret"),
+        "tenant=- client=- method=- scope=- reason=client_id occurs twice",
+        "reason=the only supported grant is client_credentials",
+        "tenant=- client=unknown:",
+        &format!(
+            r#"tenant=default client={id} method=federation scope=- iss="{entra}" kid="forged\nline" assertion="#
+        ),
     ] {
         assert!(log.contains(part), "{part}: {log}");
     }
@@ -494,7 +510,12 @@ fn cred_41_the_log_names_clients_and_no_secrets() {
         .chain(&signatures)
         .chain(&bodies)
         .map(String::as_str)
-        .chain([secret, "scim_secret_wrong", "CqSTAc3_2kqHLtVbvh0yAA"])
+        .chain([
+            secret,
+            "scim_secret_wrong",
+            "client_missing",
+            "CqSTAc3_2kqHLtVbvh0yAA",
+        ])
     {
         assert!(!log.contains(hidden), "`{hidden}` is in the log");
         assert!(

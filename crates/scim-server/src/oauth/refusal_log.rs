@@ -1,0 +1,140 @@
+//! The log entry of a refused token request.
+//!
+//! Text of the request is shortened, quoted and escaped. Secrets, assertions and tokens are never shown, and an unknown
+//! client id, which can be a secret that was entered in the wrong field, is shown as a hash.
+
+use std::fmt;
+
+use scim_model::store::{Client, ClientMethod};
+
+use super::assertion::Assertion;
+use super::outcome;
+use super::request::{Proof, SecretPlace, TokenRequest};
+
+/// The most characters of a value of the request, and of a reason.
+const MAX_VALUE: usize = 100;
+const MAX_REASON: usize = 500;
+
+/// The facts about a refused request.
+pub(super) struct Entry<'a> {
+    /// The request; `None` if its form is wrong.
+    pub(super) request: Option<&'a TokenRequest>,
+    /// The client, if it is known.
+    pub(super) client: Option<&'a Client>,
+    pub(super) reason: &'a str,
+}
+
+impl fmt::Display for Entry<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let proof = self.request.map_or(&Proof::None, |it| &it.proof);
+        let assertion = match proof {
+            Proof::Assertion(text) => Assertion::parse(text).ok(),
+            _ => None,
+        };
+        let tenant = self.client.map_or("-", |it| &it.tenant_name);
+        let named = self.request.and_then(|it| it.client_id.as_deref());
+        let named = named.or_else(|| assertion.as_ref()?.unverified("sub"));
+        let client = match (self.client, named) {
+            (Some(client), _) => client.client_id.clone(),
+            (None, Some(named)) => format!("unknown:{}", outcome::short_hash(named)),
+            (None, None) => "-".to_owned(),
+        };
+        let method = self.method(proof);
+        let scope = shown(self.request.and_then(|it| it.scope.as_deref()));
+        write!(
+            out,
+            "tenant={tenant} client={client} method={method} scope={scope}"
+        )?;
+        if let Proof::Assertion(_) = proof {
+            let claim = |name| assertion.as_ref().and_then(|it| it.unverified(name));
+            let issuer = shown(claim("iss"));
+            let kid = shown(assertion.as_ref().and_then(|it| it.kid.as_deref()));
+            let id = claim("jti").or_else(|| claim("uti"));
+            let id = id.or_else(|| assertion.as_ref().map(|it| it.message));
+            let id = id.map_or("-".to_owned(), outcome::short_hash);
+            write!(out, " iss={issuer} kid={kid} assertion={id}")?;
+        }
+        write!(out, " reason={}", line(self.reason))
+    }
+}
+
+impl Entry<'_> {
+    fn method(&self, proof: &Proof) -> &'static str {
+        match (proof, self.client.map(|it| &it.method)) {
+            (Proof::Secret(_, SecretPlace::Header), _) => "client_secret_basic",
+            (Proof::Secret(_, SecretPlace::Body), _) => "client_secret_post",
+            (Proof::Assertion(_), Some(ClientMethod::Federation(_))) => "federation",
+            (Proof::Assertion(_), Some(ClientMethod::Client { .. })) => "private_key_jwt",
+            (Proof::Assertion(_), None) => "assertion",
+            (Proof::Unknown, _) => "unknown",
+            (Proof::None, _) => "-",
+        }
+    }
+}
+
+/// Returns a value of the request in quotes, without control characters, or `-`.
+fn shown(value: Option<&str>) -> String {
+    let Some(value) = value else {
+        return "-".to_owned();
+    };
+    let short: String = value.chars().take(MAX_VALUE).collect();
+    match short.len() < value.len() {
+        true => format!("{short:?}..."),
+        false => format!("{short:?}"),
+    }
+}
+
+/// Returns a reason without control characters.
+fn line(reason: &str) -> String {
+    let mut line = String::new();
+    for it in reason.chars().take(MAX_REASON) {
+        match it {
+            '"' | '\'' | '\\' => line.push(it),
+            _ => line.extend(it.escape_debug()),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// cred-41
+    #[test]
+    fn cred_41_text_of_a_request_stays_in_its_field() {
+        assert_eq!(shown(None), "-");
+        assert_eq!(
+            shown(Some("a\n\u{1b}[1m\u{202e}\" b")),
+            r#""a\n\u{1b}[1m\u{202e}\" b""#
+        );
+        assert_eq!(
+            shown(Some(&"x".repeat(101))),
+            format!("\"{}\"...", "x".repeat(100))
+        );
+        assert_eq!(line("sub: `a\r\nb` is \"c\""), "sub: `a\\r\\nb` is \"c\"");
+        assert_eq!(line(&"x".repeat(1000)).len(), 500);
+    }
+
+    /// cred-41
+    #[test]
+    fn cred_41_an_unknown_client_id_is_shown_as_a_hash() {
+        let request = TokenRequest {
+            client_id: Some("scim_secret_pasted".to_owned()),
+            proof: Proof::Secret("scim_secret_other".to_owned(), SecretPlace::Body),
+            scope: Some("a b".to_owned()),
+        };
+        let entry = Entry {
+            request: Some(&request),
+            client: None,
+            reason: "unknown client",
+        };
+        let text = entry.to_string();
+        assert!(text.starts_with("tenant=- client=unknown:"), "{text}");
+        assert!(
+            text.ends_with("method=client_secret_post scope=\"a b\" reason=unknown client"),
+            "{text}"
+        );
+        assert!(!text.contains("scim_secret"), "{text}");
+    }
+}
