@@ -46,7 +46,7 @@ impl Refused {
 pub(super) struct UsedAssertion {
     pub(super) issuer: String,
     pub(super) kid: Option<String>,
-    /// The identifier of the assertion, or its signed text if it has no identifier. The signature is no part of it,
+    /// The identifier of the assertion, or its signed text if it has no identifier. The signature is left out,
     /// because anybody can turn a signature of ES256 into another valid one.
     pub(super) id: String,
     pub(super) remember_until: DateTime<Utc>,

@@ -463,6 +463,10 @@ fn cred_41_the_log_names_clients_and_no_secrets() {
     let (status, of_federation) = ask(&server.base_url, &assertion_form(id, &assertion));
     assert_eq!(status, 200, "{of_federation}");
     let client_id = client["clientId"].as_str().unwrap();
+    for _ in 1..10 {
+        assert_eq!(ask(&server.base_url, &secret_form(&wrong)).0, 401);
+    }
+    assert_eq!(ask(&server.base_url, &secret_form(&wrong)).0, 429);
     let twice = format!("{}&client_id=other", secret_form(&client));
     assert_eq!(ask(&server.base_url, &twice).0, 400);
     assert_eq!(ask(&server.base_url, "grant_type=password&client_id=a").0, 400);
@@ -492,6 +496,9 @@ fn cred_41_the_log_names_clients_and_no_secrets() {
         &format!("iss={entra}"),
         "kid=\"1\"",
         &format!("tenant=default client={client_id} method=client_secret_post scope=- reason=wrong secret"),
+        &format!(
+            "tenant=default client={client_id} method=client_secret_post scope=- reason=too many failed attempts"
+        ),
         "tenant=- client=- method=- scope=- reason=client_id occurs twice",
         "reason=the only supported grant is client_credentials",
         "tenant=- client=unknown:",
