@@ -27,6 +27,7 @@ impl Document {
     ///
     /// # Errors
     /// As [`Document::check`].
+    #[doc(hidden)] // Only scim-patch calls it.
     pub fn check_patched(&self, resource_type: &ResourceType, before: &Document) -> Result<(), ScimError> {
         let had_none = |extension: &Schema| !before.has_extension(&extension.id);
         self.check_all(resource_type, Some(before), had_none)

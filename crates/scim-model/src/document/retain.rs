@@ -29,6 +29,7 @@ impl Document {
     ///
     /// # Errors
     /// `mutability` when an immutable sub-attribute of a value that stays would change.
+    #[doc(hidden)] // Only scim-patch calls it.
     pub fn keep_in_elements(
         &mut self,
         resource_type: &ResourceType,

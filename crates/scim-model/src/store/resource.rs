@@ -80,7 +80,7 @@ pub trait ResourceStore: Send + Sync {
     /// Changes a resource like [`ResourceStore::update`], and records that it was restored.
     ///
     /// # Errors
-    /// Those of [`ResourceStore::update`].
+    /// The errors of [`ResourceStore::update`].
     fn restore(&self, tenant: TenantId, update: &Update) -> Result<Option<Updated>, StoreError>;
 
     /// Deletes a resource with its secrets, its members and its memberships in groups, whose versions
