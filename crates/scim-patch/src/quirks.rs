@@ -167,7 +167,7 @@ impl Tolerances {
     /// # Errors
     /// `invalidValue` under a policy that accepts no list, and when members of a group, or other references, are to be
     /// removed and an element names none: the request would be reported as done although the members keep their access.
-    /// An empty array removes nobody (trace `idp-scim-sync--remove-nobody`).
+    /// An empty array removes no member (trace `idp-scim-sync--remove-nobody`).
     pub(crate) fn listed_values(
         &mut self,
         resource_type: &ResourceType,

@@ -54,7 +54,7 @@ pub fn resolve_sort_by(
     Ok(paths)
 }
 
-/// The key by which a resource is sorted (RFC 7644 section 3.4.2.3, A-72): for a multi-valued attribute the
+/// The sort key of a resource (RFC 7644 section 3.4.2.3, A-72): for a multi-valued attribute the
 /// key of the primary value, or else of the first.
 pub fn sort_key(path: &AttributePath, normal_form: &Map<String, Value>) -> Option<String> {
     let mut value = holder(path, normal_form)?.get(&path.attribute.name)?;

@@ -1,7 +1,7 @@
 //! The JSON text of an answer, parts of which are written only while the answer is sent: the members of large groups,
 //! and the resources of a page that is too large for the memory.
 //!
-//! A group of 100,000 members is 18 MB of JSON, and the ids and names that it is made of a third of that.
+//! A group of 100,000 members is 18 MB of JSON; its ids and names alone are a third of that.
 
 use std::sync::Arc;
 use std::vec::IntoIter;

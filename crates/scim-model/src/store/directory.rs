@@ -131,7 +131,7 @@ pub struct NewToken {
     pub connection: ConnectionId,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// The last four characters of the token, by which an operator recognises it.
+    /// The last four characters of the token, for an operator to recognise it.
     pub last_four: String,
     /// Time of creation.
     pub created: DateTime<Utc>,

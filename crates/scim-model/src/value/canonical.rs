@@ -295,7 +295,7 @@ fn canonical_object(
 /// `value`. A member of a group is not: it is refused, because it has to have a `value`.
 ///
 /// AWS's identity sync sends `"manager": {"value": ""}` for a user without manager (trace
-/// `aws-idp-scim-sync/empty-manager-on-create`). A `$ref` beside it belongs to the cleared reference.
+/// `aws-idp-scim-sync/empty-manager-on-create`). A `$ref` in the same object belongs to the cleared reference.
 fn is_empty_reference(attribute: &Attribute, reference: &Map<String, Value>) -> bool {
     let is_optional = || attribute.sub_attribute("value").is_some_and(|it| !it.required);
     let refers = attribute.is_shown_reference() || (attribute.is_reference_set() && is_optional());

@@ -795,7 +795,7 @@ fn an_empty_reference_is_no_reference() {
         json!({"value": ""}),
         json!({"value": "", "displayName": "x"}),
         json!({"value": "", "$ref": ""}),
-        // A `$ref` beside it belongs to the cleared reference, or is a template without the id.
+        // A `$ref` in the same object belongs to the cleared reference, or is a template without the id.
         json!({"value": "", "$ref": "../Users/26118915"}),
         json!({"value": "", "$ref": "../Users/"}),
         json!({"VALUE": ""}),

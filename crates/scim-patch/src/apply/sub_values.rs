@@ -13,8 +13,8 @@ use crate::mutability::{refuse_immutable, refuse_required};
 use crate::quirks;
 
 impl State<'_> {
-    /// Returns the values that the `value` of a `remove` lists for a multi-valued sub-attribute; `None` when all of the
-    /// sub-attribute is to be removed.
+    /// Returns the values that the `value` of a `remove` lists for a multi-valued sub-attribute; `None` when the whole
+    /// sub-attribute is removed.
     pub(super) fn listed_of_sub(
         &mut self,
         found: &AttributePath,

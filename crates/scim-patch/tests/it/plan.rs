@@ -259,7 +259,7 @@ fn keys_that_are_paths_into_the_members_need_the_list() {
     }
 }
 
-/// a value beside the filter may only repeat the id.
+/// a value in addition to the filter may only repeat the id.
 #[test]
 fn members_added_by_a_filter() {
     let by_id = format!("members[value eq \"{}\"]", id(1));
