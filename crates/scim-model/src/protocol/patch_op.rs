@@ -38,7 +38,7 @@ pub struct RawOperation {
 /// # Errors
 /// `invalidSyntax` for a body that is not a PatchOp message, has no operations, or has another `op`; a
 /// lenient policy accepts a missing, empty or other `schemas`, and an empty list of operations. `invalidPath` for a path that is not a string. An
-/// error of the kind `TooLarge` for more than [`MAX_OPERATIONS`].
+/// error of the kind `TooLarge` for more than 1,000.
 pub fn patch_operations(body: Value, tolerances: &Tolerances) -> Result<Vec<RawOperation>, ScimError> {
     // Clients of scim-patch send the URN of the resource, or one of their own making.
     let are_strings = |urns: &[Value]| urns.iter().all(Value::is_string);
