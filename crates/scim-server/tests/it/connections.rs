@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use scim_model::change::{ChangePosition, Operation};
-use scim_model::store::{ChangeJournal, Connection, Directory, NewToken, TenantId};
+use scim_model::store::{ChangeJournal, Connection, Directory, TenantId};
 use scim_server::cli::arguments::{Cli, Command, ConnectionCommand};
 use scim_server::cli::hints::Hints;
 use scim_server::cli::{self, CommandError, Terminal};
 use scim_server::service::Leniency;
-use scim_server::token;
 use scim_storage_diesel::DieselStore;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use crate::harness::{Choice, Client, Server, USER, on_each, wait_until};
+use crate::harness::{Choice, Client, Server, Token, USER, create_token, on_each, wait_until};
 
 /// Runs `connection` with arguments, and an answer to its question. Returns what it printed.
 fn run(store: &Arc<DieselStore>, arguments: &str, answer: &str) -> Result<String, CommandError> {
@@ -59,27 +57,15 @@ fn refused(store: &Arc<DieselStore>, arguments: &str, answer: &str) -> String {
 }
 
 /// A client with a token of a connection.
-fn client<'a>(server: &'a Server, tenant: TenantId, connection: &str) -> Client<'a> {
-    let secret = secret(server, tenant, connection);
-    server.stranger(Some(&format!("Bearer {secret}")))
+fn client<'a>(server: &'a Server, tenant: TenantId, connection: &'static str) -> Client<'a> {
+    server.client(tenant, token_of(connection))
 }
 
-fn secret(server: &Server, tenant: TenantId, connection: &str) -> String {
-    let connection = server.store.connection(tenant, connection).unwrap().unwrap();
-    let secret = token::new_secret().unwrap();
-    let new = NewToken {
-        id: Uuid::now_v7(),
-        tenant,
-        connection: connection.id,
-        sha256: token::digest(&secret),
-        last_four: token::last_four(&secret),
-        created: Utc::now(),
-        expires: None,
-        read_only: false,
-        name: String::new(),
-    };
-    assert!(server.store.create_token(&new).unwrap());
-    secret
+fn token_of(connection: &'static str) -> Token {
+    Token {
+        connection: Some(connection),
+        ..Token::default()
+    }
 }
 
 #[test]
@@ -455,9 +441,11 @@ fn okta_may_send_its_token_without_a_scheme() {
     let store = &server.store;
     let tenant = store.create_tenant("acme", Utc::now()).unwrap();
     ok(store, "create okta --tenant acme --preset okta");
-    let bare = |connection: &str| {
+    let bare = |connection: &'static str| {
         server
-            .stranger(Some(&secret(&server, tenant, connection)))
+            .stranger(Some(
+                &create_token(&*server.store, tenant, token_of(connection)).0,
+            ))
             .get("/Users")
     };
     bare("okta").expect(200);

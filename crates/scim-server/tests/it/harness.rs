@@ -21,7 +21,7 @@ use actix_web::test as actix;
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
-use scim_model::store::{Directory, NewToken, TenantId};
+use scim_model::store::{Connection, Directory, NewToken, TenantId};
 use scim_server::config::base_url::BaseUrl;
 use scim_server::config::path_prefix::PathPrefix;
 use scim_server::egress::{Egress, EgressSettings, system_lookup};
@@ -255,11 +255,14 @@ fn authorization_server(base_url: &str, store: Arc<DieselStore>) -> OAuth {
 pub struct Token {
     pub read_only: bool,
     pub expires: Option<DateTime<Utc>>,
+    /// The connection that it belongs to; `default` if this is `None`.
+    pub connection: Option<&'static str>,
 }
 
 pub fn create_token(directory: &dyn Directory, tenant: TenantId, wanted: Token) -> (String, uuid::Uuid) {
     let secret = token::new_secret().unwrap();
-    let connection = directory.connection(tenant, "default").unwrap().unwrap();
+    let connection = wanted.connection.unwrap_or(Connection::DEFAULT);
+    let connection = directory.connection(tenant, connection).unwrap().unwrap();
     let token = NewToken {
         id: uuid::Uuid::now_v7(),
         tenant,

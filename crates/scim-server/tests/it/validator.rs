@@ -4,12 +4,11 @@
 //! and send the same requests. The tests 21 and 22, about credentials, are in `oauth`: `cred_12_…` and `cred_78_…`.
 
 use chrono::Utc;
-use scim_model::store::{Connection, ConnectionId, ConnectionSettings, ConnectionState, Directory, NewToken};
-use scim_server::token;
+use scim_model::store::{Connection, ConnectionId, ConnectionSettings, ConnectionState, Directory};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Choice, Client, ENTERPRISE, GROUP, Server, USER, encode, on_each};
+use crate::harness::{Choice, Client, ENTERPRISE, GROUP, Server, Token, USER, encode, on_each};
 
 /// Runs a story of a client of a connection with the preset `entra`, on each database and with flags of the server that the
 /// preset has to replace.
@@ -36,20 +35,11 @@ fn entra(server: &Server) -> Client<'_> {
         created: Utc::now(),
     };
     assert!(server.store.create_connection(&connection).unwrap());
-    let secret = token::new_secret().unwrap();
-    let new = NewToken {
-        id: Uuid::now_v7(),
-        tenant,
-        connection: connection.id,
-        sha256: token::digest(&secret),
-        last_four: token::last_four(&secret),
-        created: Utc::now(),
-        expires: None,
-        read_only: false,
-        name: String::new(),
+    let wanted = Token {
+        connection: Some("entra"),
+        ..Token::default()
     };
-    assert!(server.store.create_token(&new).unwrap());
-    server.stranger(Some(&format!("Bearer {secret}")))
+    server.client(tenant, wanted)
 }
 
 /// The attributes of the default mappings of Entra, by resource type, without `id`.

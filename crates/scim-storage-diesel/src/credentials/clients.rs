@@ -12,18 +12,14 @@ use uuid::Uuid;
 
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
-use crate::directory::connections::{ConnectionRow, columns};
+use crate::directory::connections::{self, ConnectionRow, columns};
 use crate::error::{Failure, unavailable};
 use crate::schema::{connection, oauth_client, oauth_secret, tenant};
 use crate::sql::sql;
 
 /// Returns whether the tenant has the connection.
 pub(super) fn create(conn: &mut Conn, new: &NewClient) -> Result<bool, Failure> {
-    let owner = connection::table
-        .filter(connection::tenant_id.eq(new.tenant.0))
-        .filter(connection::id.eq(new.connection.0.as_bytes().as_slice()))
-        .select(connection::tenant_id);
-    if conn.only::<i64, _>(owner)?.is_none() {
+    if !connections::exists(conn, new.tenant, new.connection)? {
         return Ok(false);
     }
     let method = serde_json::to_string(&new.method).expect("texts and lists are JSON");

@@ -40,6 +40,15 @@ pub(super) fn create(conn: &mut Conn, new: &Connection) -> Result<bool, Failure>
     Ok(true)
 }
 
+/// Returns whether the tenant has the connection.
+pub(crate) fn exists(conn: &mut Conn, tenant: TenantId, id: ConnectionId) -> Result<bool, Failure> {
+    let found = connection::table
+        .filter(connection::tenant_id.eq(tenant.0))
+        .filter(connection::id.eq(id.0.as_bytes().as_slice()))
+        .select(connection::tenant_id);
+    Ok(conn.only::<i64, _>(found)?.is_some())
+}
+
 pub(super) fn of_tenant(conn: &mut Conn, tenant: TenantId) -> Result<Vec<Connection>, Failure> {
     let rows = readable()
         .filter(connection::tenant_id.eq(tenant.0))

@@ -6,7 +6,7 @@ use diesel::sql_types::Bool;
 use scim_model::store::{NewToken, TenantId, Token};
 use uuid::Uuid;
 
-use super::connections::{ConnectionRow, columns};
+use super::connections::{self, ConnectionRow, columns};
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::error::Failure;
@@ -15,11 +15,7 @@ use crate::sql::sql;
 
 /// Returns whether the tenant has the connection.
 pub(super) fn create(conn: &mut Conn, new: &NewToken) -> Result<bool, Failure> {
-    let owner = connection::table
-        .filter(connection::tenant_id.eq(new.tenant.0))
-        .filter(connection::id.eq(new.connection.0.as_bytes().as_slice()))
-        .select(connection::tenant_id);
-    if conn.only::<i64, _>(owner)?.is_none() {
+    if !connections::exists(conn, new.tenant, new.connection)? {
         return Ok(false);
     }
     let values = (
