@@ -30,6 +30,9 @@ pub struct Change {
     pub at: DateTime<Utc>,
     /// The originator of the change.
     pub actor: Actor,
+    /// The name of the connection that the originator used, also if the connection was deleted since. `None` for other
+    /// originators, and if the store does not know the connection.
+    pub connection_name: Option<String>,
     /// Name of the resource's type.
     pub resource_type: Arc<str>,
     /// Id of the resource.
@@ -43,7 +46,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// The entry as a JSON object, with the name of its tenant.
+    /// The entry as a JSON object, with the name of its tenant. The actor has the name of its connection too.
     pub fn to_json(&self, tenant: &str) -> Value {
         json!({
             "position": self.position.to_string(),
@@ -53,7 +56,7 @@ impl Change {
             "id": self.id.to_string(),
             "version": self.version,
             "kind": self.operation.as_str(),
-            "actor": self.actor,
+            "actor": self.actor.to_json(self.connection_name.as_deref()),
             "change": self.detail,
         })
     }

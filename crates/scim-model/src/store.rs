@@ -4,9 +4,11 @@
 pub mod conformance;
 pub(crate) mod connection;
 mod credentials;
+mod deleted;
 mod directory;
 mod error;
 mod journal;
+mod name;
 mod query;
 mod resource;
 mod tenant;
@@ -16,9 +18,11 @@ pub use credentials::{
     AccessToken, Client, ClientMethod, Credentials, ExpiringSecret, Federation, KeySource, NewAccessToken,
     NewClient, NewSecret, Secret, SecretAdded, TokenIssued,
 };
+pub use deleted::{CredentialKind, DeletedConnection, DeletedCredential, UnknownCredentialKind};
 pub use directory::{Directory, NewToken, Token};
 pub use error::StoreError;
 pub use journal::{ChangeJournal, JournalError};
+pub use name::{InvalidName, check_label, check_name};
 pub use query::{
     Include, NextResources, Page, PageRequest, Position, Query, Reference, ResourceKey, RestOfMembers,
     ScanCount, Sort, Stored,

@@ -4,12 +4,14 @@ pub mod arguments;
 pub mod client;
 pub mod client_args;
 pub mod connection;
+mod deleted;
 pub mod environment;
 mod error;
 pub mod exit;
 pub mod federation;
 pub mod hints;
 pub mod journal;
+mod names;
 pub mod oauth_args;
 pub mod secrets;
 pub mod serve;
@@ -25,7 +27,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use scim_model::store::{Directory, Tenant};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::error::CommandError;
 use self::hints::Hints;
@@ -48,6 +50,11 @@ pub struct Terminal<'a> {
 impl Terminal<'_> {
     fn print(&mut self, value: &Value) -> Result<(), CommandError> {
         Ok(writeln!(self.output, "{value}")?)
+    }
+
+    /// Prints a list as `{"items": […]}`.
+    fn print_items(&mut self, items: impl Iterator<Item = Value>) -> Result<(), CommandError> {
+        self.print(&json!({ "items": items.collect::<Vec<_>>() }))
     }
 }
 

@@ -161,8 +161,8 @@ mod tests {
     use chrono::{DateTime, Utc};
     use scim_model::change::{Change, ChangePosition};
     use scim_model::store::{
-        Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, JournalError,
-        NewToken, Tenant, TenantId, Token,
+        Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, DeletedConnection,
+        DeletedCredential, JournalError, NewToken, Tenant, TenantId, Token,
     };
     use uuid::Uuid;
 
@@ -269,7 +269,20 @@ mod tests {
             unreachable!("upkeep reads no connections")
         }
 
-        fn delete_connection(&self, _: TenantId, _: ConnectionId) -> Result<bool, StoreError> {
+        fn delete_connection(
+            &self,
+            _: TenantId,
+            _: ConnectionId,
+            _: DateTime<Utc>,
+        ) -> Result<bool, StoreError> {
+            unreachable!("upkeep reads no connections")
+        }
+
+        fn deleted_connections(&self, _: TenantId) -> Result<Vec<DeletedConnection>, StoreError> {
+            unreachable!("upkeep reads no connections")
+        }
+
+        fn deleted_credentials(&self, _: Option<TenantId>) -> Result<Vec<DeletedCredential>, StoreError> {
             unreachable!("upkeep reads no connections")
         }
 

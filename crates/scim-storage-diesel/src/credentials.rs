@@ -11,7 +11,9 @@ use scim_model::store::{
 };
 use uuid::Uuid;
 
+use crate::directory::deleted;
 use crate::schema::{oauth_client, oauth_secret};
+use crate::sql::sql;
 use crate::store::DieselStore;
 
 impl Credentials for DieselStore {
@@ -37,9 +39,14 @@ impl Credentials for DieselStore {
         })
     }
 
-    fn delete_client(&self, client_id: &str) -> Result<bool, StoreError> {
+    fn delete_client(&self, client_id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let client_id = client_id.to_owned();
         self.database.write(move |conn| {
+            deleted::record_clients(
+                conn,
+                &sql!("o.client_id = {client_id}"; client_id = client_id.clone()),
+                now,
+            )?;
             // Secrets and tokens are deleted by their foreign keys.
             let client = oauth_client::table.filter(oauth_client::client_id.eq(&client_id));
             Ok(conn.execute(diesel::delete(client))? > 0)

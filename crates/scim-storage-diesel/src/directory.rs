@@ -1,6 +1,7 @@
 //! The directory of tenants, connections and tokens.
 
 pub(crate) mod connections;
+pub(crate) mod deleted;
 mod tokens;
 
 use std::time::{Duration, Instant};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use scim_model::store::{
-    Connection, ConnectionChange, ConnectionId, Directory, NewToken, StoreError, Tenant, TenantId, Token,
+    Connection, ConnectionChange, ConnectionId, DeletedConnection, DeletedCredential, Directory, NewToken,
+    StoreError, Tenant, TenantId, Token,
 };
 use uuid::Uuid;
 
@@ -112,9 +114,22 @@ impl Directory for DieselStore {
             .write(move |conn| connections::change(conn, tenant, id, &change))
     }
 
-    fn delete_connection(&self, tenant: TenantId, id: ConnectionId) -> Result<bool, StoreError> {
+    fn delete_connection(
+        &self,
+        tenant: TenantId,
+        id: ConnectionId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
         self.database
-            .write(move |conn| connections::delete(conn, tenant, id))
+            .write(move |conn| connections::delete(conn, tenant, id, now))
+    }
+
+    fn deleted_connections(&self, tenant: TenantId) -> Result<Vec<DeletedConnection>, StoreError> {
+        self.database.read(|conn| deleted::connections(conn, tenant))
+    }
+
+    fn deleted_credentials(&self, of: Option<TenantId>) -> Result<Vec<DeletedCredential>, StoreError> {
+        self.database.read(|conn| deleted::credentials(conn, of))
     }
 
     fn create_token(&self, new: &NewToken) -> Result<bool, StoreError> {

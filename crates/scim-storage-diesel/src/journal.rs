@@ -15,7 +15,7 @@ use self::actor::ActorRow;
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
-use crate::schema::{changes, journal_start, resource_type};
+use crate::schema::{changes, connection, deleted_connection, journal_start, resource_type};
 use crate::sql::{Dialect, sql};
 use crate::store::DieselStore;
 
@@ -38,6 +38,16 @@ impl ChangeJournal for DieselStore {
                     .filter(resource_type::id.eq(changes::kind))
                     .select(resource_type::name)
                     .single_value();
+                let connection_name = connection::table
+                    .filter(connection::tenant_id.eq(changes::tenant_id))
+                    .filter(connection::id.nullable().eq(changes::connection_id))
+                    .select(connection::name)
+                    .single_value();
+                let deleted_name = deleted_connection::table
+                    .filter(deleted_connection::tenant_id.eq(changes::tenant_id))
+                    .filter(deleted_connection::id.nullable().eq(changes::connection_id))
+                    .select(deleted_connection::name)
+                    .single_value();
                 let entries = changes::table
                     .filter(changes::tenant_id.eq(tenant.0))
                     .filter(changes::sequence.gt(after.sequence))
@@ -59,6 +69,8 @@ impl ChangeJournal for DieselStore {
                             changes::request_id,
                             changes::command_user,
                         ),
+                        connection_name,
+                        deleted_name,
                     ));
                 let rows: Vec<EntryRow> = conn.load(entries)?;
                 let changes: Result<_, Failure> = rows.into_iter().map(EntryRow::into_change).collect();
@@ -109,6 +121,8 @@ struct EntryRow {
     operation: String,
     detail: String,
     actor: ActorRow,
+    connection_name: Option<String>,
+    deleted_connection_name: Option<String>,
 }
 
 impl EntryRow {
@@ -120,6 +134,7 @@ impl EntryRow {
             },
             at: self.at.0,
             actor: self.actor.into_actor(),
+            connection_name: self.connection_name.or(self.deleted_connection_name),
             resource_type: self.resource_type.unwrap_or_default().into(),
             id: self.id.0,
             version: self.version,

@@ -197,7 +197,32 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    deleted_connection (tenant_id, id) {
+        tenant_id -> BigInt,
+        id -> Binary,
+        name -> Text,
+        created -> BigInt,
+        deleted -> BigInt,
+    }
+}
+
+diesel::table! {
+    deleted_credential (tenant_id, id) {
+        tenant_id -> BigInt,
+        id -> Binary,
+        kind -> Text,
+        client_id -> Nullable<Text>,
+        name -> Text,
+        connection_name -> Text,
+        created -> BigInt,
+        deleted -> BigInt,
+    }
+}
+
 diesel::joinable!(connection -> tenant (tenant_id));
+diesel::joinable!(deleted_connection -> tenant (tenant_id));
+diesel::joinable!(deleted_credential -> tenant (tenant_id));
 diesel::joinable!(token -> tenant (tenant_id));
 diesel::joinable!(token -> connection (connection_id));
 diesel::joinable!(membership -> resource (member_pk));
@@ -209,6 +234,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     attribute_value,
     changes,
     connection,
+    deleted_connection,
+    deleted_credential,
     journal_start,
     membership,
     oauth_client,

@@ -1,7 +1,7 @@
 //! The originator of a change.
 
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::store::connection::ConnectionId;
@@ -50,29 +50,38 @@ impl Actor {
             Actor::Unknown => "unknown",
         }
     }
-}
 
-impl Serialize for Actor {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", self.kind())?;
+    /// Returns the printed form, with the name of the connection next to its id if it is known:
+    /// `{"kind":"connection","connection":"…","connectionName":"entra","credential":"…","requestId":"…"}`.
+    pub fn to_json(&self, connection_name: Option<&str>) -> Value {
+        let mut shown = Map::from_iter([("kind".to_owned(), self.kind().into())]);
+        let mut add = |name: &str, value: &str| drop(shown.insert(name.to_owned(), value.into()));
         match self {
             Actor::Connection {
                 connection,
                 credential,
                 request,
             } => {
-                map.serialize_entry("connection", &connection.to_string())?;
-                map.serialize_entry("credential", &credential.to_string())?;
-                map.serialize_entry("requestId", request)?;
+                add("connection", &connection.to_string());
+                if let Some(name) = connection_name {
+                    add("connectionName", name);
+                }
+                add("credential", &credential.to_string());
+                add("requestId", request);
             }
             Actor::OperatorKey { key, request } => {
-                map.serialize_entry("key", &key.to_string())?;
-                map.serialize_entry("requestId", request)?;
+                add("key", &key.to_string());
+                add("requestId", request);
             }
-            Actor::CommandLine { user } => map.serialize_entry("user", user)?,
+            Actor::CommandLine { user } => add("user", user),
             Actor::System | Actor::Unknown => {}
         }
-        map.end()
+        shown.into()
+    }
+}
+
+impl Serialize for Actor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json(None).serialize(serializer)
     }
 }

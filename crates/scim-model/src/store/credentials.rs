@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::connection::{Connection, ConnectionId, ConnectionState};
+use super::deleted::CredentialKind;
 use super::error::StoreError;
 use super::tenant::TenantId;
 
@@ -40,11 +41,12 @@ pub trait Credentials: Send + Sync {
     /// `Unavailable`.
     fn disable_client(&self, client_id: &str, disabled: bool) -> Result<bool, StoreError>;
 
-    /// Deletes a client with its secrets and access tokens, and returns whether it existed.
+    /// Deletes a client with its secrets and access tokens, and returns whether it existed. The client joins
+    /// [`Directory::deleted_credentials`](super::Directory::deleted_credentials).
     ///
     /// # Errors
     /// `Unavailable`.
-    fn delete_client(&self, client_id: &str) -> Result<bool, StoreError>;
+    fn delete_client(&self, client_id: &str, now: DateTime<Utc>) -> Result<bool, StoreError>;
 
     /// Stores a secret, unless the client does not exist or has [`Client::MAX_SECRETS`] valid ones already.
     ///
@@ -102,6 +104,16 @@ pub enum ClientMethod {
     },
     /// Assertions of an external issuer (workload identity federation).
     Federation(Federation),
+}
+
+impl ClientMethod {
+    /// Returns the kind of credential.
+    pub fn kind(&self) -> CredentialKind {
+        match self {
+            ClientMethod::Client { .. } => CredentialKind::Client,
+            ClientMethod::Federation(_) => CredentialKind::Federation,
+        }
+    }
 }
 
 /// The place of public keys.

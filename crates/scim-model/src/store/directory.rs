@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::connection::{Connection, ConnectionChange, ConnectionId};
+use super::deleted::{DeletedConnection, DeletedCredential};
 use super::error::StoreError;
 use super::tenant::{Tenant, TenantId};
 
@@ -71,11 +72,29 @@ pub trait Directory: Send + Sync {
     ) -> Result<Option<Connection>, StoreError>;
 
     /// Deletes a connection with all its credentials, unless it is the tenant's [`Connection::DEFAULT`]. Returns
-    /// whether a connection was deleted.
+    /// whether a connection was deleted. Its name is free at once. The connection and its credentials join the deleted
+    /// ones, and remain there until the tenant is deleted.
     ///
     /// # Errors
     /// `Unavailable`.
-    fn delete_connection(&self, tenant: TenantId, id: ConnectionId) -> Result<bool, StoreError>;
+    fn delete_connection(
+        &self,
+        tenant: TenantId,
+        id: ConnectionId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError>;
+
+    /// Returns the deleted connections of a tenant, in order of deletion.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn deleted_connections(&self, tenant: TenantId) -> Result<Vec<DeletedConnection>, StoreError>;
+
+    /// Returns the deleted credentials of a tenant, or of all tenants, in order of tenant and deletion.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn deleted_credentials(&self, tenant: Option<TenantId>) -> Result<Vec<DeletedCredential>, StoreError>;
 
     /// Stores a token, and returns whether the tenant has its connection.
     ///

@@ -366,6 +366,7 @@ fn an_entry_is_printed_with_its_tenant() {
         position: "17-1735689600000".parse().unwrap(),
         at: DateTime::from_timestamp_millis(1_735_689_600_120).unwrap(),
         actor: Actor::Unknown,
+        connection_name: None,
         resource_type: "Group".into(),
         id: Uuid::from_bytes([1; 16]),
         version: 3,
@@ -375,6 +376,29 @@ fn an_entry_is_printed_with_its_tenant() {
     assert_eq!(
         change.to_json("acme").to_string(),
         r#"{"position":"17-1735689600000","at":"2025-01-01T00:00:00.120Z","tenant":"acme","resourceType":"Group","id":"01010101-0101-0101-0101-010101010101","version":3,"kind":"memberDeleted","actor":{"kind":"unknown"},"change":{"member":"02020202-0202-0202-0202-020202020202"}}"#
+    );
+}
+
+#[test]
+fn an_entry_is_printed_with_the_name_of_its_connection() {
+    let change = Change {
+        position: "17-1735689600000".parse().unwrap(),
+        at: DateTime::from_timestamp_millis(1_735_689_600_120).unwrap(),
+        actor: Actor::Connection {
+            connection: ConnectionId(Uuid::from_bytes([1; 16])),
+            credential: Uuid::from_bytes([2; 16]),
+            request: "r".to_owned(),
+        },
+        connection_name: Some("entra".to_owned()),
+        resource_type: "User".into(),
+        id: Uuid::from_bytes([3; 16]),
+        version: 3,
+        operation: Operation::Delete,
+        detail: ChangeDetail::Member(Uuid::from_bytes([2; 16])),
+    };
+    assert_eq!(
+        change.to_json("acme")["actor"].to_string(),
+        r#"{"kind":"connection","connection":"01010101-0101-0101-0101-010101010101","connectionName":"entra","credential":"02020202-0202-0202-0202-020202020202","requestId":"r"}"#
     );
 }
 

@@ -15,6 +15,7 @@ pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
 pub use self::token::{DEFAULT_TOKEN_DAYS, Lifetime, Scope, TokenCommand};
 use super::client_args::{ClientCommand, FederationCommand};
 use super::exit::Exit;
+use super::names;
 use super::oauth_args::OAuthArgs;
 use super::unshown::Unshown;
 use crate::config::database_url::DatabaseUrl;
@@ -257,7 +258,7 @@ pub enum TenantCommand {
     /// Create a tenant
     Create {
         /// Letters, digits, `-`, `_` and `.`
-        #[arg(value_parser = tenant_name)]
+        #[arg(value_parser = names::name)]
         name: String,
         /// Print one JSON object
         #[arg(long)]
@@ -265,7 +266,7 @@ pub enum TenantCommand {
     },
     /// List the tenants
     List {
-        /// Print one JSON array
+        /// Print one JSON object, with the list as `items`
         #[arg(long)]
         json: bool,
     },
@@ -298,15 +299,6 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
         Some(trimmed) => Ok(PathBuf::from(trimmed)),
         None => Ok(path),
     })
-}
-
-/// Checks the tenant names that people type and logs show.
-fn tenant_name(text: &str) -> Result<String, String> {
-    let is_allowed = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
-    if text.is_empty() || text.len() > 64 || !text.chars().all(is_allowed) {
-        return Err("expected 1 to 64 letters, digits, `-`, `_` or `.`".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 impl Cli {

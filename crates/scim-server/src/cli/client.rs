@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{
-    Client, ClientMethod, Connection, Credentials, Directory, KeySource, SecretAdded, Tenant,
+    Client, ClientMethod, Connection, CredentialKind, Credentials, Directory, KeySource, SecretAdded, Tenant,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::client_args::{ClientCommand, ClientScope, KeyArgs, ListArgs, OwnerArgs, SecretCommand, UrlArgs};
 use super::oauth_args::EgressArgs;
-use super::{CommandError, Terminal, find_tenant, timestamp, wait_for_caches};
+use super::{CommandError, Terminal, deleted, find_tenant, timestamp, wait_for_caches};
 use crate::egress::{self, Egress, EgressSettings};
 use crate::oauth::registration::{self, ENTRA_SECRET_DAYS, new_client, new_secret};
 use crate::oauth::{OAuthSettings, key_set};
@@ -37,10 +37,7 @@ pub fn run<S: Directory + Credentials>(
             urls,
             json,
         } => create(store, owner, *days, keys, urls, *json, terminal),
-        ClientCommand::List(arguments) => {
-            let is_client = |it: &Client| matches!(it.method, ClientMethod::Client { .. });
-            list(store, arguments, is_client, terminal)
-        }
+        ClientCommand::List(arguments) => list(store, arguments, CredentialKind::Client, terminal),
         ClientCommand::Show(it) => show(store, &it.client_id, it.json, terminal),
         ClientCommand::Secret(SecretCommand::Add {
             client_id,
@@ -199,18 +196,19 @@ pub(super) fn key_source(keys: &KeyArgs) -> Result<Option<KeySource>, CommandErr
 pub(super) fn list<S: Directory + Credentials>(
     store: &S,
     arguments: &ListArgs,
-    is_wanted: impl Fn(&Client) -> bool,
+    kind: CredentialKind,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let tenant = arguments
-        .tenant
-        .as_ref()
-        .map(|name| find_tenant(store, name))
-        .transpose()?;
+    let (tenant, as_json) = (arguments.tenant.as_deref(), arguments.json);
+    if arguments.deleted {
+        return deleted::list_credentials(store, kind, tenant, as_json, terminal);
+    }
+    let tenant = tenant.map(|name| find_tenant(store, name)).transpose()?;
     let mut clients = store.clients(tenant.map(|it| it.id))?;
-    clients.retain(is_wanted);
-    if arguments.json {
-        return terminal.print(&clients.iter().map(|it| to_json(it, terminal.now)).collect());
+    clients.retain(|it| it.method.kind() == kind);
+    if as_json {
+        let now = terminal.now;
+        return terminal.print_items(clients.iter().map(|it| to_json(it, now)));
     }
     for it in clients {
         writeln!(
@@ -339,7 +337,7 @@ pub(super) fn delete(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    if !store.delete_client(client_id)? {
+    if !store.delete_client(client_id, terminal.now)? {
         return Err(no_client(client_id));
     }
     wait_for_caches();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::names;
 use super::oauth_args::EgressArgs;
 use crate::config::base_url::BaseUrl;
 use crate::config::path_prefix::PathPrefix;
@@ -54,7 +55,7 @@ pub enum SecretCommand {
         /// The id of the client
         client_id: String,
         /// A name for the secret
-        #[arg(long, default_value = "", value_name = "TEXT")]
+        #[arg(long, default_value = "", value_name = "TEXT", value_parser = names::label())]
         name: String,
         /// The days after which the secret expires
         #[arg(long, default_value_t = SECRET_DAYS, value_name = "N",
@@ -145,7 +146,7 @@ pub struct OwnerArgs {
     #[arg(long, default_value = "default", value_name = "NAME")]
     pub(super) connection: String,
     /// A name for the client
-    #[arg(long, default_value = "", value_name = "TEXT")]
+    #[arg(long, default_value = "", value_name = "TEXT", value_parser = names::label())]
     pub(super) name: String,
     /// The access that the client gets
     #[arg(long, value_enum, default_value_t = ClientScope::Scim)]
@@ -217,7 +218,10 @@ pub struct ListArgs {
     /// Only those of this tenant
     #[arg(long, value_name = "NAME")]
     pub(super) tenant: Option<String>,
-    /// Print one JSON array
+    /// List the deleted ones instead, which entries of the journal may name
+    #[arg(long)]
+    pub(super) deleted: bool,
+    /// Print one JSON object, with the list as `items`
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -9,7 +9,7 @@ use scim_model::store::{
 use serde_json::{Map, Value, json};
 
 use super::arguments::{Assignment, ClientArgs, ConnectionCommand, ConnectionName};
-use super::{CommandError, Terminal, find_tenant, timestamp, wait_for_caches};
+use super::{CommandError, Terminal, deleted, find_tenant, timestamp, wait_for_caches};
 use crate::clock;
 use crate::service::{Origin, effective_values};
 
@@ -29,7 +29,17 @@ pub fn run(
             preset,
             json,
         } => create(directory, tenant, name, preset, *json, terminal),
-        ConnectionCommand::List { tenant, json } => list(directory, tenant, *json, terminal),
+        ConnectionCommand::List {
+            tenant,
+            deleted,
+            json,
+        } => {
+            let tenant = find_tenant(directory, tenant)?;
+            match deleted {
+                true => deleted::list_connections(directory, &tenant, *json, terminal),
+                false => list(directory, &tenant, *json, terminal),
+            }
+        }
         ConnectionCommand::Show {
             connection,
             json,
@@ -124,14 +134,13 @@ fn create(
 
 fn list(
     directory: &dyn Directory,
-    tenant: &str,
+    tenant: &Tenant,
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let tenant = find_tenant(directory, tenant)?;
     let connections = directory.connections(tenant.id)?;
     if as_json {
-        return terminal.print(&connections.iter().map(|it| to_json(it, &tenant)).collect());
+        return terminal.print_items(connections.iter().map(|it| to_json(it, tenant)));
     }
     for it in connections {
         let created = timestamp(it.created);
@@ -246,7 +255,7 @@ fn delete(
     if !is_confirmed && !confirm(&connection, &tenant, terminal)? {
         return Err(CommandError::Refused("nothing was deleted".to_owned()));
     }
-    if !directory.delete_connection(tenant.id, connection.id)? {
+    if !directory.delete_connection(tenant.id, connection.id, terminal.now)? {
         return Err(no_connection(&name.name, &tenant.name));
     }
     wait_for_caches();

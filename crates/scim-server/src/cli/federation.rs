@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use scim_model::store::{Client, ClientMethod, Credentials, Directory, Federation};
+use scim_model::store::{ClientMethod, CredentialKind, Credentials, Directory, Federation};
 use serde_json::json;
 
 use super::client::{delete, find_owner, guarded_client, key_source, list, no_client, settings, show, warn};
@@ -29,10 +29,7 @@ pub fn run<S: Directory + Credentials + 'static>(
 ) -> Result<(), CommandError> {
     match command {
         FederationCommand::Create(arguments) => create(&**store, arguments, terminal),
-        FederationCommand::List(arguments) => {
-            let is_federation = |it: &Client| matches!(it.method, ClientMethod::Federation(_));
-            list(&**store, arguments, is_federation, terminal)
-        }
+        FederationCommand::List(arguments) => list(&**store, arguments, CredentialKind::Federation, terminal),
         FederationCommand::Show(it) => show(&**store, &it.client_id, it.json, terminal),
         FederationCommand::Check {
             client_id,

@@ -54,7 +54,7 @@ fn create(
 fn list(directory: &dyn Directory, as_json: bool, terminal: &mut Terminal) -> Result<(), CommandError> {
     let tenants = directory.tenants()?;
     if as_json {
-        return terminal.print(&tenants.iter().map(to_json).collect());
+        return terminal.print_items(tenants.iter().map(to_json));
     }
     for tenant in tenants {
         let created = timestamp(tenant.created);

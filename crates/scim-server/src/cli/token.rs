@@ -1,12 +1,12 @@
 //! `scim-server token`: creates, lists, rotates and revokes bearer tokens.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Connection, Directory, NewToken, Token};
+use scim_model::store::{Connection, CredentialKind, Directory, NewToken, Token};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::arguments::{Lifetime, Scope, TokenCommand};
-use super::{CommandError, Terminal, connection, find_tenant, timestamp, wait_for_caches};
+use super::{CommandError, Terminal, connection, deleted, find_tenant, timestamp, wait_for_caches};
 use crate::{clock, token};
 
 /// Runs a command.
@@ -43,7 +43,15 @@ pub fn run(
             let end = terminal.now + *overlap;
             rotate(directory, *id, end, *lifetime, *json, terminal)
         }
-        TokenCommand::List { tenant, json } => list(directory, tenant.as_deref(), *json, terminal),
+        TokenCommand::List {
+            tenant,
+            deleted: true,
+            json,
+        } => {
+            let tenant = tenant.as_deref();
+            deleted::list_credentials(directory, CredentialKind::Bearer, tenant, *json, terminal)
+        }
+        TokenCommand::List { tenant, json, .. } => list(directory, tenant.as_deref(), *json, terminal),
         TokenCommand::Revoke { id, json } => revoke(directory, *id, *json, terminal),
     }
 }
@@ -144,19 +152,22 @@ fn list(
     let tenant = tenant.map(|name| find_tenant(directory, name)).transpose()?;
     let tokens = directory.tokens(tenant.map(|it| it.id))?;
     if as_json {
-        return terminal.print(&tokens.iter().map(|it| to_json(it, terminal.now)).collect());
+        let now = terminal.now;
+        return terminal.print_items(tokens.iter().map(|it| to_json(it, now)));
     }
     for it in tokens {
         let access = if it.read_only { "read" } else { "write" };
         writeln!(
             terminal.output,
-            "{} {:<24} {:<16} {:<8} {:<5} {} {}",
+            "{} {:<24} {:<16} {:<8} {:<5} {:<16} {:<4} {:<21} {}",
             it.id,
             it.tenant_name,
             it.connection.name,
             state(&it, terminal.now),
             access,
             validity(it.expires),
+            it.last_four.as_deref().unwrap_or("-"),
+            last_use(it.last_used),
             it.name
         )?;
     }
@@ -265,6 +276,14 @@ fn state(token: &Token, now: DateTime<Utc>) -> &'static str {
     } else {
         "valid"
     }
+}
+
+/// The last use is recorded to the minute.
+fn last_use(time: Option<DateTime<Utc>>) -> String {
+    time.map_or_else(
+        || "never used".to_owned(),
+        |it| format!("used {}", it.format("%Y-%m-%d %H:%M")),
+    )
 }
 
 pub(super) fn validity(expires: Option<DateTime<Utc>>) -> String {

@@ -150,7 +150,7 @@ fn tenants_are_created_listed_and_deleted() {
     );
     shell.refused(&["tenant", "create", "../x"]);
     let names = |value: Value| -> Vec<Value> {
-        value
+        value["items"]
             .as_array()
             .unwrap()
             .iter()
@@ -188,8 +188,42 @@ fn deleting_a_tenant_asks_for_its_name() {
     assert!(!answer(""));
     assert!(shell.ok(&["tenant", "list"]).contains("acme"));
     assert!(answer("acme\n"));
-    assert_eq!(shell.json(&["tenant", "list", "--json"]), json!([]));
+    assert_eq!(shell.json(&["tenant", "list", "--json"]), json!({ "items": [] }));
     assert_eq!(shell.json(&["migrate", "--json"]), json!({ "migrated": true }));
+}
+
+/// A name without control characters cannot change the terminal that shows it.
+#[test]
+fn names_of_credentials_are_short_and_visible() {
+    let shell = Shell::new();
+    shell.ok(&["tenant", "create", "acme"]);
+    let longest = "ä".repeat(128);
+    let too_long = "ä".repeat(129);
+    for noun in ["token", "client"] {
+        shell.ok(&[noun, "create", "--tenant", "acme", "--name", &longest]);
+    }
+    let commands: [&[&str]; 3] = [
+        &["token", "create", "--tenant", "acme"],
+        &["client", "create", "--tenant", "acme"],
+        &["client", "secret", "add", "client_x"],
+    ];
+    for command in commands {
+        for name in ["a\nb", "\u{1b}[2J", "a\u{202e}b", &too_long] {
+            let error = shell.refused(&[command, &["--name", name]].concat());
+            assert!(
+                error.contains("--name") && error.contains("at most 128 characters"),
+                "{error}"
+            );
+            assert!(!error.contains(name), "the error repeats {name:?}");
+        }
+    }
+    for noun in ["tenant", "connection"] {
+        let mut arguments = vec![noun, "create", "a\u{202e}b"];
+        if noun == "connection" {
+            arguments.extend(["--tenant", "acme"]);
+        }
+        assert!(shell.refused(&arguments).contains("1 to 64 letters"));
+    }
 }
 
 /// 7644-2-03, 7644-7.4-03, 6750-5.2-02: an operator creates tokens, and they expire unless the operator says otherwise
@@ -220,13 +254,13 @@ fn tokens_are_created_listed_and_revoked() {
     let endless = shell.json(&["token", "create", "--tenant", "acme", "--no-expiry", "--json"]);
     assert_eq!(endless["expires"], Value::Null);
     let list = shell.json(&["token", "list", "--tenant", "acme", "--json"]);
-    assert_eq!(list.as_array().unwrap().len(), 3);
+    assert_eq!(list["items"].as_array().unwrap().len(), 3);
     assert!(!list.to_string().contains("scim_"));
     assert!(!shell.ok(&["token", "list"]).contains("scim_"));
     let id = token["id"].as_str().unwrap();
     shell.ok(&["token", "revoke", id]);
     let list = shell.json(&["token", "list", "--json"]);
-    let revoked = list
+    let revoked = list["items"]
         .as_array()
         .unwrap()
         .iter()
@@ -540,7 +574,7 @@ fn a_command_that_only_reads_creates_no_database() {
             assert_eq!(shell.number(tables), 0);
         }
         shell.ok(&["migrate"]);
-        assert_eq!(shell.json(&["tenant", "list", "--json"]), json!([]));
+        assert_eq!(shell.json(&["tenant", "list", "--json"]), json!({ "items": [] }));
     });
     let shell = Shell::new();
     let text = shell.refused(&["tenant", "list"]);
@@ -601,7 +635,7 @@ fn processes_that_migrate_at_once_all_succeed() {
         for mut child in children {
             assert!(child.wait().unwrap().success());
         }
-        assert_eq!(shell.json(&["tenant", "list", "--json"]), json!([]));
+        assert_eq!(shell.json(&["tenant", "list", "--json"]), json!({ "items": [] }));
     });
 }
 
@@ -634,8 +668,8 @@ fn an_interrupted_deletion_is_finished() {
             child.wait().unwrap();
             assert!(left() > 0, "the test kills it in the middle");
 
-            assert_eq!(shell.json(&["tenant", "list", "--json"]), json!([]));
-            assert_eq!(shell.json(&["token", "list", "--json"]), json!([]));
+            assert_eq!(shell.json(&["tenant", "list", "--json"]), json!({ "items": [] }));
+            assert_eq!(shell.json(&["token", "list", "--json"]), json!({ "items": [] }));
             if by_server {
                 let mut server = shell.serve(&[]);
                 assert_eq!(server.get("/Users", token["token"].as_str().unwrap()).0, 401);

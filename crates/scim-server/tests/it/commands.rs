@@ -106,7 +106,7 @@ fn tenants_are_shown_with_their_time_of_creation() {
         "acme                     2026-01-01T12:00:00.250Z\nother                    2026-01-01T12:00:00.250Z\n"
     );
     let list = parse(&it.tenant(TenantCommand::List { json: true }));
-    assert_eq!(list[1], created);
+    assert_eq!(list["items"][1], created);
     let again = TenantCommand::Create {
         name: "acme".to_owned(),
         json: true,
@@ -185,11 +185,9 @@ fn tokens_are_shown_with_their_state() {
             _server: Server::start(),
         };
         let tenant = Some("acme".to_owned());
-        let json = parse(&it.token(TokenCommand::List { tenant, json: true }));
-        let text = it.token(TokenCommand::List {
-            tenant: None,
-            json: false,
-        });
+        let json = parse(&it.token(token_list(tenant, true)));
+        let text = it.token(token_list(None, false));
+        let json = json["items"].clone();
         let states: Vec<Value> = json
             .as_array()
             .unwrap()
@@ -198,27 +196,33 @@ fn tokens_are_shown_with_their_state() {
             .collect();
         (json, text, states)
     };
+    let id_of_second = parse(&it.token(token_list(None, true)))["items"][1]["id"].clone();
+    let id_of_second = Uuid::parse_str(id_of_second.as_str().unwrap()).unwrap();
+    it.store.record_token_use(id_of_second, it.now).unwrap();
     let (json, text, states) = list(it.now);
     assert_eq!(states, ["valid", "valid", "valid"]);
     let endless = json!({
-        "id": json[1]["id"], "tenant": "acme", "connection": "default", "state": "valid", "scope": "scim.read", "readOnly": true, "lastFour": json[1]["lastFour"], "lastUsed": null,
+        "id": json[1]["id"], "tenant": "acme", "connection": "default", "state": "valid", "scope": "scim.read", "readOnly": true, "lastFour": json[1]["lastFour"], "lastUsed": "2026-01-01T12:00:00.250Z",
         "created": "2026-01-01T12:00:00.250Z", "expires": null, "revoked": null, "name": "for Okta",
     });
     assert_eq!(json[1], endless);
     let line = |number: usize| text.lines().nth(number).unwrap();
     let id = |number: usize| json[number]["id"].as_str().unwrap();
+    let last_four = |number: usize| json[number]["lastFour"].as_str().unwrap();
     assert_eq!(
         line(0),
         format!(
-            "{} acme                     default          valid    write until 2026-01-31 for Okta",
-            id(0)
+            "{} acme                     default          valid    write until 2026-01-31 {} never used            for Okta",
+            id(0),
+            last_four(0)
         )
     );
     assert_eq!(
         line(1),
         format!(
-            "{} acme                     default          valid    read  without end for Okta",
-            id(1)
+            "{} acme                     default          valid    read  without end      {} used 2026-01-01 12:00 for Okta",
+            id(1),
+            last_four(1)
         )
     );
     let expiry = it.now + TimeDelta::days(1);
@@ -238,6 +242,14 @@ fn tokens_are_shown_with_their_state() {
     let (json, _, states) = list(expiry);
     assert_eq!(states, ["revoked", "revoked", "expired"]);
     assert_eq!(json[0]["revoked"], json!("2026-01-01T12:00:00.250Z"));
+}
+
+fn token_list(tenant: Option<String>, json: bool) -> TokenCommand {
+    TokenCommand::List {
+        tenant,
+        deleted: false,
+        json,
+    }
 }
 
 /// The old token stays valid for the overlap, unless it ends before.
@@ -267,12 +279,7 @@ fn a_rotated_token_has_a_successor_and_an_end() {
     );
     let end = "2026-01-08T12:00:00.250Z";
     assert_eq!(second["replaced"], json!({ "id": first["id"], "expires": end }));
-    let list = || {
-        parse(&it.token(TokenCommand::List {
-            tenant: None,
-            json: true,
-        }))
-    };
+    let list = || parse(&it.token(token_list(None, true)))["items"].clone();
     let listed = list();
     assert_eq!(
         (&listed[0]["expires"], &listed[1]["scope"]),
@@ -318,8 +325,8 @@ fn tokens_of_one_tenant_are_listed_alone() {
     }
     let tenants = |tenant: Option<&str>| {
         let tenant = tenant.map(str::to_owned);
-        let list = parse(&it.token(TokenCommand::List { tenant, json: true }));
-        let tokens = list.as_array().unwrap().iter();
+        let list = parse(&it.token(token_list(tenant, true)));
+        let tokens = list["items"].as_array().unwrap().iter();
         tokens.map(|it| it["tenant"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(tenants(None), ["acme", "other"]);

@@ -88,7 +88,12 @@ fn connections_are_created_listed_and_deleted() {
     assert_eq!(again, "the tenant `acme` already has a connection `okta`");
     assert!(refused(store, "create okta --tenant other", "").contains("no tenant `other`"));
     let list = json_of(store, "list --tenant acme");
-    let names: Vec<&Value> = list.as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    let names: Vec<&Value> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["name"])
+        .collect();
     assert_eq!(names, ["default", "entra", "okta"]);
     assert!(
         ok(store, "list --tenant acme").contains("\nentra                    entra      active 2026-01-01")
@@ -109,7 +114,13 @@ fn connections_are_created_listed_and_deleted() {
         (&deleted["id"], &deleted["deleted"]),
         (&created["id"], &json!(true))
     );
-    assert_eq!(json_of(store, "list --tenant acme").as_array().unwrap().len(), 1);
+    assert_eq!(
+        json_of(store, "list --tenant acme")["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -233,7 +244,10 @@ fn a_paused_connection_is_refused_until_it_is_resumed() {
             assert_eq!(reply.header("www-authenticate"), None);
         }
         other.get("/Users").expect(200);
-        assert_eq!(json_of(store, "list --tenant acme")[1]["state"], "paused");
+        assert_eq!(
+            json_of(store, "list --tenant acme")["items"][1]["state"],
+            "paused"
+        );
         assert_eq!(json_of(store, "resume entra --tenant acme")["state"], "active");
         entra.get("/Users").expect(200);
     });

@@ -103,7 +103,7 @@ fn a_change_is_a_json_line() {
             let actor = &line["actor"];
             assert_eq!(
                 (&actor["kind"], &actor["credential"]),
-                (&json!("connection"), &tokens[0]["id"])
+                (&json!("connection"), &tokens["items"][0]["id"])
             );
         }
         let name = "Barbara\n\u{2028}";
@@ -686,6 +686,7 @@ fn change(version: i64) -> Change {
         position: ChangePosition::default(),
         at: Utc::now(),
         actor: Actor::default(),
+        connection_name: None,
         resource_type: "User".into(),
         id: uuid::Uuid::nil(),
         version,

@@ -18,6 +18,7 @@ mod leniencies;
 mod list;
 mod metrics;
 mod oauth;
+mod originators;
 mod own_schemas;
 mod paging;
 mod passwords;

@@ -150,7 +150,10 @@ fn the_token_of_the_first_start_goes_to_a_file() {
             "{told}"
         );
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
-        assert_eq!(shell.json(&["tenant", "list", "--json"]), serde_json::json!([]));
+        assert_eq!(
+            shell.json(&["tenant", "list", "--json"]),
+            serde_json::json!({ "items": [] })
+        );
         std::fs::remove_file(&path).unwrap();
 
         let mut server = Binary::run(start());
@@ -181,7 +184,10 @@ fn the_token_of_the_first_start_goes_to_a_file() {
         "{}",
         missing.1
     );
-    assert_eq!(shell.json(&["tenant", "list", "--json"]), serde_json::json!([]));
+    assert_eq!(
+        shell.json(&["tenant", "list", "--json"]),
+        serde_json::json!({ "items": [] })
+    );
 }
 
 #[test]

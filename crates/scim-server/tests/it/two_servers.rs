@@ -286,7 +286,7 @@ fn servers_with_and_without_a_pooler_share_a_database() {
         assert_eq!(through_pooler.send("GET", &format!("/Users/{user}"), None).0, 404);
     }
     let tokens = pair.command(&["token", "list", "--postgres-pooler", "transaction"]);
-    assert_eq!(tokens.as_array().unwrap().len(), 1);
+    assert_eq!(tokens["items"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Credentials for Down {
         self.error()
     }
 
-    fn delete_client(&self, _: &str) -> Result<bool, StoreError> {
+    fn delete_client(&self, _: &str, _: DateTime<Utc>) -> Result<bool, StoreError> {
         self.error()
     }
 

@@ -1,10 +1,12 @@
 //! Connections of tenants.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use scim_model::store::{
     Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, StoreError, TenantId,
 };
 
+use super::deleted;
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
@@ -108,12 +110,26 @@ pub(super) fn change(
 }
 
 /// The credentials of the connection are deleted by their foreign keys.
-pub(super) fn delete(conn: &mut Conn, tenant: TenantId, id: ConnectionId) -> Result<bool, Failure> {
-    let deletable = connection::table
+pub(super) fn delete(
+    conn: &mut Conn,
+    tenant: TenantId,
+    id: ConnectionId,
+    now: DateTime<Utc>,
+) -> Result<bool, Failure> {
+    // A literal, because only PostgreSQL has a lock.
+    let deletable = sql!(
+        "SELECT id FROM connection WHERE tenant_id = {tenant} AND id = {id} AND name <> {default}{lock}";
+        tenant, id = id.0, default = Connection::DEFAULT, lock = conn.dialect().lock(" FOR UPDATE")
+    );
+    if conn.row::<Id>(&deletable)?.is_none() {
+        return Ok(false);
+    }
+    deleted::record_connection(conn, tenant, id, now)?;
+    let row = connection::table
         .filter(connection::tenant_id.eq(tenant.0))
-        .filter(connection::id.eq(id.0.as_bytes().as_slice()))
-        .filter(connection::name.ne(Connection::DEFAULT));
-    Ok(conn.execute(diesel::delete(deletable))? > 0)
+        .filter(connection::id.eq(id.0.as_bytes().as_slice()));
+    conn.execute(diesel::delete(row))?;
+    Ok(true)
 }
 
 /// The connections of tenants that are not being deleted.

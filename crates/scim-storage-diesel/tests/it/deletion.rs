@@ -3,22 +3,25 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use scim_model::store::conformance::{Fixture, at};
-use scim_model::store::{Directory, MembersStep, NewToken, ResourceStore, StoreError, TenantId};
+use scim_model::store::{
+    Connection, ConnectionId, Directory, MembersStep, NewToken, ResourceStore, StoreError, TenantId,
+};
 use scim_storage_diesel::DieselStore;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::database::{Database, on_each};
 
-/// A tenant `acme` with users in groups, and a token of hash `[7; 32]`.
+/// A tenant `acme` with users in groups, a token of hash `[7; 32]`, and a deleted connection that had a token.
 fn with_acme(database: &Database, users: i64) -> (DieselStore, TenantId) {
     let store = database.store();
     let tenant = store.create_tenant("acme", at(0)).expect("it is new");
     let connection = store.connection(tenant, "default").expect("the store is there");
+    let token_owner = connection.expect("each tenant has it");
     let token = NewToken {
         id: Uuid::now_v7(),
         tenant,
-        connection: connection.expect("each tenant has it").id,
+        connection: token_owner.id,
         sha256: [7; 32],
         last_four: String::new(),
         created: at(0),
@@ -27,6 +30,21 @@ fn with_acme(database: &Database, users: i64) -> (DieselStore, TenantId) {
         name: String::new(),
     };
     store.create_token(&token).expect("it is new");
+    let old = Connection {
+        id: ConnectionId(Uuid::now_v7()),
+        name: "old".to_owned(),
+        ..token_owner
+    };
+    assert!(store.create_connection(&old).expect("it is new"));
+    let token = NewToken {
+        id: Uuid::now_v7(),
+        connection: old.id,
+        sha256: [8; 32],
+        ..token
+    };
+    store.create_token(&token).expect("it is new");
+    let deleted = store.delete_connection(tenant, old.id, at(1));
+    assert!(deleted.expect("the store is there"));
     database.fill(tenant.0, users);
     database.run(&format!(
         "INSERT INTO changes (tenant_id, at, kind, id, version, action, change) \
@@ -53,6 +71,8 @@ fn rows(database: &Database, tenant: TenantId) -> i64 {
         "oauth_client",
         "oauth_secret",
         "access_token",
+        "deleted_connection",
+        "deleted_credential",
     ];
     let counts = tables.map(|it| format!("(SELECT count(*) FROM {it} WHERE tenant_id = {})", tenant.0));
     database.number(&format!(

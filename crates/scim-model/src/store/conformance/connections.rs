@@ -2,16 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use uuid::Uuid;
 
-use super::fixture::{Case, Fixture, at, expect_taken};
-use crate::store::{Connection, ConnectionChange, ConnectionId, ConnectionState, NewToken, TenantId};
+use super::fixture::{Case, Fixture, at, document, expect_taken};
+use crate::change::Actor;
+use crate::secret::SecretHashes;
+use crate::store::{
+    ClientMethod, Connection, ConnectionChange, ConnectionId, ConnectionState, CredentialKind,
+    DeletedConnection, DeletedCredential, NewClient, NewResource, NewToken, TenantId,
+};
 
 pub(super) const CASES: &[Case] = cases![
     each_tenant_has_a_default_connection,
     connections_have_unique_names_within_a_tenant,
     a_change_of_a_connection_keeps_the_rest,
     a_deleted_connection_ends_its_tokens,
+    a_deleted_connection_and_its_credentials_remain_known,
+    the_journal_names_the_connection_after_its_deletion,
     the_default_connection_cannot_be_deleted,
 ];
 
@@ -125,7 +133,7 @@ fn a_deleted_connection_ends_its_tokens(it: &Fixture) {
     };
     assert!(!it.store.create_token(&of_other).expect("the store is available"));
     let delete = |tenant: TenantId| {
-        let deleted = it.store.delete_connection(tenant, entra.id);
+        let deleted = it.store.delete_connection(tenant, entra.id, at(9));
         deleted.expect("the store is available")
     };
     assert!(!delete(other.tenant));
@@ -137,11 +145,137 @@ fn a_deleted_connection_ends_its_tokens(it: &Fixture) {
     assert_eq!(names(it, it.tenant), ["default"]);
 }
 
+fn a_deleted_connection_and_its_credentials_remain_known(it: &Fixture) {
+    let (_other, entra) = (Fixture::new(it.store, "other"), new(it, "entra"));
+    it.store.create_connection(&entra).expect("the name is free");
+    let token = NewToken {
+        connection: entra.id,
+        ..it.new_token(Uuid::now_v7())
+    };
+    assert!(it.store.create_token(&token).expect("the id is free"));
+    let of_default = it.new_token(Uuid::now_v7());
+    assert!(it.store.create_token(&of_default).expect("the id is free"));
+    let client = NewClient {
+        id: Uuid::now_v7(),
+        tenant: it.tenant,
+        connection: entra.id,
+        client_id: format!("client-{}", Uuid::now_v7()),
+        name: "Robot".to_owned(),
+        method: ClientMethod::Client { keys: None },
+        read_only: false,
+        created: at(4),
+        secret: None,
+    };
+    assert!(it.store.create_client(&client).expect("the id is free"));
+    assert_eq!((deleted(it), deleted_credentials(it)), (vec![], vec![]));
+    delete(it, &entra, 9);
+    let expected = DeletedConnection {
+        id: entra.id,
+        name: "entra".to_owned(),
+        created: at(3),
+        deleted: at(9),
+    };
+    assert_eq!(deleted(it), [expected]);
+    let credential = |id: Uuid, kind: CredentialKind| DeletedCredential {
+        id,
+        kind,
+        client_id: None,
+        name: token.name.clone(),
+        tenant_name: tenant_name(it),
+        connection_name: "entra".to_owned(),
+        created: token.created,
+        deleted: at(9),
+    };
+    let of_client = DeletedCredential {
+        client_id: Some(client.client_id.clone()),
+        name: client.name.clone(),
+        created: client.created,
+        ..credential(client.id, CredentialKind::Client)
+    };
+    let credentials = [credential(token.id, CredentialKind::Bearer), of_client];
+    assert_eq!(deleted_credentials(it), credentials);
+    let of_all = it
+        .store
+        .deleted_credentials(None)
+        .expect("the store is available");
+    assert!(credentials.iter().all(|it| of_all.contains(it)));
+
+    // The name is free at once, and each connection that had it is known.
+    let again = new(it, "entra");
+    assert!(it.store.create_connection(&again).expect("the name is free"));
+    delete(it, &again, 10);
+    assert_eq!(
+        deleted(it).iter().map(|it| it.id).collect::<Vec<_>>(),
+        [entra.id, again.id]
+    );
+}
+
+fn the_journal_names_the_connection_after_its_deletion(it: &Fixture) {
+    let entra = new(it, "entra");
+    it.store.create_connection(&entra).expect("the name is free");
+    let write = |user_name: &str, actor: Actor| {
+        let user = NewResource {
+            resource_type: it.user.clone(),
+            id: Uuid::now_v7(),
+            now: at(4),
+            actor,
+            document: document(json!({ "userName": user_name })),
+            members: Vec::new(),
+            secrets: SecretHashes::new(),
+        };
+        it.store.create(it.tenant, &user).expect("the name is free");
+    };
+    let by = |connection: ConnectionId| Actor::Connection {
+        connection,
+        credential: Uuid::now_v7(),
+        request: "request-1".to_owned(),
+    };
+    write("one", by(entra.id));
+    write("two", by(it.connection().id));
+    write("three", Actor::System);
+    write("four", by(ConnectionId(Uuid::now_v7())));
+    let names = || -> Vec<Option<String>> { it.changes().into_iter().map(|it| it.connection_name).collect() };
+    let expected = [Some("entra"), Some("default"), None, None].map(|it| it.map(str::to_owned));
+    assert_eq!(names(), expected);
+    delete(it, &entra, 9);
+    assert_eq!(names(), expected);
+    let again = Connection {
+        preset: "okta".to_owned(),
+        ..new(it, "entra")
+    };
+    it.store.create_connection(&again).expect("the name is free");
+    assert_eq!(names(), expected);
+}
+
 fn the_default_connection_cannot_be_deleted(it: &Fixture) {
     let default = it.connection();
-    let deleted = it.store.delete_connection(it.tenant, default.id);
+    let deleted = it.store.delete_connection(it.tenant, default.id, at(9));
     assert!(!deleted.expect("the store is available"));
     assert_eq!(it.connection(), default);
+}
+
+fn delete(it: &Fixture, connection: &Connection, seconds: i64) {
+    let deleted = it.store.delete_connection(it.tenant, connection.id, at(seconds));
+    assert!(deleted.expect("the store is available"));
+}
+
+fn deleted(it: &Fixture) -> Vec<DeletedConnection> {
+    let connections = it.store.deleted_connections(it.tenant);
+    connections.expect("the store is available")
+}
+
+/// The bearer tokens come first.
+fn deleted_credentials(it: &Fixture) -> Vec<DeletedCredential> {
+    let credentials = it.store.deleted_credentials(Some(it.tenant));
+    let mut credentials = credentials.expect("the store is available");
+    credentials.sort_by_key(|it| it.kind.as_str());
+    credentials
+}
+
+fn tenant_name(it: &Fixture) -> String {
+    let tenants = it.store.tenants().expect("the store is available");
+    let tenant = tenants.into_iter().find(|tenant| tenant.id == it.tenant);
+    tenant.expect("it exists").name
 }
 
 fn new(it: &Fixture, name: &str) -> Connection {

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::fixture::{Case, Fixture, at, expect_taken};
 use crate::store::{
     AccessToken, Client, ClientMethod, Connection, ConnectionChange, ConnectionId, ConnectionState,
-    Federation, KeySource, NewAccessToken, NewClient, NewSecret, SecretAdded, TokenIssued,
+    CredentialKind, DeletedCredential, Federation, KeySource, NewAccessToken, NewClient, NewSecret,
+    SecretAdded, TokenIssued,
 };
 
 pub(super) const CASES: &[Case] = cases![
@@ -211,11 +212,23 @@ fn an_access_token_ends_with_its_client(it: &Fixture) {
     let hash = issue(it, &client);
     let delete = || {
         it.store
-            .delete_client(&client.client_id)
+            .delete_client(&client.client_id, at(9))
             .expect("the store is available")
     };
     assert!(delete());
     assert!(!delete());
+    let deleted = it.store.deleted_credentials(Some(it.tenant));
+    let expected = DeletedCredential {
+        id: client.id,
+        kind: CredentialKind::Client,
+        client_id: Some(client.client_id.clone()),
+        name: client.name.clone(),
+        tenant_name: client.tenant_name.clone(),
+        connection_name: "default".to_owned(),
+        created: client.created,
+        deleted: at(9),
+    };
+    assert_eq!(deleted.expect("the store is available"), [expected]);
     assert_eq!((token(it, &hash), found(it, &client.client_id)), (None, None));
     assert_eq!(issued(it, &new_token(&client, None)), TokenIssued::Gone);
 }
@@ -236,7 +249,7 @@ fn an_access_token_ends_with_its_connection_and_tenant(it: &Fixture) {
     let hash = issue(it, &found(it, &new.client_id).expect("it is stored"));
     assert!(
         it.store
-            .delete_connection(it.tenant, entra.id)
+            .delete_connection(it.tenant, entra.id, at(9))
             .expect("the store is available")
     );
     assert_eq!((token(it, &hash), found(it, &new.client_id)), (None, None));

@@ -4,6 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
 use super::clients::ClientArgs;
+use crate::cli::names;
 use crate::service::{PRESETS, Setting};
 
 /// The commands below `connection`.
@@ -12,7 +13,7 @@ pub enum ConnectionCommand {
     /// Create a connection: an identity provider, or a script, that provisions a tenant
     Create {
         /// Letters, digits, `-`, `_` and `.`
-        #[arg(value_parser = connection_name)]
+        #[arg(value_parser = names::name)]
         name: String,
         /// The tenant
         #[arg(long, value_name = "NAME")]
@@ -29,7 +30,10 @@ pub enum ConnectionCommand {
         /// The tenant
         #[arg(long, value_name = "NAME")]
         tenant: String,
-        /// Print one JSON array
+        /// List the deleted connections instead, which entries of the journal may name
+        #[arg(long)]
+        deleted: bool,
+        /// Print one JSON object, with the list as `items`
         #[arg(long)]
         json: bool,
     },
@@ -137,15 +141,6 @@ fn assignment(text: &str) -> Result<Assignment, String> {
 fn unknown(key: &str) -> String {
     let names: Vec<&str> = crate::service::SETTINGS.iter().map(|it| it.name).collect();
     format!("`{key}` is not a setting: use preset, {}", names.join(", "))
-}
-
-/// Checks the names that people type and logs show.
-fn connection_name(text: &str) -> Result<String, String> {
-    let is_allowed = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
-    if text.is_empty() || text.len() > 64 || !text.chars().all(is_allowed) {
-        return Err("expected 1 to 64 letters, digits, `-`, `_` or `.`".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]

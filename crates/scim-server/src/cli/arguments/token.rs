@@ -5,6 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use scim_model::store::Connection;
 use uuid::Uuid;
 
+use crate::cli::names;
 use crate::cli::unshown::Unshown;
 
 /// The commands below `token`.
@@ -19,7 +20,7 @@ pub enum TokenCommand {
         #[arg(long, default_value = Connection::DEFAULT, value_name = "NAME")]
         connection: String,
         /// A name that tells the token from others, such as its purpose
-        #[arg(long, alias = "note", default_value = "", value_name = "TEXT")]
+        #[arg(long, alias = "note", default_value = "", value_name = "TEXT", value_parser = names::label())]
         name: String,
         /// The operations that the token allows
         #[arg(long, value_enum, default_value_t = Scope::ReadAndWrite)]
@@ -39,7 +40,10 @@ pub enum TokenCommand {
         /// Only the tokens of this tenant
         #[arg(long, value_name = "NAME")]
         tenant: Option<String>,
-        /// Print one JSON array
+        /// List the tokens that were deleted with their connection instead, which entries of the journal may name
+        #[arg(long)]
+        deleted: bool,
+        /// Print one JSON object, with the list as `items`
         #[arg(long)]
         json: bool,
     },

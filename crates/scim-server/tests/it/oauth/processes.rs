@@ -171,7 +171,7 @@ fn cred_47_the_command_line_manages_clients() {
     it.run(&["client", "enable", &id]);
     assert_eq!(ask(&server.base_url, &secret_form(&second)).0, 200);
     it.run(&["client", "delete", &id]);
-    assert_eq!(it.json(&["client", "list"]), json!([]));
+    assert_eq!(it.json(&["client", "list"]), json!({ "items": [] }));
     for (arguments, code) in [
         (
             vec!["client", "create", "--tenant", "default", "--days", "1096"],
@@ -359,8 +359,14 @@ fn cred_71_the_command_line_manages_federations() {
         (&shown["issuer"], &shown["audiences"][1]),
         (&json!(entra), &json!("second"))
     );
-    assert_eq!(it.json(&["federation", "list"]).as_array().unwrap().len(), 1);
-    assert_eq!(it.json(&["client", "list"]), json!([]));
+    assert_eq!(
+        it.json(&["federation", "list"])["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(it.json(&["client", "list"]), json!({ "items": [] }));
     it.run(&["federation", "delete", id]);
     assert_eq!(server.get("/Users", token).0, 401);
     assert_eq!(ask(&server.base_url, &assertion_form(id, &assertion)).0, 401);

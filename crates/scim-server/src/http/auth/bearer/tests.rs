@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 use scim_model::store::{
-    Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, NewToken, StoreError,
-    Tenant, TenantId, Token,
+    Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, DeletedConnection,
+    DeletedCredential, NewToken, StoreError, Tenant, TenantId, Token,
 };
 use uuid::Uuid;
 
@@ -64,7 +64,15 @@ impl Directory for Counting {
         unreachable!("a request only looks tokens up")
     }
 
-    fn delete_connection(&self, _: TenantId, _: ConnectionId) -> Result<bool, StoreError> {
+    fn delete_connection(&self, _: TenantId, _: ConnectionId, _: DateTime<Utc>) -> Result<bool, StoreError> {
+        unreachable!("a request only looks tokens up")
+    }
+
+    fn deleted_connections(&self, _: TenantId) -> Result<Vec<DeletedConnection>, StoreError> {
+        unreachable!("a request only looks tokens up")
+    }
+
+    fn deleted_credentials(&self, _: Option<TenantId>) -> Result<Vec<DeletedCredential>, StoreError> {
         unreachable!("a request only looks tokens up")
     }
 

@@ -1,0 +1,2 @@
+DROP TABLE deleted_credential;
+DROP TABLE deleted_connection;
