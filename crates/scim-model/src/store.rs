@@ -15,8 +15,8 @@ mod tenant;
 
 pub use connection::{Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState};
 pub use credentials::{
-    AccessToken, Client, ClientMethod, Credentials, ExpiringSecret, Federation, KeySource, NewAccessToken,
-    NewClient, NewSecret, Secret, SecretAdded, TokenIssued,
+    AccessToken, Client, ClientChange, ClientMethod, Credentials, ExpiringSecret, Federation, KeySource,
+    MethodChange, NewAccessToken, NewClient, NewSecret, Secret, SecretAdded, TokenIssued,
 };
 pub use deleted::{CredentialKind, DeletedConnection, DeletedCredential, UnknownCredentialKind};
 pub use directory::{Directory, NewToken, Token};

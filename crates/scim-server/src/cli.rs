@@ -3,6 +3,9 @@
 pub mod arguments;
 pub mod client;
 pub mod client_args;
+mod client_keys;
+mod client_list;
+mod client_set;
 pub mod connection;
 mod deleted;
 pub mod environment;

@@ -7,6 +7,7 @@ pub mod assertion;
 mod attempts;
 mod authentication;
 pub mod claims;
+pub mod client_change;
 pub mod endpoint;
 pub mod error;
 mod fault;
@@ -24,6 +25,7 @@ pub mod scope;
 pub mod secret;
 pub mod settings;
 mod strict_json;
+pub mod trial;
 pub mod verification;
 
 pub use endpoint::TokenEndpoint;

@@ -6,8 +6,8 @@ mod tokens;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use scim_model::store::{
-    AccessToken, Client, Credentials, ExpiringSecret, NewAccessToken, NewClient, NewSecret, SecretAdded,
-    StoreError, TenantId, TokenIssued,
+    AccessToken, Client, ClientChange, Credentials, ExpiringSecret, NewAccessToken, NewClient, NewSecret,
+    SecretAdded, StoreError, TenantId, TokenIssued,
 };
 use uuid::Uuid;
 
@@ -28,6 +28,12 @@ impl Credentials for DieselStore {
 
     fn client(&self, client_id: &str) -> Result<Option<Client>, StoreError> {
         self.database.read(|conn| clients::named(conn, client_id))
+    }
+
+    fn change_client(&self, client_id: &str, change: &ClientChange) -> Result<bool, StoreError> {
+        let (client_id, change) = (client_id.to_owned(), change.clone());
+        self.database
+            .write(move |conn| clients::change(conn, &client_id, &change))
     }
 
     fn disable_client(&self, client_id: &str, disabled: bool) -> Result<bool, StoreError> {
@@ -77,6 +83,10 @@ impl Credentials for DieselStore {
         let new = new.clone();
         self.database
             .write_for(new.tenant, move |conn| tokens::issue(conn, &new))
+    }
+
+    fn is_assertion_used(&self, digest: &[u8; 32]) -> Result<bool, StoreError> {
+        self.database.read(|conn| tokens::is_used(conn, digest))
     }
 
     fn access_token(&self, sha256: &[u8; 32]) -> Result<Option<AccessToken>, StoreError> {

@@ -34,6 +34,12 @@ pub trait Credentials: Send + Sync {
     /// `Unavailable`.
     fn client(&self, client_id: &str) -> Result<Option<Client>, StoreError>;
 
+    /// Changes a client, and returns whether it exists.
+    ///
+    /// # Errors
+    /// `Stale` if the method of the client is not the one that the change replaces.
+    fn change_client(&self, client_id: &str, change: &ClientChange) -> Result<bool, StoreError>;
+
     /// Disables or enables a client, and returns whether it exists. A disabled client gets no tokens, and those that it
     /// has are not accepted.
     ///
@@ -66,6 +72,12 @@ pub trait Credentials: Send + Sync {
     /// # Errors
     /// `Unavailable`.
     fn issue_access_token(&self, new: &NewAccessToken) -> Result<TokenIssued, StoreError>;
+
+    /// Returns whether an assertion that is good once was used before.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn is_assertion_used(&self, digest: &[u8; 32]) -> Result<bool, StoreError>;
 
     /// Returns the access token with this hash, even if it is expired. A token whose client is disabled does not
     /// exist. The caller refuses a token whose connection is paused.
@@ -207,6 +219,26 @@ impl Client {
     pub fn is_active(&self) -> bool {
         !self.disabled && self.connection.state == ConnectionState::Active
     }
+}
+
+/// A change of a client. The parts that are not named stay as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientChange {
+    /// The new name.
+    pub name: Option<String>,
+    /// The new method.
+    pub method: Option<MethodChange>,
+}
+
+/// A change of the way in which a client proves its identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MethodChange {
+    /// The method as it was read. Two changes at the same time do not overwrite each other.
+    pub old: ClientMethod,
+    /// The new method.
+    pub new: ClientMethod,
+    /// Whether the access tokens end that were issued for assertions.
+    pub ends_tokens: bool,
 }
 
 /// A secret to store.

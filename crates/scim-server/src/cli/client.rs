@@ -1,24 +1,15 @@
-//! `scim-server client`: creates, lists and deletes OAuth clients and their secrets.
+//! `scim-server client`: creates, changes and deletes OAuth clients and their secrets.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{
-    Client, ClientMethod, Connection, CredentialKind, Credentials, Directory, KeySource, SecretAdded, Tenant,
-};
-use serde_json::{Value, json};
+use scim_model::store::{Client, ClientMethod, CredentialKind, Credentials, Directory, SecretAdded};
+use serde_json::json;
 use uuid::Uuid;
 
-use super::client_args::{ClientCommand, ClientScope, KeyArgs, ListArgs, OwnerArgs, SecretCommand, UrlArgs};
-use super::oauth_args::EgressArgs;
-use super::{CommandError, Terminal, deleted, find_tenant, timestamp, wait_for_caches};
-use crate::egress::{self, Egress, EgressSettings};
+use super::client_args::{ClientCommand, ClientScope, KeyArgs, OwnerArgs, SecretCommand, UrlArgs};
+use super::client_keys::{read_keys, settings};
+use super::client_list::{list, no_client, show};
+use super::client_set::set_client;
+use super::{CommandError, Terminal, connection, timestamp, wait_for_caches};
 use crate::oauth::registration::{self, ENTRA_SECRET_DAYS, new_client, new_secret};
-use crate::oauth::{OAuthSettings, key_set};
-
-/// The days before its expiry for which a secret is shown as expiring.
-const EXPIRING_DAYS: i64 = 30;
-
-/// The largest file with a JWK set.
-const MAX_KEY_FILE: u64 = 512 * 1024;
 
 /// Runs a command.
 ///
@@ -39,6 +30,7 @@ pub fn run<S: Directory + Credentials>(
         } => create(store, owner, *days, keys, urls, *json, terminal),
         ClientCommand::List(arguments) => list(store, arguments, CredentialKind::Client, terminal),
         ClientCommand::Show(it) => show(store, &it.client_id, it.json, terminal),
+        ClientCommand::Set(arguments) => set_client(store, arguments, terminal),
         ClientCommand::Secret(SecretCommand::Add {
             client_id,
             name,
@@ -63,7 +55,7 @@ fn create<S: Directory + Credentials>(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let (tenant, connection) = find_owner(store, owner)?;
+    let (tenant, connection) = connection::find(store, &owner.tenant, &owner.connection)?;
     let settings = settings(urls)?;
     let keys = read_keys(keys, &settings, terminal)?;
     let has_secret = keys.is_none();
@@ -76,7 +68,9 @@ fn create<S: Directory + Credentials>(
         shown = Some((secret, new.expires));
         client.secret = Some(new);
     }
-    store.create_client(&client)?;
+    if !store.create_client(&client)? {
+        return Err(connection::deleted_meanwhile(&connection));
+    }
     let (secret, expires) = shown.unzip();
     if as_json {
         return terminal.print(&json!({
@@ -120,128 +114,6 @@ fn note_of_short_life(days: u32, terminal: &mut Terminal) -> Result<(), CommandE
         )?;
     }
     Ok(())
-}
-
-/// Finds the connection of a new client.
-pub(super) fn find_owner(
-    store: &dyn Directory,
-    owner: &OwnerArgs,
-) -> Result<(Tenant, Connection), CommandError> {
-    let tenant = find_tenant(store, &owner.tenant)?;
-    let connection = store.connection(tenant.id, &owner.connection)?.ok_or_else(|| {
-        CommandError::Refused(format!(
-            "the tenant `{}` has no connection `{}`",
-            tenant.name, owner.connection
-        ))
-    })?;
-    Ok((tenant, connection))
-}
-
-pub(super) fn settings(urls: &UrlArgs) -> Result<OAuthSettings, CommandError> {
-    Ok(OAuthSettings::of(&urls.base_url().map_err(CommandError::Usage)?))
-}
-
-/// Returns the client for outgoing requests with the operator's list.
-pub(super) fn guarded_client(arguments: &EgressArgs, base_url: Option<&str>) -> Result<Egress, CommandError> {
-    let settings = EgressSettings {
-        own: base_url.and_then(egress::host_and_port).into_iter().collect(),
-        ..arguments.settings().map_err(CommandError::Usage)?
-    };
-    Ok(Egress::new(settings, egress::system_lookup()))
-}
-
-/// Reads and checks the keys that the arguments name.
-fn read_keys(
-    keys: &KeyArgs,
-    settings: &OAuthSettings,
-    terminal: &mut Terminal,
-) -> Result<Option<KeySource>, CommandError> {
-    let Some(source) = key_source(keys)? else {
-        return Ok(None);
-    };
-    let egress = guarded_client(&keys.egress, Some(&settings.scim_url))?;
-    let checked = registration::check_keys(&source, &egress).map_err(CommandError::Refused)?;
-    warn(checked, terminal)?;
-    Ok(Some(source))
-}
-
-pub(super) fn warn(warning: Option<String>, terminal: &mut Terminal) -> Result<(), CommandError> {
-    if let Some(text) = warning {
-        writeln!(terminal.questions, "warning: {text}")?;
-    }
-    Ok(())
-}
-
-/// Returns the keys that the arguments name, without checking them.
-pub(super) fn key_source(keys: &KeyArgs) -> Result<Option<KeySource>, CommandError> {
-    if let Some(url) = &keys.jwks_url {
-        return Ok(Some(KeySource::Url(url.trim().to_owned())));
-    }
-    let Some(file) = &keys.jwks_file else {
-        return Ok(None);
-    };
-    let problem = |text: String| CommandError::Usage(format!("--jwks-file {}: {text}", file.display()));
-    let size = std::fs::metadata(file)
-        .map_err(|error| problem(error.to_string()))?
-        .len();
-    if size > MAX_KEY_FILE {
-        return Err(problem("the file is larger than 512 KiB".to_owned()));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| problem(error.to_string()))?;
-    key_set::refuse_secret_keys(&text).map_err(problem)?;
-    Ok(Some(KeySource::Inline(text)))
-}
-
-/// Lists the clients of one kind.
-pub(super) fn list<S: Directory + Credentials>(
-    store: &S,
-    arguments: &ListArgs,
-    kind: CredentialKind,
-    terminal: &mut Terminal,
-) -> Result<(), CommandError> {
-    let (tenant, as_json) = (arguments.tenant.as_deref(), arguments.json);
-    if arguments.deleted {
-        return deleted::list_credentials(store, kind, tenant, as_json, terminal);
-    }
-    let tenant = tenant.map(|name| find_tenant(store, name)).transpose()?;
-    let mut clients = store.clients(tenant.map(|it| it.id))?;
-    clients.retain(|it| it.method.kind() == kind);
-    if as_json {
-        let now = terminal.now;
-        return terminal.print_items(clients.iter().map(|it| to_json(it, now)));
-    }
-    for it in clients {
-        writeln!(
-            terminal.output,
-            "{} {:<24} {:<16} {:<8} {}",
-            it.client_id,
-            it.tenant_name,
-            it.connection.name,
-            registration::state(&it),
-            it.name
-        )?;
-    }
-    Ok(())
-}
-
-/// Shows a client as JSON, which is readable enough for a person too.
-pub(super) fn show(
-    store: &dyn Credentials,
-    client_id: &str,
-    as_json: bool,
-    terminal: &mut Terminal,
-) -> Result<(), CommandError> {
-    let client = store.client(client_id)?.ok_or_else(|| no_client(client_id))?;
-    let shown = to_json(&client, terminal.now);
-    if as_json {
-        return terminal.print(&shown);
-    }
-    writeln!(terminal.output, "{shown:#}")?;
-    Ok(())
-}
-
-pub(super) fn no_client(client_id: &str) -> CommandError {
-    CommandError::Refused(format!("there is no client `{client_id}`"))
 }
 
 fn add_secret(
@@ -349,59 +221,4 @@ pub(super) fn delete(
         "Deleted the client {client_id} and its access tokens."
     )?;
     Ok(())
-}
-
-/// Returns a client without secrets and their hashes.
-fn to_json(client: &Client, now: DateTime<Utc>) -> Value {
-    let mut shown = json!({
-        // The journal names the credential by this id.
-        "id": client.id.to_string(),
-        "clientId": client.client_id,
-        "tenant": client.tenant_name,
-        "connection": client.connection.name,
-        "name": client.name,
-        "state": registration::state(client),
-        "scope": if client.read_only { "scim.read" } else { "scim" },
-        "created": timestamp(client.created),
-        "lastUsed": client.last_used.map(timestamp),
-    });
-    let keys = |keys: &KeySource| match keys {
-        KeySource::Url(url) => json!({ "url": url }),
-        KeySource::Inline(text) => json!({ "inline": key_set::public_part(text) }),
-    };
-    match &client.method {
-        ClientMethod::Client { keys: source } => {
-            shown["keys"] = source.as_ref().map_or(Value::Null, keys);
-            shown["secrets"] = client
-                .secrets
-                .iter()
-                .map(|it| {
-                    let state = match it.expires - now {
-                        left if left <= TimeDelta::zero() => "expired",
-                        left if left <= TimeDelta::days(EXPIRING_DAYS) => "expiring",
-                        _ => "valid",
-                    };
-                    json!({
-                        "id": it.id.to_string(),
-                        "name": it.name,
-                        "lastFour": it.last_four,
-                        "state": state,
-                        "created": timestamp(it.created),
-                        "expires": timestamp(it.expires),
-                        "lastUsed": it.last_used.map(timestamp),
-                    })
-                })
-                .collect();
-        }
-        ClientMethod::Federation(trust) => {
-            shown["issuer"] = trust.issuer.as_str().into();
-            shown["subject"] = trust.subject.as_str().into();
-            shown["audiences"] = trust.audiences.clone().into();
-            shown["claims"] = json!(trust.claims);
-            shown["singleUse"] = trust.single_use.into();
-            shown["algorithms"] = trust.algorithms.clone().into();
-            shown["keys"] = keys(&trust.keys);
-        }
-    }
-    shown
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::names;
-use super::oauth_args::EgressArgs;
+use super::oauth_args::{ClockArgs, EgressArgs};
 use crate::config::base_url::BaseUrl;
 use crate::config::path_prefix::PathPrefix;
 use crate::oauth::registration::{LONGEST_SECRET_DAYS, SECRET_DAYS};
@@ -36,6 +36,8 @@ pub enum ClientCommand {
     List(ListArgs),
     /// Show a client with its secrets, without their texts
     Show(ShowArgs),
+    /// Change the name or the keys of a client, which keeps its id and its secrets
+    Set(SetClientArgs),
     /// Add or delete secrets of a client
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -86,20 +88,10 @@ pub enum FederationCommand {
     List(ListArgs),
     /// Show a federation
     Show(ShowArgs),
+    /// Change values of a federation, which keeps its client id
+    Set(Box<SetFederationArgs>),
     /// Try an assertion, and say which check fails; no token is issued
-    Check {
-        /// The id of the client that `federation create` has printed
-        client_id: String,
-        /// The file with the assertion; without it, the assertion is read from the standard input
-        #[arg(long, value_name = "FILE")]
-        assertion_file: Option<PathBuf>,
-        /// The internal targets
-        #[command(flatten)]
-        egress: EgressArgs,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    Check(CheckArgs),
     /// Delete a federation; when this command has ended, no server accepts its access tokens
     Delete(ShowArgs),
 }
@@ -119,8 +111,8 @@ pub struct FederationArgs {
     #[arg(long, required = true, value_name = "AUDIENCE")]
     pub(super) audience: Vec<String>,
     /// A further claim that the assertion must have, for example `azp=…`
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(super) claim: Vec<String>,
+    #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
+    pub(super) claim: Vec<(String, String)>,
     /// Accept each assertion once; Entra may send one several times
     #[arg(long)]
     pub(super) single_use: bool,
@@ -129,6 +121,90 @@ pub struct FederationArgs {
     pub(super) algorithm: Vec<String>,
     #[command(flatten)]
     pub(super) keys: KeyArgs,
+    #[command(flatten)]
+    pub(super) urls: UrlArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The options of `client set`. Values that are not named stay as they are.
+#[derive(Debug, Args)]
+pub struct SetClientArgs {
+    /// The id of the client
+    pub(super) client_id: String,
+    /// The name of the client
+    #[arg(long, value_name = "TEXT", value_parser = names::label())]
+    pub(super) name: Option<String>,
+    #[command(flatten)]
+    pub(super) keys: KeyArgs,
+    /// Remove the keys; the client authenticates by its secrets only
+    #[arg(long, conflicts_with_all = ["jwks_url", "jwks_file"])]
+    pub(super) no_keys: bool,
+    #[command(flatten)]
+    pub(super) urls: UrlArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The options of `federation set`. Values that are not named stay as they are, and a list replaces the whole list.
+#[derive(Debug, Args)]
+pub struct SetFederationArgs {
+    /// The id of the client that `federation create` has printed
+    pub(super) client_id: String,
+    /// The name of the federation
+    #[arg(long, value_name = "TEXT", value_parser = names::label())]
+    pub(super) name: Option<String>,
+    /// The issuer, character by character as in the claim `iss`
+    #[arg(long, value_name = "ISSUER")]
+    pub(super) issuer: Option<String>,
+    /// The subject, character by character as in the claim `sub`
+    #[arg(long, value_name = "SUBJECT")]
+    pub(super) subject: Option<String>,
+    /// An audience, character by character as in the claim `aud`; up to four, which replace the earlier ones
+    #[arg(long, value_name = "AUDIENCE")]
+    pub(super) audience: Vec<String>,
+    /// A further claim that the assertion must have; the claims replace the earlier ones
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "no_claims", value_parser = claim)]
+    pub(super) claim: Vec<(String, String)>,
+    /// Demand no further claims
+    #[arg(long)]
+    pub(super) no_claims: bool,
+    /// Whether each assertion is accepted once
+    #[arg(long, value_name = "true|false")]
+    pub(super) single_use: Option<bool>,
+    /// An accepted algorithm; the algorithms replace the earlier ones
+    #[arg(long, value_name = "NAME")]
+    pub(super) algorithm: Vec<String>,
+    #[command(flatten)]
+    pub(super) keys: KeyArgs,
+    #[command(flatten)]
+    pub(super) urls: UrlArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn claim(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE"),
+    }
+}
+
+/// The options of `federation check`. The settings are those of the server, so that the result is the same.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The id of the client that `federation create` has printed
+    pub(super) client_id: String,
+    /// The file with the assertion; without it, the assertion is read from the standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) assertion_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) clock: ClockArgs,
+    #[command(flatten)]
+    pub(super) egress: EgressArgs,
     #[command(flatten)]
     pub(super) urls: UrlArgs,
     /// Print one JSON object

@@ -89,6 +89,11 @@ pub(super) fn find(
     Ok((tenant, connection))
 }
 
+pub(super) fn deleted_meanwhile(connection: &Connection) -> CommandError {
+    let text = format!("the connection `{}` has been deleted meanwhile", connection.name);
+    CommandError::Refused(text)
+}
+
 fn no_connection(name: &str, tenant: &str) -> CommandError {
     CommandError::Refused(format!("the tenant `{tenant}` has no connection `{name}`"))
 }

@@ -1,21 +1,21 @@
-//! `scim-server federation`: creates, lists, tries and deletes the trust in external issuers.
+//! `scim-server federation`: creates, changes, tries and deletes the trust in external issuers.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use scim_model::store::{ClientMethod, CredentialKind, Credentials, Directory, Federation};
 use serde_json::json;
 
-use super::client::{delete, find_owner, guarded_client, key_source, list, no_client, settings, show, warn};
-use super::client_args::{ClientScope, FederationArgs, FederationCommand};
-use super::oauth_args::EgressArgs;
-use super::{CommandError, Terminal};
+use super::client::delete;
+use super::client_args::{CheckArgs, ClientScope, FederationArgs, FederationCommand};
+use super::client_keys::{guarded_client, key_source, settings, warn};
+use super::client_list::{list, no_client, show};
+use super::client_set::set_federation;
+use super::{CommandError, Terminal, connection};
 use crate::clock;
 use crate::oauth::key_cache::{KeyCache, Now};
 use crate::oauth::registration::{self, new_client};
-use crate::oauth::verification::Trial;
+use crate::oauth::trial::Trial;
 use crate::oauth::{OAuthSettings, TokenEndpoint, key_fetch};
 
 /// Runs a command.
@@ -31,19 +31,8 @@ pub fn run<S: Directory + Credentials + 'static>(
         FederationCommand::Create(arguments) => create(&**store, arguments, terminal),
         FederationCommand::List(arguments) => list(&**store, arguments, CredentialKind::Federation, terminal),
         FederationCommand::Show(it) => show(&**store, &it.client_id, it.json, terminal),
-        FederationCommand::Check {
-            client_id,
-            assertion_file,
-            egress,
-            json,
-        } => check(
-            store.clone(),
-            client_id,
-            assertion_file.as_deref(),
-            egress,
-            *json,
-            terminal,
-        ),
+        FederationCommand::Set(arguments) => set_federation(&**store, arguments, terminal),
+        FederationCommand::Check(arguments) => check(store.clone(), arguments, terminal),
         FederationCommand::Delete(it) => delete(&**store, &it.client_id, it.json, terminal),
     }
 }
@@ -53,7 +42,8 @@ fn create<S: Directory + Credentials>(
     arguments: &FederationArgs,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let (tenant, connection) = find_owner(store, &arguments.owner)?;
+    let owner = &arguments.owner;
+    let (tenant, connection) = connection::find(store, &owner.tenant, &owner.connection)?;
     let settings = settings(&arguments.urls)?;
     let keys = key_source(&arguments.keys)?;
     let keys = keys.ok_or_else(|| CommandError::Usage("--jwks-url or --jwks-file is required".to_owned()))?;
@@ -62,18 +52,19 @@ fn create<S: Directory + Credentials>(
         subject: arguments.subject.clone(),
         audiences: arguments.audience.clone(),
         keys,
-        claims: claims(&arguments.claim)?,
+        claims: arguments.claim.iter().cloned().collect(),
         single_use: arguments.single_use,
         algorithms: arguments.algorithm.clone(),
     };
-    let egress = guarded_client(&arguments.keys.egress, Some(&settings.scim_url))?;
+    let egress = guarded_client(&arguments.keys.egress, &settings.scim_url)?;
     let checked = registration::check_federation(&federation, &egress).map_err(CommandError::Refused)?;
     warn(checked, terminal)?;
-    let owner = &arguments.owner;
     let read_only = owner.scope == ClientScope::ScimRead;
     let method = ClientMethod::Federation(federation);
     let client = new_client(&connection, &owner.name, method, read_only, terminal.now)?;
-    store.create_client(&client)?;
+    if !store.create_client(&client)? {
+        return Err(connection::deleted_meanwhile(&connection));
+    }
     if arguments.json {
         return terminal.print(&json!({
             "clientId": client.client_id,
@@ -94,28 +85,18 @@ fn create<S: Directory + Credentials>(
     Ok(())
 }
 
-fn claims(arguments: &[String]) -> Result<BTreeMap<String, String>, CommandError> {
-    let pair = |text: &String| {
-        let (name, value) = text.split_once('=')?;
-        (!name.is_empty()).then(|| (name.to_owned(), value.to_owned()))
-    };
-    arguments
-        .iter()
-        .map(|it| pair(it).ok_or_else(|| CommandError::Usage(format!("--claim `{it}`: expected NAME=VALUE"))))
-        .collect()
-}
-
 /// Tries an assertion. A failed check is the answer of the command, and not its failure.
 fn check<S: Credentials + 'static>(
     store: Arc<S>,
-    client_id: &str,
-    file: Option<&Path>,
-    egress: &EgressArgs,
-    as_json: bool,
+    arguments: &CheckArgs,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
+    let client_id = &*arguments.client_id;
     let client = store.client(client_id)?.ok_or_else(|| no_client(client_id))?;
-    let assertion = match file {
+    if client.method.kind() != CredentialKind::Federation {
+        return Err(CommandError::Refused(format!("`{client_id}` is no federation")));
+    }
+    let assertion = match &arguments.assertion_file {
         Some(file) => std::fs::read_to_string(file)?,
         None => {
             let mut text = String::new();
@@ -123,19 +104,16 @@ fn check<S: Credentials + 'static>(
             text
         }
     };
+    let settings = OAuthSettings {
+        clock_skew: arguments.clock.oauth_clock_skew,
+        ..settings(&arguments.urls)?
+    };
     let now: Now = Arc::new(clock::now);
-    let keys = key_fetch::over(Arc::new(guarded_client(egress, None)?));
-    let keys = Arc::new(KeyCache::new(keys, now.clone()));
-    // The URLs of the server do not matter to the assertions of external issuers.
-    let endpoint = TokenEndpoint::new(store, keys, OAuthSettings::of(""), now);
-    let trial = match &client.method {
-        ClientMethod::Federation(_) => endpoint.try_assertion(&client, assertion.trim(), terminal.now),
-        ClientMethod::Client { .. } => None,
-    };
-    let Some(Trial { failed, claims }) = trial else {
-        return Err(CommandError::Refused(format!("`{client_id}` is no federation")));
-    };
-    if as_json {
+    let egress = guarded_client(&arguments.egress, &settings.scim_url)?;
+    let keys = Arc::new(KeyCache::new(key_fetch::over(Arc::new(egress)), now.clone()));
+    let endpoint = TokenEndpoint::new(store, keys, settings, now);
+    let Trial { failed, claims } = endpoint.try_assertion(client_id, assertion.trim());
+    if arguments.json {
         return terminal.print(&json!({
             "clientId": client_id,
             "accepted": failed.is_none(),

@@ -47,6 +47,15 @@ impl EgressArgs {
     }
 }
 
+/// The tolerance for other clocks.
+#[derive(Clone, Debug, Args)]
+pub struct ClockArgs {
+    /// The permitted difference between the clocks of issuers and the clock of this server, in seconds
+    #[arg(long, help_heading = OAUTH, env = "SCIM_OAUTH_CLOCK_SKEW", default_value_t = CLOCK_SKEW, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(0..=i64::from(LARGEST_CLOCK_SKEW)))]
+    pub(super) oauth_clock_skew: u32,
+}
+
 /// The options of the authorization server.
 #[derive(Clone, Debug, Args)]
 pub struct OAuthArgs {
@@ -66,10 +75,8 @@ pub struct OAuthArgs {
           value_parser = clap::value_parser!(u32).range(i64::from(LIFETIME)..=i64::from(LONGEST_LIFETIME)))]
     access_token_lifetime: u32,
 
-    /// The permitted difference between the clocks of issuers and the clock of this server, in seconds
-    #[arg(long, help_heading = OAUTH, env = "SCIM_OAUTH_CLOCK_SKEW", default_value_t = CLOCK_SKEW, value_name = "SECONDS",
-          value_parser = clap::value_parser!(u32).range(0..=i64::from(LARGEST_CLOCK_SKEW)))]
-    oauth_clock_skew: u32,
+    #[command(flatten)]
+    clock: ClockArgs,
 
     /// A network of proxies whose `X-Forwarded-For` names the address of a client; failed attempts at the token
     /// endpoint are limited for each address. Several networks are separated by commas
@@ -95,7 +102,7 @@ impl OAuthArgs {
             issuer: self.oauth_issuer.clone(),
             strict_audience: self.oauth_strict_audience,
             lifetime: self.access_token_lifetime,
-            clock_skew: self.oauth_clock_skew,
+            clock_skew: self.clock.oauth_clock_skew,
             trusted_proxies: self.trusted_proxy.clone(),
             egress: self.egress.settings()?,
         })

@@ -243,11 +243,10 @@ impl NewSecret {
             read_only: self.read_only,
             name: self.name.clone(),
         })?;
-        if is_stored {
-            return Ok(());
+        match is_stored {
+            true => Ok(()),
+            false => Err(connection::deleted_meanwhile(connection)),
         }
-        let text = format!("the connection `{}` has been deleted meanwhile", connection.name);
-        Err(CommandError::Refused(text))
     }
 }
 

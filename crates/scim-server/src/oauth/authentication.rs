@@ -21,7 +21,7 @@ use super::key_set::KeySet;
 use super::outcome::{Refused, UsedAssertion};
 use super::request::{Proof, SecretPlace, TokenRequest};
 use super::settings::OAuthSettings;
-use super::verification::{self, Refusal, Trial};
+use super::verification::{self, Refusal};
 
 /// The places that know clients and keys.
 pub(super) struct Sources<'a> {
@@ -39,6 +39,18 @@ pub(super) struct Authenticated {
     pub(super) assertion: Option<UsedAssertion>,
     /// The name of the method, for the log.
     pub(super) method: &'static str,
+}
+
+impl Authenticated {
+    /// Returns the digest of an assertion that is good once, and the time until which it is remembered.
+    pub(super) fn single_use(&self) -> Option<([u8; 32], DateTime<Utc>)> {
+        let is_single_use = match &self.client.method {
+            ClientMethod::Client { .. } => true,
+            ClientMethod::Federation(trust) => trust.single_use,
+        };
+        let assertion = self.assertion.as_ref().filter(|_| is_single_use)?;
+        Some((assertion.digest(self.client.id), assertion.remember_until))
+    }
 }
 
 /// Finds the client of a request, and checks its proof.
@@ -76,6 +88,7 @@ fn failure(reason: &str, client: Option<Client>) -> Refused {
         reason: reason.to_owned(),
         client: client.map(Box::new),
         is_failure: true,
+        fault: None,
     }
 }
 
@@ -111,6 +124,7 @@ fn by_secret(
             reason,
             client: Some(Box::new(client)),
             is_failure: false,
+            fault: None,
         });
     }
     Ok(Authenticated {
@@ -139,6 +153,7 @@ fn by_assertion(
         },
         client: client.map(Box::new),
         is_failure: true,
+        fault: Some(Box::new(fault.clone())),
     };
     let assertion =
         Assertion::parse(text).map_err(|fault| refused(&fault, client_for_log(sources, client_id)))?;
@@ -178,6 +193,7 @@ fn by_assertion(
         Err(Refusal::Fault(fault)) => Err(refused(&fault, Some(client))),
         Err(Refusal::NoKeys(reason)) => Err(Refused {
             client: Some(Box::new(client)),
+            fault: Some(Box::new(Fault::unsigned("keys", reason.clone()))),
             ..Refused::later(format!("the keys cannot be fetched: {reason}"))
         }),
     }
@@ -256,26 +272,4 @@ impl Rules {
             }
         }
     }
-}
-
-/// Tries an assertion for a client. Returns `None` for a client that does not authenticate by assertions.
-pub(super) fn try_assertion(
-    sources: &Sources,
-    client: &Client,
-    text: &str,
-    now: DateTime<Utc>,
-) -> Option<Trial> {
-    let rules = Rules::of(client, sources)?;
-    let at = Instant {
-        now,
-        skew: sources.settings.skew(),
-    };
-    let find = |kid: Option<&str>, algorithm| rules.find_keys(sources, client.id, kid, algorithm);
-    Some(verification::attempt(
-        text,
-        &rules.expected,
-        &rules.algorithms,
-        &find,
-        at,
-    ))
 }

@@ -4,20 +4,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Client, ClientMethod, Credentials, NewAccessToken, TokenIssued};
+use scim_model::store::{Client, Credentials, NewAccessToken, TokenIssued};
 use sha2::{Digest as _, Sha256};
 
 use super::attempts::Attempts;
 use super::authentication::{self, Authenticated, Sources};
 use super::error::{ErrorCode, OAuthError};
+use super::fault::Fault;
 use super::key_cache::{KeyCache, Now};
 use super::outcome::{Refused, UsedAssertion};
 use super::refusal_log::Entry;
-use super::request::TokenRequest;
+use super::request::{Proof, TokenRequest};
 use super::scope::Scope;
 use super::secret;
 use super::settings::OAuthSettings;
-use super::verification::Trial;
+use super::trial::{self, Trial};
 
 /// The token endpoint.
 pub struct TokenEndpoint {
@@ -91,10 +92,20 @@ impl TokenEndpoint {
         })
     }
 
-    /// Tries an assertion for a client without issuing a token, and says which check fails. Returns `None` for a client
-    /// that does not authenticate by assertions.
-    pub fn try_assertion(&self, client: &Client, text: &str, now: DateTime<Utc>) -> Option<Trial> {
-        authentication::try_assertion(&self.sources(), client, text, now)
+    /// Tries an assertion for a client without issuing a token, and says which check fails. The checks are those of a
+    /// request without a scope.
+    pub fn try_assertion(&self, client_id: &str, text: &str) -> Trial {
+        let request = TokenRequest {
+            client_id: Some(client_id.to_owned()),
+            proof: Proof::Assertion(text.to_owned()),
+            scope: None,
+        };
+        let admitted = self.admitted(&request, (self.now)());
+        let outcome = admitted.and_then(|(authenticated, _)| self.check_unused(&authenticated));
+        Trial {
+            failed: outcome.err().map(Refused::failed_check),
+            claims: trial::shown_claims(text),
+        }
     }
 
     fn sources(&self) -> Sources<'_> {
@@ -105,42 +116,47 @@ impl TokenEndpoint {
         }
     }
 
+    /// Finds the client of a request, and decides about its scope.
+    fn admitted(
+        &self,
+        request: &TokenRequest,
+        now: DateTime<Utc>,
+    ) -> Result<(Authenticated, Scope), Refused> {
+        let authenticated = authentication::authenticate(&self.sources(), request, now)?;
+        let client = &authenticated.client;
+        if !client.is_active() {
+            let (check, reason) = match client.disabled {
+                true => ("client", "the client is disabled"),
+                false => ("connection", "the connection is paused"),
+            };
+            let error = OAuthError::new(ErrorCode::UnauthorizedClient, reason);
+            return Err(refused(error, check, reason, client));
+        }
+        let scope = Scope::granted(request.scope.as_deref(), client.read_only)
+            .map_err(|error| refused(error, "scope", "the scope is unknown", client))?;
+        Ok((authenticated, scope))
+    }
+
+    /// Refuses an assertion that is good once and was used before.
+    fn check_unused(&self, authenticated: &Authenticated) -> Result<(), Refused> {
+        match authenticated.single_use() {
+            Some((digest, _)) if self.store.is_assertion_used(&digest)? => {
+                Err(replayed(&authenticated.client))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn checked(&self, request: &TokenRequest, now: DateTime<Utc>) -> Result<Issued, Refused> {
+        let (authenticated, scope) = self.admitted(request, now)?;
+        let token = secret::new_access_token().map_err(|error| Refused::later(error.to_string()))?;
+        let remembered = authenticated.single_use();
         let Authenticated {
             client,
             secret,
             assertion,
             method,
-        } = authentication::authenticate(&self.sources(), request, now)?;
-        let refused = |error: OAuthError, reason: &str, client: &Client| Refused {
-            error,
-            reason: reason.to_owned(),
-            client: Some(Box::new(client.clone())),
-            is_failure: false,
-        };
-        if !client.is_active() {
-            let reason = match client.disabled {
-                true => "the client is disabled",
-                false => "the connection is paused",
-            };
-            return Err(refused(
-                OAuthError::new(ErrorCode::UnauthorizedClient, reason),
-                reason,
-                &client,
-            ));
-        }
-        let scope = Scope::granted(request.scope.as_deref(), client.read_only)
-            .map_err(|error| refused(error, "the scope is unknown", &client))?;
-        let token = secret::new_access_token().map_err(|error| Refused::later(error.to_string()))?;
-        let is_single_use = match &client.method {
-            ClientMethod::Client { .. } => true,
-            ClientMethod::Federation(trust) => trust.single_use,
-        };
-        let digest = assertion.as_ref().map(|it| it.digest(client.id));
-        let remembered = assertion
-            .as_ref()
-            .filter(|_| is_single_use)
-            .map(|it| it.remember_until);
+        } = authenticated;
         let new = NewAccessToken {
             sha256: Sha256::digest(&token).into(),
             tenant: client.connection.tenant,
@@ -149,20 +165,14 @@ impl TokenEndpoint {
             read_only: scope == Scope::ScimRead,
             created: now,
             expires: now + TimeDelta::seconds(self.settings.lifetime.into()),
-            assertion: digest.zip(remembered),
+            assertion: remembered,
         };
         match self.store.issue_access_token(&new)? {
             TokenIssued::Done => {}
-            TokenIssued::Replayed => {
-                let error = OAuthError::new(ErrorCode::InvalidClient, "the assertion was used before");
-                return Err(refused(error, "the assertion was used before", &client));
-            }
+            TokenIssued::Replayed => return Err(replayed(&client)),
             TokenIssued::Gone => {
-                return Err(refused(
-                    OAuthError::invalid_client(),
-                    "the credential was deleted",
-                    &client,
-                ));
+                let error = OAuthError::invalid_client();
+                return Err(refused(error, "client", "the credential was deleted", &client));
             }
         }
         let of_assertion = assertion.as_ref().map(UsedAssertion::for_log).unwrap_or_default();
@@ -180,6 +190,27 @@ impl TokenEndpoint {
             tenant_name: client.tenant_name,
         })
     }
+}
+
+/// A refusal of a client that proved its identity.
+fn refused(error: OAuthError, check: &'static str, reason: &str, client: &Client) -> Refused {
+    Refused {
+        error,
+        reason: reason.to_owned(),
+        client: Some(Box::new(client.clone())),
+        is_failure: false,
+        fault: Some(Box::new(Fault::signed(check, reason))),
+    }
+}
+
+fn replayed(client: &Client) -> Refused {
+    let reason = "the assertion was used before";
+    refused(
+        OAuthError::new(ErrorCode::InvalidClient, reason),
+        "replay",
+        reason,
+        client,
+    )
 }
 
 /// Logs the refusal of a request that names no client in a form that can be read.

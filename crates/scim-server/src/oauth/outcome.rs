@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::error::OAuthError;
+use super::fault::Fault;
 
 /// The seconds after which a client may try again when the store or the keys of an issuer cannot be reached.
 const RETRY_SECONDS: u64 = 5;
@@ -18,6 +19,8 @@ pub(super) struct Refused {
     pub(super) client: Option<Box<Client>>,
     /// Whether it counts as a failed attempt.
     pub(super) is_failure: bool,
+    /// The check of an assertion that failed, for the operator who tries one.
+    pub(super) fault: Option<Box<Fault>>,
 }
 
 impl From<StoreError> for Refused {
@@ -38,6 +41,15 @@ impl Refused {
             reason,
             client: None,
             is_failure: false,
+            fault: None,
+        }
+    }
+
+    /// Returns the check that failed, with the problem.
+    pub(super) fn failed_check(self) -> (&'static str, String) {
+        match self.fault {
+            Some(fault) => (fault.check, fault.problem),
+            None => ("request", self.reason),
         }
     }
 }

@@ -122,7 +122,8 @@ pub fn check_federation(federation: &Federation, egress: &Egress) -> Result<Opti
     }
     // Entra uses these words for issuers that stand for every directory.
     let of_everybody = ["common", "organizations", "consumers"];
-    if issuer.split('/').any(|it| of_everybody.contains(&it)) {
+    let is_of_everybody = |part: &str| of_everybody.iter().any(|it| it.eq_ignore_ascii_case(part));
+    if issuer.split('/').any(is_of_everybody) {
         return Err(format!(
             "the issuer `{issuer}` belongs to no directory: use the one with the id of the directory"
         ));
@@ -195,6 +196,14 @@ mod tests {
             ),
             (
                 issuer("https://login.microsoftonline.com/organizations/v2.0"),
+                "belongs to no directory",
+            ),
+            (
+                issuer("https://login.microsoftonline.com/COMMON/v2.0"),
+                "belongs to no directory",
+            ),
+            (
+                issuer("https://login.microsoftonline.com/Organizations/v2.0"),
                 "belongs to no directory",
             ),
             (

@@ -11,6 +11,10 @@ const MAX_DEPTH: usize = 8;
 /// # Errors
 /// The problem in words.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    // The parser leaves a byte order mark out, as editors write it. RFC 8259 section 8.1 forbids it in a message.
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err("it begins with a byte order mark".to_owned());
+    }
     match json::parse(bytes).map_err(|error| error.detail)? {
         Value::Object(object) if object.values().all(|it| is_shallow(it, MAX_DEPTH - 1)) => Ok(object),
         Value::Object(_) => Err(format!("it is nested deeper than {MAX_DEPTH} levels")),
@@ -48,6 +52,7 @@ mod tests {
             ("{", false),
             ("{} {}", false),
             ("", false),
+            ("\u{feff}{\"aud\":\"a\"}", false),
         ] {
             assert_eq!(object(text.as_bytes()).is_ok(), is_valid, "{text}");
         }

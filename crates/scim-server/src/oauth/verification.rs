@@ -2,7 +2,6 @@
 //!
 //! No key is fetched before the client is known and the issuer fits.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::assertion::Assertion;
@@ -63,46 +62,4 @@ pub fn verify(
         return Err(Fault::unsigned("signature", "the signature is wrong").into());
     }
     Ok(claims::check(&assertion.claims, expected, at)?)
-}
-
-/// The result of trying an assertion without issuing a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trial {
-    /// The check that failed, with the problem; `None` when the assertion would be accepted.
-    pub failed: Option<(&'static str, String)>,
-    /// Claims of the assertion that settings are compared with, for the operator who corrects the settings.
-    pub claims: BTreeMap<&'static str, String>,
-}
-
-/// Tries an assertion, and says which check fails.
-pub fn attempt(
-    text: &str,
-    expected: &Expected,
-    algorithms: &[Algorithm],
-    keys: &FindKeys,
-    at: Instant,
-) -> Trial {
-    let assertion = match Assertion::parse(text) {
-        Ok(assertion) => assertion,
-        Err(fault) => {
-            return Trial {
-                failed: Some((fault.check, fault.problem)),
-                claims: BTreeMap::new(),
-            };
-        }
-    };
-    let shown = [
-        "iss", "sub", "aud", "exp", "nbf", "iat", "tid", "azp", "appid", "oid",
-    ];
-    let claims = shown
-        .into_iter()
-        .filter_map(|name| Some((name, assertion.claims.get(name)?.to_string())));
-    Trial {
-        failed: match verify(&assertion, expected, algorithms, keys, at) {
-            Ok(_) => None,
-            Err(Refusal::Fault(fault)) => Some((fault.check, fault.problem)),
-            Err(Refusal::NoKeys(reason)) => Some(("keys", reason)),
-        },
-        claims: claims.collect(),
-    }
 }

@@ -508,34 +508,6 @@ fn cred_77_further_claims_of_a_trust_are_compared() {
     }
 }
 
-/// cred-82
-#[test]
-fn cred_82_a_trial_names_the_check_that_fails() {
-    let keys = Arc::new(set(&jwks(&[&RSA])));
-    let find = |_: Option<&str>, _| Ok(keys.clone());
-    let attempt = |text: &str| verification::attempt(text, &entra(), &USUAL_ALGORITHMS, &find, at());
-    let trial = attempt(&RSA.sign(&claims(json!({}))));
-    assert_eq!(trial.failed, None);
-    assert_eq!(trial.claims["sub"], format!("\"{SUBJECT}\""));
-    let trial = attempt(&RSA.sign(&claims(json!({"aud": "api://x/"}))));
-    let (check, problem) = trial.failed.unwrap();
-    assert_eq!(check, "aud");
-    assert!(
-        problem.contains("\"api://x/\"") && problem.contains("`api://11112222"),
-        "{problem}"
-    );
-    assert_eq!(attempt("x").failed.unwrap().0, "form");
-    let down = |_: Option<&str>, _| Err(KeyError::Unavailable("the host is down".to_owned()));
-    let trial = verification::attempt(
-        &RSA.sign(&claims(json!({}))),
-        &entra(),
-        &USUAL_ALGORITHMS,
-        &down,
-        at(),
-    );
-    assert_eq!(trial.failed.unwrap(), ("keys", "the host is down".to_owned()));
-}
-
 /// cred-69
 #[test]
 fn cred_69_no_key_is_looked_for_before_the_issuer_fits() {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use scim_model::store::{
-    AccessToken, Client, Credentials, ExpiringSecret, NewAccessToken, NewClient, NewSecret, SecretAdded,
-    StoreError, TenantId, TokenIssued,
+    AccessToken, Client, ClientChange, Credentials, ExpiringSecret, NewAccessToken, NewClient, NewSecret,
+    SecretAdded, StoreError, TenantId, TokenIssued,
 };
 use scim_server::oauth::key_cache::{KeyCache, Now};
 use scim_server::oauth::request::TokenRequest;
@@ -39,6 +39,10 @@ impl Credentials for Down {
         self.error()
     }
 
+    fn change_client(&self, _: &str, _: &ClientChange) -> Result<bool, StoreError> {
+        self.error()
+    }
+
     fn disable_client(&self, _: &str, _: bool) -> Result<bool, StoreError> {
         self.error()
     }
@@ -56,6 +60,10 @@ impl Credentials for Down {
     }
 
     fn issue_access_token(&self, _: &NewAccessToken) -> Result<TokenIssued, StoreError> {
+        self.error()
+    }
+
+    fn is_assertion_used(&self, _: &[u8; 32]) -> Result<bool, StoreError> {
         self.error()
     }
 

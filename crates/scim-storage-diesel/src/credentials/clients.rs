@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use scim_model::store::{
-    Client, ExpiringSecret, NewClient, NewSecret, Secret, SecretAdded, StoreError, TenantId,
+    Client, ClientChange, ClientMethod, ExpiringSecret, NewClient, NewSecret, Secret, SecretAdded,
+    StoreError, TenantId,
 };
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::directory::connections::{self, ConnectionRow, columns};
 use crate::error::{Failure, unavailable};
-use crate::schema::{connection, oauth_client, oauth_secret, tenant};
+use crate::schema::{access_token, connection, oauth_client, oauth_secret, tenant};
 use crate::sql::sql;
 
 /// Returns whether the tenant has the connection.
@@ -22,14 +23,13 @@ pub(super) fn create(conn: &mut Conn, new: &NewClient) -> Result<bool, Failure> 
     if !connections::exists(conn, new.tenant, new.connection)? {
         return Ok(false);
     }
-    let method = serde_json::to_string(&new.method).expect("texts and lists are JSON");
     let values = (
         oauth_client::id.eq(new.id.as_bytes().as_slice()),
         oauth_client::tenant_id.eq(new.tenant.0),
         oauth_client::connection_id.eq(new.connection.0.as_bytes().as_slice()),
         oauth_client::client_id.eq(&new.client_id),
         oauth_client::name.eq(&new.name),
-        oauth_client::method.eq(method),
+        oauth_client::method.eq(method_text(&new.method)),
         oauth_client::read_only.eq(new.read_only),
         oauth_client::disabled.eq(false),
         oauth_client::created.eq(new.created.timestamp_millis()),
@@ -41,6 +41,43 @@ pub(super) fn create(conn: &mut Conn, new: &NewClient) -> Result<bool, Failure> 
     }
     if let Some(secret) = &new.secret {
         insert_secret(conn, new.tenant.0, new.id, secret)?;
+    }
+    Ok(true)
+}
+
+fn method_text(method: &ClientMethod) -> String {
+    serde_json::to_string(method).expect("texts and lists are JSON")
+}
+
+/// Returns whether the client exists.
+pub(super) fn change(conn: &mut Conn, client_id: &str, change: &ClientChange) -> Result<bool, Failure> {
+    // A literal, because only PostgreSQL has a lock, which keeps two changes apart.
+    let lock = sql!(
+        "SELECT tenant_id, id, method FROM oauth_client WHERE client_id = {client_id}{lock}";
+        client_id, lock = conn.dialect().lock(" FOR UPDATE")
+    );
+    let Some((tenant, Id(client), method)) = conn.row::<(i64, Id, String)>(&lock)? else {
+        return Ok(false);
+    };
+    let row = oauth_client::table
+        .filter(oauth_client::tenant_id.eq(tenant))
+        .filter(oauth_client::id.eq(client.as_bytes().as_slice()));
+    if let Some(change) = &change.method {
+        let stored: ClientMethod = serde_json::from_str(&method).map_err(unavailable)?;
+        if stored != change.old {
+            return Err(StoreError::Stale.into());
+        }
+        conn.execute(diesel::update(row).set(oauth_client::method.eq(method_text(&change.new))))?;
+        if change.ends_tokens {
+            let tokens = access_token::table
+                .filter(access_token::tenant_id.eq(tenant))
+                .filter(access_token::client.eq(client.as_bytes().as_slice()))
+                .filter(access_token::secret.is_null());
+            conn.execute(diesel::delete(tokens))?;
+        }
+    }
+    if let Some(name) = &change.name {
+        conn.execute(diesel::update(row).set(oauth_client::name.eq(name)))?;
     }
     Ok(true)
 }

@@ -65,6 +65,14 @@ pub(super) fn issue(conn: &mut Conn, new: &NewAccessToken) -> Result<TokenIssued
     Ok(TokenIssued::Done)
 }
 
+/// Returns whether an assertion is remembered.
+pub(super) fn is_used(conn: &mut Conn, digest: &[u8; 32]) -> Result<bool, Failure> {
+    let remembered = used_assertion::table
+        .filter(used_assertion::digest.eq(digest.as_slice()))
+        .select(used_assertion::expires);
+    Ok(conn.only::<i64, _>(remembered)?.is_some())
+}
+
 /// Returns whether the client and the secret still exist. On PostgreSQL, they are kept until the end of the transaction.
 fn exist(conn: &mut Conn, new: &NewAccessToken) -> Result<bool, Failure> {
     // Literals, because only PostgreSQL has a lock.

@@ -6,15 +6,16 @@ use uuid::Uuid;
 
 use super::fixture::{Case, Fixture, at, expect_taken};
 use crate::store::{
-    AccessToken, Client, ClientMethod, Connection, ConnectionChange, ConnectionId, ConnectionState,
-    CredentialKind, DeletedCredential, Federation, KeySource, NewAccessToken, NewClient, NewSecret,
-    SecretAdded, TokenIssued,
+    AccessToken, Client, ClientChange, ClientMethod, Connection, ConnectionChange, ConnectionId,
+    ConnectionState, CredentialKind, DeletedCredential, Federation, KeySource, MethodChange, NewAccessToken,
+    NewClient, NewSecret, SecretAdded, StoreError, TokenIssued,
 };
 
 pub(super) const CASES: &[Case] = cases![
     a_client_is_found_by_its_public_id,
     client_ids_are_unique_over_all_tenants,
     a_client_has_at_most_five_valid_secrets,
+    a_change_of_a_client_keeps_the_rest,
     an_access_token_ends_with_its_secret,
     an_access_token_ends_with_its_client,
     an_access_token_ends_with_its_connection_and_tenant,
@@ -185,6 +186,44 @@ fn a_client_has_at_most_five_valid_secrets(it: &Fixture) {
     assert!(!of_other.expect("the store is available"));
 }
 
+fn a_change_of_a_client_keeps_the_rest(it: &Fixture) {
+    let client = client(it);
+    let (by_secret, by_assertion) = (issue(it, &client), new_token(&client, None));
+    assert_eq!(issued(it, &by_assertion), TokenIssued::Done);
+    let change = |change: &ClientChange| it.store.change_client(&client.client_id, change);
+    let keys = |text: &str| ClientMethod::Client {
+        keys: Some(KeySource::Inline(text.to_owned())),
+    };
+    let to = |old: &ClientMethod, new: &ClientMethod, ends_tokens| ClientChange {
+        name: None,
+        method: Some(MethodChange {
+            old: old.clone(),
+            new: new.clone(),
+            ends_tokens,
+        }),
+    };
+    let name = ClientChange {
+        name: Some("Other".to_owned()),
+        method: None,
+    };
+    assert!(change(&name).expect("the client exists"));
+    assert!(change(&to(&client.method, &keys("1"), false)).expect("the client exists"));
+    let expected = Client {
+        name: "Other".to_owned(),
+        method: keys("1"),
+        ..found(it, &client.client_id).expect("it exists")
+    };
+    assert_eq!(found(it, &client.client_id), Some(expected.clone()));
+    assert_eq!(expected.secrets.len(), 1);
+    assert!(token(it, &by_assertion.sha256).is_some());
+    let late = change(&to(&client.method, &keys("2"), true));
+    assert!(matches!(late, Err(StoreError::Stale)), "{late:?}");
+    assert!(change(&to(&keys("1"), &keys("2"), true)).expect("the client exists"));
+    assert!(token(it, &by_assertion.sha256).is_none() && token(it, &by_secret).is_some());
+    let nobody = it.store.change_client("nobody", &name);
+    assert!(!nobody.expect("the store is available"));
+}
+
 fn an_access_token_ends_with_its_secret(it: &Fixture) {
     let client = client(it);
     let second = new_secret(2);
@@ -309,12 +348,19 @@ fn an_assertion_is_good_once(it: &Fixture) {
     };
     let digest = new_token(&client, None).sha256;
     let first = with(digest);
+    let is_used = |digest: &[u8; 32]| {
+        let used = it.store.is_assertion_used(digest);
+        used.expect("the store is available")
+    };
+    assert!(!is_used(&digest));
     assert_eq!(issued(it, &first), TokenIssued::Done);
+    assert!(is_used(&digest));
     let second = with(digest);
     assert_eq!(issued(it, &second), TokenIssued::Replayed);
     assert!(token(it, &first.sha256).is_some() && token(it, &second.sha256).is_none());
     let mut other = digest;
     other[31] ^= 1;
+    assert!(!is_used(&other));
     assert_eq!(issued(it, &with(other)), TokenIssued::Done);
 }
 

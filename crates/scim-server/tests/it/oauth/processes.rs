@@ -331,19 +331,12 @@ fn cred_71_the_command_line_manages_federations() {
     // A trial names the check, and issues nothing.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assertion.jwt");
-    let check = |assertion: &str| {
+    let check_with = |assertion: &str, more: &[&str]| {
         std::fs::write(&file, assertion).unwrap();
         let file = file.to_str().unwrap();
-        it.json(&[
-            "federation",
-            "check",
-            id,
-            "--assertion-file",
-            file,
-            "--egress-allow",
-            "127.0.0.1",
-        ])
+        it.json(&[&["federation", "check", id, "--assertion-file", file], more].concat())
     };
+    let check = |assertion: &str| check_with(assertion, &["--egress-allow", "127.0.0.1"]);
     assert_eq!(check(&format!("{assertion}\n"))["accepted"], true);
     let mut other = entra_claims(Utc::now().timestamp());
     other["aud"] = json!("api://x/");
@@ -353,6 +346,11 @@ fn cred_71_the_command_line_manages_federations() {
         (&json!(false), &json!("aud"))
     );
     assert!(trial["problem"].as_str().unwrap().contains("api://x/"), "{trial}");
+    assert_eq!(
+        (&trial["claims"]["aud"], &trial["claims"]["exp"]),
+        (&json!("api://x/"), &other["exp"])
+    );
+    assert_eq!(check_with(&assertion, &[])["failed"], "keys");
 
     let shown = it.json(&["federation", "show", id]);
     assert_eq!(
@@ -415,6 +413,326 @@ fn cred_71_the_command_line_manages_federations() {
         it.fail(&[&usual[..], &["--audience", "a"]].concat()).0,
         Some(2),
         "keys are missing"
+    );
+}
+
+/// cred-82
+///
+/// A trial has the result that the token endpoint has with the same settings.
+#[test]
+fn cred_82_a_trial_has_the_result_of_the_token_endpoint() {
+    let key = Key::rsa("1");
+    let server = Binary::start(&["--oauth-clock-skew", "300"]);
+    let it = Installation {
+        database_url: server.database_url(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys.json");
+    std::fs::write(&keys, jwks(&[&key]).to_string()).unwrap();
+    let entra = entra_issuer();
+    let create = |more: &[&str]| {
+        let usual: &[&str] = &[
+            "federation",
+            "create",
+            "--tenant",
+            "default",
+            "--issuer",
+            &entra,
+            "--subject",
+            SUBJECT,
+            "--audience",
+            "api://11112222-bbbb-3333-cccc-4444dddd5555",
+            "--jwks-file",
+            keys.to_str().unwrap(),
+        ];
+        it.json(&[usual, more].concat())["clientId"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (id, once) = (create(&[]), create(&["--single-use"]));
+    let signed = |age: i64| {
+        let mut claims = entra_claims(Utc::now().timestamp());
+        claims["exp"] = json!(Utc::now().timestamp() - age);
+        key.sign(&claims)
+    };
+    let file = folder.path().join("assertion.jwt");
+    let failed = |id: &str, assertion: &str, skew: &str| {
+        std::fs::write(&file, assertion).unwrap();
+        let file = file.to_str().unwrap();
+        let trial = it.json(&[
+            "federation",
+            "check",
+            id,
+            "--assertion-file",
+            file,
+            "--oauth-clock-skew",
+            skew,
+        ]);
+        assert_eq!(trial["accepted"], trial["failed"].is_null(), "{trial}");
+        trial["failed"].clone()
+    };
+    let status = |id: &str, assertion: &str| ask(&server.base_url, &assertion_form(id, assertion)).0;
+    let (fresh, late) = (signed(-600), signed(200));
+    assert_eq!(
+        (failed(&id, &late, "60"), failed(&id, &late, "300")),
+        (json!("exp"), Value::Null)
+    );
+    assert_eq!(status(&id, &late), 200);
+
+    it.run(&["client", "disable", &id]);
+    assert_eq!(
+        (failed(&id, &fresh, "300"), status(&id, &fresh)),
+        (json!("client"), 400)
+    );
+    it.run(&["client", "enable", &id]);
+    it.run(&["connection", "pause", "default", "--tenant", "default"]);
+    assert_eq!(
+        (failed(&id, &fresh, "300"), status(&id, &fresh)),
+        (json!("connection"), 400)
+    );
+    it.run(&["connection", "resume", "default", "--tenant", "default"]);
+    assert_eq!(
+        (failed(&id, &fresh, "300"), status(&id, &fresh)),
+        (Value::Null, 200)
+    );
+
+    // A trial does not use an assertion up.
+    assert_eq!(
+        (failed(&once, &fresh, "300"), failed(&once, &fresh, "300")),
+        (Value::Null, Value::Null)
+    );
+    assert_eq!((status(&once, &fresh), status(&once, &fresh)), (200, 401));
+    assert_eq!(failed(&once, &fresh, "300"), json!("replay"));
+    let client = it.json(&["client", "create", "--tenant", "default"]);
+    let (code, error) = it.fail(&["federation", "check", client["clientId"].as_str().unwrap()]);
+    assert!(code == Some(3) && error.contains("is no federation"), "{error}");
+}
+
+/// cred-86, cred-91
+///
+/// Inline keys rotate without a new client id and without a gap.
+#[test]
+fn cred_91_keys_in_the_database_rotate() {
+    let (old, new) = (Key::ec("1"), Key::ec("2"));
+    let server = Binary::start(&["--oauth-issuer", "https://scim.example.com"]);
+    let it = Installation {
+        database_url: server.database_url(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, keys: &Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, keys.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (first, both, second) = (
+        file("1", &jwks(&[&old])),
+        file("2", &jwks(&[&old, &new])),
+        file("3", &jwks(&[&new])),
+    );
+    let created = it.json(&["client", "create", "--tenant", "default", "--jwks-file", &first]);
+    let id = created["clientId"].as_str().unwrap();
+    let ask_with = |key: &Key| {
+        let assertion = key.sign(&json!({
+            "iss": id, "sub": id, "aud": "https://scim.example.com", "jti": uuid::Uuid::now_v7().to_string(),
+            "exp": Utc::now().timestamp() + 60
+        }));
+        ask(&server.base_url, &assertion_form(id, &assertion))
+    };
+    let statuses = || [&old, &new].map(|key| ask_with(key).0);
+    let token = ask_with(&old).1["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(statuses(), [200, 401]);
+    let changed = it.json(&["client", "set", id, "--jwks-file", &both, "--name", "Robot"]);
+    assert_eq!(
+        (&changed["clientId"], &changed["name"]),
+        (&created["clientId"], &json!("Robot"))
+    );
+    assert_eq!(changed["keys"]["inline"]["keys"].as_array().unwrap().len(), 2);
+    assert_eq!(statuses(), [200, 200]);
+    assert!(
+        it.run(&["client", "set", id, "--jwks-file", &second])
+            .0
+            .contains("Changed the client")
+    );
+    assert_eq!(statuses(), [401, 200]);
+    assert_eq!(
+        server.get("/Users", &token).0,
+        200,
+        "a token outlives the rotation"
+    );
+    assert_eq!(it.json(&["client", "show", id])["name"], "Robot");
+
+    // Without keys, the client authenticates by its secrets.
+    it.run(&["client", "set", id, "--no-keys"]);
+    assert_eq!(statuses(), [401, 401]);
+    assert_eq!(server.get("/Users", &token).0, 401);
+    let secret = it.json(&["client", "secret", "add", id]);
+    assert_eq!(ask(&server.base_url, &secret_form(&secret)).0, 200);
+    let mut private = jwks(&[&new]);
+    private["keys"][0]["d"] = json!("hidden-value");
+    let private = file("4", &private);
+    for (arguments, code, part) in [
+        (vec!["client", "set", id], 2, "nothing to change"),
+        (vec!["client", "set", id, "--jwks-file", &private], 2, "`d`"),
+        (
+            vec!["client", "set", id, "--jwks-url", "http://keys.example.com/"],
+            3,
+            "https",
+        ),
+        (vec!["client", "set", "nobody", "--name", "x"], 3, "no client"),
+        (
+            vec!["federation", "set", id, "--subject", "x"],
+            3,
+            "is no federation",
+        ),
+    ] {
+        let (found, error) = it.fail(&arguments);
+        assert!(
+            found == Some(code) && error.contains(part),
+            "{arguments:?}: {error}"
+        );
+    }
+}
+
+/// cred-34, cred-71, cred-72
+///
+/// The values of a federation change under the same client id. Tokens for assertions that are refused now end.
+#[test]
+fn cred_71_the_values_of_a_federation_change() {
+    let (old, new) = (Key::rsa("1"), Key::ec("2"));
+    let server = Binary::start(&[]);
+    let it = Installation {
+        database_url: server.database_url(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, keys: &Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, keys.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (first, second) = (file("1", &jwks(&[&old])), file("2", &jwks(&[&old, &new])));
+    let entra = entra_issuer();
+    let audience = "api://11112222-bbbb-3333-cccc-4444dddd5555";
+    let created = it.json(&[
+        "federation",
+        "create",
+        "--tenant",
+        "default",
+        "--issuer",
+        &entra,
+        "--subject",
+        SUBJECT,
+        "--audience",
+        "wrong",
+        "--jwks-file",
+        &first,
+    ]);
+    let id = created["clientId"].as_str().unwrap();
+    let ask_with = |key: &Key, subject: &str| {
+        let mut claims = entra_claims(Utc::now().timestamp());
+        claims["sub"] = json!(subject);
+        ask(&server.base_url, &assertion_form(id, &key.sign(&claims)))
+    };
+    assert_eq!(ask_with(&old, SUBJECT).0, 401);
+    it.run(&[
+        "federation",
+        "set",
+        id,
+        "--audience",
+        audience,
+        "--audience",
+        "second",
+    ]);
+    let (status, body) = ask_with(&old, SUBJECT);
+    assert_eq!(status, 200, "{body}");
+    let token = body["access_token"].as_str().unwrap();
+    assert_eq!(
+        (server.get("/Users", token).0, ask_with(&new, SUBJECT).0),
+        (200, 401)
+    );
+    it.run(&[
+        "federation",
+        "set",
+        id,
+        "--jwks-file",
+        &second,
+        "--algorithm",
+        "RS256",
+        "--algorithm",
+        "ES256",
+    ]);
+    assert_eq!(
+        (server.get("/Users", token).0, ask_with(&new, SUBJECT).0),
+        (200, 200)
+    );
+    let shown = it.json(&[
+        "federation",
+        "set",
+        id,
+        "--subject",
+        "other",
+        "--single-use",
+        "true",
+        "--claim",
+        "ver=2.0",
+    ]);
+    assert_eq!(
+        json!([
+            shown["clientId"],
+            shown["subject"],
+            shown["audiences"],
+            shown["singleUse"],
+            shown["claims"]
+        ]),
+        json!([id, "other", [audience, "second"], true, {"ver": "2.0"}])
+    );
+    assert_eq!(
+        server.get("/Users", token).0,
+        401,
+        "the token was issued for another subject"
+    );
+    assert_eq!((ask_with(&old, SUBJECT).0, ask_with(&old, "other").0), (401, 200));
+    let shown = it.json(&["federation", "set", id, "--no-claims", "--single-use", "false"]);
+    assert_eq!(
+        (&shown["claims"], &shown["singleUse"]),
+        (&json!({}), &json!(false))
+    );
+    for (arguments, code, part) in [
+        (vec!["federation", "set", id], 2, "nothing to change"),
+        (
+            vec![
+                "federation",
+                "set",
+                id,
+                "--issuer",
+                "https://login.microsoftonline.com/COMMON/v2.0",
+            ],
+            3,
+            "no directory",
+        ),
+        (vec!["federation", "set", id, "--subject", ""], 3, "is not valid"),
+        (vec!["federation", "set", id, "--claim", "x"], 2, "--claim"),
+        (
+            vec!["federation", "set", id, "--algorithm", "HS256"],
+            3,
+            "no algorithm",
+        ),
+        (
+            vec!["client", "set", id, "--name", "x"],
+            3,
+            "use `federation set`",
+        ),
+    ] {
+        let (found, error) = it.fail(&arguments);
+        assert!(
+            found == Some(code) && error.contains(part),
+            "{arguments:?}: {error}"
+        );
+    }
+    let unchanged = it.json(&["federation", "show", id]);
+    assert_eq!(
+        (&unchanged["issuer"], &unchanged["subject"]),
+        (&json!(entra), &json!("other"))
     );
 }
 

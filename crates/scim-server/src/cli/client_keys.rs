@@ -1,0 +1,68 @@
+//! The public keys that the arguments of `client` and `federation` name, and the client for outgoing requests.
+
+use scim_model::store::KeySource;
+
+use super::client_args::{KeyArgs, UrlArgs};
+use super::oauth_args::EgressArgs;
+use super::{CommandError, Terminal};
+use crate::egress::{self, Egress, EgressSettings};
+use crate::oauth::{OAuthSettings, key_set, registration};
+
+/// The largest file with a JWK set.
+const MAX_KEY_FILE: u64 = 512 * 1024;
+
+/// Returns the settings of the server that the arguments describe.
+pub(super) fn settings(urls: &UrlArgs) -> Result<OAuthSettings, CommandError> {
+    Ok(OAuthSettings::of(&urls.base_url().map_err(CommandError::Usage)?))
+}
+
+/// Returns the client for outgoing requests with the operator's list.
+pub(super) fn guarded_client(arguments: &EgressArgs, base_url: &str) -> Result<Egress, CommandError> {
+    let settings = EgressSettings {
+        own: egress::host_and_port(base_url).into_iter().collect(),
+        ..arguments.settings().map_err(CommandError::Usage)?
+    };
+    Ok(Egress::new(settings, egress::system_lookup()))
+}
+
+/// Reads and checks the keys that the arguments name.
+pub(super) fn read_keys(
+    keys: &KeyArgs,
+    settings: &OAuthSettings,
+    terminal: &mut Terminal,
+) -> Result<Option<KeySource>, CommandError> {
+    let Some(source) = key_source(keys)? else {
+        return Ok(None);
+    };
+    let egress = guarded_client(&keys.egress, &settings.scim_url)?;
+    let checked = registration::check_keys(&source, &egress).map_err(CommandError::Refused)?;
+    warn(checked, terminal)?;
+    Ok(Some(source))
+}
+
+pub(super) fn warn(warning: Option<String>, terminal: &mut Terminal) -> Result<(), CommandError> {
+    if let Some(text) = warning {
+        writeln!(terminal.questions, "warning: {text}")?;
+    }
+    Ok(())
+}
+
+/// Returns the keys that the arguments name, without checking them.
+pub(super) fn key_source(keys: &KeyArgs) -> Result<Option<KeySource>, CommandError> {
+    if let Some(url) = &keys.jwks_url {
+        return Ok(Some(KeySource::Url(url.trim().to_owned())));
+    }
+    let Some(file) = &keys.jwks_file else {
+        return Ok(None);
+    };
+    let problem = |text: String| CommandError::Usage(format!("--jwks-file {}: {text}", file.display()));
+    let size = std::fs::metadata(file)
+        .map_err(|error| problem(error.to_string()))?
+        .len();
+    if size > MAX_KEY_FILE {
+        return Err(problem("the file is larger than 512 KiB".to_owned()));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| problem(error.to_string()))?;
+    key_set::refuse_secret_keys(&text).map_err(problem)?;
+    Ok(Some(KeySource::Inline(text)))
+}
