@@ -6,6 +6,8 @@
 mod actor;
 mod difference;
 mod members;
+mod names;
+mod part;
 mod position;
 
 use std::str::FromStr;
@@ -19,6 +21,8 @@ use uuid::Uuid;
 
 pub use actor::Actor;
 pub use members::{MembersChange, MembersStep};
+pub use names::{ResourceNames, name_attribute};
+pub use part::{ChangePart, EventKind, PartChanges};
 pub use position::{ChangePosition, InvalidPosition};
 
 /// An entry of the change journal: one operation on one resource of a tenant.
@@ -33,10 +37,15 @@ pub struct Change {
     /// The name of the connection that the originator used, also if the connection was deleted since. `None` for other
     /// originators, and if the store does not know the connection.
     pub connection_name: Option<String>,
+    /// The write that made the change. The changes of one write have the same value, and no other change has it. `None`
+    /// in entries of earlier versions.
+    pub transaction: Option<Uuid>,
     /// Name of the resource's type.
     pub resource_type: Arc<str>,
     /// Id of the resource.
     pub id: Uuid,
+    /// The names of the resource. `None` in entries of earlier versions.
+    pub names: Option<ResourceNames>,
     /// The version that the change led to; for a deletion, the last version.
     pub version: i64,
     /// The kind of write.
@@ -216,6 +225,12 @@ impl AttributeChanges {
             Some((_, earlier)) => *earlier = change,
             None => self.0.push((path, change)),
         }
+    }
+
+    /// Removes the change of an attribute, and returns it.
+    pub fn remove(&mut self, path: &str) -> Option<AttributeChange> {
+        let place = self.0.iter().position(|(it, _)| it == path)?;
+        Some(self.0.remove(place).1)
     }
 
     /// The text for a store to keep.

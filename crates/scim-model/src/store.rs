@@ -7,6 +7,7 @@ mod credentials;
 mod deleted;
 mod directory;
 mod error;
+mod feed;
 mod journal;
 mod name;
 mod query;
@@ -21,6 +22,7 @@ pub use credentials::{
 pub use deleted::{CredentialKind, DeletedConnection, DeletedCredential, UnknownCredentialKind};
 pub use directory::{Directory, NewToken, Token};
 pub use error::StoreError;
+pub use feed::{ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants};
 pub use journal::{ChangeJournal, JournalError};
 pub use name::{InvalidName, check_label, check_name};
 pub use query::{

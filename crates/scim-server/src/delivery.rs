@@ -1,3 +1,7 @@
 //! Changes on their way to the product behind the server.
 
+pub mod event;
+pub mod feed;
+pub mod feed_signal;
+pub mod filter;
 pub mod follow;

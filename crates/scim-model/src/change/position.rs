@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// A place in a tenant's journal. `Display` writes it as text, `FromStr` reads that text.
 ///
 /// The default is the beginning of the journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangePosition {
     /// Number of the entry; every change has a greater one than the changes before it.
     pub sequence: i64,
