@@ -322,6 +322,8 @@ pub struct NewAccessToken {
     pub expires: DateTime<Utc>,
     /// A digest of the assertion that must not be used again, and the time after which it is refused anyway.
     pub assertion: Option<([u8; 32], DateTime<Utc>)>,
+    /// The method that the assertion was checked against; `None` when the client sent a secret.
+    pub checked: Option<ClientMethod>,
 }
 
 /// The result of storing an access token.
@@ -333,6 +335,8 @@ pub enum TokenIssued {
     Replayed,
     /// The client or the secret was deleted during the request.
     Gone,
+    /// The client has got another method since the assertion was checked.
+    Changed,
 }
 
 /// A stored access token.

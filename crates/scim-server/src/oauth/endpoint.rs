@@ -166,9 +166,14 @@ impl TokenEndpoint {
             created: now,
             expires: now + TimeDelta::seconds(self.settings.lifetime.into()),
             assertion: remembered,
+            checked: assertion.is_some().then(|| client.method.clone()),
         };
         match self.store.issue_access_token(&new)? {
             TokenIssued::Done => {}
+            TokenIssued::Changed => {
+                let reason = "the client was changed during the request";
+                return Err(Refused::later(reason.to_owned()));
+            }
             TokenIssued::Replayed => return Err(replayed(&client)),
             TokenIssued::Gone => {
                 let error = OAuthError::invalid_client();

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use scim_model::store::{AccessToken, NewAccessToken, TokenIssued};
+use scim_model::store::{AccessToken, ClientMethod, NewAccessToken, TokenIssued};
 
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::directory::connections::{ConnectionRow, columns};
-use crate::error::Failure;
+use crate::error::{Failure, unavailable};
 use crate::schema::{access_token, connection, oauth_client, oauth_secret, tenant, used_assertion};
 use crate::sql::sql;
 
@@ -17,8 +17,12 @@ const USE_ACCURACY: TimeDelta = TimeDelta::minutes(1);
 pub(super) fn issue(conn: &mut Conn, new: &NewAccessToken) -> Result<TokenIssued, Failure> {
     let client = new.client.as_bytes().as_slice();
     let secret = new.secret.as_ref().map(|it| it.as_bytes().as_slice());
-    if !exist(conn, new)? {
-        return Ok(TokenIssued::Gone);
+    match stored_method(conn, new)? {
+        None => return Ok(TokenIssued::Gone),
+        Some(method) if new.checked.as_ref().is_some_and(|it| *it != method) => {
+            return Ok(TokenIssued::Changed);
+        }
+        Some(_) => {}
     }
     if let Some((digest, expires)) = &new.assertion {
         let values = (
@@ -73,25 +77,27 @@ pub(super) fn is_used(conn: &mut Conn, digest: &[u8; 32]) -> Result<bool, Failur
     Ok(conn.only::<i64, _>(remembered)?.is_some())
 }
 
-/// Returns whether the client and the secret still exist. On PostgreSQL, they are kept until the end of the transaction.
-fn exist(conn: &mut Conn, new: &NewAccessToken) -> Result<bool, Failure> {
+/// Returns the method of the client, if the client and the secret still exist. On PostgreSQL, they are kept until the end
+/// of the transaction.
+fn stored_method(conn: &mut Conn, new: &NewAccessToken) -> Result<Option<ClientMethod>, Failure> {
     // Literals, because only PostgreSQL has a lock.
     let lock = conn.dialect().lock(" FOR KEY SHARE");
     let client = sql!(
-        "SELECT id FROM oauth_client WHERE tenant_id = {tenant} AND id = {client}{lock}";
+        "SELECT method FROM oauth_client WHERE tenant_id = {tenant} AND id = {client}{lock}";
         tenant = new.tenant, client = new.client, lock = lock.clone()
     );
-    if conn.row::<Id>(&client)?.is_none() {
-        return Ok(false);
-    }
+    let Some(method) = conn.row::<String>(&client)? else {
+        return Ok(None);
+    };
+    let method = serde_json::from_str(&method).map_err(unavailable)?;
     let Some(secret) = new.secret else {
-        return Ok(true);
+        return Ok(Some(method));
     };
     let secret = sql!(
         "SELECT id FROM oauth_secret WHERE tenant_id = {tenant} AND id = {secret} AND client = {client}{lock}";
         tenant = new.tenant, secret, client = new.client, lock
     );
-    Ok(conn.row::<Id>(&secret)?.is_some())
+    Ok(conn.row::<Id>(&secret)?.map(|_| method))
 }
 
 pub(super) fn by_hash(conn: &mut Conn, sha256: &[u8; 32]) -> Result<Option<AccessToken>, Failure> {

@@ -75,6 +75,7 @@ fn new_token(client: &Client, secret: Option<Uuid>) -> NewAccessToken {
         created: at(100),
         expires: at(3_700),
         assertion: None,
+        checked: None,
     }
 }
 
@@ -220,6 +221,15 @@ fn a_change_of_a_client_keeps_the_rest(it: &Fixture) {
     assert!(matches!(late, Err(StoreError::Stale)), "{late:?}");
     assert!(change(&to(&keys("1"), &keys("2"), true)).expect("the client exists"));
     assert!(token(it, &by_assertion.sha256).is_none() && token(it, &by_secret).is_some());
+    let checked = |method: ClientMethod| {
+        let new = NewAccessToken {
+            checked: Some(method),
+            ..new_token(&client, None)
+        };
+        (issued(it, &new), token(it, &new.sha256).is_some())
+    };
+    assert_eq!(checked(keys("1")), (TokenIssued::Changed, false));
+    assert_eq!(checked(keys("2")), (TokenIssued::Done, true));
     let nobody = it.store.change_client("nobody", &name);
     assert!(!nobody.expect("the store is available"));
 }
