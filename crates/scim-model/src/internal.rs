@@ -3,8 +3,8 @@
 pub use crate::json::{MAX_DEPTH, write_value};
 pub use crate::notation::{check_keys, check_keys_at, find_attribute, schema_named, standard_notation};
 pub use crate::protocol::{
-    ListResponse, Op, RawOperation, SearchRequest, SortOrder, discovery, error_body, patch_operations,
-    saturating_integer,
+    ListResponse, Op, PATCH_OP_URN, RawOperation, SearchRequest, SortOrder, discovery, error_body,
+    patch_operations, saturating_integer,
 };
 pub use crate::representation::body::Body;
 pub use crate::representation::pieces::{Piece, Pieces};

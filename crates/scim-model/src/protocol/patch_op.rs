@@ -7,7 +7,7 @@ use crate::error::{ScimError, ScimType, shortened};
 use crate::tolerance::{Tolerance, Tolerances};
 
 /// URN of the message that changes a resource.
-const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+pub const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// Limit of the number of operations of one PATCH.
 const MAX_OPERATIONS: usize = 1000;

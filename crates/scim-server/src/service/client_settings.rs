@@ -61,6 +61,11 @@ impl ClientSettings {
         self.leniency == Leniency::Interop
     }
 
+    /// Returns whether every rule of the interoperability profile is kept: no other setting contradicts it.
+    pub fn is_interop_conformant(&self) -> bool {
+        self.is_interop() && self.filters_in_urls && !self.restores_users
+    }
+
     /// Returns the settings of a connection: its own values, then those of its preset, and these settings for the rest.
     #[must_use]
     pub fn of(&self, connection: &Connection) -> ClientSettings {

@@ -1,11 +1,14 @@
 //! The rules of the SCIM interoperability profile (draft-zollner-scim-interop-profile) that go beyond the strict reading
 //! of the RFCs. They apply to clients with `leniency=interop`.
 
+use std::sync::Arc;
+
 use scim_filter::PatchPath;
-use scim_model::internal::Op;
-use scim_model::{AttributeType, ResourceType, ScimError, ScimType};
+use scim_model::internal::{Op, PATCH_OP_URN};
+use scim_model::schema::{Mutability, attribute_named};
+use scim_model::{Attribute, AttributePath, ResourceType, ScimError, ScimType};
 use scim_patch::Operation;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Checks that the body of a POST or PUT names only schemas of the resource type. Its unknown attributes are refused by
 /// the strict reading.
@@ -13,56 +16,136 @@ use serde_json::Value;
 /// # Errors
 /// `invalidSyntax`, with the URN.
 pub(super) fn check_schemas(resource_type: &ResourceType, body: &Value) -> Result<(), ScimError> {
+    let unknown = named_schemas(body).find(|urn| resource_type.schema_of(urn).is_none());
+    unknown.map_or(Ok(()), |urn| Err(no_schema(resource_type, urn)))
+}
+
+/// Checks that the body of a PATCH names no other schema than that of the message.
+///
+/// # Errors
+/// `invalidSyntax`, with the URN.
+pub(super) fn check_message_schemas(body: &Value) -> Result<(), ScimError> {
+    match named_schemas(body).find(|urn| !urn.eq_ignore_ascii_case(PATCH_OP_URN)) {
+        Some(urn) => Err(invalid(format!(
+            "`schemas` names `{urn}`, and a PATCH has only `{PATCH_OP_URN}`"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn named_schemas(body: &Value) -> impl Iterator<Item = &str> {
     let members = body.as_object().into_iter().flatten();
     let schemas = members.filter(|(name, _)| name.eq_ignore_ascii_case("schemas"));
-    let named = schemas.filter_map(|(_, value)| value.as_array()).flatten();
-    for urn in named.filter_map(Value::as_str) {
-        if resource_type.schema_of(urn).is_none() {
-            return Err(invalid(format!(
-                "`schemas` names `{urn}`, which `{}` does not have",
-                resource_type.name
-            )));
-        }
+    let urns = schemas.filter_map(|(_, value)| value.as_array()).flatten();
+    urns.filter_map(Value::as_str)
+}
+
+/// Checks the operations of a PATCH. A `replace` of a complex attribute removes each sub-attribute that it does not name,
+/// because in the profile nothing of the old value stays.
+///
+/// # Errors
+/// `invalidSyntax` for an operation without `path`, for a `path` that names no attribute, and for a `value` with an
+/// attribute that does not exist.
+pub(super) fn check_operations(
+    resource_type: &ResourceType,
+    operations: &mut [Operation],
+) -> Result<(), ScimError> {
+    for operation in operations {
+        check_operation(resource_type, operation).map_err(|mut error| {
+            error.detail = format!("operation {}: {}", operation.number, error.detail);
+            error
+        })?;
     }
     Ok(())
 }
 
-/// Checks the operations of a PATCH. A `replace` of a complex attribute becomes a removal and the `replace`, because in the
-/// profile nothing of the old value stays.
-///
-/// # Errors
-/// `invalidSyntax` for an operation without `path`, and for a `path` that names no attribute.
-pub(super) fn check_operations(
-    resource_type: &ResourceType,
-    operations: Vec<Operation>,
-) -> Result<Vec<Operation>, ScimError> {
-    let mut checked = Vec::with_capacity(operations.len());
-    for operation in operations {
-        let number = operation.number;
-        let Some(text) = &operation.path else {
-            return Err(invalid(format!("operation {number}: `path` is required")));
-        };
-        // A URN of an extension is a path, and a text that is no path gets its error when it is applied.
-        if let (None, Ok(path)) = (resource_type.extension_of(text), PatchPath::parse(text)) {
-            let attribute = match &path {
-                PatchPath::Attr(path) => path,
-                PatchPath::Value { value_path, .. } => &value_path.path,
-            };
-            let Some(found) = resource_type.resolve(attribute) else {
-                return Err(invalid(format!(
-                    "operation {number}: `{text}` is not an attribute of `{}`",
-                    resource_type.name
-                )));
-            };
-            let is_whole = matches!(path, PatchPath::Attr(_)) && found.sub.is_none();
-            let is_complex = found.attribute.type_ == AttributeType::Complex && !found.attribute.multi_valued;
-            if operation.op == Op::Replace && is_whole && is_complex {
-                checked.push(Operation::new(number, Op::Remove, Some(text), None));
-            }
-        }
-        checked.push(operation);
+fn check_operation(resource_type: &ResourceType, operation: &mut Operation) -> Result<(), ScimError> {
+    let Some(text) = &operation.path else {
+        return Err(invalid("`path` is required".to_owned()));
+    };
+    if let Some(schema) = resource_type.extension_of(text) {
+        return check_names(&schema.attributes, text, operation.value.as_ref());
     }
-    Ok(checked)
+    if text.eq_ignore_ascii_case("schemas") {
+        return check_listed_schemas(resource_type, operation.value.as_ref());
+    }
+    // A text that is no path gets its error when it is applied.
+    let Ok(path) = PatchPath::parse(text) else {
+        return Ok(());
+    };
+    let Some(found) = find(resource_type, &path) else {
+        return Err(invalid(format!(
+            "`{text}` is not an attribute of `{}`",
+            resource_type.name
+        )));
+    };
+    check_names(&found.leaf().sub_attributes, text, operation.value.as_ref())?;
+    let is_whole = matches!(path, PatchPath::Attr(_)) && found.sub.is_none();
+    if operation.op == Op::Replace
+        && is_whole
+        && !found.attribute.multi_valued
+        && let Some(Value::Object(named)) = &mut operation.value
+    {
+        remove_unnamed(&found.attribute.sub_attributes, named);
+    }
+    Ok(())
+}
+
+/// Finds the attribute or the sub-attribute that a path names. The filter in a path is checked when it is applied.
+fn find(resource_type: &ResourceType, path: &PatchPath) -> Option<AttributePath> {
+    match path {
+        PatchPath::Attr(path) => resource_type.resolve(path),
+        PatchPath::Value { value_path, sub } => {
+            let mut found = resource_type.resolve(&value_path.path)?;
+            if let Some(name) = sub {
+                found.sub = Some(attribute_named(&found.attribute.sub_attributes, name)?.clone());
+            }
+            Some(found)
+        }
+    }
+}
+
+/// Checks that a value, or each value of an array, has only attributes that exist. A value of another type than that of
+/// the attribute gets its error when it is applied.
+fn check_names(attributes: &[Arc<Attribute>], path: &str, value: Option<&Value>) -> Result<(), ScimError> {
+    match value {
+        Some(Value::Array(values)) => values
+            .iter()
+            .try_for_each(|value| check_names(attributes, path, Some(value))),
+        Some(Value::Object(named)) if !attributes.is_empty() => named.iter().try_for_each(|(name, value)| {
+            let attribute = attribute_named(attributes, name)
+                .ok_or_else(|| invalid(format!("`{path}` has no attribute `{name}`")))?;
+            check_names(&attribute.sub_attributes, name, Some(value))
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check_listed_schemas(resource_type: &ResourceType, value: Option<&Value>) -> Result<(), ScimError> {
+    let urns = match value {
+        Some(Value::Array(urns)) => urns.iter(),
+        Some(urn) => std::slice::from_ref(urn).iter(),
+        None => return Ok(()),
+    };
+    let mut urns = urns.filter_map(Value::as_str);
+    let unknown = urns.find(|urn| resource_type.schema_of(urn).is_none());
+    unknown.map_or(Ok(()), |urn| Err(no_schema(resource_type, urn)))
+}
+
+fn remove_unnamed(attributes: &[Arc<Attribute>], named: &mut Map<String, Value>) {
+    let writable = attributes
+        .iter()
+        .filter(|it| it.mutability != Mutability::ReadOnly);
+    for attribute in writable {
+        if !named.keys().any(|it| it.eq_ignore_ascii_case(&attribute.name)) {
+            named.insert(attribute.name.clone(), Value::Null);
+        }
+    }
+}
+
+fn no_schema(resource_type: &ResourceType, urn: &str) -> ScimError {
+    let name = &resource_type.name;
+    invalid(format!("`schemas` names `{urn}`, which `{name}` does not have"))
 }
 
 fn invalid(detail: String) -> ScimError {

@@ -25,9 +25,14 @@ impl Service {
     pub fn patch(&self, request: &Request, id: &str, body: &[u8]) -> Result<Representation, Error> {
         let (resource_type, projection) = (request.resource_type, request.projection);
         let of_message = check_projection(request)?;
-        let mut operations = Operation::read_all(json::parse(body)?, &of_message)?;
-        if request.settings().is_interop() {
-            operations = interop::check_operations(resource_type, operations)?;
+        let body = json::parse(body)?;
+        let is_interop = request.settings().is_interop();
+        if is_interop {
+            interop::check_message_schemas(&body)?;
+        }
+        let mut operations = Operation::read_all(body, &of_message)?;
+        if is_interop {
+            interop::check_operations(resource_type, &mut operations)?;
         }
         Operation::check_keys(&operations, &self.registry, resource_type)?;
         let id = parse_id(id)?;

@@ -12,7 +12,9 @@ use scim_server::service::Leniency;
 use scim_storage_diesel::DieselStore;
 use serde_json::{Value, json};
 
-use crate::harness::{Choice, Client, Server, Token, USER, create_token, on_each, wait_until};
+use crate::harness::{
+    Choice, Client, ENTERPRISE, GROUP, Server, Token, USER, create_token, on_each, wait_until,
+};
 
 /// Runs `connection` with arguments, and an answer to its question. Returns what it printed.
 fn run(store: &Arc<DieselStore>, arguments: &str, answer: &str) -> Result<String, CommandError> {
@@ -390,11 +392,18 @@ fn the_interoperability_profile_is_enforced_where_it_is_announced() {
         let attributes = schema["attributes"].as_array().unwrap().clone();
         let multi_valued = attributes.into_iter().filter(|it| it["multiValued"] == true);
         let types = multi_valued.flat_map(|it| it["subAttributes"].as_array().cloned().unwrap_or_default());
-        let types = types.filter(|it| it["name"] == "type" && it.get("canonicalValues").is_none());
-        types.filter(|it| it["mutability"] != "readOnly").count()
+        let has_values = |it: &Value| it["canonicalValues"].as_array().is_some_and(|it| !it.is_empty());
+        types.filter(|it| it["name"] == "type" && !has_values(it)).count()
     };
     assert_eq!(types_without_values(&idp), 0);
     assert!(types_without_values(&other) > 0);
+    for setting in ["url-filters=refuse", "reprovision=restore"] {
+        ok(store, &format!("set idp --tenant acme {setting}"));
+        assert_eq!(announced(&idp), None, "{setting}");
+        let name = setting.split('=').next().unwrap();
+        ok(store, &format!("set idp --tenant acme {name}="));
+        assert_eq!(announced(&idp), Some(json!(true)));
+    }
 
     let unknown = "urn:example:unknown";
     let bodies = [
@@ -419,10 +428,35 @@ fn the_interoperability_profile_is_enforced_where_it_is_announced() {
         json!({ "op": "replace", "path": "name.favourite", "value": "x" }),
         json!({ "op": "remove", "path": "favourites[value eq \"x\"]" }),
         json!({ "op": "add", "path": format!("{unknown}:x"), "value": "x" }),
+        json!({ "op": "replace", "path": "name", "value": { "favourite": "x" } }),
+        json!({ "op": "add", "path": "name", "value": { "givenName": "Z", "favourite": "x" } }),
+        json!({ "op": "add", "path": "emails", "value": [{ "value": "a@example.com", "favourite": "x" }] }),
+        json!({ "op": "add", "path": "emails", "value": { "favourite": "x" } }),
+        json!({ "op": "add", "path": "emails[type eq \"work\"].favourite", "value": "x" }),
+        json!({ "op": "add", "path": "emails[type eq \"work\"]", "value": { "favourite": "x" } }),
+        json!({ "op": "add", "path": ENTERPRISE, "value": { "favourite": "x" } }),
+        json!({ "op": "add", "path": ENTERPRISE, "value": { "manager": { "favourite": "x" } } }),
+        json!({ "op": "add", "path": ENTERPRISE, "value": { GROUP: { "displayName": "x" } } }),
+        json!({ "op": "add", "path": format!("{ENTERPRISE}:manager"), "value": { "favourite": "x" } }),
+        json!({ "op": "add", "path": "schemas", "value": [unknown] }),
+        json!({ "op": "remove", "path": "emails[type eq \"work\"].favourite" }),
+        json!({ "op": "remove" }),
     ] {
         idp.patch(&user.path, json!([operation]))
             .expect_error(400, Some("invalidSyntax"));
     }
+    let patch_op = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+    let message = json!({
+        "schemas": [patch_op, unknown],
+        "Operations": [{ "op": "replace", "path": "active", "value": false }],
+    });
+    let sent = idp.request("PATCH", &user.path).json(&message).send();
+    sent.expect_error(400, Some("invalidSyntax"));
+    idp.patch(
+        &user.path,
+        json!([{ "op": "add", "path": "schemas", "value": [ENTERPRISE] }]),
+    )
+    .expect(200);
     let name = |operation: &str, value: Value| {
         let operation = json!([{ "op": operation, "path": "name", "value": value }]);
         idp.patch(&user.path, operation).expect(200).json()["name"].clone()
@@ -435,6 +469,11 @@ fn the_interoperability_profile_is_enforced_where_it_is_announced() {
         name("add", json!({ "familyName": "J" })),
         json!({ "givenName": "Z", "familyName": "J" })
     );
+    let manager = idp.create("/Users", json!({ "userName": "mandy" }));
+    let path = format!("{ENTERPRISE}:manager");
+    let set = json!([{ "op": "replace", "path": path, "value": { "value": manager.id } }]);
+    let shown = idp.patch(&user.path, set).expect(200).json();
+    assert_eq!(shown[ENTERPRISE]["manager"]["value"], manager.id.as_str());
     idp.delete(&user.path).expect(204);
     idp.get(&user.path).expect_error(404, None);
     idp.create("/Users", json!({ "userName": "babs" }));

@@ -1,5 +1,5 @@
 //! The three public discovery endpoints (RFC 7644 section 4). Their documents are serialized once, at startup: one set for
-//! clients to which the interoperability profile applies, and one for all others.
+//! clients for which the server conforms to the interoperability profile, and one for all others.
 
 use actix_web::http::StatusCode;
 use std::pin::Pin;
@@ -47,12 +47,12 @@ pub(super) async fn schema(documents: Served, params: Params, urn: Path<String>)
 /// none.
 pub(super) struct Served {
     http: Data<Http>,
-    is_interop: bool,
+    is_conformant: bool,
 }
 
 impl Served {
     fn get(&self) -> &Documents {
-        match self.is_interop {
+        match self.is_conformant {
             true => &self.http.interop_discovery,
             false => &self.http.discovery,
         }
@@ -73,11 +73,11 @@ impl FromRequest for Served {
                 Some(caller) => caller.await.ok(),
                 None => None,
             };
-            let is_interop = match &caller {
-                Some(caller) => caller.requester().settings.is_interop(),
-                None => http.service.default_client_settings().is_interop(),
+            let is_conformant = match &caller {
+                Some(caller) => caller.requester().settings.is_interop_conformant(),
+                None => http.service.default_client_settings().is_interop_conformant(),
             };
-            Ok(Served { http, is_interop })
+            Ok(Served { http, is_conformant })
         })
     }
 }

@@ -19,7 +19,8 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    /// Creates the documents for clients to which the interoperability profile applies, or for all others.
+    /// Creates the documents for clients for which the server conforms to the interoperability profile, or for all
+    /// others.
     pub(crate) fn new(service: &Service, has_token_endpoint: bool, interop_profile: bool) -> Documents {
         let (registry, settings) = (service.registry(), service.settings());
         let base_url = &settings.base_url;
@@ -79,13 +80,11 @@ fn add_types(value: &mut Value) {
         Value::Array(values) => values.iter_mut().for_each(add_types),
         Value::Object(members) => {
             let is_multi_valued = members.get("multiValued") == Some(&Value::Bool(true));
-            for sub in members
-                .get_mut("subAttributes")
-                .and_then(Value::as_array_mut)
-                .into_iter()
-                .flatten()
-            {
-                if is_multi_valued && sub["name"] == "type" && sub.get("canonicalValues").is_none() {
+            let subs = members.get_mut("subAttributes").and_then(Value::as_array_mut);
+            for sub in subs.into_iter().flatten() {
+                // RFC 7643 section 8.7.1 has an empty list for the `type` of roles and of certificates.
+                let has_values = sub["canonicalValues"].as_array().is_some_and(|it| !it.is_empty());
+                if is_multi_valued && sub["name"] == "type" && !has_values {
                     sub["canonicalValues"] = TYPES.into_iter().collect();
                 }
             }
