@@ -16,6 +16,7 @@ mod operations;
 mod patch;
 pub mod precondition;
 mod presets;
+mod replacement;
 mod requester;
 mod rest;
 mod restore;

@@ -1,15 +1,13 @@
 //! Get, create, replace and delete.
 
-use scim_model::change::AttributeChanges;
 use scim_model::internal::check_keys;
-use scim_model::store::{Deletion, Include, MembersChange, MembersStep, NewResource, Stored, Update};
+use scim_model::store::{Deletion, Include, NewResource, Stored};
 use scim_model::{Document, ScimType, Tolerances, json};
 use serde_json::Value;
 
 use super::core::{Representation, Service, now, parse_id};
 use super::error::Error;
 use super::interop;
-use super::members::check_not_own_member;
 use super::precondition::Unmet;
 use super::requester::Request;
 use super::secrets::HashedSecrets;
@@ -50,7 +48,7 @@ impl Service {
         let restored_by = request.settings().restores_users.then(|| body.clone());
         let mut sent = Document::for_create(resource_type, body, request.policy())?;
         if let Some(body) = restored_by
-            && let Some(restored) = self.restore(request, &body, &sent.document)?
+            && let Some(restored) = self.restore(request, &body, &sent.document, &tolerances)?
         {
             return Ok(restored);
         }
@@ -107,7 +105,6 @@ impl Service {
     /// # Errors
     /// See [`Error`].
     pub fn replace(&self, request: &Request, id: &str, body: &[u8]) -> Result<Representation, Error> {
-        let (tenant, resource_type) = (request.tenant(), request.resource_type);
         let tolerances = check_projection(request)?;
         let body = json::parse(body)?;
         self.check_body(request, &body)?;
@@ -116,36 +113,14 @@ impl Service {
         self.retry_locks.retry(id, request.preconditions, || {
             let current = self.read(request, id, Include::default())?;
             let document = Document::from_stored_json(&current.document)?;
-            let mut sent = Document::for_replace(resource_type, &document, body.clone(), request.policy())?;
-            if request.settings().active_by_default {
-                sent.document.fill_defaults(resource_type);
-            }
+            let mut sent =
+                Document::for_replace(request.resource_type, &document, body.clone(), request.policy())?;
             request
                 .preconditions
                 .check_write(current.version)
                 .map_err(|_| Error::PreconditionFailed)?;
-            let members = match sent.members {
-                Some(members) => {
-                    check_not_own_member(id, members.iter())?;
-                    self.check_member_types(tenant, &sent.member_types, &tolerances)?;
-                    MembersChange::Steps(vec![MembersStep::ReplaceAll(members)])
-                }
-                None => MembersChange::None,
-            };
-            let secrets = hashed.hash_sent(self, &sent.secrets)?;
-            let secrets = self.drop_noop_removals(request, id, secrets)?;
-            let update = Update {
-                resource_type: resource_type.clone(),
-                id,
-                expected_version: Some(current.version),
-                now: now(),
-                actor: request.requester.actor.clone(),
-                changes: AttributeChanges::between(resource_type, &document, &sent.document)
-                    .with_secrets(&secrets),
-                document: Some(sent.document),
-                members,
-                secrets,
-            };
+            let update =
+                self.replacement(request, &current, &document, &mut sent, &mut hashed, &tolerances)?;
             self.write(request, &update)?;
             self.tolerances
                 .record_request(sent.tolerances.iter().chain(&tolerances.take()));

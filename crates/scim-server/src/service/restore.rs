@@ -1,15 +1,14 @@
 //! A POST for a user who is stored already and inactive: the user is restored under the same id.
 
 use scim_filter::Filter;
-use scim_model::change::AttributeChanges;
 use scim_model::condition::Condition;
 use scim_model::schema::Uniqueness;
-use scim_model::store::{Include, MembersChange, PageRequest, Query, StoreError, Stored, Update};
+use scim_model::store::{Include, PageRequest, Query, StoreError, Stored};
 use scim_model::{Document, ResourceType, Tolerances};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::core::{Representation, Service, now};
+use super::core::{Representation, Service};
 use super::error::Error;
 use super::precondition::Preconditions;
 use super::requester::Request;
@@ -19,8 +18,8 @@ use super::secrets::HashedSecrets;
 const ACTIVE: &str = "active";
 
 impl Service {
-    /// Restores the inactive resource to which the unique values of a new document belong, with the body of a POST.
-    /// Returns `None` if they belong to no resource.
+    /// Updates the inactive resource to which the unique values of a new document belong, with the body of a POST, and
+    /// makes it active, unless the body says `"active": false`. Returns `None` if they belong to no resource.
     ///
     /// # Errors
     /// `Conflict` if they belong to several resources, or to an active one.
@@ -29,6 +28,7 @@ impl Service {
         request: &Request,
         body: &Value,
         document: &Document,
+        tolerances: &Tolerances,
     ) -> Result<Option<Representation>, Error> {
         if request.resource_type.core_attribute(ACTIVE).is_none() {
             return Ok(None);
@@ -36,10 +36,10 @@ impl Service {
         let Some(id) = self.owner(request, document)? else {
             return Ok(None);
         };
-        let is_active = document.values().get(ACTIVE).cloned().unwrap_or(true.into());
+        let stays_inactive = is_inactive(document);
         let mut hashed = HashedSecrets::default();
         let restored = self.retry_locks.retry(id, &Preconditions::default(), || {
-            self.restore_as(request, id, body, &is_active, &mut hashed)
+            self.restore_as(request, id, body, stays_inactive, &mut hashed, tolerances)
         });
         match restored {
             // The resource was deleted meanwhile, which frees its values.
@@ -54,34 +54,28 @@ impl Service {
         request: &Request,
         id: Uuid,
         body: &Value,
-        is_active: &Value,
+        stays_inactive: bool,
         hashed: &mut HashedSecrets,
+        tolerances: &Tolerances,
     ) -> Result<Representation, Error> {
         let current = self.read(request, id, Include::default())?;
         let document = Document::from_stored_json(&current.document)?;
         if !is_inactive(&document) {
             return Err(taken(unique_names(request.resource_type).next().unwrap_or("id")));
         }
-        let resource_type = request.resource_type;
-        let mut sent = Document::for_replace(resource_type, &document, body.clone(), request.policy())?;
-        sent.document.insert(ACTIVE, is_active.clone());
-        let secrets = hashed.hash_sent(self, &sent.secrets)?;
-        let secrets = self.drop_noop_removals(request, id, secrets)?;
-        let update = Update {
-            resource_type: resource_type.clone(),
-            id,
-            expected_version: Some(current.version),
-            now: now(),
-            actor: request.requester.actor.clone(),
-            changes: AttributeChanges::between(resource_type, &document, &sent.document)
-                .with_secrets(&secrets),
-            document: Some(sent.document),
-            members: MembersChange::None,
-            secrets,
-        };
-        let restored = self.store.restore(request.tenant(), &update)?;
-        restored.ok_or(Error::NotFound)?;
-        self.tolerances.record_request(&sent.tolerances);
+        let mut sent =
+            Document::for_replace(request.resource_type, &document, body.clone(), request.policy())?;
+        sent.document.insert(ACTIVE, (!stays_inactive).into());
+        let update = self.replacement(request, &current, &document, &mut sent, hashed, tolerances)?;
+        if stays_inactive {
+            // The client has said so, and nobody gets access again: the journal must not say `restored`.
+            self.write(request, &update)?;
+        } else {
+            let restored = self.store.restore(request.tenant(), &update)?;
+            restored.ok_or(Error::NotFound)?;
+        }
+        self.tolerances
+            .record_request(sent.tolerances.iter().chain(&tolerances.take()));
         let stored = self.read_to_show(request, id)?;
         self.represent(request, stored, sent.requested)
     }

@@ -364,6 +364,21 @@ fn a_returning_user_is_restored() {
             (&json!(smith.id), &json!("smith2"))
         );
         set_active(&smith.path, false);
+        let mut inactive = user("smith2", "2");
+        inactive["active"] = json!(false);
+        inactive["title"] = json!("Nurse");
+        let same = okta.post("/Users", inactive).expect(201).json();
+        assert_eq!(
+            (&same["id"], &same["active"], &same["title"]),
+            (&json!(smith.id), &json!(false), &json!("Nurse"))
+        );
+        let changes = store.changes(tenant, ChangePosition::default(), 100).unwrap();
+        let last = changes.last().unwrap();
+        assert_eq!(
+            (last.id.to_string(), last.operation),
+            (smith.id.clone(), Operation::Update),
+            "the client did not want the user back"
+        );
         okta.delete(&smith.path).expect(204);
         let again = okta.create("/Users", user("smith2", "2"));
         assert_ne!(again.id, smith.id, "a deletion is final");
