@@ -127,10 +127,14 @@ pub struct ServeArgs {
     #[arg(long, help_heading = NETWORK, env = "SCIM_BASE_URL", value_name = "URL", value_parser = trimmed)]
     pub base_url: Option<String>,
 
-    /// Serve plain HTTP on an address that other machines can reach, without a TLS proxy named by
-    /// `--base-url https://…`
+    /// Serve plain HTTP on an address that other machines can reach, or under an `http` base URL, without a
+    /// TLS proxy named by `--base-url https://…`
     #[arg(long, help_heading = NETWORK, env = "SCIM_ALLOW_PLAIN_HTTP")]
     pub allow_plain_http: bool,
+
+    /// The page that describes how to set up a client, as `documentationUri` of ServiceProviderConfig
+    #[arg(long, help_heading = SCIM, env = "SCIM_DOCUMENTATION_URI", value_name = "URL", value_parser = trimmed)]
+    pub documentation_uri: Option<String>,
 
     /// The settings of clients.
     #[command(flatten)]

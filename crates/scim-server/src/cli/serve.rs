@@ -1,11 +1,13 @@
 //! The configuration that the arguments of `serve` describe.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::arguments::{Passwords, ServeArgs};
 use crate::config::base_url::BaseUrl;
 use crate::config::{Config, listen, schemas};
+use crate::egress;
 use crate::service::Settings;
 
 impl ServeArgs {
@@ -19,13 +21,7 @@ impl ServeArgs {
             None => Vec::new(),
         };
         let registry = crate::registry(&documents)?;
-        let base_url = match &self.base_url {
-            Some(url) => Some(
-                BaseUrl::parse(url, &self.path_prefix)
-                    .map_err(|reason| format!("--base-url `{url}`: {reason}"))?,
-            ),
-            None => None,
-        };
+        let base_url = self.checked_base_url()?;
         let config = Config {
             listen: listen::address(&self.listen, base_url.as_ref(), self.allow_plain_http)?,
             metrics: match &self.metrics_listen {
@@ -47,6 +43,36 @@ impl ServeArgs {
         Ok(config)
     }
 
+    /// Returns the base URL, if there is one. Credentials must not cross a network without TLS (RFC 6749 section 3.2, RFC
+    /// 7644 section 7.2), so that a plain URL of another machine needs the same permission as a plain listener.
+    fn checked_base_url(&self) -> Result<Option<BaseUrl>, String> {
+        let Some(text) = &self.base_url else {
+            return Ok(None);
+        };
+        let url = BaseUrl::parse(text, &self.path_prefix)
+            .map_err(|reason| format!("--base-url `{text}`: {reason}"))?;
+        if url.is_plain_and_remote() && !self.allow_plain_http {
+            return Err(format!(
+                "--base-url `{text}`: clients would send tokens and secrets over plain HTTP: name the https URL of a \
+                 TLS proxy, or add --allow-plain-http"
+            ));
+        }
+        Ok(Some(url))
+    }
+
+    fn checked_documentation_uri(&self) -> Result<Option<Arc<str>>, String> {
+        let Some(text) = &self.documentation_uri else {
+            return Ok(None);
+        };
+        let is_web = text.starts_with("https://") || text.starts_with("http://");
+        if !is_web || text.contains(char::is_whitespace) || egress::host_and_port(text).is_none() {
+            return Err(format!(
+                "--documentation-uri `{text}`: expected a URL such as `https://example.com/scim`"
+            ));
+        }
+        Ok(Some(text.as_str().into()))
+    }
+
     fn page_size(&self) -> u32 {
         if self.default_page_size > self.max_page_size {
             log::warn!(
@@ -60,6 +86,7 @@ impl ServeArgs {
 
     fn settings(&self) -> Result<Settings, Box<dyn Error>> {
         Ok(Settings {
+            documentation_uri: self.checked_documentation_uri()?,
             client: self.clients.settings(),
             default_page_size: self.page_size(),
             max_page_size: self.max_page_size,
@@ -138,6 +165,39 @@ mod tests {
             (changed.cursor_keys, changed.cursor_lifetime),
             (vec![CursorKey::new([0x0f; 32])], None)
         );
+    }
+
+    /// cred-08
+    #[test]
+    fn cred_08_a_base_url_without_tls_needs_permission() {
+        let start = |arguments: &[&str]| {
+            let cli = Cli::parse_from([&["scim-server"], arguments].concat());
+            cli.serve.config().map_err(|error| error.to_string())
+        };
+        let public = ["--base-url", "http://scim.example.com"];
+        let refused = start(&public).expect_err("tokens could be read on the way");
+        assert!(
+            refused.contains("--base-url `http://scim.example.com`")
+                && refused.contains("--allow-plain-http"),
+            "{refused}"
+        );
+        assert!(start(&[&public[..], &["--allow-plain-http"]].concat()).is_ok());
+        assert!(start(&["--base-url", "http://localhost:8080"]).is_ok());
+    }
+
+    #[test]
+    fn the_uri_of_the_documentation_is_one_of_the_web() {
+        let uri = |text: &str| {
+            let cli = Cli::parse_from(["scim-server", "--documentation-uri", text]);
+            let config = cli.serve.config().map_err(|error| error.to_string())?;
+            Ok(config.settings.documentation_uri.map(|it| it.to_string()))
+        };
+        let valid = "https://example.com/scim?a=b#entra";
+        assert_eq!(uri(valid), Ok(Some(valid.to_owned())));
+        for wrong in ["", "example.com", "ftp://example.com", "https://", "https://a b"] {
+            let error: String = uri(wrong).expect_err(wrong);
+            assert!(error.contains("--documentation-uri"), "{error}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The base URL: the URL that clients see before `/Users`.
 
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::path_prefix::PathPrefix;
+use crate::egress;
 
 /// A base URL without a trailing slash: `https://example.com/scim/v2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,19 @@ impl BaseUrl {
     /// Whether clients reach the server through TLS.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
+    }
+
+    /// Whether clients on other machines send their credentials without TLS: the scheme is `http`, and the host is not
+    /// this machine.
+    pub fn is_plain_and_remote(&self) -> bool {
+        let is_local = |host: &str| {
+            let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+            match address {
+                Ok(address) => address.to_canonical().is_loopback(),
+                Err(_) => host == "localhost" || host.ends_with(".localhost"),
+            }
+        };
+        !self.is_https() && !egress::host_and_port(&self.0).is_some_and(|(host, _)| is_local(&host))
     }
 }
 
@@ -148,6 +162,29 @@ mod tests {
             "",
         ] {
             assert!(BaseUrl::parse(url, &PathPrefix::default()).is_err(), "{url}");
+        }
+    }
+
+    /// cred-08
+    #[test]
+    fn cred_08_plain_http_is_for_this_machine() {
+        for (url, expected) in [
+            ("https://scim.example.com", false),
+            ("http://127.0.0.1:8080", false),
+            ("http://127.0.0.2", false),
+            ("http://[::1]:8080/scim/v2", false),
+            ("http://[::ffff:127.0.0.1]", false),
+            ("http://localhost:8080", false),
+            ("http://LOCALHOST", false),
+            ("http://scim.localhost", false),
+            ("http://scim.example.com", true),
+            ("http://localhost.example.com", true),
+            ("http://10.0.0.1:8080", true),
+            ("http://0.0.0.0:8080", true),
+            ("http://[2001:db8::1]", true),
+        ] {
+            let parsed = BaseUrl::parse(url, &PathPrefix::default()).expect(url);
+            assert_eq!(parsed.is_plain_and_remote(), expected, "{url}");
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Service {
 pub struct Settings {
     /// The public URL in front of `/Users`, without a trailing slash.
     pub base_url: Arc<str>,
+    /// The page that describes how to set up a client: `documentationUri` of ServiceProviderConfig.
+    pub documentation_uri: Option<Arc<str>>,
     /// The settings that apply where the connection of a client sets nothing.
     pub client: ClientSettings,
     /// The number of resources on a page when the request has no `count`.
@@ -58,6 +60,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             base_url: "http://127.0.0.1:8080/scim/v2".into(),
+            documentation_uri: None,
             client: ClientSettings::default(),
             default_page_size: 100,
             max_page_size: 200,

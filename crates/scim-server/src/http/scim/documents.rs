@@ -32,7 +32,7 @@ impl Documents {
         let features = Features {
             // Passwords are stored at most. This server offers no login that would use them.
             change_password: false,
-            documentation_uri: None,
+            documentation_uri: settings.documentation_uri.as_deref().map(str::to_owned),
             token_endpoint: has_token_endpoint,
             interop_profile,
         };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::TOKEN;
-use crate::harness::Server;
+use crate::harness::{Choice, Server};
 
 const METADATA: &str = "//.well-known/oauth-authorization-server";
 
@@ -43,6 +43,14 @@ fn cred_97_the_service_provider_config_lists_both_schemes() {
         .map(|it| &it["type"])
         .collect();
     assert_eq!(types, ["oauthbearertoken", "oauth2"]);
+    assert_eq!(config.get("documentationUri"), None);
+    let mut choice = Choice::default();
+    choice.settings.documentation_uri = Some("https://example.com/set-up".into());
+    let config = Server::start_with(choice)
+        .stranger(None)
+        .get("/ServiceProviderConfig")
+        .json();
+    assert_eq!(config["documentationUri"], "https://example.com/set-up");
 }
 
 /// cred-98

@@ -87,7 +87,7 @@ fn references_of_the_configuration_are_urls() {
     let specification = scheme["specUri"].as_str().expect("a specification");
     assert!(specification.starts_with("https://"), "{specification}");
     assert_eq!(scheme["primary"], true);
-    // The server has no documentation to refer to.
+    // The operator has named no page to refer to.
     assert!(config.get("documentationUri").is_none() && scheme.get("documentationUri").is_none());
 }
 
