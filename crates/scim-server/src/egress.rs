@@ -3,7 +3,7 @@
 //! A URL in the settings of a tenant must not make the server reach its own network. [`Egress`] therefore resolves a
 //! name itself, refuses every address that is not publicly routable, and connects to one of the remaining addresses. It
 //! follows no redirect, keeps no cookies, reads no proxy from the environment and decompresses nothing. The operator's
-//! [`AllowList`] opens internal targets.
+//! [`AllowList`] opens internal targets. With a [`ProxyUrl`], the proxy resolves names and judges their addresses instead.
 //!
 //! This module knows neither the HTTP server nor the purpose of a request. It alone uses the HTTP client library.
 
@@ -12,6 +12,8 @@ mod allow;
 mod authorities;
 mod client;
 mod error;
+mod own;
+mod proxy;
 mod resolver;
 mod target;
 
@@ -19,5 +21,7 @@ pub use allow::{AllowEntry, AllowList, InvalidEntry};
 pub use authorities::Authorities;
 pub use client::{Egress, EgressSettings, Limits, Method, Oversize, Request, Response};
 pub use error::EgressError;
+pub use own::{OwnAddresses, host_and_port};
+pub use proxy::ProxyUrl;
 pub use resolver::{Lookup, system_lookup};
-pub use target::{Target, host_and_port};
+pub use target::Target;

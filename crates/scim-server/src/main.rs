@@ -21,7 +21,7 @@ use scim_server::cli::{
 use scim_server::clock;
 use scim_server::config::database_url::DatabaseUrl;
 use scim_server::config::oauth::OAuthConfig;
-use scim_server::egress::{self, Egress, EgressSettings};
+use scim_server::egress::{self, Egress, EgressSettings, OwnAddresses};
 use scim_server::http::metrics::{self, Sampled};
 use scim_server::http::oauth::state::OAuth;
 use scim_server::http::{Http, HttpOptions, server};
@@ -128,7 +128,7 @@ fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
         PostgresPooler::None => Pooler::None,
         PostgresPooler::Transaction => Pooler::Transaction,
     };
-    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    match cli.command.unwrap_or(Command::Serve(Box::new(cli.serve))) {
         Command::Serve(arguments) => serve(&cli.database_url, pooler, &arguments, hints),
         Command::Migrate { json } => {
             DieselStore::open_directory(url, pooler)?;
@@ -225,7 +225,10 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         max_response_bytes: config.max_response_bytes,
         write_timeout: config.write_timeout,
     };
-    let oauth = authorization_server(&config.oauth, &base_url, store.clone());
+    let listeners = [Some(&listener), metrics_listener.as_ref()];
+    let listeners = listeners.into_iter().flatten().map(TcpListener::local_addr);
+    let own = OwnAddresses::new(&base_url, &listeners.collect::<io::Result<Vec<_>>>()?);
+    let oauth = authorization_server(&config.oauth, &base_url, own, store.clone());
     let _refresher = Refresher::start(oauth.endpoint.keys())?;
     let http = Arc::new(Http::with_oauth(service, store.clone(), oauth, options));
     let welcome = Welcome {
@@ -265,9 +268,14 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
 const EXPIRED_AT_ONCE: u32 = 500;
 
 /// Returns the authorization server. It fetches keys with the guarded client.
-fn authorization_server(config: &OAuthConfig, base_url: &str, store: Arc<DieselStore>) -> OAuth {
+fn authorization_server(
+    config: &OAuthConfig,
+    base_url: &str,
+    own: OwnAddresses,
+    store: Arc<DieselStore>,
+) -> OAuth {
     let settings = EgressSettings {
-        own: egress::host_and_port(base_url).into_iter().collect(),
+        own,
         ..config.egress.clone()
     };
     let egress = Egress::new(settings, egress::system_lookup());

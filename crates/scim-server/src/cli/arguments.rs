@@ -78,7 +78,7 @@ pub enum PostgresPooler {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve SCIM over HTTP (the default)
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Migrate the database to the schema of this version, and exit
     Migrate {
         /// Print JSON

@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::client_args::{ClientCommand, ClientScope, KeyArgs, OwnerArgs, SecretCommand, UrlArgs};
-use super::client_keys::{read_keys, settings};
+use super::client_keys::{read_keys, settings, warn};
 use super::client_list::{list, no_client, show};
 use super::client_set::set_client;
 use super::{CommandError, Terminal, connection, timestamp, wait_for_caches};
@@ -57,7 +57,8 @@ fn create<S: Directory + Credentials>(
 ) -> Result<(), CommandError> {
     let (tenant, connection) = connection::find(store, &owner.tenant, &owner.connection)?;
     let settings = settings(urls)?;
-    let keys = read_keys(keys, &settings, terminal)?;
+    warn(urls.warning(), terminal)?;
+    let keys = read_keys(keys, urls, terminal)?;
     let has_secret = keys.is_none();
     let method = ClientMethod::Client { keys };
     let read_only = owner.scope == ClientScope::ScimRead;

@@ -1,5 +1,6 @@
 //! The grammar of `scim-server client` and `scim-server federation`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -24,7 +25,7 @@ pub enum ClientCommand {
         days: u32,
         /// The keys of a client that signs assertions; such a client gets no secret
         #[command(flatten)]
-        keys: KeyArgs,
+        keys: Box<KeyArgs>,
         /// The URLs for the identity provider
         #[command(flatten)]
         urls: UrlArgs,
@@ -272,6 +273,24 @@ pub struct UrlArgs {
 }
 
 impl UrlArgs {
+    /// Returns a warning if the URLs that a command prints are those of this machine, because nothing says which URL the
+    /// identity provider uses.
+    pub(super) fn warning(&self) -> Option<String> {
+        let is_guessed = self.base_url.is_none();
+        is_guessed.then(|| {
+            format!(
+                "the URLs begin with the address {}, which an identity provider may not reach: give this command the \
+                 base URL of the server with --base-url or SCIM_BASE_URL",
+                self.listen.trim()
+            )
+        })
+    }
+
+    /// Returns the address that the server listens on, if it is given as an address and not as a name.
+    pub(super) fn listener(&self) -> Option<SocketAddr> {
+        self.listen.trim().parse().ok()
+    }
+
     /// Returns the URL that clients see before `/Users`.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use scim_model::store::KeySource;
 use super::client_args::{KeyArgs, UrlArgs};
 use super::oauth_args::EgressArgs;
 use super::{CommandError, Terminal};
-use crate::egress::{self, Egress, EgressSettings};
+use crate::egress::{self, Egress, EgressSettings, OwnAddresses};
 use crate::oauth::{OAuthSettings, key_set, registration};
 
 /// The largest file with a JWK set.
@@ -16,10 +16,11 @@ pub(super) fn settings(urls: &UrlArgs) -> Result<OAuthSettings, CommandError> {
     Ok(OAuthSettings::of(&urls.base_url().map_err(CommandError::Usage)?))
 }
 
-/// Returns the client for outgoing requests with the operator's list.
-pub(super) fn guarded_client(arguments: &EgressArgs, base_url: &str) -> Result<Egress, CommandError> {
+/// Returns the client for outgoing requests with the operator's list. It refuses the URLs of the server.
+pub(super) fn guarded_client(arguments: &EgressArgs, urls: &UrlArgs) -> Result<Egress, CommandError> {
+    let base_url = urls.base_url().map_err(CommandError::Usage)?;
     let settings = EgressSettings {
-        own: egress::host_and_port(base_url).into_iter().collect(),
+        own: OwnAddresses::new(&base_url, urls.listener().as_slice()),
         ..arguments.settings().map_err(CommandError::Usage)?
     };
     Ok(Egress::new(settings, egress::system_lookup()))
@@ -28,13 +29,13 @@ pub(super) fn guarded_client(arguments: &EgressArgs, base_url: &str) -> Result<E
 /// Reads and checks the keys that the arguments name.
 pub(super) fn read_keys(
     keys: &KeyArgs,
-    settings: &OAuthSettings,
+    urls: &UrlArgs,
     terminal: &mut Terminal,
 ) -> Result<Option<KeySource>, CommandError> {
     let Some(source) = key_source(keys)? else {
         return Ok(None);
     };
-    let egress = guarded_client(&keys.egress, &settings.scim_url)?;
+    let egress = guarded_client(&keys.egress, urls)?;
     let checked = registration::check_keys(&source, &egress).map_err(CommandError::Refused)?;
     warn(checked, terminal)?;
     Ok(Some(source))

@@ -3,7 +3,7 @@
 use scim_model::store::{Client, ClientChange, ClientMethod, Credentials, MethodChange, StoreError};
 
 use super::client_args::{SetClientArgs, SetFederationArgs};
-use super::client_keys::{guarded_client, key_source, read_keys, settings, warn};
+use super::client_keys::{guarded_client, key_source, read_keys, warn};
 use super::client_list::{no_client, show};
 use super::{CommandError, Terminal, wait_for_caches};
 use crate::oauth::client_change::{self, FederationChange};
@@ -21,7 +21,7 @@ pub(super) fn set_client(
         let text = format!("`{client_id}` is a federation: use `federation set`");
         return Err(CommandError::Refused(text));
     };
-    let named = read_keys(&arguments.keys, &settings(&arguments.urls)?, terminal)?;
+    let named = read_keys(&arguments.keys, &arguments.urls, terminal)?;
     if named.is_none() && !arguments.no_keys && arguments.name.is_none() {
         return Err(nothing_to_change());
     }
@@ -56,8 +56,7 @@ pub(super) fn set_federation(
         return Err(nothing_to_change());
     };
     let new = change.applied_to(&old);
-    let base_url = settings(&arguments.urls)?.scim_url;
-    let egress = guarded_client(&arguments.keys.egress, &base_url)?;
+    let egress = guarded_client(&arguments.keys.egress, &arguments.urls)?;
     let checked = registration::check_federation(&new, &egress).map_err(CommandError::Refused)?;
     warn(checked, terminal)?;
     let method = client_change::federation_change(old, new);

@@ -45,6 +45,7 @@ fn create<S: Directory + Credentials>(
     let owner = &arguments.owner;
     let (tenant, connection) = connection::find(store, &owner.tenant, &owner.connection)?;
     let settings = settings(&arguments.urls)?;
+    warn(arguments.urls.warning(), terminal)?;
     let keys = key_source(&arguments.keys)?;
     let keys = keys.ok_or_else(|| CommandError::Usage("--jwks-url or --jwks-file is required".to_owned()))?;
     let federation = Federation {
@@ -56,7 +57,7 @@ fn create<S: Directory + Credentials>(
         single_use: arguments.single_use,
         algorithms: arguments.algorithm.clone(),
     };
-    let egress = guarded_client(&arguments.keys.egress, &settings.scim_url)?;
+    let egress = guarded_client(&arguments.keys.egress, &arguments.urls)?;
     let checked = registration::check_federation(&federation, &egress).map_err(CommandError::Refused)?;
     warn(checked, terminal)?;
     let read_only = owner.scope == ClientScope::ScimRead;
@@ -109,7 +110,7 @@ fn check<S: Credentials + 'static>(
         ..settings(&arguments.urls)?
     };
     let now: Now = Arc::new(clock::now);
-    let egress = guarded_client(&arguments.egress, &settings.scim_url)?;
+    let egress = guarded_client(&arguments.egress, &arguments.urls)?;
     let keys = Arc::new(KeyCache::new(key_fetch::over(Arc::new(egress)), now.clone()));
     let endpoint = TokenEndpoint::new(store, keys, settings, now);
     let Trial { failed, claims } = endpoint.try_assertion(client_id, assertion.trim());

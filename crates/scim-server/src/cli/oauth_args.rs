@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use ipnet::IpNet;
 
+use super::unshown::Unshown;
 use crate::config::oauth::{Issuer, OAuthConfig};
-use crate::egress::{AllowEntry, Authorities, EgressSettings};
+use crate::egress::{AllowEntry, Authorities, EgressSettings, OwnAddresses, ProxyUrl};
 use crate::oauth::settings::{CLOCK_SKEW, LARGEST_CLOCK_SKEW, LIFETIME, LONGEST_LIFETIME};
 
 const OAUTH: &str = "OAuth";
@@ -19,6 +20,12 @@ pub struct EgressArgs {
     /// port and also without TLS; several are separated by commas
     #[arg(long, help_heading = NETWORK, env = "SCIM_EGRESS_ALLOW", value_name = "NETWORK|NAME", value_delimiter = ',')]
     pub egress_allow: Vec<AllowEntry>,
+
+    /// The proxy of outgoing requests, which then decides about the addresses that they reach; variables such as
+    /// `HTTPS_PROXY` have no effect
+    #[arg(long, help_heading = NETWORK, env = "SCIM_EGRESS_PROXY", hide_env_values = true, value_name = "URL",
+          value_parser = Unshown(proxy))]
+    pub egress_proxy: Option<ProxyUrl>,
 
     /// A PEM file with the certificate authorities that outgoing connections trust, instead of the built-in public ones
     #[arg(long, help_heading = NETWORK, env = "SCIM_EGRESS_CA_FILE", value_name = "FILE")]
@@ -41,8 +48,9 @@ impl EgressArgs {
         };
         Ok(EgressSettings {
             allow: self.egress_allow.iter().cloned().collect(),
-            own: Vec::new(),
+            own: OwnAddresses::default(),
             authorities,
+            proxy: self.egress_proxy.clone(),
         })
     }
 }
@@ -83,6 +91,10 @@ pub struct OAuthArgs {
     #[arg(long, help_heading = NETWORK, env = "SCIM_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',',
           value_parser = network)]
     trusted_proxy: Vec<IpNet>,
+}
+
+fn proxy(text: &str) -> Result<ProxyUrl, String> {
+    text.parse().map_err(str::to_owned)
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -148,6 +160,8 @@ mod tests {
             "10.0.0.0/8,192.0.2.1",
             "--egress-allow",
             "10.1.0.0/16,keycloak",
+            "--egress-proxy",
+            "http://user:pass@proxy.example.com:3128",
         ]);
         let changed = changed.expect("they are valid");
         let settings = changed.settings("https://scim.example.com/scim/v2");
@@ -157,11 +171,13 @@ mod tests {
         assert!(settings.strict_audience && settings.clock_skew == 300);
         let proxies: Vec<String> = changed.trusted_proxies.iter().map(ToString::to_string).collect();
         assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32"]);
+        assert!(changed.egress.proxy.is_some());
         for wrong in [
             ["--oauth-issuer", "http://id.example.com"],
             ["--oauth-clock-skew", "301"],
             ["--trusted-proxy", "proxy.example.com"],
             ["--egress-allow", "https://example.com"],
+            ["--egress-proxy", "socks5://proxy.example.com"],
             ["--egress-ca-file", "Cargo.toml"],
             ["--egress-ca-file", "/does/not/exist"],
         ] {

@@ -44,7 +44,7 @@ impl ServeArgs {
     }
 
     /// Returns the base URL, if there is one. Credentials must not cross a network without TLS (RFC 6749 section 3.2, RFC
-    /// 7644 section 7.2), so that a plain URL of another machine needs the same permission as a plain listener.
+    /// 7644 section 7.2), so that a plain URL of another machine needs the same permission as a plain listener.
     fn checked_base_url(&self) -> Result<Option<BaseUrl>, String> {
         let Some(text) = &self.base_url else {
             return Ok(None);

@@ -7,13 +7,16 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http;
 use ureq::tls::TlsConfig;
+use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::DefaultConnector;
 
 use super::allow::AllowList;
 use super::authorities::Authorities;
 use super::error::EgressError;
+use super::own::OwnAddresses;
+use super::proxy::ProxyUrl;
 use super::resolver::{GuardedResolver, Lookup};
-use super::target::{Rules, Target};
+use super::target::{NEEDS_ENTRY, Reach, Rules, Target};
 
 /// The largest header section of a response.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -30,10 +33,12 @@ pub struct Egress {
 pub struct EgressSettings {
     /// The internal targets that are permitted.
     pub allow: AllowList,
-    /// Hosts and ports of this server, which no target may have.
-    pub own: Vec<(String, u16)>,
+    /// The addresses of this server, which no target may lead to.
+    pub own: OwnAddresses,
     /// The certificate authorities that are trusted.
     pub authorities: Authorities,
+    /// The proxy that all requests go through. It resolves the names in URLs, and has to refuse internal addresses.
+    pub proxy: Option<ProxyUrl>,
 }
 
 /// A request. Its headers and body come from this server, and its target may come from a tenant.
@@ -110,7 +115,7 @@ impl Egress {
         let config = Agent::config_builder()
             .tls_config(tls)
             // By default, the client library reads a proxy from the environment.
-            .proxy(None)
+            .proxy(settings.proxy.map(|it| it.0))
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
@@ -124,14 +129,18 @@ impl Egress {
         let resolver = GuardedResolver {
             rules: Rules {
                 allow: settings.allow,
-                own: settings.own.into(),
+                own: settings.own,
+                has_proxy: config.proxy().is_some(),
             },
             lookup,
         };
-        Egress {
-            agent: Agent::with_parts(config, DefaultConnector::new(), resolver.clone()),
-            resolver,
-        }
+        let connector = DefaultConnector::new();
+        let agent = match config.proxy() {
+            // The only name that is resolved is that of the proxy, which the operator has chosen.
+            Some(_) => Agent::with_parts(config, connector, DefaultResolver::default()),
+            None => Agent::with_parts(config, connector, resolver.clone()),
+        };
+        Egress { agent, resolver }
     }
 
     /// Checks the shape of a URL, and its address if it has one instead of a name.
@@ -142,14 +151,23 @@ impl Egress {
         self.resolver.rules.target(url)
     }
 
-    /// Checks a URL and the addresses that its name has now, for an early message when the URL is stored.
+    /// Checks a URL and the addresses that its name has now, for an early message when the URL is stored. With a proxy,
+    /// only the proxy may be able to resolve the name.
     ///
     /// # Errors
-    /// `Refused`, or `Unresolved` when the name has no address now, which may change later.
+    /// `Refused`, or `Unresolved` when the name has no address now, which may change later. A URL that only an address of
+    /// the operator's networks permits is `Refused` then.
     pub fn check(&self, url: &str) -> Result<Target, EgressError> {
         let target = self.target(url)?;
-        self.resolver.addresses(&target, Duration::MAX)?;
-        Ok(target)
+        if self.resolver.rules.has_proxy {
+            return Ok(target);
+        }
+        match self.resolver.addresses(&target, Duration::MAX) {
+            Err(error @ EgressError::Unresolved) if target.reach == Reach::Internal => {
+                Err(EgressError::Refused(format!("{error}, and {NEEDS_ENTRY}")))
+            }
+            result => result.map(|_| target),
+        }
     }
 
     /// Sends a request. Blocks the thread for at most the total time of the limits.
@@ -228,6 +246,9 @@ fn error(error: ureq::Error) -> EgressError {
         ureq::Error::ConnectionFailed => {
             EgressError::Unreachable("no address accepts connections".to_owned())
         }
+        ureq::Error::ConnectProxyFailed(reason) => {
+            EgressError::Unreachable(format!("the proxy opened no tunnel: {reason}"))
+        }
         ureq::Error::Rustls(error) => EgressError::Tls(error.to_string()),
         ureq::Error::Tls(text) => EgressError::Tls(text.to_owned()),
         ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => EgressError::TooLarge,
@@ -243,235 +264,4 @@ fn error(error: ureq::Error) -> EgressError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{BufRead, BufReader, Write};
-    use std::net::{IpAddr, TcpListener, TcpStream};
-    use std::sync::mpsc::{self, Receiver};
-    use std::thread;
-    use std::time::Instant;
-
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        connect: Duration::from_secs(1),
-        total: Duration::from_secs(2),
-        body: 1000,
-        oversize: Oversize::Refuse,
-    };
-
-    /// Answers each connection with `answer`, and passes on the head of each request.
-    fn serve(answer: impl Fn(&mut TcpStream) + Send + 'static) -> (u16, Receiver<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let port = listener.local_addr().expect("it listens").port();
-        let (heads, received) = mpsc::channel();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.expect("a client connects");
-                let mut reader = BufReader::new(stream.try_clone().expect("it is open"));
-                let mut head = String::new();
-                // A client that speaks TLS sends no text.
-                while reader.read_line(&mut head).is_ok_and(|it| it > 2) {}
-                if heads.send(head.to_ascii_lowercase()).is_err() {
-                    return;
-                }
-                answer(&mut stream);
-            }
-        });
-        (port, received)
-    }
-
-    fn respond(text: &'static str) -> impl Fn(&mut TcpStream) + Send + 'static {
-        move |stream| {
-            let _ = stream.write_all(text.as_bytes());
-        }
-    }
-
-    fn loopback_allowed() -> Egress {
-        let allow = ["127.0.0.1"].iter().filter_map(|it| it.parse().ok()).collect();
-        Egress::new(
-            EgressSettings {
-                allow,
-                ..EgressSettings::default()
-            },
-            Arc::new(|_| Ok(vec![IpAddr::from([127, 0, 0, 1])])),
-        )
-    }
-
-    fn get(egress: &Egress, url: &str, limits: &Limits) -> Result<Response, EgressError> {
-        let request = Request {
-            method: Method::Get,
-            target: &egress.target(url)?,
-            headers: &[("accept", "application/json")],
-            body: &[],
-        };
-        egress.send(&request, limits)
-    }
-
-    #[test]
-    fn a_request_gets_its_response() {
-        let (port, heads) = serve(respond(
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nCache-Control: max-age=60\r\n\r\n{}",
-        ));
-        let egress = loopback_allowed();
-        let response =
-            get(&egress, &format!("http://127.0.0.1:{port}/keys?a=b"), &LIMITS).expect("it answers");
-        assert_eq!(
-            (response.status, response.body.as_slice()),
-            (200, b"{}".as_slice())
-        );
-        assert_eq!(response.header("cache-control"), Some("max-age=60"));
-        let head = heads.recv().expect("a request came");
-        assert!(head.starts_with("get /keys?a=b http/1.1\r\n"), "{head}");
-        assert!(head.contains("user-agent: scim-server/"), "{head}");
-        for absent in ["cookie", "accept-encoding: gzip", "authorization"] {
-            assert!(!head.contains(absent), "{head}");
-        }
-    }
-
-    #[test]
-    fn a_post_delivers_headers_and_body() {
-        let (port, heads) = serve(respond("HTTP/1.1 204 No Content\r\n\r\n"));
-        let egress = loopback_allowed();
-        let target = egress
-            .target(&format!("http://127.0.0.1:{port}/hook"))
-            .expect("it is listed");
-        let request = Request {
-            method: Method::Post,
-            target: &target,
-            headers: &[("webhook-id", "7"), ("content-type", "application/json")],
-            body: b"{\"a\":1}",
-        };
-        assert_eq!(egress.send(&request, &LIMITS).expect("it answers").status, 204);
-        let head = heads.recv().expect("a request came");
-        assert!(
-            head.contains("webhook-id: 7") && head.contains("content-length: 7"),
-            "{head}"
-        );
-    }
-
-    /// cred-84
-    #[test]
-    fn evt_135_redirects_are_not_followed() {
-        for status in ["301", "302", "303", "307", "308"] {
-            let (port, heads) = serve(move |stream| {
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 {status} X\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"
-                );
-            });
-            let response = get(&loopback_allowed(), &format!("http://127.0.0.1:{port}/"), &LIMITS);
-            assert_eq!(response.expect("it is a response").status.to_string(), status);
-            assert_eq!(heads.iter().take(1).count(), 1);
-            assert!(heads.try_recv().is_err(), "there was a second request");
-        }
-    }
-
-    #[test]
-    fn evt_140_responses_are_not_decompressed_and_cookies_are_not_kept() {
-        let (port, heads) = serve(respond(
-            "HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\n\x1f\x0b\x08",
-        ));
-        let egress = loopback_allowed();
-        for _ in 0..2 {
-            let response = get(&egress, &format!("http://127.0.0.1:{port}/"), &LIMITS).expect("it answers");
-            assert_eq!(response.body, b"\x1f\x0b\x08");
-            assert!(!heads.recv().expect("a request came").contains("cookie"));
-        }
-    }
-
-    /// cred-85
-    #[test]
-    fn cred_85_an_endless_body_ends_at_the_limit() {
-        let endless = |stream: &mut TcpStream| {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
-            while stream.write_all(&[b'a'; 4096]).is_ok() {}
-        };
-        let (port, _heads) = serve(endless);
-        let url = format!("http://127.0.0.1:{port}/");
-        let egress = loopback_allowed();
-        let error = get(&egress, &url, &LIMITS).expect_err("it is too large");
-        assert!(matches!(error, EgressError::TooLarge), "{error:?}");
-        let truncating = Limits {
-            oversize: Oversize::Truncate,
-            ..LIMITS
-        };
-        let response = get(&egress, &url, &truncating).expect("the rest is not read");
-        assert_eq!(response.body.len(), 1000);
-    }
-
-    /// cred-85
-    #[test]
-    fn cred_85_a_slow_response_ends_in_time() {
-        let started = Instant::now();
-        let trickle = |stream: &mut TcpStream| {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
-            while stream.write_all(b"a").is_ok() {
-                thread::sleep(Duration::from_millis(50));
-            }
-        };
-        let limits = Limits {
-            total: Duration::from_millis(400),
-            ..LIMITS
-        };
-        let silent = |_: &mut TcpStream| thread::sleep(Duration::from_secs(2));
-        for (port, _heads) in [serve(trickle), serve(silent)] {
-            let error = get(&loopback_allowed(), &format!("http://127.0.0.1:{port}/"), &limits);
-            assert!(matches!(error, Err(EgressError::Timeout)), "{error:?}");
-        }
-        assert!(started.elapsed() < Duration::from_secs(2));
-    }
-
-    #[test]
-    fn large_headers_and_other_protocols_are_errors() {
-        let large = |stream: &mut TcpStream| {
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "a".repeat(20 * 1024));
-        };
-        let (port, _heads) = serve(large);
-        assert!(get(&loopback_allowed(), &format!("http://127.0.0.1:{port}/"), &LIMITS).is_err());
-        let (port, _heads) = serve(respond("SSH-2.0-OpenSSH_9.6\r\n"));
-        let error = get(&loopback_allowed(), &format!("http://127.0.0.1:{port}/"), &LIMITS);
-        assert!(matches!(error, Err(EgressError::Protocol(_))), "{error:?}");
-    }
-
-    #[test]
-    fn a_host_without_tls_or_without_a_listener_is_an_error_of_its_own_kind() {
-        let (port, _heads) = serve(respond("HTTP/1.1 400 Bad Request\r\n\r\n"));
-        let error = get(
-            &loopback_allowed(),
-            &format!("https://127.0.0.1:{port}/"),
-            &LIMITS,
-        );
-        assert!(matches!(error, Err(EgressError::Tls(_))), "{error:?}");
-        let closed = TcpListener::bind("127.0.0.1:0")
-            .and_then(|it| it.local_addr())
-            .expect("a port is free");
-        let error = get(&loopback_allowed(), &format!("http://{closed}/"), &LIMITS);
-        assert!(matches!(error, Err(EgressError::Unreachable(_))), "{error:?}");
-    }
-
-    /// cred-84
-    #[test]
-    fn cred_84_a_name_that_turns_internal_is_refused_at_the_next_request() {
-        let (port, heads) = serve(respond("HTTP/1.1 204 No Content\r\n\r\n"));
-        // The name is looked up for the first time when the URL is stored.
-        let answers = Arc::new(std::sync::atomic::AtomicU8::new(8));
-        let asked = answers.clone();
-        let lookup = move |_: &str| {
-            let first = asked.load(std::sync::atomic::Ordering::SeqCst);
-            Ok(vec![IpAddr::from([first, 0, 0, 1])])
-        };
-        let egress = Egress::new(EgressSettings::default(), Arc::new(lookup));
-        assert!(egress.check("https://issuer.example.com/keys").is_ok());
-        answers.store(127, std::sync::atomic::Ordering::SeqCst);
-        let error =
-            get(&egress, "https://issuer.example.com/keys", &LIMITS).expect_err("it is a loopback address");
-        assert!(matches!(error, EgressError::Refused(_)) && !error.is_temporary());
-        assert!(egress.check("https://issuer.example.com/keys").is_err());
-        assert!(heads.try_recv().is_err(), "{port} was reached");
-    }
-
-    #[test]
-    fn evt_138_the_environment_names_no_proxy() {
-        assert!(loopback_allowed().agent.config().proxy().is_none());
-    }
-}
+mod tests;

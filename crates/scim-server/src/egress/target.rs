@@ -1,13 +1,13 @@
 //! URLs of outgoing requests: the shape that they must have, and the addresses that they may lead to.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use url::{Host, Url};
 
 use super::address::special_kind;
 use super::allow::AllowList;
 use super::error::EgressError;
+use super::own::OwnAddresses;
 
 /// The longest URL.
 const MAX_LENGTH: usize = 2048;
@@ -43,9 +43,17 @@ impl Target {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
     pub(super) allow: AllowList,
-    /// Hosts and ports of this server, which no URL may name, so that requests cannot go in circles.
-    pub(super) own: Arc<[(String, u16)]>,
+    /// The addresses of this server, which no URL may lead to.
+    pub(super) own: OwnAddresses,
+    /// Whether a proxy resolves names and judges their addresses.
+    pub(super) has_proxy: bool,
 }
+
+/// The reason for which a target is refused that leads to this server.
+const OWN: &str = "the URL leads to this server itself";
+
+/// The reason for which a target without TLS, or with an unusual port, is refused.
+pub(super) const NEEDS_ENTRY: &str = "plain HTTP and ports other than 443 need an entry in `--egress-allow`";
 
 fn refused(text: &str) -> EgressError {
     EgressError::Refused(text.to_owned())
@@ -73,12 +81,8 @@ impl Rules {
             .ok_or_else(|| refused("the URL does not name a host"))?
             .to_owned();
         let port = url.port_or_known_default().unwrap_or(443);
-        if self
-            .own
-            .iter()
-            .any(|(name, own)| *own == port && *name == host.to_string())
-        {
-            return Err(refused("the URL leads to this server itself"));
+        if self.own.has_name(&host.to_string(), port) {
+            return Err(refused(OWN));
         }
         let target = Target {
             reach: self.reach(&url, &host, port)?,
@@ -105,6 +109,10 @@ impl Rules {
         if url.scheme() == "https" && port == 443 {
             return Ok(Reach::Public);
         }
+        // Only this server can compare the addresses of a name with the operator's networks, and not a proxy.
+        if self.has_proxy && matches!(host, Host::Domain(_)) {
+            return Err(refused(NEEDS_ENTRY));
+        }
         if self.allow.has_networks() {
             return Ok(Reach::Internal);
         }
@@ -116,11 +124,14 @@ impl Rules {
 
     /// Returns the reason why a target must not lead to an address.
     pub(super) fn judge(&self, target: &Target, address: IpAddr) -> Result<(), String> {
+        if self.own.has_address(address, target.port) {
+            return Err(OWN.to_owned());
+        }
         if target.reach == Reach::Any || self.allow.has_address(address) {
             return Ok(());
         }
         if target.reach == Reach::Internal {
-            return Err("plain HTTP and ports other than 443 need an entry in `--egress-allow`".to_owned());
+            return Err(NEEDS_ENTRY.to_owned());
         }
         match special_kind(address) {
             Some(kind) => Err(format!(
@@ -142,12 +153,6 @@ impl Target {
     }
 }
 
-/// Returns the host and the port of a URL, if it has both.
-pub fn host_and_port(url: &str) -> Option<(String, u16)> {
-    let url = Url::parse(url).ok()?;
-    Some((url.host()?.to_string(), url.port_or_known_default()?))
-}
-
 /// Returns whether the authority of a URL has a user, which may be empty as in `https://@host/`.
 fn has_user(text: &str) -> bool {
     let rest = text.split_once("//").map_or("", |(_, rest)| rest);
@@ -163,10 +168,11 @@ mod tests {
     fn rules(allowed: &[&str]) -> Rules {
         Rules {
             allow: allowed.iter().filter_map(|it| it.parse().ok()).collect(),
-            own: Arc::new([
-                ("scim.example.com".to_owned(), 443),
-                ("127.0.0.1".to_owned(), 8080),
-            ]),
+            own: OwnAddresses::new(
+                "https://scim.example.com/scim/v2",
+                &[([127, 0, 0, 1], 8080).into(), ([0, 0, 0, 0], 9090).into()],
+            ),
+            has_proxy: false,
         }
     }
 
@@ -272,15 +278,42 @@ mod tests {
 
     #[test]
     fn evt_141_no_url_leads_to_the_server_itself() {
-        let all = rules(&["127.0.0.1", "scim.example.com"]);
+        let all = rules(&["127.0.0.0/8", "::1", "0.0.0.0", "scim.example.com"]);
         for url in [
             "https://scim.example.com/scim/v2",
             "https://SCIM.example.com:443/",
             "http://127.0.0.1:8080/",
+            "http://[::1]:8080/",
+            "http://0:8080/",
+            "https://127.0.0.2:9090/",
+            "http://[::ffff:127.0.0.1]:9090/metrics",
         ] {
             let error = all.target(url).expect_err("it is this server");
             assert_eq!(error.to_string(), "the URL leads to this server itself");
         }
         assert!(all.target("http://127.0.0.1:8081/").is_ok());
+    }
+
+    #[test]
+    fn evt_138_the_shape_of_a_url_is_judged_with_a_proxy_too() {
+        let mut rules = rules(&["10.1.0.0/16", "keycloak"]);
+        rules.has_proxy = true;
+        for url in [
+            "https://issuer.example.com/",
+            "http://keycloak:8080/",
+            "http://10.1.2.3/",
+        ] {
+            assert!(rules.target(url).is_ok(), "{url}");
+        }
+        for url in [
+            "http://issuer.example.com/",
+            "https://issuer.example.com:8443/",
+            "https://u@issuer.example.com/",
+            "https://scim.example.com/",
+            "https://169.254.169.254/",
+            "https://localhost/",
+        ] {
+            assert!(rules.target(url).is_err(), "{url}");
+        }
     }
 }

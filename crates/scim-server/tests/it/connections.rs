@@ -460,6 +460,9 @@ fn the_interoperability_profile_is_enforced_where_it_is_announced() {
         idp.patch(&user.path, json!([operation]))
             .expect_error(400, Some("invalidSyntax"));
     }
+    let filtered = json!([{ "op": "remove", "path": "emails[favourite eq \"x\"]" }]);
+    idp.patch(&user.path, filtered)
+        .expect_error(400, Some("invalidFilter"));
     let patch_op = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
     let message = json!({
         "schemas": [patch_op, unknown],

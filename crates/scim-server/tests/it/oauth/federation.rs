@@ -34,6 +34,11 @@ impl Issuer {
                 let mut line = String::new();
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
                 while reader.read_line(&mut line).is_ok_and(|it| it > 2) {}
+                if line.starts_with("CONNECT ") {
+                    // It is its own proxy too: the tunnel ends here.
+                    write!(stream, "HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                    while reader.read_line(&mut line).is_ok_and(|it| it > 2) {}
+                }
                 number.fetch_add(1, Ordering::SeqCst);
                 let text: Option<String> = text.lock().unwrap().clone();
                 let _ = match text {

@@ -736,6 +736,113 @@ fn cred_71_the_values_of_a_federation_change() {
     );
 }
 
+/// Returns the arguments that create a federation with Entra.
+fn entra_federation<'a>(issuer: &'a str, keys_url: &'a str) -> Vec<&'a str> {
+    vec![
+        "federation",
+        "create",
+        "--tenant",
+        "default",
+        "--issuer",
+        issuer,
+        "--subject",
+        SUBJECT,
+        "--audience",
+        "api://11112222-bbbb-3333-cccc-4444dddd5555",
+        "--jwks-url",
+        keys_url,
+    ]
+}
+
+/// A server does not tell the commands its URL, so they say when they have guessed it.
+#[test]
+fn commands_warn_when_the_urls_that_they_print_are_guessed() {
+    let server = Binary::start(&[]);
+    let it = Installation {
+        database_url: server.database_url(),
+    };
+    let entra = entra_issuer();
+    let federation = entra_federation(&entra, "https://20.190.128.1/keys");
+    for arguments in [&["client", "create", "--tenant", "default"][..], &federation] {
+        let (_, told) = it.run(arguments);
+        assert!(!told.contains("warning"), "{told}");
+        let mut command = it.command(&[arguments, &["--json"]].concat());
+        let output = command.env_remove("SCIM_BASE_URL").output().unwrap();
+        let [out, told] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+        let created: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(created["scimUrl"], "http://127.0.0.1:8080/scim/v2");
+        assert!(
+            told.contains("warning: the URLs begin with the address 127.0.0.1:8080")
+                && told.contains("--base-url or SCIM_BASE_URL"),
+            "{told}"
+        );
+    }
+}
+
+/// evt-141
+///
+/// The keys of an issuer are never fetched from the server itself, whatever the operator allows.
+#[test]
+fn evt_141_the_server_fetches_nothing_from_itself() {
+    let server = Binary::start(&[
+        "--base-url",
+        "https://scim.example.com",
+        "--egress-allow",
+        "127.0.0.0/8",
+    ]);
+    let it = Installation {
+        database_url: server.database_url(),
+    };
+    let (_, rest) = server.printed.split_once("listening on ").unwrap();
+    let (listen, _) = rest.split_once(',').unwrap();
+    let (entra, own_url) = (entra_issuer(), format!("http://{listen}/livez"));
+    let create = [
+        &entra_federation(&entra, &own_url)[..],
+        &["--egress-allow", "127.0.0.0/8"],
+    ]
+    .concat();
+    let (code, told) = it.fail(&[&create[..], &["--listen", listen]].concat());
+    assert!(
+        code == Some(3) && told.contains("leads to this server itself"),
+        "{told}"
+    );
+    // A command that does not know where the server listens cannot refuse the URL.
+    let created = it.json(&create);
+    let assertion = Key::rsa("1").sign(&entra_claims(Utc::now().timestamp()));
+    let sent = assertion_form(created["clientId"].as_str().unwrap(), &assertion);
+    let url = format!("http://{listen}/scim/v2");
+    assert_eq!(ask(&url, &sent).0, 503);
+    server.log_until("the URL leads to this server itself");
+}
+
+/// evt-138
+///
+/// The proxy of the operator resolves the names of issuers.
+#[test]
+fn evt_138_keys_are_fetched_through_the_proxy_of_the_operator() {
+    let key = Key::rsa("1");
+    let issuer = Issuer::start(&[&key]);
+    let proxy = issuer.url.replace("/keys", "");
+    let through_proxy = ["--egress-proxy", &proxy, "--egress-allow", "keys.invalid"];
+    let server = Binary::start(&through_proxy);
+    let it = Installation {
+        database_url: server.database_url(),
+    };
+    let entra = entra_issuer();
+    let create = [
+        &entra_federation(&entra, "http://keys.invalid:8080/keys")[..],
+        &through_proxy,
+    ]
+    .concat();
+    let (_, told) = it.run(&create);
+    assert!(!told.contains("cannot be resolved"), "{told}");
+    let created = it.json(&create);
+    let id = created["clientId"].as_str().unwrap();
+    let assertion = key.sign(&entra_claims(Utc::now().timestamp()));
+    let (status, body) = ask(&server.base_url, &assertion_form(id, &assertion));
+    assert_eq!(status, 200, "{body}");
+}
+
 /// cred-41
 ///
 /// Nothing secret reaches the log, even with every entry switched on.
