@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: measurements of release builds. Each prints a table.
 
+mod http;
+
 use std::process::Command;
 
 use crate::{postgres, process};
@@ -11,6 +13,8 @@ pub(crate) enum Bench {
     Filter,
     /// Measures PATCH on small and large groups
     Patch,
+    /// Measures the processor time of the server for requests over HTTP, also of several binaries
+    Http(http::Options),
     /// Measures the operations of a store by the number of users
     ///
     /// Options: [--users 10000,100000] [--sqlite-only | --postgres-only] [--keep] [--only TEXT] [--write].
@@ -30,6 +34,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
     match bench {
         Bench::Filter => filter(),
         Bench::Patch => process::run(&mut example("scim-patch", "patch_bench")),
+        Bench::Http(options) => http::run(options),
         Bench::Store { options } => store(options),
     }
 }
