@@ -342,5 +342,8 @@ mod tests {
         );
         assert!(!of("entra").patch_shows_groups && !of("okta").patch_shows_groups);
         assert!(of("okta").bare_tokens);
+        assert!(of("interop").is_interop_conformant() && !of("strict").is_interop_conformant());
+        let refusing = connection("interop", &[("url-filters", "refuse")]);
+        assert!(!server.of(&refusing).is_interop_conformant());
     }
 }

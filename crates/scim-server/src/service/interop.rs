@@ -151,3 +151,49 @@ fn no_schema(resource_type: &ResourceType, urn: &str) -> ScimError {
 fn invalid(detail: String) -> ScimError {
     ScimError::new(ScimType::InvalidSyntax, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use scim_model::SchemaRegistry;
+    use scim_model::internal::Op;
+    use serde_json::json;
+
+    use super::*;
+
+    /// idp-106
+    #[test]
+    fn a_replace_of_a_complex_attribute_removes_what_it_does_not_name() {
+        let registry = SchemaRegistry::builtin();
+        let user = registry.resource_type("User").expect("it is built in");
+        let checked = |op: Op, path: &str, value: Value| {
+            let mut operations = [Operation::new(1, op, Some(path), Some(value))];
+            check_operations(user, &mut operations).expect("it keeps the rules");
+            operations[0].value.clone().expect("it had a value")
+        };
+        let name = checked(Op::Replace, "name", json!({ "GIVENNAME": "Z" }));
+        let expected = json!({
+            "GIVENNAME": "Z", "formatted": null, "familyName": null, "middleName": null,
+            "honorificPrefix": null, "honorificSuffix": null,
+        });
+        assert_eq!(name, expected);
+        let manager = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager";
+        let value = checked(Op::Replace, manager, json!({ "value": "1" }));
+        assert_eq!(
+            value,
+            json!({ "value": "1", "$ref": null }),
+            "`displayName` is readOnly"
+        );
+        for (op, path, value) in [
+            (Op::Add, "name", json!({ "givenName": "Z" })),
+            (Op::Replace, "name.givenName", json!("Z")),
+            (Op::Replace, "emails", json!([{ "value": "a@example.com" }])),
+            (
+                Op::Replace,
+                "emails[type eq \"work\"]",
+                json!({ "value": "a@example.com" }),
+            ),
+        ] {
+            assert_eq!(checked(op, path, value.clone()), value, "{path}");
+        }
+    }
+}

@@ -172,11 +172,19 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "interop",
         about: "A client of the SCIM interoperability profile",
-        values: &[value(
-            "leniency",
-            "interop",
-            "the profile refuses unknown attributes and operations without a path",
-        )],
+        values: &[
+            value(
+                "leniency",
+                "interop",
+                "the profile refuses unknown attributes and operations without a path",
+            ),
+            value("url-filters", "allow", "the profile demands filters in URLs"),
+            value(
+                "reprovision",
+                "conflict",
+                "the profile demands 409 for a user who exists already",
+            ),
+        ],
     },
 ];
 
