@@ -42,13 +42,14 @@ pub(super) fn create(conn: &mut Conn, new: &Connection) -> Result<bool, Failure>
     Ok(true)
 }
 
-/// Returns whether the tenant has the connection.
+/// Returns whether the tenant has the connection. On PostgreSQL, it is kept until the end of the transaction.
 pub(crate) fn exists(conn: &mut Conn, tenant: TenantId, id: ConnectionId) -> Result<bool, Failure> {
-    let found = connection::table
-        .filter(connection::tenant_id.eq(tenant.0))
-        .filter(connection::id.eq(id.0.as_bytes().as_slice()))
-        .select(connection::tenant_id);
-    Ok(conn.only::<i64, _>(found)?.is_some())
+    // A literal, because only PostgreSQL has a lock.
+    let found = sql!(
+        "SELECT id FROM connection WHERE tenant_id = {tenant} AND id = {id}{lock}";
+        tenant, id = id.0, lock = conn.dialect().lock(" FOR KEY SHARE")
+    );
+    Ok(conn.row::<Id>(&found)?.is_some())
 }
 
 pub(super) fn of_tenant(conn: &mut Conn, tenant: TenantId) -> Result<Vec<Connection>, Failure> {

@@ -1,11 +1,12 @@
 //! Concurrent writers.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use scim_model::store::conformance::Fixture;
-use scim_model::store::{MembersStep, StoreError};
+use scim_model::store::conformance::{Fixture, at};
+use scim_model::store::{Connection, ConnectionId, MembersStep, NewToken, StoreError};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -208,5 +209,49 @@ fn groups_that_contain_each_other_can_change_concurrently() {
             }
         });
         assert_eq!(it.search(&it.group, "", "").total, 0);
+    });
+}
+
+/// A token is stored before its connection is deleted, and known as deleted, or it is not stored.
+#[test]
+fn no_token_is_lost_while_its_connection_is_deleted() {
+    with_each(|it| {
+        for round in 0..5 {
+            let connection = Connection {
+                id: ConnectionId(Uuid::now_v7()),
+                name: format!("old{round}"),
+                ..it.connection()
+            };
+            assert!(it.store.create_connection(&connection).expect("the name is free"));
+            let stored = Mutex::new(BTreeSet::new());
+            at_once(|thread| {
+                if thread == 0 {
+                    while stored.lock().expect("no thread panicked").len() < 4 {
+                        thread::yield_now();
+                    }
+                    let deleted = it.store.delete_connection(it.tenant, connection.id, at(9));
+                    assert!(deleted.expect("no other write conflicts"));
+                    return;
+                }
+                loop {
+                    let token = NewToken {
+                        connection: connection.id,
+                        ..it.new_token(Uuid::now_v7())
+                    };
+                    if !it.store.create_token(&token).expect("no other write conflicts") {
+                        return;
+                    }
+                    stored.lock().expect("no thread panicked").insert(token.id);
+                }
+            });
+            let deleted = it.store.deleted_credentials(Some(it.tenant));
+            let deleted: BTreeSet<Uuid> = deleted
+                .expect("the store is available")
+                .into_iter()
+                .filter(|it| it.connection_name == connection.name)
+                .map(|it| it.id)
+                .collect();
+            assert_eq!(deleted, stored.into_inner().expect("no thread panicked"));
+        }
     });
 }
