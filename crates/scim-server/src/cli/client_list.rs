@@ -5,7 +5,7 @@ use scim_model::store::{Client, ClientMethod, CredentialKind, Credentials, Direc
 use serde_json::{Value, json};
 
 use super::client_args::ListArgs;
-use super::{CommandError, Terminal, deleted, find_tenant, timestamp};
+use super::{CommandError, Terminal, deleted, find_tenant, names, timestamp};
 use crate::oauth::{key_set, registration};
 
 /// The days before its expiry for which a secret is shown as expiring.
@@ -37,7 +37,7 @@ pub(super) fn list<S: Directory + Credentials>(
             it.tenant_name,
             it.connection.name,
             registration::state(&it),
-            it.name
+            names::shown(&it.name)
         )?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use scim_model::store::{CredentialKind, DeletedConnection, DeletedCredential, Directory, Tenant};
 use serde_json::{Value, json};
 
-use super::{CommandError, Terminal, find_tenant, timestamp};
+use super::{CommandError, Terminal, find_tenant, names, timestamp};
 
 /// Lists the deleted connections of a tenant.
 pub(super) fn list_connections(
@@ -50,7 +50,7 @@ pub(super) fn list_credentials(
             it.connection_name,
             timestamp(it.deleted),
             it.client_id.unwrap_or_default(),
-            it.name
+            names::shown(&it.name)
         )?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::arguments::{Lifetime, Scope, TokenCommand};
-use super::{CommandError, Terminal, connection, deleted, find_tenant, timestamp, wait_for_caches};
+use super::{CommandError, Terminal, connection, deleted, find_tenant, names, timestamp, wait_for_caches};
 use crate::{clock, token};
 
 /// Runs a command.
@@ -168,7 +168,7 @@ fn list(
             validity(it.expires),
             it.last_four.as_deref().unwrap_or("-"),
             last_use(it.last_used),
-            it.name
+            names::shown(&it.name)
         )?;
     }
     Ok(())
