@@ -7,6 +7,8 @@
 
 mod connection;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -166,7 +168,8 @@ struct Server {
     /// Kept open, so that the server can print.
     _output: BufReader<ChildStdout>,
     _folder: TempDir,
-    connection: Connection,
+    address: String,
+    token: String,
     users: Vec<User>,
 }
 
@@ -209,16 +212,16 @@ impl Server {
         let address = listening_address(&mut output)?;
         // The file is written before the address is printed.
         let token = std::fs::read_to_string(token_file)?.trim().to_owned();
-        let connection = Connection::open(&address, &token)?;
         let mut server = Server {
             child,
             _output: output,
             _folder: folder,
-            connection,
+            address,
+            token,
             users: Vec::new(),
         };
         let fill = |writer: usize| -> io::Result<Vec<User>> {
-            let mut connection = Connection::open(&address, &token)?;
+            let mut connection = server.connect()?;
             (writer..users)
                 .step_by(WRITERS)
                 .map(|n| create_user(&mut connection, n))
@@ -236,35 +239,49 @@ impl Server {
         Ok(server)
     }
 
+    fn connect(&self) -> io::Result<Connection> {
+        Connection::open(&self.address, &self.token)
+    }
+
     /// Sends the requests of a scenario one after the other, and returns the microseconds of processor time for each.
-    fn measure(&mut self, scenario: &Scenario, round: usize) -> io::Result<f64> {
+    fn measure(&self, scenario: &Scenario, round: usize) -> io::Result<f64> {
         let requests: Vec<_> = (0..scenario.requests)
             // A stride that is prime visits users all over the database, and every round the same ones in another way.
             .map(|n| (scenario.request)(&self.users, n * 7_919 + round))
             .collect();
+        // A connection that waited for the other servers would have been closed.
+        let mut connection = self.connect()?;
         let before = self.processor_time()?;
         for request in &requests {
-            self.connection.send(request)?;
+            connection.send(request)?;
         }
         // The kernel accounts for a thread when it stops running.
         thread::sleep(Duration::from_millis(20));
-        let nanoseconds = self.processor_time()? - before;
+        let nanoseconds = spent(&before, &self.processor_time()?);
         Ok(nanoseconds as f64 / 1_000.0 / requests.len() as f64)
     }
 
-    /// Returns the processor time of all threads in nanoseconds.
-    fn processor_time(&self) -> io::Result<u64> {
-        let mut sum = 0;
+    /// Returns the processor time of each thread in nanoseconds. The sum that the kernel has for the process counts in
+    /// hundredths of a second, which is too coarse.
+    fn processor_time(&self) -> io::Result<BTreeMap<OsString, u64>> {
+        let mut times = BTreeMap::new();
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-            sum += text
-                .split(' ')
-                .next()
-                .and_then(|it| it.parse::<u64>().ok())
-                .unwrap_or(0);
+            let thread = thread?;
+            // The pools of the server end threads that have had nothing to do for a while.
+            let Ok(text) = std::fs::read_to_string(thread.path().join("schedstat")) else {
+                continue;
+            };
+            let nanoseconds = text.split(' ').next().and_then(|it| it.parse().ok());
+            times.insert(thread.file_name(), nanoseconds.unwrap_or(0));
         }
-        Ok(sum)
+        Ok(times)
     }
+}
+
+/// Returns the time that the threads have used since `before`. A thread that has ended since was idle and counts nothing.
+fn spent(before: &BTreeMap<OsString, u64>, after: &BTreeMap<OsString, u64>) -> u64 {
+    let of_thread = |(thread, now): (&OsString, &u64)| now.saturating_sub(*before.get(thread).unwrap_or(&0));
+    after.iter().map(of_thread).sum()
 }
 
 fn create_user(connection: &mut Connection, n: usize) -> io::Result<User> {
@@ -305,6 +322,13 @@ fn listening_address(output: &mut impl BufRead) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_that_end_take_nothing_away() {
+        let times = |times: &[(&str, u64)]| times.iter().map(|(thread, it)| (thread.into(), *it)).collect();
+        let (before, after) = (times(&[("1", 10), ("2", 900)]), times(&[("1", 15), ("3", 7)]));
+        assert_eq!(spent(&before, &after), 12);
+    }
 
     #[test]
     fn the_table_has_ratios_to_livez_and_to_the_first_binary() {
