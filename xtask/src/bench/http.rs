@@ -28,7 +28,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 10_000)]
     users: usize,
     /// The number of rounds; the cheapest one counts
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// The server binaries to compare with the first one [default: a release build of this source]
     #[arg(long, value_delimiter = ',', value_name = "PATH")]
@@ -50,17 +50,17 @@ struct Scenario {
 const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "/livez",
-        requests: 5_000,
+        requests: 1_000,
         request: |_, _| Request::get("/livez".to_owned()),
     },
     Scenario {
         name: "GET by id",
-        requests: 3_000,
+        requests: 500,
         request: |users, n| Request::get(path_of(users, n)),
     },
     Scenario {
         name: "userName eq",
-        requests: 2_000,
+        requests: 500,
         request: |users, n| {
             let name = &users[n % users.len()].name;
             Request::get(format!("/scim/v2/Users?filter=userName%20eq%20%22{name}%22"))
@@ -68,12 +68,12 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "page of 100",
-        requests: 200,
+        requests: 50,
         request: |_, _| Request::get("/scim/v2/Users?count=100".to_owned()),
     },
     Scenario {
         name: "PATCH",
-        requests: 500,
+        requests: 100,
         request: |users, n| {
             let operation = json!({ "op": "replace", "path": "title", "value": format!("title {n}") });
             let schemas = ["urn:ietf:params:scim:api:messages:2.0:PatchOp"];
