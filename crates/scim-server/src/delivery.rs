@@ -5,3 +5,4 @@ pub mod feed;
 pub mod feed_signal;
 pub mod filter;
 pub mod follow;
+pub mod webhooks;

@@ -11,6 +11,8 @@ pub mod egress;
 pub mod http;
 pub mod logging;
 pub mod oauth;
+mod private_file;
+pub mod sealing;
 pub mod service;
 pub mod signals;
 pub mod token;

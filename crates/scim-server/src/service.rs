@@ -7,7 +7,6 @@ mod client_settings;
 mod content;
 mod core;
 pub mod cursor;
-mod cursor_key;
 mod error;
 mod hasher;
 mod interop;
@@ -30,7 +29,7 @@ pub use self::core::{Representation, Service, Settings};
 pub use client_settings::{
     ClientSettings, EffectiveValue, Leniency, Origin, SETTINGS, Setting, effective_values,
 };
-pub use cursor_key::{CursorKey, InvalidCursorKey};
+pub use crate::sealing::{InvalidSealingKey as InvalidCursorKey, SealingKey as CursorKey};
 pub use error::Error;
 pub use presets::{PRESETS, Preset, PresetValue};
 pub use requester::{Request, Requester};

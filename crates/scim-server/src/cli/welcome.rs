@@ -1,6 +1,5 @@
 //! The text that a server prints when it starts, and the token of the first start.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,6 +11,7 @@ use super::CommandError;
 use super::arguments::DEFAULT_TOKEN_DAYS;
 use super::hints::Hints;
 use super::token::{NewSecret, validity};
+use crate::private_file;
 
 /// The name of the tenant of the first start.
 pub const FIRST_TENANT: &str = "default";
@@ -85,7 +85,7 @@ impl Welcome<'_> {
         let new = NewSecret::random(now, expires, "created at the first start", false)?;
         // The file comes first: a token that could not be written would be lost.
         if let Some(path) = self.token_file {
-            write_secret(path, &new.secret).map_err(|error| unwritable(path, &error))?;
+            private_file::create(path, &new.secret).map_err(|error| unwritable(path, &error))?;
         }
         let created = match directory.create_tenant(FIRST_TENANT, now) {
             Ok(tenant) => match directory.connection(tenant, Connection::DEFAULT)? {
@@ -140,20 +140,6 @@ Try it:
         )?;
         Ok(())
     }
-}
-
-/// Writes a secret to a new file that only its owner can read, and waits until it is on disk.
-fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    let written = writeln!(file, "{secret}").and_then(|()| file.sync_all());
-    if written.is_err() {
-        let _ = std::fs::remove_file(path);
-    }
-    written
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> CommandError {

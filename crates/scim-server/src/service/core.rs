@@ -13,13 +13,13 @@ use uuid::Uuid;
 use super::client_settings::ClientSettings;
 use super::content::Content;
 use super::cursor::CursorKeys;
-use super::cursor_key::CursorKey;
 use super::error::Error;
 use super::hasher::Hasher;
 use super::requester::Request;
 use super::retry::RetryLocks;
 use super::tolerances::ToleranceCounts;
 use crate::clock;
+use crate::sealing::SealingKey as CursorKey;
 
 /// The SCIM operations on a store.
 pub struct Service {

@@ -8,18 +8,16 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use chrono::{DateTime, Utc};
 use scim_model::store::{Position, TenantId};
 use scim_model::{ScimError, ScimType};
 
-use super::cursor_key::CursorKey;
+use crate::sealing::{Sealer, SealingKey as CursorKey};
 
 /// The keys of cursors. The first key encrypts and all keys decrypt, so that a new key can be put in front while
 /// clients still use cursors of the old one.
 pub struct CursorKeys {
-    keys: Vec<XChaCha20Poly1305>,
+    sealer: Sealer,
     /// `None` when cursors never expire.
     lifetime: Option<Duration>,
 }
@@ -27,9 +25,6 @@ pub struct CursorKeys {
 /// The maximum length of a cursor. A longer text is rejected without decoding it; only a very long sort key leads to a
 /// longer cursor.
 const MAX_LENGTH: usize = 64 * 1024;
-
-/// The length of the nonce, which is large enough that random nonces do not repeat.
-const NONCE_LENGTH: usize = 24;
 
 impl CursorKeys {
     /// Creates the keys. Servers that share a key accept each other's cursors; without a key, this value gets a random
@@ -40,9 +35,8 @@ impl CursorKeys {
             [] => CursorKey::random().ok(),
             _ => None,
         };
-        let keys = keys.iter().chain(&random);
         CursorKeys {
-            keys: keys.map(|it| XChaCha20Poly1305::new(it.bytes().into())).collect(),
+            sealer: Sealer::new(keys.iter().chain(&random)),
             lifetime,
         }
     }
@@ -54,18 +48,9 @@ impl CursorKeys {
     /// # Errors
     /// `500` when there is no key or the operating system provides no random bytes.
     pub fn seal(&self, query: &[u8], position: &Position, now: DateTime<Utc>) -> Result<String, ScimError> {
-        let failed = || ScimError::internal("the paging cursor could not be created");
-        let mut nonce = [0; NONCE_LENGTH];
-        getrandom::fill(&mut nonce).map_err(|_| failed())?;
-        let payload = Payload {
-            msg: &to_bytes(position, now),
-            aad: query,
-        };
-        let key = self.keys.first().ok_or_else(failed)?;
-        let sealed = key
-            .encrypt(XNonce::from_slice(&nonce), payload)
-            .map_err(|_| failed())?;
-        Ok(BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
+        let sealed = self.sealer.seal(query, &to_bytes(position, now));
+        let sealed = sealed.map_err(|_| ScimError::internal("the paging cursor could not be created"))?;
+        Ok(BASE64_URL_SAFE_NO_PAD.encode(sealed))
     }
 
     /// Returns the position of a cursor.
@@ -90,15 +75,7 @@ impl CursorKeys {
             return None;
         }
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let (nonce, sealed) = bytes.split_at_checked(NONCE_LENGTH)?;
-        let open = |key: &XChaCha20Poly1305| {
-            let payload = Payload {
-                msg: sealed,
-                aad: query,
-            };
-            key.decrypt(XNonce::from_slice(nonce), payload).ok()
-        };
-        from_bytes(&self.keys.iter().find_map(open)?)
+        from_bytes(&self.sealer.open(query, &bytes)?)
     }
 }
 
