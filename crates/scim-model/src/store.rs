@@ -13,6 +13,7 @@ mod name;
 mod query;
 mod resource;
 mod tenant;
+mod webhooks;
 
 pub use connection::{Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState};
 pub use credentials::{
@@ -31,5 +32,9 @@ pub use query::{
 };
 pub use resource::{Deletion, NewResource, ResourceStore, Update, Updated};
 pub use tenant::{Tenant, TenantId};
+pub use webhooks::{
+    NewWebhook, NewWebhookSecret, StoredWebhookSecret, Webhook, WebhookDelivery, WebhookHealth,
+    WebhookLeases, WebhookMessage, WebhookProgress, WebhookSettings, Webhooks,
+};
 
 pub use crate::change::{MembersChange, MembersStep};

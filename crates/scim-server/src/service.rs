@@ -26,10 +26,10 @@ mod tolerances;
 
 pub use self::content::{Content, Next, Unread};
 pub use self::core::{Representation, Service, Settings};
+pub use crate::sealing::{InvalidSealingKey as InvalidCursorKey, SealingKey as CursorKey};
 pub use client_settings::{
     ClientSettings, EffectiveValue, Leniency, Origin, SETTINGS, Setting, effective_values,
 };
-pub use crate::sealing::{InvalidSealingKey as InvalidCursorKey, SealingKey as CursorKey};
 pub use error::Error;
 pub use presets::{PRESETS, Preset, PresetValue};
 pub use requester::{Request, Requester};

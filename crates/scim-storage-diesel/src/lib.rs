@@ -22,6 +22,7 @@ mod schema_map;
 mod shares;
 mod sql;
 mod store;
+mod webhooks;
 
 pub use open_error::OpenError;
 pub use options::{Pooler, StoreOptions, Synchronous};

@@ -220,6 +220,71 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhook_delivery (endpoint, id) {
+        endpoint -> Binary,
+        id -> Binary,
+        message -> Text,
+        at -> BigInt,
+        attempt -> BigInt,
+        status -> Nullable<BigInt>,
+        milliseconds -> BigInt,
+        error -> Nullable<Text>,
+        response -> Text,
+    }
+}
+
+diesel::table! {
+    webhook_endpoint (id) {
+        id -> Binary,
+        url -> Text,
+        tenants -> Nullable<Text>,
+        types -> Text,
+        full_view -> Bool,
+        headers -> Nullable<Binary>,
+        created -> BigInt,
+        position -> Text,
+        revision -> BigInt,
+        queued -> BigInt,
+        disabled_reason -> Nullable<Text>,
+        disabled_at -> Nullable<BigInt>,
+        failing_since -> Nullable<BigInt>,
+        slow_until -> Nullable<BigInt>,
+        lease_owner -> Nullable<Binary>,
+        lease_until -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    webhook_message (endpoint, message) {
+        endpoint -> Binary,
+        message -> Text,
+        resource -> Nullable<Text>,
+        attempts -> BigInt,
+        next_attempt -> Nullable<BigInt>,
+        dead -> Bool,
+        error -> Nullable<Text>,
+        since -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_secret (id) {
+        id -> Binary,
+        endpoint -> Binary,
+        sealed -> Binary,
+        created -> BigInt,
+        expires -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    webhook_worker (id) {
+        id -> Binary,
+        seen -> BigInt,
+    }
+}
+
 diesel::joinable!(connection -> tenant (tenant_id));
 diesel::joinable!(deleted_connection -> tenant (tenant_id));
 diesel::joinable!(deleted_credential -> tenant (tenant_id));
@@ -248,4 +313,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     token,
     unique_value,
     used_assertion,
+    webhook_delivery,
+    webhook_endpoint,
+    webhook_message,
+    webhook_secret,
+    webhook_worker,
 );

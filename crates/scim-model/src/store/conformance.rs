@@ -23,6 +23,7 @@
 //! | `journal` | the entry that each write leaves, reading from a position, retention |
 //! | `connections` | connections of tenants, their changes, and the end of their credentials |
 //! | `credentials` | OAuth clients, their secrets and access tokens, assertions that are good once |
+//! | `webhooks` | endpoints of webhooks, their leases, and the messages that wait for them |
 //! | `tenants` | isolation and deletion of tenants, tokens |
 //!
 //! The rules call a store from one thread. Races between writers, crashes, limits on scans and the plans of
@@ -44,6 +45,7 @@ mod resources;
 mod secrets;
 mod sorting;
 mod tenants;
+mod webhooks;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -61,6 +63,7 @@ const TOPICS: &[&[Case]] = &[
     journal::CASES,
     connections::CASES,
     credentials::CASES,
+    webhooks::CASES,
     tenants::CASES,
 ];
 

@@ -363,6 +363,18 @@ fn every_key_begins_with_the_tenant() {
             "access_token_expires",
             "used_assertion_pkey",
             "used_assertion_expires",
+            // An endpoint of webhooks gets events of several tenants.
+            "webhook_endpoint_pkey",
+            "webhook_secret_pkey",
+            "webhook_secret_endpoint",
+            "webhook_secret_endpoint_fkey",
+            "webhook_message_pkey",
+            "webhook_message_dead",
+            "webhook_message_endpoint_fkey",
+            "webhook_delivery_pkey",
+            "webhook_delivery_at",
+            "webhook_delivery_endpoint_fkey",
+            "webhook_worker_pkey",
             // The types are the same for all tenants.
             "resource_kind_fkey",
         ];
