@@ -45,7 +45,7 @@ pub struct KeyFile {
 /// The reason why a secret could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// There is no default for the place of the file.
+    /// No file is named, and the database has no default.
     #[error(
         "this needs the secrets key: name its file with `--secrets-key-file` or SCIM_SECRETS_KEY_FILE; `openssl rand -hex 32` makes a key"
     )]
