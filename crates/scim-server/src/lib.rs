@@ -9,6 +9,7 @@ pub mod config;
 pub mod delivery;
 pub mod egress;
 pub mod http;
+pub mod jose;
 pub mod logging;
 pub mod oauth;
 mod private_file;

@@ -11,7 +11,6 @@ pub mod client_change;
 pub mod endpoint;
 pub mod error;
 mod fault;
-mod jose;
 pub mod key_cache;
 pub mod key_fetch;
 pub mod key_set;
@@ -28,8 +27,8 @@ mod strict_json;
 pub mod trial;
 pub mod verification;
 
+pub use crate::jose::{Algorithm, USUAL_ALGORITHMS};
 pub use endpoint::TokenEndpoint;
 pub use error::{ErrorCode, OAuthError};
 pub use fault::Fault;
-pub use jose::{Algorithm, USUAL_ALGORITHMS};
 pub use settings::OAuthSettings;

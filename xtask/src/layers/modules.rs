@@ -46,14 +46,19 @@ const MODULES: &[Module] = &[
         name: "egress",
         may_use: &[],
     },
+    // Signatures and their keys.
+    Module {
+        name: "jose",
+        may_use: &[],
+    },
     // OAuth client authentication. It knows no HTTP server.
     Module {
         name: "oauth",
-        may_use: &["clock", "egress", "token"],
+        may_use: &["clock", "egress", "jose", "token"],
     },
     Module {
         name: "delivery",
-        may_use: &["clock", "egress", "sealing", "service"],
+        may_use: &["clock", "egress", "jose", "sealing", "service"],
     },
     Module {
         name: "management",
@@ -154,14 +159,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["http"]),
     ("clap", &["cli"]),
     ("argon2", &["service"]),
-    ("jsonwebtoken", &["oauth"]),
+    ("jsonwebtoken", &["jose"]),
     ("ureq", &["egress"]),
     ("rustls", &["egress"]),
     ("ipnet", &["cli", "config", "egress", "http/oauth"]),
     ("url", &["egress", "oauth"]),
     ("chacha20poly1305", &["sealing"]),
-    // Signs webhooks. egress and oauth use it through their libraries, and by the provider of rustls.
-    ("aws_lc_rs", &["delivery"]),
+    // Signs webhooks and tokens. egress and oauth use it through their libraries, and by the provider of rustls.
+    ("aws_lc_rs", &["delivery", "jose"]),
 ];
 
 /// Returns a finding for each use that crosses a border: of a file by a file, or of a crate by a file.

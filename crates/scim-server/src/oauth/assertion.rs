@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
-use super::jose::{Algorithm, decoded};
 use super::key_set::MAX_KID_LENGTH;
 use super::strict_json;
+use crate::jose::{Algorithm, decoded};
 
 /// The longest assertion. An assertion of Entra has about 2 KiB.
 pub const MAX_LENGTH: usize = 8 * 1024;

@@ -15,13 +15,13 @@ use super::assertion::Assertion;
 use super::claims::{Expected, Instant, Signer};
 use super::error::{ErrorCode, OAuthError};
 use super::fault::Fault;
-use super::jose::{Algorithm, USUAL_ALGORITHMS};
 use super::key_cache::{KeyCache, KeyError};
 use super::key_set::KeySet;
 use super::outcome::{Refused, UsedAssertion};
 use super::request::{Proof, SecretPlace, TokenRequest};
 use super::settings::OAuthSettings;
 use super::verification::{self, Refusal};
+use crate::jose::{Algorithm, USUAL_ALGORITHMS};
 
 /// The places that know clients and keys.
 pub(super) struct Sources<'a> {

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, RwLock};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::jose::Algorithm;
 use super::key_fetch::Fetch;
 use super::key_set::KeySet;
+use crate::jose::Algorithm;
 
 /// The time after which keys are fetched again, and the shortest time that an issuer can ask for instead.
 const REFRESH: TimeDelta = TimeDelta::hours(6);

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::jose::{Algorithm, PublicKey};
 use super::strict_json;
+use crate::jose::{Algorithm, PublicKey};
 
 /// The most keys of a set.
 const MAX_KEYS: usize = 100;

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::jose::{Algorithm, USUAL_ALGORITHMS};
 use super::scope::Scope;
 use super::settings::OAuthSettings;
+use crate::jose::{Algorithm, USUAL_ALGORITHMS};
 
 /// The path of the metadata, before the path of the issuer.
 pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";

@@ -4,11 +4,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{Client, ClientMethod, Connection, Federation, KeySource, NewClient, NewSecret};
 use sha2::{Digest as _, Sha256};
 
-use super::jose::Algorithm;
 use super::key_set::KeySet;
 use super::secret;
 use crate::clock;
 use crate::egress::{Egress, EgressError};
+use crate::jose::Algorithm;
 use crate::token;
 
 /// The usual and the longest lifetime of a client secret in days. Entra asks for one to three years.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::assertion::Assertion;
 use super::claims::{self, Accepted, Expected, Instant};
 use super::fault::Fault;
-use super::jose::Algorithm;
 use super::key_cache::KeyError;
 use super::key_set::KeySet;
+use crate::jose::Algorithm;
 
 /// The reason why an assertion gives no access.
 #[derive(Clone, Debug, PartialEq, Eq)]
