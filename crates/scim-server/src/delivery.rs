@@ -5,4 +5,5 @@ pub mod feed;
 pub mod feed_signal;
 pub mod filter;
 pub mod follow;
+pub mod security_events;
 pub mod webhooks;
