@@ -205,7 +205,13 @@ fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
     if delete_resources(conn, tenant)? {
         return Ok(());
     }
-    // A tenant without resources gets no new journal entries.
+    // A tenant without resources gets no new journal entries. Their positions remain, see the migration `event_feed`.
+    conn.execute(sql!(
+        "INSERT INTO deleted_change (sequence, at)
+         SELECT sequence, at FROM changes WHERE tenant_id = {tenant} ORDER BY sequence LIMIT {limit}
+         ON CONFLICT DO NOTHING";
+        tenant, limit = ROWS_PER_STEP
+    ))?;
     let entries = sql!(
         "DELETE FROM changes WHERE tenant_id = {tenant}
          AND sequence IN (SELECT sequence FROM changes WHERE tenant_id = {tenant}
@@ -215,6 +221,11 @@ fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
     if conn.execute(&entries)? > 0 {
         return Ok(());
     }
+    conn.execute(sql!(
+        "INSERT INTO deleted_change (sequence, at)
+         SELECT sequence, at FROM journal_start WHERE tenant_id = {tenant} ON CONFLICT DO NOTHING";
+        tenant
+    ))?;
     let id = tenant.0;
     conn.execute(diesel::delete(journal_start::table.find(id)))?;
     conn.execute(diesel::delete(

@@ -116,6 +116,8 @@ diesel::table! {
         credential_id -> Nullable<Binary>,
         request_id -> Nullable<Text>,
         command_user -> Nullable<Text>,
+        write_id -> Nullable<Binary>,
+        names -> Nullable<Text>,
     }
 }
 
@@ -134,6 +136,7 @@ diesel::table! {
         transaction_id -> BigInt,
         sequence -> BigInt,
         at -> BigInt,
+        parts -> Nullable<BigInt>,
     }
 }
 
@@ -285,6 +288,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    deleted_change (sequence) {
+        sequence -> BigInt,
+        at -> BigInt,
+    }
+}
+
 diesel::joinable!(connection -> tenant (tenant_id));
 diesel::joinable!(deleted_connection -> tenant (tenant_id));
 diesel::joinable!(deleted_credential -> tenant (tenant_id));
@@ -299,6 +309,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     attribute_value,
     changes,
     connection,
+    deleted_change,
     deleted_connection,
     deleted_credential,
     journal_start,

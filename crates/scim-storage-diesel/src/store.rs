@@ -143,10 +143,7 @@ impl DieselStore {
             layout,
             id: update.id,
             expected_version: update.expected_version,
-            origin: Origin {
-                now: update.now,
-                actor: update.actor.clone(),
-            },
+            origin: Origin::new(update.now, &update.actor),
             members: update.members.clone(),
             secrets: update.secrets.clone(),
             changes: update.changes.clone(),
@@ -174,10 +171,7 @@ impl ResourceStore for DieselStore {
             detail: changes.to_stored(),
             layout,
             id: new.id,
-            origin: Origin {
-                now: new.now,
-                actor: new.actor.clone(),
-            },
+            origin: Origin::new(new.now, &new.actor),
             members: new.members.clone(),
             secrets: new.secrets.clone(),
         };
@@ -247,10 +241,7 @@ impl ResourceStore for DieselStore {
             layout: self.layouts.of(&deletion.resource_type)?.clone(),
             id: deletion.id,
             expected_version: deletion.expected_version,
-            origin: Origin {
-                now: deletion.now,
-                actor: deletion.actor.clone(),
-            },
+            origin: Origin::new(deletion.now, &deletion.actor),
         };
         self.database
             .write_for(tenant, move |conn| delete::delete(conn, tenant, &removal))

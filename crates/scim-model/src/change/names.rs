@@ -37,6 +37,17 @@ impl ResourceNames {
         ResourceNames::of_values(resource_type, &values)
     }
 
+    /// Returns the names that the stored document of a group contains. The schema of groups is built in, and hides
+    /// neither of them.
+    pub fn of_group(stored_document: &str) -> ResourceNames {
+        let values: Map<String, Value> = serde_json::from_str(stored_document).unwrap_or_default();
+        let text = |name: &str| values.get(name)?.as_str().map(str::to_owned);
+        ResourceNames {
+            external_id: text("externalId"),
+            name: text("displayName"),
+        }
+    }
+
     /// Returns the names that the changes of a creation or a deletion contain.
     pub fn of_changes(resource_type: &str, changes: &AttributeChanges) -> ResourceNames {
         let text = |name: &str| match changes.get(name)? {

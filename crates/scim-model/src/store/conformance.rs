@@ -21,6 +21,7 @@
 //! | `paging` | totals, pages by index, and cursors in both directions |
 //! | `secrets` | secrets beside the document |
 //! | `journal` | the entry that each write leaves, reading from a position, retention |
+//! | `feed` | the journals of several tenants in one order |
 //! | `connections` | connections of tenants, their changes, and the end of their credentials |
 //! | `credentials` | OAuth clients, their secrets and access tokens, assertions that are good once |
 //! | `webhooks` | endpoints of webhooks, their leases, and the messages that wait for them |
@@ -36,6 +37,7 @@ macro_rules! cases {
 
 mod connections;
 mod credentials;
+mod feed;
 mod filters;
 mod fixture;
 mod journal;
@@ -61,6 +63,7 @@ const TOPICS: &[&[Case]] = &[
     paging::CASES,
     secrets::CASES,
     journal::CASES,
+    feed::CASES,
     connections::CASES,
     credentials::CASES,
     webhooks::CASES,

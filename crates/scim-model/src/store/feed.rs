@@ -55,6 +55,16 @@ pub enum FeedTenants {
     Only(Vec<TenantId>),
 }
 
+impl FeedTenants {
+    /// Returns whether the reader wants the changes of a tenant.
+    pub fn includes(&self, tenant: TenantId) -> bool {
+        match self {
+            FeedTenants::All => true,
+            FeedTenants::Only(tenants) => tenants.contains(&tenant),
+        }
+    }
+}
+
 /// The place where reading begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedStart {
@@ -73,7 +83,7 @@ pub struct FeedEntries {
     pub entries: Vec<FeedEntry>,
     /// The last position that was looked at; the next call continues after it. `None` if there was nothing to look at.
     pub last: Option<ChangePosition>,
-    /// Whether later entries are visible.
+    /// Whether later entries may be visible.
     pub more: bool,
     /// The number of parts that the change at the start had ([`Change::parts`]), if retention has dropped this change.
     pub dropped_parts: Option<usize>,

@@ -64,7 +64,7 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
         &new.origin,
         version,
         Operation::Create,
-        &new.detail,
+        (&new.detail, &derived.names),
     ));
     let Some(pk) = conn.together(resource, others)? else {
         return Err(conflict(layout));

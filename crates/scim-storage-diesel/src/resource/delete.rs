@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use scim_model::change::{AttributeChanges, Operation};
+use scim_model::change::{AttributeChanges, Operation, ResourceNames};
 use scim_model::store::TenantId;
 use uuid::Uuid;
 
@@ -53,6 +53,7 @@ pub(crate) fn delete(conn: &mut Conn, tenant: TenantId, removal: &Removal) -> Re
         true => member_ids(conn, tenant, pk)?,
         false => Vec::new(),
     };
+    let names = ResourceNames::of_document(&layout.resource_type, &row.document);
     let detail = AttributeChanges::of_deletion(&layout.resource_type, &row.document, &members).to_stored();
     // Literals, because they go to PostgreSQL in one round trip; see `Conn::together`.
     let found = sql!("SELECT pk FROM resource WHERE tenant_id = {tenant} AND pk = {pk}"; tenant, pk);
@@ -67,7 +68,7 @@ pub(crate) fn delete(conn: &mut Conn, tenant: TenantId, removal: &Removal) -> Re
             origin,
             (kind, id, row.version),
             Operation::Delete,
-            &detail,
+            (&detail, &names),
         ),
     ];
     conn.together(found, others)?;

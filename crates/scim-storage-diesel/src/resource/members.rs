@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use scim_model::change::{ChangeDetail, Operation};
+use scim_model::change::{ChangeDetail, Operation, ResourceNames};
 use scim_model::store::{MembersStep, StoreError, TenantId};
 use uuid::Uuid;
 
@@ -252,16 +252,21 @@ impl Subject<'_> {
     ) -> Result<(), Failure> {
         let (dialect, tenant, now) = (conn.dialect(), self.tenant, origin.now);
         let groups = sql!(
-            "SELECT g.pk FROM resource g
+            "SELECT g.pk, g.document FROM resource g
              WHERE g.pk IN (SELECT m.group_pk FROM membership m WHERE m.tenant_id = {tenant} AND m.member_pk = {pk})
              AND {owned} ORDER BY g.pk{lock}";
             tenant, pk = self.pk, owned = Sql::owned_by(dialect, "g.tenant_id", tenant),
             lock = dialect.lock(" FOR NO KEY UPDATE")
         );
-        let pks = conn.rows::<i64>(&groups)?;
-        if pks.is_empty() {
+        let groups = conn.rows::<(i64, String)>(&groups)?;
+        if groups.is_empty() {
             return Ok(());
         }
+        let pks: Vec<i64> = groups.iter().map(|(pk, _)| *pk).collect();
+        let names = groups
+            .into_iter()
+            .map(|(pk, document)| (pk, ResourceNames::of_group(&document).to_stored()));
+        let names: Vec<(i64, String)> = names.collect();
         let changed = sql!(
             "{owned} AND pk {pks}";
             owned = Sql::owned_by(dialect, "tenant_id", tenant), pks = Sql::in_pks(dialect, &pks)
@@ -270,14 +275,17 @@ impl Subject<'_> {
             "UPDATE resource SET version = version + 1,
                     modified = CASE WHEN modified < {now} THEN {now} ELSE modified END
              WHERE {changed}";
-            now, changed = changed.clone()
+            now, changed
         ))?;
         conn.execute(sql!(
-            "INSERT INTO changes (tenant_id, at, kind, id, version, action, change, {columns})
-             SELECT tenant_id, {now}, kind, id, version, {operation}, {detail}, {actor} FROM resource
-             WHERE {changed} ORDER BY pk";
+            "INSERT INTO changes (tenant_id, at, kind, id, version, action, change, write_id, names, {columns})
+             SELECT r.tenant_id, {now}, r.kind, r.id, r.version, {operation}, {detail}, {write}, n.key, {actor}
+             FROM {names} AS n CROSS JOIN resource r WHERE r.pk = n.path AND {owned} ORDER BY r.pk";
             columns = Sql::text(actor::COLUMNS), now, operation = operation.as_str(),
-            detail = ChangeDetail::Member(self.id).to_stored(), actor = actor::values(&origin.actor), changed
+            detail = ChangeDetail::Member(self.id).to_stored(), write = origin.write,
+            // The columns are called `path` and `key`.
+            names = Sql::table_of_values(dialect, &names), actor = actor::values(&origin.actor),
+            owned = Sql::owned_by(dialect, "r.tenant_id", tenant)
         ))?;
         Ok(())
     }

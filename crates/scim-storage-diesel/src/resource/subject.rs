@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use diesel::Queryable;
-use scim_model::change::{Actor, Operation};
+use scim_model::change::{Actor, Operation, ResourceNames};
 use scim_model::store::{StoreError, TenantId};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::columns::{Columns, Time};
 use crate::connection::Conn;
@@ -27,23 +27,38 @@ pub(crate) struct Subject<'a> {
 pub(crate) struct Origin {
     pub(crate) now: DateTime<Utc>,
     pub(crate) actor: Actor,
+    /// Identifies the write: all entries that it leaves in the journal have this id.
+    pub(crate) write: Uuid,
+}
+
+impl Origin {
+    pub(crate) fn new(now: DateTime<Utc>, actor: &Actor) -> Origin {
+        let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
+        let time = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
+        Origin {
+            now,
+            actor: actor.clone(),
+            write: Uuid::new_v7(time),
+        }
+    }
 }
 
 /// The statement that writes an entry about a resource, named by its type, id and version, if the table `found` has a
 /// row. A literal, because it is part of the one round trip of a write; see `Conn::together`. For `detail` see
-/// [`scim_model::change::ChangeDetail::to_stored`].
+/// [`scim_model::change::ChangeDetail::to_stored`]; `names` are those after the write.
 pub(crate) fn journal_entry(
     tenant: TenantId,
     origin: &Origin,
     (kind, id, version): (i64, Uuid, i64),
     operation: Operation,
-    detail: &str,
+    (detail, names): (&str, &ResourceNames),
 ) -> Sql {
     sql!(
-        "INSERT INTO changes (tenant_id, at, kind, id, version, action, change, {columns})
-         SELECT {tenant}, {at}, {kind}, {id}, {version}, {operation}, {detail}, {actor} FROM found";
+        "INSERT INTO changes (tenant_id, at, kind, id, version, action, change, write_id, names, {columns})
+         SELECT {tenant}, {at}, {kind}, {id}, {version}, {operation}, {detail}, {write}, {names}, {actor} FROM found";
         columns = Sql::text(actor::COLUMNS), tenant, at = origin.now, kind, id, version,
-        operation = operation.as_str(), detail, actor = actor::values(&origin.actor)
+        operation = operation.as_str(), detail, write = origin.write, names = names.to_stored(),
+        actor = actor::values(&origin.actor)
     )
 }
 
@@ -63,14 +78,14 @@ pub(crate) struct LockedRow {
     pub(crate) keys: Keys,
     /// The stored document is the one that it was compared with, or was not compared.
     pub(crate) is_same_document: bool,
-    /// Empty unless it was read.
+    /// Empty if it was compared.
     pub(crate) document: String,
 }
 
 /// The purpose of the lock, which decides what happens to the stored document.
 #[derive(Clone, Copy)]
 pub(crate) enum LockFor<'a> {
-    /// An update: the document is compared with the new one, if there is one.
+    /// An update: the document is compared with the new one, or read if there is none.
     Update(Option<&'a str>),
     /// A deletion: the document is read once more.
     Deletion,
@@ -99,8 +114,7 @@ pub(crate) fn lock(
 ) -> Result<Option<LockedRow>, Failure> {
     let document = match purpose {
         LockFor::Update(Some(document)) => sql!("document = {document}, ''"; document),
-        LockFor::Update(None) => sql!("TRUE, ''"),
-        LockFor::Deletion => sql!("TRUE, document"),
+        LockFor::Update(None) | LockFor::Deletion => sql!("TRUE, document"),
     };
     let lock = match purpose {
         LockFor::Update(_) => " FOR NO KEY UPDATE",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::SubsecRound;
 use scim_model::SecretHashes;
-use scim_model::change::{AttributeChanges, Operation};
+use scim_model::change::{AttributeChanges, Operation, ResourceNames};
 use scim_model::store::{MembersChange, MembersStep, StoreError, TenantId, Updated};
 use uuid::Uuid;
 
@@ -105,13 +105,17 @@ pub(crate) fn update(
         others = subject.replace_index_rows(conn, derived)?;
     }
     let detail = update.detail(&memberships);
+    let names = match &update.derived {
+        Some(derived) => derived.names.clone(),
+        None => ResourceNames::of_document(&update.layout.resource_type, &row.document),
+    };
     let named = (update.layout.kind, update.id, version);
     others.push(journal_entry(
         tenant,
         &update.origin,
         named,
         update.operation,
-        &detail,
+        (&detail, &names),
     ));
     let guard = sql!(" AND version = {version}"; version = row.version);
     if !subject.update_row(conn, assignments, guard, others)? {

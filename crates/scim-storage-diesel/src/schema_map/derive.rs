@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use diesel::Queryable;
 use scim_model::Document;
+use scim_model::change::ResourceNames;
 use scim_model::internal::key;
 use scim_model::schema::{AttributePath, ResourceType};
 use serde_json::{Map, Value};
@@ -37,6 +38,8 @@ pub(crate) type IndexRows = BTreeSet<(i64, String)>;
 #[derive(Clone, Debug)]
 pub(crate) struct Derived {
     pub(crate) keys: Keys,
+    /// The names for the journal.
+    pub(crate) names: ResourceNames,
     pub(crate) document: String,
     pub(crate) normal: String,
     /// The rows of `attribute_value`.
@@ -60,6 +63,7 @@ impl Layout {
         };
         Derived {
             keys: self.keys(document, &normal),
+            names: ResourceNames::of_values(&self.resource_type, document.values()),
             values: rows(&self.indexed),
             unique_values: rows(&self.more_unique),
             document: document.to_stored_json(&self.resource_type),

@@ -4,6 +4,7 @@ mod agreement;
 mod blocks;
 mod database;
 mod deletion;
+mod feed;
 mod journal;
 mod large_pages;
 mod opening;

@@ -14,17 +14,17 @@ use crate::schema::ResourceType;
 use crate::schema::registry::SchemaRegistry;
 use crate::secret::SecretHashes;
 use crate::store::{
-    ChangeJournal, Connection, Credentials, Deletion, Directory, Include, NewResource, NewToken, Page,
-    PageRequest, Query, Reference, ResourceStore, Sort, StoreError, Stored, TenantId, Token, Update, Updated,
-    Webhooks,
+    ChangeFeed, ChangeJournal, Connection, Credentials, Deletion, Directory, Include, NewResource, NewToken,
+    Page, PageRequest, Query, Reference, ResourceStore, Sort, StoreError, Stored, TenantId, Token, Update,
+    Updated, Webhooks,
 };
 use crate::tolerance::Tolerances;
 use crate::value::policy::Policy;
 
 /// A store with its directory of tenants, its credentials, its journal and its endpoints of webhooks.
-pub trait Store: ResourceStore + Directory + ChangeJournal + Credentials + Webhooks {}
+pub trait Store: ResourceStore + Directory + ChangeJournal + ChangeFeed + Credentials + Webhooks {}
 
-impl<T: ResourceStore + Directory + ChangeJournal + Credentials + Webhooks> Store for T {}
+impl<T: ResourceStore + Directory + ChangeJournal + ChangeFeed + Credentials + Webhooks> Store for T {}
 
 /// A rule that every store keeps: its name, and a function that panics if the store breaks it.
 pub(super) type Case = (&'static str, fn(&Fixture));

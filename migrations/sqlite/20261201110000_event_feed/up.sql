@@ -1,0 +1,15 @@
+-- `write_id` is equal for all entries of one write. `names` is a JSON object with the names of the resource after the
+-- change: an event has them, although its change may not concern them. Both are NULL in the entries of earlier versions.
+ALTER TABLE changes ADD COLUMN write_id BLOB;
+ALTER TABLE changes ADD COLUMN names TEXT;
+
+-- The number of events that the last dropped entry had. A reader who has not seen all of them has missed some.
+ALTER TABLE journal_start ADD COLUMN parts BIGINT;
+CREATE INDEX journal_start_sequence ON journal_start (sequence);
+
+-- The positions of the entries of deleted tenants. A reader of several tenants can continue after such a position,
+-- whereas a position that never existed means that an older backup was restored.
+CREATE TABLE deleted_change (
+  sequence BIGINT NOT NULL PRIMARY KEY,
+  at       BIGINT NOT NULL
+) WITHOUT ROWID;
