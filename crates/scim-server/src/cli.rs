@@ -10,6 +10,7 @@ pub mod connection;
 mod deleted;
 pub mod environment;
 mod error;
+pub mod events;
 pub mod exit;
 pub mod federation;
 pub mod hints;

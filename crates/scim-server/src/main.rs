@@ -15,12 +15,13 @@ use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
 use scim_server::cli::{
-    CommandError, Terminal, client, connection, environment, federation, journal, secrets, stop, tenant,
-    token,
+    CommandError, Terminal, client, connection, environment, events, federation, journal, secrets, stop,
+    tenant, token,
 };
 use scim_server::clock;
 use scim_server::config::database_url::DatabaseUrl;
 use scim_server::config::oauth::OAuthConfig;
+use scim_server::delivery::feed::Feed;
 use scim_server::egress::{self, Egress, EgressSettings, OwnAddresses};
 use scim_server::http::metrics::{self, Sampled};
 use scim_server::http::oauth::state::OAuth;
@@ -164,6 +165,18 @@ fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
         Command::Federation(command) => {
             let store = Arc::new(open_existing(url, pooler, hints)?);
             with_terminal(hints, |terminal| Ok(federation::run(&store, &command, terminal)?))
+        }
+        Command::Events(arguments) => {
+            let store = Arc::new(open_existing(url, pooler, hints)?);
+            let feed = Feed::new(store.clone());
+            let stop = stop::on_signal_or_closed_output()?;
+            Ok(events::print(
+                &*store,
+                &feed,
+                &arguments,
+                &mut io::stdout(),
+                &stop,
+            )?)
         }
         Command::Journal(arguments) => {
             let store = open_existing(url, pooler, hints)?;

@@ -2,6 +2,7 @@
 
 mod clients;
 mod connection;
+mod events;
 mod token;
 
 use std::convert::Infallible;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::clients::{ClientArgs, GroupPatch, Leniency, Reprovision, UrlFilters};
 pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
+pub use self::events::EventsArgs;
 pub use self::token::{DEFAULT_TOKEN_DAYS, Lifetime, Scope, TokenCommand};
 use super::client_args::{ClientCommand, FederationCommand};
 use super::exit::Exit;
@@ -102,6 +104,8 @@ pub enum Command {
     Federation(FederationCommand),
     /// Print the changes of a tenant's users and groups, one JSON object per line
     Journal(JournalArgs),
+    /// Print events of the feed, such as `user.deactivated`, one JSON object per line
+    Events(EventsArgs),
 }
 
 /// The settings of `serve`.

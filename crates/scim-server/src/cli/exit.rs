@@ -35,7 +35,7 @@ Exit codes:
   3  refused: the command cannot be carried out
   4  the database cannot be reached, opened or used
   5  the database is busy: another process holds a lock on it; try again
-  6  journal: the position is lost, and changes may have been missed
+  6  journal, events: the position is lost, and changes may have been missed
   7  there is no such tenant, or it has been deleted
   8  the server cannot listen on an address";
 }

@@ -296,7 +296,3 @@ pub(super) fn family(resource_type: &str) -> String {
     };
     resource_type.chars().map(word).collect()
 }
-
-#[cfg(test)]
-#[path = "../../tests/unit/event.rs"]
-mod tests;

@@ -127,10 +127,10 @@ impl GoneReason {
     pub fn explanation(self) -> &'static str {
         match self {
             GoneReason::Dropped => {
-                "later events have been dropped, because they were older than the journal keeps them"
+                "later events are missing, because entries older than `--journal-days` have been dropped"
             }
             GoneReason::Unknown => {
-                "it is not an event of this feed; it belongs to other tenants, or an older backup has been restored"
+                "it is no event of this feed: it belongs to another or a deleted tenant, or an older backup has been restored"
             }
         }
     }

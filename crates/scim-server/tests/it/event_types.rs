@@ -1,10 +1,11 @@
 //! The events of each kind of change, and their JSON.
 
-use scim_model::change::{Change, ChangeDetail, Operation};
-use scim_model::store::{ConnectionId, TenantId};
-use serde_json::json;
-
-use super::*;
+use chrono::DateTime;
+use scim_model::change::{Actor, Change, ChangeDetail, Operation, ResourceNames};
+use scim_model::store::{ConnectionId, FeedEntry, TenantId};
+use scim_server::delivery::event::{Event, EventId, InvalidEventId, MAX_BODY_BYTES, events_of};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 fn id(byte: u8) -> Uuid {
     Uuid::from_bytes([byte; 16])
