@@ -1,4 +1,4 @@
-//! The names of a resource beside its id, which are recorded with each of its changes.
+//! The names of a resource. Each entry of the journal records them, although its change may not concern them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -31,7 +31,7 @@ impl ResourceNames {
         }
     }
 
-    /// Returns the names that a stored document contains. A document that cannot be read has none.
+    /// Returns the names that a stored document contains. There are none in a document that cannot be read.
     pub fn of_document(resource_type: &ResourceType, stored_document: &str) -> ResourceNames {
         let values = serde_json::from_str(stored_document).unwrap_or_default();
         ResourceNames::of_values(resource_type, &values)

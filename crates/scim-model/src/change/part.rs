@@ -15,7 +15,7 @@ use super::{AttributeChange, AttributeChanges, Change, ChangeDetail, Operation};
 pub enum EventKind {
     /// The resource was created.
     Created,
-    /// Attributes changed for which there is no kind of their own.
+    /// Other attributes changed.
     Updated,
     /// A user got another `userName`, or a group another `displayName`.
     Renamed,

@@ -52,7 +52,7 @@ pub fn events_of(entry: &FeedEntry) -> Vec<Event> {
 /// The meaning of a change, or of a part of it, for an application.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// The id, by which readers recognize events that they get twice.
+    /// The id. A reader that gets it twice ignores the second event.
     pub id: EventId,
     /// The type, such as `user.deactivated`.
     pub event_type: EventType,
@@ -86,13 +86,13 @@ impl Event {
         self.envelope(self.data().with_values(&self.changes))
     }
 
-    /// Returns the event as JSON text in which the names of the changed attributes stand for their values.
+    /// Returns the event as JSON text with the names of the changed attributes instead of their values.
     pub fn notice(&self) -> String {
         self.envelope(self.data().with_names(&self.changes))
     }
 
-    /// Returns [`Event::body`] if it has at most `limit` bytes. Otherwise the names of the changed attributes stand for
-    /// their values, and `truncated` is true. What is too long even then, is left out.
+    /// Returns [`Event::body`] if it has at most `limit` bytes. Otherwise it is [`Event::notice`] with
+    /// `truncated`, and without the names of the resource if these are too long.
     pub fn limited_body(&self, limit: usize) -> String {
         let body = self.body();
         if body.len() <= limit {
@@ -146,7 +146,7 @@ impl Event {
     }
 }
 
-/// The outer members of an event, also of one that is no change of a resource.
+/// The outer members of an event, whether it is about a resource or not.
 #[derive(Clone, Debug, Serialize)]
 pub struct Envelope<'a, D> {
     /// The id of the event.

@@ -110,7 +110,7 @@ pub enum FeedError {
 pub enum GoneReason {
     /// Retention has dropped events after the id.
     Dropped,
-    /// The feed has no such event: the id is that of another tenant, or a backup was restored.
+    /// The id belongs to another or a deleted tenant, or a backup was restored.
     Unknown,
 }
 
@@ -130,7 +130,7 @@ impl GoneReason {
                 "later events are missing, because entries older than `--journal-days` have been dropped"
             }
             GoneReason::Unknown => {
-                "it is no event of this feed: it belongs to another or a deleted tenant, or an older backup has been restored"
+                "it belongs to another or a deleted tenant, or an older backup has been restored"
             }
         }
     }
@@ -187,7 +187,7 @@ impl Feed {
         let position = self.store.current_position(tenants)?;
         let entries = match self.store.entries(tenants, FeedStart::At(position), 1) {
             Ok(read) => read.entries,
-            // Retention has dropped it meanwhile.
+            // Retention has dropped it since.
             Err(JournalError::Dropped(_) | JournalError::Unknown(_)) => Vec::new(),
             Err(JournalError::Store(error)) => return Err(error.into()),
         };
@@ -222,7 +222,7 @@ impl Feed {
     }
 }
 
-/// Whether retention has dropped a change of which the reader has not seen all events.
+/// Whether retention has dropped a change before the reader has seen all of its events.
 fn lacks_parts(after: EventId, read: &FeedEntries) -> bool {
     let seen = after.number as usize + 1;
     read.dropped_parts.is_some_and(|parts| seen < parts)

@@ -49,7 +49,7 @@ impl FeedSignal {
         }
     }
 
-    /// Registers a reader, and starts the thread if there is none.
+    /// Registers a reader, and starts the thread unless it runs.
     pub(super) fn waiter(&self) -> io::Result<Waiter> {
         let mut state = self.shared.state();
         if !state.is_polled {

@@ -111,7 +111,7 @@ pub struct InvalidType(String);
 mod tests {
     use super::*;
 
-    /// evt-02, evt-23
+    /// evt-02
     #[test]
     fn a_pattern_is_a_type_or_its_first_word() {
         for (pattern, resource_type, kind, expected) in [

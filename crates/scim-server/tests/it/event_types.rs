@@ -214,7 +214,7 @@ fn each_change_has_its_events() {
     }
 }
 
-/// evt-01, evt-03, evt-21, evt-60: the members of an event, in their order
+/// evt-03, evt-21, evt-60: the members of an event, in their order
 #[test]
 fn an_event_is_a_json_object() {
     let off = json!({"active": {"old": true, "new": false}});
@@ -317,7 +317,7 @@ fn ids_are_read_as_they_are_written() {
     }
 }
 
-/// evt-35: a line break in a value stays inside the line of the event
+/// A line break in a value stays inside the line of the event
 #[test]
 fn an_event_is_one_line() {
     let detail = json!({"displayName": {"new": "a\nb\r\u{2028}c"}});

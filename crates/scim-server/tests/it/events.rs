@@ -26,7 +26,7 @@ const NO_TENANT: i32 = 7;
 /// The exit code of a reader that may have missed events.
 const POSITION_LOST: i32 = 6;
 
-/// evt-01, evt-51, evt-55
+/// evt-51, evt-55
 #[test]
 fn events_are_json_lines() {
     Shell::on_each(|shell| {
@@ -75,7 +75,7 @@ fn events_are_json_lines() {
     });
 }
 
-/// evt-41, evt-56
+/// evt-56
 #[test]
 fn invalid_and_lost_positions_are_refused() {
     Shell::on_each(|shell| {

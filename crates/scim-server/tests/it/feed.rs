@@ -219,7 +219,7 @@ fn a_filter_that_matches_nothing_moves_on() {
     });
 }
 
-/// evt-23, evt-54: a filter chooses events and changes none of them
+/// evt-54: a filter chooses events and changes none of them
 #[test]
 fn a_filter_chooses_by_type_and_resource() {
     on_each(Choice::default, |server| {
@@ -326,7 +326,7 @@ fn expect_gone(result: Result<FeedPage, FeedError>, reason: GoneReason, oldest: 
     }
 }
 
-/// evt-41, evt-56, evt-57: an id that the feed cannot continue after
+/// evt-56, evt-57: an id that the feed cannot continue after
 #[test]
 fn a_reader_learns_that_it_has_missed_events() {
     on_each(Choice::default, |server| {
@@ -367,7 +367,7 @@ fn a_reader_learns_that_it_has_missed_events() {
     });
 }
 
-/// evt-58, evt-90: the events of one write
+/// evt-58: the events of one write
 #[test]
 fn the_deletion_of_a_member_is_one_transaction() {
     on_each(Choice::default, |server| {
@@ -486,7 +486,7 @@ fn an_event_is_the_same_whenever_it_is_read() {
     );
 }
 
-/// evt-48: the events of a deleted tenant are gone, and no reader of all tenants is stopped by that
+/// The events of a deleted tenant are gone, and no reader of all tenants is stopped by that
 #[test]
 fn a_deleted_tenant_leaves_the_feed() {
     on_each(Choice::default, |server| {
@@ -615,4 +615,18 @@ fn an_asynchronous_reader_wakes_up() {
         assert_eq!(page.events[0].kind, EventKind::Created);
         assert!(MAX_LIMIT == 1_000);
     });
+}
+
+/// evt-62: the guide tells how to read without loss
+#[test]
+fn the_guide_tells_readers_to_keep_one_cursor() {
+    let guide = include_str!("../../../../docs/EVENTS.md");
+    let guide = guide.split_whitespace().collect::<Vec<_>>().join(" ");
+    for sentence in [
+        "Store the id of the last event after you have processed it",
+        "Keep one cursor, and take it from the feed only.",
+        "a reader that continues after the id of one skips earlier events that it has not seen",
+    ] {
+        assert!(guide.contains(sentence), "{sentence}");
+    }
 }

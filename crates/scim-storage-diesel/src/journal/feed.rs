@@ -159,8 +159,8 @@ impl Window {
         })
     }
 
-    /// Merges the entries of several tenants. Each of them has an index of its own in the order of the numbers, and an
-    /// index lookup; a share of the limit is read there. The second value is whether a tenant may have more entries.
+    /// Merges the entries of several tenants. Each costs an index lookup, which reads a share of the
+    /// limit. The second value is whether a tenant may have more entries.
     fn merge(
         &self,
         conn: &mut Conn,
