@@ -1,9 +1,10 @@
 //! `cargo xtask conformance`: checks that a test shows every requirement of the RFCs.
 //!
-//! docs/conformance/requirements.tsv lists the requirements of the RFCs, and credentials.tsv those for credentials. A test
-//! shows a requirement if its documentation contains the id (`/// 7644-3.5.2-14`, `/// cred-51 to cred-57`) or its name
-//! begins with it (`r7644_3_5_2_14_…`, `cred_51_…`).
-//! docs/conformance/bindings.tsv adds tests without ids, and reasons for requirements that do not bind this server.
+//! docs/conformance/requirements.tsv lists the requirements of the RFCs, credentials.tsv those for credentials, and
+//! events.tsv those for events. A test shows a requirement if its documentation contains the id (`/// 7644-3.5.2-14`,
+//! `/// cred-51 to cred-57`) or its name begins with it (`r7644_3_5_2_14_…`, `evt_51_…`).
+//! docs/conformance/bindings.tsv adds tests without ids, reasons for requirements that do not bind this server
+//! (`reason: …`), and requirements of parts that are not built yet (`open: …`).
 //! docs/CONFORMANCE.md shows the result as a table.
 
 mod suites;
@@ -17,9 +18,10 @@ use tests_found::TestFn;
 
 use crate::{files, process};
 
-const REQUIREMENTS: [&str; 2] = [
+const REQUIREMENTS: [&str; 3] = [
     "docs/conformance/requirements.tsv",
     "docs/conformance/credentials.tsv",
+    "docs/conformance/events.tsv",
 ];
 const BINDINGS: &str = "docs/conformance/bindings.tsv";
 const TABLE: &str = "docs/CONFORMANCE.md";
@@ -63,13 +65,24 @@ pub(crate) fn run(table: Table) -> Result<(), String> {
         }
         Table::Check => {}
     }
-    let excused = bound.values().filter(|it| matches!(it, Shown::Reason(_))).count();
-    println!(
-        "conformance: {} requirements, {} shown by tests, {excused} do not bind this server",
-        requirements.len(),
-        requirements.len() - excused
-    );
+    println!("conformance: {}", summary("requirements", &bound));
     Ok(())
+}
+
+/// Returns for example `626 rules: 602 shown by tests, 20 not built yet, 4 do not bind this server`.
+fn summary(noun: &str, bound: &BTreeMap<String, Shown>) -> String {
+    let count = |is: fn(&Shown) -> bool| bound.values().filter(|it| is(it)).count();
+    let shown = count(|it| matches!(it, Shown::Tests(_)));
+    let open = count(|it| matches!(it, Shown::Open(_)));
+    let excused = count(|it| matches!(it, Shown::Reason(_)));
+    let open = match open {
+        0 => String::new(),
+        open => format!(" {open} not built yet,"),
+    };
+    format!(
+        "{} {noun}: {shown} shown by tests,{open} {excused} do not bind this server",
+        bound.len()
+    )
 }
 
 fn lines(prefix: &str, findings: &[String]) -> String {
@@ -115,6 +128,9 @@ impl Requirement {
         if self.id.starts_with("cred-") {
             return "Credentials".to_owned();
         }
+        if self.id.starts_with("evt-") {
+            return "Events".to_owned();
+        }
         let (rfc, rest) = self.id.split_once('-').unwrap_or((&self.id, ""));
         let section = rest.rsplit_once('-').map_or(rest, |(section, _)| section);
         format!("RFC {rfc} section {section}")
@@ -134,6 +150,8 @@ enum Shown {
     Tests(BTreeSet<String>),
     /// Why it does not bind this server.
     Reason(String),
+    /// The part that is not built yet.
+    Open(String),
 }
 
 /// Finds the tests or the reason of each requirement. The second value is the list of findings.
@@ -161,7 +179,7 @@ fn bind(
         }
     }
 
-    let mut reasons: BTreeMap<&str, String> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, Shown> = BTreeMap::new();
     for (number, cells) in rows(table) {
         let &[id, what] = cells.as_slice() else {
             findings.push(format!(
@@ -174,7 +192,9 @@ fn bind(
             continue;
         };
         if let Some(reason) = what.strip_prefix("reason: ") {
-            reasons.insert(id, reason.to_owned());
+            reasons.insert(id, Shown::Reason(reason.to_owned()));
+        } else if let Some(part) = what.strip_prefix("open: ") {
+            reasons.insert(id, Shown::Open(part.to_owned()));
         } else if tests.iter().any(|it| it.path == what) {
             shown.entry(id).or_default().insert(what.to_owned());
         } else {
@@ -186,7 +206,7 @@ fn bind(
     for id in known {
         match (shown.remove(id), reasons.remove(id)) {
             (Some(tests), None) => bound.insert(id.to_owned(), Shown::Tests(tests)),
-            (None, Some(reason)) => bound.insert(id.to_owned(), Shown::Reason(reason)),
+            (None, Some(reason)) => bound.insert(id.to_owned(), reason),
             (None, None) => {
                 findings.push(format!(
                     "no test shows `{id}`: add its id to a test, or a reason to `{BINDINGS}`"
@@ -195,7 +215,7 @@ fn bind(
             }
             (Some(_), Some(_)) => {
                 findings.push(format!(
-                    "a test shows `{id}`: remove its reason from `{BINDINGS}`"
+                    "a test shows `{id}`: remove its reason, or its line `open`, from `{BINDINGS}`"
                 ));
                 None
             }
@@ -205,10 +225,10 @@ fn bind(
 }
 
 /// Returns the beginnings of test names for an id: `r7644_3_5_2_14_` and `rfc7644_3_5_2_14_` for `7644-3.5.2-14`, and
-/// `cred_51_` for `cred-51`.
+/// `cred_51_` for `cred-51`, `evt_51_` for `evt-51`.
 fn test_name_prefixes(id: &str) -> Vec<String> {
     let id = id.replace(['-', '.'], "_");
-    if id.starts_with("cred") {
+    if id.starts_with("cred") || id.starts_with("evt") {
         return vec![format!("{id}_")];
     }
     vec![format!("r{id}_"), format!("rfc{id}_")]
@@ -225,20 +245,16 @@ The rules are those of RFC 7643 and 7644 (SCIM), 9865 (cursors), 6750 (bearer to
 binding text without a keyword, and `note` is a question that an RFC leaves open. \"Here\" introduces our choice;
 numbers such as `A-17` refer to [DECISIONS.md](DECISIONS.md). The rules for credentials (`cred-NN`) come from RFC 6749, 7523,
 8414, 8725 and 9700, and from the requirements that identity providers publish. In them, {T} is the token endpoint, {B}
-the base URL, {I} the issuer identifier, and CC the grant type of client credentials. `cargo xtask conformance --suites` runs two public test
+the base URL, {I} the issuer identifier, and CC the grant type of client credentials. The rules for events (`evt-NN`)
+come from Standard Webhooks, the HTML standard (server-sent events), RFC 8417, 8935, 8936 and 9967, and OpenID Shared
+Signals and CAEP. \"Not built yet\" marks the rules of parts that are still missing. `cargo xtask conformance --suites` runs two public test
 suites against the server as well.
 
 ";
 
 fn render(requirements: &[Requirement], bound: &BTreeMap<String, Shown>) -> String {
     let mut text = HEAD.to_owned();
-    let excused = bound.values().filter(|it| matches!(it, Shown::Reason(_))).count();
-    let _ = writeln!(
-        text,
-        "{} rules: {} shown by tests, {excused} do not bind this server.",
-        requirements.len(),
-        requirements.len() - excused
-    );
+    let _ = writeln!(text, "{}.", summary("rules", bound));
     let mut section = String::new();
     for requirement in requirements {
         if requirement.section() != section {
@@ -255,6 +271,7 @@ fn render(requirements: &[Requirement], bound: &BTreeMap<String, Shown>) -> Stri
                 .collect::<Vec<_>>()
                 .join("<br>"),
             Some(Shown::Reason(reason)) => format!("— {}", cell(reason)),
+            Some(Shown::Open(part)) => format!("— not built yet: {}", cell(part)),
             None => String::new(),
         };
         let _ = writeln!(
@@ -307,6 +324,20 @@ mod tests {
             assert_eq!(bound["7644-3.5.2-14"], Shown::Tests(BTreeSet::from([path])));
             assert_eq!(bound["7644-3.7.1-01"], Shown::Reason("no bulk".to_owned()));
         }
+    }
+
+    #[test]
+    fn a_part_that_is_not_built_yet_is_open() {
+        let table = "id\tshown by\n7644-3.5.2-14\topen: PATCH\n7644-3.7.1-01\treason: no bulk\n";
+        let (bound, findings) = bind(&requirements(), &[], table);
+        assert!(findings.is_empty(), "{findings:?}");
+        assert_eq!(bound["7644-3.5.2-14"], Shown::Open("PATCH".to_owned()));
+        let text = render(&requirements(), &bound);
+        assert!(text.contains("| In order. | — not built yet: PATCH |\n"));
+        assert!(text.contains("2 rules: 0 shown by tests, 1 not built yet, 1 do not bind this server."));
+        let shown = test("c::m::any", &["7644-3.5.2-14"]);
+        let (_, findings) = bind(&requirements(), &[shown], table);
+        assert!(findings[0].contains("or its line `open`"), "{findings:?}");
     }
 
     #[test]

@@ -85,8 +85,8 @@ fn declares(text: &str, name: &str) -> bool {
 /// Returns the tests in a file, except those with `#[ignore]`.
 fn in_text(module: &str, text: &str) -> Vec<TestFn> {
     let id = Regex::new(r"\b\d{4}-\d+(\.\d+)*-\d{2}\b").expect("the pattern is valid");
-    let list =
-        Regex::new(r"\bcred-\d{2,3}((, | and | to )(cred-)?\d{2,3})*\b").expect("the pattern is valid");
+    let list = Regex::new(r"\b(cred|evt)-\d{2,3}((, | and | to )((cred|evt)-)?\d{2,3})*\b")
+        .expect("the pattern is valid");
     let mut found = Vec::new();
     let (mut is_test, mut is_ignored, mut ids) = (false, false, BTreeSet::new());
     for line in text.lines().map(str::trim) {
@@ -111,15 +111,20 @@ fn in_text(module: &str, text: &str) -> Vec<TestFn> {
     found
 }
 
-/// Returns the ids in a list such as `cred-51 to cred-57, 65, 66 and 69`.
+/// Returns the ids in a list such as `cred-51 to cred-57, 65, 66 and 69`. A number without a prefix has the one before.
 fn listed(list: &str) -> Vec<String> {
     let list = list.replace(" and ", ", ");
-    let number = |text: &str| text.trim_start_matches("cred-").parse::<u32>().ok();
-    let ranges = list.split(", ").filter_map(|part| {
+    let mut prefix = "";
+    let mut ids = Vec::new();
+    for part in list.split(", ") {
         let (first, last) = part.split_once(" to ").unwrap_or((part, part));
-        Some(number(first)?..=number(last)?)
-    });
-    ranges.flatten().map(|it| format!("cred-{it:02}")).collect()
+        prefix = first.split_once('-').map_or(prefix, |(prefix, _)| prefix);
+        let number = |text: &str| text.rsplit('-').next()?.parse::<u32>().ok();
+        if let (Some(first), Some(last)) = (number(first), number(last)) {
+            ids.extend((first..=last).map(|it| format!("{prefix}-{it:02}")));
+        }
+    }
+    ids
 }
 
 fn function_name(line: &str) -> Option<&str> {
@@ -182,6 +187,20 @@ fn one() {}
             [
                 "cred-100", "cred-34", "cred-35", "cred-51", "cred-52", "cred-53", "cred-65"
             ]
+        );
+    }
+
+    #[test]
+    fn lists_of_credentials_and_events_may_be_mixed() {
+        let text = "\
+/// evt-05, 07 to 09 and cred-34, 35; no eventually-01
+#[test]
+fn one() {}
+";
+        let (_, ids) = found(text).remove(0);
+        assert_eq!(
+            ids,
+            ["cred-34", "cred-35", "evt-05", "evt-07", "evt-08", "evt-09"]
         );
     }
 
