@@ -1,4 +1,5 @@
-//! The ports: the calls that a server makes to a store of SCIM resources, a directory of tenants, their credentials and a journal.
+//! The ports: the calls that a server makes to a store of SCIM resources, a directory of tenants, their credentials, operator keys
+//! and a journal.
 
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -8,8 +9,10 @@ mod deleted;
 mod directory;
 mod error;
 mod feed;
+mod idempotency;
 mod journal;
 mod name;
+mod operator_keys;
 mod query;
 mod resource;
 mod tenant;
@@ -24,8 +27,10 @@ pub use deleted::{CredentialKind, DeletedConnection, DeletedCredential, UnknownC
 pub use directory::{Directory, NewToken, Token};
 pub use error::StoreError;
 pub use feed::{ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants};
+pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use journal::{ChangeJournal, JournalError};
 pub use name::{InvalidName, check_label, check_name};
+pub use operator_keys::{NewOperatorKey, OperatorKey, OperatorKeys, OperatorScope};
 pub use query::{
     Include, NextResources, Page, PageRequest, Position, Query, Reference, ResourceKey, RestOfMembers,
     ScanCount, Sort, Stored,

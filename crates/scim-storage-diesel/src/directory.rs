@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
 use scim_model::store::{
     Connection, ConnectionChange, ConnectionId, DeletedConnection, DeletedCredential, Directory, NewToken,
     StoreError, Tenant, TenantId, Token,
@@ -57,9 +58,18 @@ impl Directory for DieselStore {
         })
     }
 
+    fn rename_tenant(&self, from: &str, to: &str) -> Result<bool, StoreError> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.database.write(move |conn| rename_tenant(conn, &from, &to))
+    }
+
+    fn hide_tenant(&self, name: &str) -> Result<bool, StoreError> {
+        let name = name.to_owned();
+        self.database.write(move |conn| hide_tenant(conn, &name))
+    }
+
     fn delete_tenant(&self, name: &str) -> Result<bool, StoreError> {
-        let owned = name.to_owned();
-        let mut found = self.database.write(move |conn| hide_tenant(conn, &owned))?;
+        let mut found = self.hide_tenant(name)?;
         loop {
             let began = Instant::now();
             match self.continue_deletion(Some(name)) {
@@ -163,6 +173,24 @@ impl Directory for DieselStore {
 
     fn token_by_hash(&self, sha256: &[u8; 32]) -> Result<Option<Token>, StoreError> {
         self.database.read(|conn| tokens::by_hash(conn, sha256))
+    }
+}
+
+/// Returns whether a tenant had the name.
+fn rename_tenant(conn: &mut Conn, from: &str, to: &str) -> Result<bool, Failure> {
+    if from == to {
+        let same = tenant::table.filter(tenant::name.eq(to)).select(tenant::id);
+        return Ok(conn.only::<i64, _>(same)?.is_some());
+    }
+    let named = tenant::table
+        .filter(tenant::name.eq(from))
+        .filter(tenant::deleted.eq(false));
+    match conn.execute(diesel::update(named).set(tenant::name.eq(to))) {
+        Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
+            let attribute = "name".to_owned();
+            Err(StoreError::Conflict { attribute }.into())
+        }
+        result => Ok(result? > 0),
     }
 }
 

@@ -211,6 +211,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    operator_key (id) {
+        id -> Binary,
+        name -> Text,
+        scope -> Text,
+        limited -> Bool,
+        sha256 -> Binary,
+        last_four -> Text,
+        created -> BigInt,
+        expires -> Nullable<BigInt>,
+        revoked -> Nullable<BigInt>,
+        last_used -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     deleted_credential (tenant_id, id) {
         tenant_id -> BigInt,
         id -> Binary,
@@ -234,6 +249,22 @@ diesel::table! {
         milliseconds -> BigInt,
         error -> Nullable<Text>,
         response -> Text,
+    }
+}
+
+diesel::table! {
+    operator_key_tenant (tenant_id, operator_key) {
+        tenant_id -> BigInt,
+        operator_key -> Binary,
+    }
+}
+
+diesel::table! {
+    idempotency_key (digest) {
+        digest -> Binary,
+        request -> Binary,
+        object -> Binary,
+        at -> BigInt,
     }
 }
 
@@ -301,6 +332,8 @@ diesel::joinable!(deleted_credential -> tenant (tenant_id));
 diesel::joinable!(token -> tenant (tenant_id));
 diesel::joinable!(token -> connection (connection_id));
 diesel::joinable!(membership -> resource (member_pk));
+diesel::joinable!(operator_key_tenant -> tenant (tenant_id));
+diesel::joinable!(operator_key_tenant -> operator_key (operator_key));
 diesel::joinable!(secret -> resource (pk));
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -312,10 +345,13 @@ diesel::allow_tables_to_appear_in_same_query!(
     deleted_change,
     deleted_connection,
     deleted_credential,
+    idempotency_key,
     journal_start,
     membership,
     oauth_client,
     oauth_secret,
+    operator_key,
+    operator_key_tenant,
     resource,
     resource_count,
     resource_type,

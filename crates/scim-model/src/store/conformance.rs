@@ -25,6 +25,8 @@
 //! | `connections` | connections of tenants, their changes, and the end of their credentials |
 //! | `credentials` | OAuth clients, their secrets and access tokens, assertions that are good once |
 //! | `webhooks` | endpoints of webhooks, their leases, and the messages that wait for them |
+//! | `operator_keys` | operator keys, their limits and their end |
+//! | `idempotency` | the keys by which a repeated creation is recognised |
 //! | `tenants` | isolation and deletion of tenants, tokens |
 //!
 //! The rules call a store from one thread. Races between writers, crashes, limits on scans and the plans of
@@ -40,8 +42,10 @@ mod credentials;
 mod feed;
 mod filters;
 mod fixture;
+mod idempotency;
 mod journal;
 mod members;
+mod operator_keys;
 mod paging;
 mod resources;
 mod secrets;
@@ -67,6 +71,8 @@ const TOPICS: &[&[Case]] = &[
     connections::CASES,
     credentials::CASES,
     webhooks::CASES,
+    operator_keys::CASES,
+    idempotency::CASES,
     tenants::CASES,
 ];
 

@@ -82,4 +82,6 @@ pub struct ConnectionChange {
     pub settings: BTreeMap<String, Option<String>>,
     /// The new state.
     pub state: Option<ConnectionState>,
+    /// The connection as the caller knows it. If another one is stored by now, nothing is changed.
+    pub expected: Option<Box<Connection>>,
 }

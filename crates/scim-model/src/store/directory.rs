@@ -26,6 +26,19 @@ pub trait Directory: Send + Sync {
     /// `Unavailable`.
     fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
 
+    /// Renames a tenant that has the name `from`, and returns whether there is such a tenant.
+    ///
+    /// # Errors
+    /// `Conflict` on `name` if a tenant has the name `to`.
+    fn rename_tenant(&self, from: &str, to: &str) -> Result<bool, StoreError>;
+
+    /// Hides a tenant, and returns whether it existed. All access ends at once, and the name is free again. The data
+    /// remains until [`Directory::continue_deletion`] has taken the last step.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn hide_tenant(&self, name: &str) -> Result<bool, StoreError>;
+
     /// Deletes a tenant with everything it owns, and returns whether it existed. All access ends at once, and
     /// the name is free again. The data is deleted in steps, between which others can write. If the process
     /// ends before the last step, the remaining data is invisible, and the next call of this method or of
@@ -63,7 +76,7 @@ pub trait Directory: Send + Sync {
     /// Changes a connection, and returns it as it is after the change, or `None` if it does not exist.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `Stale` if the connection is not the expected one; `Unavailable`.
     fn change_connection(
         &self,
         tenant: TenantId,

@@ -90,6 +90,9 @@ pub(super) fn change(
         return Ok(None);
     };
     let mut changed = row.into_connection()?;
+    if change.expected.as_ref().is_some_and(|it| **it != changed) {
+        return Err(StoreError::Stale.into());
+    }
     changed.preset = change.preset.clone().unwrap_or(changed.preset);
     changed.state = change.state.unwrap_or(changed.state);
     for (name, value) in &change.settings {

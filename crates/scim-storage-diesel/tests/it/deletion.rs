@@ -73,6 +73,7 @@ fn rows(database: &Database, tenant: TenantId) -> i64 {
         "access_token",
         "deleted_connection",
         "deleted_credential",
+        "operator_key_tenant",
     ];
     let counts = tables.map(|it| format!("(SELECT count(*) FROM {it} WHERE tenant_id = {})", tenant.0));
     database.number(&format!(

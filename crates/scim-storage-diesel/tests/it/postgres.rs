@@ -379,6 +379,13 @@ fn every_key_begins_with_the_tenant() {
             "changes_sequence",
             "journal_start_sequence",
             "deleted_change_pkey",
+            // An operator key may be for all tenants.
+            "operator_key_pkey",
+            "operator_key_sha256_key",
+            "operator_key_tenant_operator_key_fkey",
+            // The digest of an idempotency key includes the operator key.
+            "idempotency_key_pkey",
+            "idempotency_key_at",
             // The types are the same for all tenants.
             "resource_kind_fkey",
         ];

@@ -10,13 +10,14 @@ use crate::change::Actor;
 use crate::secret::SecretHashes;
 use crate::store::{
     ClientMethod, Connection, ConnectionChange, ConnectionId, ConnectionState, CredentialKind,
-    DeletedConnection, DeletedCredential, NewClient, NewResource, NewToken, TenantId,
+    DeletedConnection, DeletedCredential, NewClient, NewResource, NewToken, StoreError, TenantId,
 };
 
 pub(super) const CASES: &[Case] = cases![
     each_tenant_has_a_default_connection,
     connections_have_unique_names_within_a_tenant,
     a_change_of_a_connection_keeps_the_rest,
+    a_change_of_another_connection_than_the_expected_one_is_stale,
     a_deleted_connection_ends_its_tokens,
     a_deleted_connection_and_its_credentials_remain_known,
     the_journal_names_the_connection_after_its_deletion,
@@ -112,6 +113,21 @@ fn a_change_of_a_connection_keeps_the_rest(it: &Fixture) {
     ] {
         assert_eq!(change(tenant, id, &to_state(ConnectionState::Paused)), None);
     }
+}
+
+fn a_change_of_another_connection_than_the_expected_one_is_stale(it: &Fixture) {
+    let entra = new(it, "entra");
+    it.store.create_connection(&entra).expect("the name is free");
+    let pause = ConnectionChange {
+        state: Some(ConnectionState::Paused),
+        expected: Some(Box::new(entra.clone())),
+        ..ConnectionChange::default()
+    };
+    let change = || it.store.change_connection(it.tenant, entra.id, &pause);
+    let changed = change().expect("it is the expected one").expect("it exists");
+    assert_eq!(changed.state, ConnectionState::Paused);
+    assert!(matches!(change(), Err(StoreError::Stale)));
+    assert_eq!(named(it, "entra"), Some(changed));
 }
 
 fn a_deleted_connection_ends_its_tokens(it: &Fixture) {

@@ -14,17 +14,37 @@ use crate::schema::ResourceType;
 use crate::schema::registry::SchemaRegistry;
 use crate::secret::SecretHashes;
 use crate::store::{
-    ChangeFeed, ChangeJournal, Connection, Credentials, Deletion, Directory, Include, NewResource, NewToken,
-    Page, PageRequest, Query, Reference, ResourceStore, Sort, StoreError, Stored, TenantId, Token, Update,
-    Updated, Webhooks,
+    ChangeFeed, ChangeJournal, Connection, Credentials, Deletion, Directory, IdempotencyKeys, Include,
+    NewResource, NewToken, OperatorKeys, Page, PageRequest, Query, Reference, ResourceStore, Sort,
+    StoreError, Stored, TenantId, Token, Update, Updated, Webhooks,
 };
 use crate::tolerance::Tolerances;
 use crate::value::policy::Policy;
 
-/// A store with its directory of tenants, its credentials, its journal and its endpoints of webhooks.
-pub trait Store: ResourceStore + Directory + ChangeJournal + ChangeFeed + Credentials + Webhooks {}
+/// A store with all ports.
+pub trait Store:
+    ResourceStore
+    + Directory
+    + ChangeJournal
+    + ChangeFeed
+    + Credentials
+    + OperatorKeys
+    + IdempotencyKeys
+    + Webhooks
+{
+}
 
-impl<T: ResourceStore + Directory + ChangeJournal + ChangeFeed + Credentials + Webhooks> Store for T {}
+impl<T> Store for T where
+    T: ResourceStore
+        + Directory
+        + ChangeJournal
+        + ChangeFeed
+        + Credentials
+        + OperatorKeys
+        + IdempotencyKeys
+        + Webhooks
+{
+}
 
 /// A rule that every store keeps: its name, and a function that panics if the store breaks it.
 pub(super) type Case = (&'static str, fn(&Fixture));

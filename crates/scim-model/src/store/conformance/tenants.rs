@@ -12,6 +12,7 @@ pub(super) const CASES: &[Case] = cases![
     tokens_belong_to_tenants,
     the_expiry_of_a_token_only_comes_forward,
     the_use_of_a_token_is_recorded_once_a_minute,
+    a_tenant_is_renamed_with_all_that_it_owns,
     a_deleted_tenant_leaves_no_data,
 ];
 
@@ -53,6 +54,29 @@ fn tenants_are_isolated_from_each_other(it: &Fixture) {
     }
     assert_eq!(it.search(&it.group, "members.display eq \"babs\"", "").total, 1);
     assert!(other.read(&other.user, theirs).is_some());
+}
+
+fn a_tenant_is_renamed_with_all_that_it_owns(it: &Fixture) {
+    let new = |word: &str| format!("{word} {}", Uuid::now_v7());
+    let (from, to, taken) = (new("from"), new("to"), new("taken"));
+    let tenant = it.store.create_tenant(&from, at(0)).expect("the name is free");
+    it.store.create_tenant(&taken, at(0)).expect("the name is free");
+    let named = |name: &str| {
+        let tenants = it.store.tenants().expect("the store is available");
+        tenants.into_iter().find(|it| it.name == name).map(|it| it.id)
+    };
+    let rename = |from: &str, to: &str| it.store.rename_tenant(from, to).expect("the name is free");
+    assert!(rename(&from, &to) && rename(&to, &to));
+    assert_eq!((named(&from), named(&to)), (None, Some(tenant)));
+    assert!(!rename(&from, &new("other")));
+    expect_taken("name", it.store.rename_tenant(&to, &taken));
+    assert_eq!(named(&to), Some(tenant));
+    assert!(it.store.hide_tenant(&to).expect("the store is available"));
+    assert!(!rename(&to, &from));
+    assert!(!it.store.hide_tenant(&to).expect("the store is available"));
+    assert!(it.store.delete_tenant(&to).expect("the store is available"));
+    // The name is free again.
+    assert!(rename(&taken, &to));
 }
 
 fn tokens_belong_to_tenants(it: &Fixture) {

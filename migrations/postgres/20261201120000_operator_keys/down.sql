@@ -1,0 +1,2 @@
+DROP TABLE operator_key_tenant;
+DROP TABLE operator_key;

@@ -1,0 +1,9 @@
+-- The requests of operators that must not be carried out twice. The digest of the key includes the operator key. The
+-- answers are not kept, because they may contain secrets.
+CREATE TABLE idempotency_key (
+  digest  BLOB NOT NULL PRIMARY KEY,
+  request BLOB NOT NULL,
+  object  BLOB NOT NULL,
+  at      BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX idempotency_key_at ON idempotency_key (at);
