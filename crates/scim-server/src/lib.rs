@@ -11,6 +11,7 @@ pub mod egress;
 pub mod http;
 pub mod jose;
 pub mod logging;
+pub mod management;
 pub mod oauth;
 mod private_file;
 pub mod sealing;

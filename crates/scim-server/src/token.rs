@@ -1,4 +1,4 @@
-//! Bearer tokens: generating a secret, and the digest that is stored instead of it.
+//! Bearer tokens and operator keys: generating a secret, and the digest that is stored instead of it.
 
 use std::time::Duration;
 
@@ -6,8 +6,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-/// The prefix of every secret. Secret scanners recognise a leaked secret by it.
+/// The prefix of the secrets of tenants. Secret scanners recognise a leaked secret by it.
 pub const PREFIX: &str = "scim_";
+
+/// The prefix of operator keys. It differs from [`PREFIX`], so that neither kind is taken for the other.
+pub const OPERATOR_PREFIX: &str = "opk_";
 
 /// The time for which a server may use a valid token from a cache. After the command line has revoked a token or deleted a
 /// tenant, it waits that long before it reports success, so that no server accepts the token any more.
@@ -18,9 +21,21 @@ pub const CACHE_LIFETIME: Duration = Duration::from_secs(1);
 /// # Errors
 /// The operating system provides no random bytes.
 pub fn new_secret() -> Result<String, getrandom::Error> {
+    random_text(PREFIX)
+}
+
+/// Generates an operator key: the prefix and 256 random bits.
+///
+/// # Errors
+/// The operating system provides no random bytes.
+pub fn new_operator_key() -> Result<String, getrandom::Error> {
+    random_text(OPERATOR_PREFIX)
+}
+
+fn random_text(prefix: &str) -> Result<String, getrandom::Error> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)?;
-    Ok(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random)))
+    Ok(format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(random)))
 }
 
 /// Returns the SHA-256 digest of a secret, which the directory stores and looks up.
@@ -39,8 +54,17 @@ pub fn last_four(secret: &str) -> String {
 
 /// Returns whether a text has the form of a secret. Other texts are rejected without a query to the store.
 pub fn is_well_formed(secret: &str) -> bool {
+    has_form(secret, PREFIX)
+}
+
+/// Returns whether a text has the form of an operator key. Other texts are rejected without a query to the store.
+pub fn is_operator_key(secret: &str) -> bool {
+    has_form(secret, OPERATOR_PREFIX)
+}
+
+fn has_form(secret: &str, prefix: &str) -> bool {
     // 43 base64url characters encode 256 bits.
-    secret.strip_prefix(PREFIX).is_some_and(|random| {
+    secret.strip_prefix(prefix).is_some_and(|random| {
         random.len() == 43
             && random
                 .bytes()
@@ -57,6 +81,14 @@ mod tests {
         let secret = new_secret().unwrap();
         assert!(is_well_formed(&secret), "{secret}");
         assert_ne!(secret, new_secret().unwrap());
+    }
+
+    #[test]
+    fn an_operator_key_is_no_token_and_a_token_no_operator_key() {
+        let (key, token) = (new_operator_key().unwrap(), new_secret().unwrap());
+        assert!(is_operator_key(&key) && !is_well_formed(&key), "{key}");
+        assert!(is_well_formed(&token) && !is_operator_key(&token), "{token}");
+        assert!(!OPERATOR_PREFIX.contains("scim"));
     }
 
     #[test]

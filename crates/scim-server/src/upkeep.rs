@@ -244,6 +244,14 @@ mod tests {
             unreachable!("upkeep creates nothing")
         }
 
+        fn rename_tenant(&self, _: &str, _: &str) -> Result<bool, StoreError> {
+            unreachable!("upkeep renames nothing")
+        }
+
+        fn hide_tenant(&self, _: &str) -> Result<bool, StoreError> {
+            unreachable!("upkeep begins no deletion")
+        }
+
         fn delete_tenant(&self, _: &str) -> Result<bool, StoreError> {
             unreachable!("upkeep begins no deletion")
         }

@@ -3,6 +3,7 @@
 mod clients;
 mod connection;
 mod events;
+mod key;
 mod token;
 
 use std::convert::Infallible;
@@ -14,7 +15,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::clients::{ClientArgs, GroupPatch, Leniency, Reprovision, UrlFilters};
 pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
 pub use self::events::EventsArgs;
-pub use self::token::{DEFAULT_TOKEN_DAYS, Lifetime, Scope, TokenCommand};
+pub use self::key::{KeyCommand, KeyScope};
+pub use self::token::{Lifetime, Scope, TokenCommand};
 use super::client_args::{ClientCommand, FederationCommand};
 use super::exit::Exit;
 use super::names;
@@ -102,6 +104,9 @@ pub enum Command {
     /// Manage the trust in external issuers (workload identity federation)
     #[command(subcommand)]
     Federation(FederationCommand),
+    /// Manage operator keys, the credentials of the management API
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Print the changes of a tenant's users and groups, one JSON object per line
     Journal(JournalArgs),
     /// Print events of the feed, such as `user.deactivated`, one JSON object per line
@@ -190,6 +195,11 @@ pub struct ServeArgs {
     #[arg(long, help_heading = DATABASE, env = "SCIM_FIRST_TOKEN_FILE", value_name = "FILE", value_parser = path())]
     pub first_token_file: Option<PathBuf>,
 
+    /// A new file for the operator key of the first start, readable by its owner only; without it, the key is printed,
+    /// unless the token is written to a file: then no key is created
+    #[arg(long, help_heading = DATABASE, env = "SCIM_FIRST_KEY_FILE", value_name = "FILE", value_parser = path())]
+    pub first_key_file: Option<PathBuf>,
+
     /// 64 hexadecimal digits that servers share to accept each other's paging cursors; of several keys,
     /// separated by commas, the first one makes cursors and all are accepted [default: random at each start]
     #[arg(long, help_heading = LISTS, env = "SCIM_CURSOR_KEY", hide_env_values = true, value_name = "HEX[,HEX…]", value_delimiter = ',',
@@ -211,8 +221,13 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u32).range(1..=25))]
     pub scan_timeout: u32,
 
-    /// The address of `/metrics` for Prometheus, served without a token: an address and port, or a port of this
-    /// machine [default: not served]
+    /// The address of the management API, and of the probes and `/metrics`, which need no operator key: an address and
+    /// port, a port of this machine, or `off` [default: 127.0.0.1:8081]
+    #[arg(long, help_heading = NETWORK, env = "SCIM_MANAGEMENT_LISTEN", value_name = "[ADDRESS:]PORT|off",
+          value_parser = trimmed)]
+    pub management_listen: Option<String>,
+
+    /// A further address of `/metrics`; deprecated, because `--management-listen` serves them too
     #[arg(long, help_heading = NETWORK, env = "SCIM_METRICS_LISTEN", value_name = "[ADDRESS:]PORT",
           value_parser = trimmed)]
     pub metrics_listen: Option<String>,

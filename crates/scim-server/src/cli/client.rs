@@ -1,15 +1,18 @@
 //! `scim-server client`: creates, changes and deletes OAuth clients and their secrets.
 
-use scim_model::store::{Client, ClientMethod, CredentialKind, Credentials, Directory, SecretAdded};
+use scim_model::store::{CredentialKind, Credentials, Directory};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::client_args::{ClientCommand, ClientScope, KeyArgs, OwnerArgs, SecretCommand, UrlArgs};
-use super::client_keys::{read_keys, settings, warn};
-use super::client_list::{list, no_client, show};
+use super::client_keys::{guarded_client, key_source, refused, settings, warn};
+use super::client_list::{list, show};
 use super::client_set::set_client;
-use super::{CommandError, Terminal, connection, timestamp, wait_for_caches};
-use crate::oauth::registration::{self, ENTRA_SECRET_DAYS, new_client, new_secret};
+use super::{CommandError, Terminal, timestamp, wait_for_caches};
+use crate::clock;
+use crate::management::clients::{self, ClientRequest};
+use crate::management::{Access, connections};
+use crate::oauth::registration::{self, ENTRA_SECRET_DAYS};
 
 /// Runs a command.
 ///
@@ -55,24 +58,21 @@ fn create<S: Directory + Credentials>(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let (tenant, connection) = connection::find(store, &owner.tenant, &owner.connection)?;
+    let (tenant, connection) = connections::find(store, &owner.tenant, &owner.connection)?;
     let settings = settings(urls)?;
     warn(urls.warning(), terminal)?;
-    let keys = read_keys(keys, urls, terminal)?;
-    let has_secret = keys.is_none();
-    let method = ClientMethod::Client { keys };
-    let read_only = owner.scope == ClientScope::ScimRead;
-    let mut client = new_client(&connection, &owner.name, method, read_only, terminal.now)?;
-    let mut shown = None;
-    if has_secret {
-        let (new, secret) = new_secret("", days, terminal.now)?;
-        shown = Some((secret, new.expires));
-        client.secret = Some(new);
-    }
-    if !store.create_client(&client)? {
-        return Err(connection::deleted_meanwhile(&connection));
-    }
-    let (secret, expires) = shown.unzip();
+    let request = ClientRequest {
+        id: clock::new_id(),
+        name: &owner.name,
+        access: Access::of(owner.scope == ClientScope::ScimRead),
+        days,
+        keys: key_source(keys)?,
+    };
+    let egress = guarded_client(&keys.egress, urls)?;
+    let issued = clients::create(store, &connection, &request, &egress, terminal.now).map_err(refused)?;
+    warn(issued.warning, terminal)?;
+    let (client, secret) = (issued.client, issued.secret);
+    let expires = client.secret.as_ref().map(|it| it.expires);
     if as_json {
         return terminal.print(&json!({
             "clientId": client.client_id,
@@ -125,42 +125,20 @@ fn add_secret(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let client = store.client(client_id)?.ok_or_else(|| no_client(client_id))?;
-    if matches!(client.method, ClientMethod::Federation(_)) {
-        return Err(CommandError::Refused(format!(
-            "`{client_id}` is a federation, which has no secrets"
-        )));
-    }
-    let (new, secret) = new_secret(name, days, terminal.now)?;
-    match store.add_secret(client_id, &new)? {
-        SecretAdded::Done => {}
-        SecretAdded::NoClient => return Err(no_client(client_id)),
-        SecretAdded::TooMany => {
-            let most = Client::MAX_SECRETS;
-            let text =
-                format!("the client has {most} valid secrets: delete one first with `client secret delete`");
-            return Err(CommandError::Refused(text));
-        }
-    }
+    let id = clock::new_id();
+    let added = clients::add_secret(store, client_id, id, name, days, terminal.now)?;
+    let (secret, expires) = (added.text, added.view.expires.0);
     if as_json {
         return terminal.print(&json!({
-            "id": new.id.to_string(),
+            "id": id.to_string(),
             "clientId": client_id,
             "clientSecret": secret,
-            "expires": timestamp(new.expires),
+            "expires": timestamp(expires),
         }));
     }
-    writeln!(
-        terminal.output,
-        "Secret {} of the client, shown only now:",
-        new.id
-    )?;
+    writeln!(terminal.output, "Secret {id} of the client, shown only now:")?;
     writeln!(terminal.output, "  {secret}")?;
-    writeln!(
-        terminal.output,
-        "It expires on {}.",
-        new.expires.format("%Y-%m-%d")
-    )?;
+    writeln!(terminal.output, "It expires on {}.", expires.format("%Y-%m-%d"))?;
     note_of_short_life(days, terminal)
 }
 
@@ -171,11 +149,7 @@ fn delete_secret(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    if !store.delete_secret(client_id, id)? {
-        return Err(CommandError::Refused(format!(
-            "the client `{client_id}` has no secret `{id}`"
-        )));
-    }
+    clients::delete_secret(store, client_id, id)?;
     wait_for_caches();
     if as_json {
         return terminal.print(&json!({ "id": id.to_string(), "clientId": client_id, "deleted": true }));
@@ -191,9 +165,7 @@ fn disable(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    if !store.disable_client(client_id, disabled)? {
-        return Err(no_client(client_id));
-    }
+    clients::disable(store, client_id, disabled)?;
     wait_for_caches();
     if as_json {
         return terminal.print(&json!({ "clientId": client_id, "disabled": disabled }));
@@ -210,9 +182,7 @@ pub(super) fn delete(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    if !store.delete_client(client_id, terminal.now)? {
-        return Err(no_client(client_id));
-    }
+    clients::delete(store, client_id, terminal.now)?;
     wait_for_caches();
     if as_json {
         return terminal.print(&json!({ "clientId": client_id, "deleted": true }));

@@ -6,6 +6,7 @@ use super::client_args::{KeyArgs, UrlArgs};
 use super::oauth_args::EgressArgs;
 use super::{CommandError, Terminal};
 use crate::egress::{self, Egress, EgressSettings, OwnAddresses};
+use crate::management::ManagementError;
 use crate::oauth::{OAuthSettings, key_set, registration};
 
 /// The largest file with a JWK set.
@@ -36,9 +37,17 @@ pub(super) fn read_keys(
         return Ok(None);
     };
     let egress = guarded_client(&keys.egress, urls)?;
-    let checked = registration::check_keys(&source, &egress).map_err(CommandError::Refused)?;
+    let checked = registration::check_keys(&source, &egress).map_err(|it| refused(it.into()))?;
     warn(checked, terminal)?;
     Ok(Some(source))
+}
+
+/// Returns the error for a value that an operation refuses.
+pub(super) fn refused(error: ManagementError) -> CommandError {
+    match error {
+        ManagementError::Invalid { detail, .. } => CommandError::Refused(detail),
+        error => error.into(),
+    }
 }
 
 pub(super) fn warn(warning: Option<String>, terminal: &mut Terminal) -> Result<(), CommandError> {

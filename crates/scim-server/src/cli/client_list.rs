@@ -1,15 +1,14 @@
 //! Lists and shows OAuth clients and federations, without secrets and their hashes.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Client, ClientMethod, CredentialKind, Credentials, Directory, KeySource};
+use chrono::{DateTime, Utc};
+use scim_model::store::{Client, CredentialKind, Credentials, Directory};
 use serde_json::{Value, json};
 
 use super::client_args::ListArgs;
-use super::{CommandError, Terminal, deleted, find_tenant, names, timestamp};
-use crate::oauth::{key_set, registration};
-
-/// The days before its expiry for which a secret is shown as expiring.
-const EXPIRING_DAYS: i64 = 30;
+use super::{CommandError, Terminal, deleted, find_tenant, names};
+use crate::management::clients::{self, ClientView};
+use crate::management::federations::FederationView;
+use crate::oauth::registration;
 
 /// Lists the clients of one kind.
 pub(super) fn list<S: Directory + Credentials>(
@@ -60,60 +59,13 @@ pub(super) fn show(
 }
 
 pub(super) fn no_client(client_id: &str) -> CommandError {
-    CommandError::Refused(format!("there is no client `{client_id}`"))
+    clients::no_client(client_id).into()
 }
 
 /// Returns a client without secrets and their hashes.
 fn to_json(client: &Client, now: DateTime<Utc>) -> Value {
-    let mut shown = json!({
-        // The journal names the credential by this id.
-        "id": client.id.to_string(),
-        "clientId": client.client_id,
-        "tenant": client.tenant_name,
-        "connection": client.connection.name,
-        "name": client.name,
-        "state": registration::state(client),
-        "scope": if client.read_only { "scim.read" } else { "scim" },
-        "created": timestamp(client.created),
-        "lastUsed": client.last_used.map(timestamp),
-    });
-    let keys = |keys: &KeySource| match keys {
-        KeySource::Url(url) => json!({ "url": url }),
-        KeySource::Inline(text) => json!({ "inline": key_set::public_part(text) }),
-    };
-    match &client.method {
-        ClientMethod::Client { keys: source } => {
-            shown["keys"] = source.as_ref().map_or(Value::Null, keys);
-            shown["secrets"] = client
-                .secrets
-                .iter()
-                .map(|it| {
-                    let state = match it.expires - now {
-                        left if left <= TimeDelta::zero() => "expired",
-                        left if left <= TimeDelta::days(EXPIRING_DAYS) => "expiring",
-                        _ => "valid",
-                    };
-                    json!({
-                        "id": it.id.to_string(),
-                        "name": it.name,
-                        "lastFour": it.last_four,
-                        "state": state,
-                        "created": timestamp(it.created),
-                        "expires": timestamp(it.expires),
-                        "lastUsed": it.last_used.map(timestamp),
-                    })
-                })
-                .collect();
-        }
-        ClientMethod::Federation(trust) => {
-            shown["issuer"] = trust.issuer.as_str().into();
-            shown["subject"] = trust.subject.as_str().into();
-            shown["audiences"] = trust.audiences.clone().into();
-            shown["claims"] = json!(trust.claims);
-            shown["singleUse"] = trust.single_use.into();
-            shown["algorithms"] = trust.algorithms.clone().into();
-            shown["keys"] = keys(&trust.keys);
-        }
+    match ClientView::of(client, now) {
+        Some(view) => json!(view),
+        None => json!(FederationView::of(client)),
     }
-    shown
 }

@@ -3,7 +3,7 @@
 use scim_model::store::{Client, ClientChange, ClientMethod, Credentials, MethodChange, StoreError};
 
 use super::client_args::{SetClientArgs, SetFederationArgs};
-use super::client_keys::{guarded_client, key_source, read_keys, warn};
+use super::client_keys::{guarded_client, key_source, read_keys, refused, warn};
 use super::client_list::{no_client, show};
 use super::{CommandError, Terminal, wait_for_caches};
 use crate::oauth::client_change::{self, FederationChange};
@@ -57,7 +57,7 @@ pub(super) fn set_federation(
     };
     let new = change.applied_to(&old);
     let egress = guarded_client(&arguments.keys.egress, &arguments.urls)?;
-    let checked = registration::check_federation(&new, &egress).map_err(CommandError::Refused)?;
+    let checked = registration::check_federation(&new, &egress).map_err(|it| refused(it.into()))?;
     warn(checked, terminal)?;
     let method = client_change::federation_change(old, new);
     apply(

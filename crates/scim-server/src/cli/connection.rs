@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use scim_model::store::{
-    Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, Directory, StoreError,
-    Tenant,
-};
+use scim_model::store::{Connection, ConnectionChange, ConnectionState, Directory, Tenant};
 use serde_json::{Map, Value, json};
 
 use super::arguments::{Assignment, ClientArgs, ConnectionCommand, ConnectionName};
 use super::{CommandError, Terminal, deleted, find_tenant, timestamp, wait_for_caches};
 use crate::clock;
+use crate::management::connections::{self, ConnectionRequest, ConnectionView};
 use crate::service::{Origin, effective_values};
 
 /// Runs a command.
@@ -73,31 +71,6 @@ pub fn run(
     }
 }
 
-/// Finds a connection by its name.
-///
-/// # Errors
-/// `NoTenant`; `Refused` when the tenant has no such connection.
-pub(super) fn find(
-    directory: &dyn Directory,
-    tenant: &str,
-    name: &str,
-) -> Result<(Tenant, Connection), CommandError> {
-    let tenant = find_tenant(directory, tenant)?;
-    let Some(connection) = directory.connection(tenant.id, name)? else {
-        return Err(no_connection(name, &tenant.name));
-    };
-    Ok((tenant, connection))
-}
-
-pub(super) fn deleted_meanwhile(connection: &Connection) -> CommandError {
-    let text = format!("the connection `{}` has been deleted meanwhile", connection.name);
-    CommandError::Refused(text)
-}
-
-fn no_connection(name: &str, tenant: &str) -> CommandError {
-    CommandError::Refused(format!("the tenant `{tenant}` has no connection `{name}`"))
-}
-
 fn create(
     directory: &dyn Directory,
     tenant: &str,
@@ -106,26 +79,15 @@ fn create(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let tenant = find_tenant(directory, tenant)?;
-    let connection = Connection {
-        id: ConnectionId(clock::new_id()),
-        tenant: tenant.id,
-        name: name.to_owned(),
-        preset: preset.to_owned(),
-        settings: ConnectionSettings::new(),
-        state: ConnectionState::Active,
-        created: terminal.now,
+    let request = ConnectionRequest {
+        id: clock::new_id(),
+        name,
+        preset,
+        settings: &BTreeMap::new(),
     };
-    match directory.create_connection(&connection) {
-        Err(StoreError::Conflict { .. }) => {
-            let text = format!("the tenant `{}` already has a connection `{name}`", tenant.name);
-            return Err(CommandError::Refused(text));
-        }
-        Ok(false) => return Err(super::no_tenant(&tenant.name)),
-        result => result?,
-    };
+    let (tenant, connection) = connections::create(directory, tenant, &request, terminal.now)?;
     if as_json {
-        return terminal.print(&to_json(&connection, &tenant));
+        return terminal.print(&json!(ConnectionView::of(&connection, &tenant)));
     }
     writeln!(
         terminal.output,
@@ -145,7 +107,7 @@ fn list(
 ) -> Result<(), CommandError> {
     let connections = directory.connections(tenant.id)?;
     if as_json {
-        return terminal.print_items(connections.iter().map(|it| to_json(it, tenant)));
+        return terminal.print_items(connections.iter().map(|it| json!(ConnectionView::of(it, tenant))));
     }
     for it in connections {
         let created = timestamp(it.created);
@@ -167,7 +129,7 @@ fn show(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let (tenant, connection) = find(directory, &name.tenant, &name.name)?;
+    let (tenant, connection) = connections::find(directory, &name.tenant, &name.name)?;
     let given = server.given();
     let flags: Vec<&str> = given.iter().map(|(name, _)| *name).collect();
     let values = effective_values(&connection, &server.settings(), &flags);
@@ -179,7 +141,7 @@ fn show(
                 (it.name.to_owned(), value)
             })
             .collect();
-        let mut shown = to_json(&connection, &tenant);
+        let mut shown = json!(ConnectionView::of(&connection, &tenant));
         shown["settings"] = settings.into();
         return terminal.print(&shown);
     }
@@ -210,13 +172,10 @@ fn apply(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let (tenant, connection) = find(directory, &name.tenant, &name.name)?;
-    let Some(changed) = directory.change_connection(tenant.id, connection.id, change)? else {
-        return Err(no_connection(&name.name, &tenant.name));
-    };
+    let (tenant, changed) = connections::change(directory, &name.tenant, &name.name, change)?;
     wait_for_caches();
     if as_json {
-        return terminal.print(&to_json(&changed, &tenant));
+        return terminal.print(&json!(ConnectionView::of(&changed, &tenant)));
     }
     writeln!(
         terminal.output,
@@ -234,7 +193,7 @@ fn change_of(values: &[Assignment]) -> ConnectionChange {
             .into_iter()
             .map(|it| (it.key, it.value))
             .collect::<BTreeMap<_, _>>(),
-        state: None,
+        ..ConnectionChange::default()
     }
 }
 
@@ -252,17 +211,12 @@ fn delete(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let (tenant, connection) = find(directory, &name.tenant, &name.name)?;
-    if connection.is_default() {
-        let text = "the connection `default` cannot be deleted: pause it, or revoke its credentials";
-        return Err(CommandError::Refused(text.to_owned()));
-    }
+    let (tenant, connection) = connections::find(directory, &name.tenant, &name.name)?;
+    connections::check_deletable(&connection)?;
     if !is_confirmed && !confirm(&connection, &tenant, terminal)? {
         return Err(CommandError::Refused("nothing was deleted".to_owned()));
     }
-    if !directory.delete_connection(tenant.id, connection.id, terminal.now)? {
-        return Err(no_connection(&name.name, &tenant.name));
-    }
+    connections::delete(directory, &tenant, &connection, terminal.now)?;
     wait_for_caches();
     if as_json {
         return terminal.print(&json!({
@@ -287,16 +241,4 @@ fn confirm(connection: &Connection, tenant: &Tenant, terminal: &mut Terminal) ->
     let mut answer = String::new();
     terminal.input.read_line(&mut answer)?;
     Ok(answer.trim() == connection.name)
-}
-
-fn to_json(connection: &Connection, tenant: &Tenant) -> Value {
-    json!({
-        "id": connection.id.to_string(),
-        "name": connection.name,
-        "tenant": tenant.name,
-        "preset": connection.preset,
-        "state": connection.state.as_str(),
-        "created": timestamp(connection.created),
-        "settings": connection.settings,
-    })
 }

@@ -5,6 +5,7 @@ use std::io;
 use scim_model::store::StoreError;
 
 use super::exit::Exit;
+use crate::management::ManagementError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,18 @@ impl From<StoreError> for CommandError {
         match error {
             StoreError::Busy => CommandError::Busy,
             error => CommandError::Store(error),
+        }
+    }
+}
+
+impl From<ManagementError> for CommandError {
+    fn from(error: ManagementError) -> CommandError {
+        match error {
+            ManagementError::NoTenant(_) => CommandError::NoTenant(error.to_string()),
+            ManagementError::NotFound(text) | ManagementError::Refused(text) => CommandError::Refused(text),
+            ManagementError::Invalid { field, detail } => CommandError::Usage(format!("{field}: {detail}")),
+            ManagementError::Store(error) => error.into(),
+            ManagementError::Random(error) => error.into(),
         }
     }
 }

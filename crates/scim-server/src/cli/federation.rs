@@ -3,18 +3,19 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use scim_model::store::{ClientMethod, CredentialKind, Credentials, Directory, Federation};
+use scim_model::store::{CredentialKind, Credentials, Directory, Federation};
 use serde_json::json;
 
 use super::client::delete;
 use super::client_args::{CheckArgs, ClientScope, FederationArgs, FederationCommand};
-use super::client_keys::{guarded_client, key_source, settings, warn};
+use super::client_keys::{guarded_client, key_source, refused, settings, warn};
 use super::client_list::{list, no_client, show};
 use super::client_set::set_federation;
-use super::{CommandError, Terminal, connection};
+use super::{CommandError, Terminal};
 use crate::clock;
+use crate::management::federations::{self, FederationRequest};
+use crate::management::{Access, connections};
 use crate::oauth::key_cache::{KeyCache, Now};
-use crate::oauth::registration::{self, new_client};
 use crate::oauth::trial::Trial;
 use crate::oauth::{OAuthSettings, TokenEndpoint, key_fetch};
 
@@ -43,7 +44,7 @@ fn create<S: Directory + Credentials>(
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let owner = &arguments.owner;
-    let (tenant, connection) = connection::find(store, &owner.tenant, &owner.connection)?;
+    let (tenant, connection) = connections::find(store, &owner.tenant, &owner.connection)?;
     let settings = settings(&arguments.urls)?;
     warn(arguments.urls.warning(), terminal)?;
     let keys = key_source(&arguments.keys)?;
@@ -58,14 +59,15 @@ fn create<S: Directory + Credentials>(
         algorithms: arguments.algorithm.clone(),
     };
     let egress = guarded_client(&arguments.keys.egress, &arguments.urls)?;
-    let checked = registration::check_federation(&federation, &egress).map_err(CommandError::Refused)?;
-    warn(checked, terminal)?;
-    let read_only = owner.scope == ClientScope::ScimRead;
-    let method = ClientMethod::Federation(federation);
-    let client = new_client(&connection, &owner.name, method, read_only, terminal.now)?;
-    if !store.create_client(&client)? {
-        return Err(connection::deleted_meanwhile(&connection));
-    }
+    let request = FederationRequest {
+        id: clock::new_id(),
+        name: &owner.name,
+        access: Access::of(owner.scope == ClientScope::ScimRead),
+        trust: federation,
+    };
+    let issued = federations::create(store, &connection, request, &egress, terminal.now).map_err(refused)?;
+    warn(issued.warning, terminal)?;
+    let client = issued.client;
     if arguments.json {
         return terminal.print(&json!({
             "clientId": client.client_id,

@@ -2,7 +2,7 @@
 
 use crate::token;
 
-/// Hides the settings of this process that look like a secret: tokens, and URLs with a password.
+/// Hides the settings of this process that look like a secret: tokens, operator keys, and URLs with a password.
 ///
 /// A setting may be in the wrong place, such as a database URL without its flag, so that nothing else knows that it has
 /// a secret.
@@ -25,7 +25,9 @@ fn hide_settings(text: &str, settings: impl Iterator<Item = String>) -> String {
         match login {
             // An error may show a part of the URL.
             Some((login, _)) if login.contains(':') => text.replace(value, "…").replace(login, "…"),
-            None if value.contains(token::PREFIX) => text.replace(value, "…"),
+            None if value.contains(token::PREFIX) || value.contains(token::OPERATOR_PREFIX) => {
+                text.replace(value, "…")
+            }
             _ => text,
         }
     })
@@ -45,6 +47,7 @@ mod tests {
         assert_eq!(hidden("no `https://u:p@h`", "--base-url=https://u:p@h"), "no `…`");
         assert_eq!(hidden("no `a://u:p@h`", "sqlite:a://u:p@h/db"), "no `a://…@h`");
         assert_eq!(hidden("no `scim_abc`", "scim_abc"), "no `…`");
+        assert_eq!(hidden("no `opk_abc`", "--name=opk_abc"), "no `…`");
         assert_eq!(hidden("no `https://h`", "https://h"), "no `https://h`");
         assert_eq!(hidden("scim: no user", "postgres://scim@h/scim"), "scim: no user");
         assert_eq!(hidden("no `tenants`", "tenants"), "no `tenants`");

@@ -24,6 +24,11 @@ impl ServeArgs {
         let base_url = self.checked_base_url()?;
         let config = Config {
             listen: listen::address(&self.listen, base_url.as_ref(), self.allow_plain_http)?,
+            management: listen::management(
+                self.management_listen.as_deref(),
+                base_url.as_ref(),
+                self.allow_plain_http,
+            )?,
             metrics: match &self.metrics_listen {
                 Some(text) => Some(listen::metrics_address(text)?),
                 None => None,
@@ -125,6 +130,8 @@ mod tests {
             "http://127.0.0.1:8080/scim/v2"
         );
         assert_eq!(usual.metrics, None);
+        let management = usual.management.expect("it is on by default");
+        assert_eq!((management.address.port(), management.is_default), (8081, true));
         let usual = usual.settings;
         assert_eq!(usual.client, ClientSettings::default());
         assert!(!usual.hash_secrets);

@@ -3,11 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
-use scim_model::store::{Directory, StoreError, Tenant};
-use serde_json::{Value, json};
+use scim_model::store::{Directory, StoreError};
+use serde_json::json;
 
 use super::arguments::TenantCommand;
 use super::{CommandError, Terminal, find_tenant, no_tenant, timestamp, wait_for_caches};
+use crate::management::tenants::{self, TenantView};
 
 /// Runs a command.
 ///
@@ -31,16 +32,9 @@ fn create(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    match directory.create_tenant(name, terminal.now) {
-        Err(StoreError::Conflict { .. }) => {
-            return Err(CommandError::Refused(format!(
-                "the tenant `{name}` already exists"
-            )));
-        }
-        result => result?,
-    };
+    let created = tenants::create(directory, name, terminal.now)?;
     if as_json {
-        return terminal.print(&json!({ "name": name, "created": timestamp(terminal.now) }));
+        return terminal.print(&json!(created));
     }
     writeln!(
         terminal.output,
@@ -54,7 +48,7 @@ fn create(
 fn list(directory: &dyn Directory, as_json: bool, terminal: &mut Terminal) -> Result<(), CommandError> {
     let tenants = directory.tenants()?;
     if as_json {
-        return terminal.print_items(tenants.iter().map(to_json));
+        return terminal.print_items(tenants.iter().map(|it| json!(TenantView::of(it))));
     }
     for tenant in tenants {
         let created = timestamp(tenant.created);
@@ -121,8 +115,4 @@ fn confirm(name: &str, terminal: &mut Terminal) -> Result<bool, CommandError> {
     let mut answer = String::new();
     terminal.input.read_line(&mut answer)?;
     Ok(answer.trim() == name)
-}
-
-fn to_json(tenant: &Tenant) -> Value {
-    json!({ "name": tenant.name, "created": timestamp(tenant.created) })
 }

@@ -1,13 +1,15 @@
 //! `scim-server token`: creates, lists, rotates and revokes bearer tokens.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Connection, CredentialKind, Directory, NewToken, Token};
-use serde_json::{Value, json};
+use scim_model::store::{Connection, CredentialKind, Directory};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::arguments::{Lifetime, Scope, TokenCommand};
-use super::{CommandError, Terminal, connection, deleted, find_tenant, names, timestamp, wait_for_caches};
-use crate::{clock, token};
+use super::{CommandError, Terminal, deleted, find_tenant, names, timestamp, wait_for_caches};
+use crate::clock;
+use crate::management::tokens::{self, PreparedToken, TokenView};
+use crate::management::{Access, connections};
 
 /// Runs a command.
 ///
@@ -28,9 +30,10 @@ pub fn run(
             lifetime,
             json,
         } => {
-            let read_only = *read_only || *scope == Scope::Read;
-            let new = NewSecret::random(terminal.now, expiry(*lifetime, terminal.now), name, read_only)?;
-            let (tenant, connection) = connection::find(directory, tenant, connection)?;
+            let access = Access::of(*read_only || *scope == Scope::Read);
+            let expires = expiry(*lifetime, terminal.now);
+            let new = PreparedToken::random(clock::new_id(), name, access, terminal.now, expires)?;
+            let (tenant, connection) = connections::find(directory, tenant, connection)?;
             new.store(directory, &connection)?;
             print_new(&new, &tenant.name, &connection, None, *json, terminal)
         }
@@ -56,8 +59,6 @@ pub fn run(
     }
 }
 
-/// Creates a token like another one, which ends at a time. The new token comes first, so that a failure in between
-/// leaves two valid tokens, and not none.
 fn rotate(
     directory: &dyn Directory,
     id: Uuid,
@@ -66,35 +67,21 @@ fn rotate(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let tokens = directory.tokens(None)?;
-    let old = tokens
-        .into_iter()
-        .find(|it| it.id == id)
-        .ok_or_else(|| no_token(id))?;
-    if state(&old, terminal.now) != "valid" {
-        let text = format!(
-            "the token `{id}` is {}: create another one",
-            state(&old, terminal.now)
-        );
-        return Err(CommandError::Refused(text));
-    }
+    let old = directory.tokens(None)?.into_iter().find(|it| it.id == id);
+    let old = old.ok_or_else(|| tokens::no_token(id))?;
     let expires = expiry(lifetime, terminal.now);
-    let new = NewSecret::random(terminal.now, expires, &old.name, old.read_only)?;
-    new.store(directory, &old.connection)?;
-    if !directory.expire_token(id, end)? {
-        return Err(no_token(id));
-    }
+    let rotation = tokens::rotate(directory, old, clock::new_id(), end, expires, terminal.now)?;
     if end <= terminal.now {
         wait_for_caches();
     }
     let replaced = Replaced {
         id,
-        expires: old.expires.map_or(end, |it| it.min(end)),
+        expires: rotation.old_expires,
     };
     print_new(
-        &new,
-        &old.tenant_name,
-        &old.connection,
+        &rotation.new,
+        &rotation.old.tenant_name,
+        &rotation.old.connection,
         Some(&replaced),
         as_json,
         terminal,
@@ -108,14 +95,14 @@ struct Replaced {
 }
 
 fn print_new(
-    new: &NewSecret,
+    new: &PreparedToken,
     tenant: &str,
     connection: &Connection,
     replaced: Option<&Replaced>,
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let NewSecret { secret, id, .. } = new;
+    let PreparedToken { secret, id, .. } = new;
     if as_json {
         let mut printed = json!({
             "token": secret,
@@ -153,7 +140,7 @@ fn list(
     let tokens = directory.tokens(tenant.map(|it| it.id))?;
     if as_json {
         let now = terminal.now;
-        return terminal.print_items(tokens.iter().map(|it| to_json(it, now)));
+        return terminal.print_items(tokens.iter().map(|it| json!(TokenView::of(it, now))));
     }
     for it in tokens {
         let access = if it.read_only { "read" } else { "write" };
@@ -163,7 +150,7 @@ fn list(
             it.id,
             it.tenant_name,
             it.connection.name,
-            state(&it, terminal.now),
+            tokens::state(&it, terminal.now).as_str(),
             access,
             validity(it.expires),
             it.last_four.as_deref().unwrap_or("-"),
@@ -180,9 +167,7 @@ fn revoke(
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    if !directory.revoke_token(id, terminal.now)? {
-        return Err(no_token(id));
-    }
+    tokens::revoke(directory, id, terminal.now)?;
     wait_for_caches();
     if as_json {
         return terminal.print(&json!({ "id": id.to_string(), "revoked": timestamp(terminal.now) }));
@@ -191,90 +176,8 @@ fn revoke(
     Ok(())
 }
 
-fn no_token(id: Uuid) -> CommandError {
-    CommandError::Refused(format!("there is no token `{id}`"))
-}
-
 fn expiry(lifetime: Lifetime, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (!lifetime.no_expiry).then(|| now + TimeDelta::days(i64::from(lifetime.days)))
-}
-
-/// A token that is yet to be stored, with its secret, which is never stored.
-pub(super) struct NewSecret {
-    pub(super) secret: String,
-    pub(super) expires: Option<DateTime<Utc>>,
-    id: Uuid,
-    created: DateTime<Utc>,
-    name: String,
-    read_only: bool,
-}
-
-impl NewSecret {
-    pub(super) fn random(
-        created: DateTime<Utc>,
-        expires: Option<DateTime<Utc>>,
-        name: &str,
-        read_only: bool,
-    ) -> Result<NewSecret, CommandError> {
-        Ok(NewSecret {
-            secret: token::new_secret()?,
-            expires,
-            id: clock::new_id(),
-            created,
-            name: name.to_owned(),
-            read_only,
-        })
-    }
-
-    /// Makes the secret a credential of a connection.
-    pub(super) fn store(
-        &self,
-        directory: &dyn Directory,
-        connection: &Connection,
-    ) -> Result<(), CommandError> {
-        let is_stored = directory.create_token(&NewToken {
-            id: self.id,
-            tenant: connection.tenant,
-            connection: connection.id,
-            sha256: token::digest(&self.secret),
-            last_four: token::last_four(&self.secret),
-            created: self.created,
-            expires: self.expires,
-            read_only: self.read_only,
-            name: self.name.clone(),
-        })?;
-        match is_stored {
-            true => Ok(()),
-            false => Err(connection::deleted_meanwhile(connection)),
-        }
-    }
-}
-
-fn to_json(token: &Token, now: DateTime<Utc>) -> Value {
-    json!({
-        "id": token.id.to_string(),
-        "tenant": token.tenant_name,
-        "connection": token.connection.name,
-        "state": state(token, now),
-        "scope": if token.read_only { "scim.read" } else { "scim" },
-        "readOnly": token.read_only,
-        "lastFour": token.last_four,
-        "created": timestamp(token.created),
-        "expires": token.expires.map(timestamp),
-        "revoked": token.revoked.map(timestamp),
-        "lastUsed": token.last_used.map(timestamp),
-        "name": token.name,
-    })
-}
-
-fn state(token: &Token, now: DateTime<Utc>) -> &'static str {
-    if token.revoked.is_some() {
-        "revoked"
-    } else if token.expires.is_some_and(|it| it <= now) {
-        "expired"
-    } else {
-        "valid"
-    }
 }
 
 /// The last use is recorded to the minute.

@@ -1,16 +1,19 @@
-//! The text that a server prints when it starts, and the token of the first start.
+//! The text that a server prints when it starts, and the token and the operator key of the first start.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{Connection, Directory, StoreError};
+use scim_model::store::{Connection, Directory, OperatorKeys, StoreError};
 
 use super::CommandError;
-use super::arguments::DEFAULT_TOKEN_DAYS;
 use super::hints::Hints;
-use super::token::{NewSecret, validity};
+use super::token::validity;
+use crate::clock;
+use crate::management::Access;
+use crate::management::keys::{self, IssuedKey, KeyRequest, KeyScope};
+use crate::management::tokens::{PreparedToken, TOKEN_DAYS};
 use crate::private_file;
 
 /// The name of the tenant of the first start.
@@ -22,29 +25,33 @@ pub struct Welcome<'a> {
     pub base_url: &'a str,
     /// The address that the server listens on.
     pub listen: SocketAddr,
+    /// The address of the management listener, if there is one.
+    pub management: Option<SocketAddr>,
     /// The URL of the database, without its password.
     pub database: &'a str,
     /// The file for the token of the first start; without one, the token is printed.
     pub token_file: Option<&'a Path>,
+    /// The file for the operator key of the first start.
+    pub key_file: Option<&'a Path>,
     /// The commands that the text recommends.
     pub hints: &'a Hints,
 }
 
 impl Welcome<'_> {
-    /// Prints the URL, the address and the tenants. The very first start creates a tenant with a token, and prints the
-    /// token, or writes it to the file. It is not shown again.
+    /// Prints the URL, the address and the tenants. The very first start creates a tenant with a token, and an operator
+    /// key, and prints both, or writes them to the files. They are not shown again.
     ///
     /// # Errors
-    /// `Refused` when the file exists already or cannot be created; nothing has then been created. See also
+    /// `Refused` when a file exists already or cannot be created; nothing has then been created. See also
     /// [`CommandError`].
-    pub fn print(
+    pub fn print<S: Directory + OperatorKeys>(
         &self,
-        directory: &dyn Directory,
+        store: &S,
         output: &mut dyn Write,
         now: DateTime<Utc>,
     ) -> Result<(), CommandError> {
-        let first = match directory.tenants()?.is_empty() {
-            true => self.create_first(directory, now)?,
+        let first = match store.tenants()?.is_empty() {
+            true => self.create_first(store, now)?,
             false => None,
         };
         let Welcome {
@@ -60,10 +67,13 @@ impl Welcome<'_> {
             output,
             "scim-server {version}, listening on {listen}, database {database}"
         )?;
+        if let Some(address) = self.management {
+            writeln!(output, "Management API at http://{address}/api/v1")?;
+        }
         match first {
-            Some(secret) => self.print_first(&secret, output),
+            Some(secrets) => self.print_first(&secrets, output),
             None => {
-                let names: Vec<String> = directory.tenants()?.into_iter().map(|it| it.name).collect();
+                let names: Vec<String> = store.tenants()?.into_iter().map(|it| it.name).collect();
                 let command = hints.command("token create --tenant NAME");
                 writeln!(
                     output,
@@ -75,38 +85,57 @@ impl Welcome<'_> {
         }
     }
 
-    /// Creates the first tenant and its token. `None` when another server on the same database was faster.
-    fn create_first(
+    /// Creates the first tenant, its token and the first operator key. `None` when another server on the same database
+    /// was faster.
+    fn create_first<S: Directory + OperatorKeys>(
         &self,
-        directory: &dyn Directory,
+        store: &S,
         now: DateTime<Utc>,
-    ) -> Result<Option<NewSecret>, CommandError> {
-        let expires = Some(now + TimeDelta::days(i64::from(DEFAULT_TOKEN_DAYS)));
-        let new = NewSecret::random(now, expires, "created at the first start", false)?;
-        // The file comes first: a token that could not be written would be lost.
-        if let Some(path) = self.token_file {
-            private_file::create(path, &new.secret).map_err(|error| unwritable(path, &error))?;
-        }
-        let created = match directory.create_tenant(FIRST_TENANT, now) {
-            Ok(tenant) => match directory.connection(tenant, Connection::DEFAULT)? {
-                Some(connection) => new.store(directory, &connection).map(|()| Some(new)),
-                None => Ok(None),
-            },
-            Err(StoreError::Conflict { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+    ) -> Result<Option<FirstSecrets>, CommandError> {
+        let expires = Some(now + TimeDelta::days(i64::from(TOKEN_DAYS)));
+        let token = PreparedToken::random(clock::new_id(), FIRST_NAME, Access::ReadAndWrite, now, expires)?;
+        let request = KeyRequest {
+            id: clock::new_id(),
+            name: FIRST_NAME,
+            scope: KeyScope::Admin,
+            tenants: &[],
+            expires: None,
         };
-        if let Some(path) = self.token_file
-            && !matches!(created, Ok(Some(_)))
-        {
-            // This process has created the file, and its content is not a token.
-            let _ = std::fs::remove_file(path);
+        // An operator who keeps the token out of the output would not want the more powerful key in it.
+        let is_key_wanted =
+            self.management.is_some() && (self.token_file.is_none() || self.key_file.is_some());
+        let key = match is_key_wanted {
+            true => Some(keys::prepare(&request, Vec::new(), now)?),
+            false => None,
+        };
+        // The files come first: a secret that could not be written would be lost.
+        let token_file = SecretFile::write("--first-token-file", self.token_file, &token.secret)?;
+        let key_file = match &key {
+            Some((_, issued)) => SecretFile::write("--first-key-file", self.key_file, &issued.secret)?,
+            None => None,
+        };
+        let tenant = match store.create_tenant(FIRST_TENANT, now) {
+            Ok(tenant) => tenant,
+            Err(StoreError::Conflict { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(connection) = store.connection(tenant, Connection::DEFAULT)? else {
+            return Ok(None);
+        };
+        token.store(store, &connection)?;
+        if let Some((new, _)) = &key {
+            store.create_operator_key(new)?;
         }
-        created
+        for file in [token_file, key_file].into_iter().flatten() {
+            file.keep();
+        }
+        let key = key.map(|(_, issued)| issued);
+        Ok(Some(FirstSecrets { token, key }))
     }
 
-    fn print_first(&self, new: &NewSecret, output: &mut dyn Write) -> Result<(), CommandError> {
+    fn print_first(&self, first: &FirstSecrets, output: &mut dyn Write) -> Result<(), CommandError> {
         let base_url = self.base_url;
-        let until = validity(new.expires);
+        let until = validity(first.token.expires);
         let (place, token, read) = match self.token_file {
             Some(path) => {
                 let path = path.display();
@@ -118,9 +147,17 @@ impl Welcome<'_> {
             }
             None => (
                 "is shown only now; keep it",
-                new.secret.clone(),
+                first.token.secret.clone(),
                 "read -r TOKEN    # and paste the token".to_owned(),
             ),
+        };
+        let key = match (&first.key, self.key_file) {
+            (Some(_), Some(path)) => format!("in {}", path.display()),
+            (Some(key), None) => format!("{}  (for the management API, shown only now)", key.secret),
+            (None, _) => {
+                let command = self.hints.command("key create --name NAME --scope admin");
+                format!("none; to create one: {command}")
+            }
         };
         writeln!(
             output,
@@ -130,6 +167,8 @@ First start: created the tenant `{FIRST_TENANT}`. Its token {place}.
   Base URL  {base_url}
   Token     {token}
   Valid     {until}
+
+  Operator key  {key}
 
 Try it:
 
@@ -142,12 +181,54 @@ Try it:
     }
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> CommandError {
+/// The name of the first token and the first operator key.
+const FIRST_NAME: &str = "created at the first start";
+
+/// The secrets of the first start.
+struct FirstSecrets {
+    token: PreparedToken,
+    key: Option<IssuedKey>,
+}
+
+/// A new file with a secret. It is removed unless the secret is stored.
+struct SecretFile<'a> {
+    path: &'a Path,
+    is_kept: bool,
+}
+
+impl<'a> SecretFile<'a> {
+    /// Writes the file, if there is a path.
+    fn write(
+        flag: &str,
+        path: Option<&'a Path>,
+        secret: &str,
+    ) -> Result<Option<SecretFile<'a>>, CommandError> {
+        let Some(path) = path else { return Ok(None) };
+        private_file::create(path, secret).map_err(|error| unwritable(flag, path, &error))?;
+        let is_kept = false;
+        Ok(Some(SecretFile { path, is_kept }))
+    }
+
+    fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for SecretFile<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // This process has created the file, and its content is not a valid secret.
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
+}
+
+fn unwritable(flag: &str, path: &Path, error: &io::Error) -> CommandError {
     let path = path.display();
     CommandError::Refused(match error.kind() {
         io::ErrorKind::AlreadyExists => format!(
-            "--first-token-file: `{path}` exists already, and is not overwritten: move it away, or name another file"
+            "{flag}: `{path}` exists already, and is not overwritten: move it away, or name another file"
         ),
-        _ => format!("--first-token-file: cannot create `{path}`: {error}"),
+        _ => format!("{flag}: cannot create `{path}`: {error}"),
     })
 }

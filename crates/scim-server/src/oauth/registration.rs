@@ -71,19 +71,37 @@ pub fn new_secret(
     Ok((new, secret))
 }
 
+/// A value that an operator has chosen and that is not valid.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct InvalidValue {
+    /// The name of the value.
+    pub field: &'static str,
+    /// The problem in words.
+    pub detail: String,
+}
+
+fn invalid(field: &'static str, detail: impl Into<String>) -> InvalidValue {
+    let detail = detail.into();
+    InvalidValue { field, detail }
+}
+
 /// Checks the place of public keys, and returns a warning when the host of a URL does not exist now.
 ///
 /// # Errors
-/// The problem in words.
-pub fn check_keys(keys: &KeySource, egress: &Egress) -> Result<Option<String>, String> {
+/// The problem with `keys`.
+pub fn check_keys(keys: &KeySource, egress: &Egress) -> Result<Option<String>, InvalidValue> {
     match keys {
         KeySource::Url(url) => match egress.check(url) {
             Ok(_) => Ok(None),
-            Err(EgressError::Refused(reason)) => Err(format!("the URL of the keys is refused: {reason}")),
+            Err(EgressError::Refused(reason)) => Err(invalid(
+                "keys",
+                format!("the URL of the keys is refused: {reason}"),
+            )),
             Err(error) => Ok(Some(format!("the keys cannot be fetched now: {error}"))),
         },
-        KeySource::Inline(text) => match KeySet::parse(text.as_bytes())? {
-            keys if keys.is_empty() => Err("none of the keys can verify signatures".to_owned()),
+        KeySource::Inline(text) => match KeySet::parse(text.as_bytes()).map_err(|it| invalid("keys", it))? {
+            keys if keys.is_empty() => Err(invalid("keys", "none of the keys can verify signatures")),
             _ => Ok(None),
         },
     }
@@ -92,8 +110,8 @@ pub fn check_keys(keys: &KeySource, egress: &Egress) -> Result<Option<String>, S
 /// Checks the values of a federation, and returns a warning as [`check_keys`] does.
 ///
 /// # Errors
-/// The problem in words.
-pub fn check_federation(federation: &Federation, egress: &Egress) -> Result<Option<String>, String> {
+/// The first value that is not valid.
+pub fn check_federation(federation: &Federation, egress: &Egress) -> Result<Option<String>, InvalidValue> {
     let Federation {
         issuer,
         subject,
@@ -104,34 +122,37 @@ pub fn check_federation(federation: &Federation, egress: &Egress) -> Result<Opti
         ..
     } = federation;
     if audiences.is_empty() || audiences.len() > MAX_AUDIENCES {
-        return Err(format!("a federation has 1 to {MAX_AUDIENCES} audiences"));
+        let text = format!("a federation has 1 to {MAX_AUDIENCES} audiences");
+        return Err(invalid("audiences", text));
     }
     if claims.len() > MAX_CLAIMS {
-        return Err(format!("a federation has at most {MAX_CLAIMS} further claims"));
+        let text = format!("a federation has at most {MAX_CLAIMS} further claims");
+        return Err(invalid("claims", text));
     }
-    let values = [issuer, subject]
+    let values = [("issuer", issuer), ("subject", subject)]
         .into_iter()
-        .chain(audiences)
-        .chain(claims.values());
-    for value in values {
+        .chain(audiences.iter().map(|it| ("audiences", it)))
+        .chain(claims.values().map(|it| ("claims", it)));
+    for (field, value) in values {
         if value.is_empty() || value.len() > MAX_VALUE || value.trim() != value {
-            return Err(format!(
+            let text = format!(
                 "the value `{value}` is not valid: it must have 1 to {MAX_VALUE} bytes, and no blank at either end"
-            ));
+            );
+            return Err(invalid(field, text));
         }
     }
     // Entra uses these words for issuers that stand for every directory.
     let of_everybody = ["common", "organizations", "consumers"];
     let is_of_everybody = |part: &str| of_everybody.iter().any(|it| it.eq_ignore_ascii_case(part));
     if issuer.split('/').any(is_of_everybody) {
-        return Err(format!(
+        let text = format!(
             "the issuer `{issuer}` belongs to no directory: use the one with the id of the directory"
-        ));
+        );
+        return Err(invalid("issuer", text));
     }
     if let Some(unknown) = algorithms.iter().find(|it| Algorithm::named(it).is_none()) {
-        return Err(format!(
-            "`{unknown}` is no algorithm: use RS256, ES256, PS256 or EdDSA"
-        ));
+        let text = format!("`{unknown}` is no algorithm: use RS256, ES256, PS256 or EdDSA");
+        return Err(invalid("algorithms", text));
     }
     check_keys(keys, egress)
 }
@@ -165,7 +186,7 @@ mod tests {
         }
     }
 
-    fn check(federation: &Federation) -> Result<Option<String>, String> {
+    fn check(federation: &Federation) -> Result<Option<String>, InvalidValue> {
         let lookup = |name: &str| match name {
             "login.microsoftonline.com." => Ok(vec!["20.190.128.1".parse().expect("it is an address")]),
             "internal.example.com." => Ok(vec!["10.0.0.1".parse().expect("it is an address")]),
@@ -253,7 +274,7 @@ mod tests {
                 "none of the keys",
             ),
         ] {
-            let problem = check(&refused).expect_err(part);
+            let problem = check(&refused).expect_err(part).to_string();
             assert!(problem.contains(part), "{problem}");
         }
         // A host may exist later.

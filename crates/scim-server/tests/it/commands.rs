@@ -343,7 +343,9 @@ fn the_first_start_is_welcomed_once() {
             base_url: "https://example.com/scim/v2",
             listen: ([127, 0, 0, 1], 8080).into(),
             database: "sqlite:scim.db",
+            management: None,
             token_file: None,
+            key_file: None,
             hints: &Hints::default(),
         };
         welcome.print(&*it.store, &mut output, it.now).unwrap();

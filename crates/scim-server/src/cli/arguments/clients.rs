@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::management::ServerSettings;
 use crate::service::ClientSettings;
 
 const SCIM: &str = "Requests, responses and schemas";
@@ -41,6 +42,14 @@ impl ClientArgs {
             settings.set(name, &value);
         }
         settings
+    }
+
+    /// Returns the settings, with the names of those that were given.
+    pub fn server_settings(&self) -> ServerSettings {
+        ServerSettings {
+            client: self.settings(),
+            given: self.given().into_iter().map(|(name, _)| name).collect(),
+        }
     }
 
     /// Returns the names and values of the settings that were given.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::cli::names;
 use crate::cli::unshown::Unshown;
+use crate::management::tokens::{LONGEST_OVERLAP, LONGEST_TOKEN_DAYS, TOKEN_DAYS};
 
 /// The commands below `token`.
 #[derive(Debug, Subcommand)]
@@ -88,25 +89,19 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Lifetime {
     /// The days after which the token expires
-    #[arg(long, default_value_t = DEFAULT_TOKEN_DAYS, value_name = "N",
-          value_parser = clap::value_parser!(u32).range(1..=36500))]
+    #[arg(long, default_value_t = TOKEN_DAYS, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(LONGEST_TOKEN_DAYS)))]
     pub days: u32,
     /// The token never expires
     #[arg(long, conflicts_with = "days")]
     pub no_expiry: bool,
 }
 
-/// The default lifetime of tokens: it is limited (RFC 7644 section 7.4), but clients keep their tokens for long.
-pub const DEFAULT_TOKEN_DAYS: u32 = 365;
-
 fn token_id(text: &str) -> Result<Uuid, String> {
     let expected =
         "expected the id of a token, which `scim-server token list` shows; the token itself is no id";
     text.parse().map_err(|_| expected.to_owned())
 }
-
-/// The longest overlap: a token that is not replaced within a year is no rotation.
-const MAX_OVERLAP: TimeDelta = TimeDelta::days(366);
 
 fn overlap(text: &str) -> Result<TimeDelta, String> {
     let expected = || "expected a number with `d`, `h` or `m`, such as `7d`, up to a year, or 0".to_owned();
@@ -122,7 +117,7 @@ fn overlap(text: &str) -> Result<TimeDelta, String> {
     };
     let number: u32 = text[..text.len() - 1].parse().map_err(|_| expected())?;
     let overlap = TimeDelta::minutes(i64::from(number) * minutes);
-    match overlap <= MAX_OVERLAP {
+    match overlap <= LONGEST_OVERLAP {
         true => Ok(overlap),
         false => Err(expected()),
     }
@@ -140,7 +135,7 @@ mod tests {
             ("5m", TimeDelta::minutes(5)),
             ("0", TimeDelta::zero()),
             ("0d", TimeDelta::zero()),
-            ("366d", MAX_OVERLAP),
+            ("366d", LONGEST_OVERLAP),
         ] {
             assert_eq!(overlap(text), Ok(expected), "{text}");
         }

@@ -35,6 +35,14 @@ impl Directory for Counting {
         unreachable!("a request only looks tokens up")
     }
 
+    fn rename_tenant(&self, _: &str, _: &str) -> Result<bool, StoreError> {
+        unreachable!("a request only looks tokens up")
+    }
+
+    fn hide_tenant(&self, _: &str) -> Result<bool, StoreError> {
+        unreachable!("a request only looks tokens up")
+    }
+
     fn delete_tenant(&self, _: &str) -> Result<bool, StoreError> {
         unreachable!("a request only looks tokens up")
     }

@@ -1,0 +1,55 @@
+//! The operations of operators, without HTTP. The command line and the management API share them.
+
+mod access;
+pub mod clients;
+pub mod connections;
+mod error;
+pub mod federations;
+pub mod keys;
+pub mod tenants;
+mod timestamp;
+pub mod tokens;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use scim_model::SchemaRegistry;
+use scim_model::store::{Credentials, Directory, IdempotencyKeys, OperatorKeys, ResourceStore};
+
+pub use self::access::Access;
+pub use self::error::ManagementError;
+pub use self::timestamp::Timestamp;
+use crate::egress::Egress;
+use crate::oauth::TokenEndpoint;
+use crate::service::ClientSettings;
+
+/// The ports that the operations use.
+pub trait ManagementStore: Directory + Credentials + OperatorKeys + IdempotencyKeys + ResourceStore {}
+
+impl<T: Directory + Credentials + OperatorKeys + IdempotencyKeys + ResourceStore> ManagementStore for T {}
+
+/// The things that the operations of a server need.
+pub struct Management {
+    /// The ports.
+    pub store: Arc<dyn ManagementStore>,
+    /// The resource types, whose resources are counted.
+    pub registry: Arc<SchemaRegistry>,
+    /// The settings of the server, for what a connection does not set.
+    pub server: ServerSettings,
+    /// The token endpoint: its URLs, and the trial of assertions.
+    pub endpoint: Arc<TokenEndpoint>,
+    /// The client for outgoing requests, whose rules apply to the URLs of keys.
+    pub egress: Arc<Egress>,
+}
+
+/// The time for which idempotency keys are kept.
+pub const IDEMPOTENCY_KEYS_KEPT: TimeDelta = TimeDelta::hours(24);
+
+/// The settings that apply to connections without a value of their own.
+#[derive(Clone, Debug, Default)]
+pub struct ServerSettings {
+    /// The values.
+    pub client: ClientSettings,
+    /// The names of the settings that were given to the server.
+    pub given: Vec<&'static str>,
+}

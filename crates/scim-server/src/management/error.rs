@@ -1,0 +1,41 @@
+//! The errors of operations.
+
+use scim_model::store::StoreError;
+
+/// Why an operation failed. The texts are for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagementError {
+    /// No tenant has the name, or the operator must not know of it.
+    #[error("there is no tenant `{0}`")]
+    NoTenant(String),
+    /// A part of a tenant, or a key, does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// A value is invalid.
+    #[error("{field}: {detail}")]
+    Invalid {
+        /// The name of the member that has the value.
+        field: String,
+        /// The problem, and the values that are valid.
+        detail: String,
+    },
+    /// The operation contradicts what is stored: a name that is taken, or an object in another state.
+    #[error("{0}")]
+    Refused(String),
+    /// The store failed, or what it has is not what the operator expects.
+    #[error("the database failed")]
+    Store(#[from] StoreError),
+    /// The system has no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+impl ManagementError {
+    /// Returns the error for a member with an invalid value.
+    pub fn invalid(field: &str, detail: impl Into<String>) -> ManagementError {
+        ManagementError::Invalid {
+            field: field.to_owned(),
+            detail: detail.into(),
+        }
+    }
+}
