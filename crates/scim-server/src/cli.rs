@@ -15,6 +15,7 @@ pub mod exit;
 pub mod federation;
 pub mod hints;
 pub mod journal;
+pub mod key;
 mod names;
 pub mod oauth_args;
 pub mod secrets;
@@ -35,6 +36,7 @@ use serde_json::{Value, json};
 
 pub use self::error::CommandError;
 use self::hints::Hints;
+use crate::management::{ManagementError, tenants};
 use crate::token::CACHE_LIFETIME;
 
 /// The streams of a command, and its time.
@@ -67,12 +69,11 @@ impl Terminal<'_> {
 /// # Errors
 /// `NoTenant`.
 fn find_tenant(directory: &dyn Directory, name: &str) -> Result<Tenant, CommandError> {
-    let tenant = directory.tenants()?.into_iter().find(|it| it.name == name);
-    tenant.ok_or_else(|| no_tenant(name))
+    Ok(tenants::find(directory, name)?)
 }
 
 fn no_tenant(name: &str) -> CommandError {
-    CommandError::NoTenant(format!("there is no tenant `{name}`"))
+    ManagementError::NoTenant(name.to_owned()).into()
 }
 
 /// Waits until no server accepts a revoked token from its cache any more.

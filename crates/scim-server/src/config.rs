@@ -18,6 +18,7 @@ use scim_model::SchemaRegistry;
 
 use crate::service::Settings;
 use base_url::BaseUrl;
+use listen::ManagementAddress;
 use oauth::OAuthConfig;
 use path_prefix::PathPrefix;
 use retention::Retention;
@@ -27,7 +28,9 @@ use retention::Retention;
 pub struct Config {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// The address of the metrics, if they are served.
+    /// The address of the management listener, unless it is off.
+    pub management: Option<ManagementAddress>,
+    /// A further address of the metrics.
     pub metrics: Option<SocketAddr>,
     /// The path below which the SCIM endpoints are.
     pub path_prefix: PathPrefix,

@@ -6,6 +6,7 @@ pub(crate) mod context;
 pub mod endpoint;
 pub mod error;
 pub mod in_flight;
+pub mod management;
 mod media_type;
 pub mod metrics;
 pub mod middleware;

@@ -9,24 +9,28 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::SchemaRegistry;
-use scim_model::store::Credentials as _;
+use scim_model::store::{Credentials as _, IdempotencyKeys as _};
 use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, ServeArgs, TenantCommand};
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
 use scim_server::cli::{
-    CommandError, Terminal, client, connection, environment, events, federation, journal, secrets, stop,
+    CommandError, Terminal, client, connection, environment, events, federation, journal, key, secrets, stop,
     tenant, token,
 };
 use scim_server::clock;
+use scim_server::config::Config;
 use scim_server::config::database_url::DatabaseUrl;
+use scim_server::config::listen::ManagementAddress;
 use scim_server::config::oauth::OAuthConfig;
 use scim_server::delivery::feed::Feed;
 use scim_server::egress::{self, Egress, EgressSettings, OwnAddresses};
-use scim_server::http::metrics::{self, Sampled};
+use scim_server::http::management::ManagementHttp;
+use scim_server::http::metrics::{self, Exposition, Sampled};
 use scim_server::http::oauth::state::OAuth;
 use scim_server::http::{Http, HttpOptions, server};
 use scim_server::logging;
+use scim_server::management::{IDEMPOTENCY_KEYS_KEPT, Management};
 use scim_server::oauth::key_cache::{KeyCache, Now};
 use scim_server::oauth::refresher::Refresher;
 use scim_server::oauth::{TokenEndpoint, key_fetch};
@@ -178,6 +182,10 @@ fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
                 &stop,
             )?)
         }
+        Command::Key(command) => {
+            let store = open_existing(url, pooler, hints)?;
+            with_terminal(hints, |terminal| Ok(key::run(&store, &command, terminal)?))
+        }
         Command::Journal(arguments) => {
             let store = open_existing(url, pooler, hints)?;
             let stop = stop::on_signal_or_closed_output()?;
@@ -221,16 +229,13 @@ fn store_options(registry: &SchemaRegistry, pooler: Pooler, arguments: &ServeArg
 /// Serves until a signal arrives and the requests that had begun are done.
 fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints) -> Result<(), Failure> {
     let config = arguments.config().map_err(|it| Failure::new(Exit::Usage, it))?;
-    let listener = bind("--listen", config.listen)?;
-    let metrics_listener = config
-        .metrics
-        .map(|it| bind("--metrics-listen", it))
-        .transpose()?;
-    let listen = listener.local_addr()?;
+    let listeners = Listeners::bind(&config)?;
+    let listen = listeners.scim.local_addr()?;
     let settings = config.settings_at(listen);
     let base_url = settings.base_url.clone();
     let options = store_options(&config.registry, pooler, arguments);
     let store = Arc::new(DieselStore::open(url.with_password(), &options)?);
+    let registry = config.registry.clone();
     let service = Arc::new(Service::new(config.registry, store.clone(), settings));
     let options = HttpOptions {
         path_prefix: config.path_prefix,
@@ -238,62 +243,155 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         max_response_bytes: config.max_response_bytes,
         write_timeout: config.write_timeout,
     };
-    let listeners = [Some(&listener), metrics_listener.as_ref()];
-    let listeners = listeners.into_iter().flatten().map(TcpListener::local_addr);
-    let own = OwnAddresses::new(&base_url, &listeners.collect::<io::Result<Vec<_>>>()?);
-    let oauth = authorization_server(&config.oauth, &base_url, own, store.clone());
+    let own = OwnAddresses::new(&base_url, &listeners.addresses()?);
+    let egress = guarded_client(&config.oauth, own);
+    let oauth = authorization_server(&config.oauth, &base_url, egress.clone(), store.clone());
     let _refresher = Refresher::start(oauth.endpoint.keys())?;
+    let operations = Management {
+        store: store.clone(),
+        registry,
+        server: arguments.clients.server_settings(),
+        endpoint: oauth.endpoint.clone(),
+        egress,
+    };
     let http = Arc::new(Http::with_oauth(service, store.clone(), oauth, options));
+    listeners.report();
     let welcome = Welcome {
         base_url: &base_url,
         listen,
+        management: listeners
+            .management
+            .as_ref()
+            .map(TcpListener::local_addr)
+            .transpose()?,
         database: &url.without_password(),
         token_file: arguments.first_token_file.as_deref(),
+        key_file: arguments.first_key_file.as_deref(),
         hints,
     };
     welcome.print(&*store, &mut io::stdout(), clock::now())?;
     let counted = store.clone();
     let delete_leftovers = move || {
-        let expired = counted.delete_expired(clock::now(), EXPIRED_AT_ONCE)?;
-        Ok(counted.delete_empty_counts()? || expired > 0)
+        let now = clock::now();
+        let expired = counted.delete_expired(now, EXPIRED_AT_ONCE)?;
+        let claims = counted.delete_claims(now - IDEMPOTENCY_KEYS_KEPT, EXPIRED_AT_ONCE)?;
+        Ok(counted.delete_empty_counts()? || expired > 0 || claims > 0)
     };
     let expiry = ExpiryWatch::default().with_clients(store.clone());
     let expiring = expiry.number();
     let _upkeep = Upkeep::start(store.clone(), config.retention, delete_leftovers, expiry)?;
-    actix_web::rt::System::new().block_on(async {
+    let sampled = Sampled {
+        database_is_durable: store.is_durable(),
+        scans: Box::new(move || store.scan_counts()),
+        expiring_tokens: Box::new(expiring),
+    };
+    let exposition = Exposition::new(http.metrics(), sampled);
+    let operators = Arc::new(ManagementHttp::new(operations, http.clone(), exposition.clone()));
+    actix_web::rt::System::new().block_on(listeners.serve(http, operators, exposition))?;
+    Ok(())
+}
+
+/// The sockets of a server.
+struct Listeners {
+    scim: TcpListener,
+    management: Option<TcpListener>,
+    /// The deprecated address of the metrics.
+    metrics: Option<TcpListener>,
+    /// Why there is no management listener although it is not off.
+    unserved: Option<Failure>,
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> Result<Listeners, Failure> {
+        let scim = bind("--listen", config.listen)?;
+        let metrics = config.metrics.map(|it| bind("--metrics-listen", it));
+        let (management, unserved) = config.management.map_or(Ok((None, None)), bind_management)?;
+        Ok(Listeners {
+            scim,
+            management,
+            metrics: metrics.transpose()?,
+            unserved,
+        })
+    }
+
+    fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        let all = [Some(&self.scim), self.management.as_ref(), self.metrics.as_ref()];
+        all.into_iter().flatten().map(TcpListener::local_addr).collect()
+    }
+
+    /// Logs what an operator should know. An error that stops the start is reported alone, and so before.
+    fn report(&self) {
+        if let Some(failure) = &self.unserved {
+            log::error!("the management API is not served: {}", failure.error);
+        }
+        if self.metrics.is_some() {
+            log::warn!("--metrics-listen is deprecated: --management-listen serves /metrics too");
+        }
+    }
+
+    /// Serves until a signal arrives and the requests that had begun are done. Operators are served until then.
+    async fn serve(
+        self,
+        http: Arc<Http>,
+        operators: Arc<ManagementHttp>,
+        exposition: Exposition,
+    ) -> io::Result<()> {
         // From here on signals are caught. An earlier signal ends the process, which has begun nothing yet.
         let stop = signals::termination()?;
         // The metrics are served until the process ends, so that the last requests are counted.
-        if let Some(listener) = metrics_listener {
-            let sampled = Sampled {
-                database_is_durable: store.is_durable(),
-                scans: Box::new(move || store.scan_counts()),
-                expiring_tokens: Box::new(expiring),
-            };
-            actix_web::rt::spawn(metrics::listen(http.metrics(), sampled, listener)?);
+        if let Some(listener) = self.metrics {
+            actix_web::rt::spawn(metrics::listen(exposition, listener)?);
         }
-        server::listen(http, listener, stop)?.await
-    })?;
-    Ok(())
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let until_end = async move {
+            // The sender is dropped when the other listener has ended.
+            let _ = ended.await;
+        };
+        let management = self
+            .management
+            .map(|it| server::listen_for_operators(operators, it, until_end));
+        let management = management.transpose()?.map(actix_web::rt::spawn);
+        server::listen(http, self.scim, stop)?.await?;
+        drop(end);
+        if let Some(management) = management {
+            // The task ends with its server, whose error would come too late.
+            let _ = management.await;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the management listener. Nobody has asked for the usual address, so a second server on the same machine starts
+/// without it. The failure is then returned, to be logged.
+fn bind_management(wanted: ManagementAddress) -> Result<(Option<TcpListener>, Option<Failure>), Failure> {
+    match bind("--management-listen", wanted.address) {
+        Ok(listener) => Ok((Some(listener), None)),
+        Err(failure) if wanted.is_default => Ok((None, Some(failure))),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// The most access tokens, and the most remembered assertions, that one transaction deletes.
 const EXPIRED_AT_ONCE: u32 = 500;
 
-/// Returns the authorization server. It fetches keys with the guarded client.
-fn authorization_server(
-    config: &OAuthConfig,
-    base_url: &str,
-    own: OwnAddresses,
-    store: Arc<DieselStore>,
-) -> OAuth {
+/// Returns the client for outgoing requests that a tenant's settings cause.
+fn guarded_client(config: &OAuthConfig, own: OwnAddresses) -> Arc<Egress> {
     let settings = EgressSettings {
         own,
         ..config.egress.clone()
     };
-    let egress = Egress::new(settings, egress::system_lookup());
+    Arc::new(Egress::new(settings, egress::system_lookup()))
+}
+
+/// Returns the authorization server.
+fn authorization_server(
+    config: &OAuthConfig,
+    base_url: &str,
+    egress: Arc<Egress>,
+    store: Arc<DieselStore>,
+) -> OAuth {
     let now: Now = Arc::new(clock::now);
-    let keys = Arc::new(KeyCache::new(key_fetch::over(Arc::new(egress)), now.clone()));
+    let keys = Arc::new(KeyCache::new(key_fetch::over(egress), now.clone()));
     OAuth {
         endpoint: Arc::new(TokenEndpoint::new(store, keys, config.settings(base_url), now)),
         trusted_proxies: config.trusted_proxies.clone().into(),

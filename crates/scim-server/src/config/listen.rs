@@ -1,9 +1,18 @@
 //! The addresses that a server listens on.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use super::base_url::BaseUrl;
+
+/// The address of the management listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ManagementAddress {
+    /// The address.
+    pub address: SocketAddr,
+    /// Whether the operator has not asked for this address.
+    pub is_default: bool,
+}
 
 /// Resolves the address for SCIM. `allow_plain_http` permits an address that other machines can reach without TLS.
 ///
@@ -11,13 +20,46 @@ use super::base_url::BaseUrl;
 /// The address cannot be resolved, or other machines could reach it and read tokens on the way (RFC 7644 section 7.2).
 pub fn address(text: &str, base_url: Option<&BaseUrl>, allow_plain_http: bool) -> io::Result<SocketAddr> {
     let address = resolve("--listen", text)?;
+    check_plain_http("", address, base_url, allow_plain_http)?;
+    Ok(address)
+}
+
+/// Resolves the address of the management listener, which is [`DEFAULT_MANAGEMENT`] if there is no text; a port alone is
+/// one of this machine, and `off` is none.
+///
+/// # Errors
+/// As [`address`].
+pub fn management(
+    text: Option<&str>,
+    base_url: Option<&BaseUrl>,
+    allow_plain_http: bool,
+) -> io::Result<Option<ManagementAddress>> {
+    const FLAG: &str = "--management-listen";
+    let (address, is_default) = match text {
+        None => (DEFAULT_MANAGEMENT, true),
+        Some("off") => return Ok(None),
+        Some(text) => (resolve_local(FLAG, text)?, false),
+    };
+    check_plain_http("--management-listen: ", address, base_url, allow_plain_http)?;
+    Ok(Some(ManagementAddress { address, is_default }))
+}
+
+/// The usual address of the management listener.
+const DEFAULT_MANAGEMENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
+
+fn check_plain_http(
+    prefix: &str,
+    address: SocketAddr,
+    base_url: Option<&BaseUrl>,
+    allow_plain_http: bool,
+) -> io::Result<()> {
     let is_behind_tls = base_url.is_some_and(BaseUrl::is_https);
     if address.ip().is_loopback() || is_behind_tls || allow_plain_http {
-        return Ok(address);
+        return Ok(());
     }
     Err(invalid(format!(
-        "other machines can reach {address}, and plain HTTP would show them the tokens: put a TLS proxy in front of it \
-         and name its URL with --base-url https://…, or add --allow-plain-http"
+        "{prefix}other machines can reach {address}, and plain HTTP would show them the tokens: put a TLS proxy in front \
+         of it and name its URL with --base-url https://…, or add --allow-plain-http"
     )))
 }
 
@@ -26,9 +68,13 @@ pub fn address(text: &str, base_url: Option<&BaseUrl>, allow_plain_http: bool) -
 /// # Errors
 /// The address cannot be resolved.
 pub fn metrics_address(text: &str) -> io::Result<SocketAddr> {
+    resolve_local("--metrics-listen", text)
+}
+
+fn resolve_local(flag: &str, text: &str) -> io::Result<SocketAddr> {
     match text.parse::<u16>() {
         Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        Err(_) => resolve("--metrics-listen", text),
+        Err(_) => resolve(flag, text),
     }
 }
 
@@ -81,6 +127,34 @@ mod tests {
         assert_eq!(address("9090").unwrap(), "127.0.0.1:9090");
         assert_eq!(address("0.0.0.0:9090").unwrap(), "0.0.0.0:9090");
         assert!(address("9090x").is_err());
+    }
+
+    #[test]
+    fn the_management_listener_is_local_unless_an_address_is_named_and_can_be_off() {
+        let address = |text: Option<&str>, allow| {
+            let address = management(text, None, allow)?;
+            io::Result::Ok(address.map(|it| (it.address.to_string(), it.is_default)))
+        };
+        let some = |text: &str, is_default| Some((text.to_owned(), is_default));
+        assert_eq!(address(None, false).unwrap(), some("127.0.0.1:8081", true));
+        assert_eq!(
+            address(Some("9090"), false).unwrap(),
+            some("127.0.0.1:9090", false)
+        );
+        assert_eq!(address(Some("off"), false).unwrap(), None);
+        let refused = address(Some("0.0.0.0:9090"), false).expect_err("others can reach it");
+        assert!(
+            refused.to_string().starts_with("--management-listen: "),
+            "{refused}"
+        );
+        assert_eq!(
+            address(Some("0.0.0.0:9090"), true).unwrap(),
+            some("0.0.0.0:9090", false)
+        );
+        for wrong in ["", "on", "127.0.0.1"] {
+            let error = address(Some(wrong), false).expect_err(wrong).to_string();
+            assert!(error.contains("--management-listen"), "{error}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod access_token;
 pub mod bearer;
 pub mod caller;
-mod presented;
+pub mod presented;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -117,6 +117,16 @@ impl Http {
         &self.metrics
     }
 
+    /// Returns the operations of SCIM.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Returns the authorization server, if there is one.
+    pub fn oauth(&self) -> Option<&OAuth> {
+        self.oauth.as_ref()
+    }
+
     /// Makes `/readyz` report from now on that the server is not ready.
     pub fn begin_shutdown(&self) {
         self.shutting_down.store(true, Ordering::Relaxed);

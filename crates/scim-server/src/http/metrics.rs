@@ -101,36 +101,46 @@ pub struct Sampled {
     pub expiring_tokens: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
+/// The metrics as a text for Prometheus, on each listener that serves them.
+#[derive(Clone)]
+pub struct Exposition(Arc<Registry>);
+
+impl Exposition {
+    /// Describes the counters of the HTTP service, and the figures from outside of it.
+    pub fn new(metrics: &Metrics, sampled: Sampled) -> Exposition {
+        let mut registry = Registry::with_prefix("scim");
+        registry.register(
+            "requests",
+            "Requests by route template, method and status",
+            metrics.requests.clone(),
+        );
+        registry.register_with_unit(
+            "request_duration",
+            "Time from receiving the headers of a request to its response",
+            Unit::Seconds,
+            metrics.durations.clone(),
+        );
+        registry.register(
+            "slow_clients",
+            "Clients that were disconnected because they did not read their response",
+            metrics.slow_clients.clone(),
+        );
+        registry.register_collector(Box::new(SampledMetrics {
+            blocking: metrics.blocking.clone(),
+            in_flight: metrics.in_flight.clone(),
+            tolerances: metrics.tolerances.clone(),
+            sampled,
+        }));
+        Exposition(Arc::new(registry))
+    }
+}
+
 /// Starts a server that serves `GET /metrics` only. The server stops through its handle.
-pub fn listen(metrics: &Metrics, sampled: Sampled, listener: TcpListener) -> io::Result<Server> {
-    let mut registry = Registry::with_prefix("scim");
-    registry.register(
-        "requests",
-        "Requests by route template, method and status",
-        metrics.requests.clone(),
-    );
-    registry.register_with_unit(
-        "request_duration",
-        "Time from receiving the headers of a request to its response",
-        Unit::Seconds,
-        metrics.durations.clone(),
-    );
-    registry.register(
-        "slow_clients",
-        "Clients that were disconnected because they did not read their response",
-        metrics.slow_clients.clone(),
-    );
-    registry.register_collector(Box::new(SampledMetrics {
-        blocking: metrics.blocking.clone(),
-        in_flight: metrics.in_flight.clone(),
-        tolerances: metrics.tolerances.clone(),
-        sampled,
-    }));
-    let registry = Data::new(registry);
+pub fn listen(exposition: Exposition, listener: TcpListener) -> io::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(registry.clone())
-            .route("/metrics", web::get().to(exposition))
+            .app_data(Data::new(exposition.clone()))
+            .route("/metrics", web::get().to(self::exposition))
     })
     .workers(1)
     .disable_signals()
@@ -140,9 +150,9 @@ pub fn listen(metrics: &Metrics, sampled: Sampled, listener: TcpListener) -> io:
 }
 
 /// Prometheus asks for OpenMetrics by its name. Other clients get the older format, which all of them read.
-async fn exposition(request: HttpRequest, registry: Data<Registry>) -> HttpResponse {
+pub(super) async fn exposition(request: HttpRequest, exposition: Data<Exposition>) -> HttpResponse {
     let mut text = String::new();
-    if text::encode(&mut text, &registry).is_err() {
+    if text::encode(&mut text, &exposition.0).is_err() {
         return HttpResponse::InternalServerError().finish();
     }
     let (content_type, body) = match names_openmetrics(request.headers()) {

@@ -11,8 +11,10 @@ use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::App;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::rt::net::TcpStream;
+use actix_web::web::ServiceConfig;
 
 use super::blocking::BLOCKING_THREADS;
+use super::management::{self, ManagementHttp};
 use super::write_deadline::WriteDeadline;
 use super::{Http, routes};
 
@@ -28,6 +30,9 @@ const CLOSING_DEADLINE: Duration = Duration::from_secs(1);
 /// The time that running requests get to finish after a signal.
 const GRACE_SECONDS: u64 = 20;
 
+/// The same for the management listener, which stops after the other one.
+const MANAGEMENT_GRACE_SECONDS: u64 = 5;
+
 /// Starts a server on a listening socket. When `stop` completes, the server refuses new connections, finishes the
 /// running requests and ends.
 pub fn listen(
@@ -42,12 +47,42 @@ pub fn listen(
             http.begin_shutdown();
         }
     };
+    let builder = ServerBuilder::new();
+    let served = http.clone();
+    let application = move |config: &mut ServiceConfig| routes(served.clone())(config);
+    Ok(serve(builder, "scim", http, listener, application)?
+        .shutdown_signal(until_stop)
+        .shutdown_timeout(GRACE_SECONDS)
+        .run())
+}
+
+/// Starts the management listener, which ends as [`listen`] does.
+pub fn listen_for_operators(
+    state: Arc<ManagementHttp>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<Server> {
+    let http = state.http.clone();
+    let application = move |config: &mut ServiceConfig| management::routes(state.clone())(config);
+    let builder = ServerBuilder::new().workers(1);
+    Ok(serve(builder, "management", http, listener, application)?
+        .shutdown_signal(stop)
+        .shutdown_timeout(MANAGEMENT_GRACE_SECONDS)
+        .run())
+}
+
+fn serve(
+    builder: ServerBuilder,
+    name: &str,
+    http: Arc<Http>,
+    listener: TcpListener,
+    application: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<ServerBuilder> {
     let address = listener.local_addr()?;
     // `HttpServer` of actix-web would do, if its connections could be wrapped: `WriteDeadline` needs its parts.
-    let builder = ServerBuilder::new();
     let is_stopping = builder.graceful_shutdown_signal();
     let connections = move || {
-        let app = App::new().configure(routes(http.clone()));
+        let app = App::new().configure(application.clone());
         let (http, is_stopping) = (http.clone(), is_stopping.clone());
         let http_1 = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -66,12 +101,8 @@ pub fn listen(
         })
         .and_then(http_1)
     };
-    let server = builder
-        .listen("scim", listener, connections)?
+    Ok(builder
+        .listen(name, listener, connections)?
         // By default, actix aborts running requests at SIGINT.
-        .shutdown_signal(until_stop)
-        .shutdown_timeout(GRACE_SECONDS)
-        .worker_max_blocking_threads(BLOCKING_THREADS)
-        .run();
-    Ok(server)
+        .worker_max_blocking_threads(BLOCKING_THREADS))
 }

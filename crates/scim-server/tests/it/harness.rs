@@ -18,15 +18,19 @@ use actix_web::App;
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::test as actix;
+use actix_web::web::ServiceConfig;
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, PgConnection};
+use diesel::{Connection as _, PgConnection, SqliteConnection};
 use scim_model::store::{Connection, Directory, NewToken, TenantId};
 use scim_server::config::base_url::BaseUrl;
 use scim_server::config::path_prefix::PathPrefix;
 use scim_server::egress::{Egress, EgressSettings, system_lookup};
+use scim_server::http::management::{self, ManagementHttp};
+use scim_server::http::metrics::{Exposition, Sampled};
 use scim_server::http::oauth::state::OAuth;
 use scim_server::http::{Http, HttpOptions, routes};
+use scim_server::management::{Management, ServerSettings};
 use scim_server::oauth::key_cache::{KeyCache, Now};
 use scim_server::oauth::{OAuthSettings, TokenEndpoint, key_fetch};
 use scim_server::service::{Leniency, Service, Settings};
@@ -55,6 +59,7 @@ pub struct Server {
     system: actix_web::rt::SystemRunner,
     pub http: Arc<Http>,
     pub store: Arc<DieselStore>,
+    pub management: Arc<ManagementHttp>,
     prefix: PathPrefix,
     url: String,
     data: Data,
@@ -120,13 +125,14 @@ impl Server {
             system,
             http,
             store,
+            management,
             url,
             data,
             ..
         } = self;
         let open = Arc::downgrade(&store);
         // The system may still have to record the use of a token.
-        drop((system, http, store));
+        drop((system, http, store, management));
         wait_until("the store is closed", || open.strong_count() == 0);
         Server::open(url, data, choice)
     }
@@ -137,6 +143,7 @@ impl Server {
         Server {
             system: actix_web::rt::System::new(),
             prefix,
+            management: management(&http, &store),
             http,
             store,
             url,
@@ -147,6 +154,14 @@ impl Server {
     /// The bytes of all files of the database.
     pub fn stored_bytes(&self) -> Vec<u8> {
         stored_bytes(self.data.folder())
+    }
+
+    /// Runs SQL statements directly on the database, which must be SQLite.
+    pub fn sql(&self, sql: &str) {
+        let path = self.data.folder().path().join("scim.db");
+        let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+        connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+        connection.batch_execute(sql).unwrap();
     }
 
     /// Creates a tenant and returns a client with a token for it.
@@ -175,9 +190,17 @@ impl Server {
     }
 
     fn send(&self, request: actix::TestRequest) -> Reply {
-        let http = self.http.clone();
+        self.send_to(routes(self.http.clone()), request)
+    }
+
+    /// Sends a request to the management listener.
+    pub fn send_as_operator(&self, request: actix::TestRequest) -> Reply {
+        self.send_to(management::routes(self.management.clone()), request)
+    }
+
+    fn send_to(&self, routes: impl FnOnce(&mut ServiceConfig), request: actix::TestRequest) -> Reply {
         self.system.block_on(async move {
-            let app = actix::init_service(App::new().configure(routes(http))).await;
+            let app = actix::init_service(App::new().configure(routes)).await;
             let response = actix::call_service(&app, request.to_request()).await;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let text = String::from_utf8(actix::read_body(response).await.to_vec()).unwrap();
@@ -226,6 +249,26 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
     )
 }
 
+/// The management listener of a server.
+fn management(http: &Arc<Http>, store: &Arc<DieselStore>) -> Arc<ManagementHttp> {
+    let oauth = http.oauth().expect("the server has an authorization server");
+    let counted = store.clone();
+    let sampled = Sampled {
+        database_is_durable: true,
+        scans: Box::new(move || counted.scan_counts()),
+        expiring_tokens: Box::new(|| 3),
+    };
+    let operations = Management {
+        store: store.clone(),
+        registry: Arc::new(http.service().registry().clone()),
+        server: ServerSettings::default(),
+        endpoint: oauth.endpoint.clone(),
+        egress: Arc::new(test_egress()),
+    };
+    let exposition = Exposition::new(http.metrics(), sampled);
+    Arc::new(ManagementHttp::new(operations, http.clone(), exposition))
+}
+
 /// The leniency for clients, or the strict one.
 pub fn leniency(lenient: bool) -> Leniency {
     match lenient {
@@ -236,18 +279,23 @@ pub fn leniency(lenient: bool) -> Leniency {
 
 /// An authorization server that may fetch keys from this machine.
 fn authorization_server(base_url: &str, store: Arc<DieselStore>) -> OAuth {
-    let allow = ["127.0.0.1"].iter().filter_map(|it| it.parse().ok()).collect();
-    let settings = EgressSettings {
-        allow,
-        ..EgressSettings::default()
-    };
-    let egress = Egress::new(settings, system_lookup());
+    let egress = test_egress();
     let now: Now = Arc::new(scim_server::clock::now);
     let keys = Arc::new(KeyCache::new(key_fetch::over(Arc::new(egress)), now.clone()));
     OAuth {
         endpoint: Arc::new(TokenEndpoint::new(store, keys, OAuthSettings::of(base_url), now)),
         trusted_proxies: Arc::new([]),
     }
+}
+
+/// Outgoing requests may reach this machine.
+fn test_egress() -> Egress {
+    let allow = ["127.0.0.1"].iter().filter_map(|it| it.parse().ok()).collect();
+    let settings = EgressSettings {
+        allow,
+        ..EgressSettings::default()
+    };
+    Egress::new(settings, system_lookup())
 }
 
 /// The properties of a token to create.
@@ -662,6 +710,17 @@ impl HttpClient {
             response.status().as_u16(),
             serde_json::from_str(&text).unwrap_or(Value::Null),
         ))
+    }
+
+    /// Sends a POST with `application/json`.
+    pub fn post_json(&self, path: &str, body: &Value) -> ureq::http::Response<ureq::Body> {
+        let request = ureq::http::Request::builder()
+            .method("POST")
+            .uri(format!("{}{path}", self.base_url))
+            .header("authorization", &self.authorization)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        self.agent.run(request.unwrap()).unwrap()
     }
 
     /// Status, `ETag` and body of a request, with `If-Match` if a tag is given.

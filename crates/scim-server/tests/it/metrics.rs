@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use scim_server::http::metrics::{self, Sampled};
+use scim_server::http::metrics::{self, Exposition, Sampled};
 use serde_json::json;
 
 use crate::harness::{Choice, Server, USER, encode};
@@ -216,7 +216,7 @@ fn scrape_as(server: &Server, accept: Option<&str>) -> (String, String) {
     let (send, started) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let server = metrics::listen(http.metrics(), sampled, listener).unwrap();
+            let server = metrics::listen(Exposition::new(http.metrics(), sampled), listener).unwrap();
             send.send(server.handle()).unwrap();
             server.await.unwrap();
         });

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -54,6 +55,13 @@ impl Binary {
 
     /// Runs a command that serves, and leaves its log unread.
     pub fn run_unread(mut command: Command) -> (Binary, ChildStderr) {
+        // Servers of other tests use the usual address.
+        if !command
+            .get_envs()
+            .any(|(name, _)| name == "SCIM_MANAGEMENT_LISTEN")
+        {
+            command.env("SCIM_MANAGEMENT_LISTEN", "127.0.0.1:0");
+        }
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -98,6 +106,11 @@ impl Binary {
     pub fn log_until(&self, text: &str) -> String {
         wait_until(text, || self.log.lock().unwrap().contains(text));
         self.log.lock().unwrap().clone()
+    }
+
+    /// A file in the folder that the process runs in.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     pub fn database_url(&self) -> String {

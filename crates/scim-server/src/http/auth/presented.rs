@@ -5,10 +5,11 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use super::Refusal;
 
 /// The text that a request presents as its token.
-pub(super) struct Presented<'a> {
-    pub(super) secret: &'a str,
+pub struct Presented<'a> {
+    /// The text.
+    pub secret: &'a str,
     /// There is no scheme before it.
-    pub(super) is_bare: bool,
+    pub is_bare: bool,
 }
 
 impl Presented<'_> {
@@ -23,7 +24,10 @@ impl Presented<'_> {
 
 /// Returns the token of the only `Authorization` header. The name of the scheme is case-insensitive (RFC 9110
 /// section 11.1).
-pub(super) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Refusal> {
+///
+/// # Errors
+/// `NoCredentials` without one, and `InvalidCredentials` for several.
+pub fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else {
         return Err(Refusal::NoCredentials);

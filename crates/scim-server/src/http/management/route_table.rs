@@ -1,0 +1,60 @@
+//! The route table of the management API.
+
+use actix_web::http::Method;
+use scim_model::store::OperatorScope;
+
+use super::resource::Resource;
+use super::{
+    clients as c, connections as n, federations as f, keys as k, openapi, tenants as t, tokens as o,
+};
+
+/// Returns the table.
+pub fn resources() -> Vec<Resource> {
+    use Method as M;
+    let new = Resource::new;
+    vec![
+        new("/openapi.json").on(M::GET, OperatorScope::Events, openapi::show),
+        new("/tenants").read(t::list).write(M::POST, t::create),
+        new("/tenants/{tenant}")
+            .read(t::show)
+            .write(M::PATCH, t::rename)
+            .write(M::DELETE, t::delete),
+        new("/tenants/{tenant}/connections")
+            .read(n::list)
+            .write(M::POST, n::create),
+        new("/tenants/{tenant}/connections/{connection}")
+            .read(n::show)
+            .write(M::PATCH, n::change)
+            .write(M::DELETE, n::delete),
+        new("/tenants/{tenant}/connections/{connection}/pause").write(M::POST, n::pause),
+        new("/tenants/{tenant}/connections/{connection}/resume").write(M::POST, n::resume),
+        new("/tenants/{tenant}/connections/{connection}/tokens")
+            .read(o::list)
+            .write(M::POST, o::create),
+        new("/tenants/{tenant}/connections/{connection}/tokens/{id}")
+            .read(o::show)
+            .write(M::DELETE, o::revoke),
+        new("/tenants/{tenant}/connections/{connection}/tokens/{id}/rotate").write(M::POST, o::rotate),
+        new("/tenants/{tenant}/connections/{connection}/clients")
+            .read(c::list)
+            .write(M::POST, c::create),
+        new("/tenants/{tenant}/connections/{connection}/clients/{id}")
+            .read(c::show)
+            .write(M::PATCH, c::change)
+            .write(M::DELETE, c::delete),
+        new("/tenants/{tenant}/connections/{connection}/clients/{id}/secrets")
+            .read(c::list_secrets)
+            .write(M::POST, c::add_secret),
+        new("/tenants/{tenant}/connections/{connection}/clients/{id}/secrets/{secret}")
+            .write(M::DELETE, c::delete_secret),
+        new("/tenants/{tenant}/connections/{connection}/federations")
+            .read(f::list)
+            .write(M::POST, f::create),
+        new("/tenants/{tenant}/connections/{connection}/federations/{id}")
+            .read(f::show)
+            .write(M::DELETE, f::delete),
+        new("/tenants/{tenant}/connections/{connection}/federations/{id}/check").write(M::POST, f::check),
+        new("/keys").read(k::list).write(M::POST, k::create),
+        new("/keys/{id}").read(k::show).write(M::DELETE, k::revoke),
+    ]
+}

@@ -1,0 +1,39 @@
+//! The shared state of the management listener.
+
+use std::sync::Arc;
+
+use scim_model::store::OperatorKey;
+
+use crate::http::blocking::Blocking;
+use crate::http::context::Http;
+use crate::http::error::Failure;
+use crate::http::metrics::Exposition;
+use crate::management::Management;
+
+/// The shared state of the management listener. It has threads of its own, so that neither side waits for the other.
+pub struct ManagementHttp {
+    pub(super) management: Management,
+    /// The SCIM side.
+    pub http: Arc<Http>,
+    pub(super) metrics: Exposition,
+    pub(super) blocking: Blocking,
+}
+
+impl ManagementHttp {
+    /// Creates the state for operations. `http` is the SCIM side, whose readiness and counters it shows.
+    pub fn new(management: Management, http: Arc<Http>, metrics: Exposition) -> ManagementHttp {
+        ManagementHttp {
+            management,
+            http,
+            metrics,
+            blocking: Blocking::default(),
+        }
+    }
+
+    pub(super) async fn find_key(&self, sha256: [u8; 32]) -> Result<Option<OperatorKey>, Failure> {
+        let store = self.management.store.clone();
+        self.blocking
+            .run(move || Ok(store.operator_key_by_hash(&sha256)?))
+            .await
+    }
+}

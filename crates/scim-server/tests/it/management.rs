@@ -1,0 +1,10 @@
+//! The management API as operators see it. Every answer is compared with its schema in the OpenAPI document.
+
+mod access;
+mod connections;
+mod credentials;
+mod idempotency;
+mod listener;
+mod openapi;
+mod operator;
+mod tenants;
