@@ -24,6 +24,7 @@ pub mod stop;
 pub mod tenant;
 pub mod token;
 mod unshown;
+pub mod webhook;
 pub mod welcome;
 
 use std::io::{BufRead, Write};

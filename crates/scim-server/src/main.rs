@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::SchemaRegistry;
-use scim_model::store::{Credentials as _, IdempotencyKeys as _};
+use scim_model::store::{Credentials as _, IdempotencyKeys as _, Webhooks as _};
 use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, ServeArgs, TenantCommand};
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
 use scim_server::cli::{
     CommandError, Terminal, client, connection, environment, events, federation, journal, key, secrets, stop,
-    tenant, token,
+    tenant, token, webhook,
 };
 use scim_server::clock;
 use scim_server::config::Config;
@@ -24,6 +24,7 @@ use scim_server::config::database_url::DatabaseUrl;
 use scim_server::config::listen::ManagementAddress;
 use scim_server::config::oauth::OAuthConfig;
 use scim_server::delivery::feed::Feed;
+use scim_server::delivery::webhooks::{WebhookWorker, WorkerParts};
 use scim_server::egress::{self, Egress, EgressSettings, OwnAddresses};
 use scim_server::http::management::ManagementHttp;
 use scim_server::http::metrics::{self, Exposition, Sampled};
@@ -39,6 +40,7 @@ use scim_server::signals;
 use scim_server::upkeep::Upkeep;
 use scim_server::upkeep::expiry::ExpiryWatch;
 use scim_storage_diesel::{DieselStore, OpenError, Pooler, StoreOptions};
+use uuid::Uuid;
 
 fn main() -> ExitCode {
     logging::start();
@@ -186,6 +188,13 @@ fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
             let store = open_existing(url, pooler, hints)?;
             with_terminal(hints, |terminal| Ok(key::run(&store, &command, terminal)?))
         }
+        Command::Webhook(command) => {
+            let store = Arc::new(open_existing(url, pooler, hints)?);
+            let database = &cli.database_url;
+            with_terminal(hints, |terminal| {
+                Ok(webhook::run(&store, database, &command, terminal)?)
+            })
+        }
         Command::Journal(arguments) => {
             let store = open_existing(url, pooler, hints)?;
             let stop = stop::on_signal_or_closed_output()?;
@@ -252,7 +261,7 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         registry,
         server: arguments.clients.server_settings(),
         endpoint: oauth.endpoint.clone(),
-        egress,
+        egress: egress.clone(),
     };
     let http = Arc::new(Http::with_oauth(service, store.clone(), oauth, options));
     listeners.report();
@@ -270,16 +279,27 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         hints,
     };
     welcome.print(&*store, &mut io::stdout(), clock::now())?;
-    let counted = store.clone();
+    let (counted, retention) = (store.clone(), config.retention);
     let delete_leftovers = move || {
         let now = clock::now();
-        let expired = counted.delete_expired(now, EXPIRED_AT_ONCE)?;
-        let claims = counted.delete_claims(now - IDEMPOTENCY_KEYS_KEPT, EXPIRED_AT_ONCE)?;
-        Ok(counted.delete_empty_counts()? || expired > 0 || claims > 0)
+        let mut rows = counted.delete_expired(now, EXPIRED_AT_ONCE)?;
+        rows += counted.delete_claims(now - IDEMPOTENCY_KEYS_KEPT, EXPIRED_AT_ONCE)?;
+        if let Some(before) = retention.drops_before(now) {
+            rows += counted.prune_webhook_deliveries(before, EXPIRED_AT_ONCE)?;
+        }
+        Ok(counted.delete_empty_counts()? || rows > 0)
     };
     let expiry = ExpiryWatch::default().with_clients(store.clone());
     let expiring = expiry.number();
     let _upkeep = Upkeep::start(store.clone(), config.retention, delete_leftovers, expiry)?;
+    let _webhooks = WebhookWorker::start(WorkerParts {
+        id: worker_id(url),
+        store: store.clone(),
+        journal: store.clone(),
+        feed: Arc::new(Feed::new(store.clone())),
+        egress,
+        keys: Arc::new(arguments.secrets_key.key_file(url)),
+    })?;
     let sampled = Sampled {
         database_is_durable: store.is_durable(),
         scans: Box::new(move || store.scan_counts()),
@@ -371,7 +391,16 @@ fn bind_management(wanted: ManagementAddress) -> Result<(Option<TcpListener>, Op
     }
 }
 
-/// The most access tokens, and the most remembered assertions, that one transaction deletes.
+/// Returns the id of the worker that delivers webhooks. A SQLite file has one server at a time, so the next one
+/// continues at once with the leases of a server that was killed.
+fn worker_id(database: &DatabaseUrl) -> Uuid {
+    match database.sqlite_path() {
+        Some(_) => Uuid::nil(),
+        None => clock::new_id(),
+    }
+}
+
+/// The most rows of each kind that one transaction deletes: access tokens, remembered assertions, deliveries.
 const EXPIRED_AT_ONCE: u32 = 500;
 
 /// Returns the client for outgoing requests that a tenant's settings cause.

@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
 use scim_model::store::{ChangeJournal, Directory, StoreError};
 
 use self::expiry::ExpiryWatch;
@@ -107,10 +106,7 @@ fn maintain<S: Directory + ChangeJournal>(
             return Ok(());
         }
     }
-    let Some(days) = retention.0 else {
-        return Ok(());
-    };
-    let Some(before) = clock::now().checked_sub_signed(TimeDelta::days(i64::from(days))) else {
+    let Some(before) = retention.drops_before(clock::now()) else {
         return Ok(());
     };
     for tenant in store.tenants()? {
@@ -158,7 +154,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::Mutex;
 
-    use chrono::{DateTime, Utc};
+    use chrono::{DateTime, TimeDelta, Utc};
     use scim_model::change::{Change, ChangePosition};
     use scim_model::store::{
         Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState, DeletedConnection,

@@ -34,7 +34,7 @@ const MODULES: &[Module] = &[
     // Encryption of values that leave the process.
     Module {
         name: "sealing",
-        may_use: &["private_file"],
+        may_use: &["clock", "private_file"],
     },
     Module {
         name: "service",

@@ -5,6 +5,7 @@ mod connection;
 mod events;
 mod key;
 mod token;
+mod webhook;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
 pub use self::events::EventsArgs;
 pub use self::key::{KeyCommand, KeyScope};
 pub use self::token::{Lifetime, Scope, TokenCommand};
+pub use self::webhook::{CreateArgs, EndpointArgs, ReplayArgs, SecretsKeyArgs, View, WebhookCommand};
 use super::client_args::{ClientCommand, FederationCommand};
 use super::exit::Exit;
 use super::names;
@@ -107,6 +109,9 @@ pub enum Command {
     /// Manage operator keys, the credentials of the management API
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Manage endpoints of webhooks
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Print the changes of a tenant's users and groups, one JSON object per line
     Journal(JournalArgs),
     /// Print events of the feed, such as `user.deactivated`, one JSON object per line
@@ -235,6 +240,10 @@ pub struct ServeArgs {
     /// The options of the authorization server.
     #[command(flatten)]
     pub oauth: OAuthArgs,
+
+    /// The key that seals secrets in the database.
+    #[command(flatten)]
+    pub secrets_key: SecretsKeyArgs,
 }
 
 /// The options of `journal`.

@@ -19,12 +19,20 @@ pub(super) fn settings(urls: &UrlArgs) -> Result<OAuthSettings, CommandError> {
 
 /// Returns the client for outgoing requests with the operator's list. It refuses the URLs of the server.
 pub(super) fn guarded_client(arguments: &EgressArgs, urls: &UrlArgs) -> Result<Egress, CommandError> {
+    let settings = egress_settings(arguments, urls)?;
+    Ok(Egress::new(settings, egress::system_lookup()))
+}
+
+/// Returns the settings of the client for outgoing requests.
+pub(super) fn egress_settings(
+    arguments: &EgressArgs,
+    urls: &UrlArgs,
+) -> Result<EgressSettings, CommandError> {
     let base_url = urls.base_url().map_err(CommandError::Usage)?;
-    let settings = EgressSettings {
+    Ok(EgressSettings {
         own: OwnAddresses::new(&base_url, urls.listener().as_slice()),
         ..arguments.settings().map_err(CommandError::Usage)?
-    };
-    Ok(Egress::new(settings, egress::system_lookup()))
+    })
 }
 
 /// Reads and checks the keys that the arguments name.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 /// The URL of the database. `Debug` and `Display` leave out the password.
@@ -15,6 +16,12 @@ impl DatabaseUrl {
     /// Returns the URL with its password, for the store only.
     pub fn with_password(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the path of the file, if the database is SQLite.
+    pub fn sqlite_path(&self) -> Option<&Path> {
+        let path = self.0.strip_prefix("sqlite:")?;
+        Some(Path::new(path.strip_prefix("//").unwrap_or(path)))
     }
 
     /// Returns the URL without its password.

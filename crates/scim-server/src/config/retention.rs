@@ -2,9 +2,18 @@
 
 use std::str::FromStr;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 /// The days for which journal entries are kept; `None` keeps all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention(pub Option<u32>);
+
+impl Retention {
+    /// Returns the time before which entries are dropped; `None` if all are kept.
+    pub fn drops_before(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        now.checked_sub_signed(TimeDelta::days(self.0?.into()))
+    }
+}
 
 impl FromStr for Retention {
     type Err = String;

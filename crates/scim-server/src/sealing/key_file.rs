@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::key::{InvalidSealingKey, SealingKey};
 use super::sealer::Sealer;
-use crate::private_file;
+use crate::{clock, private_file};
 
 /// The purpose of a stored secret. A value that was sealed for one purpose does not open for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +158,7 @@ fn create(path: &Path) -> Result<(), KeyFileError> {
     let key = SealingKey::random().map_err(|_| KeyFileError::Random)?;
     // The file gets its name when it is complete, so that no other process reads a part of it.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = path.with_file_name(format!(".{name}.{}", Uuid::now_v7()));
+    let draft = path.with_file_name(format!(".{name}.{}", clock::new_id()));
     let unusable = |error| KeyFileError::Unusable(path.to_owned(), error);
     private_file::create(&draft, &key.to_digits()).map_err(unusable)?;
     let linked = std::fs::hard_link(&draft, path);

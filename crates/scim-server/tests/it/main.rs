@@ -37,3 +37,4 @@ mod two_servers;
 mod users;
 mod validator;
 mod vectors;
+mod webhooks;

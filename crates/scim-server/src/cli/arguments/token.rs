@@ -103,7 +103,7 @@ fn token_id(text: &str) -> Result<Uuid, String> {
     text.parse().map_err(|_| expected.to_owned())
 }
 
-fn overlap(text: &str) -> Result<TimeDelta, String> {
+pub(super) fn overlap(text: &str) -> Result<TimeDelta, String> {
     let expected = || "expected a number with `d`, `h` or `m`, such as `7d`, up to a year, or 0".to_owned();
     if text == "0" {
         return Ok(TimeDelta::zero());

@@ -385,5 +385,4 @@ impl ExtractResource for VecDeque<(EventId, Uuid)> {
 }
 
 #[cfg(test)]
-#[path = "../../../tests/unit/webhook_queue.rs"]
 mod tests;

@@ -10,6 +10,7 @@ use super::message::{InvalidMessageId, MessageId};
 use super::signature::WebhookSecret;
 use super::stored::{seal_headers, seal_secret, tenants};
 use super::worker::find;
+use crate::clock;
 use crate::delivery::event::EventId;
 use crate::delivery::feed::{After, Feed, FeedError, FeedRequest};
 use crate::delivery::filter::{EventFilter, TypePattern};
@@ -52,6 +53,8 @@ const RESERVED: [&str; 14] = [
 /// An endpoint to create.
 #[derive(Clone, Debug)]
 pub struct NewEndpoint {
+    /// Identifies the endpoint.
+    pub id: Uuid,
     /// The URL, which [`check_url`] has accepted.
     pub url: String,
     /// The tenants whose events the endpoint gets; `None` for all.
@@ -148,7 +151,7 @@ pub fn check_url(url: &str, settings: &EgressSettings) -> Result<Option<EgressEr
     Ok(Egress::new(settings.clone(), system_lookup()).check(url).err())
 }
 
-/// Creates an endpoint that gets the events after now, and returns its id and its secret.
+/// Creates an endpoint that gets the events after now, and returns its secret.
 ///
 /// # Errors
 /// See [`RegistrationError`].
@@ -158,9 +161,9 @@ pub fn create(
     keys: &KeyFile,
     new: NewEndpoint,
     now: DateTime<Utc>,
-) -> Result<(Uuid, WebhookSecret), RegistrationError> {
+) -> Result<WebhookSecret, RegistrationError> {
     let headers = checked_headers(&new.headers)?;
-    let id = Uuid::now_v7();
+    let id = new.id;
     let (secret, stored) = new_secret(keys, now)?;
     let settings = WebhookSettings {
         url: new.url,
@@ -178,7 +181,7 @@ pub fn create(
         created: now,
     };
     store.create_webhook(&new)?;
-    Ok((id, secret))
+    Ok(secret)
 }
 
 fn checked_headers(headers: &[Header]) -> Result<Vec<(String, String)>, RegistrationError> {
@@ -203,7 +206,7 @@ fn new_secret(
     keys: &KeyFile,
     now: DateTime<Utc>,
 ) -> Result<(WebhookSecret, NewWebhookSecret), RegistrationError> {
-    let (id, secret) = (Uuid::now_v7(), WebhookSecret::random()?);
+    let (id, secret) = (clock::new_id(), WebhookSecret::random()?);
     let stored = NewWebhookSecret {
         id,
         sealed: seal_secret(keys, id, &secret)?,
@@ -267,7 +270,7 @@ pub fn rotate_secret(
 /// # Errors
 /// See [`RegistrationError`].
 pub fn test(store: &dyn Webhooks, id: Uuid, now: DateTime<Utc>) -> Result<MessageId, RegistrationError> {
-    let message = MessageId::Test(Uuid::now_v7());
+    let message = MessageId::Test(clock::new_id());
     queue(store, id, message, now)?;
     Ok(message)
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use scim_model::store::{FeedTenants, Webhook, WebhookDelivery, WebhookMessage, WebhookProgress};
-use uuid::Uuid;
 
 use super::super::message::MessageId;
 use super::super::queue::{Dispatch, Queue};
@@ -14,6 +13,7 @@ use super::super::send::Sent;
 use super::super::signature::WebhookSecret;
 use super::super::stored::{self, OpenedEndpoint};
 use super::content::Content;
+use crate::clock;
 use crate::delivery::event::{Event, EventId};
 use crate::delivery::filter::EventFilter;
 use crate::sealing::KeyFile;
@@ -182,7 +182,7 @@ impl Endpoint {
 /// Returns the entry of the log for a request.
 pub(super) fn delivery(id: MessageId, attempt: u32, sent: &Sent) -> WebhookDelivery {
     WebhookDelivery {
-        id: Uuid::now_v7(),
+        id: clock::new_id(),
         message: id.to_string(),
         at: sent.at,
         attempt,

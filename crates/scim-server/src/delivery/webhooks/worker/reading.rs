@@ -78,6 +78,14 @@ impl Reading {
                     endpoint.take(&events, next, now);
                     endpoint.is_behind = more;
                 }
+                Read::Gap(_, oldest) if oldest == after => {
+                    // Repeating it would not help until something changes.
+                    endpoint.is_behind = false;
+                    log::error!(
+                        "the webhook endpoint {} cannot read after {after}",
+                        endpoint.webhook.id
+                    );
+                }
                 Read::Gap(reason, oldest) => {
                     log::warn!(
                         "the webhook endpoint {} has missed events: {}",

@@ -1,0 +1,395 @@
+//! `scim-server webhook`: creates, lists, tests, replays and deletes endpoints of webhooks.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use scim_model::store::{ChangeFeed, Directory, Tenant, Webhook, WebhookDelivery, WebhookMessage, Webhooks};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::arguments::{CreateArgs, EndpointArgs, ReplayArgs, View, WebhookCommand};
+use super::client_keys::{egress_settings, warn};
+use super::{CommandError, Terminal, find_tenant, timestamp};
+use crate::clock;
+use crate::config::database_url::DatabaseUrl;
+use crate::delivery::feed::{Feed, FeedError};
+use crate::delivery::webhooks::registration::{self, NewEndpoint, RegistrationError};
+use crate::sealing::KeyFile;
+
+/// Deliveries, and messages that were given up, that `show` prints.
+const SHOWN: u32 = 20;
+
+/// The most waiting messages that `show` counts.
+const COUNTED: u32 = 10_000;
+
+/// The longest time in which a running server notices a change.
+const NOTICED: Duration = Duration::from_secs(3);
+
+/// The pause between two looks for the result of a test.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Runs a command.
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn run<S: Directory + Webhooks + ChangeFeed + 'static>(
+    store: &Arc<S>,
+    database: &DatabaseUrl,
+    command: &WebhookCommand,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let feed = Feed::new(store.clone());
+    match command {
+        WebhookCommand::Create(arguments) => {
+            let keys = arguments.key.key_file(database);
+            create(&**store, &feed, &keys, arguments, terminal)
+        }
+        WebhookCommand::List { json } => list(&**store, *json, terminal),
+        WebhookCommand::Show(endpoint) => show(&**store, endpoint, terminal),
+        WebhookCommand::Test { endpoint, wait } => {
+            test(&**store, endpoint, Duration::from_secs((*wait).into()), terminal)
+        }
+        WebhookCommand::Replay { endpoint, what } => replay(&**store, &feed, endpoint, what, terminal),
+        WebhookCommand::Rotate {
+            endpoint,
+            overlap,
+            key,
+        } => {
+            let keys = key.key_file(database);
+            rotate(&**store, &keys, endpoint, *overlap, terminal)
+        }
+        WebhookCommand::Disable(endpoint) => {
+            let disabled = store.disable_webhook(endpoint.id, "by an operator", terminal.now)?;
+            wait_for_release(&**store, endpoint.id)?;
+            done(disabled, endpoint, "disabled", terminal)
+        }
+        WebhookCommand::Enable { endpoint, from_now } => {
+            registration::enable(&**store, &feed, endpoint.id, *from_now)?;
+            done(true, endpoint, "enabled", terminal)
+        }
+        WebhookCommand::Delete(endpoint) => {
+            let deleted = store.delete_webhook(endpoint.id)?;
+            done(deleted, endpoint, "deleted", terminal)
+        }
+    }
+}
+
+impl From<RegistrationError> for CommandError {
+    fn from(error: RegistrationError) -> CommandError {
+        match error {
+            RegistrationError::Invalid(text) => CommandError::Usage(text),
+            RegistrationError::NoEndpoint(_) | RegistrationError::Key(_) => {
+                CommandError::Refused(error.to_string())
+            }
+            RegistrationError::Feed(FeedError::Store(error)) | RegistrationError::Store(error) => {
+                error.into()
+            }
+            RegistrationError::Feed(error) => CommandError::PositionLost(error.to_string()),
+            RegistrationError::Random(error) => error.into(),
+        }
+    }
+}
+
+fn create<S: Directory + Webhooks>(
+    store: &S,
+    feed: &Feed,
+    keys: &KeyFile,
+    arguments: &CreateArgs,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let settings = egress_settings(&arguments.egress, &arguments.urls)?;
+    let url = arguments.url.trim();
+    let refused = registration::check_url(url, &settings)
+        .map_err(|error| CommandError::Usage(format!("--url `{url}`: {error}")))?;
+    let warning = refused.map(|it| format!("--url `{url}`: {it}; the server decides at each attempt"));
+    warn(warning, terminal)?;
+    let tenants = arguments.tenant.iter();
+    let tenants: Vec<Tenant> = tenants
+        .map(|name| find_tenant(store, name))
+        .collect::<Result<_, _>>()?;
+    let id = clock::new_id();
+    let new = NewEndpoint {
+        id,
+        url: url.to_owned(),
+        tenants: (!tenants.is_empty()).then(|| tenants.iter().map(|it| it.id).collect()),
+        types: arguments.types.clone(),
+        full: arguments.view == View::Full,
+        headers: arguments.header.clone(),
+    };
+    let secret = registration::create(store, feed, keys, new, terminal.now)?;
+    if arguments.json {
+        let created = registration::find_endpoint(store, id)?;
+        let mut shown = to_json(&created, &store.tenants()?, terminal.now);
+        shown["secret"] = secret.to_text().into();
+        return terminal.print(&shown);
+    }
+    writeln!(terminal.output, "Webhook endpoint {id}:")?;
+    writeln!(terminal.output, "  URL     {url}")?;
+    writeln!(terminal.output, "  secret  {} (shown only now)", secret.to_text())?;
+    let test = terminal.hints.command(&format!("webhook test {id}"));
+    writeln!(
+        terminal.output,
+        "It gets the events from now on. To try it: {test}"
+    )?;
+    Ok(())
+}
+
+fn list<S: Directory + Webhooks>(
+    store: &S,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let (webhooks, tenants) = (store.webhooks()?, store.tenants()?);
+    if as_json {
+        let now = terminal.now;
+        return terminal.print_items(webhooks.iter().map(|it| to_json(it, &tenants, now)));
+    }
+    for it in webhooks {
+        writeln!(
+            terminal.output,
+            "{} {:<8} {:<24} {}",
+            it.id,
+            state(&it),
+            tenant_names(&it, &tenants).map_or_else(|| "all tenants".to_owned(), |names| names.join(",")),
+            it.settings.url
+        )?;
+    }
+    Ok(())
+}
+
+fn show<S: Directory + Webhooks>(
+    store: &S,
+    endpoint: &EndpointArgs,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let webhook = registration::find_endpoint(store, endpoint.id)?;
+    let mut shown = to_json(&webhook, &store.tenants()?, terminal.now);
+    let waiting = store.webhook_messages(webhook.id, false, COUNTED)?;
+    shown["waiting"] = waiting.len().into();
+    let dead = store.webhook_messages(webhook.id, true, SHOWN)?;
+    shown["deadLetters"] = dead.iter().map(dead_letter).collect();
+    let deliveries = store.webhook_deliveries(webhook.id, SHOWN)?;
+    shown["deliveries"] = deliveries.iter().map(delivery).collect();
+    if endpoint.json {
+        return terminal.print(&shown);
+    }
+    writeln!(terminal.output, "{shown:#}")?;
+    Ok(())
+}
+
+/// Returns an endpoint without its secrets and headers.
+fn to_json(webhook: &Webhook, tenants: &[Tenant], now: chrono::DateTime<chrono::Utc>) -> Value {
+    let disabled = webhook.disabled.as_ref();
+    let secrets = webhook
+        .secrets
+        .iter()
+        .filter(|it| it.expires.is_none_or(|it| it > now));
+    json!({
+        "id": webhook.id.to_string(),
+        "url": webhook.settings.url,
+        "tenants": tenant_names(webhook, tenants),
+        "types": webhook.settings.types,
+        "view": if webhook.settings.full { "full" } else { "notice" },
+        "hasHeaders": webhook.settings.headers.is_some(),
+        "state": state(webhook),
+        "disabledReason": disabled.map(|(reason, _)| reason),
+        "disabledAt": disabled.map(|(_, at)| timestamp(*at)),
+        "created": timestamp(webhook.created),
+        "position": webhook.position,
+        "failingSince": webhook.health.failing_since.map(timestamp),
+        "pausedUntil": webhook.health.slow_until.filter(|it| *it > now).map(timestamp),
+        "secrets": secrets.map(|it| json!({
+            "id": it.id.to_string(),
+            "created": timestamp(it.created),
+            "expires": it.expires.map(timestamp),
+        })).collect::<Value>(),
+    })
+}
+
+fn state(webhook: &Webhook) -> &'static str {
+    match webhook.disabled {
+        Some(_) => "disabled",
+        None => "active",
+    }
+}
+
+/// Returns the names of the tenants, or `None` for all. Deleted tenants are left out.
+fn tenant_names(webhook: &Webhook, tenants: &[Tenant]) -> Option<Vec<String>> {
+    let ids = webhook.settings.tenants.as_ref()?;
+    let chosen = tenants.iter().filter(|it| ids.contains(&it.id));
+    Some(chosen.map(|it| it.name.clone()).collect())
+}
+
+fn dead_letter(message: &WebhookMessage) -> Value {
+    json!({
+        "message": message.message,
+        "attempts": message.attempts,
+        "error": message.error,
+        "since": timestamp(message.since),
+    })
+}
+
+fn delivery(delivery: &WebhookDelivery) -> Value {
+    json!({
+        "message": delivery.message,
+        "at": timestamp(delivery.at),
+        "attempt": delivery.attempt,
+        "status": delivery.status,
+        "milliseconds": delivery.milliseconds,
+        "error": delivery.error,
+        "response": delivery.response,
+    })
+}
+
+/// Waits until the server that has leased an endpoint has noticed that it is disabled. A server that was killed never
+/// does.
+fn wait_for_release(store: &dyn Webhooks, id: Uuid) -> Result<(), CommandError> {
+    let end = Instant::now() + NOTICED;
+    let is_leased = |it: &Webhook| it.id == id && it.lease_owner.is_some();
+    while Instant::now() < end && store.webhooks()?.iter().any(is_leased) {
+        thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+/// Queues a test for the server, and waits until the server has sent it.
+fn test(
+    store: &dyn Webhooks,
+    endpoint: &EndpointArgs,
+    wait: Duration,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let webhook = registration::find_endpoint(store, endpoint.id)?;
+    if let Some((reason, _)) = webhook.disabled {
+        let text = format!("the webhook endpoint `{}` is disabled: {reason}", endpoint.id);
+        return Err(CommandError::Refused(text));
+    }
+    let message = registration::test(store, endpoint.id, terminal.now)?.to_string();
+    let result = wait_for_delivery(store, endpoint.id, &message, wait)?;
+    let is_delivered = result.as_ref().map(|it| it.error.is_none());
+    if endpoint.json {
+        let mut shown = result
+            .as_ref()
+            .map_or_else(|| json!({ "message": message }), delivery);
+        shown["id"] = endpoint.id.to_string().into();
+        shown["delivered"] = is_delivered.into();
+        terminal.print(&shown)?;
+    }
+    match result {
+        Some(WebhookDelivery {
+            error: Some(error), ..
+        }) => Err(CommandError::Refused(format!(
+            "the test was not delivered: {error}"
+        ))),
+        Some(it) if !endpoint.json => {
+            let (status, time) = (it.status.unwrap_or_default(), it.milliseconds);
+            writeln!(
+                terminal.output,
+                "The test {message} was delivered: status {status} after {time} ms."
+            )?;
+            Ok(())
+        }
+        None if !endpoint.json => {
+            writeln!(
+                terminal.output,
+                "The test {message} waits: no server has sent it yet."
+            )?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wait_for_delivery(
+    store: &dyn Webhooks,
+    id: Uuid,
+    message: &str,
+    wait: Duration,
+) -> Result<Option<WebhookDelivery>, CommandError> {
+    let end = Instant::now() + wait;
+    loop {
+        let deliveries = store.webhook_deliveries(id, SHOWN)?;
+        if let Some(it) = deliveries.into_iter().find(|it| it.message == message) {
+            return Ok(Some(it));
+        }
+        if Instant::now() >= end {
+            return Ok(None);
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+fn replay<S: Webhooks + ChangeFeed>(
+    store: &S,
+    feed: &Feed,
+    endpoint: &EndpointArgs,
+    what: &ReplayArgs,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let id = endpoint.id;
+    let (name, value) = match &what.event {
+        Some(message) => {
+            let message = message.trim();
+            let message = registration::replay(store, store, id, message, terminal.now)?;
+            ("message", message.to_string())
+        }
+        None => {
+            let after = registration::replay_after(store, feed, id, what.after)?;
+            ("after", after.to_string())
+        }
+    };
+    if endpoint.json {
+        return terminal.print(&json!({ "id": id.to_string(), name: value }));
+    }
+    match name {
+        "message" => writeln!(terminal.output, "The server sends {value} again.")?,
+        _ => writeln!(
+            terminal.output,
+            "The server sends the events after {value} again."
+        )?,
+    }
+    Ok(())
+}
+
+fn rotate(
+    store: &dyn Webhooks,
+    keys: &KeyFile,
+    endpoint: &EndpointArgs,
+    overlap: TimeDelta,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let secret = registration::rotate_secret(store, keys, endpoint.id, overlap, terminal.now)?;
+    let expire = timestamp(terminal.now + overlap);
+    if endpoint.json {
+        return terminal.print(&json!({
+            "id": endpoint.id.to_string(),
+            "secret": secret.to_text(),
+            "othersExpire": expire,
+        }));
+    }
+    writeln!(
+        terminal.output,
+        "New secret of the webhook endpoint, shown only now:\n  {}\nThe other secrets sign until {expire}.",
+        secret.to_text()
+    )?;
+    Ok(())
+}
+
+fn done(
+    is_done: bool,
+    endpoint: &EndpointArgs,
+    what: &str,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let id = endpoint.id;
+    if !is_done {
+        return Err(RegistrationError::NoEndpoint(id).into());
+    }
+    if endpoint.json {
+        return terminal.print(&json!({ "id": id.to_string(), what: true }));
+    }
+    writeln!(terminal.output, "The webhook endpoint {id} is {what}.")?;
+    Ok(())
+}
