@@ -27,7 +27,7 @@ mod unshown;
 pub mod webhook;
 pub mod welcome;
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -35,8 +35,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use scim_model::store::{Directory, Tenant};
 use serde_json::{Value, json};
 
-pub use self::error::CommandError;
+pub use self::error::{CommandError, with_sources};
 use self::hints::Hints;
+use crate::clock;
 use crate::management::{ManagementError, tenants};
 use crate::token::CACHE_LIFETIME;
 
@@ -52,6 +53,19 @@ pub struct Terminal<'a> {
     pub hints: &'a Hints,
     /// The time of creation and revocation.
     pub now: DateTime<Utc>,
+}
+
+/// Runs a command with the standard streams and the current time.
+pub fn with_terminal<T>(hints: &Hints, work: impl FnOnce(&mut Terminal) -> T) -> T {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut questions = io::stderr();
+    work(&mut Terminal {
+        input: &mut input,
+        questions: &mut questions,
+        output: &mut output,
+        hints,
+        now: clock::now(),
+    })
 }
 
 impl Terminal<'_> {

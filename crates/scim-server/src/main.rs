@@ -15,8 +15,8 @@ use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
 use scim_server::cli::{
-    CommandError, Terminal, client, connection, environment, events, federation, journal, key, secrets, stop,
-    tenant, token, webhook,
+    CommandError, client, connection, environment, events, federation, journal, key, secrets, stop, tenant,
+    token, webhook, with_sources, with_terminal,
 };
 use scim_server::clock;
 use scim_server::config::Config;
@@ -437,34 +437,6 @@ fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
         };
         Failure::new(Exit::CannotListen, text)
     })
-}
-
-fn with_terminal<T>(hints: &Hints, work: impl FnOnce(&mut Terminal) -> T) -> T {
-    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
-    let mut questions = io::stderr();
-    work(&mut Terminal {
-        input: &mut input,
-        questions: &mut questions,
-        output: &mut output,
-        hints,
-        now: clock::now(),
-    })
-}
-
-/// An error with its causes, in one line.
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // Some errors of libraries repeat their cause.
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-        source = error.source();
-    }
-    // The messages of libpq have several lines.
-    text.trim_end().replace('\n', " ")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The errors of commands.
 
+use std::error::Error;
 use std::io;
 
 use scim_model::store::StoreError;
@@ -70,4 +71,20 @@ impl CommandError {
             CommandError::Io(_) | CommandError::Random(_) => Exit::Failed,
         }
     }
+}
+
+/// Returns an error with its causes, in one line.
+pub fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        // Some errors of libraries repeat their cause.
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    // The messages of libpq have several lines.
+    text.trim_end().replace('\n', " ")
 }
