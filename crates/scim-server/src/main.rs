@@ -256,6 +256,7 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
     let egress = guarded_client(&config.oauth, own);
     let oauth = authorization_server(&config.oauth, &base_url, egress.clone(), store.clone());
     let _refresher = Refresher::start(oauth.endpoint.keys())?;
+    let feed = Arc::new(Feed::new(store.clone()));
     let operations = Management {
         store: store.clone(),
         registry,
@@ -296,7 +297,7 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         id: worker_id(url),
         store: store.clone(),
         journal: store.clone(),
-        feed: Arc::new(Feed::new(store.clone())),
+        feed: feed.clone(),
         egress,
         keys: Arc::new(arguments.secrets_key.key_file(url)),
     })?;
@@ -306,7 +307,12 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         expiring_tokens: Box::new(expiring),
     };
     let exposition = Exposition::new(http.metrics(), sampled);
-    let operators = Arc::new(ManagementHttp::new(operations, http.clone(), exposition.clone()));
+    let operators = Arc::new(ManagementHttp::new(
+        operations,
+        feed,
+        http.clone(),
+        exposition.clone(),
+    ));
     actix_web::rt::System::new().block_on(listeners.serve(http, operators, exposition))?;
     Ok(())
 }

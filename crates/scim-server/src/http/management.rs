@@ -5,7 +5,9 @@ mod audit;
 mod clients;
 mod connections;
 mod creation;
+mod events;
 mod federations;
+mod feed;
 mod input;
 mod keys;
 mod openapi;
@@ -16,6 +18,8 @@ mod problem;
 pub mod resource;
 pub mod route_table;
 mod state;
+mod stream;
+mod streams;
 mod tenants;
 mod tokens;
 

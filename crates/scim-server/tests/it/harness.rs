@@ -25,6 +25,7 @@ use diesel::{Connection as _, PgConnection, SqliteConnection};
 use scim_model::store::{Connection, Directory, NewToken, TenantId};
 use scim_server::config::base_url::BaseUrl;
 use scim_server::config::path_prefix::PathPrefix;
+use scim_server::delivery::feed::Feed;
 use scim_server::egress::{Egress, EgressSettings, system_lookup};
 use scim_server::http::management::{self, ManagementHttp};
 use scim_server::http::metrics::{Exposition, Sampled};
@@ -73,6 +74,7 @@ pub struct Choice {
     /// Name and text of schema files.
     pub schemas: Vec<(String, String)>,
     pub scan_timeout: Duration,
+    pub write_timeout: Duration,
     /// The base URL of the settings has to end with it.
     pub path_prefix: PathPrefix,
 }
@@ -88,6 +90,7 @@ impl Default for Choice {
             unique_group_names: true,
             schemas: Vec::new(),
             scan_timeout: StoreOptions::default().scan_timeout,
+            write_timeout: HttpOptions::default().write_timeout,
             path_prefix: PathPrefix::default(),
         }
     }
@@ -241,6 +244,7 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
     let options = HttpOptions {
         path_prefix: choice.path_prefix,
         max_body_bytes: choice.max_body_bytes,
+        write_timeout: choice.write_timeout,
         ..HttpOptions::default()
     };
     (
@@ -266,7 +270,8 @@ fn management(http: &Arc<Http>, store: &Arc<DieselStore>) -> Arc<ManagementHttp>
         egress: Arc::new(test_egress()),
     };
     let exposition = Exposition::new(http.metrics(), sampled);
-    Arc::new(ManagementHttp::new(operations, http.clone(), exposition))
+    let feed = Arc::new(Feed::new(store.clone()));
+    Arc::new(ManagementHttp::new(operations, feed, http.clone(), exposition))
 }
 
 /// The leniency for clients, or the strict one.

@@ -3,8 +3,10 @@
 mod access;
 mod connections;
 mod credentials;
+mod events;
 mod idempotency;
 mod listener;
 mod openapi;
 mod operator;
+mod streams;
 mod tenants;

@@ -35,6 +35,8 @@ pub(super) struct Operator {
     pub(super) key: Arc<OperatorKey>,
     pub(super) http: Data<ManagementHttp>,
     pub(super) request_id: Arc<str>,
+    /// The digest of the key.
+    sha256: [u8; 32],
 }
 
 /// The operations for one operator, on a thread that may block.
@@ -91,6 +93,12 @@ impl Operator {
         }
     }
 
+    /// Returns whether the key has neither expired nor been revoked since the request began.
+    pub(super) async fn is_still_valid(&self) -> Result<bool, Problem> {
+        let key = self.http.find_key(self.sha256).await?;
+        Ok(key.is_some_and(|it| it.is_valid(clock::now()) && it.tenants == self.key.tenants))
+    }
+
     /// Returns whether the key allows operations that need a scope.
     fn has_scope(&self, needed: OperatorScope) -> bool {
         match needed {
@@ -115,11 +123,12 @@ impl FromRequest for Operator {
         };
         let request = request.clone();
         Box::pin(async move {
-            let key = authenticate(&request, &http).await?;
+            let (key, sha256) = authenticate(&request, &http).await?;
             let operator = Operator {
                 key: Arc::new(key),
                 http,
                 request_id: RequestContext::of(&request).id.as_str().into(),
+                sha256,
             };
             request.extensions_mut().insert(operator.clone());
             Ok(operator)
@@ -127,20 +136,24 @@ impl FromRequest for Operator {
     }
 }
 
-/// Returns the key of a request. Keys are looked up for each request, so that a revocation has effect at once.
-async fn authenticate(request: &HttpRequest, http: &Data<ManagementHttp>) -> Result<OperatorKey, Problem> {
+/// Returns the key of a request, and its digest. Keys are looked up for each request, so that a revocation has effect at once.
+async fn authenticate(
+    request: &HttpRequest,
+    http: &Data<ManagementHttp>,
+) -> Result<(OperatorKey, [u8; 32]), Problem> {
     let presented = presented(request.headers())?;
     if presented.is_bare || !token::is_operator_key(presented.secret) {
         return Err(Problem::unauthenticated(!presented.is_bare));
     }
     let now = clock::now();
-    let key = http.find_key(token::digest(presented.secret)).await?;
+    let sha256 = token::digest(presented.secret);
+    let key = http.find_key(sha256).await?;
     let key = key.filter(|it| it.is_valid(now));
     let key = key.ok_or_else(|| Problem::unauthenticated(true))?;
     if key.last_used.is_none_or(|it| now - it >= USES_APART) {
         record_use(&key, http);
     }
-    Ok(key)
+    Ok((key, sha256))
 }
 
 /// Records that a key was used, while the request goes on.

@@ -89,6 +89,11 @@ const CONFLICT: Kind = (
     "The operation contradicts the state of the server",
     StatusCode::CONFLICT,
 );
+const GONE: Kind = (
+    "position-lost",
+    "The feed cannot continue after the position",
+    StatusCode::GONE,
+);
 const STALE: Kind = ("stale", "The object has changed", StatusCode::PRECONDITION_FAILED);
 const TOO_LARGE: Kind = (
     "too-large",
@@ -104,6 +109,11 @@ const KEY_REUSED: Kind = (
     "idempotency-key-reused",
     "The idempotency key belongs to another request",
     StatusCode::UNPROCESSABLE_ENTITY,
+);
+const TOO_MANY: Kind = (
+    "too-many-streams",
+    "Too many streams are open",
+    StatusCode::TOO_MANY_REQUESTS,
 );
 const UNAVAILABLE: Kind = (
     "unavailable",
@@ -237,6 +247,14 @@ impl Problem {
         .with_header(RETRY_AFTER, HeaderValue::from_static("2"))
     }
 
+    /// 410 for a place of the feed. `oldest` is the oldest one that misses nothing.
+    pub(super) fn gone(detail: String, reason: &str, oldest: String) -> Problem {
+        let mut problem = Problem::new(GONE, detail);
+        problem.0.more.insert("reason".to_owned(), reason.into());
+        problem.0.more.insert("oldest".to_owned(), oldest.into());
+        problem
+    }
+
     /// 412
     pub(super) fn stale() -> Problem {
         Problem::new(
@@ -261,6 +279,16 @@ impl Problem {
             KEY_REUSED,
             "the `Idempotency-Key` was used for another request: use a new key for each request",
         )
+    }
+
+    /// 429 for a stream.
+    pub(super) fn too_many_streams(detail: impl Into<String>) -> Problem {
+        Problem::new(TOO_MANY, detail).with_header(RETRY_AFTER, HeaderValue::from_static("5"))
+    }
+
+    /// Returns whether the same request may succeed soon.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.0.kind.2 == StatusCode::SERVICE_UNAVAILABLE
     }
 
     /// 503

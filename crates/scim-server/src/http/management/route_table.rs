@@ -54,6 +54,7 @@ pub fn resources() -> Vec<Resource> {
             .read(f::show)
             .write(M::DELETE, f::delete),
         new("/tenants/{tenant}/connections/{connection}/federations/{id}/check").write(M::POST, f::check),
+        new("/events").on(M::GET, OperatorScope::Events, super::events::read),
         new("/keys").read(k::list).write(M::POST, k::create),
         new("/keys/{id}").read(k::show).write(M::DELETE, k::revoke),
     ]

@@ -18,7 +18,7 @@ fn concrete(path: &str) -> String {
         .join("/")
 }
 
-/// cred-103
+/// cred-103, evt-42
 #[test]
 fn cred_103_every_route_needs_an_operator_key() {
     let server = Server::start();

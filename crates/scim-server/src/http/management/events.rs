@@ -1,0 +1,239 @@
+//! The handler of `/events`: the feed as pages, and the choice between pages and a stream.
+
+use std::time::{Duration, Instant};
+
+use actix_web::http::Method;
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use actix_web::rt::time::timeout;
+use actix_web::{HttpRequest, HttpResponse};
+use scim_model::store::FeedTenants;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::feed::{SHUTDOWN_CHECK, page, waiter};
+use super::input::Parameters;
+use super::operator::{Operator, Work};
+use super::problem::Problem;
+use super::resource::Answer;
+use super::stream;
+use crate::delivery::event::Event;
+use crate::delivery::feed::{After, DEFAULT_LIMIT, FeedPage, FeedRequest, MAX_LIMIT};
+use crate::delivery::filter::{EventFilter, TypePattern};
+
+/// The longest time for which an empty answer is held.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+const PARAMETERS: [&str; 7] = [
+    "after",
+    "limit",
+    "tenant",
+    "types",
+    "resourceType",
+    "resource",
+    "wait",
+];
+
+/// A page of the feed.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)] // It describes the text that `text` writes.
+pub(super) struct EventsPage {
+    /// The events, oldest first.
+    events: Vec<EventBody>,
+    /// The value of `after` for the next page. It moves also when no event passed the filter.
+    next: String,
+    /// Whether there may be later events now.
+    more: bool,
+    /// The oldest value of `after` that misses nothing.
+    oldest: String,
+}
+
+/// An event.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)] // It describes the text of an event.
+pub(super) struct EventBody {
+    /// The id, by which readers recognize events that they get twice.
+    id: String,
+    /// The type, such as `user.deactivated`.
+    #[serde(rename = "type")]
+    event_type: String,
+    /// The time of the change.
+    #[schema(format = DateTime)]
+    timestamp: String,
+    /// The tenant, the resource, its version, the changed attributes and the originator.
+    #[schema(value_type = Object)]
+    data: serde_json::Value,
+}
+
+/// Reads the feed: the events of all tenants that the key may see, or of some, in one order. With
+/// `Accept: text/event-stream` the same events arrive as they happen.
+#[utoipa::path(get, path = "/events", tag = "events", params(
+    ("after" = Option<String>, Query, description = "The id of an event, `next` of a page, or `now`; without it, the \
+      feed begins with the oldest event that has been kept"),
+    ("limit" = Option<u32>, Query, description = "The most events on the page: 100 by default, at most 1000"),
+    ("tenant" = Option<Vec<String>>, Query, description = "The name of a tenant; can be given several times"),
+    ("types" = Option<String>, Query, description = "Types such as `user.deactivated` or `group.*`, separated by commas"),
+    ("resourceType" = Option<Vec<String>>, Query, description = "The name of a resource type; can be given several times"),
+    ("resource" = Option<String>, Query, description = "The id of a resource"),
+    ("wait" = Option<u32>, Query, description = "The seconds for which an empty answer is held, at most 30"),
+    ("Last-Event-ID" = Option<String>, Header, description = "For a stream: the id after which it continues; it wins \
+      over `after`"),
+), responses((status = 200, description = "A page, or a stream", content(
+    (EventsPage = "application/json"), (String = "text/event-stream"),
+))))]
+pub(super) async fn read(operator: Operator, request: HttpRequest, parameters: Parameters) -> Answer {
+    parameters.check_names(&PARAMETERS)?;
+    let wants_stream = *request.method() == Method::GET && accepts_stream(request.headers());
+    let wait = parameters.number("wait")?.unwrap_or(0);
+    let filter = filter(&parameters)?;
+    let limit = limit(&parameters)?;
+    let mut after = match parameters.one("after")? {
+        Some(text) => place("after", text)?,
+        None => After::Oldest,
+    };
+    if let Some(id) = request.headers().get("last-event-id").filter(|_| wants_stream) {
+        after = place("Last-Event-ID", id.to_str().unwrap_or_default())?;
+    }
+    let names: Vec<String> = parameters.all("tenant").map(str::to_owned).collect();
+    let tenants = operator.call(move |work| chosen_tenants(work, &names)).await?;
+    let wanted = FeedRequest {
+        tenants,
+        after,
+        filter,
+        limit,
+    };
+    if wants_stream {
+        return stream::open(operator, wanted).await;
+    }
+    let wait = Duration::from_secs(wait).min(LONGEST_WAIT);
+    let page = page_within(&operator, wanted, wait).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .body(text(&page)))
+}
+
+/// Returns the JSON of a page. The text of an event is the same in each page, in a stream and in a webhook.
+fn text(page: &FeedPage) -> String {
+    let events: Vec<String> = page.events.iter().map(Event::body).collect();
+    format!(
+        r#"{{"events":[{}],"next":"{}","more":{},"oldest":"{}"}}"#,
+        events.join(","),
+        page.next,
+        page.more,
+        page.oldest
+    )
+}
+
+/// Returns whether a client asks for a stream.
+fn accepts_stream(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).filter_map(|it| it.to_str().ok());
+    values.flat_map(|it| it.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_named = parts
+            .next()
+            .is_some_and(|it| it.eq_ignore_ascii_case("text/event-stream"));
+        let quality = |it: &str| it.strip_prefix("q=").and_then(|it| it.parse::<f32>().ok());
+        is_named && !parts.filter_map(quality).any(|it| it <= 0.0)
+    })
+}
+
+fn place(field: &str, text: &str) -> Result<After, Problem> {
+    text.parse().map_err(|_| {
+        let text = "expected the id of an event, such as `1042-1735689600123-0`, or `now`";
+        Problem::invalid(field, text)
+    })
+}
+
+fn limit(parameters: &Parameters) -> Result<u32, Problem> {
+    match parameters.number("limit")? {
+        Some(0) => Err(Problem::invalid(
+            "limit",
+            format!("expected a number from 1 to {MAX_LIMIT}"),
+        )),
+        Some(limit) => Ok(u32::try_from(limit).unwrap_or(MAX_LIMIT)),
+        None => Ok(DEFAULT_LIMIT),
+    }
+}
+
+fn filter(parameters: &Parameters) -> Result<EventFilter, Problem> {
+    let types = parameters.one("types")?.map(TypePattern::list).transpose();
+    let resource = parameters.one("resource")?.map(str::parse).transpose();
+    Ok(EventFilter {
+        types: types
+            .map_err(|it| Problem::invalid("types", it.to_string()))?
+            .unwrap_or_default(),
+        resource_types: parameters.all("resourceType").map(str::to_owned).collect(),
+        resource: resource.map_err(|_| Problem::invalid("resource", "expected the id of a resource"))?,
+    })
+}
+
+/// Returns the tenants with these names, or all that the key may see.
+fn chosen_tenants(work: &Work, names: &[String]) -> Result<FeedTenants, Problem> {
+    if names.is_empty() {
+        return Ok(match &work.key.tenants {
+            None => FeedTenants::All,
+            Some(limits) => FeedTenants::Only(limits.iter().map(|it| it.id).collect()),
+        });
+    }
+    let mut chosen = names
+        .iter()
+        .map(|name| Ok(work.tenant(name)?.id))
+        .collect::<Result<Vec<_>, Problem>>()?;
+    chosen.sort();
+    chosen.dedup();
+    Ok(FeedTenants::Only(chosen))
+}
+
+/// Reads pages until one has events or the time is over.
+async fn page_within(
+    operator: &Operator,
+    mut request: FeedRequest,
+    wait: Duration,
+) -> Result<FeedPage, Problem> {
+    let end = Instant::now() + wait;
+    let mut waiter = waiter(&operator.http.feed)?;
+    let mut has_waited = false;
+    loop {
+        let page = page(operator, &request).await?;
+        let left = || end.saturating_duration_since(Instant::now());
+        let is_over = || left().is_zero() || operator.http.http.is_shutting_down();
+        if !page.events.is_empty() || is_over() {
+            return match has_waited && !operator.is_still_valid().await? {
+                true => Err(Problem::unauthenticated(true)),
+                false => Ok(page),
+            };
+        }
+        request.after = After::Event(page.next);
+        while !page.more && !is_over() {
+            has_waited = true;
+            let changed = waiter.changed(page.visible_up_to);
+            if timeout(left().min(SHUTDOWN_CHECK), changed).await.is_ok() {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_is_asked_for_by_name() {
+        for (accept, expected) in [
+            ("text/event-stream", true),
+            ("Text/Event-Stream; charset=utf-8", true),
+            ("application/json, text/event-stream;q=0.5", true),
+            ("text/event-stream;q=0", false),
+            ("application/json", false),
+            ("*/*", false),
+            ("text/*", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(accepts_stream(&headers), expected, "{accept}");
+        }
+        assert!(!accepts_stream(&HeaderMap::new()));
+    }
+}
