@@ -24,7 +24,7 @@ pub fn address(text: &str, base_url: Option<&BaseUrl>, allow_plain_http: bool) -
     Ok(address)
 }
 
-/// Resolves the address of the management listener, which is [`DEFAULT_MANAGEMENT`] if there is no text; a port alone is
+/// Resolves the address of the management listener, which is `127.0.0.1:8081` if there is no text; a port alone is
 /// one of this machine, and `off` is none.
 ///
 /// # Errors
