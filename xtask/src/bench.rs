@@ -15,6 +15,8 @@ pub(crate) enum Bench {
     Patch,
     /// Measures the processor time of the server for requests over HTTP, also of several binaries
     Http(http::Options),
+    /// Measures pages of the feed at the start, in the middle and at the end of a million journal entries
+    Feed,
     /// Measures the operations of a store by the number of users
     ///
     /// Options: [--users 10000,100000] [--sqlite-only | --postgres-only] [--keep] [--only TEXT] [--write].
@@ -35,6 +37,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
         Bench::Filter => filter(),
         Bench::Patch => process::run(&mut example("scim-patch", "patch_bench")),
         Bench::Http(options) => http::run(options),
+        Bench::Feed => feed(),
         Bench::Store { options } => store(options),
     }
 }
@@ -47,6 +50,20 @@ fn filter() -> Result<(), String> {
     let mut command = process::cargo(&["run", "--release", "--locked", "--ignore-rust-version"]);
     command.env("CARGO_TARGET_DIR", process::root().join("target/peers"));
     process::run(command.current_dir(folder))
+}
+
+fn feed() -> Result<(), String> {
+    let folder = process::root().join("target/bench-feed");
+    // A filled database of an earlier run would distort the places in the journal.
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))?;
+    let database = postgres::provide_with(STORE_SETTINGS)?;
+    let sqlite = format!("sqlite:{}", folder.join("scim.db").display());
+    for url in [&sqlite, database.url()] {
+        let mut bench = example("scim-server", "feed_bench");
+        process::run(bench.args(["--", "--database-url", url]))?;
+    }
+    std::fs::remove_dir_all(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))
 }
 
 /// Fills a store with the data of a large company, through the port that the server uses.
