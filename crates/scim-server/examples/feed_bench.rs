@@ -165,8 +165,11 @@ fn fill(options: &Options, large: TenantId, small: TenantId) -> Result<(), Box<d
             SqliteConnection::establish(path)?
                 .batch_execute(&format!("PRAGMA busy_timeout = 5000; {statement}"))?;
         }
-        None => PgConnection::establish(&options.database_url)?
-            .batch_execute(&format!("{statement}; VACUUM ANALYZE"))?,
+        None => {
+            let mut conn = PgConnection::establish(&options.database_url)?;
+            conn.batch_execute(&statement)?;
+            conn.batch_execute("VACUUM ANALYZE")?;
+        }
     }
     Ok(())
 }

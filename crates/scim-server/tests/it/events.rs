@@ -1,7 +1,11 @@
 //! `scim-server events`: events as JSON lines, while a server runs.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -126,28 +130,33 @@ fn invalid_and_lost_positions_are_refused() {
     });
 }
 
-struct Follower {
+struct Reader {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
-impl Follower {
-    fn start(shell: &Shell, arguments: &[&str]) -> Follower {
+impl Reader {
+    fn start(shell: &Shell, arguments: &[&str]) -> Reader {
         let mut child = shell
-            .command(&[&["events", "--follow"], arguments].concat())
+            .command(&[&["events"], arguments].concat())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        Follower { child, output }
+        Reader { child, output }
+    }
+
+    /// Returns the next event, or `None` when the process has ended.
+    fn read(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        (!line.is_empty()).then(|| serde_json::from_str(&line).unwrap())
     }
 
     fn next(&mut self) -> Value {
-        let mut line = String::new();
-        assert_ne!(self.output.read_line(&mut line).unwrap(), 0);
-        serde_json::from_str(&line).unwrap()
+        self.read().unwrap()
     }
 }
 
@@ -157,7 +166,7 @@ fn a_follower_prints_events_as_they_happen() {
         let server = shell.serve(&[]);
         let client = server.client();
         create(&client, "first");
-        let mut follower = Follower::start(shell, &["--tenant", "default", "--types", "user.*"]);
+        let mut follower = Reader::start(shell, &["--follow", "--tenant", "default", "--types", "user.*"]);
         assert_eq!(follower.next()["data"]["userName"], "first");
         for name in ["second", "third"] {
             create(&client, name);
@@ -176,7 +185,142 @@ fn a_follower_ends_when_its_reader_does() {
     let shell = Shell::new();
     let server = shell.serve(&[]);
     create(&server.client(), "first");
-    let mut follower = Follower::start(&shell, &["--after", "now"]);
+    let mut follower = Reader::start(&shell, &["--follow", "--after", "now"]);
     drop(follower.output);
     assert!(follower.child.wait().unwrap().success());
+}
+
+/// What an application keeps: whether each user is active, and the version of the last event about the user.
+#[derive(Default)]
+struct Product {
+    users: BTreeMap<String, (bool, i64)>,
+    after: Option<String>,
+}
+
+impl Product {
+    /// Processes an event. The id is stored with it, as in one transaction.
+    fn process(&mut self, event: &Value) {
+        let (data, id) = (&event["data"], event["id"].as_str().unwrap());
+        let user = data["resourceId"].as_str().unwrap().to_owned();
+        let version = data["version"].as_i64().unwrap();
+        let known = self.users.get(&user).copied();
+        assert!(
+            known.is_none_or(|(_, last)| version >= last),
+            "the events of a user are in order"
+        );
+        let is_active = known.is_none_or(|(is_active, _)| is_active);
+        match event["type"].as_str().unwrap() {
+            "user.created" => assert!(known.is_none(), "no event comes twice"),
+            "user.deleted" => assert!(known.is_some(), "no event is missing"),
+            "user.deactivated" | "user.reactivated" | "user.updated" => {}
+            other => panic!("{other}"),
+        }
+        match event["type"].as_str().unwrap() {
+            "user.deleted" => drop(self.users.remove(&user)),
+            "user.deactivated" => drop(self.users.insert(user, (false, version))),
+            "user.reactivated" => drop(self.users.insert(user, (true, version))),
+            _ => drop(self.users.insert(user, (is_active, version))),
+        }
+        self.after = Some(id.to_owned());
+    }
+
+    fn arguments(&self) -> Vec<&str> {
+        self.after.iter().flat_map(|it| ["--after", it]).collect()
+    }
+}
+
+/// evt-49, evt-50, evt-51: servers and readers are killed while others write; the reader ends with the state of the
+/// directory. On PostgreSQL two servers write at the same time.
+#[test]
+fn a_reader_that_is_killed_ends_with_the_state_of_the_directory() {
+    Shell::on_each(|shell| {
+        let first = shell.serve(&[]);
+        let token = first.token();
+        let has_two = shell.url().starts_with("postgres");
+        let second = has_two.then(|| shell.serve(&[]));
+        let stable = second.as_ref().map(|it| it.base_url.clone());
+        let flaky = Mutex::new(Some(first));
+        let is_over = AtomicBool::new(false);
+        let mut product = Product::default();
+        std::thread::scope(|scope| {
+            let (flaky, token, stable, is_over) = (&flaky, &token, &stable, &is_over);
+            let writers: Vec<_> = (0..4)
+                .map(|writer| {
+                    scope.spawn(move || {
+                        // While the server is started again, its writers wait.
+                        let client = || {
+                            let url = stable.clone().filter(|_| writer % 2 == 0);
+                            let of_flaky = || flaky.lock().unwrap().as_ref().unwrap().base_url.clone();
+                            HttpClient::new(&url.unwrap_or_else(of_flaky), token)
+                        };
+                        for round in 0..20 {
+                            write(&client(), &format!("{writer}-{round}"), round);
+                        }
+                    })
+                })
+                .collect();
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    std::thread::sleep(Duration::from_millis(500));
+                    let mut flaky = flaky.lock().unwrap();
+                    flaky.take().unwrap().kill();
+                    *flaky = Some(shell.serve(&[]));
+                }
+            });
+            scope.spawn(move || {
+                let results: Vec<_> = writers
+                    .into_iter()
+                    .map(std::thread::ScopedJoinHandle::join)
+                    .collect();
+                is_over.store(true, Ordering::Release);
+                assert!(results.iter().all(Result::is_ok));
+            });
+            // Each reader processes some events, and is killed with others in its pipe.
+            let mut number = 1;
+            while !is_over.load(Ordering::Acquire) {
+                let mut reader = Reader::start(shell, &product.arguments());
+                for _ in 0..number {
+                    let Some(event) = reader.read() else { break };
+                    product.process(&event);
+                }
+                reader.child.kill().unwrap();
+                reader.child.wait().unwrap();
+                number = number % 17 + 4;
+            }
+        });
+        let rest = shell.ok(&[&["events"], &product.arguments()[..]].concat());
+        lines(&rest).iter().for_each(|it| product.process(it));
+        let flaky = flaky.into_inner().unwrap().unwrap();
+        let client = HttpClient::new(&flaky.base_url, &token);
+        let (_, list) = client.send("GET", "/Users?count=200&attributes=active", None);
+        let stored = list["Resources"].as_array().unwrap().iter();
+        let stored: BTreeMap<&str, bool> = stored
+            .map(|it| (it["id"].as_str().unwrap(), it["active"] != json!(false)))
+            .collect();
+        let copied: BTreeMap<&str, bool> = product
+            .users
+            .iter()
+            .map(|(id, (is_active, _))| (&**id, *is_active))
+            .collect();
+        assert_eq!(copied, stored);
+        assert!(stored.len() > 10, "{}", stored.len());
+    });
+}
+
+/// Creates a user, and deactivates, reactivates, changes or deletes it. A server that is killed answers nothing.
+fn write(client: &HttpClient, name: &str, round: u32) {
+    let user = json!({"schemas": [USER], "userName": name, "active": true});
+    let Ok((201, created)) = client.try_send("POST", "/Users", Some(&user)) else {
+        return;
+    };
+    let path = format!("/Users/{}", created["id"].as_str().unwrap());
+    let active =
+        |value: bool| patch_op(json!([{"op": "replace", "value": {"active": value, "title": name}}]));
+    let _ = client.try_send("PATCH", &path, Some(&active(false)));
+    if round.is_multiple_of(3) {
+        let _ = client.try_send("PATCH", &path, Some(&active(true)));
+    }
+    if round.is_multiple_of(4) {
+        let _ = client.try_send("DELETE", &path, None);
+    }
 }
