@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use scim_model::change::ChangePosition;
 use scim_model::store::{
     ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants, JournalError, StoreError, TenantId,
@@ -14,6 +17,7 @@ use super::horizon::visible_up_to;
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::{changes, deleted_change, journal_start, tenant};
+use crate::sql::Dialect;
 use crate::store::DieselStore;
 
 /// Entries that are read at once. An entry can be large.
@@ -95,6 +99,15 @@ impl ChangeFeed for DieselStore {
     }
 }
 
+/// The number of an entry, as the index of all tenants' entries has it.
+fn of_all(dialect: Dialect) -> SqlLiteral<BigInt> {
+    sql(match dialect {
+        Dialect::Sqlite => "changes.sequence",
+        // See the migration `event_feed`.
+        Dialect::Postgres => "(changes.sequence + 0)",
+    })
+}
+
 #[derive(Queryable)]
 struct FeedRow {
     entry: EntryRow,
@@ -149,13 +162,17 @@ impl Window {
             .select(tenant::name)
             .single_value();
         let rows = changes::table
-            .filter(changes::sequence.between(self.from, self.to))
-            .order(changes::sequence)
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .select((entry_columns!(), changes::tenant_id, tenant_name));
+        let all = of_all(conn.dialect());
         Ok(match of {
-            None => conn.load(rows)?,
-            Some(id) => conn.load(rows.filter(changes::tenant_id.eq(id.0)))?,
+            None => conn.load(rows.filter(all.clone().between(self.from, self.to)).order(all))?,
+            Some(id) => {
+                let of_tenant = rows
+                    .filter(changes::tenant_id.eq(id.0))
+                    .filter(changes::sequence.between(self.from, self.to));
+                conn.load(of_tenant.order(changes::sequence))?
+            }
         })
     }
 
@@ -207,7 +224,7 @@ fn check(
         .select(tenant::deleted)
         .single_value();
     let entry = changes::table
-        .filter(changes::sequence.eq(position.sequence))
+        .filter(of_all(conn.dialect()).eq(position.sequence))
         .select((changes::tenant_id, changes::at, is_deleted));
     let entry: Option<(i64, i64, Option<bool>)> = conn.only(entry)?;
     // An entry with another time is one that was made after a backup was restored.
@@ -270,14 +287,16 @@ fn last_dropped(conn: &mut Conn, tenants: &FeedTenants) -> Result<Option<Dropped
 
 /// Returns the position of the last entry of a tenant, or of all, up to a number.
 fn last_entry(conn: &mut Conn, of: Option<TenantId>, up_to: i64) -> Result<Option<ChangePosition>, Failure> {
-    let last = changes::table
-        .filter(changes::sequence.le(up_to))
-        .order(changes::sequence.desc())
-        .limit(1)
-        .select((changes::sequence, changes::at));
+    let last = changes::table.limit(1).select((changes::sequence, changes::at));
+    let all = of_all(conn.dialect());
     let last: Option<(i64, i64)> = match of {
-        None => conn.only(last)?,
-        Some(id) => conn.only(last.filter(changes::tenant_id.eq(id.0)))?,
+        None => conn.only(last.filter(all.clone().le(up_to)).order(all.desc()))?,
+        Some(id) => {
+            let of_tenant = last
+                .filter(changes::tenant_id.eq(id.0))
+                .filter(changes::sequence.le(up_to));
+            conn.only(of_tenant.order(changes::sequence.desc()))?
+        }
     };
     Ok(last.map(|(sequence, at)| ChangePosition { sequence, at }))
 }

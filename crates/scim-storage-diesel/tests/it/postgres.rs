@@ -375,8 +375,7 @@ fn every_key_begins_with_the_tenant() {
             "webhook_delivery_at",
             "webhook_delivery_endpoint_fkey",
             "webhook_worker_pkey",
-            // A feed reads the journals of all tenants in one order, and asks what was dropped from any of them.
-            "changes_sequence",
+            // A feed of all tenants asks what was dropped from any of them, and which positions deleted ones had.
             "journal_start_sequence",
             "deleted_change_pkey",
             // An operator key may be for all tenants.
