@@ -38,11 +38,8 @@ impl Credentials for DieselStore {
 
     fn disable_client(&self, client_id: &str, disabled: bool) -> Result<bool, StoreError> {
         let client_id = client_id.to_owned();
-        self.database.write(move |conn| {
-            let client = oauth_client::table.filter(oauth_client::client_id.eq(&client_id));
-            let update = diesel::update(client).set(oauth_client::disabled.eq(disabled));
-            Ok(conn.execute(update)? > 0)
-        })
+        self.database
+            .write(move |conn| clients::disable(conn, &client_id, disabled))
     }
 
     fn delete_client(&self, client_id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {

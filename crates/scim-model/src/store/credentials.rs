@@ -40,8 +40,8 @@ pub trait Credentials: Send + Sync {
     /// `Stale` if the method of the client is not the one that the change replaces.
     fn change_client(&self, client_id: &str, change: &ClientChange) -> Result<bool, StoreError>;
 
-    /// Disables or enables a client, and returns whether it exists. A disabled client gets no tokens, and those that it
-    /// has are not accepted.
+    /// Disables or enables a client, and returns whether it exists. A disabled client gets no tokens. Those that it has
+    /// are deleted, so that they do not come back when it is enabled.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -335,7 +335,7 @@ pub enum TokenIssued {
     Replayed,
     /// The client or the secret was deleted during the request.
     Gone,
-    /// The client has got another method since the assertion was checked.
+    /// The client was disabled, or has got another method since the assertion was checked.
     Changed,
 }
 

@@ -82,6 +82,30 @@ pub(super) fn change(conn: &mut Conn, client_id: &str, change: &ClientChange) ->
     Ok(true)
 }
 
+/// Returns whether the client exists.
+pub(super) fn disable(conn: &mut Conn, client_id: &str, disabled: bool) -> Result<bool, Failure> {
+    // A literal, because only PostgreSQL has a lock. It waits for requests that are storing a token.
+    let lock = sql!(
+        "SELECT tenant_id, id FROM oauth_client WHERE client_id = {client_id}{lock}";
+        client_id, lock = conn.dialect().lock(" FOR UPDATE")
+    );
+    let Some((tenant, Id(client))) = conn.row::<(i64, Id)>(&lock)? else {
+        return Ok(false);
+    };
+    let client = client.as_bytes().as_slice();
+    let row = oauth_client::table
+        .filter(oauth_client::tenant_id.eq(tenant))
+        .filter(oauth_client::id.eq(client));
+    conn.execute(diesel::update(row).set(oauth_client::disabled.eq(disabled)))?;
+    if disabled {
+        let tokens = access_token::table
+            .filter(access_token::tenant_id.eq(tenant))
+            .filter(access_token::client.eq(client));
+        conn.execute(diesel::delete(tokens))?;
+    }
+    Ok(true)
+}
+
 pub(super) fn add_secret(conn: &mut Conn, client_id: &str, new: &NewSecret) -> Result<SecretAdded, Failure> {
     // A literal, because only PostgreSQL has a lock, which keeps two additions apart.
     let lock = sql!(

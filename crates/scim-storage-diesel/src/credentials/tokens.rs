@@ -19,7 +19,8 @@ pub(super) fn issue(conn: &mut Conn, new: &NewAccessToken) -> Result<TokenIssued
     let secret = new.secret.as_ref().map(|it| it.as_bytes().as_slice());
     match stored_method(conn, new)? {
         None => return Ok(TokenIssued::Gone),
-        Some(method) if new.checked.as_ref().is_some_and(|it| *it != method) => {
+        Some((_, true)) => return Ok(TokenIssued::Changed),
+        Some((method, false)) if new.checked.as_ref().is_some_and(|it| *it != method) => {
             return Ok(TokenIssued::Changed);
         }
         Some(_) => {}
@@ -77,27 +78,27 @@ pub(super) fn is_used(conn: &mut Conn, digest: &[u8; 32]) -> Result<bool, Failur
     Ok(conn.only::<i64, _>(remembered)?.is_some())
 }
 
-/// Returns the method of the client, if the client and the secret still exist. On PostgreSQL, they are kept until the end
-/// of the transaction.
-fn stored_method(conn: &mut Conn, new: &NewAccessToken) -> Result<Option<ClientMethod>, Failure> {
+/// Returns the method of the client and whether it is disabled, if the client and the secret still exist. On PostgreSQL,
+/// they are kept until the end of the transaction.
+fn stored_method(conn: &mut Conn, new: &NewAccessToken) -> Result<Option<(ClientMethod, bool)>, Failure> {
     // Literals, because only PostgreSQL has a lock.
     let lock = conn.dialect().lock(" FOR KEY SHARE");
     let client = sql!(
-        "SELECT method FROM oauth_client WHERE tenant_id = {tenant} AND id = {client}{lock}";
+        "SELECT method, disabled FROM oauth_client WHERE tenant_id = {tenant} AND id = {client}{lock}";
         tenant = new.tenant, client = new.client, lock = lock.clone()
     );
-    let Some(method) = conn.row::<String>(&client)? else {
+    let Some((method, disabled)) = conn.row::<(String, bool)>(&client)? else {
         return Ok(None);
     };
     let method = serde_json::from_str(&method).map_err(unavailable)?;
     let Some(secret) = new.secret else {
-        return Ok(Some(method));
+        return Ok(Some((method, disabled)));
     };
     let secret = sql!(
         "SELECT id FROM oauth_secret WHERE tenant_id = {tenant} AND id = {secret} AND client = {client}{lock}";
         tenant = new.tenant, secret, client = new.client, lock
     );
-    Ok(conn.row::<Id>(&secret)?.map(|_| method))
+    Ok(conn.row::<Id>(&secret)?.map(|_| (method, disabled)))
 }
 
 pub(super) fn by_hash(conn: &mut Conn, sha256: &[u8; 32]) -> Result<Option<AccessToken>, Failure> {

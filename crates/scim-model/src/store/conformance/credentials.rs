@@ -19,7 +19,7 @@ pub(super) const CASES: &[Case] = cases![
     an_access_token_ends_with_its_secret,
     an_access_token_ends_with_its_client,
     an_access_token_ends_with_its_connection_and_tenant,
-    a_token_of_a_disabled_client_is_not_found_and_one_of_a_paused_connection_says_so,
+    a_token_ends_when_its_client_is_disabled_and_says_that_its_connection_is_paused,
     an_assertion_is_good_once,
     a_use_is_recorded,
     secrets_that_expire_soon_are_found,
@@ -315,7 +315,7 @@ fn an_access_token_ends_with_its_connection_and_tenant(it: &Fixture) {
     assert_eq!((token(it, &hash), found(it, &client.client_id)), (None, None));
 }
 
-fn a_token_of_a_disabled_client_is_not_found_and_one_of_a_paused_connection_says_so(it: &Fixture) {
+fn a_token_ends_when_its_client_is_disabled_and_says_that_its_connection_is_paused(it: &Fixture) {
     let client = client(it);
     let hash = issue(it, &client);
     let disable = |disabled| {
@@ -323,11 +323,24 @@ fn a_token_of_a_disabled_client_is_not_found_and_one_of_a_paused_connection_says
             .disable_client(&client.client_id, disabled)
             .expect("the store is available")
     };
+    let neighbour = self::client(it);
+    let of_neighbour = issue(it, &neighbour);
+    let by_assertion = new_token(&client, None);
+    assert_eq!(issued(it, &by_assertion), TokenIssued::Done);
     assert!(disable(true));
     assert!(token(it, &hash).is_none());
     assert!(!found(it, &client.client_id).expect("it exists").is_active());
+    // A request that read the client before stores no token afterwards.
+    let late = new_token(&client, None);
+    assert_eq!(issued(it, &late), TokenIssued::Changed);
     assert!(disable(false));
-    assert!(token(it, &hash).is_some());
+    for ended in [hash, by_assertion.sha256, late.sha256] {
+        assert!(token(it, &ended).is_none(), "a token has come back");
+    }
+    assert!(token(it, &of_neighbour).is_some());
+    let hash = issue(it, &client);
+    assert!(disable(false));
+    assert!(token(it, &hash).is_some(), "the client was enabled already");
     let change = |state| {
         let change = ConnectionChange {
             state: Some(state),

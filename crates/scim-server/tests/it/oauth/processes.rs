@@ -1002,7 +1002,22 @@ fn cred_35_two_servers_share_revocation_and_replay_memory() {
             200
         );
     }
-    it.run(&["client", "delete", client["clientId"].as_str().unwrap()]);
+    // A token that has ended by disabling the client does not come back, on either server.
+    let id = client["clientId"].as_str().unwrap();
+    it.run(&["client", "disable", id]);
+    it.run(&["client", "enable", id]);
+    for server in [&one, &other] {
+        assert_eq!(
+            HttpClient::new(&server.base_url, token)
+                .send("GET", "/Users", None)
+                .0,
+            401
+        );
+    }
+    let (status, body) = ask(&one.base_url, &secret_form(&client));
+    assert_eq!(status, 200, "{body}");
+    let token = body["access_token"].as_str().unwrap();
+    it.run(&["client", "delete", id]);
     for server in [&one, &other] {
         assert_eq!(
             HttpClient::new(&server.base_url, token)
