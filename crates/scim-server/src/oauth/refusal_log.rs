@@ -1,7 +1,8 @@
 //! The log entry of a refused token request.
 //!
-//! Text of the request is shortened, quoted and escaped. Secrets, assertions and tokens are never shown, and an unknown
-//! client id, which can be a secret that was entered in the wrong field, is shown as a hash.
+//! Text of the request is shortened, quoted and escaped. Secrets, assertions and tokens are never shown. A secret may have
+//! been entered in the wrong field, so an unknown client id, an unknown scope, and every text that looks like a secret are
+//! shown as a hash.
 
 use std::fmt;
 
@@ -10,6 +11,8 @@ use scim_model::store::{Client, ClientMethod};
 use super::assertion::Assertion;
 use super::outcome;
 use super::request::{Proof, SecretPlace, TokenRequest};
+use super::scope::Scope;
+use crate::token;
 
 /// The most characters of a value of the request, and of a reason.
 const MAX_VALUE: usize = 100;
@@ -36,11 +39,11 @@ impl fmt::Display for Entry<'_> {
         let named = named.or_else(|| assertion.as_ref()?.unverified("sub"));
         let client = match (self.client, named) {
             (Some(client), _) => client.client_id.clone(),
-            (None, Some(named)) => format!("unknown:{}", outcome::short_hash(named)),
+            (None, Some(named)) => hidden(named),
             (None, None) => "-".to_owned(),
         };
         let method = self.method(proof);
-        let scope = shown(self.request.and_then(|it| it.scope.as_deref()));
+        let scope = scope_shown(self.request.and_then(|it| it.scope.as_deref()));
         write!(
             out,
             "tenant={tenant} client={client} method={method} scope={scope}"
@@ -72,16 +75,41 @@ impl Entry<'_> {
     }
 }
 
-/// Returns a value of the request in quotes, without control characters, or `-`.
+/// Returns the hash that stands for a text which can be a secret.
+fn hidden(text: &str) -> String {
+    format!("unknown:{}", outcome::short_hash(text))
+}
+
+/// Returns a scope if the server knows all its names. Any other text can be a secret without a recognisable form.
+fn scope_shown(scope: Option<&str>) -> String {
+    match scope {
+        Some(text) if Scope::granted(Some(text), false).is_err() => hidden(text),
+        known => shown(known),
+    }
+}
+
+/// Returns a value of the request in quotes, without control characters, or `-`. A text that looks like a secret is
+/// shown as a hash.
 fn shown(value: Option<&str>) -> String {
     let Some(value) = value else {
         return "-".to_owned();
     };
+    if looks_secret(value) {
+        return hidden(value);
+    }
     let short: String = value.chars().take(MAX_VALUE).collect();
     match short.len() < value.len() {
         true => format!("{short:?}..."),
         false => format!("{short:?}"),
     }
+}
+
+/// Returns whether a text contains a secret of this server, or the beginning of a JWT.
+fn looks_secret(text: &str) -> bool {
+    // The beginning of a JSON object in Base64: `{"`, `{ `, `{` and a new line of either kind.
+    let json_in_base64 = ["eyJ", "eyA", "ewo", "ew0"];
+    let secrets = [token::PREFIX, token::OPERATOR_PREFIX];
+    secrets.iter().chain(&json_in_base64).any(|it| text.contains(it))
 }
 
 /// Returns a reason without control characters.
@@ -98,7 +126,12 @@ fn line(reason: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use serde_json::json;
+
     use super::*;
+    use crate::oauth::secret;
 
     /// cred-41
     #[test]
@@ -118,11 +151,51 @@ mod tests {
 
     /// cred-41
     #[test]
+    fn cred_41_a_secret_in_the_wrong_field_is_not_shown() {
+        let secret = secret::new_client_secret().expect("there is randomness");
+        let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl";
+        let operator_key = token::new_operator_key().expect("there is randomness");
+        let glued = format!("scim {secret}");
+        for hidden in [&*secret, jwt, &operator_key, &glued, "hunter2!", &"a".repeat(43)] {
+            let header = json!({"alg": "RS256", "kid": hidden}).to_string();
+            let claims = json!({"iss": hidden}).to_string();
+            let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+            let assertion = format!("{}.{}.c2ln", encode(&header), encode(&claims));
+            let is_recognisable = hidden != "hunter2!" && hidden != "a".repeat(43);
+            for proof in [Proof::None, Proof::Assertion(assertion)] {
+                if matches!(proof, Proof::Assertion(_)) && !is_recognisable {
+                    continue;
+                }
+                let request = TokenRequest {
+                    client_id: None,
+                    proof,
+                    scope: Some(hidden.to_owned()),
+                };
+                let entry = Entry {
+                    request: Some(&request),
+                    client: None,
+                    reason: "unknown client",
+                };
+                let text = entry.to_string();
+                assert!(!text.contains(hidden), "{text}");
+                for word in hidden.split(' ').filter(|it| *it != "scim") {
+                    assert!(!text.contains(word), "{text}");
+                }
+                assert!(text.contains("scope=unknown:"), "{text}");
+            }
+        }
+        assert_eq!(scope_shown(Some("scim scim.read")), "\"scim scim.read\"");
+        assert_eq!(scope_shown(Some("scim.readwrite")), "\"scim.readwrite\"");
+        assert_eq!(scope_shown(None), "-");
+    }
+
+    /// cred-41
+    #[test]
     fn cred_41_an_unknown_client_id_is_shown_as_a_hash() {
         let request = TokenRequest {
             client_id: Some("scim_secret_pasted".to_owned()),
             proof: Proof::Secret("scim_secret_other".to_owned(), SecretPlace::Body),
-            scope: Some("a b".to_owned()),
+            scope: Some("scim scim.read".to_owned()),
         };
         let entry = Entry {
             request: Some(&request),
@@ -132,7 +205,7 @@ mod tests {
         let text = entry.to_string();
         assert!(text.starts_with("tenant=- client=unknown:"), "{text}");
         assert!(
-            text.ends_with("method=client_secret_post scope=\"a b\" reason=unknown client"),
+            text.ends_with("method=client_secret_post scope=\"scim scim.read\" reason=unknown client"),
             "{text}"
         );
         assert!(!text.contains("scim_secret"), "{text}");
