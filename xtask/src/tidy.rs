@@ -4,6 +4,7 @@
 
 pub(crate) mod circles;
 mod decisions;
+mod hashes;
 mod manifests;
 mod migrations;
 mod packages;
@@ -36,6 +37,7 @@ pub(crate) fn run() -> Result<(), String> {
         Ok(sources) => {
             findings.extend(sizes::check(&sources));
             findings.extend(circles::check(&sources));
+            findings.extend(hashes::check(&sources));
             findings.extend(layers::modules::check(&circles::uses(&sources)));
         }
         Err(finding) => findings.push(finding),

@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use scim_model::store::{Client, ClientMethod, Credentials, Federation, KeySource};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use super::assertion::Assertion;
@@ -19,6 +17,7 @@ use super::key_cache::{KeyCache, KeyError};
 use super::key_set::KeySet;
 use super::outcome::{Refused, UsedAssertion};
 use super::request::{Proof, SecretPlace, TokenRequest};
+use super::secret::PresentedSecret;
 use super::settings::OAuthSettings;
 use super::verification::{self, Refusal};
 use crate::jose::{Algorithm, USUAL_ALGORITHMS};
@@ -98,10 +97,10 @@ fn by_secret(
     place: SecretPlace,
     now: DateTime<Utc>,
 ) -> Result<Authenticated, Refused> {
-    let presented: [u8; 32] = Sha256::digest(secret).into();
+    let presented = PresentedSecret::new(secret);
     // Every secret is compared, and an unknown client has one too that nothing matches.
     let mut found = None;
-    let is_equal = |stored: &[u8; 32]| bool::from(stored.ct_eq(&presented));
+    let is_equal = |stored: &[u8; 32]| bool::from(presented.matches(stored));
     match &client {
         Some(client) => {
             for it in &client.secrets {

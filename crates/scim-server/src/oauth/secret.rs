@@ -2,11 +2,28 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use subtle::{Choice, ConstantTimeEq as _};
+
+use crate::token;
 
 /// The prefixes. Secret scanners recognise a leaked secret by them, and none of the texts looks like the id of a resource.
 const CLIENT_ID: &str = "client_";
 const CLIENT_SECRET: &str = "scim_secret_";
 const ACCESS_TOKEN: &str = "scim_at_";
+
+/// The hash of a secret that a client presents. It cannot be compared with `==`, whose time says how much of a guess is right.
+pub(super) struct PresentedSecret([u8; 32]);
+
+impl PresentedSecret {
+    pub(super) fn new(secret: &str) -> PresentedSecret {
+        PresentedSecret(token::digest(secret))
+    }
+
+    /// Compares the hash with a stored one. Only a comparison in constant time returns a `Choice`.
+    pub(super) fn matches(&self, stored: &[u8; 32]) -> Choice {
+        self.0.ct_eq(stored)
+    }
+}
 
 /// Generates a client id with 128 random bits.
 ///
@@ -50,7 +67,23 @@ fn random<const N: usize>(prefix: &str) -> Result<String, getrandom::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token;
+
+    /// cred-18
+    ///
+    /// The types allow no other comparison: a presented hash is private to this file and has no `==`.
+    #[test]
+    fn cred_18_a_secret_matches_its_whole_hash_only() {
+        let presented = PresentedSecret::new("scim_secret_a");
+        let stored = token::digest("scim_secret_a");
+        assert!(bool::from(presented.matches(&stored)));
+        for index in 0..32 {
+            let mut other = stored;
+            other[index] ^= 1;
+            assert!(!bool::from(presented.matches(&other)), "{index}");
+        }
+        assert!(!bool::from(presented.matches(&[0; 32])));
+        assert!(!bool::from(PresentedSecret::new("").matches(&stored)));
+    }
 
     /// cred-11, cred-38, cred-42
     #[test]

@@ -284,7 +284,7 @@ fn cred_17_strangers_cannot_tell_why_they_are_refused() {
     }
 }
 
-/// cred-17, cred-18
+/// cred-17
 ///
 /// The answers to an unknown client and to a wrong secret take about the same time.
 #[test]
