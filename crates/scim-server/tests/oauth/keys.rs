@@ -1,13 +1,16 @@
 //! Key sets and their cache, with a clock and an issuer that the test controls.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
+use scim_server::egress::{Egress, EgressSettings, system_lookup};
 use scim_server::oauth::Algorithm;
 use scim_server::oauth::key_cache::{KeyCache, KeyError};
-use scim_server::oauth::key_fetch::Fetched;
+use scim_server::oauth::key_fetch::{self, Fetched};
 use scim_server::oauth::key_set::{self, KeySet};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -356,4 +359,69 @@ fn secret_keys_are_refused_and_not_shown() {
             .contains("oct")
     );
     assert_eq!(key_set::public_part("no JSON"), json!({ "keys": [] }));
+}
+
+/// Fetches the keys of an issuer that answers with `answer`, and returns the result and the time that it took.
+fn fetch_from(answer: impl Fn(&mut TcpStream) + Send + 'static) -> (Result<Fetched, String>, Duration) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request);
+        answer(&mut stream);
+    });
+    let allow = ["127.0.0.1"].iter().filter_map(|it| it.parse().ok()).collect();
+    let settings = EgressSettings {
+        allow,
+        ..EgressSettings::default()
+    };
+    let fetch = key_fetch::over(Arc::new(Egress::new(settings, system_lookup())));
+    let began = Instant::now();
+    (fetch(&url), began.elapsed())
+}
+
+/// cred-85
+///
+/// An issuer that never ends its answer: by the time, and by the size.
+#[test]
+fn cred_85_a_fetch_ends_after_five_seconds_and_at_512_kib() {
+    let (dripped, time) = fetch_from(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while stream.write_all(b" ").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    assert!(dripped.is_err());
+    assert!((4..8).contains(&time.as_secs()), "{time:?}");
+    for (size, is_accepted) in [(512 * 1024, true), (512 * 1024 + 1, false)] {
+        let (fetched, _) = fetch_from(move |stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            let _ = stream.write_all(&vec![b' '; size]);
+        });
+        assert_eq!(fetched.map(|it| it.text.len()).ok(), is_accepted.then_some(size));
+    }
+    let (endless, time) = fetch_from(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while stream.write_all(&[b' '; 64 * 1024]).is_ok() {}
+    });
+    assert!(endless.is_err() && time.as_secs() < 4, "{time:?}");
+}
+
+/// cred-85
+#[test]
+fn cred_85_only_status_200_brings_keys() {
+    for status in ["201 Created", "302 Found", "404 Not Found", "500 X"] {
+        let (fetched, _) = fetch_from(move |stream| {
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nlocation: /\r\ncontent-length: 11\r\n\r\n{{\"keys\":[]}}"
+            );
+        });
+        let number = status.split(' ').next().unwrap();
+        assert_eq!(
+            fetched.err(),
+            Some(format!("the issuer answered with status {number}"))
+        );
+    }
 }
