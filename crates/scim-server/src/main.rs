@@ -266,6 +266,9 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
     };
     let http = Arc::new(Http::with_oauth(service, store.clone(), oauth, options));
     listeners.report();
+    if let Some(warning) = config.oauth.proxy_warning(&base_url) {
+        log::warn!("{warning}");
+    }
     let welcome = Welcome {
         base_url: &base_url,
         listen,

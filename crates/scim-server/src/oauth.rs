@@ -4,7 +4,7 @@
 //! This module knows no HTTP server. The time and the source of keys are arguments.
 
 pub mod assertion;
-mod attempts;
+pub mod attempts;
 mod authentication;
 pub mod claims;
 pub mod client_change;

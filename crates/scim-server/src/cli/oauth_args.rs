@@ -172,6 +172,18 @@ mod tests {
         let proxies: Vec<String> = changed.trusted_proxies.iter().map(ToString::to_string).collect();
         assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32"]);
         assert!(changed.egress.proxy.is_some());
+        for (config, base_url, is_warned) in [
+            (&usual, "https://scim.example.com/scim/v2", true),
+            (&usual, "http://127.0.0.1:8080/scim/v2", false),
+            (&changed, "https://scim.example.com/scim/v2", false),
+        ] {
+            let warning = config.proxy_warning(base_url);
+            assert_eq!(
+                warning.is_some_and(|it| it.contains("--trusted-proxy")),
+                is_warned,
+                "{base_url}"
+            );
+        }
         for wrong in [
             ["--oauth-issuer", "http://id.example.com"],
             ["--oauth-clock-skew", "301"],

@@ -84,7 +84,7 @@ async fn issue(request: &HttpRequest, body: &[u8], http: &Http, oauth: &OAuth) -
         .map(HeaderValue::as_bytes)
         .collect();
     let parsed = TokenRequest::parse(body, &authorization).inspect_err(log_unread_request)?;
-    let source = source::address(request, &oauth.trusted_proxies);
+    let source = source::of(request, &oauth.trusted_proxies);
     let endpoint = oauth.endpoint.clone();
     let issued = http
         .blocking

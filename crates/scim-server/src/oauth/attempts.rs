@@ -1,6 +1,7 @@
 //! The limit of failed attempts: by client and source, and by source.
 //!
 //! Only failures count, so a client with the right secret is never limited, and an attacker elsewhere cannot lock it out.
+//! The limit by source does not apply to a source that is shared.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -20,6 +21,16 @@ const CLEANING: TimeDelta = TimeDelta::seconds(5);
 
 /// The most entries of each table. When it is full of recent failures, new sources are not counted.
 const CAPACITY: usize = 10_000;
+
+/// The place that a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The address of the client, as far as the server knows it.
+    pub address: IpAddr,
+    /// Whether the address can be that of a proxy on this machine that the operator has not named. The limit for the
+    /// address alone would then stop all clients.
+    pub is_shared: bool,
+}
 
 /// The failed attempts of the last minute.
 #[derive(Default)]
@@ -53,28 +64,31 @@ const POISONED: &str = "no code panics while it holds the lock";
 
 impl Attempts {
     /// Returns the seconds to wait, if a source has failed too often.
-    pub(super) fn wait(&self, source: IpAddr, client_id: &str, now: DateTime<Utc>) -> Option<u64> {
-        let source = network(source);
-        let pair = (source, client_id.to_owned());
+    pub(super) fn wait(&self, source: Source, client_id: &str, now: DateTime<Utc>) -> Option<u64> {
+        let address = network(source.address);
+        let pair = (address, client_id.to_owned());
         let pairs = remaining(
             &self.pairs.lock().expect(POISONED),
             &pair,
             PER_CLIENT_AND_SOURCE,
             now,
         );
-        let sources = remaining(&self.sources.lock().expect(POISONED), &source, PER_SOURCE, now);
+        if source.is_shared {
+            return pairs;
+        }
+        let sources = remaining(&self.sources.lock().expect(POISONED), &address, PER_SOURCE, now);
         pairs.max(sources)
     }
 
     /// Counts a failure.
-    pub(super) fn record(&self, source: IpAddr, client_id: &str, now: DateTime<Utc>) {
-        let source = network(source);
+    pub(super) fn record(&self, source: Source, client_id: &str, now: DateTime<Utc>) {
+        let address = network(source.address);
         count(
             &mut self.pairs.lock().expect(POISONED),
-            (source, client_id.to_owned()),
+            (address, client_id.to_owned()),
             now,
         );
-        count(&mut self.sources.lock().expect(POISONED), source, now);
+        count(&mut self.sources.lock().expect(POISONED), address, now);
     }
 }
 
@@ -122,8 +136,11 @@ mod tests {
         DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("it is a time")
     }
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().expect("it is an address")
+    fn address(text: &str) -> Source {
+        Source {
+            address: text.parse().expect("it is an address"),
+            is_shared: false,
+        }
     }
 
     /// cred-19
@@ -161,11 +178,34 @@ mod tests {
         assert_eq!(attempts.wait(address("2001:db8:0:8::1"), "x", at(1)), None);
     }
 
+    /// cred-19
+    #[test]
+    fn cred_19_a_shared_source_is_limited_for_each_client_only() {
+        let attempts = Attempts::default();
+        let proxy = Source {
+            is_shared: true,
+            ..address("127.0.0.1")
+        };
+        for number in 0..100 {
+            attempts.record(proxy, &format!("client {number}"), at(0));
+        }
+        assert_eq!(attempts.wait(proxy, "a", at(1)), None);
+        for _ in 0..10 {
+            attempts.record(proxy, "a", at(1));
+        }
+        assert_eq!(attempts.wait(proxy, "a", at(1)), Some(61));
+        assert_eq!(attempts.wait(proxy, "b", at(1)), None);
+    }
+
     #[test]
     fn the_memory_of_failures_is_bounded() {
         let attempts = Attempts::default();
         for number in 0..20_000_u32 {
-            attempts.record(IpAddr::from(number.to_be_bytes()), "a", at(0));
+            attempts.record(
+                address(&IpAddr::from(number.to_be_bytes()).to_string()),
+                "a",
+                at(0),
+            );
         }
         assert_eq!(attempts.sources.lock().unwrap().entries.len(), CAPACITY);
         attempts.record(address("192.0.2.1"), "a", at(61));

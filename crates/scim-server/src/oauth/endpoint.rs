@@ -1,13 +1,12 @@
 //! The token endpoint: from a request to an access token, or to an error that says nothing to a stranger.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{Client, Credentials, NewAccessToken, TokenIssued};
 use sha2::{Digest as _, Sha256};
 
-use super::attempts::Attempts;
+use super::attempts::{Attempts, Source};
 use super::authentication::{self, Authenticated, Sources};
 use super::error::{ErrorCode, OAuthError};
 use super::fault::Fault;
@@ -64,16 +63,17 @@ impl TokenEndpoint {
         self.keys.clone()
     }
 
-    /// Issues a token. Blocks while it reads the store or fetches keys. `source` is the address of the client.
+    /// Issues a token. Blocks while it reads the store or fetches keys.
     ///
     /// # Errors
     /// See [`OAuthError`]. Each refusal is logged.
-    pub fn issue(&self, request: &TokenRequest, source: IpAddr) -> Result<Issued, OAuthError> {
+    pub fn issue(&self, request: &TokenRequest, source: Source) -> Result<Issued, OAuthError> {
         let now = (self.now)();
-        let client_id = request.client_id.as_deref().unwrap_or_default();
+        let named = request.named_client();
+        let client_id = named.as_deref().unwrap_or_default();
         if let Some(seconds) = self.attempts.wait(source, client_id, now) {
-            let client = authentication::client_for_log(&self.sources(), request.client_id.as_deref());
-            let reason = format!("too many failed attempts from {source}");
+            let client = authentication::client_for_log(&self.sources(), named.as_deref());
+            let reason = format!("too many failed attempts from {}", source.address);
             log_refusal(Some(request), client.as_ref(), &reason);
             return Err(OAuthError {
                 retry_after: Some(seconds),

@@ -35,11 +35,10 @@ impl fmt::Display for Entry<'_> {
             _ => None,
         };
         let tenant = self.client.map_or("-", |it| &it.tenant_name);
-        let named = self.request.and_then(|it| it.client_id.as_deref());
-        let named = named.or_else(|| assertion.as_ref()?.unverified("sub"));
+        let named = self.request.and_then(TokenRequest::named_client);
         let client = match (self.client, named) {
             (Some(client), _) => client.client_id.clone(),
-            (None, Some(named)) => hidden(named),
+            (None, Some(named)) => hidden(&named),
             (None, None) => "-".to_owned(),
         };
         let method = self.method(proof);

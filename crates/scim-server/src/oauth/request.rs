@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use url::form_urlencoded;
 
-use super::assertion;
+use super::assertion::{self, Assertion};
 use super::error::{ErrorCode, OAuthError};
 
 /// The largest body of a request.
@@ -92,6 +92,22 @@ impl TokenRequest {
             proof,
             scope: form.scope.clone(),
         })
+    }
+}
+
+impl TokenRequest {
+    /// Returns the client that the request names, by the parameter or else by the subject of its assertion. Nothing vouches
+    /// for it. A longer text than a client id is none.
+    pub(super) fn named_client(&self) -> Option<Cow<'_, str>> {
+        if let Some(client_id) = &self.client_id {
+            return Some(Cow::Borrowed(client_id));
+        }
+        let Proof::Assertion(text) = &self.proof else {
+            return None;
+        };
+        let assertion = Assertion::parse(text).ok()?;
+        let subject = assertion.unverified("sub")?;
+        (subject.len() <= MAX_CLIENT_ID).then(|| Cow::Owned(subject.to_owned()))
     }
 }
 

@@ -7,6 +7,7 @@ use scim_model::store::{
     AccessToken, Client, ClientChange, Credentials, ExpiringSecret, NewAccessToken, NewClient, NewSecret,
     SecretAdded, StoreError, TenantId, TokenIssued,
 };
+use scim_server::oauth::attempts::Source;
 use scim_server::oauth::key_cache::{KeyCache, Now};
 use scim_server::oauth::request::TokenRequest;
 use scim_server::oauth::{ErrorCode, OAuthSettings, TokenEndpoint};
@@ -97,9 +98,13 @@ fn cred_26_a_failing_store_is_no_wrong_credential() {
         let endpoint = TokenEndpoint::new(Arc::new(Down { busy }), Arc::new(keys), settings, now.clone());
         let body = b"grant_type=client_credentials&client_id=a&client_secret=b";
         let request = TokenRequest::parse(body, &[]).unwrap();
+        let source = Source {
+            address: "192.0.2.1".parse().unwrap(),
+            is_shared: false,
+        };
         // These are no failed attempts either, which would be limited.
         for _ in 0..20 {
-            let Err(error) = endpoint.issue(&request, "192.0.2.1".parse().unwrap()) else {
+            let Err(error) = endpoint.issue(&request, source) else {
                 panic!("a token was issued");
             };
             assert_eq!((error.code, error.status()), (ErrorCode::Unavailable, 503));

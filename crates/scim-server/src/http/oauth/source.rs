@@ -5,9 +5,21 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use actix_web::HttpRequest;
 use ipnet::IpNet;
 
+use crate::oauth::attempts::Source;
+
+/// Returns the source of a request. While the operator has named no proxy, a loopback address can be that of a proxy on this
+/// machine.
+pub(super) fn of(request: &HttpRequest, trusted_proxies: &[IpNet]) -> Source {
+    let address = address(request, trusted_proxies);
+    Source {
+        address,
+        is_shared: trusted_proxies.is_empty() && address.to_canonical().is_loopback(),
+    }
+}
+
 /// Returns the address that the request came from. Behind a trusted proxy, it is the last address in `X-Forwarded-For`
 /// that is not a trusted proxy itself. Everything before that entry comes from the client, and has no effect.
-pub(super) fn address(request: &HttpRequest, trusted_proxies: &[IpNet]) -> IpAddr {
+fn address(request: &HttpRequest, trusted_proxies: &[IpNet]) -> IpAddr {
     let is_trusted = |it: &IpAddr| {
         trusted_proxies
             .iter()
@@ -80,6 +92,25 @@ mod tests {
             );
             let untrusted = address(&request, &[]);
             assert_eq!(Some(untrusted), request.peer_addr().map(|it| it.ip()));
+        }
+    }
+
+    /// cred-19
+    #[test]
+    fn cred_19_a_loopback_address_can_be_that_of_a_proxy_that_is_not_named() {
+        let named: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        for (peer, is_shared) in [
+            ("127.0.0.1:1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("10.0.0.1:1", false),
+            ("203.0.113.9:1", false),
+        ] {
+            let request = TestRequest::default().peer_addr(peer.parse().unwrap());
+            let request = request.to_http_request();
+            assert_eq!(of(&request, &[]).is_shared, is_shared, "{peer}");
+            assert!(!of(&request, &named).is_shared, "{peer}");
         }
     }
 }

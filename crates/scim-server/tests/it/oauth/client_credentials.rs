@@ -350,6 +350,55 @@ fn cred_19_the_eleventh_wrong_secret_has_to_wait() {
         .expect(429);
 }
 
+/// cred-19
+///
+/// Behind a proxy on the same machine that is not named, a stranger stops the client that he names, and no other.
+#[test]
+fn cred_19_a_stranger_behind_an_unnamed_proxy_does_not_stop_other_clients() {
+    let server = Server::start();
+    let (_, client) = client_of(&server, "acme");
+    let send = |peer: &str, body: &str| {
+        let request = server.stranger(None).request("POST", TOKEN).from(peer);
+        request.header("content-type", FORM).text(body).send()
+    };
+    for (peer, status) in [("127.0.0.1:4711", 200), ("192.0.2.9:4711", 429)] {
+        for number in 0..61 {
+            let id = format!("client_{number}");
+            let secret = "wrong".to_owned();
+            send(peer, &secret_form(&Registered { id, secret }));
+        }
+        send(peer, &secret_form(&client)).expect(status);
+    }
+}
+
+/// cred-19, cred-60
+///
+/// Clients that are named by their assertions only are limited one by one, and each failure counts.
+#[test]
+fn cred_19_failed_assertions_count_for_the_client_that_they_name() {
+    let server = Server::start();
+    let tenant = server.tenant("acme").tenant.unwrap();
+    let (key, forger) = (Key::ec("1"), Key::ec("1"));
+    let [attacked, neighbour] = [(); 2].map(|()| client_with_keys(&server, tenant, &[&key]));
+    let number = std::cell::Cell::new(0);
+    let assertion = |key: &Key, id: &str| {
+        number.set(number.get() + 1);
+        key.sign(
+            &json!({"iss": id, "sub": id, "aud": "https://scim.example.com", "jti": number.get().to_string(),
+                    "exp": Utc::now().timestamp() + 300}),
+        )
+    };
+    let send = |key: &Key, id: &str| by_assertion(&server, None, &assertion(key, id));
+    for _ in 0..10 {
+        expect_oauth_error(send(&forger, &attacked), 401, "invalid_client");
+    }
+    expect_oauth_error(send(&key, &attacked), 429, "temporarily_unavailable");
+    // The parameter names the same client.
+    let named = by_assertion(&server, Some(&attacked), &assertion(&key, &attacked));
+    expect_oauth_error(named, 429, "temporarily_unavailable");
+    send(&key, &neighbour).expect(200);
+}
+
 /// cred-20, cred-21, cred-22, cred-23, cred-38
 #[test]
 fn cred_20_a_token_response_has_exactly_four_members() {

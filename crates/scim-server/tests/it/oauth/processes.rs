@@ -255,6 +255,50 @@ fn cred_92_the_metadata_have_the_path_of_the_issuer() {
     assert_eq!(get("/.well-known/oauth-authorization-server").0, 401);
 }
 
+/// cred-09, cred-19
+///
+/// A base URL with `https` means a proxy, whose name the limit of failed attempts needs.
+#[test]
+fn cred_19_a_server_warns_of_a_proxy_that_is_not_named() {
+    let base_url = ["--base-url", "https://scim.example.com/scim/v2"];
+    let unnamed = Binary::start(&base_url);
+    let log = unnamed.log_until("--trusted-proxy");
+    let line = log.lines().find(|it| it.contains("--trusted-proxy")).unwrap();
+    assert!(line.contains("WARN"), "{line}");
+    let named = Binary::start(&[&base_url[..], &["--trusted-proxy", "127.0.0.1"]].concat());
+    let local = Binary::start(&[]);
+    for server in [&named, &local] {
+        ask(
+            &server
+                .base_url
+                .replace("https://scim.example.com", &address(server)),
+            "grant_type=password",
+        );
+        assert!(
+            !server
+                .log_until("refused a token request")
+                .contains("--trusted-proxy")
+        );
+    }
+}
+
+/// The address that a server prints.
+fn address(server: &Binary) -> String {
+    let (_, rest) = server.printed.split_once("listening on ").unwrap();
+    let (address, _) = rest.split_once(',').unwrap();
+    format!("http://{address}")
+}
+
+/// cred-86
+#[cfg(target_os = "linux")]
+#[test]
+fn cred_86_a_server_has_a_thread_that_refreshes_keys() {
+    let server = Binary::start(&[]);
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+    let names = tasks.map(|it| std::fs::read_to_string(it.unwrap().path().join("comm")).unwrap());
+    assert!(names.into_iter().any(|it| it.trim() == "keys"));
+}
+
 /// cred-45
 #[test]
 fn cred_45_the_expiry_of_a_secret_is_announced() {
