@@ -265,10 +265,7 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         egress: egress.clone(),
     };
     let http = Arc::new(Http::with_oauth(service, store.clone(), oauth, options));
-    listeners.report();
-    if let Some(warning) = config.oauth.proxy_warning(&base_url) {
-        log::warn!("{warning}");
-    }
+    listeners.report(config.oauth.proxy_warning(&base_url));
     let welcome = Welcome {
         base_url: &base_url,
         listen,
@@ -349,7 +346,10 @@ impl Listeners {
     }
 
     /// Logs what an operator should know. An error that stops the start is reported alone, and so before.
-    fn report(&self) {
+    fn report(&self, warning: Option<&str>) {
+        if let Some(warning) = warning {
+            log::warn!("{warning}");
+        }
         if let Some(failure) = &self.unserved {
             log::error!("the management API is not served: {}", failure.error);
         }

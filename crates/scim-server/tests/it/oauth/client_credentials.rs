@@ -352,7 +352,7 @@ fn cred_19_the_eleventh_wrong_secret_has_to_wait() {
 
 /// cred-19
 ///
-/// Behind a proxy on the same machine that is not named, a stranger stops the client that he names, and no other.
+/// Behind a proxy on the same machine that is not named, a stranger stops the client that is named, and no other.
 #[test]
 fn cred_19_a_stranger_behind_an_unnamed_proxy_does_not_stop_other_clients() {
     let server = Server::start();
