@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::SchemaRegistry;
-use scim_model::store::{Credentials as _, IdempotencyKeys as _, Webhooks as _};
+use scim_model::store::{Credentials as _, IdempotencyKeys as _, StoreError, Webhooks as _};
 use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, ServeArgs, TenantCommand};
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
@@ -23,6 +23,7 @@ use scim_server::config::Config;
 use scim_server::config::database_url::DatabaseUrl;
 use scim_server::config::listen::ManagementAddress;
 use scim_server::config::oauth::OAuthConfig;
+use scim_server::config::retention::Retention;
 use scim_server::delivery::feed::Feed;
 use scim_server::delivery::webhooks::{WebhookWorker, WorkerParts};
 use scim_server::egress::{self, Egress, EgressSettings, OwnAddresses};
@@ -31,6 +32,7 @@ use scim_server::http::metrics::{self, Exposition, Sampled};
 use scim_server::http::oauth::state::OAuth;
 use scim_server::http::{Http, HttpOptions, server};
 use scim_server::logging;
+use scim_server::management::webhooks::WebhookParts;
 use scim_server::management::{IDEMPOTENCY_KEYS_KEPT, Management};
 use scim_server::oauth::key_cache::{KeyCache, Now};
 use scim_server::oauth::refresher::Refresher;
@@ -253,16 +255,26 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         write_timeout: config.write_timeout,
     };
     let own = OwnAddresses::new(&base_url, &listeners.addresses()?);
-    let egress = guarded_client(&config.oauth, own);
+    let egress_settings = EgressSettings {
+        own,
+        ..config.oauth.egress.clone()
+    };
+    let egress = Arc::new(Egress::new(egress_settings.clone(), egress::system_lookup()));
     let oauth = authorization_server(&config.oauth, &base_url, egress.clone(), store.clone());
     let _refresher = Refresher::start(oauth.endpoint.keys())?;
     let feed = Arc::new(Feed::new(store.clone()));
+    let keys = Arc::new(arguments.secrets_key.key_file(url));
     let operations = Management {
         store: store.clone(),
         registry,
         server: arguments.clients.server_settings(),
         endpoint: oauth.endpoint.clone(),
         egress: egress.clone(),
+        webhooks: WebhookParts {
+            feed: feed.clone(),
+            keys: keys.clone(),
+            egress: egress_settings,
+        },
     };
     let http = Arc::new(Http::with_oauth(service, store.clone(), oauth, options));
     listeners.report(config.oauth.proxy_warning(&base_url));
@@ -280,26 +292,17 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         hints,
     };
     welcome.print(&*store, &mut io::stdout(), clock::now())?;
-    let (counted, retention) = (store.clone(), config.retention);
-    let delete_leftovers = move || {
-        let now = clock::now();
-        let mut rows = counted.delete_expired(now, EXPIRED_AT_ONCE)?;
-        rows += counted.delete_claims(now - IDEMPOTENCY_KEYS_KEPT, EXPIRED_AT_ONCE)?;
-        if let Some(before) = retention.drops_before(now) {
-            rows += counted.prune_webhook_deliveries(before, EXPIRED_AT_ONCE)?;
-        }
-        Ok(counted.delete_empty_counts()? || rows > 0)
-    };
+    let leftovers = delete_leftovers(store.clone(), config.retention);
     let expiry = ExpiryWatch::default().with_clients(store.clone());
     let expiring = expiry.number();
-    let _upkeep = Upkeep::start(store.clone(), config.retention, delete_leftovers, expiry)?;
+    let _upkeep = Upkeep::start(store.clone(), config.retention, leftovers, expiry)?;
     let _webhooks = WebhookWorker::start(WorkerParts {
         id: worker_id(url),
         store: store.clone(),
         journal: store.clone(),
-        feed: feed.clone(),
+        feed,
         egress,
-        keys: Arc::new(arguments.secrets_key.key_file(url)),
+        keys,
     })?;
     let sampled = Sampled {
         database_is_durable: store.is_durable(),
@@ -307,14 +310,25 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         expiring_tokens: Box::new(expiring),
     };
     let exposition = Exposition::new(http.metrics(), sampled);
-    let operators = Arc::new(ManagementHttp::new(
-        operations,
-        feed,
-        http.clone(),
-        exposition.clone(),
-    ));
+    let operators = Arc::new(ManagementHttp::new(operations, http.clone(), exposition.clone()));
     actix_web::rt::System::new().block_on(listeners.serve(http, operators, exposition))?;
     Ok(())
+}
+
+/// Returns the step that deletes what is not needed any more, and says whether there may be more of it.
+fn delete_leftovers(
+    store: Arc<DieselStore>,
+    retention: Retention,
+) -> impl Fn() -> Result<bool, StoreError> + Send + 'static {
+    move || {
+        let now = clock::now();
+        let mut rows = store.delete_expired(now, EXPIRED_AT_ONCE)?;
+        rows += store.delete_claims(now - IDEMPOTENCY_KEYS_KEPT, EXPIRED_AT_ONCE)?;
+        if let Some(before) = retention.drops_before(now) {
+            rows += store.prune_webhook_deliveries(before, EXPIRED_AT_ONCE)?;
+        }
+        Ok(store.delete_empty_counts()? || rows > 0)
+    }
 }
 
 /// The sockets of a server.
@@ -411,15 +425,6 @@ fn worker_id(database: &DatabaseUrl) -> Uuid {
 
 /// The most rows of each kind that one transaction deletes: access tokens, remembered assertions, deliveries.
 const EXPIRED_AT_ONCE: u32 = 500;
-
-/// Returns the client for outgoing requests that a tenant's settings cause.
-fn guarded_client(config: &OAuthConfig, own: OwnAddresses) -> Arc<Egress> {
-    let settings = EgressSettings {
-        own,
-        ..config.egress.clone()
-    };
-    Arc::new(Egress::new(settings, egress::system_lookup()))
-}
 
 /// Returns the authorization server.
 fn authorization_server(

@@ -9,24 +9,34 @@ pub mod keys;
 pub mod tenants;
 mod timestamp;
 pub mod tokens;
+pub mod webhooks;
 
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use scim_model::SchemaRegistry;
-use scim_model::store::{Credentials, Directory, IdempotencyKeys, OperatorKeys, ResourceStore};
+use scim_model::store::{
+    ChangeFeed, Credentials, Directory, IdempotencyKeys, OperatorKeys, ResourceStore, Webhooks,
+};
 
 pub use self::access::Access;
 pub use self::error::ManagementError;
 pub use self::timestamp::Timestamp;
+use self::webhooks::WebhookParts;
 use crate::egress::Egress;
 use crate::oauth::TokenEndpoint;
 use crate::service::ClientSettings;
 
 /// The ports that the operations use.
-pub trait ManagementStore: Directory + Credentials + OperatorKeys + IdempotencyKeys + ResourceStore {}
+pub trait ManagementStore:
+    Directory + Credentials + OperatorKeys + IdempotencyKeys + ResourceStore + Webhooks + ChangeFeed
+{
+}
 
-impl<T: Directory + Credentials + OperatorKeys + IdempotencyKeys + ResourceStore> ManagementStore for T {}
+impl<T> ManagementStore for T where
+    T: Directory + Credentials + OperatorKeys + IdempotencyKeys + ResourceStore + Webhooks + ChangeFeed
+{
+}
 
 /// The things that the operations of a server need.
 pub struct Management {
@@ -40,6 +50,8 @@ pub struct Management {
     pub endpoint: Arc<TokenEndpoint>,
     /// The client for outgoing requests, whose rules apply to the URLs of keys.
     pub egress: Arc<Egress>,
+    /// The feed, and what else the operations on webhooks need.
+    pub webhooks: WebhookParts,
 }
 
 /// The time for which idempotency keys are kept.

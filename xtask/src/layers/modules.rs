@@ -61,7 +61,9 @@ const MODULES: &[Module] = &[
     },
     Module {
         name: "management",
-        may_use: &["clock", "delivery", "egress", "oauth", "service", "token"],
+        may_use: &[
+            "clock", "delivery", "egress", "oauth", "sealing", "service", "token",
+        ],
     },
     Module {
         name: "token",

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
-use scim_model::store::{ChangeFeed, Directory, Tenant, Webhook, WebhookDelivery, WebhookMessage, Webhooks};
+use chrono::{DateTime, TimeDelta, Utc};
+use scim_model::store::{ChangeFeed, Directory, Tenant, Webhook, WebhookDelivery, Webhooks};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::database_url::DatabaseUrl;
 use crate::delivery::feed::{Feed, FeedError};
 use crate::delivery::webhooks::registration::{self, NewEndpoint, RegistrationError};
+use crate::management::webhooks::{DeadLetter, DeliveryView, WebhookView, tenant_names};
 use crate::sealing::KeyFile;
 
 /// Deliveries, and messages that were given up, that `show` prints.
@@ -169,9 +170,9 @@ fn show<S: Directory + Webhooks>(
     let waiting = store.webhook_messages(webhook.id, false, COUNTED)?;
     shown["waiting"] = waiting.len().into();
     let dead = store.webhook_messages(webhook.id, true, SHOWN)?;
-    shown["deadLetters"] = dead.iter().map(dead_letter).collect();
+    shown["deadLetters"] = dead.iter().map(|it| json!(DeadLetter::of(it))).collect();
     let deliveries = store.webhook_deliveries(webhook.id, SHOWN)?;
-    shown["deliveries"] = deliveries.iter().map(delivery).collect();
+    shown["deliveries"] = deliveries.iter().map(|it| json!(DeliveryView::of(it))).collect();
     if endpoint.json {
         return terminal.print(&shown);
     }
@@ -180,32 +181,8 @@ fn show<S: Directory + Webhooks>(
 }
 
 /// Returns an endpoint without its secrets and headers.
-fn to_json(webhook: &Webhook, tenants: &[Tenant], now: chrono::DateTime<chrono::Utc>) -> Value {
-    let disabled = webhook.disabled.as_ref();
-    let secrets = webhook
-        .secrets
-        .iter()
-        .filter(|it| it.expires.is_none_or(|it| it > now));
-    json!({
-        "id": webhook.id.to_string(),
-        "url": webhook.settings.url,
-        "tenants": tenant_names(webhook, tenants),
-        "types": webhook.settings.types,
-        "view": if webhook.settings.full { "full" } else { "notice" },
-        "hasHeaders": webhook.settings.headers.is_some(),
-        "state": state(webhook),
-        "disabledReason": disabled.map(|(reason, _)| reason),
-        "disabledAt": disabled.map(|(_, at)| timestamp(*at)),
-        "created": timestamp(webhook.created),
-        "position": webhook.position,
-        "failingSince": webhook.health.failing_since.map(timestamp),
-        "pausedUntil": webhook.health.slow_until.filter(|it| *it > now).map(timestamp),
-        "secrets": secrets.map(|it| json!({
-            "id": it.id.to_string(),
-            "created": timestamp(it.created),
-            "expires": it.expires.map(timestamp),
-        })).collect::<Value>(),
-    })
+fn to_json(webhook: &Webhook, tenants: &[Tenant], now: DateTime<Utc>) -> Value {
+    json!(WebhookView::of(webhook, tenants, now))
 }
 
 fn state(webhook: &Webhook) -> &'static str {
@@ -213,34 +190,6 @@ fn state(webhook: &Webhook) -> &'static str {
         Some(_) => "disabled",
         None => "active",
     }
-}
-
-/// Returns the names of the tenants, or `None` for all. Deleted tenants are left out.
-fn tenant_names(webhook: &Webhook, tenants: &[Tenant]) -> Option<Vec<String>> {
-    let ids = webhook.settings.tenants.as_ref()?;
-    let chosen = tenants.iter().filter(|it| ids.contains(&it.id));
-    Some(chosen.map(|it| it.name.clone()).collect())
-}
-
-fn dead_letter(message: &WebhookMessage) -> Value {
-    json!({
-        "message": message.message,
-        "attempts": message.attempts,
-        "error": message.error,
-        "since": timestamp(message.since),
-    })
-}
-
-fn delivery(delivery: &WebhookDelivery) -> Value {
-    json!({
-        "message": delivery.message,
-        "at": timestamp(delivery.at),
-        "attempt": delivery.attempt,
-        "status": delivery.status,
-        "milliseconds": delivery.milliseconds,
-        "error": delivery.error,
-        "response": delivery.response,
-    })
 }
 
 /// Waits until the server that has leased an endpoint has noticed that it is disabled. A server that was killed never
@@ -272,7 +221,7 @@ fn test(
     if endpoint.json {
         let mut shown = result
             .as_ref()
-            .map_or_else(|| json!({ "message": message }), delivery);
+            .map_or_else(|| json!({ "message": message }), |it| json!(DeliveryView::of(it)));
         shown["id"] = endpoint.id.to_string().into();
         shown["delivered"] = is_delivered.into();
         terminal.print(&shown)?;

@@ -22,6 +22,7 @@ mod stream;
 mod streams;
 mod tenants;
 mod tokens;
+mod webhooks;
 
 use std::sync::Arc;
 

@@ -31,9 +31,11 @@ use scim_server::http::management::{self, ManagementHttp};
 use scim_server::http::metrics::{Exposition, Sampled};
 use scim_server::http::oauth::state::OAuth;
 use scim_server::http::{Http, HttpOptions, routes};
+use scim_server::management::webhooks::WebhookParts;
 use scim_server::management::{Management, ServerSettings};
 use scim_server::oauth::key_cache::{KeyCache, Now};
 use scim_server::oauth::{OAuthSettings, TokenEndpoint, key_fetch};
+use scim_server::sealing::KeyFile;
 use scim_server::service::{Leniency, Service, Settings};
 use scim_server::token;
 use scim_storage_diesel::{DieselStore, StoreOptions};
@@ -64,6 +66,8 @@ pub struct Server {
     prefix: PathPrefix,
     url: String,
     data: Data,
+    /// The folder of the key that seals secrets.
+    _keys: TempDir,
 }
 
 /// The settings of a test server.
@@ -141,12 +145,14 @@ impl Server {
     }
 
     fn open(url: String, data: Data, choice: Choice) -> Server {
+        let keys = tempfile::tempdir().unwrap();
         let prefix = choice.path_prefix.clone();
         let (http, store) = open(&url, choice);
         Server {
             system: actix_web::rt::System::new(),
             prefix,
-            management: management(&http, &store),
+            management: management(&http, &store, keys.path().join("key")),
+            _keys: keys,
             http,
             store,
             url,
@@ -254,7 +260,7 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
 }
 
 /// The management listener of a server.
-fn management(http: &Arc<Http>, store: &Arc<DieselStore>) -> Arc<ManagementHttp> {
+fn management(http: &Arc<Http>, store: &Arc<DieselStore>, secrets_key: PathBuf) -> Arc<ManagementHttp> {
     let oauth = http.oauth().expect("the server has an authorization server");
     let counted = store.clone();
     let sampled = Sampled {
@@ -268,10 +274,14 @@ fn management(http: &Arc<Http>, store: &Arc<DieselStore>) -> Arc<ManagementHttp>
         server: ServerSettings::default(),
         endpoint: oauth.endpoint.clone(),
         egress: Arc::new(test_egress()),
+        webhooks: WebhookParts {
+            feed: Arc::new(Feed::new(store.clone())),
+            keys: Arc::new(KeyFile::created_if_missing(secrets_key)),
+            egress: test_egress_settings(),
+        },
     };
     let exposition = Exposition::new(http.metrics(), sampled);
-    let feed = Arc::new(Feed::new(store.clone()));
-    Arc::new(ManagementHttp::new(operations, feed, http.clone(), exposition))
+    Arc::new(ManagementHttp::new(operations, http.clone(), exposition))
 }
 
 /// The leniency for clients, or the strict one.
@@ -295,12 +305,15 @@ fn authorization_server(base_url: &str, store: Arc<DieselStore>) -> OAuth {
 
 /// Outgoing requests may reach this machine.
 fn test_egress() -> Egress {
+    Egress::new(test_egress_settings(), system_lookup())
+}
+
+fn test_egress_settings() -> EgressSettings {
     let allow = ["127.0.0.1"].iter().filter_map(|it| it.parse().ok()).collect();
-    let settings = EgressSettings {
+    EgressSettings {
         allow,
         ..EgressSettings::default()
-    };
-    Egress::new(settings, system_lookup())
+    }
 }
 
 /// The properties of a token to create.

@@ -10,3 +10,4 @@ mod openapi;
 mod operator;
 mod streams;
 mod tenants;
+mod webhooks;

@@ -190,7 +190,7 @@ async fn page_within(
     wait: Duration,
 ) -> Result<FeedPage, Problem> {
     let end = Instant::now() + wait;
-    let mut waiter = waiter(&operator.http.feed)?;
+    let mut waiter = waiter(&operator.http.management.webhooks.feed)?;
     let mut has_waited = false;
     loop {
         let page = page(operator, &request).await?;

@@ -23,7 +23,7 @@ impl From<FeedError> for Problem {
 
 /// Reads a page on a thread that may block.
 pub(super) async fn page(operator: &Operator, request: &FeedRequest) -> Result<FeedPage, Problem> {
-    let (feed, request) = (operator.http.feed.clone(), request.clone());
+    let (feed, request) = (operator.http.management.webhooks.feed.clone(), request.clone());
     operator.call(move |_| Ok(feed.page(&request)?)).await
 }
 

@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, path::Operati
 use super::operator::Operator;
 use super::problem::{PROBLEM_JSON, ProblemBody};
 use super::resource::{Answer, PREFIX};
-use super::{clients, connections, events, federations, keys, tenants, tokens};
+use super::{clients, connections, events, federations, keys, tenants, tokens, webhooks};
 
 /// The name of the scheme by which operators authenticate.
 const SCHEME: &str = "operatorKey";
@@ -20,7 +20,7 @@ const SCHEME: &str = "operatorKey";
 #[openapi(
     info(
         title = "scim-server management API",
-        description = "Tenants, their connections and credentials, operator keys, and the feed of events. Errors are \
+        description = "Tenants, their connections and credentials, operator keys, the feed of events, and webhooks. Errors are \
                        `application/problem+json` (RFC 9457).",
     ),
     paths(
@@ -56,6 +56,16 @@ const SCHEME: &str = "operatorKey";
         federations::check,
         federations::delete,
         events::read,
+        webhooks::list,
+        webhooks::create,
+        webhooks::show,
+        webhooks::delete,
+        webhooks::deliveries,
+        webhooks::test,
+        webhooks::replay,
+        webhooks::rotate_secret,
+        webhooks::disable,
+        webhooks::enable,
         keys::list,
         keys::create,
         keys::show,

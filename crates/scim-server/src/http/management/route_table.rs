@@ -5,7 +5,8 @@ use scim_model::store::OperatorScope;
 
 use super::resource::Resource;
 use super::{
-    clients as c, connections as n, federations as f, keys as k, openapi, tenants as t, tokens as o,
+    clients as c, connections as n, events, federations as f, keys as k, openapi, tenants as t, tokens as o,
+    webhooks as w,
 };
 
 /// Returns the table.
@@ -54,7 +55,15 @@ pub fn resources() -> Vec<Resource> {
             .read(f::show)
             .write(M::DELETE, f::delete),
         new("/tenants/{tenant}/connections/{connection}/federations/{id}/check").write(M::POST, f::check),
-        new("/events").on(M::GET, OperatorScope::Events, super::events::read),
+        new("/events").on(M::GET, OperatorScope::Events, events::read),
+        new("/webhooks").read(w::list).write(M::POST, w::create),
+        new("/webhooks/{id}").read(w::show).write(M::DELETE, w::delete),
+        new("/webhooks/{id}/deliveries").read(w::deliveries),
+        new("/webhooks/{id}/test").write(M::POST, w::test),
+        new("/webhooks/{id}/replay").write(M::POST, w::replay),
+        new("/webhooks/{id}/rotate-secret").write(M::POST, w::rotate_secret),
+        new("/webhooks/{id}/disable").write(M::POST, w::disable),
+        new("/webhooks/{id}/enable").write(M::POST, w::enable),
         new("/keys").read(k::list).write(M::POST, k::create),
         new("/keys/{id}").read(k::show).write(M::DELETE, k::revoke),
     ]

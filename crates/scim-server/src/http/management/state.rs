@@ -5,7 +5,6 @@ use std::sync::Arc;
 use scim_model::store::OperatorKey;
 
 use super::streams::Streams;
-use crate::delivery::feed::Feed;
 use crate::http::blocking::Blocking;
 use crate::http::context::Http;
 use crate::http::error::Failure;
@@ -19,24 +18,17 @@ pub struct ManagementHttp {
     pub http: Arc<Http>,
     pub(super) metrics: Exposition,
     pub(super) blocking: Blocking,
-    pub(super) feed: Arc<Feed>,
     pub(super) streams: Streams,
 }
 
 impl ManagementHttp {
     /// Creates the state for operations. `http` is the SCIM side, whose readiness and counters it shows.
-    pub fn new(
-        management: Management,
-        feed: Arc<Feed>,
-        http: Arc<Http>,
-        metrics: Exposition,
-    ) -> ManagementHttp {
+    pub fn new(management: Management, http: Arc<Http>, metrics: Exposition) -> ManagementHttp {
         ManagementHttp {
             management,
             http,
             metrics,
             blocking: Blocking::default(),
-            feed,
             streams: Streams::default(),
         }
     }

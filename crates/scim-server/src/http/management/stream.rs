@@ -48,7 +48,7 @@ pub(super) async fn open(operator: Operator, wanted: FeedRequest) -> Answer {
         return Err(Problem::unavailable("the server is stopping"));
     }
     let slot = operator.http.streams.open(operator.key.id)?;
-    let waiter = feed::waiter(&operator.http.feed)?;
+    let waiter = feed::waiter(&operator.http.management.webhooks.feed)?;
     let request = FeedRequest {
         limit: PAGE,
         ..wanted
