@@ -17,6 +17,13 @@ pub(crate) enum Bench {
     Http(http::Options),
     /// Measures pages of the feed at the start, in the middle and at the end of a million journal entries
     Feed,
+    /// Measures the time from a commit to the requests of webhooks, and what endpoints add to a write
+    ///
+    /// Options: [--endpoints 50] [--rate 10] [--seconds 20].
+    Webhooks {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Measures the operations of a store by the number of users
     ///
     /// Options: [--users 10000,100000] [--sqlite-only | --postgres-only] [--keep] [--only TEXT] [--write].
@@ -37,7 +44,8 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
         Bench::Filter => filter(),
         Bench::Patch => process::run(&mut example("scim-patch", "patch_bench")),
         Bench::Http(options) => http::run(options),
-        Bench::Feed => feed(),
+        Bench::Feed => on_each_database("feed_bench", &[]),
+        Bench::Webhooks { options } => on_each_database("webhook_bench", options),
         Bench::Store { options } => store(options),
     }
 }
@@ -52,16 +60,17 @@ fn filter() -> Result<(), String> {
     process::run(command.current_dir(folder))
 }
 
-fn feed() -> Result<(), String> {
-    let folder = process::root().join("target/bench-feed");
-    // A filled database of an earlier run would distort the places in the journal.
+/// Runs an example of scim-server on an empty database of each kind.
+fn on_each_database(name: &str, options: &[String]) -> Result<(), String> {
+    let folder = process::root().join("target").join(name);
+    // A filled database of an earlier run would distort the result.
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))?;
     let database = postgres::provide_with(STORE_SETTINGS)?;
     let sqlite = format!("sqlite:{}", folder.join("scim.db").display());
     for url in [&sqlite, database.url()] {
-        let mut bench = example("scim-server", "feed_bench");
-        process::run(bench.args(["--", "--database-url", url]))?;
+        let mut bench = example("scim-server", name);
+        process::run(bench.args(["--", "--database-url", url]).args(options))?;
     }
     std::fs::remove_dir_all(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))
 }
