@@ -26,6 +26,7 @@ diesel::table! {
         name -> Nullable<Text>,
         last_four -> Nullable<Text>,
         last_used -> Nullable<BigInt>,
+        replaced -> Bool,
     }
 }
 

@@ -86,7 +86,8 @@ pub trait Credentials: Send + Sync {
     /// `Unavailable`.
     fn access_token(&self, sha256: &[u8; 32]) -> Result<Option<AccessToken>, StoreError>;
 
-    /// Returns the secrets that expire after one time and before another, soonest first.
+    /// Returns the secrets that expire after one time and before another, soonest first. A secret is left out if its client
+    /// has a newer one that expires later.
     ///
     /// # Errors
     /// `Unavailable`.

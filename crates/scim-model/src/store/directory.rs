@@ -127,7 +127,8 @@ pub trait Directory: Send + Sync {
     /// `Unavailable`.
     fn revoke_token(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError>;
 
-    /// Brings the expiry of a token forward, and returns whether it exists. A token that expires earlier keeps its time.
+    /// Brings the expiry of a token forward that another one replaces, and returns whether it exists. A token that expires
+    /// earlier keeps its time.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -139,7 +140,7 @@ pub trait Directory: Send + Sync {
     /// `Busy`, `Unavailable`.
     fn record_token_use(&self, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError>;
 
-    /// Returns the tokens that expire at or after `after` and before `before`, without revoked ones.
+    /// Returns the tokens that expire at or after `after` and before `before`, without those that were revoked or replaced.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -184,7 +184,7 @@ pub(super) fn named(conn: &mut Conn, client_id: &str) -> Result<Option<Client>, 
     row.into_client(secrets).map(Some)
 }
 
-/// Returns the secrets that expire between two times. A literal, because four tables are joined for five columns.
+/// Returns the secrets that expire between two times and have no successor. A literal, because four tables are joined for five columns.
 pub(super) fn expiring(
     conn: &mut Conn,
     after: DateTime<Utc>,
@@ -196,7 +196,10 @@ pub(super) fn expiring(
          JOIN oauth_client o ON o.tenant_id = s.tenant_id AND o.id = s.client
          JOIN connection c ON c.tenant_id = o.tenant_id AND c.id = o.connection_id
          JOIN tenant t ON t.id = o.tenant_id AND NOT t.deleted
-         WHERE s.expires > {after} AND s.expires < {before} ORDER BY s.expires, s.id";
+         WHERE s.expires > {after} AND s.expires < {before} AND NOT EXISTS
+         (SELECT 1 FROM oauth_secret n WHERE n.tenant_id = s.tenant_id AND n.client = s.client
+          AND n.created > s.created AND n.expires > s.expires)
+         ORDER BY s.expires, s.id";
         after, before
     );
     let secret =

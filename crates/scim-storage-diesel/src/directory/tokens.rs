@@ -45,12 +45,13 @@ pub(super) fn of(conn: &mut Conn, of: Option<TenantId>) -> Result<Vec<Token>, Fa
     rows.into_iter().map(TokenRow::into_token).collect()
 }
 
-/// Brings the expiry forward. Returns whether the token exists.
+/// Brings the expiry of a token forward that another one replaces. Returns whether the token exists.
 pub(super) fn expire(conn: &mut Conn, id: Uuid, at: DateTime<Utc>) -> Result<bool, Failure> {
     let at = at.timestamp_millis();
     // A literal, because the DSL has no conditional value.
     let update = sql!(
-        "UPDATE token SET expires = CASE WHEN expires <= {at} THEN expires ELSE {at} END WHERE id = {id}";
+        "UPDATE token SET replaced = TRUE, expires = CASE WHEN expires <= {at} THEN expires ELSE {at} END
+         WHERE id = {id}";
         at, id
     );
     Ok(conn.execute(update)? > 0)
@@ -80,6 +81,7 @@ pub(super) fn expiring(
         .filter(token::expires.ge(after.timestamp_millis()))
         .filter(token::expires.lt(before.timestamp_millis()))
         .filter(token::revoked.is_null())
+        .filter(token::replaced.eq(false))
         .order((token::expires, token::id));
     let rows: Vec<TokenRow> = conn.load(tokens)?;
     rows.into_iter().map(TokenRow::into_token).collect()

@@ -429,14 +429,18 @@ fn secrets_that_expire_soon_are_found(it: &Fixture) {
         assert_eq!(added.expect("the store is available"), SecretAdded::Done);
         secret.id
     };
-    let (later, sooner) = (add(2, 5_000), add(3, 4_500));
     add(4, 6_000);
-    let found = it.store.expiring_secrets(at(4_000), at(6_000));
-    let found: Vec<_> = found
-        .expect("the store is available")
-        .into_iter()
-        .filter(|it| it.client_id == client.client_id)
-        .collect();
+    let (later, sooner) = (add(5, 5_000), add(6, 4_500));
+    let found = || {
+        let found = it.store.expiring_secrets(at(4_000), at(6_000));
+        let found = found.expect("the store is available").into_iter();
+        found
+            .filter(|it| it.client_id == client.client_id)
+            .collect::<Vec<_>>()
+    };
+    let replaced_by_later = add(3, 4_800);
+    assert!(found().iter().all(|it| it.id != replaced_by_later));
+    let found = found();
     assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), [sooner, later]);
     assert_eq!(
         (
@@ -445,6 +449,22 @@ fn secrets_that_expire_soon_are_found(it: &Fixture) {
             found[0].expires
         ),
         (&client.tenant_name, "default", at(4_500))
+    );
+    let other = self::client(it);
+    let newest = NewSecret {
+        expires: at(9_000),
+        ..new_secret(7)
+    };
+    let add = |client: &Client| it.store.add_secret(&client.client_id, &newest);
+    assert_eq!(add(&other).expect("the store is available"), SecretAdded::Done);
+    let all = || {
+        it.store
+            .expiring_secrets(at(4_000), at(6_000))
+            .expect("the store is available")
+    };
+    assert!(
+        all().iter().any(|it| it.id == sooner),
+        "it belongs to another client"
     );
 }
 

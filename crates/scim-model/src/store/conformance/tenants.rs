@@ -165,6 +165,8 @@ fn the_expiry_of_a_token_only_comes_forward(it: &Fixture) {
         [endless, late, early].map(expires),
         [Some(at(600)), Some(at(600)), Some(at(300))]
     );
+    let unreplaced = new(Some(600));
+    assert_eq!(expiring(300, 901), [unreplaced], "the others were replaced");
 }
 
 fn the_use_of_a_token_is_recorded_once_a_minute(it: &Fixture) {
