@@ -60,7 +60,7 @@ pub(super) fn check_operations(
 }
 
 fn check_operation(resource_type: &ResourceType, operation: &mut Operation) -> Result<(), ScimError> {
-    let Some(text) = &operation.path else {
+    let Some(text) = operation.path.as_ref().filter(|it| !it.trim().is_empty()) else {
         return Err(invalid("`path` is required".to_owned()));
     };
     if let Some(schema) = resource_type.extension_of(text) {

@@ -439,6 +439,8 @@ fn the_interoperability_profile_is_enforced_where_it_is_announced() {
     other.post("/Users", bodies[1].clone()).expect(201);
     for operation in [
         json!({ "op": "replace", "value": { "active": false } }),
+        json!({ "op": "replace", "path": "", "value": { "active": false } }),
+        json!({ "op": "remove", "path": " " }),
         json!({ "op": "add", "path": "favourite", "value": "x" }),
         json!({ "op": "replace", "path": "name.favourite", "value": "x" }),
         json!({ "op": "remove", "path": "favourites[value eq \"x\"]" }),
@@ -492,6 +494,22 @@ fn the_interoperability_profile_is_enforced_where_it_is_announced() {
     let set = json!([{ "op": "replace", "path": path, "value": { "value": manager.id } }]);
     let shown = idp.patch(&user.path, set).expect(200).json();
     assert_eq!(shown[ENTERPRISE]["manager"]["value"], manager.id.as_str());
+    // A filter and the URN of an extension select no complex attribute: what is not named stays.
+    let address = json!([{ "type": "work", "locality": "Oslo", "country": "NO" }]);
+    let set = json!([
+        { "op": "add", "path": "addresses", "value": address },
+        { "op": "replace", "path": "addresses[type eq \"work\"]", "value": { "locality": "Bergen" } },
+        { "op": "add", "path": ENTERPRISE, "value": { "department": "A", "division": "B" } },
+        { "op": "replace", "path": ENTERPRISE, "value": { "department": "C" } },
+    ]);
+    let shown = idp.patch(&user.path, set).expect(200).json();
+    let merged = json!([{ "type": "work", "locality": "Bergen", "country": "NO" }]);
+    assert_eq!(shown["addresses"], merged);
+    let extension = &shown[ENTERPRISE];
+    assert_eq!(
+        (&extension["department"], &extension["division"]),
+        (&json!("C"), &json!("B"))
+    );
     idp.delete(&user.path).expect(204);
     idp.get(&user.path).expect_error(404, None);
     idp.create("/Users", json!({ "userName": "babs" }));
