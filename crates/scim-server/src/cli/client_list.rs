@@ -31,15 +31,28 @@ pub(super) fn list<S: Directory + Credentials>(
     for it in clients {
         writeln!(
             terminal.output,
-            "{} {:<24} {:<16} {:<8} {}",
+            "{} {:<24} {:<16} {:<8} {} {:<21} {:<32} {}",
             it.client_id,
             it.tenant_name,
             it.connection.name,
             registration::state(&it),
+            names::creation(it.created),
+            names::last_use(it.last_used),
+            secrets(&it, terminal.now),
             names::shown(&it.name)
         )?;
     }
     Ok(())
+}
+
+/// Returns the last four characters and the end of each valid secret.
+fn secrets(client: &Client, now: DateTime<Utc>) -> String {
+    let valid = client.secrets.iter().filter(|it| it.expires > now);
+    let shown = valid.map(|it| format!("{} until {}", it.last_four, it.expires.format("%Y-%m-%d")));
+    match shown.collect::<Vec<_>>() {
+        none if none.is_empty() => "no secret".to_owned(),
+        all => all.join(", "),
+    }
 }
 
 /// Shows a client as JSON, which is readable enough for a person too.

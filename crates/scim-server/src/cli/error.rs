@@ -23,6 +23,9 @@ pub enum CommandError {
     /// The journal cannot be read after the position without missing changes.
     #[error("{0}")]
     PositionLost(String),
+    /// The token endpoint would refuse the assertion. The text names the check.
+    #[error("{0}")]
+    AssertionRefused(String),
     /// Another process holds a lock on the database.
     #[error("the database is busy: another process holds a lock on it; try again")]
     Busy,
@@ -66,6 +69,7 @@ impl CommandError {
             CommandError::Refused(_) => Exit::Refused,
             CommandError::NoTenant(_) => Exit::NoTenant,
             CommandError::PositionLost(_) => Exit::PositionLost,
+            CommandError::AssertionRefused(_) => Exit::AssertionRefused,
             CommandError::Busy => Exit::DatabaseBusy,
             CommandError::Store(_) => Exit::DatabaseUnavailable,
             CommandError::Io(_) | CommandError::Random(_) => Exit::Failed,

@@ -23,6 +23,8 @@ pub enum Exit {
     NoTenant = 7,
     /// The server cannot listen on an address.
     CannotListen = 8,
+    /// `federation check`: the token endpoint would refuse the assertion.
+    AssertionRefused = 9,
 }
 
 impl Exit {
@@ -37,7 +39,8 @@ Exit codes:
   5  the database is busy: another process holds a lock on it; try again
   6  journal, events: the position is lost, and changes may have been missed
   7  there is no such tenant, or it has been deleted
-  8  the server cannot listen on an address";
+  8  the server cannot listen on an address
+  9  federation check: the assertion would be refused";
 }
 
 impl From<Exit> for ExitCode {
@@ -57,8 +60,8 @@ mod tests {
             .skip(1)
             .filter_map(|it| it.split_whitespace().next())
             .collect();
-        assert_eq!(codes, ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
-        assert_eq!(Exit::CannotListen as u8, 8);
+        assert_eq!(codes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+        assert_eq!(Exit::AssertionRefused as u8, 9);
         let guide = include_str!("../../../../docs/OPERATIONS.md");
         for code in codes {
             assert!(guide.contains(&format!("\n| {code} | ")), "{code}");

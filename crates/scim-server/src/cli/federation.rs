@@ -88,7 +88,7 @@ fn create<S: Directory + Credentials>(
     Ok(())
 }
 
-/// Tries an assertion. A failed check is the answer of the command, and not its failure.
+/// Tries an assertion. The result is printed, and a failed check has an exit code of its own.
 fn check<S: Credentials + 'static>(
     store: Arc<S>,
     arguments: &CheckArgs,
@@ -117,20 +117,26 @@ fn check<S: Credentials + 'static>(
     let endpoint = TokenEndpoint::new(store, keys, settings, now);
     let Trial { failed, claims } = endpoint.try_assertion(client_id, assertion.trim());
     if arguments.json {
-        return terminal.print(&json!({
+        terminal.print(&json!({
             "clientId": client_id,
             "accepted": failed.is_none(),
             "failed": failed.as_ref().map(|(check, _)| check),
             "problem": failed.as_ref().map(|(_, problem)| problem),
             "claims": claims,
-        }));
-    }
-    for (name, value) in &claims {
-        writeln!(terminal.output, "{name:<6} {value}")?;
+        }))?;
+    } else {
+        for (name, value) in &claims {
+            writeln!(terminal.output, "{name:<6} {value}")?;
+        }
+        if failed.is_none() {
+            writeln!(terminal.output, "The assertion would be accepted.")?;
+        }
     }
     match failed {
-        None => writeln!(terminal.output, "The assertion would be accepted.")?,
-        Some((check, problem)) => writeln!(terminal.output, "Refused by the check of `{check}`: {problem}.")?,
+        None => Ok(()),
+        Some((check, problem)) => {
+            let text = format!("the assertion is refused by the check of `{check}`: {problem}");
+            Err(CommandError::AssertionRefused(text))
+        }
     }
-    Ok(())
 }

@@ -1,7 +1,8 @@
-//! Names in arguments. The rules are those of scim-model.
+//! Names in arguments, by the rules of scim-model, and what lists show of credentials.
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
 use clap::builder::TypedValueParser;
 use scim_model::store::{check_label, check_name};
 
@@ -11,6 +12,19 @@ use super::unshown::Unshown;
 pub(super) fn name(text: &str) -> Result<String, String> {
     check_name(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
+}
+
+/// Returns the day on which a credential was created.
+pub(super) fn creation(time: DateTime<Utc>) -> String {
+    format!("created {}", time.format("%Y-%m-%d"))
+}
+
+/// Returns the last use of a credential, which is recorded to the minute.
+pub(super) fn last_use(time: Option<DateTime<Utc>>) -> String {
+    time.map_or_else(
+        || "never used".to_owned(),
+        |it| format!("used {}", it.format("%Y-%m-%d %H:%M")),
+    )
 }
 
 /// Returns the name of a credential for a terminal. Earlier versions stored names that could change it.

@@ -146,15 +146,16 @@ fn list(
         let access = if it.read_only { "read" } else { "write" };
         writeln!(
             terminal.output,
-            "{} {:<24} {:<16} {:<8} {:<5} {:<16} {:<4} {:<21} {}",
+            "{} {:<24} {:<16} {:<8} {:<5} {} {:<16} {:<4} {:<21} {}",
             it.id,
             it.tenant_name,
             it.connection.name,
             tokens::state(&it, terminal.now).as_str(),
             access,
+            names::creation(it.created),
             validity(it.expires),
             it.last_four.as_deref().unwrap_or("-"),
-            last_use(it.last_used),
+            names::last_use(it.last_used),
             names::shown(&it.name)
         )?;
     }
@@ -178,14 +179,6 @@ fn revoke(
 
 fn expiry(lifetime: Lifetime, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (!lifetime.no_expiry).then(|| now + TimeDelta::days(i64::from(lifetime.days)))
-}
-
-/// The last use is recorded to the minute.
-fn last_use(time: Option<DateTime<Utc>>) -> String {
-    time.map_or_else(
-        || "never used".to_owned(),
-        |it| format!("used {}", it.format("%Y-%m-%d %H:%M")),
-    )
 }
 
 pub(super) fn validity(expires: Option<DateTime<Utc>>) -> String {

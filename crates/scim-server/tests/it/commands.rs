@@ -212,7 +212,7 @@ fn tokens_are_shown_with_their_state() {
     assert_eq!(
         line(0),
         format!(
-            "{} acme                     default          valid    write until 2026-01-31 {} never used            for Okta",
+            "{} acme                     default          valid    write created 2026-01-01 until 2026-01-31 {} never used            for Okta",
             id(0),
             last_four(0)
         )
@@ -220,7 +220,7 @@ fn tokens_are_shown_with_their_state() {
     assert_eq!(
         line(1),
         format!(
-            "{} acme                     default          valid    read  without end      {} used 2026-01-01 12:00 for Okta",
+            "{} acme                     default          valid    read  created 2026-01-01 without end      {} used 2026-01-01 12:00 for Okta",
             id(1),
             last_four(1)
         )

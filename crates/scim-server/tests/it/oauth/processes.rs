@@ -44,6 +44,40 @@ impl Installation {
         serde_json::from_str(&out).unwrap()
     }
 
+    /// The result of `federation check`, whose exit code says whether the assertion is accepted.
+    #[track_caller]
+    fn check(&self, client_id: &str, file: &str, more: &[&str]) -> Value {
+        let arguments = [
+            "federation",
+            "check",
+            client_id,
+            "--assertion-file",
+            file,
+            "--json",
+        ];
+        let output = self.command(&[&arguments[..], more].concat()).output().unwrap();
+        let trial: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        match trial["failed"].as_str() {
+            None => assert_eq!(
+                (output.status.code(), &trial["accepted"]),
+                (Some(0), &json!(true))
+            ),
+            Some(check) => {
+                assert_eq!(
+                    (output.status.code(), &trial["accepted"]),
+                    (Some(9), &json!(false))
+                );
+                let expected = format!("refused by the check of `{check}`");
+                assert!(
+                    error.trim_end().lines().last().unwrap().contains(&expected),
+                    "{error}"
+                );
+            }
+        }
+        trial
+    }
+
     /// The exit code and the error of a command that fails.
     fn fail(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = self.command(arguments).output().unwrap();
@@ -144,6 +178,15 @@ fn cred_47_the_command_line_manages_clients() {
     let (list, _) = it.run(&["client", "list", "--json"]);
     let (text, _) = it.run(&["client", "list", "--tenant", "default"]);
     let (pretty, _) = it.run(&["client", "show", &id]);
+    let today = Utc::now().format("%Y-%m-%d");
+    let last_four = [0, 1].map(|it| shown["secrets"][it]["lastFour"].as_str().unwrap());
+    let first_expiry = &created["expires"].as_str().unwrap()[..10];
+    for part in [
+        format!(" created {today} used {today}"),
+        format!(" {} until {first_expiry}, {} until ", last_four[0], last_four[1]),
+    ] {
+        assert!(text.contains(&part), "{part}: {text}");
+    }
     for output in [&list, &text, &pretty, &shown.to_string()] {
         assert!(output.contains(&id));
         for hidden in [
@@ -378,7 +421,7 @@ fn cred_71_the_command_line_manages_federations() {
     let check_with = |assertion: &str, more: &[&str]| {
         std::fs::write(&file, assertion).unwrap();
         let file = file.to_str().unwrap();
-        it.json(&[&["federation", "check", id, "--assertion-file", file], more].concat())
+        it.check(id, file, more)
     };
     let check = |assertion: &str| check_with(assertion, &["--egress-allow", "127.0.0.1"]);
     assert_eq!(check(&format!("{assertion}\n"))["accepted"], true);
@@ -504,17 +547,7 @@ fn cred_82_a_trial_has_the_result_of_the_token_endpoint() {
     let failed = |id: &str, assertion: &str, skew: &str| {
         std::fs::write(&file, assertion).unwrap();
         let file = file.to_str().unwrap();
-        let trial = it.json(&[
-            "federation",
-            "check",
-            id,
-            "--assertion-file",
-            file,
-            "--oauth-clock-skew",
-            skew,
-        ]);
-        assert_eq!(trial["accepted"], trial["failed"].is_null(), "{trial}");
-        trial["failed"].clone()
+        it.check(id, file, &["--oauth-clock-skew", skew])["failed"].clone()
     };
     let status = |id: &str, assertion: &str| ask(&server.base_url, &assertion_form(id, assertion)).0;
     let (fresh, late) = (signed(-600), signed(200));
