@@ -15,6 +15,7 @@ mod name;
 mod operator_keys;
 mod query;
 mod resource;
+mod set_streams;
 mod tenant;
 mod webhooks;
 
@@ -36,6 +37,10 @@ pub use query::{
     ScanCount, Sort, Stored,
 };
 pub use resource::{Deletion, NewResource, ResourceStore, Update, Updated};
+pub use set_streams::{
+    EventAdded, NewSetStream, RefusedSet, SetDelivery, SetHealth, SetProgress, SetStream, SetStreamEvent,
+    SetStreamSettings, SetStreamState, SetStreamStatus, SetStreams, StoredSigningKey,
+};
 pub use tenant::{Tenant, TenantId};
 pub use webhooks::{
     NewWebhook, NewWebhookSecret, StoredWebhookSecret, Webhook, WebhookDelivery, WebhookHealth,

@@ -21,6 +21,7 @@ mod registration;
 mod resource;
 mod schema;
 mod schema_map;
+mod set_streams;
 mod shares;
 mod sql;
 mod store;

@@ -327,6 +327,83 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    finished_set (stream, jti) {
+        stream -> Binary,
+        jti -> Text,
+        sequence -> BigInt,
+    }
+}
+
+diesel::table! {
+    refused_set (stream, jti) {
+        stream -> Binary,
+        jti -> Text,
+        error -> Text,
+        description -> Text,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    set_stream (id) {
+        id -> Binary,
+        name -> Text,
+        issuer -> Text,
+        audience -> Text,
+        tenants -> Nullable<Text>,
+        events -> Text,
+        url -> Nullable<Text>,
+        authorization_header -> Nullable<Binary>,
+        algorithm -> Text,
+        with_user_name -> Bool,
+        revoked_subject -> Text,
+        account_issuer -> Text,
+        status -> Text,
+        status_reason -> Text,
+        status_since -> BigInt,
+        position_sequence -> BigInt,
+        position_at -> BigInt,
+        revision -> BigInt,
+        created -> BigInt,
+        attempts -> BigInt,
+        failing_since -> Nullable<BigInt>,
+        next_attempt -> Nullable<BigInt>,
+        lease_owner -> Nullable<Binary>,
+        lease_until -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    set_stream_event (stream, id) {
+        stream -> Binary,
+        id -> Binary,
+        kind -> Text,
+        content -> Text,
+        created -> BigInt,
+    }
+}
+
+diesel::table! {
+    set_stream_last_event (stream, kind) {
+        stream -> Binary,
+        kind -> Text,
+        created -> BigInt,
+    }
+}
+
+diesel::table! {
+    signing_key (id) {
+        id -> Binary,
+        algorithm -> Text,
+        number -> BigInt,
+        sealed -> Binary,
+        public -> Text,
+        created -> BigInt,
+        signs_from -> BigInt,
+    }
+}
+
 diesel::joinable!(connection -> tenant (tenant_id));
 diesel::joinable!(deleted_connection -> tenant (tenant_id));
 diesel::joinable!(deleted_credential -> tenant (tenant_id));

@@ -27,6 +27,7 @@
 //! | `webhooks` | endpoints of webhooks, their leases, and the messages that wait for them |
 //! | `operator_keys` | operator keys, their limits and their end |
 //! | `idempotency` | the keys by which a repeated creation is recognised |
+//! | `set_streams` | streams of security event tokens, their progress, and the keys that sign |
 //! | `tenants` | isolation and deletion of tenants, tokens |
 //!
 //! The rules call a store from one thread. Races between writers, crashes, limits on scans and the plans of
@@ -49,6 +50,7 @@ mod operator_keys;
 mod paging;
 mod resources;
 mod secrets;
+mod set_streams;
 mod sorting;
 mod tenants;
 mod webhooks;
@@ -73,6 +75,7 @@ const TOPICS: &[&[Case]] = &[
     webhooks::CASES,
     operator_keys::CASES,
     idempotency::CASES,
+    set_streams::CASES,
     tenants::CASES,
 ];
 

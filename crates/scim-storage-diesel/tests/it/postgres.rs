@@ -385,6 +385,19 @@ fn every_key_begins_with_the_tenant() {
             // The digest of an idempotency key includes the operator key.
             "idempotency_key_pkey",
             "idempotency_key_at",
+            // A stream of security event tokens has events of several tenants. All tenants have the same signing keys.
+            "set_stream_pkey",
+            "set_stream_event_pkey",
+            "set_stream_event_stream_fkey",
+            "set_stream_last_event_pkey",
+            "set_stream_last_event_stream_fkey",
+            "finished_set_pkey",
+            "finished_set_stream_fkey",
+            "refused_set_pkey",
+            "refused_set_at",
+            "refused_set_stream_fkey",
+            "signing_key_pkey",
+            "signing_key_number",
             // The types are the same for all tenants.
             "resource_kind_fkey",
         ];

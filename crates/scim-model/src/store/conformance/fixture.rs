@@ -15,8 +15,8 @@ use crate::schema::registry::SchemaRegistry;
 use crate::secret::SecretHashes;
 use crate::store::{
     ChangeFeed, ChangeJournal, Connection, Credentials, Deletion, Directory, IdempotencyKeys, Include,
-    NewResource, NewToken, OperatorKeys, Page, PageRequest, Query, Reference, ResourceStore, Sort,
-    StoreError, Stored, TenantId, Token, Update, Updated, Webhooks,
+    NewResource, NewToken, OperatorKeys, Page, PageRequest, Query, Reference, ResourceStore, SetStreams,
+    Sort, StoreError, Stored, TenantId, Token, Update, Updated, Webhooks,
 };
 use crate::tolerance::Tolerances;
 use crate::value::policy::Policy;
@@ -31,6 +31,7 @@ pub trait Store:
     + OperatorKeys
     + IdempotencyKeys
     + Webhooks
+    + SetStreams
 {
 }
 
@@ -43,6 +44,7 @@ impl<T> Store for T where
         + OperatorKeys
         + IdempotencyKeys
         + Webhooks
+        + SetStreams
 {
 }
 

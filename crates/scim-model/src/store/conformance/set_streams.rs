@@ -1,0 +1,424 @@
+//! Streams of security event tokens, their progress, and the keys that sign the tokens.
+
+use std::thread;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use super::fixture::{Case, Fixture, at};
+use crate::change::ChangePosition;
+use crate::store::{
+    EventAdded, NewSetStream, RefusedSet, SetDelivery, SetHealth, SetProgress, SetStream, SetStreamEvent,
+    SetStreamSettings, SetStreamState, SetStreamStatus, StoredSigningKey,
+};
+
+pub(super) const CASES: &[Case] = cases![
+    a_stream_is_stored_with_its_settings,
+    an_operator_changes_the_state_and_the_position,
+    progress_moves_forward_only,
+    progress_on_another_revision_or_without_a_lease_is_refused,
+    finished_tokens_are_kept_until_the_position_passes_them,
+    refused_tokens_are_listed_and_pruned,
+    an_event_about_a_stream_waits_until_it_is_finished,
+    a_state_that_the_server_sets_comes_with_its_event,
+    a_stream_has_one_worker_at_a_time,
+    one_of_several_keys_follows_another,
+    a_stream_is_deleted_with_everything_that_belongs_to_it,
+];
+
+/// A long lease: it does not end during a test.
+const LONG: TimeDelta = TimeDelta::minutes(5);
+
+fn settings(it: &Fixture, delivery: SetDelivery) -> SetStreamSettings {
+    SetStreamSettings {
+        name: "audit".to_owned(),
+        issuer: "https://scim.example.com".to_owned(),
+        audience: "https://receiver.example.com".to_owned(),
+        tenants: Some(vec![it.tenant]),
+        events: vec!["urn:example:a".to_owned(), "urn:example:b".to_owned()],
+        delivery,
+        algorithm: "RS256".to_owned(),
+        with_user_name: true,
+        revoked_subject: "email".to_owned(),
+        account_issuer: "https://idp.example.com".to_owned(),
+    }
+}
+
+fn position(sequence: i64) -> ChangePosition {
+    ChangePosition {
+        sequence,
+        at: 1_700_000_000_000 + sequence,
+    }
+}
+
+fn create(it: &Fixture, settings: SetStreamSettings) -> SetStream {
+    let new = NewSetStream {
+        id: Uuid::now_v7(),
+        settings,
+        position: position(10),
+        created: at(5),
+    };
+    it.store.create_set_stream(&new).expect("the store is available");
+    found(it, new.id)
+}
+
+fn polled(it: &Fixture) -> SetStream {
+    create(it, settings(it, SetDelivery::Poll))
+}
+
+fn pushed(it: &Fixture) -> SetStream {
+    let delivery = SetDelivery::Push {
+        url: "https://receiver.example.com/events".to_owned(),
+        authorization: None,
+    };
+    create(it, settings(it, delivery))
+}
+
+fn found(it: &Fixture, id: Uuid) -> SetStream {
+    let found = it.store.set_stream(id).expect("the store is available");
+    found.expect("it exists")
+}
+
+fn state(status: SetStreamStatus, reason: &str, seconds: i64) -> SetStreamState {
+    SetStreamState {
+        status,
+        reason: reason.to_owned(),
+        since: at(seconds),
+    }
+}
+
+fn progress(stream: &SetStream) -> SetProgress {
+    SetProgress::unchanged(stream.id, stream.revision, stream.position)
+}
+
+fn store(it: &Fixture, progress: &SetProgress) -> bool {
+    it.store
+        .store_set_progress(progress)
+        .expect("the store is available")
+}
+
+fn finished(it: &Fixture, id: Uuid) -> Vec<String> {
+    it.store.finished_sets(id).expect("the store is available")
+}
+
+fn event(number: u128, seconds: i64) -> SetStreamEvent {
+    SetStreamEvent {
+        id: Uuid::from_u128(number),
+        kind: "verification".to_owned(),
+        content: format!("content {number}"),
+        created: at(seconds),
+    }
+}
+
+fn events(it: &Fixture, id: Uuid, limit: u32) -> Vec<SetStreamEvent> {
+    it.store
+        .set_stream_events(id, limit)
+        .expect("the store is available")
+}
+
+fn a_stream_is_stored_with_its_settings(it: &Fixture) {
+    let push = SetDelivery::Push {
+        url: "https://receiver.example.com/events".to_owned(),
+        authorization: Some(vec![1, 2, 3]),
+    };
+    let of_all = SetStreamSettings {
+        tenants: None,
+        with_user_name: false,
+        ..settings(it, push)
+    };
+    let mut ids = Vec::new();
+    for settings in [of_all, settings(it, SetDelivery::Poll)] {
+        let stream = create(it, settings.clone());
+        assert_eq!(
+            stream,
+            SetStream {
+                id: stream.id,
+                settings,
+                state: state(SetStreamStatus::Enabled, "", 5),
+                position: position(10),
+                revision: 0,
+                health: SetHealth::default(),
+                created: at(5),
+            }
+        );
+        ids.push(stream.id);
+    }
+    let all = it.store.set_streams().expect("the store is available");
+    let mine: Vec<Uuid> = all.iter().map(|it| it.id).filter(|it| ids.contains(it)).collect();
+    assert_eq!(mine, ids);
+    let unknown = it
+        .store
+        .set_stream(Uuid::now_v7())
+        .expect("the store is available");
+    assert_eq!(unknown, None);
+}
+
+fn an_operator_changes_the_state_and_the_position(it: &Fixture) {
+    let stream = polled(it);
+    let failing = SetHealth {
+        attempts: 3,
+        failing_since: Some(at(6)),
+        next_attempt: Some(at(7)),
+    };
+    let failed = SetProgress {
+        health: Some(failing),
+        finished: vec![("a".to_owned(), 12)],
+        ..progress(&stream)
+    };
+    assert!(store(it, &failed));
+    assert_eq!(found(it, stream.id).health, failing);
+    let change = |state: &SetStreamState, position| {
+        let changed = it.store.change_set_stream(stream.id, state, position);
+        assert!(changed.expect("the store is available"));
+        found(it, stream.id)
+    };
+    let paused = state(SetStreamStatus::Paused, "maintenance", 8);
+    let changed = change(&paused, None);
+    assert_eq!(changed.state, paused);
+    assert_eq!((changed.revision, changed.position), (1, position(10)));
+    assert_eq!(changed.health, SetHealth::default());
+    assert_eq!(finished(it, stream.id), ["a"]);
+    let changed = change(&state(SetStreamStatus::Enabled, "", 9), Some(position(4)));
+    assert_eq!((changed.revision, changed.position), (2, position(4)));
+    assert_eq!(finished(it, stream.id), [""; 0]);
+    let unknown = it.store.change_set_stream(Uuid::now_v7(), &paused, None);
+    assert!(!unknown.expect("the store is available"));
+}
+
+fn progress_moves_forward_only(it: &Fixture) {
+    let stream = polled(it);
+    for (moved, expected) in [(12, 12), (11, 12), (12, 12), (20, 20)] {
+        let moved = SetProgress {
+            position: position(moved),
+            ..progress(&stream)
+        };
+        assert!(store(it, &moved));
+        assert_eq!(found(it, stream.id).position, position(expected));
+    }
+}
+
+fn progress_on_another_revision_or_without_a_lease_is_refused(it: &Fixture) {
+    let stream = pushed(it);
+    let moved = SetProgress {
+        position: position(12),
+        ..progress(&stream)
+    };
+    let worker = Uuid::now_v7();
+    let leased = SetProgress {
+        worker: Some(worker),
+        ..moved.clone()
+    };
+    let other = SetProgress {
+        revision: 1,
+        ..moved.clone()
+    };
+    let unknown = SetProgress {
+        stream: Uuid::now_v7(),
+        ..moved
+    };
+    for refused in [&leased, &other, &unknown] {
+        assert!(!store(it, refused));
+    }
+    assert_eq!(found(it, stream.id).position, position(10));
+    it.store
+        .lease_set_streams(worker, LONG)
+        .expect("the store is available");
+    assert!(store(it, &leased));
+    assert_eq!(found(it, stream.id).position, position(12));
+    it.store
+        .release_set_streams(worker)
+        .expect("the store is available");
+    assert!(!store(it, &leased));
+}
+
+fn finished_tokens_are_kept_until_the_position_passes_them(it: &Fixture) {
+    let stream = polled(it);
+    let some = SetProgress {
+        finished: vec![("b".to_owned(), 13), ("a".to_owned(), 12), ("x".to_owned(), 10)],
+        ..progress(&stream)
+    };
+    assert!(store(it, &some));
+    assert!(store(it, &some), "a call that is repeated changes nothing");
+    assert_eq!(finished(it, stream.id), ["a", "b"]);
+    let passed = SetProgress {
+        position: position(12),
+        finished: vec![("c".to_owned(), 12), ("d".to_owned(), 14)],
+        ..progress(&stream)
+    };
+    assert!(store(it, &passed));
+    assert_eq!(finished(it, stream.id), ["b", "d"]);
+}
+
+fn refused_tokens_are_listed_and_pruned(it: &Fixture) {
+    let stream = polled(it);
+    let refused = |jti: &str, seconds| RefusedSet {
+        jti: jti.to_owned(),
+        error: "invalid_request".to_owned(),
+        description: "no".to_owned(),
+        at: at(seconds),
+    };
+    let all = [refused("a", 1), refused("b", 3), refused("c", 2)];
+    for _ in 0..2 {
+        let some = SetProgress {
+            refused: all.to_vec(),
+            ..progress(&stream)
+        };
+        assert!(store(it, &some));
+    }
+    let list = |limit| {
+        it.store
+            .refused_sets(stream.id, limit)
+            .expect("the store is available")
+    };
+    assert_eq!(list(10), [refused("b", 3), refused("c", 2), refused("a", 1)]);
+    assert_eq!(list(1), [refused("b", 3)]);
+    let prune = || {
+        it.store
+            .prune_refused_sets(at(3), 1)
+            .expect("the store is available")
+    };
+    while prune() > 0 {}
+    assert_eq!(list(10), [refused("b", 3)]);
+}
+
+fn an_event_about_a_stream_waits_until_it_is_finished(it: &Fixture) {
+    let stream = polled(it);
+    let add = |event: &SetStreamEvent, last_before| {
+        let added = it.store.add_set_stream_event(stream.id, event, at(last_before));
+        added.expect("the store is available")
+    };
+    assert_eq!(add(&event(1, 100), 0), EventAdded::Yes);
+    assert_eq!(add(&event(2, 105), 95), EventAdded::TooSoon);
+    let other = SetStreamEvent {
+        kind: "other".to_owned(),
+        ..event(3, 106)
+    };
+    assert_eq!(add(&other, 96), EventAdded::Yes);
+    assert_eq!(events(it, stream.id, 10), [event(1, 100), other.clone()]);
+    assert_eq!(events(it, stream.id, 1), [event(1, 100)]);
+    let done = SetProgress {
+        finished_events: vec![event(1, 100).id],
+        ..progress(&stream)
+    };
+    assert!(store(it, &done));
+    assert_eq!(events(it, stream.id, 10), [other]);
+    assert_eq!(
+        add(&event(4, 109), 99),
+        EventAdded::TooSoon,
+        "also after the first one was delivered"
+    );
+    assert_eq!(add(&event(4, 111), 101), EventAdded::Yes);
+    let unknown = it.store.add_set_stream_event(Uuid::now_v7(), &event(5, 0), at(0));
+    assert_eq!(unknown.expect("the store is available"), EventAdded::NoStream);
+}
+
+fn a_state_that_the_server_sets_comes_with_its_event(it: &Fixture) {
+    let stream = polled(it);
+    let pause = |number, reason: &str| {
+        let paused = SetProgress {
+            new_state: Some((state(SetStreamStatus::Paused, reason, 50), event(number, 50))),
+            ..progress(&stream)
+        };
+        assert!(store(it, &paused));
+        found(it, stream.id).state
+    };
+    assert_eq!(
+        pause(1, "invalid_key"),
+        state(SetStreamStatus::Paused, "invalid_key", 50)
+    );
+    assert_eq!(
+        pause(2, "access_denied").reason,
+        "invalid_key",
+        "the stream is paused already"
+    );
+    assert_eq!(events(it, stream.id, 10), [event(1, 50)]);
+}
+
+fn a_stream_has_one_worker_at_a_time(it: &Fixture) {
+    let (waiting, stream) = (polled(it), pushed(it));
+    let off = pushed(it);
+    let disabled = state(SetStreamStatus::Disabled, "", 9);
+    let changed = it.store.change_set_stream(off.id, &disabled, None);
+    assert!(changed.expect("the store is available"));
+    let [one, other] = [Uuid::now_v7(), Uuid::now_v7()];
+    let lease = |worker, lease| {
+        let ids = it
+            .store
+            .lease_set_streams(worker, lease)
+            .expect("the store is available");
+        assert!(!ids.contains(&waiting.id) && !ids.contains(&off.id));
+        ids.contains(&stream.id)
+    };
+    assert!(lease(one, LONG));
+    assert!(!lease(other, LONG));
+    assert!(lease(one, TimeDelta::milliseconds(50)), "a lease can be renewed");
+    thread::sleep(Duration::from_millis(100));
+    assert!(lease(other, LONG), "the lease has ended");
+    assert!(!lease(one, LONG));
+    it.store
+        .release_set_streams(other)
+        .expect("the store is available");
+    assert!(lease(one, LONG));
+    it.store.release_set_streams(one).expect("the store is available");
+}
+
+fn one_of_several_keys_follows_another(it: &Fixture) {
+    let keys = || it.store.signing_keys().expect("the store is available");
+    // The algorithm is that of this rule alone.
+    let algorithm = format!("A{}", Uuid::now_v7().simple());
+    let mine = || -> Vec<_> {
+        keys()
+            .into_iter()
+            .filter(|it| it.algorithm == algorithm)
+            .collect()
+    };
+    let key = |seconds| StoredSigningKey {
+        id: Uuid::now_v7(),
+        algorithm: algorithm.clone(),
+        sealed: vec![1, 2],
+        public: "{}".to_owned(),
+        created: at(seconds),
+        signs_from: at(seconds + 10),
+    };
+    let add = |key: &StoredSigningKey, after| {
+        it.store
+            .add_signing_key(key, after)
+            .expect("the store is available")
+    };
+    let [first, second] = [key(1), key(2)];
+    assert!(add(&first, None));
+    assert!(!add(&key(1), None), "another server was faster");
+    assert!(add(&second, Some(first.id)));
+    assert!(!add(&key(2), Some(first.id)), "another server was faster");
+    assert!(!add(&key(2), Some(Uuid::now_v7())));
+    assert_eq!(mine(), [first.clone(), second.clone()]);
+    let delete = |id| it.store.delete_signing_key(id).expect("the store is available");
+    assert!(delete(first.id));
+    assert!(!delete(first.id));
+    assert_eq!(mine(), [second]);
+}
+
+fn a_stream_is_deleted_with_everything_that_belongs_to_it(it: &Fixture) {
+    let stream = polled(it);
+    let some = SetProgress {
+        finished: vec![("a".to_owned(), 12)],
+        ..progress(&stream)
+    };
+    assert!(store(it, &some));
+    let added = it.store.add_set_stream_event(stream.id, &event(1, 5), at(0));
+    assert_eq!(added.expect("the store is available"), EventAdded::Yes);
+    let delete = || {
+        it.store
+            .delete_set_stream(stream.id)
+            .expect("the store is available")
+    };
+    assert!(delete());
+    assert!(!delete());
+    assert_eq!(
+        it.store.set_stream(stream.id).expect("the store is available"),
+        None
+    );
+    assert_eq!(finished(it, stream.id), [""; 0]);
+    assert_eq!(events(it, stream.id, 10), []);
+}

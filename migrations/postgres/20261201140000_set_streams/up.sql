@@ -1,0 +1,78 @@
+-- Streams of security event tokens. `tenants` is a JSON array of ids, or null for all; `events` is a JSON array of URIs.
+-- `url` is null for receivers that poll. Up to the position, every token is finished. The header is sealed.
+CREATE TABLE set_stream (
+  id                   BYTEA NOT NULL PRIMARY KEY,
+  name                 TEXT NOT NULL,
+  issuer               TEXT NOT NULL,
+  audience             TEXT NOT NULL,
+  tenants              TEXT,
+  events               TEXT NOT NULL,
+  url                  TEXT,
+  authorization_header BYTEA,
+  algorithm            TEXT NOT NULL,
+  with_user_name       BOOLEAN NOT NULL,
+  revoked_subject      TEXT NOT NULL,
+  account_issuer       TEXT NOT NULL,
+  status               TEXT NOT NULL,
+  status_reason        TEXT NOT NULL,
+  status_since         BIGINT NOT NULL,
+  position_sequence    BIGINT NOT NULL,
+  position_at          BIGINT NOT NULL,
+  revision             BIGINT NOT NULL,
+  created              BIGINT NOT NULL,
+  attempts             BIGINT NOT NULL,
+  failing_since        BIGINT,
+  next_attempt         BIGINT,
+  lease_owner          BYTEA,
+  lease_until          BIGINT
+);
+
+-- Events about a stream that wait for delivery.
+CREATE TABLE set_stream_event (
+  stream  BYTEA NOT NULL REFERENCES set_stream (id) ON DELETE CASCADE,
+  id      BYTEA NOT NULL,
+  kind    TEXT NOT NULL,
+  content TEXT NOT NULL,
+  created BIGINT NOT NULL,
+  PRIMARY KEY (stream, id)
+);
+
+-- The last event of each kind, also if it was delivered: receivers may not ask for one too often.
+CREATE TABLE set_stream_last_event (
+  stream  BYTEA NOT NULL REFERENCES set_stream (id) ON DELETE CASCADE,
+  kind    TEXT COLLATE "C" NOT NULL,
+  created BIGINT NOT NULL,
+  PRIMARY KEY (stream, kind)
+);
+
+-- Tokens after the position of a stream that are finished. `sequence` is the number of their journal entry.
+CREATE TABLE finished_set (
+  stream   BYTEA NOT NULL REFERENCES set_stream (id) ON DELETE CASCADE,
+  jti      TEXT COLLATE "C" NOT NULL,
+  sequence BIGINT NOT NULL,
+  PRIMARY KEY (stream, jti)
+);
+
+-- Tokens that the receiver refused.
+CREATE TABLE refused_set (
+  stream      BYTEA NOT NULL REFERENCES set_stream (id) ON DELETE CASCADE,
+  jti         TEXT COLLATE "C" NOT NULL,
+  error       TEXT NOT NULL,
+  description TEXT NOT NULL,
+  at          BIGINT NOT NULL,
+  PRIMARY KEY (stream, jti)
+);
+CREATE INDEX refused_set_at ON refused_set (at);
+
+-- The keys that sign tokens: `sealed` is the private key, `public` the JSON of the public one. A key has the number after
+-- that of its predecessor, so that of several servers only one adds a key.
+CREATE TABLE signing_key (
+  id         BYTEA NOT NULL PRIMARY KEY,
+  algorithm  TEXT COLLATE "C" NOT NULL,
+  number     BIGINT NOT NULL,
+  sealed     BYTEA NOT NULL,
+  public     TEXT NOT NULL,
+  created    BIGINT NOT NULL,
+  signs_from BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX signing_key_number ON signing_key (algorithm, number);
