@@ -20,6 +20,7 @@ mod names;
 pub mod oauth_args;
 pub mod secrets;
 pub mod serve;
+pub mod set_stream;
 pub mod stop;
 pub mod tenant;
 pub mod token;

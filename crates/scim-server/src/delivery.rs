@@ -5,5 +5,7 @@ pub mod feed;
 pub mod feed_signal;
 pub mod filter;
 pub mod follow;
+mod lease;
+mod retry_after;
 pub mod security_events;
 pub mod webhooks;

@@ -6,6 +6,7 @@ pub(crate) mod context;
 pub mod endpoint;
 pub mod error;
 pub mod in_flight;
+mod jwks;
 pub mod management;
 mod media_type;
 pub mod metrics;
@@ -23,7 +24,8 @@ use actix_web::web::{self, ServiceConfig};
 
 pub use self::context::{Http, HttpOptions};
 
-/// Configures an application that serves nothing but this server: SCIM, the token endpoint and the probes. Every other path needs
+/// Configures an application that serves nothing but this server: SCIM, the token endpoint,
+/// the keys of security event tokens and the probes. Every other path needs
 /// credentials too, so that only authenticated clients learn which paths exist.
 ///
 /// [`scim::routes`] adds SCIM to an application that serves other paths as well.
@@ -38,6 +40,9 @@ pub fn routes(http: Arc<Http>) -> impl FnOnce(&mut ServiceConfig) {
         }
         if let Some(oauth) = &http.oauth {
             config.configure(oauth::routes(oauth));
+        }
+        if http.security_events.is_some() {
+            config.configure(jwks::routes);
         }
         config.default_service(middleware::wrap!(web::to(scim::unknown_path)));
     }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
 use scim_model::SchemaRegistry;
-use scim_model::store::{Credentials as _, IdempotencyKeys as _, StoreError, Webhooks as _};
+use scim_model::store::{Credentials as _, IdempotencyKeys as _, SetStreams as _, StoreError, Webhooks as _};
 use scim_server::cli::arguments::{Cli, Command, GroupNames, PostgresPooler, ServeArgs, TenantCommand};
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
 use scim_server::cli::{
-    CommandError, client, connection, environment, events, federation, journal, key, secrets, stop, tenant,
-    token, webhook, with_sources, with_terminal,
+    CommandError, client, connection, environment, events, federation, journal, key, secrets, set_stream,
+    stop, tenant, token, webhook, with_sources, with_terminal,
 };
 use scim_server::clock;
 use scim_server::config::Config;
@@ -25,6 +25,7 @@ use scim_server::config::listen::ManagementAddress;
 use scim_server::config::oauth::OAuthConfig;
 use scim_server::config::retention::Retention;
 use scim_server::delivery::feed::Feed;
+use scim_server::delivery::security_events::{KeyRing, PushWorker, SecurityEvents, StreamParts};
 use scim_server::delivery::webhooks::{WebhookWorker, WorkerParts};
 use scim_server::egress::{self, Egress, EgressSettings, OwnAddresses};
 use scim_server::http::management::ManagementHttp;
@@ -131,6 +132,7 @@ impl From<io::Error> for Failure {
     }
 }
 
+// Table: a branch for each command.
 fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
     let url = cli.database_url.with_password();
     let pooler = match cli.postgres_pooler {
@@ -197,6 +199,13 @@ fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
                 Ok(webhook::run(&store, database, &command, terminal)?)
             })
         }
+        Command::SetStream(command) => {
+            let store = Arc::new(open_existing(url, pooler, hints)?);
+            let database = &cli.database_url;
+            with_terminal(hints, |terminal| {
+                Ok(set_stream::run(&store, database, &command, terminal)?)
+            })
+        }
         Command::Journal(arguments) => {
             let store = open_existing(url, pooler, hints)?;
             let stop = stop::on_signal_or_closed_output()?;
@@ -247,13 +256,7 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
     let options = store_options(&config.registry, pooler, arguments);
     let store = Arc::new(DieselStore::open(url.with_password(), &options)?);
     let registry = config.registry.clone();
-    let service = Arc::new(Service::new(config.registry, store.clone(), settings));
-    let options = HttpOptions {
-        path_prefix: config.path_prefix,
-        max_body_bytes: config.max_body_bytes,
-        max_response_bytes: config.max_response_bytes,
-        write_timeout: config.write_timeout,
-    };
+    let service = Arc::new(Service::new(registry.clone(), store.clone(), settings));
     let own = OwnAddresses::new(&base_url, &listeners.addresses()?);
     let egress_settings = EgressSettings {
         own,
@@ -266,7 +269,7 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
     let keys = Arc::new(arguments.secrets_key.key_file(url));
     let operations = Management {
         store: store.clone(),
-        registry,
+        registry: registry.clone(),
         server: arguments.clients.server_settings(),
         endpoint: oauth.endpoint.clone(),
         egress: egress.clone(),
@@ -276,7 +279,9 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
             egress: egress_settings,
         },
     };
-    let http = Arc::new(Http::with_oauth(service, store.clone(), oauth, options));
+    let security_events = SecurityEvents::new(Arc::new(KeyRing::new(store.clone(), keys.clone())));
+    let http = Http::with_oauth(service, store.clone(), oauth, http_options(&config));
+    let http = Arc::new(http.with_security_events(security_events.clone()));
     listeners.report(config.oauth.proxy_warning(&base_url));
     let welcome = Welcome {
         base_url: &base_url,
@@ -292,33 +297,47 @@ fn serve(url: &DatabaseUrl, pooler: Pooler, arguments: &ServeArgs, hints: &Hints
         hints,
     };
     welcome.print(&*store, &mut io::stdout(), clock::now())?;
-    let leftovers = delete_leftovers(store.clone(), config.retention);
+    let leftovers = delete_leftovers(store.clone(), config.retention, security_events.ring.clone());
     let expiry = ExpiryWatch::default().with_clients(store.clone());
     let expiring = expiry.number();
     let _upkeep = Upkeep::start(store.clone(), config.retention, leftovers, expiry)?;
-    let _webhooks = WebhookWorker::start(WorkerParts {
-        id: worker_id(url),
+    let parts = StreamParts {
         store: store.clone(),
         journal: store.clone(),
         feed,
-        egress,
+        security_events,
         keys,
-    })?;
+        egress,
+        registry,
+        base_url: Some(base_url.to_string()),
+    };
+    let _workers = start_delivery(worker_id(url), store.clone(), parts.clone())?;
     let sampled = Sampled {
         database_is_durable: store.is_durable(),
         scans: Box::new(move || store.scan_counts()),
         expiring_tokens: Box::new(expiring),
     };
     let exposition = Exposition::new(http.metrics(), sampled);
-    let operators = Arc::new(ManagementHttp::new(operations, http.clone(), exposition.clone()));
+    let operators = ManagementHttp::new(operations, http.clone(), exposition.clone());
+    let operators = Arc::new(operators.with_set_streams(parts));
     actix_web::rt::System::new().block_on(listeners.serve(http, operators, exposition))?;
     Ok(())
+}
+
+fn http_options(config: &Config) -> HttpOptions {
+    HttpOptions {
+        path_prefix: config.path_prefix.clone(),
+        max_body_bytes: config.max_body_bytes,
+        max_response_bytes: config.max_response_bytes,
+        write_timeout: config.write_timeout,
+    }
 }
 
 /// Returns the step that deletes what is not needed any more, and says whether there may be more of it.
 fn delete_leftovers(
     store: Arc<DieselStore>,
     retention: Retention,
+    ring: Arc<KeyRing>,
 ) -> impl Fn() -> Result<bool, StoreError> + Send + 'static {
     move || {
         let now = clock::now();
@@ -326,7 +345,9 @@ fn delete_leftovers(
         rows += store.delete_claims(now - IDEMPOTENCY_KEYS_KEPT, EXPIRED_AT_ONCE)?;
         if let Some(before) = retention.drops_before(now) {
             rows += store.prune_webhook_deliveries(before, EXPIRED_AT_ONCE)?;
+            rows += store.prune_refused_sets(before, EXPIRED_AT_ONCE)?;
         }
+        rows += ring.delete_old(now)?;
         Ok(store.delete_empty_counts()? || rows > 0)
     }
 }
@@ -414,7 +435,24 @@ fn bind_management(wanted: ManagementAddress) -> Result<(Option<TcpListener>, Op
     }
 }
 
-/// Returns the id of the worker that delivers webhooks. A SQLite file has one server at a time, so the next one
+/// Starts the workers that deliver events. Dropping them stops them.
+fn start_delivery(
+    id: Uuid,
+    store: Arc<DieselStore>,
+    streams: StreamParts,
+) -> io::Result<(WebhookWorker, PushWorker)> {
+    let webhooks = WebhookWorker::start(WorkerParts {
+        id,
+        store: store.clone(),
+        journal: store,
+        feed: streams.feed.clone(),
+        egress: streams.egress.clone(),
+        keys: streams.keys.clone(),
+    })?;
+    Ok((webhooks, PushWorker::start(id, streams)?))
+}
+
+/// Returns the id of the workers that deliver events. A SQLite file has one server at a time, so the next one
 /// continues at once with the leases of a server that was killed.
 fn worker_id(database: &DatabaseUrl) -> Uuid {
     match database.sqlite_path() {
@@ -423,7 +461,8 @@ fn worker_id(database: &DatabaseUrl) -> Uuid {
     }
 }
 
-/// The most rows of each kind that one transaction deletes: access tokens, remembered assertions, deliveries.
+/// The most rows of each kind that one transaction deletes: access tokens, remembered assertions, deliveries,
+/// refused tokens.
 const EXPIRED_AT_ONCE: u32 = 500;
 
 /// Returns the authorization server.
@@ -454,46 +493,5 @@ fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    fn serve_args(arguments: &[&str]) -> ServeArgs {
-        Cli::parse_from([&["scim-server"], arguments].concat()).serve
-    }
-
-    #[test]
-    fn the_store_gets_its_options() {
-        let registry = scim_server::registry(&[]).expect("the built-in schemas are valid");
-        let usual = store_options(&registry, Pooler::None, &serve_args(&[]));
-        assert_eq!((usual.unique_group_names, usual.pooler), (true, Pooler::None));
-        assert_eq!(usual.max_scans, StoreOptions::default().max_scans);
-        assert_eq!(usual.scan_timeout, Duration::from_secs(10));
-        let arguments = ["--group-names", "any", "--max-scans", "3", "--scan-timeout", "7"];
-        let options = store_options(&registry, Pooler::Transaction, &serve_args(&arguments));
-        assert_eq!(
-            (options.unique_group_names, options.pooler),
-            (false, Pooler::Transaction)
-        );
-        assert_eq!(
-            (options.max_scans, options.scan_timeout),
-            (3, Duration::from_secs(7))
-        );
-        assert_eq!(options.silence_limit, usual.silence_limit);
-        let options = store_options(&registry, Pooler::None, &serve_args(&["--scan-timeout", "25"]));
-        assert!(options.silence_limit > options.scan_timeout);
-    }
-
-    #[test]
-    fn the_store_knows_the_resource_types_of_the_operator() {
-        let schema = r#"{"id": "urn:example:Device", "attributes": [{"name": "serial"}]}"#;
-        let resource_type = r#"{"name": "Device", "endpoint": "/Devices", "schema": "urn:example:Device"}"#;
-        let documents = [("schema.json", schema), ("type.json", resource_type)];
-        let documents = documents.map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let registry = scim_server::registry(&documents).expect("the documents are valid");
-        let options = store_options(&registry, Pooler::None, &serve_args(&[]));
-        let names: Vec<&str> = options.resource_types.iter().map(|it| &*it.name).collect();
-        assert_eq!(names, ["User", "Group", "Device"]);
-    }
-}
+#[path = "../tests/unit/binary.rs"]
+mod tests;

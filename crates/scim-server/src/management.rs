@@ -6,6 +6,7 @@ pub mod connections;
 mod error;
 pub mod federations;
 pub mod keys;
+pub mod set_streams;
 pub mod tenants;
 mod timestamp;
 pub mod tokens;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use scim_model::SchemaRegistry;
 use scim_model::store::{
-    ChangeFeed, Credentials, Directory, IdempotencyKeys, OperatorKeys, ResourceStore, Webhooks,
+    ChangeFeed, Credentials, Directory, IdempotencyKeys, OperatorKeys, ResourceStore, SetStreams, Webhooks,
 };
 
 pub use self::access::Access;
@@ -29,12 +30,19 @@ use crate::service::ClientSettings;
 
 /// The ports that the operations use.
 pub trait ManagementStore:
-    Directory + Credentials + OperatorKeys + IdempotencyKeys + ResourceStore + Webhooks + ChangeFeed
+    Directory + Credentials + OperatorKeys + IdempotencyKeys + ResourceStore + Webhooks + SetStreams + ChangeFeed
 {
 }
 
 impl<T> ManagementStore for T where
-    T: Directory + Credentials + OperatorKeys + IdempotencyKeys + ResourceStore + Webhooks + ChangeFeed
+    T: Directory
+        + Credentials
+        + OperatorKeys
+        + IdempotencyKeys
+        + ResourceStore
+        + Webhooks
+        + SetStreams
+        + ChangeFeed
 {
 }
 

@@ -88,6 +88,7 @@ const MODULES: &[Module] = &[
             "config",
             "delivery",
             "egress",
+            "jose",
             "lib",
             "management",
             "oauth",
@@ -104,6 +105,7 @@ const MODULES: &[Module] = &[
         may_use: &[
             "clock",
             "config",
+            "delivery",
             "http/console",
             "http/management",
             "http/middleware",
@@ -122,7 +124,7 @@ const MODULES: &[Module] = &[
     // The surfaces do not use each other.
     Module {
         name: "http/scim",
-        may_use: &["http", "http/middleware", "service"],
+        may_use: &["delivery", "http", "http/middleware", "service"],
     },
     Module {
         name: "http/oauth",

@@ -38,6 +38,8 @@ pub struct Features {
     pub token_endpoint: bool,
     /// Whether the rules of the interoperability profile are enforced: `interopProfileConformant`.
     pub interop_profile: bool,
+    /// The URIs of the security events that the server sends, if it sends any: `securityEvents` (RFC 9967 section 4).
+    pub security_events: Vec<String>,
 }
 
 /// `/ServiceProviderConfig`: one object, no list.
@@ -58,6 +60,9 @@ pub fn service_provider_config(limits: &Limits, features: &Features, base_url: &
     }
     if features.interop_profile {
         config["interopProfileConformant"] = true.into();
+    }
+    if !features.security_events.is_empty() {
+        config["securityEvents"] = json!({"asyncRequest": "none", "eventUris": features.security_events});
     }
     let mut schemes = vec![json!({
         "type": "oauthbearertoken",

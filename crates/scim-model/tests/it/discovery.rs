@@ -22,6 +22,7 @@ fn the_service_provider_config_publishes_the_limits() {
         documentation_uri: None,
         token_endpoint: false,
         interop_profile: false,
+        security_events: Vec::new(),
     };
     let config = discovery::service_provider_config(&limits, &features, BASE);
     assert_eq!(config["schemas"], json!([SERVICE_PROVIDER_CONFIG_URN]));
@@ -53,6 +54,7 @@ fn the_service_provider_config_publishes_the_limits() {
         json!("https://example.com/scim/v2/ServiceProviderConfig")
     );
     assert!(config.get("documentationUri").is_none());
+    assert!(config.get("securityEvents").is_none());
 
     let limits = Limits {
         cursor_timeout: Some(60),
@@ -63,11 +65,14 @@ fn the_service_provider_config_publishes_the_limits() {
         documentation_uri: Some("https://example.com/doc".to_owned()),
         token_endpoint: false,
         interop_profile: false,
+        security_events: vec!["urn:ietf:params:scim:event:prov:delete".to_owned()],
     };
     let config = discovery::service_provider_config(&limits, &features, BASE);
     assert_eq!(config["pagination"]["cursorTimeout"], json!(60));
     assert_eq!(config["changePassword"]["supported"], json!(true));
     assert_eq!(config["documentationUri"], json!("https://example.com/doc"));
+    let events = json!({"asyncRequest": "none", "eventUris": ["urn:ietf:params:scim:event:prov:delete"]});
+    assert_eq!(config["securityEvents"], events);
 }
 
 /// 7643-7-01: each discovery document fits the schema that is published for it.
@@ -84,6 +89,7 @@ fn the_documents_have_only_members_that_their_schemas_describe() {
         documentation_uri: Some("https://example.com".to_owned()),
         token_endpoint: false,
         interop_profile: false,
+        security_events: vec!["urn:ietf:params:scim:event:prov:delete".to_owned()],
     };
     let mut documents = vec![discovery::service_provider_config(&limits, &features, BASE)];
     documents.extend(

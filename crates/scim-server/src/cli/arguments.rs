@@ -4,6 +4,7 @@ mod clients;
 mod connection;
 mod events;
 mod key;
+mod set_stream;
 mod token;
 mod webhook;
 
@@ -17,6 +18,7 @@ pub use self::clients::{ClientArgs, GroupPatch, Leniency, Reprovision, UrlFilter
 pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
 pub use self::events::EventsArgs;
 pub use self::key::{KeyCommand, KeyScope};
+pub use self::set_stream::{CreateStreamArgs, Events, SetStreamCommand, StreamArgs, StreamStart};
 pub use self::token::{Lifetime, Scope, TokenCommand};
 pub use self::webhook::{CreateArgs, EndpointArgs, ReplayArgs, SecretsKeyArgs, View, WebhookCommand};
 use super::client_args::{ClientCommand, FederationCommand};
@@ -112,6 +114,9 @@ pub enum Command {
     /// Manage endpoints of webhooks
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// Manage streams of security event tokens, and the keys that sign them
+    #[command(subcommand)]
+    SetStream(SetStreamCommand),
     /// Print the changes of a tenant's users and groups, one JSON object per line
     Journal(JournalArgs),
     /// Print events of the feed, such as `user.deactivated`, one JSON object per line

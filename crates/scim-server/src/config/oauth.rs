@@ -49,6 +49,13 @@ impl OAuthConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer(String);
 
+impl Issuer {
+    /// Returns the URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl std::str::FromStr for Issuer {
     type Err = &'static str;
 

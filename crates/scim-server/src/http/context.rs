@@ -14,6 +14,7 @@ use super::oauth::state::OAuth;
 use super::scim::documents::Documents;
 use super::tenant_shares::TenantShares;
 use crate::config::path_prefix::PathPrefix;
+use crate::delivery::security_events::SecurityEvents;
 use crate::service::Service;
 
 /// The HTTP service: operations, authentication and limits.
@@ -22,6 +23,7 @@ pub struct Http {
     pub(super) authenticator: Arc<dyn Authenticator>,
     pub(super) discovery: Documents,
     pub(super) oauth: Option<OAuth>,
+    pub(super) security_events: Option<SecurityEvents>,
     pub(super) interop_discovery: Documents,
     pub(super) options: HttpOptions,
     pub(super) blocking: Blocking,
@@ -85,6 +87,15 @@ impl Http {
         Http::build(service, Arc::new(tokens), blocking, Some(oauth), options)
     }
 
+    /// Adds the keys of security event tokens, and lets discovery say which events the server sends.
+    #[must_use]
+    pub fn with_security_events(self, security_events: SecurityEvents) -> Http {
+        Http {
+            security_events: Some(security_events),
+            ..self
+        }
+    }
+
     fn build(
         service: Arc<Service>,
         authenticator: Arc<dyn Authenticator>,
@@ -98,6 +109,7 @@ impl Http {
             discovery: Documents::new(&service, oauth.is_some(), false),
             interop_discovery: Documents::new(&service, oauth.is_some(), true),
             oauth,
+            security_events: None,
             metrics: Arc::new(Metrics::new(
                 blocking.clone(),
                 in_flight.clone(),

@@ -17,6 +17,7 @@ mod preconditions;
 mod problem;
 pub mod resource;
 pub mod route_table;
+mod set_streams;
 mod state;
 mod stream;
 mod streams;

@@ -17,6 +17,10 @@ pub enum Purpose {
     WebhookSecret,
     /// The headers that a webhook endpoint gets in addition.
     WebhookHeaders,
+    /// A private key that signs security event tokens.
+    SigningKey,
+    /// The header `Authorization` for the receiver of a stream of security event tokens.
+    ReceiverAuthorization,
 }
 
 impl Purpose {
@@ -25,6 +29,8 @@ impl Purpose {
         match self {
             Purpose::WebhookSecret => "webhook-secret",
             Purpose::WebhookHeaders => "webhook-headers",
+            Purpose::SigningKey => "signing-key",
+            Purpose::ReceiverAuthorization => "receiver-authorization",
         }
     }
 }

@@ -26,6 +26,7 @@ use scim_model::store::{Connection, Directory, NewToken, TenantId};
 use scim_server::config::base_url::BaseUrl;
 use scim_server::config::path_prefix::PathPrefix;
 use scim_server::delivery::feed::Feed;
+use scim_server::delivery::security_events::{KeyRing, SecurityEvents};
 use scim_server::egress::{Egress, EgressSettings, system_lookup};
 use scim_server::http::management::{self, ManagementHttp};
 use scim_server::http::metrics::{Exposition, Sampled};
@@ -253,10 +254,10 @@ fn open(url: &str, choice: Choice) -> (Arc<Http>, Arc<DieselStore>) {
         write_timeout: choice.write_timeout,
         ..HttpOptions::default()
     };
-    (
-        Arc::new(Http::with_oauth(service, store.clone(), oauth, options)),
-        store,
-    )
+    let ring = KeyRing::new(store.clone(), Arc::new(KeyFile::not_named()));
+    let http = Http::with_oauth(service, store.clone(), oauth, options);
+    let http = http.with_security_events(SecurityEvents::new(Arc::new(ring)));
+    (Arc::new(http), store)
 }
 
 /// The management listener of a server.

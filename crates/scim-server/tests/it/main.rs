@@ -31,6 +31,7 @@ mod patch;
 mod paths;
 mod restart;
 mod rfc;
+mod security_events;
 mod slow_clients;
 mod startup;
 mod two_servers;

@@ -1,6 +1,6 @@
 //! Webhooks: the binary delivers to receivers on loopback addresses.
 
-mod receiver;
+pub mod receiver;
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;

@@ -20,7 +20,7 @@ pub(super) enum Content {
     Data(Value),
 }
 
-/// Returns the paths of the attributes that a change concerns. `name.familyName` stands for a part of a complex attribute.
+/// Returns the paths of the attributes that a change concerns. A part of a complex attribute is `name.familyName`.
 pub(super) fn attributes(change: &Change) -> Content {
     Content::Attributes(match &change.detail {
         ChangeDetail::Attributes(changes) if change.operation == Operation::Create => {

@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 /// addresses. `Display` writes the word that `FromStr` reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RevokedSubject {
-    /// An account of an issuer by the `externalId` of the user; by the `userName` for users that have none.
+    /// An account of an issuer by the `externalId` of the user; by the `userName` for users without one.
     #[default]
     ExternalId,
     /// An account of an issuer by the `userName` of the user.
     UserName,
-    /// The e-mail address that is the `userName` of the user; users whose `userName` is no address have the subject of
+    /// The e-mail address that is the `userName` of the user; another `userName` leads to the subject of
     /// [`RevokedSubject::ExternalId`].
     Email,
 }

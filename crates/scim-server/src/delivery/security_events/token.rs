@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use scim_model::SchemaRegistry;
 use scim_model::change::{Actor, Change, ChangeDetail, EventKind, Operation, ResourceNames};
 use scim_model::internal::etag;
-use scim_model::store::FeedEntry;
+use scim_model::store::{FeedEntry, SetStreamStatus};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -232,28 +232,6 @@ fn single(event: EventUri, payload: Value) -> Map<String, Value> {
     Map::from_iter([(event.as_str().to_owned(), payload)])
 }
 
-/// The state of a stream in a token that reports it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamStatus {
-    /// Tokens are sent.
-    Enabled,
-    /// Tokens are kept and not sent.
-    Paused,
-    /// Tokens are neither sent nor kept.
-    Disabled,
-}
-
-impl StreamStatus {
-    /// Returns the word of SSF 1.0.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            StreamStatus::Enabled => "enabled",
-            StreamStatus::Paused => "paused",
-            StreamStatus::Disabled => "disabled",
-        }
-    }
-}
-
 /// Returns the token that a receiver asked for to test the stream, with the text that it gave.
 pub fn verification_token(settings: &TokenSettings, event: StreamEventId, state: Option<&str>) -> Token {
     let payload = state.map_or_else(|| json!({}), |it| json!({ "state": it }));
@@ -264,7 +242,7 @@ pub fn verification_token(settings: &TokenSettings, event: StreamEventId, state:
 pub fn status_token(
     settings: &TokenSettings,
     event: StreamEventId,
-    status: StreamStatus,
+    status: SetStreamStatus,
     reason: &str,
 ) -> Token {
     let payload = json!({"status": status.as_str(), "reason": reason});
@@ -289,7 +267,3 @@ fn stream_token(settings: &TokenSettings, event: StreamEventId, uri: EventUri, p
         },
     }
 }
-
-#[cfg(test)]
-#[path = "../../../tests/unit/security_events.rs"]
-mod tests;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::queue::Outcome;
-use super::schedule::retry_after;
 use super::signature::{WebhookSecret, sign};
+use crate::delivery::retry_after::retry_after;
 use crate::egress::{Egress, EgressError, Limits, Method, Oversize, Request, Response};
 
 /// The time for a connection.

@@ -3,7 +3,6 @@
 mod content;
 mod coordinator;
 mod endpoint;
-mod lease;
 mod parts;
 mod reading;
 

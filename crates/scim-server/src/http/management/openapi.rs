@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, path::Operati
 use super::operator::Operator;
 use super::problem::{PROBLEM_JSON, ProblemBody};
 use super::resource::{Answer, PREFIX};
-use super::{clients, connections, events, federations, keys, tenants, tokens, webhooks};
+use super::{clients, connections, events, federations, keys, set_streams, tenants, tokens, webhooks};
 
 /// The name of the scheme by which operators authenticate.
 const SCHEME: &str = "operatorKey";
@@ -20,7 +20,8 @@ const SCHEME: &str = "operatorKey";
 #[openapi(
     info(
         title = "scim-server management API",
-        description = "Tenants, their connections and credentials, operator keys, the feed of events, and webhooks. Errors are \
+        description = "Tenants, their connections and credentials, operator keys, the feed of events, webhooks, and \
+                       streams of security event tokens. Errors are \
                        `application/problem+json` (RFC 9457).",
     ),
     paths(
@@ -66,6 +67,15 @@ const SCHEME: &str = "operatorKey";
         webhooks::rotate_secret,
         webhooks::disable,
         webhooks::enable,
+        set_streams::list,
+        set_streams::create,
+        set_streams::show,
+        set_streams::delete,
+        set_streams::enable,
+        set_streams::pause,
+        set_streams::disable,
+        set_streams::verify,
+        set_streams::poll,
         keys::list,
         keys::create,
         keys::show,

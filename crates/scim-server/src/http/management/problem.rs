@@ -115,6 +115,11 @@ const TOO_MANY: Kind = (
     "Too many streams are open",
     StatusCode::TOO_MANY_REQUESTS,
 );
+const TOO_SOON: Kind = (
+    "too-soon",
+    "The request came too soon after another one",
+    StatusCode::TOO_MANY_REQUESTS,
+);
 const UNAVAILABLE: Kind = (
     "unavailable",
     "The server cannot answer now",
@@ -279,6 +284,11 @@ impl Problem {
             KEY_REUSED,
             "the `Idempotency-Key` was used for another request: use a new key for each request",
         )
+    }
+
+    /// 429 for a request that repeats another one.
+    pub(super) fn too_soon(detail: impl Into<String>) -> Problem {
+        Problem::new(TOO_SOON, detail).with_header(RETRY_AFTER, HeaderValue::from_static("10"))
     }
 
     /// 429 for a stream.

@@ -5,8 +5,8 @@ use scim_model::store::OperatorScope;
 
 use super::resource::Resource;
 use super::{
-    clients as c, connections as n, events, federations as f, keys as k, openapi, tenants as t, tokens as o,
-    webhooks as w,
+    clients as c, connections as n, events, federations as f, keys as k, openapi, set_streams as s,
+    tenants as t, tokens as o, webhooks as w,
 };
 
 /// Returns the table.
@@ -64,6 +64,13 @@ pub fn resources() -> Vec<Resource> {
         new("/webhooks/{id}/rotate-secret").write(M::POST, w::rotate_secret),
         new("/webhooks/{id}/disable").write(M::POST, w::disable),
         new("/webhooks/{id}/enable").write(M::POST, w::enable),
+        new("/set-streams").read(s::list).write(M::POST, s::create),
+        new("/set-streams/{id}").read(s::show).write(M::DELETE, s::delete),
+        new("/set-streams/{id}/enable").write(M::POST, s::enable),
+        new("/set-streams/{id}/pause").write(M::POST, s::pause),
+        new("/set-streams/{id}/disable").write(M::POST, s::disable),
+        new("/set-streams/{id}/verify").write(M::POST, s::verify),
+        new("/set-streams/{id}/poll").on(M::POST, OperatorScope::Events, s::poll),
         new("/keys").read(k::list).write(M::POST, k::create),
         new("/keys/{id}").read(k::show).write(M::DELETE, k::revoke),
     ]

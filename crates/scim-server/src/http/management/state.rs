@@ -5,6 +5,7 @@ use std::sync::Arc;
 use scim_model::store::OperatorKey;
 
 use super::streams::Streams;
+use crate::delivery::security_events::StreamParts;
 use crate::http::blocking::Blocking;
 use crate::http::context::Http;
 use crate::http::error::Failure;
@@ -19,6 +20,8 @@ pub struct ManagementHttp {
     pub(super) metrics: Exposition,
     pub(super) blocking: Blocking,
     pub(super) streams: Streams,
+    /// The streams of security event tokens, whose receivers may poll.
+    pub(super) set_streams: Option<StreamParts>,
 }
 
 impl ManagementHttp {
@@ -30,6 +33,16 @@ impl ManagementHttp {
             metrics,
             blocking: Blocking::default(),
             streams: Streams::default(),
+            set_streams: None,
+        }
+    }
+
+    /// Adds the streams of security event tokens.
+    #[must_use]
+    pub fn with_set_streams(self, streams: StreamParts) -> ManagementHttp {
+        ManagementHttp {
+            set_streams: Some(streams),
+            ..self
         }
     }
 

@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpRequest};
 use super::documents::Documents;
 use super::params::Params;
 use super::resources::scim_json;
+use crate::delivery::security_events::SecurityEvents;
 use crate::http::auth::Caller;
 use crate::http::context::Http;
 use crate::http::endpoint::Answer;
@@ -19,7 +20,17 @@ use crate::http::error::Failure;
 
 /// Handles `GET /ServiceProviderConfig`.
 pub(super) async fn service_provider_config(documents: Served, params: Params) -> Answer {
-    answer(&params, Some(&documents.get().service_provider_config))
+    let all = documents.get();
+    let has_events = documents
+        .http
+        .security_events
+        .as_ref()
+        .is_some_and(SecurityEvents::has_streams);
+    let document = match has_events {
+        true => &all.service_provider_config_with_events,
+        false => &all.service_provider_config,
+    };
+    answer(&params, Some(document))
 }
 
 /// Handles `GET /ResourceTypes`.

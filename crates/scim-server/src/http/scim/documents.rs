@@ -7,11 +7,14 @@ use actix_web::web::Bytes;
 use scim_model::internal::discovery::{self, Features, Limits};
 use serde_json::Value;
 
+use crate::delivery::security_events::EventUri;
 use crate::service::Service;
 
 /// The serialized documents.
 pub(crate) struct Documents {
     pub(crate) service_provider_config: Bytes,
+    /// The same while there are streams of security events.
+    pub(crate) service_provider_config_with_events: Bytes,
     pub(crate) resource_types: Bytes,
     pub(crate) resource_type_by_name: HashMap<String, Bytes>,
     pub(crate) schemas: Bytes,
@@ -35,12 +38,23 @@ impl Documents {
             documentation_uri: settings.documentation_uri.as_deref().map(str::to_owned),
             token_endpoint: has_token_endpoint,
             interop_profile,
+            security_events: Vec::new(),
+        };
+        let events = EventUri::REQUESTABLE.into_iter();
+        let with_events = Features {
+            security_events: events.map(|it| it.as_str().to_owned()).collect(),
+            ..features.clone()
         };
         let text = |document: &Value| Bytes::from(document.to_string());
         let resource_types = registry.resource_types.iter();
         let schemas = registry.schemas.iter();
         Documents {
             service_provider_config: text(&discovery::service_provider_config(&limits, &features, base_url)),
+            service_provider_config_with_events: text(&discovery::service_provider_config(
+                &limits,
+                &with_events,
+                base_url,
+            )),
             resource_types: discovery::resource_types(registry, base_url).into(),
             resource_type_by_name: resource_types
                 .map(|it| (it.name.to_string(), text(&discovery::resource_type(it, base_url))))

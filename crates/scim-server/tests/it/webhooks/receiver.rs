@@ -54,11 +54,12 @@ impl Received {
     }
 }
 
-/// An answer: the status, further header lines, and the time before it.
+/// An answer: the status, further header lines, the body, and the time before it.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: &'static str,
+    pub body: &'static str,
     pub after: Duration,
 }
 
@@ -66,6 +67,7 @@ pub fn answer(status: u16) -> Answer {
     Answer {
         status,
         headers: "",
+        body: "ok",
         after: Duration::ZERO,
     }
 }
@@ -150,8 +152,11 @@ fn serve(stream: TcpStream, script: &Script, requests: &Mutex<Vec<Received>>) {
     let answer = script(&request, number);
     thread::sleep(answer.after);
     let text = format!(
-        "HTTP/1.1 {} Status\r\ncontent-length: 2\r\nconnection: close\r\n{}\r\nok",
-        answer.status, answer.headers
+        "HTTP/1.1 {} Status\r\ncontent-length: {}\r\nconnection: close\r\n{}\r\n{}",
+        answer.status,
+        answer.body.len(),
+        answer.headers,
+        answer.body
     );
     let mut stream = stream;
     let _ = stream.write_all(text.as_bytes());

@@ -12,10 +12,10 @@ use super::super::queue::{Dispatch, MAX_WAITING, Outcome};
 use super::super::send::{Attempt, Sent, send};
 use super::content::body;
 use super::endpoint::{Endpoint, delivery};
-use super::lease::{LEASE, LeaseClock, RENEWAL};
 use super::parts::WorkerParts;
 use super::reading::Reading;
 use crate::clock;
+use crate::delivery::lease::{LEASE, LeaseClock, RENEWAL};
 
 /// The pause between two looks at the journal while there are endpoints.
 const POLL: Duration = Duration::from_millis(50);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 
-/// The duration of a lease. Another worker takes over the endpoints of a process that was killed after this time.
+/// The duration of a lease. Another worker takes over the work of a process that was killed after this time.
 pub(super) const LEASE: TimeDelta = TimeDelta::seconds(20);
 
 /// The pause between two renewals.

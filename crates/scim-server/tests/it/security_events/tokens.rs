@@ -1,9 +1,14 @@
 //! The tokens of each kind of change, and their claims.
 
-use scim_model::store::{ConnectionId, TenantId};
-use scim_model::{Document, Policy};
-
-use super::*;
+use chrono::DateTime;
+use scim_model::change::{Actor, AttributeChanges, Change, ChangeDetail, Operation, ResourceNames};
+use scim_model::store::{ConnectionId, FeedEntry, SetStreamStatus, TenantId};
+use scim_model::{Document, Policy, SchemaRegistry};
+use scim_server::delivery::security_events::{
+    EventUri, RevokedSubject, Token, TokenSettings, TokenSources, status_token, tokens_of, verification_token,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 const STREAM: Uuid = Uuid::from_u128(7);
 const CREATE: &str = "urn:ietf:params:scim:event:prov:create:";
@@ -432,7 +437,7 @@ fn evt_84_applying_the_operations_to_the_old_state_gives_the_new_one() {
     for old in &states {
         for new in states.iter().filter(|it| *it != old) {
             let (old, new) = (user(old.clone()), user(new.clone()));
-            let changes = scim_model::change::AttributeChanges::between(resource_type, &old, &new);
+            let changes = AttributeChanges::between(resource_type, &old, &new);
             let detail = serde_json::from_str(&changes.to_stored()).expect("it is JSON");
             let found = statements("User", Operation::Update, &detail, "full");
             assert_eq!(found[0].0, format!("{PATCH}full"));
@@ -441,7 +446,7 @@ fn evt_84_applying_the_operations_to_the_old_state_gives_the_new_one() {
                     .expect("it is a PATCH");
             let outcome = scim_patch::apply(resource_type, &old, &operations, Policy { lenient: false })
                 .expect("the operations can be applied");
-            let left = scim_model::change::AttributeChanges::between(resource_type, &outcome.document, &new);
+            let left = AttributeChanges::between(resource_type, &outcome.document, &new);
             assert!(left.is_empty(), "{left:?}");
         }
     }
@@ -567,7 +572,7 @@ fn tokens_about_the_stream_name_it() {
     let subject = json!({"format": "opaque", "id": STREAM.to_string()});
     let with = verification_token(&settings, id(8), Some("abc"));
     let without = verification_token(&settings, id(8), None);
-    let updated = status_token(&settings, id(8), StreamStatus::Paused, "invalid_key");
+    let updated = status_token(&settings, id(8), SetStreamStatus::Paused, "invalid_key");
     for (token, uri, payload) in [
         (with, "verification", json!({"state": "abc"})),
         (without, "verification", json!({})),

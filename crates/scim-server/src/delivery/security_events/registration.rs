@@ -1,0 +1,262 @@
+//! Creating and changing streams: what the command line and the management interface share.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use scim_model::change::ChangePosition;
+use scim_model::store::{
+    ChangeFeed, EventAdded, FeedTenants, NewSetStream, SetDelivery, SetStream, SetStreamEvent,
+    SetStreamSettings, SetStreamState, SetStreamStatus, SetStreams, StoreError, TenantId,
+};
+use uuid::Uuid;
+
+use super::event_uri::EventUri;
+use super::key_ring::{KeyRing, KeyRingError};
+use super::stream::{VERIFICATION, tenants, verification_content};
+use super::subject::RevokedSubject;
+use crate::clock;
+use crate::jose::SigningAlgorithm;
+use crate::sealing::{KeyFile, KeyFileError, Purpose};
+
+/// The shortest time between two verifications of a stream.
+pub const VERIFICATION_INTERVAL: TimeDelta = TimeDelta::seconds(10);
+
+/// The most characters of an audience, of an issuer, and of the text of a verification.
+const MAX_TEXT: usize = 1_000;
+
+/// The most bytes of the header `Authorization`.
+const MAX_AUTHORIZATION: usize = 4_096;
+
+/// The path of the token endpoint, which is an audience of assertions.
+const TOKEN_PATH: &str = "/oauth2/token";
+
+/// A stream to create.
+#[derive(Clone)]
+pub struct NewStream {
+    /// The id, which the caller has chosen.
+    pub id: Uuid,
+    /// A name; it may be empty.
+    pub name: String,
+    /// The issuer of the tokens: the `https` URL that identifies this server to receivers.
+    pub issuer: String,
+    /// The audience of the tokens: the text that identifies the receiver.
+    pub audience: String,
+    /// The tenants whose events the stream has; `None` for all.
+    pub tenants: Option<Vec<TenantId>>,
+    /// The events.
+    pub events: Vec<EventUri>,
+    /// The way to the receiver.
+    pub delivery: NewDelivery,
+    /// The algorithm of the signatures.
+    pub algorithm: SigningAlgorithm,
+    /// Whether subjects contain the `userName` of users.
+    pub with_user_name: bool,
+    /// The subject of tokens that end sessions.
+    pub revoked_subject: RevokedSubject,
+    /// The issuer of the accounts in such tokens; `None` for the issuer of the tokens.
+    pub account_issuer: Option<String>,
+}
+
+/// The way of tokens to a receiver.
+#[derive(Clone)]
+pub enum NewDelivery {
+    /// The server sends them.
+    Push {
+        /// The URL, which [`check_url`](crate::delivery::webhooks::registration::check_url) has accepted.
+        url: String,
+        /// The value of the header `Authorization`.
+        authorization: Option<String>,
+    },
+    /// The receiver asks for them.
+    Poll,
+}
+
+/// The reason why a stream could not be created or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// A value is not permitted. The text names it.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such stream.
+    #[error("there is no stream `{0}`")]
+    NoStream(Uuid),
+    /// A verification was asked for a moment ago.
+    #[error("the stream was verified less than {} seconds ago: try again later", VERIFICATION_INTERVAL.num_seconds())]
+    TooSoon,
+    /// The secrets key cannot be used.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// A signing key could not be made.
+    #[error(transparent)]
+    Key(#[from] KeyRingError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Creates a stream that has the events after now, and the first signing keys.
+///
+/// # Errors
+/// See [`StreamError`].
+pub fn create(
+    store: &dyn SetStreams,
+    journal: &dyn ChangeFeed,
+    ring: &KeyRing,
+    file: &KeyFile,
+    new: NewStream,
+    now: DateTime<Utc>,
+) -> Result<(), StreamError> {
+    check(&new)?;
+    let id = new.id;
+    // A first key signs at once. When all algorithms get theirs together, no receiver has read the keys before.
+    for algorithm in SigningAlgorithm::ALL {
+        ring.ensure(algorithm, now)?;
+    }
+    let delivery = match new.delivery {
+        NewDelivery::Poll => SetDelivery::Poll,
+        NewDelivery::Push { url, authorization } => {
+            let seal = |it: String| file.seal(Purpose::ReceiverAuthorization, id, it.as_bytes());
+            SetDelivery::Push {
+                url,
+                authorization: authorization.map(seal).transpose()?,
+            }
+        }
+    };
+    let tenants = match &new.tenants {
+        None => FeedTenants::All,
+        Some(ids) => FeedTenants::Only(ids.clone()),
+    };
+    let new = NewSetStream {
+        id,
+        settings: SetStreamSettings {
+            name: new.name,
+            account_issuer: new.account_issuer.unwrap_or_else(|| new.issuer.clone()),
+            issuer: new.issuer,
+            audience: new.audience,
+            tenants: new.tenants,
+            events: new.events.iter().map(ToString::to_string).collect(),
+            delivery,
+            algorithm: new.algorithm.to_string(),
+            with_user_name: new.with_user_name,
+            revoked_subject: new.revoked_subject.to_string(),
+        },
+        position: journal.current_position(&tenants)?,
+        created: now,
+    };
+    Ok(store.create_set_stream(&new)?)
+}
+
+fn check(new: &NewStream) -> Result<(), StreamError> {
+    let invalid = |text: String| Err(StreamError::Invalid(text));
+    let is_visible = |it: &str| it.bytes().all(|it| (b'!'..=b'~').contains(&it));
+    let texts = [
+        ("issuer", Some(new.issuer.as_str())),
+        ("audience", Some(&new.audience)),
+        ("account issuer", new.account_issuer.as_deref()),
+    ];
+    for (name, text) in texts {
+        if text.is_some_and(|it| it.is_empty() || it.len() > MAX_TEXT || !is_visible(it)) {
+            return invalid(format!(
+                "the {name} must have 1 to {MAX_TEXT} visible ASCII characters"
+            ));
+        }
+    }
+    // A token must not pass for an assertion to this server (RFC 8417 section 4.6).
+    let issuer = new.issuer.trim_end_matches('/');
+    let own = [issuer.to_owned(), format!("{issuer}{TOKEN_PATH}")];
+    if own.iter().any(|it| it == new.audience.trim_end_matches('/')) {
+        return invalid("the audience must name the receiver, and not this server".to_owned());
+    }
+    if new.events.is_empty() {
+        return invalid("the stream asks for no events".to_owned());
+    }
+    if new.tenants.as_ref().is_some_and(Vec::is_empty) {
+        return invalid("the stream has no tenant".to_owned());
+    }
+    if let NewDelivery::Push {
+        authorization: Some(value),
+        ..
+    } = &new.delivery
+        && (value.is_empty()
+            || value.len() > MAX_AUTHORIZATION
+            || !value.bytes().all(|it| (b' '..=b'~').contains(&it)))
+    {
+        return invalid(format!(
+            "the authorization header must have 1 to {MAX_AUTHORIZATION} visible ASCII characters"
+        ));
+    }
+    Ok(())
+}
+
+/// The place where a stream continues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Continue {
+    /// Where it stopped.
+    Here,
+    /// With the events after now.
+    Now,
+    /// With the oldest events of the journal.
+    Oldest,
+    /// With the events after a position.
+    After(ChangePosition),
+}
+
+/// Changes the state of a stream, and where it continues. A stream that was disabled continues now: it has kept nothing.
+///
+/// # Errors
+/// `NoStream`, and the errors of the store.
+pub fn change_state(
+    store: &dyn SetStreams,
+    journal: &dyn ChangeFeed,
+    id: Uuid,
+    state: &SetStreamState,
+    from: Continue,
+) -> Result<(), StreamError> {
+    let stream = find(store, id)?;
+    let now = || journal.current_position(&tenants(&stream));
+    let position = match from {
+        Continue::Here if stream.state.status == SetStreamStatus::Disabled => Some(now()?),
+        Continue::Here => None,
+        Continue::Now => Some(now()?),
+        Continue::Oldest => Some(journal.oldest_position(&tenants(&stream))?),
+        Continue::After(position) => Some(position),
+    };
+    match store.change_set_stream(id, state, position)? {
+        true => Ok(()),
+        false => Err(StreamError::NoStream(id)),
+    }
+}
+
+/// Lets a verification event go to the receiver, with a text that the receiver gave. Returns its identity.
+///
+/// # Errors
+/// See [`StreamError`].
+pub fn verify(
+    store: &dyn SetStreams,
+    id: Uuid,
+    state: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Uuid, StreamError> {
+    if state.is_some_and(|it| it.chars().count() > MAX_TEXT) {
+        return Err(StreamError::Invalid(format!(
+            "the state has more than {MAX_TEXT} characters"
+        )));
+    }
+    let event = SetStreamEvent {
+        id: clock::new_id(),
+        kind: VERIFICATION.to_owned(),
+        content: verification_content(state),
+        created: now,
+    };
+    match store.add_set_stream_event(id, &event, now - VERIFICATION_INTERVAL)? {
+        EventAdded::Yes => Ok(event.id),
+        EventAdded::TooSoon => Err(StreamError::TooSoon),
+        EventAdded::NoStream => Err(StreamError::NoStream(id)),
+    }
+}
+
+/// Returns the stream with an id.
+///
+/// # Errors
+/// `NoStream`, and the errors of the store.
+pub fn find(store: &dyn SetStreams, id: Uuid) -> Result<SetStream, StreamError> {
+    store.set_stream(id)?.ok_or(StreamError::NoStream(id))
+}
