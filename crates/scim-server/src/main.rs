@@ -358,7 +358,7 @@ struct Listeners {
     management: Option<TcpListener>,
     /// The deprecated address of the metrics.
     metrics: Option<TcpListener>,
-    /// Why there is no management listener although it is not off.
+    /// The reason why the management listener is missing although it is not off.
     unserved: Option<Failure>,
 }
 
@@ -425,7 +425,7 @@ impl Listeners {
     }
 }
 
-/// Opens the management listener. Nobody has asked for the usual address, so a second server on the same machine starts
+/// Opens the management listener. The operator did not ask for the usual address, so a second server on the same machine starts
 /// without it. The failure is then returned, to be logged.
 fn bind_management(wanted: ManagementAddress) -> Result<(Option<TcpListener>, Option<Failure>), Failure> {
     match bind("--management-listen", wanted.address) {

@@ -45,7 +45,7 @@ pub fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
 }
 
-/// Returns the last four characters of a secret, by which an operator recognises it in a list. They say little: 24 of
+/// Returns the last four characters of a secret, which let an operator recognise it in a list. They say little: 24 of
 /// its 256 bits.
 pub fn last_four(secret: &str) -> String {
     let start = secret.char_indices().nth_back(3).map_or(0, |(index, _)| index);

@@ -177,7 +177,7 @@ fn never() {}
     #[test]
     fn ids_of_credentials_may_be_a_list() {
         let text = "\
-/// What ends a token: cred-34 and cred-35. Others are cred-51 to cred-53, 65, and 66; see cred-100, or credo-1.
+/// The ends of a token: cred-34 and cred-35. Others are cred-51 to cred-53, 65, and 66; see cred-100, or credo-1.
 #[test]
 fn one() {}
 ";

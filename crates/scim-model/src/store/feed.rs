@@ -38,7 +38,7 @@ pub trait ChangeFeed: Send + Sync {
     /// `Busy`, `Unavailable`.
     fn oldest_position(&self, tenants: &FeedTenants) -> Result<ChangePosition, StoreError>;
 
-    /// Returns the number up to which all entries of all tenants are visible. Entries that become visible later have
+    /// Returns the last number such that all entries of all tenants up to it are visible. Entries that become visible later have
     /// greater numbers.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ pub struct FeedEntries {
     pub more: bool,
     /// The number of parts that the change at the start had ([`Change::parts`]), if retention has dropped this change.
     pub dropped_parts: Option<usize>,
-    /// The number up to which entries were visible, see [`ChangeFeed::visible_up_to`].
+    /// The last number such that all entries up to it were visible, see [`ChangeFeed::visible_up_to`].
     pub visible_up_to: i64,
     /// See [`ChangeFeed::oldest_position`].
     pub oldest: ChangePosition,

@@ -1,4 +1,4 @@
-//! The port to idempotency keys, by which a repeated creation is recognised.
+//! The port to idempotency keys, which show that a creation is a repeated one.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

@@ -185,7 +185,7 @@ pub struct SetStream {
     pub settings: SetStreamSettings,
     /// The state.
     pub state: SetStreamState,
-    /// The position in the journal up to which every token is finished.
+    /// The position in the journal after which tokens are unfinished.
     pub position: ChangePosition,
     /// Increases when an operator changes the stream.
     pub revision: i64,
@@ -292,7 +292,7 @@ pub struct SetProgress {
     pub revision: i64,
     /// The worker that must have a lease of the stream.
     pub worker: Option<Uuid>,
-    /// The position up to which every token is finished. A position before the stored one has no effect.
+    /// The position after which tokens are unfinished. A position before the stored one has no effect.
     pub position: ChangePosition,
     /// The new failures; `None` leaves them as they are.
     pub health: Option<SetHealth>,

@@ -91,11 +91,14 @@ fn create(
     }
     writeln!(
         terminal.output,
-        "Created the connection {name} of the tenant {}. Create a token for it:",
+        "Created the connection {name} of the tenant {}. Create a credential for it, the first of these that the \
+         client supports:",
         tenant.name
     )?;
-    let command = format!("token create --tenant {} --connection {name}", tenant.name);
-    writeln!(terminal.output, "  {}", terminal.hints.command(&command))?;
+    for credential in ["federation", "client", "token"] {
+        let command = format!("{credential} create --tenant {} --connection {name}", tenant.name);
+        writeln!(terminal.output, "  {}", terminal.hints.command(&command))?;
+    }
     Ok(())
 }
 

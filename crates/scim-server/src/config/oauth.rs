@@ -23,12 +23,12 @@ pub struct OAuthConfig {
 }
 
 impl OAuthConfig {
-    /// Returns a warning if a proxy seems to stand before the server, which does no TLS itself, and no option names it.
+    /// Returns a warning if the server seems to run behind a proxy, which does no TLS itself, and no option names it.
     pub fn proxy_warning(&self, base_url: &str) -> Option<&'static str> {
         let has_unnamed_proxy = base_url.starts_with("https://") && self.trusted_proxies.is_empty();
         has_unnamed_proxy.then_some(
             "the base URL begins with `https`, and --trusted-proxy names no proxy: failed attempts at the token endpoint \
-             count for the address of the proxy, so that one stranger can stop other clients",
+             cannot be told apart by their origin, so that a stranger can stop other clients",
         )
     }
 

@@ -21,7 +21,7 @@ pub(super) struct FeedSignal {
 
 struct Shared {
     store: Arc<dyn ChangeFeed>,
-    /// The number up to which entries were visible at the last poll, for asynchronous readers.
+    /// The last number such that all entries up to it were visible at the last poll, for asynchronous readers.
     visible_up_to: watch::Sender<i64>,
     state: Mutex<State>,
     /// Notified when `State::visible_up_to` changes.

@@ -39,7 +39,7 @@ pub struct CredentialView {
     pub scope: Access,
     /// Time of creation.
     pub created: Timestamp,
-    /// The approximate time of the last access token; `null` if there was none.
+    /// The approximate time of the last access token; `null` before the first one.
     pub last_used: Option<Timestamp>,
 }
 
@@ -152,7 +152,7 @@ pub struct SecretView {
     pub created: Timestamp,
     /// Time of expiry.
     pub expires: Timestamp,
-    /// The approximate time of the last use; `null` if there was none.
+    /// The approximate time of the last use; `null` before the first one.
     pub last_used: Option<Timestamp>,
 }
 
@@ -215,7 +215,7 @@ pub struct IssuedClient {
 /// Creates a client of a connection. `egress` has the rules for the URL of its keys.
 ///
 /// # Errors
-/// `Invalid` for a name, lifetime or keys that are not valid; `NotFound` when the connection has been deleted meanwhile.
+/// `Invalid` for a name, lifetime or keys that are not valid; `NotFound` when the connection has just been deleted.
 pub fn create(
     store: &(impl Credentials + ?Sized),
     connection: &Connection,
@@ -252,7 +252,7 @@ pub fn create(
 /// Stores a client or a federation of a connection.
 ///
 /// # Errors
-/// `NotFound` when the connection has been deleted meanwhile.
+/// `NotFound` when the connection has just been deleted.
 pub fn store(
     store: &(impl Credentials + ?Sized),
     connection: &Connection,
@@ -299,7 +299,7 @@ pub fn no_client(client_id: &str) -> ManagementError {
 /// A secret that was added, with its text, which is shown once.
 #[derive(Debug)]
 pub struct AddedSecret {
-    /// What operators see of the secret.
+    /// The view of the secret for operators.
     pub view: SecretView,
     /// Its text.
     pub text: String,

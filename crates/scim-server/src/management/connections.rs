@@ -30,7 +30,7 @@ pub struct ConnectionView {
     pub state: State,
     /// Time of creation.
     pub created: Timestamp,
-    /// The settings that the connection has a value of its own for.
+    /// The settings that the connection itself has a value for.
     pub settings: BTreeMap<String, String>,
 }
 
@@ -88,7 +88,7 @@ pub struct ConnectionDetails {
     pub effective_settings: BTreeMap<String, EffectiveSetting>,
     /// The credentials of the connection.
     pub credentials: CredentialCounts,
-    /// The approximate time of the last use of a credential; `null` if there was none.
+    /// The approximate time of the last use of a credential; `null` before the first one.
     pub last_used: Option<Timestamp>,
 }
 

@@ -75,7 +75,7 @@ pub struct FederationRequest<'a> {
 /// Creates a federation of a connection. `egress` has the rules for the URL of its keys.
 ///
 /// # Errors
-/// `Invalid` for a value that is not valid; `NotFound` when the connection has been deleted meanwhile.
+/// `Invalid` for a value that is not valid; `NotFound` when the connection has just been deleted.
 pub fn create(
     store: &(impl Credentials + ?Sized),
     connection: &Connection,

@@ -34,7 +34,7 @@ pub struct KeyView {
     pub expires: Option<Timestamp>,
     /// Time of revocation; `null` if it was not revoked.
     pub revoked: Option<Timestamp>,
-    /// The approximate time of the last use; `null` if there was none.
+    /// The approximate time of the last use; `null` before the first one.
     pub last_used: Option<Timestamp>,
 }
 
@@ -108,7 +108,7 @@ pub struct KeyRequest<'a> {
 /// A key that was created, with its secret, which is shown once.
 #[derive(Debug)]
 pub struct IssuedKey {
-    /// What operators see of the key.
+    /// The view of the key for operators.
     pub view: KeyView,
     /// The key itself.
     pub secret: String,

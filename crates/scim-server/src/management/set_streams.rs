@@ -25,7 +25,7 @@ pub struct StreamView {
     pub events: Vec<String>,
     /// The way to the receiver: `push` or `poll`.
     pub delivery: &'static str,
-    /// The URL of a receiver to which the server sends the tokens.
+    /// The URL of the receiver that the server sends the tokens to.
     pub url: Option<String>,
     /// Whether the requests to the receiver have a header `Authorization`.
     pub has_authorization: bool,
@@ -43,7 +43,7 @@ pub struct StreamView {
     pub reason: String,
     /// The time of the last change of the state.
     pub since: Timestamp,
-    /// The position in the journal up to which every token is finished.
+    /// The position in the journal after which tokens are unfinished.
     pub position: String,
     /// The time of the first failure after the last success; `null` if the last request succeeded.
     pub failing_since: Option<Timestamp>,

@@ -47,7 +47,7 @@ pub struct TokenView {
     pub expires: Option<Timestamp>,
     /// Time of revocation; `null` if it was not revoked.
     pub revoked: Option<Timestamp>,
-    /// The approximate time of the last use; `null` if there was none.
+    /// The approximate time of the last use; `null` before the first one.
     pub last_used: Option<Timestamp>,
 }
 
@@ -157,7 +157,7 @@ impl PreparedToken {
     /// Makes the token a credential of a connection.
     ///
     /// # Errors
-    /// `NotFound` when the connection has been deleted meanwhile.
+    /// `NotFound` when the connection has just been deleted.
     pub fn store(
         &self,
         directory: &(impl Directory + ?Sized),

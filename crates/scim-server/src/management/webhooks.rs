@@ -51,7 +51,7 @@ pub struct WebhookView {
     pub created: Timestamp,
     /// The position in the journal. Each earlier message was delivered, waits, or was given up.
     pub position: String,
-    /// The time of the first failure after the last success; `null` if there was none.
+    /// The time of the first failure after the last success; `null` if none failed.
     pub failing_since: Option<Timestamp>,
     /// The endpoint has asked for a pause until this time.
     pub paused_until: Option<Timestamp>,
@@ -172,7 +172,7 @@ pub struct DeliveryView {
     pub at: Timestamp,
     /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// The status of the response; `null` if there was none.
+    /// The status of the response; `null` without one.
     pub status: Option<u16>,
     /// The time until the end of the response, in milliseconds.
     pub milliseconds: i64,

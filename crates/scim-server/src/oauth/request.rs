@@ -97,7 +97,7 @@ impl TokenRequest {
 
 impl TokenRequest {
     /// Returns the client that the request names, by the parameter or else by the subject of its assertion. Nothing vouches
-    /// for it. A longer text than a client id is none.
+    /// for it. A text that is longer than a client id cannot be one.
     pub(super) fn named_client(&self) -> Option<Cow<'_, str>> {
         if let Some(client_id) = &self.client_id {
             return Some(Cow::Borrowed(client_id));

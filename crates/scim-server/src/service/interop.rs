@@ -69,7 +69,7 @@ fn check_operation(resource_type: &ResourceType, operation: &mut Operation) -> R
     if text.eq_ignore_ascii_case("schemas") {
         return check_listed_schemas(resource_type, operation.value.as_ref());
     }
-    // A text that is no path gets its error when it is applied.
+    // A text that is not a path gets its error when it is applied.
     let Ok(path) = PatchPath::parse(text) else {
         return Ok(());
     };

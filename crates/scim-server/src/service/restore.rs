@@ -68,7 +68,7 @@ impl Service {
         sent.document.insert(ACTIVE, (!stays_inactive).into());
         let update = self.replacement(request, &current, &document, &mut sent, hashed, tolerances)?;
         if stays_inactive {
-            // The client has said so, and nobody gets access again: the journal must not say `restored`.
+            // The client has said so, and access is not given back: the journal must not say `restored`.
             self.write(request, &update)?;
         } else {
             let restored = self.store.restore(request.tenant(), &update)?;

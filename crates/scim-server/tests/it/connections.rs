@@ -83,7 +83,10 @@ fn connections_are_created_listed_and_deleted() {
     assert_eq!(created, expected);
     assert_eq!(
         ok(store, "create okta --tenant acme"),
-        "Created the connection okta of the tenant acme. Create a token for it:\n  \
+        "Created the connection okta of the tenant acme. Create a credential for it, the first of these that the \
+         client supports:\n  \
+         scim-server federation create --tenant acme --connection okta\n  \
+         scim-server client create --tenant acme --connection okta\n  \
          scim-server token create --tenant acme --connection okta\n"
     );
     let again = refused(store, "create okta --tenant acme", "");

@@ -190,7 +190,7 @@ fn a_follower_ends_when_its_reader_does() {
     assert!(follower.child.wait().unwrap().success());
 }
 
-/// What an application keeps: whether each user is active, and the version of the last event about the user.
+/// The state that an application keeps: whether each user is active, and the version of the last event about the user.
 #[derive(Default)]
 struct Product {
     users: BTreeMap<String, (bool, i64)>,

@@ -574,7 +574,7 @@ fn readers_wait_together() {
                 assert_eq!(reader.join().unwrap(), ["user.created"]);
             }
         });
-        // Nobody polls when nobody waits.
+        // No thread polls while no reader waits.
         std::thread::sleep(Duration::from_millis(300));
         let polls = store.polls.load(Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(400));
@@ -616,7 +616,7 @@ fn an_asynchronous_reader_wakes_up() {
     });
 }
 
-/// evt-62: the guide tells how to read without loss
+/// evt-62: the guide describes how to read without loss
 #[test]
 fn the_guide_tells_readers_to_keep_one_cursor() {
     let guide = include_str!("../../../../docs/EVENTS.md");

@@ -608,7 +608,7 @@ fn a_stream_is_checked_and_its_secret_sealed() {
     }
 }
 
-/// A token is no proof of identity for this server, whoever sends it.
+/// This server does not accept a token as proof of identity, whoever sends it.
 #[test]
 fn evt_77_a_token_gives_no_access() {
     let server = Server::start();

@@ -99,7 +99,7 @@ pub struct CreateStreamArgs {
     /// The issuer of the tokens, an `https` URL [default: that of the authorization server, the origin of the base URL]
     #[arg(long, env = "SCIM_OAUTH_ISSUER", value_name = "URL")]
     pub(in crate::cli) issuer: Option<Issuer>,
-    /// The URL to which the server sends the tokens; without it, the receiver polls
+    /// The URL that the server sends the tokens to; without it, the receiver polls
     #[arg(long, value_name = "URL")]
     pub(in crate::cli) push: Option<String>,
     /// A file with the value of the header `Authorization` of these requests; `-` reads it from standard input

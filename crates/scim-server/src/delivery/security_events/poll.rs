@@ -63,7 +63,7 @@ pub struct PollAttempt {
     pub is_final: bool,
     /// Whether the next attempt should be made at once, because the journal has more entries.
     pub is_behind: bool,
-    /// The number up to which entries were visible, see [`Waiter`](crate::delivery::feed_signal::Waiter).
+    /// The last number such that all entries up to it were visible, see [`Waiter`](crate::delivery::feed_signal::Waiter).
     pub visible_up_to: i64,
 }
 

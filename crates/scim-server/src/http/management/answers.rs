@@ -39,13 +39,13 @@ pub(super) fn done() -> Answer {
 /// The names in the path of a request.
 #[derive(Clone)]
 pub(super) struct Names {
-    /// The tenant; empty if the path has none.
+    /// The tenant; empty if the path does not name one.
     pub(super) tenant: String,
-    /// The connection; empty if the path has none.
+    /// The connection; empty if the path does not name one.
     pub(super) connection: String,
-    /// The last object; empty if the path has none.
+    /// The last object; empty if the path does not name one.
     pub(super) id: String,
-    /// The secret of a client; empty if the path has none.
+    /// The secret of a client; empty if the path does not name one.
     pub(super) secret: String,
 }
 

@@ -202,7 +202,7 @@ async fn apply(
             let (tenant, connection) = work.connection(&names)?;
             condition.check(&tag(&ConnectionView::of(&connection, &tenant)))?;
             if condition.is_given() {
-                // Nobody may change it between the check and the change.
+                // It must not change between the check and this change.
                 change.expected = Some(Box::new(connection));
             }
             let store = &*work.management.store;

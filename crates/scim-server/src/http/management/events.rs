@@ -51,7 +51,7 @@ pub(super) struct EventsPage {
 #[derive(Serialize, ToSchema)]
 #[allow(dead_code)] // It describes the text of an event.
 pub(super) struct EventBody {
-    /// The id, by which readers recognize events that they get twice.
+    /// The id, which tells readers that they got an event before.
     id: String,
     /// The type, such as `user.deactivated`.
     #[serde(rename = "type")]

@@ -1,4 +1,4 @@
-//! What a request contains: its JSON body, and the parameters of its query.
+//! The content of a request: its JSON body, and the parameters of its query.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const MAX_QUERY: usize = 16 * 1024;
 /// Extracts a JSON body, up to the limit of the server.
 pub(super) struct Input<T> {
     pub(super) value: T,
-    /// The bytes of the body, by which a repeated request is recognised.
+    /// The bytes of the body, which show whether a request is a repeated one.
     pub(super) bytes: Bytes,
 }
 

@@ -13,7 +13,7 @@ use super::problem::{PROBLEM_JSON, ProblemBody};
 use super::resource::{Answer, PREFIX};
 use super::{clients, connections, events, federations, keys, set_streams, tenants, tokens, webhooks};
 
-/// The name of the scheme by which operators authenticate.
+/// The name of the authentication scheme of operators.
 const SCHEME: &str = "operatorKey";
 
 #[derive(OpenApi)]

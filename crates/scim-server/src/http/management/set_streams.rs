@@ -52,7 +52,7 @@ pub(super) struct StreamInput {
     /// The URIs of the events, or `notice`, `full` and `caep`.
     #[serde(default = "usual_events")]
     events: Vec<String>,
-    /// The URL to which the server sends the tokens; `null` for a receiver that polls.
+    /// The URL that the server sends the tokens to; `null` for a receiver that polls.
     url: Option<String>,
     /// The value of the header `Authorization` of these requests. It is never shown.
     authorization: Option<String>,
@@ -120,7 +120,7 @@ impl StreamInput {
     }
 }
 
-/// Reads a word; the default if there is none.
+/// Reads a word, or returns the default for a missing one.
 fn parsed<T: FromStr<Err = &'static str> + Default>(field: &str, text: Option<&str>) -> Result<T, Problem> {
     let parsed = text.map_or_else(|| Ok(T::default()), str::parse);
     parsed.map_err(|expected| Problem::invalid(field, expected))

@@ -12,7 +12,7 @@ use crate::http::error::Failure;
 use crate::http::metrics::Exposition;
 use crate::management::Management;
 
-/// The shared state of the management listener. It has threads of its own, so that neither side waits for the other.
+/// The shared state of the management listener. It has its own threads, so that neither side waits for the other.
 pub struct ManagementHttp {
     pub(super) management: Management,
     /// The SCIM side.

@@ -62,7 +62,7 @@ pub(super) struct NewWebhook {
 pub(super) struct IssuedWebhook {
     #[serde(flatten)]
     view: WebhookView,
-    /// The secret by which the receiver verifies signatures. It is shown in the first answer only.
+    /// The secret that the receiver verifies signatures with. It is shown in the first answer only.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
     /// A problem that may go away, such as a target that the server does not permit now.

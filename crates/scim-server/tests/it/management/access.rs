@@ -1,4 +1,4 @@
-//! Who may do what: keys, scopes and limits to tenants, on every route.
+//! Access to each route: keys, scopes and limits to tenants, on every route.
 
 use std::time::Duration;
 

@@ -200,7 +200,7 @@ fn problem_of_members(members: &Map<String, Value>, schema: &Value, place: &str)
         let inner = format!("{place}.{name}");
         match properties.get(name).or(further) {
             Some(schema) => problem(value, schema, &inner),
-            // A kind of problem may have members of its own (RFC 9457 section 3.2).
+            // A kind of problem may have further members (RFC 9457 section 3.2).
             None if properties.contains_key("requestId") => None,
             None => Some(format!("{inner} is not described")),
         }

@@ -171,7 +171,7 @@ fn lists_have_pages() {
                 .map(|it| it["name"].clone()),
         );
         pages += 1;
-        // A tenant before the cursor that is created meanwhile changes nothing.
+        // A tenant before the cursor that is created between two pages changes nothing.
         if pages == 1 {
             admin.create("/tenants", json!({"name": "t0a"}));
         }

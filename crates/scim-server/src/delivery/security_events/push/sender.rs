@@ -39,7 +39,7 @@ const GIVE_UP_AFTER: TimeDelta = TimeDelta::days(5);
 pub(super) enum Round {
     /// There may be more to send.
     Again,
-    /// There is nothing to send. The value is the number up to which entries were visible.
+    /// There is nothing to send. The value is the last number such that all entries up to it were visible.
     Idle(i64),
     /// The next token is not sent before this time.
     Until(DateTime<Utc>),
