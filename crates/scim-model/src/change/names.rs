@@ -31,7 +31,7 @@ impl ResourceNames {
         }
     }
 
-    /// Returns the names that a stored document contains. There are none in a document that cannot be read.
+    /// Returns the names that a stored document contains. A document that cannot be read has no names.
     pub fn of_document(resource_type: &ResourceType, stored_document: &str) -> ResourceNames {
         let values = serde_json::from_str(stored_document).unwrap_or_default();
         ResourceNames::of_values(resource_type, &values)

@@ -40,8 +40,8 @@ pub trait Credentials: Send + Sync {
     /// `Stale` if the method of the client is not the one that the change replaces.
     fn change_client(&self, client_id: &str, change: &ClientChange) -> Result<bool, StoreError>;
 
-    /// Disables or enables a client, and returns whether it exists. A disabled client gets no tokens. Those that it has
-    /// are deleted, so that they do not come back when it is enabled.
+    /// Disables or enables a client, and returns whether it exists. A disabled client gets no tokens, and its
+    /// tokens are deleted, so that they do not come back when it is enabled.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -302,8 +302,8 @@ pub struct SetProgress {
     pub refused: Vec<RefusedSet>,
     /// Events about the stream that are finished.
     pub finished_events: Vec<Uuid>,
-    /// The state that the server gives the stream on its own, and the event that says so. It has no effect on a stream
-    /// that is not enabled.
+    /// The state that the server gives the stream on its own, and the event that says so. A stream that is not
+    /// enabled stays as it is.
     pub new_state: Option<(SetStreamState, SetStreamEvent)>,
 }
 

@@ -24,8 +24,8 @@ pub fn address(text: &str, base_url: Option<&BaseUrl>, allow_plain_http: bool) -
     Ok(address)
 }
 
-/// Resolves the address of the management listener, which is `127.0.0.1:8081` if there is no text; a port alone is
-/// one of this machine, and `off` is none.
+/// Resolves the address of the management listener, which is `127.0.0.1:8081` without a text. A port alone means
+/// this port of the loopback address, and `off` means no listener.
 ///
 /// # Errors
 /// As [`address`].

@@ -74,7 +74,7 @@ impl Entry<'_> {
     }
 }
 
-/// Returns the hash that stands for a text which can be a secret.
+/// Returns a hash that is shown instead of a text that can be a secret.
 fn hidden(text: &str) -> String {
     format!("unknown:{}", outcome::short_hash(text))
 }

@@ -141,7 +141,7 @@ pub fn check_federation(federation: &Federation, egress: &Egress) -> Result<Opti
             return Err(invalid(field, text));
         }
     }
-    // Entra uses these words for issuers that stand for every directory.
+    // Entra uses these words in the issuers that all directories share.
     let of_everybody = ["common", "organizations", "consumers"];
     let is_of_everybody = |part: &str| of_everybody.iter().any(|it| it.eq_ignore_ascii_case(part));
     if issuer.split('/').any(is_of_everybody) {

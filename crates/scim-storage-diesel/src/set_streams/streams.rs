@@ -13,6 +13,41 @@ use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
 use crate::schema::{finished_set, set_stream};
 
+/// The columns of a [`StreamRow`]. A macro, because their type is as long as the list.
+macro_rules! stream_columns {
+    () => {
+        (
+            set_stream::id,
+            (
+                set_stream::name,
+                set_stream::issuer,
+                set_stream::audience,
+                set_stream::tenants,
+                set_stream::events,
+                set_stream::url,
+                set_stream::authorization_header,
+                set_stream::algorithm,
+                set_stream::with_user_name,
+                set_stream::revoked_subject,
+                set_stream::account_issuer,
+            ),
+            (
+                set_stream::status,
+                set_stream::status_reason,
+                set_stream::status_since,
+            ),
+            (set_stream::position_sequence, set_stream::position_at),
+            set_stream::revision,
+            (
+                set_stream::attempts,
+                set_stream::failing_since,
+                set_stream::next_attempt,
+            ),
+            set_stream::created,
+        )
+    };
+}
+
 pub(super) fn create(conn: &mut Conn, new: &NewSetStream) -> Result<(), Failure> {
     let settings = &new.settings;
     let tenants = settings.tenants.as_ref().map(|it| {
@@ -57,7 +92,7 @@ pub(super) fn create(conn: &mut Conn, new: &NewSetStream) -> Result<(), Failure>
 pub(super) fn all(conn: &mut Conn) -> Result<Vec<SetStream>, Failure> {
     let all = set_stream::table
         .order((set_stream::created, set_stream::id))
-        .select(COLUMNS);
+        .select(stream_columns!());
     let rows: Vec<StreamRow> = conn.load(all)?;
     rows.into_iter().map(StreamRow::into_stream).collect()
 }
@@ -65,70 +100,10 @@ pub(super) fn all(conn: &mut Conn) -> Result<Vec<SetStream>, Failure> {
 pub(super) fn one(conn: &mut Conn, id: Uuid) -> Result<Option<SetStream>, Failure> {
     let one = set_stream::table
         .filter(set_stream::id.eq(id.as_bytes().as_slice()))
-        .select(COLUMNS);
+        .select(stream_columns!());
     let row: Option<StreamRow> = conn.only(one)?;
     row.map(StreamRow::into_stream).transpose()
 }
-
-/// The columns of a [`StreamRow`].
-#[allow(clippy::type_complexity)]
-const COLUMNS: (
-    set_stream::id,
-    (
-        set_stream::name,
-        set_stream::issuer,
-        set_stream::audience,
-        set_stream::tenants,
-        set_stream::events,
-        set_stream::url,
-        set_stream::authorization_header,
-        set_stream::algorithm,
-        set_stream::with_user_name,
-        set_stream::revoked_subject,
-        set_stream::account_issuer,
-    ),
-    (
-        set_stream::status,
-        set_stream::status_reason,
-        set_stream::status_since,
-    ),
-    (set_stream::position_sequence, set_stream::position_at),
-    set_stream::revision,
-    (
-        set_stream::attempts,
-        set_stream::failing_since,
-        set_stream::next_attempt,
-    ),
-    set_stream::created,
-) = (
-    set_stream::id,
-    (
-        set_stream::name,
-        set_stream::issuer,
-        set_stream::audience,
-        set_stream::tenants,
-        set_stream::events,
-        set_stream::url,
-        set_stream::authorization_header,
-        set_stream::algorithm,
-        set_stream::with_user_name,
-        set_stream::revoked_subject,
-        set_stream::account_issuer,
-    ),
-    (
-        set_stream::status,
-        set_stream::status_reason,
-        set_stream::status_since,
-    ),
-    (set_stream::position_sequence, set_stream::position_at),
-    set_stream::revision,
-    (
-        set_stream::attempts,
-        set_stream::failing_since,
-        set_stream::next_attempt,
-    ),
-    set_stream::created,
-);
 
 #[derive(Queryable)]
 struct StreamRow {
