@@ -64,7 +64,12 @@ type ModulePath = Vec<String>;
 
 /// Splits the path of a source file into the crate's folder and the module that the file holds.
 fn place(path: &str) -> Option<(&str, ModulePath)> {
-    let (name, file) = path.split_once("/src/")?;
+    let (mut name, mut file) = path.split_once("/src/")?;
+    // A folder in `bin/` is a binary: a crate of its own, whose `crate` is not the library.
+    if let Some((_, inside)) = file.strip_prefix("bin/").and_then(|it| it.split_once('/')) {
+        name = path.strip_suffix(inside)?;
+        file = inside;
+    }
     let module = file.strip_suffix(".rs")?;
     let module = module.strip_suffix("/mod").unwrap_or(module);
     let root = ["lib", "main"].contains(&module);
@@ -337,5 +342,15 @@ mod tests {
         assert!(circle(&[("b.rs", tests), ("c.rs", "use crate::b::B;")]).is_none());
         let library = ("lib.rs", "pub mod b;");
         assert!(circle(&[library, ("b.rs", "use crate::main;"), ("main.rs", "use a::b;")]).is_none());
+    }
+
+    #[test]
+    fn the_files_of_a_binary_are_a_crate_of_their_own() {
+        let library = ("c.rs", "use crate::d::D;");
+        let main = ("bin/a/main.rs", "mod c; mod d; use crate::c::C; use crate::d::D;");
+        let of_binary = [("bin/a/c.rs", ""), ("bin/a/d.rs", "use crate::c::C;")];
+        assert!(circle(&[library, main, of_binary[0], of_binary[1]]).is_none());
+        let back = ("bin/a/c.rs", "use crate::d::D;");
+        assert!(circle(&[main, back, of_binary[1]]).is_some());
     }
 }

@@ -1,6 +1,7 @@
 //! The options that the binary gives the store.
 
 use clap::Parser;
+use scim_server::cli::arguments::Cli;
 
 use super::*;
 

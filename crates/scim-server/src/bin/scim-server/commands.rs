@@ -1,0 +1,117 @@
+//! The commands: each opens the store as it needs it, and runs.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use scim_server::cli::arguments::{Cli, Command, PostgresPooler, TenantCommand};
+use scim_server::cli::exit::Exit;
+use scim_server::cli::hints::Hints;
+use scim_server::cli::{
+    client, connection, events, federation, journal, key, set_stream, stop, tenant, token, webhook,
+    with_terminal,
+};
+use scim_server::delivery::feed::Feed;
+use scim_storage_diesel::{DieselStore, OpenError, Pooler};
+
+use crate::failure::Failure;
+use crate::serve::serve;
+
+// Table: a branch for each command.
+pub(crate) fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
+    let url = cli.database_url.with_password();
+    let pooler = match cli.postgres_pooler {
+        PostgresPooler::None => Pooler::None,
+        PostgresPooler::Transaction => Pooler::Transaction,
+    };
+    match cli.command.unwrap_or(Command::Serve(Box::new(cli.serve))) {
+        Command::Serve(arguments) => serve(&cli.database_url, pooler, &arguments, hints),
+        Command::Migrate { json } => {
+            DieselStore::open_directory(url, pooler)?;
+            let text = "The database schema is up to date.";
+            writeln!(
+                io::stdout(),
+                "{}",
+                if json { r#"{"migrated":true}"# } else { text }
+            )?;
+            Ok(())
+        }
+        Command::Tenant(command) => {
+            let store = match command {
+                TenantCommand::Create { .. } => DieselStore::open_directory(url, pooler)?,
+                TenantCommand::List { .. } | TenantCommand::Delete { .. } => {
+                    open_existing(url, pooler, hints)?
+                }
+            };
+            with_terminal(hints, |terminal| Ok(tenant::run(&store, &command, terminal)?))
+        }
+        Command::Connection(command) => {
+            let store = open_existing(url, pooler, hints)?;
+            with_terminal(hints, |terminal| Ok(connection::run(&store, &command, terminal)?))
+        }
+        Command::Token(command) => {
+            let store = open_existing(url, pooler, hints)?;
+            with_terminal(hints, |terminal| Ok(token::run(&store, &command, terminal)?))
+        }
+        Command::Client(command) => {
+            let store = open_existing(url, pooler, hints)?;
+            with_terminal(hints, |terminal| Ok(client::run(&store, &command, terminal)?))
+        }
+        Command::Federation(command) => {
+            let store = Arc::new(open_existing(url, pooler, hints)?);
+            with_terminal(hints, |terminal| Ok(federation::run(&store, &command, terminal)?))
+        }
+        Command::Events(arguments) => {
+            let store = Arc::new(open_existing(url, pooler, hints)?);
+            let feed = Feed::new(store.clone());
+            let stop = stop::on_signal_or_closed_output()?;
+            Ok(events::print(
+                &*store,
+                &feed,
+                &arguments,
+                &mut io::stdout(),
+                &stop,
+            )?)
+        }
+        Command::Key(command) => {
+            let store = open_existing(url, pooler, hints)?;
+            with_terminal(hints, |terminal| Ok(key::run(&store, &command, terminal)?))
+        }
+        Command::Webhook(command) => {
+            let store = Arc::new(open_existing(url, pooler, hints)?);
+            let database = &cli.database_url;
+            with_terminal(hints, |terminal| {
+                Ok(webhook::run(&store, database, &command, terminal)?)
+            })
+        }
+        Command::SetStream(command) => {
+            let store = Arc::new(open_existing(url, pooler, hints)?);
+            let database = &cli.database_url;
+            with_terminal(hints, |terminal| {
+                Ok(set_stream::run(&store, database, &command, terminal)?)
+            })
+        }
+        Command::Journal(arguments) => {
+            let store = open_existing(url, pooler, hints)?;
+            let stop = stop::on_signal_or_closed_output()?;
+            Ok(journal::print(
+                &store,
+                &store,
+                &arguments,
+                &mut io::stdout(),
+                &stop,
+            )?)
+        }
+    }
+}
+
+/// Most commands need an existing database, and a mistyped path must not create one.
+fn open_existing(url: &str, pooler: Pooler, hints: &Hints) -> Result<DieselStore, Failure> {
+    match DieselStore::open_existing(url, pooler) {
+        Err(error @ (OpenError::Missing(_) | OpenError::Outdated)) => {
+            let migrate = hints.command("migrate");
+            let text = format!("{error}: run `{migrate}`, or start the server");
+            Err(Failure::new(Exit::DatabaseUnavailable, text))
+        }
+        result => Ok(result?),
+    }
+}
