@@ -1,20 +1,18 @@
 //! The table that maps errors to status, `scimType`, detail and headers (RFC 7644 section 3.12).
 
+mod answer;
+mod headers;
 mod reason;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
-use actix_web::http::header::{
-    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use actix_web::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
-use scim_model::internal::error_body;
 use scim_model::store::StoreError;
-use scim_model::{ErrorKind, ScimError, ScimType};
-use serde_json::Value;
+use scim_model::{ErrorKind, ScimError};
 
+use self::answer::{ErrorResponse, store_error};
 use super::media_type;
 use crate::service;
 
@@ -187,152 +185,12 @@ impl Failure {
             Failure::Service(E::Store(error)) => store_error(error, request_id),
         }
     }
-
-    fn headers(&self, method: &Method) -> Vec<(HeaderName, HeaderValue)> {
-        let fixed = HeaderValue::from_static;
-        match self {
-            Failure::Unauthorized {
-                token_presented: false,
-            } => {
-                vec![(WWW_AUTHENTICATE, fixed(r#"Bearer realm="scim""#))]
-            }
-            Failure::Unauthorized {
-                token_presented: true,
-            } => {
-                vec![(
-                    WWW_AUTHENTICATE,
-                    fixed(r#"Bearer realm="scim", error="invalid_token""#),
-                )]
-            }
-            Failure::InsufficientScope => {
-                vec![(
-                    WWW_AUTHENTICATE,
-                    fixed(r#"Bearer realm="scim", error="insufficient_scope", scope="scim""#),
-                )]
-            }
-            Failure::MethodNotAllowed(allowed) => HeaderValue::from_str(allowed)
-                .map(|it| (ALLOW, it))
-                .into_iter()
-                .collect(),
-            Failure::UnsupportedMediaType => {
-                // RFC 5789 section 2.2 names `Accept-Patch` for PATCH, RFC 9110 section 15.5.16 `Accept` otherwise.
-                let name = if method == Method::PATCH {
-                    HeaderName::from_static("accept-patch")
-                } else {
-                    ACCEPT
-                };
-                vec![(name, fixed(media_type::ACCEPTED))]
-            }
-            // RFC 9110 section 12.5.3
-            Failure::UnsupportedEncoding => vec![(ACCEPT_ENCODING, fixed("identity"))],
-            Failure::Overdue
-            | Failure::Service(
-                service::Error::Overloaded
-                | service::Error::Contended
-                | service::Error::Store(
-                    StoreError::Busy | StoreError::TooManyScans { .. } | StoreError::Unavailable(_),
-                ),
-            ) => vec![(RETRY_AFTER, fixed("1"))],
-            _ => Vec::new(),
-        }
-    }
-}
-
-/// The status and the body of an error.
-struct ErrorResponse {
-    status: StatusCode,
-    scim_type: Option<ScimType>,
-    detail: String,
-}
-
-impl ErrorResponse {
-    fn new(status: StatusCode, scim_type: Option<ScimType>, detail: impl Into<String>) -> ErrorResponse {
-        ErrorResponse {
-            status,
-            scim_type,
-            detail: detail.into(),
-        }
-    }
-
-    fn with_scim_type(scim_type: ScimType, detail: impl Into<String>) -> ErrorResponse {
-        let status = match scim_type {
-            // A-16
-            ScimType::Uniqueness => StatusCode::CONFLICT,
-            ScimType::Sensitive => StatusCode::FORBIDDEN,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        ErrorResponse::new(status, Some(scim_type), detail)
-    }
-
-    fn to_json(&self) -> Value {
-        error_body(self.status.as_u16(), self.scim_type, &self.detail)
-    }
-}
-
-impl From<&ScimError> for ErrorResponse {
-    fn from(error: &ScimError) -> ErrorResponse {
-        let detail = error.detail.as_str();
-        match error.kind {
-            ErrorKind::Scim(scim_type) => ErrorResponse::with_scim_type(scim_type, detail),
-            ErrorKind::TooLarge => ErrorResponse::new(StatusCode::PAYLOAD_TOO_LARGE, None, detail),
-            ErrorKind::Internal => ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, None, detail),
-        }
-    }
-}
-
-fn store_error(error: &StoreError, request_id: &str) -> ErrorResponse {
-    let unavailable = |detail: String| ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, None, detail);
-    match error {
-        StoreError::Conflict { attribute } => {
-            ErrorResponse::with_scim_type(ScimType::Uniqueness, format!("`{attribute}` is already taken"))
-        }
-        StoreError::Stale => ErrorResponse::new(
-            StatusCode::PRECONDITION_FAILED,
-            None,
-            "the version of the resource does not meet the precondition of the request",
-        ),
-        StoreError::UnknownMembers(ids) => {
-            // A few ids are enough for a diagnosis and keep the response short.
-            let mut names = String::new();
-            for id in ids.iter().take(5) {
-                let _ = write!(names, "{}`{id}`", if names.is_empty() { "" } else { ", " });
-            }
-            let more = if ids.len() > 5 {
-                format!(" and {} more", ids.len() - 5)
-            } else {
-                String::new()
-            };
-            ErrorResponse::with_scim_type(
-                ScimType::InvalidValue,
-                format!("`members` refers to resources that do not exist: {names}{more}"),
-            )
-        }
-        StoreError::TooExpensive { attribute } => ErrorResponse::with_scim_type(
-            ScimType::TooMany,
-            format!(
-                "the query would scan too many resources because of `{attribute}`: use `eq` or `sw` on an indexed \
-                 attribute, omit `sortBy`, or set `\"indexed\": true` for the attribute in its schema"
-            ),
-        ),
-        StoreError::TooManyScans { attribute } => unavailable(format!(
-            "too many scans are running, and this query needs one because of `{attribute}`: try again later"
-        )),
-        StoreError::TooManyMembers { most } => ErrorResponse::with_scim_type(
-            ScimType::TooMany,
-            format!(
-                "the groups on this page have more than {most} `members` in total: omit them with \
-                 `excludedAttributes=members`, or request fewer groups with `count`"
-            ),
-        ),
-        StoreError::Busy => unavailable("the server is overloaded: try again later".to_owned()),
-        StoreError::Unavailable(_) => unavailable(format!(
-            "the storage failed: see request {request_id} in the log of the server"
-        )),
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+    use scim_model::ScimType;
     use uuid::Uuid;
 
     use super::*;
