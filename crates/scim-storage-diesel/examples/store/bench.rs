@@ -13,7 +13,7 @@ use scim_storage_diesel::DieselStore;
 use uuid::Uuid;
 
 use crate::Outcome;
-use crate::data::{Company, Random};
+use crate::data::{Company, Random, created};
 use crate::database::{Bare, Database};
 use crate::fill::{self, Plan};
 use crate::requests::{self, GROUPS, NOTHING, PAGE};
@@ -54,7 +54,14 @@ impl Bench<'_> {
             unique: Cell::new(Utc::now().timestamp_micros()),
         };
         bench.bare.borrow_mut().create_table()?;
-        (0..JOINERS).for_each(|it| bench.create(&bench.company.new_user(FIRST_NEW + it)));
+        for joiner in FIRST_NEW..FIRST_NEW + JOINERS {
+            // An old user, so that the number of recently modified users is that of the filled store.
+            let now = created(0);
+            bench.create(&NewResource {
+                now,
+                ..bench.company.new_user(joiner)
+            });
+        }
         let members = bench.company.some_users(0, SMALL_GROUP.1, plan.users);
         bench.create(&bench.company.new_group(SMALL_GROUP.0, "Bench", members));
         Ok(bench)

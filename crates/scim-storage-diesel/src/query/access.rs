@@ -78,6 +78,12 @@ impl<'a> Access<'a> {
         self.path.lookups()
     }
 
+    /// Whether the condition is a single test that an index serves, such as `meta.lastModified gt "…"`.
+    pub(crate) fn is_served_test(&self) -> bool {
+        matches!(self.condition, Condition::Attribute(..))
+            && matches!(self.path, AccessPath::Index(_) | AccessPath::Range)
+    }
+
     /// Whether no more than one page is read, whatever the stored values are. Other queries get a time limit.
     fn is_bounded(&self) -> bool {
         matches!(

@@ -83,7 +83,8 @@ impl<'a> Target<'a> {
     /// Whether the text of its statements recurs, so that a prepared statement is worth keeping.
     pub(crate) fn is_recurring(&self) -> bool {
         let is_sqlite = self.context.scope.dialect == Dialect::Sqlite;
-        self.access.is_recurring || is_sqlite && self.is_unfiltered() && !self.sort_reads_normal
+        let is_short = self.is_unfiltered() || self.access.is_served_test();
+        self.access.is_recurring || is_sqlite && is_short && !self.sort_reads_normal
     }
 
     /// Selects `pk` and sort key of the matching resources whose position passes a test.
