@@ -13,6 +13,7 @@ mod error;
 pub mod events;
 pub mod exit;
 pub mod federation;
+pub mod health;
 pub mod hints;
 pub mod journal;
 pub mod key;

@@ -17,6 +17,7 @@ mod private_file;
 pub mod sealing;
 pub mod service;
 pub mod signals;
+pub mod systemd;
 pub mod token;
 pub mod upkeep;
 

@@ -73,6 +73,11 @@ const MODULES: &[Module] = &[
         name: "signals",
         may_use: &[],
     },
+    // Messages to the service manager.
+    Module {
+        name: "systemd",
+        may_use: &[],
+    },
     Module {
         name: "config",
         may_use: &["egress", "oauth", "service"],
@@ -173,6 +178,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["jose"]),
     ("ureq", &["egress"]),
     ("rustls", &["egress"]),
+    ("sd_notify", &["systemd"]),
     ("ipnet", &["cli", "config", "egress", "http/oauth"]),
     ("url", &["egress", "oauth"]),
     ("chacha20poly1305", &["sealing"]),

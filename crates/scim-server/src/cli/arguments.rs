@@ -3,6 +3,7 @@
 mod clients;
 mod connection;
 mod events;
+mod health;
 mod key;
 mod set_stream;
 mod token;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::clients::{ClientArgs, GroupPatch, Leniency, Reprovision, UrlFilters};
 pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
 pub use self::events::EventsArgs;
+pub use self::health::HealthArgs;
 pub use self::key::{KeyCommand, KeyScope};
 pub use self::set_stream::{CreateStreamArgs, Events, SetStreamCommand, StreamArgs, StreamStart};
 pub use self::token::{Lifetime, Scope, TokenCommand};
@@ -121,6 +123,8 @@ pub enum Command {
     Journal(JournalArgs),
     /// Print events of the feed, such as `user.deactivated`, one JSON object per line
     Events(EventsArgs),
+    /// Ask a running server whether it is ready; the exit code is 1 if it is not
+    Health(HealthArgs),
 }
 
 /// The settings of `serve`.

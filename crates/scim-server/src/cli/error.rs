@@ -26,6 +26,9 @@ pub enum CommandError {
     /// The token endpoint would refuse the assertion. The text names the check.
     #[error("{0}")]
     AssertionRefused(String),
+    /// A server cannot be reached, or is not ready.
+    #[error("{0}")]
+    NotHealthy(String),
     /// Another process holds a lock on the database.
     #[error("the database is busy: another process holds a lock on it; try again")]
     Busy,
@@ -72,7 +75,7 @@ impl CommandError {
             CommandError::AssertionRefused(_) => Exit::AssertionRefused,
             CommandError::Busy => Exit::DatabaseBusy,
             CommandError::Store(_) => Exit::DatabaseUnavailable,
-            CommandError::Io(_) | CommandError::Random(_) => Exit::Failed,
+            CommandError::NotHealthy(_) | CommandError::Io(_) | CommandError::Random(_) => Exit::Failed,
         }
     }
 }

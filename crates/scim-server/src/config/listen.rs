@@ -78,7 +78,11 @@ fn resolve_local(flag: &str, text: &str) -> io::Result<SocketAddr> {
     }
 }
 
-fn resolve(flag: &str, text: &str) -> io::Result<SocketAddr> {
+/// Resolves an address with a port. `flag` is named in errors.
+///
+/// # Errors
+/// The text has another form, or the name has no address.
+pub fn resolve(flag: &str, text: &str) -> io::Result<SocketAddr> {
     let port = text.rsplit_once(':').map_or(text, |(_, port)| port);
     if !text.contains(':') || text.starts_with(':') || port.parse::<u16>().is_err() {
         let example = match port.parse::<u16>() {

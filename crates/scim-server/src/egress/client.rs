@@ -235,7 +235,7 @@ fn read(mut response: http::Response<ureq::Body>, limits: &Limits) -> Result<Vec
 }
 
 /// Maps an error of the client library to the reaction of a caller.
-fn error(error: ureq::Error) -> EgressError {
+pub(super) fn error(error: ureq::Error) -> EgressError {
     match error {
         ureq::Error::Other(error) => match error.downcast::<EgressError>() {
             Ok(refused) => *refused,

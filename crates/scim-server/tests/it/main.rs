@@ -16,6 +16,7 @@ mod exchanges;
 mod feed;
 mod groups;
 mod harness;
+mod health;
 mod journal;
 mod keys;
 mod leniencies;

@@ -7,7 +7,7 @@ use scim_server::cli::arguments::{Cli, Command, PostgresPooler, TenantCommand};
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::{
-    client, connection, events, federation, journal, key, set_stream, stop, tenant, token, webhook,
+    client, connection, events, federation, health, journal, key, set_stream, stop, tenant, token, webhook,
     with_terminal,
 };
 use scim_server::delivery::feed::Feed;
@@ -90,6 +90,7 @@ pub(crate) fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
                 Ok(set_stream::run(&store, database, &command, terminal)?)
             })
         }
+        Command::Health(arguments) => Ok(health::run(&arguments, &mut io::stdout())?),
         Command::Journal(arguments) => {
             let store = open_existing(url, pooler, hints)?;
             let stop = stop::on_signal_or_closed_output()?;

@@ -1,8 +1,11 @@
 //! The sockets of a server: bound before anything else starts, and served until a signal arrives.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use scim_server::cli::exit::Exit;
 use scim_server::config::Config;
@@ -10,7 +13,7 @@ use scim_server::config::listen::ManagementAddress;
 use scim_server::http::management::ManagementHttp;
 use scim_server::http::metrics::{self, Exposition};
 use scim_server::http::{Http, server};
-use scim_server::signals;
+use scim_server::{signals, systemd};
 
 use crate::failure::Failure;
 
@@ -63,7 +66,11 @@ impl Listeners {
         exposition: Exposition,
     ) -> io::Result<()> {
         // From here on signals are caught. An earlier signal ends the process, which has begun nothing yet.
-        let stop = signals::termination()?;
+        let signal = signals::termination()?;
+        let stop = async {
+            signal.await;
+            systemd::stopping();
+        };
         // The metrics are served until the process ends, so that the last requests are counted.
         if let Some(listener) = self.metrics {
             actix_web::rt::spawn(metrics::listen(exposition, listener)?);
@@ -77,7 +84,16 @@ impl Listeners {
             .management
             .map(|it| server::listen_for_operators(operators, it, until_end));
         let management = management.transpose()?.map(actix_web::rt::spawn);
-        server::listen(http, self.scim, stop)?.await?;
+        let mut scim = pin!(server::listen(http, self.scim, stop)?);
+        // A server starts when it is polled first.
+        if let Poll::Ready(failed) = poll_fn(|context| Poll::Ready(scim.as_mut().poll(context))).await {
+            return failed;
+        }
+        systemd::ready();
+        if let Some(watchdog) = systemd::watchdog() {
+            actix_web::rt::spawn(watchdog);
+        }
+        scim.await?;
         drop(end);
         if let Some(management) = management {
             // The task ends with its server, whose error would come too late.
