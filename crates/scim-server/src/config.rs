@@ -9,6 +9,7 @@ pub mod oauth;
 pub mod path_prefix;
 pub mod retention;
 pub mod schemas;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use listen::ManagementAddress;
 use oauth::OAuthConfig;
 use path_prefix::PathPrefix;
 use retention::Retention;
+use tls::TlsFiles;
 
 /// Everything that a server needs to know before it opens its store.
 #[derive(Clone, Debug)]
@@ -30,6 +32,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The address of the management listener, unless it is off.
     pub management: Option<ManagementAddress>,
+    /// The certificate of the listener for SCIM; without one, it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// The certificate of the management listener; without one, it speaks plain HTTP.
+    pub management_tls: Option<TlsFiles>,
     /// A further address of the metrics.
     pub metrics: Option<SocketAddr>,
     /// The path below which the SCIM endpoints are.
@@ -57,6 +63,7 @@ impl Config {
     pub fn settings_at(&self, listening: SocketAddr) -> Settings {
         let base_url = match &self.base_url {
             Some(url) => url.clone(),
+            None if self.tls.is_some() => BaseUrl::of_tls_listener(listening, &self.path_prefix),
             None => BaseUrl::of_listener(listening, &self.path_prefix),
         };
         Settings {

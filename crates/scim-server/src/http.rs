@@ -16,6 +16,7 @@ mod probes;
 pub mod scim;
 pub mod server;
 mod tenant_shares;
+pub mod tls;
 mod write_deadline;
 
 use std::sync::Arc;

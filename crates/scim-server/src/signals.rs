@@ -32,6 +32,49 @@ pub fn on_termination(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
     }
 }
 
+/// The signals with which operators ask a server to read files again: SIGHUP. They no longer end the process.
+#[cfg(unix)]
+pub struct Hangups(actix_web::rt::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    /// Catches the signal from now on.
+    ///
+    /// # Errors
+    /// The operating system does not allow a handler for the signal.
+    pub fn catch() -> io::Result<Hangups> {
+        use actix_web::rt::signal::unix::{SignalKind, signal};
+
+        Ok(Hangups(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits for the next signal.
+    pub async fn next(&mut self) {
+        // The stream of signals never ends.
+        let _ = self.0.recv().await;
+    }
+}
+
+/// A system without SIGHUP.
+#[cfg(not(unix))]
+pub struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    /// Does nothing.
+    ///
+    /// # Errors
+    /// None.
+    pub fn catch() -> io::Result<Hangups> {
+        Ok(Hangups)
+    }
+
+    /// Waits forever.
+    pub async fn next(&mut self) {
+        std::future::pending().await
+    }
+}
+
 /// Returns a future that completes at SIGTERM or SIGINT.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ mod events;
 mod health;
 mod key;
 mod set_stream;
+mod tls;
 mod token;
 mod webhook;
 
@@ -21,6 +22,7 @@ pub use self::events::EventsArgs;
 pub use self::health::HealthArgs;
 pub use self::key::{KeyCommand, KeyScope};
 pub use self::set_stream::{CreateStreamArgs, Events, SetStreamCommand, StreamArgs, StreamStart};
+pub use self::tls::TlsArgs;
 pub use self::token::{Lifetime, Scope, TokenCommand};
 pub use self::webhook::{CreateArgs, EndpointArgs, ReplayArgs, SecretsKeyArgs, View, WebhookCommand};
 use super::client_args::{ClientCommand, FederationCommand};
@@ -151,7 +153,7 @@ pub struct ServeArgs {
     pub base_url: Option<String>,
 
     /// Serve plain HTTP on an address that other machines can reach, or under an `http` base URL, without a
-    /// TLS proxy named by `--base-url https://…`
+    /// certificate and without a TLS proxy named by `--base-url https://…`
     #[arg(long, help_heading = NETWORK, env = "SCIM_ALLOW_PLAIN_HTTP")]
     pub allow_plain_http: bool,
 
@@ -245,6 +247,10 @@ pub struct ServeArgs {
     #[arg(long, help_heading = NETWORK, env = "SCIM_METRICS_LISTEN", value_name = "[ADDRESS:]PORT",
           value_parser = trimmed)]
     pub metrics_listen: Option<String>,
+
+    /// The certificates.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 
     /// The options of the authorization server.
     #[command(flatten)]

@@ -262,6 +262,9 @@ pub struct UrlArgs {
     /// The path prefix that `serve` has
     #[arg(long, env = "SCIM_PATH_PREFIX", default_value = PathPrefix::DEFAULT, value_name = "PATH")]
     path_prefix: PathPrefix,
+    /// The certificate that `serve` has; with one, the default of the base URL is `https://LISTEN`
+    #[arg(long, env = "SCIM_TLS_CERTIFICATE", value_name = "FILE")]
+    tls_certificate: Option<std::path::PathBuf>,
     /// The address that `serve` has
     #[arg(
         long,
@@ -298,6 +301,7 @@ impl UrlArgs {
     pub(super) fn base_url(&self) -> Result<String, String> {
         let (given, flag) = match &self.base_url {
             Some(url) => (url.trim().to_owned(), "--base-url"),
+            None if self.tls_certificate.is_some() => (format!("https://{}", self.listen.trim()), "--listen"),
             None => (format!("http://{}", self.listen.trim()), "--listen"),
         };
         let url = BaseUrl::parse(&given, &self.path_prefix);

@@ -52,5 +52,10 @@ fn origin(arguments: &HealthArgs) -> Result<String, CommandError> {
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    Ok(format!("http://{address}"))
+    let scheme = if arguments.tls_certificate.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    Ok(format!("{scheme}://{address}"))
 }

@@ -21,14 +21,19 @@ impl ServeArgs {
             None => Vec::new(),
         };
         let registry = crate::registry(&documents)?;
-        let base_url = self.checked_base_url()?;
+        let (tls, management_tls) = (self.tls.scim()?, self.tls.management()?);
+        let base_url = self.checked_base_url(tls.is_some())?;
+        // The base URL of a server with a certificate of its own is no sign of a proxy in front of the other listener.
+        let proxy_url = base_url.as_ref().filter(|_| tls.is_none());
         let config = Config {
-            listen: listen::address(&self.listen, base_url.as_ref(), self.allow_plain_http)?,
+            listen: listen::address(&self.listen, proxy_url, self.allow_plain_http || tls.is_some())?,
             management: listen::management(
                 self.management_listen.as_deref(),
-                base_url.as_ref(),
-                self.allow_plain_http,
+                proxy_url,
+                self.allow_plain_http || management_tls.is_some(),
             )?,
+            tls,
+            management_tls,
             metrics: match &self.metrics_listen {
                 Some(text) => Some(listen::metrics_address(text)?),
                 None => None,
@@ -50,12 +55,17 @@ impl ServeArgs {
 
     /// Returns the base URL, if there is one. Credentials must not cross a network without TLS (RFC 6749 section 3.2, RFC
     /// 7644 section 7.2), so that a plain URL of another machine needs the same permission as a plain listener (A-83).
-    fn checked_base_url(&self) -> Result<Option<BaseUrl>, String> {
+    fn checked_base_url(&self, has_tls: bool) -> Result<Option<BaseUrl>, String> {
         let Some(text) = &self.base_url else {
             return Ok(None);
         };
         let url = BaseUrl::parse(text, &self.path_prefix)
             .map_err(|reason| format!("--base-url `{text}`: {reason}"))?;
+        if has_tls && !url.is_https() {
+            return Err(format!(
+                "--base-url `{text}`: it must begin with `https://`, because --tls-certificate makes this server speak TLS"
+            ));
+        }
         if url.is_plain_and_remote() && !self.allow_plain_http {
             return Err(format!(
                 "--base-url `{text}`: clients would send tokens and secrets over plain HTTP: name the https URL of a \
@@ -190,6 +200,41 @@ mod tests {
         );
         assert!(start(&[&public[..], &["--allow-plain-http"]].concat()).is_ok());
         assert!(start(&["--base-url", "http://localhost:8080"]).is_ok());
+    }
+
+    #[test]
+    fn a_certificate_opens_its_own_listener_only() {
+        let start = |arguments: &[&str]| {
+            let cli = Cli::parse_from([&["scim-server"], arguments].concat());
+            cli.serve.config().map_err(|error| error.to_string())
+        };
+        let scim = [
+            "--listen",
+            "0.0.0.0:8443",
+            "--tls-certificate",
+            "c",
+            "--tls-key",
+            "k",
+        ];
+        let management = ["--management-listen", "0.0.0.0:8444"];
+        let both = [
+            &management[..],
+            &["--management-tls-certificate", "c", "--management-tls-key", "k"],
+        ]
+        .concat();
+        let config = start(&scim).expect("clients connect with TLS");
+        let base_url = config.settings_at(([0, 0, 0, 0], 8443).into()).base_url;
+        assert_eq!(&*base_url, "https://0.0.0.0:8443/scim/v2");
+        assert!(config.management_tls.is_none());
+        assert!(start(&both).is_ok_and(|it| it.management_tls.is_some()));
+        // The URL of this server is not that of a proxy in front of the management listener.
+        let url = ["--base-url", "https://scim.example.com"];
+        let refused = start(&[&scim[..], &url, &management].concat()).expect_err("keys could be read");
+        assert!(refused.contains("--management-tls-certificate"), "{refused}");
+        assert!(start(&[&scim[..], &url, &both].concat()).is_ok());
+        assert!(start(&[&url[..], &management].concat()).is_ok());
+        let refused = start(&["--listen", "0.0.0.0:8080"]).expect_err("tokens could be read");
+        assert!(refused.contains("--tls-certificate"), "{refused}");
     }
 
     #[test]

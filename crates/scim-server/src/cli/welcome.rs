@@ -25,8 +25,8 @@ pub struct Welcome<'a> {
     pub base_url: &'a str,
     /// The address that the server listens on.
     pub listen: SocketAddr,
-    /// The address of the management listener, if there is one.
-    pub management: Option<SocketAddr>,
+    /// The URL of the management listener without a path, if there is one.
+    pub management: Option<String>,
     /// The URL of the database, without its password.
     pub database: &'a str,
     /// The file for the token of the first start; without one, the token is printed.
@@ -67,8 +67,8 @@ impl Welcome<'_> {
             output,
             "scim-server {version}, listening on {listen}, database {database}"
         )?;
-        if let Some(address) = self.management {
-            writeln!(output, "Management API at http://{address}/api/v1")?;
+        if let Some(origin) = &self.management {
+            writeln!(output, "Management API at {origin}/api/v1")?;
         }
         match first {
             Some(secrets) => self.print_first(&secrets, output),

@@ -21,6 +21,11 @@ impl BaseUrl {
         BaseUrl(format!("http://{address}{prefix}"))
     }
 
+    /// The base URL of a server with TLS and without a proxy.
+    pub fn of_tls_listener(address: SocketAddr, prefix: &PathPrefix) -> BaseUrl {
+        BaseUrl(format!("https://{address}{prefix}"))
+    }
+
     /// Reads an `http` or `https` URL without user, query and fragment (RFC 7644 sections 1.3 and 7.1). A URL without a
     /// path gets the path prefix. A URL with a path keeps it, because a proxy may map it to the prefix.
     ///

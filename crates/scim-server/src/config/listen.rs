@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use super::base_url::BaseUrl;
+use super::tls::TlsFlags;
 
 /// The address of the management listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,13 +15,14 @@ pub struct ManagementAddress {
     pub is_default: bool,
 }
 
-/// Resolves the address for SCIM. `allow_plain_http` permits an address that other machines can reach without TLS.
+/// Resolves the address for SCIM. `base_url` is that of a proxy. `allow_plain_http` permits an address that other machines
+/// can reach without a TLS proxy: the listener has a certificate, or the operator says so.
 ///
 /// # Errors
 /// The address cannot be resolved, or other machines could reach it and read tokens on the way (RFC 7644 section 7.2).
 pub fn address(text: &str, base_url: Option<&BaseUrl>, allow_plain_http: bool) -> io::Result<SocketAddr> {
     let address = resolve("--listen", text)?;
-    check_plain_http("", address, base_url, allow_plain_http)?;
+    check_plain_http(("", &TlsFlags::SCIM), address, base_url, allow_plain_http)?;
     Ok(address)
 }
 
@@ -40,7 +42,8 @@ pub fn management(
         Some("off") => return Ok(None),
         Some(text) => (resolve_local(FLAG, text)?, false),
     };
-    check_plain_http("--management-listen: ", address, base_url, allow_plain_http)?;
+    let flags = ("--management-listen: ", &TlsFlags::MANAGEMENT);
+    check_plain_http(flags, address, base_url, allow_plain_http)?;
     Ok(Some(ManagementAddress { address, is_default }))
 }
 
@@ -48,7 +51,7 @@ pub fn management(
 const DEFAULT_MANAGEMENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 
 fn check_plain_http(
-    prefix: &str,
+    (prefix, flags): (&str, &TlsFlags),
     address: SocketAddr,
     base_url: Option<&BaseUrl>,
     allow_plain_http: bool,
@@ -58,8 +61,11 @@ fn check_plain_http(
         return Ok(());
     }
     Err(invalid(format!(
-        "{prefix}other machines can reach {address}, and plain HTTP would show them the tokens: put a TLS proxy in front \
-         of it and name its URL with --base-url https://…, or add --allow-plain-http"
+        "{prefix}other machines can reach {address}, and plain HTTP would show them the tokens: name a certificate with \
+         {certificate} and {key}, or put a TLS proxy in front of it and name its URL with --base-url https://…, or add \
+         --allow-plain-http",
+        certificate = flags.certificate,
+        key = flags.key,
     )))
 }
 

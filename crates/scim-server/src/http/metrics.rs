@@ -24,6 +24,7 @@ use scim_model::store::ScanCount;
 
 use super::blocking::Blocking;
 use super::in_flight::InFlight;
+use super::tls::Tls;
 use crate::logging;
 use crate::service::ToleranceCounts;
 
@@ -99,6 +100,8 @@ pub struct Sampled {
     pub scans: Box<dyn Fn() -> Vec<ScanCount> + Send + Sync>,
     /// Returns the number of tokens and client secrets that expire within 30 days.
     pub expiring_tokens: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// The listeners with TLS.
+    pub tls: Vec<Arc<Tls>>,
 }
 
 /// The metrics as a text for Prometheus, on each listener that serves them.
@@ -241,6 +244,32 @@ impl SampledMetrics {
     }
 }
 
+impl SampledMetrics {
+    fn encode_tls(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        if self.sampled.tls.is_empty() {
+            return Ok(());
+        }
+        let help = "When the certificate of a listener expires, as a Unix time";
+        let unit = Unit::Seconds;
+        let name = "tls_certificate_expiry_timestamp";
+        let mut family = encoder.encode_descriptor(name, help, Some(&unit), MetricType::Gauge)?;
+        for tls in &self.sampled.tls {
+            let listener = [("listener", tls.listener())];
+            let gauge = family.encode_family(&listener)?;
+            EncodeMetric::encode(&ConstGauge::new(tls.expires().timestamp()), gauge)?;
+        }
+        let help = "Connections that ended in their TLS handshake";
+        let mut family =
+            encoder.encode_descriptor("tls_handshakes_failed", help, None, MetricType::Counter)?;
+        for tls in &self.sampled.tls {
+            let listener = [("listener", tls.listener())];
+            let counter = family.encode_family(&listener)?;
+            EncodeMetric::encode(&ConstCounter::new(tls.failed_handshakes()), counter)?;
+        }
+        Ok(())
+    }
+}
+
 impl Collector for SampledMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let busy = i64::try_from(self.blocking.busy()).unwrap_or(i64::MAX);
@@ -273,6 +302,7 @@ impl Collector for SampledMetrics {
             durable,
         )?;
         self.encode_tolerances(&mut encoder)?;
+        self.encode_tls(&mut encoder)?;
         let expiring = encoder.encode_descriptor(
             "tokens_expiring",
             "Valid tokens and client secrets that expire within 30 days",

@@ -15,6 +15,7 @@ use actix_web::web::ServiceConfig;
 
 use super::blocking::BLOCKING_THREADS;
 use super::management::{self, ManagementHttp};
+use super::tls::{Tls, accept};
 use super::write_deadline::WriteDeadline;
 use super::{Http, routes};
 
@@ -33,11 +34,12 @@ const GRACE_SECONDS: u64 = 20;
 /// The same for the management listener, which stops after the other one.
 const MANAGEMENT_GRACE_SECONDS: u64 = 5;
 
-/// Starts a server on a listening socket. When `stop` completes, the server refuses new connections, finishes the
+/// Starts a server on a listening socket, with TLS if there is a certificate. When `stop` completes, the server refuses new connections, finishes the
 /// running requests and ends.
 pub fn listen(
     http: Arc<Http>,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Server> {
     let until_stop = {
@@ -50,7 +52,7 @@ pub fn listen(
     let builder = ServerBuilder::new();
     let served = http.clone();
     let application = move |config: &mut ServiceConfig| routes(served.clone())(config);
-    Ok(serve(builder, "scim", http, listener, application)?
+    Ok(serve(builder, "scim", http, (listener, tls), application)?
         .shutdown_signal(until_stop)
         .shutdown_timeout(GRACE_SECONDS)
         .run())
@@ -60,12 +62,13 @@ pub fn listen(
 pub fn listen_for_operators(
     state: Arc<ManagementHttp>,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Server> {
     let http = state.http.clone();
     let application = move |config: &mut ServiceConfig| management::routes(state.clone())(config);
     let builder = ServerBuilder::new().workers(1);
-    Ok(serve(builder, "management", http, listener, application)?
+    Ok(serve(builder, "management", http, (listener, tls), application)?
         .shutdown_signal(stop)
         .shutdown_timeout(MANAGEMENT_GRACE_SECONDS)
         .run())
@@ -75,7 +78,7 @@ fn serve(
     builder: ServerBuilder,
     name: &str,
     http: Arc<Http>,
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<Arc<Tls>>),
     application: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<ServerBuilder> {
     let address = listener.local_addr()?;
@@ -83,7 +86,7 @@ fn serve(
     let is_stopping = builder.graceful_shutdown_signal();
     let connections = move || {
         let app = App::new().configure(application.clone());
-        let (http, is_stopping) = (http.clone(), is_stopping.clone());
+        let (http, tls, is_stopping) = (http.clone(), tls.clone(), is_stopping.clone());
         let http_1 = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let is_stopping = is_stopping.clone();
@@ -97,7 +100,11 @@ fn serve(
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
             let stream = WriteDeadline::new(stream, http.options.write_timeout, http.metrics.clone());
-            async move { Ok((stream, Protocol::Http1, peer)) }
+            let tls = tls.clone();
+            async move {
+                let connection = accept(tls.as_deref(), stream).await?;
+                Ok((connection, Protocol::Http1, peer))
+            }
         })
         .and_then(http_1)
     };

@@ -268,6 +268,7 @@ fn management(http: &Arc<Http>, store: &Arc<DieselStore>, secrets_key: PathBuf) 
         database_is_durable: true,
         scans: Box::new(move || counted.scan_counts()),
         expiring_tokens: Box::new(|| 3),
+        tls: Vec::new(),
     };
     let operations = Management {
         store: store.clone(),
@@ -608,7 +609,7 @@ impl HttpServer {
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let server =
-                    scim_server::http::server::listen(http, listener, std::future::pending()).unwrap();
+                    scim_server::http::server::listen(http, listener, None, std::future::pending()).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
             });

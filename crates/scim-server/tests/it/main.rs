@@ -35,6 +35,7 @@ mod rfc;
 mod security_events;
 mod slow_clients;
 mod startup;
+mod tls;
 mod two_servers;
 mod users;
 mod validator;

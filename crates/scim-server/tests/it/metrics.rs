@@ -212,6 +212,7 @@ fn scrape_as(server: &Server, accept: Option<&str>) -> (String, String) {
         database_is_durable: true,
         scans: Box::new(move || store.scan_counts()),
         expiring_tokens: Box::new(|| 3),
+        tls: Vec::new(),
     };
     let (send, started) = mpsc::channel();
     let thread = std::thread::spawn(move || {

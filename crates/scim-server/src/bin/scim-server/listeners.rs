@@ -12,23 +12,26 @@ use scim_server::config::Config;
 use scim_server::config::listen::ManagementAddress;
 use scim_server::http::management::ManagementHttp;
 use scim_server::http::metrics::{self, Exposition};
+use scim_server::http::tls::{self, ServerTls};
 use scim_server::http::{Http, server};
-use scim_server::{signals, systemd};
+use scim_server::signals::{self, Hangups};
+use scim_server::systemd;
 
 use crate::failure::Failure;
 
 /// The sockets of a server.
 pub(crate) struct Listeners {
     pub(crate) scim: TcpListener,
-    pub(crate) management: Option<TcpListener>,
+    management: Option<TcpListener>,
     /// The deprecated address of the metrics.
     metrics: Option<TcpListener>,
+    tls: ServerTls,
     /// The reason why the management listener is missing although it is not off.
     unserved: Option<Failure>,
 }
 
 impl Listeners {
-    pub(crate) fn bind(config: &Config) -> Result<Listeners, Failure> {
+    pub(crate) fn bind(config: &Config, tls: ServerTls) -> Result<Listeners, Failure> {
         let scim = bind("--listen", config.listen)?;
         let metrics = config.metrics.map(|it| bind("--metrics-listen", it));
         let (management, unserved) = config.management.map_or(Ok((None, None)), bind_management)?;
@@ -36,8 +39,21 @@ impl Listeners {
             scim,
             management,
             metrics: metrics.transpose()?,
+            tls,
             unserved,
         })
+    }
+
+    /// The URL of the management listener without a path, if there is one.
+    pub(crate) fn management_origin(&self) -> io::Result<Option<String>> {
+        let Some(listener) = &self.management else {
+            return Ok(None);
+        };
+        let address = listener.local_addr()?;
+        Ok(Some(match self.tls.management {
+            Some(_) => format!("https://{address}"),
+            None => format!("http://{address}"),
+        }))
     }
 
     pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
@@ -71,6 +87,11 @@ impl Listeners {
             signal.await;
             systemd::stopping();
         };
+        let with_tls = self.tls.all();
+        // Without a certificate, and without systemd, SIGHUP still ends a server whose terminal is closed.
+        if !with_tls.is_empty() || systemd::is_present() {
+            actix_web::rt::spawn(tls::watch(with_tls, Hangups::catch()?));
+        }
         // The metrics are served until the process ends, so that the last requests are counted.
         if let Some(listener) = self.metrics {
             actix_web::rt::spawn(metrics::listen(exposition, listener)?);
@@ -82,9 +103,9 @@ impl Listeners {
         };
         let management = self
             .management
-            .map(|it| server::listen_for_operators(operators, it, until_end));
+            .map(|it| server::listen_for_operators(operators, it, self.tls.management, until_end));
         let management = management.transpose()?.map(actix_web::rt::spawn);
-        let mut scim = pin!(server::listen(http, self.scim, stop)?);
+        let mut scim = pin!(server::listen(http, self.scim, self.tls.scim, stop)?);
         // A server starts when it is polled first.
         if let Poll::Ready(failed) = poll_fn(|context| Poll::Ready(scim.as_mut().poll(context))).await {
             return failed;

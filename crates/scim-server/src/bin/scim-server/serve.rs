@@ -1,7 +1,6 @@
 //! The command `serve`: it composes store, service, routes and workers.
 
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use scim_server::egress::{self, Egress, EgressSettings, OwnAddresses};
 use scim_server::http::management::ManagementHttp;
 use scim_server::http::metrics::{Exposition, Sampled};
 use scim_server::http::oauth::state::OAuth;
+use scim_server::http::tls::ServerTls;
 use scim_server::http::{Http, HttpOptions};
 use scim_server::management::webhooks::WebhookParts;
 use scim_server::management::{IDEMPOTENCY_KEYS_KEPT, Management};
@@ -46,7 +46,8 @@ pub(crate) fn serve(
     hints: &Hints,
 ) -> Result<(), Failure> {
     let config = arguments.config().map_err(|it| Failure::new(Exit::Usage, it))?;
-    let listeners = Listeners::bind(&config)?;
+    let tls = ServerTls::load(&config).map_err(|it| Failure::new(Exit::Usage, it))?;
+    let listeners = Listeners::bind(&config, tls.clone())?;
     let listen = listeners.scim.local_addr()?;
     let settings = config.settings_at(listen);
     let base_url = settings.base_url.clone();
@@ -75,15 +76,14 @@ pub(crate) fn serve(
     let security_events = SecurityEvents::new(Arc::new(KeyRing::new(store.clone(), keys.clone())));
     let http = Http::with_oauth(service, store.clone(), oauth, http_options(&config));
     let http = Arc::new(http.with_security_events(security_events.clone()));
-    listeners.report(config.oauth.proxy_warning(&base_url));
+    // A server with its own certificate needs no proxy.
+    let is_behind_proxy = config.tls.is_none();
+    let warning = config.oauth.proxy_warning(&base_url).filter(|_| is_behind_proxy);
+    listeners.report(warning);
     let welcome = Welcome {
         base_url: &base_url,
         listen,
-        management: listeners
-            .management
-            .as_ref()
-            .map(TcpListener::local_addr)
-            .transpose()?,
+        management: listeners.management_origin()?,
         database: &url.without_password(),
         token_file: arguments.first_token_file.as_deref(),
         key_file: arguments.first_key_file.as_deref(),
@@ -109,6 +109,7 @@ pub(crate) fn serve(
         database_is_durable: store.is_durable(),
         scans: Box::new(move || store.scan_counts()),
         expiring_tokens: Box::new(expiring),
+        tls: tls.all(),
     };
     let exposition = Exposition::new(http.metrics(), sampled);
     let operators = ManagementHttp::new(operations, http.clone(), exposition.clone());

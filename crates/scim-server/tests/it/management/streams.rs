@@ -28,7 +28,7 @@ impl Live {
         let (send, started) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = listen_for_operators(state, listener, std::future::pending()).unwrap();
+                let server = listen_for_operators(state, listener, None, std::future::pending()).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
             });
