@@ -15,6 +15,7 @@ mod files;
 mod fuzz;
 mod layers;
 mod mutants;
+mod package;
 mod postgres;
 mod process;
 mod tidy;
@@ -59,6 +60,10 @@ enum Command {
     ///
     /// Needs cargo-mutants.
     Mutants(mutants::Options),
+    /// Builds the Debian package and the bill of materials in target/package
+    ///
+    /// Needs cargo-auditable, cargo-deb and cargo-cyclonedx, and perl and make for OpenSSL.
+    Package,
     /// Measures release builds
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -84,6 +89,7 @@ fn main() -> ExitCode {
         Command::Postgres { command } => postgres::run(&command),
         Command::Fuzz { seconds } => fuzz::run(seconds),
         Command::Mutants(options) => mutants::run(&options),
+        Command::Package => package::run(),
         Command::Bench(bench) => bench::run(&bench),
         Command::Load { options } => bench::load(&options),
     };
