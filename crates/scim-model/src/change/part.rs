@@ -21,7 +21,7 @@ pub enum EventKind {
     Renamed,
     /// The user's `active` became false.
     Deactivated,
-    /// The user's `active` became true, and was false.
+    /// The user's `active` was false, and is true or unassigned now.
     Reactivated,
     /// The resource was deleted.
     Deleted,
@@ -206,7 +206,7 @@ fn take_members(changes: &mut AttributeChanges) -> (Vec<String>, Vec<String>) {
     }
 }
 
-/// Takes the change of a user's `active`, unless it is one between "true" and "unassigned".
+/// Takes the change of a user's `active`, unless it is one between "true" and "unassigned": both mean active.
 fn take_activation(resource_type: &str, changes: &mut AttributeChanges) -> Option<Part> {
     let Some(AttributeChange::Value { old, new }) = changes.get("active").filter(|_| resource_type == USER)
     else {
@@ -215,7 +215,7 @@ fn take_activation(resource_type: &str, changes: &mut AttributeChanges) -> Optio
     let is = |value: &Option<serde_json::Value>, wanted: bool| value.as_ref().is_some_and(|it| *it == wanted);
     let kind = match () {
         () if is(new, false) => EventKind::Deactivated,
-        () if is(new, true) && is(old, false) => EventKind::Reactivated,
+        () if is(old, false) => EventKind::Reactivated,
         () => return None,
     };
     Some((kind, single("active", changes.remove("active")?)))

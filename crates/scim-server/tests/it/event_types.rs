@@ -106,6 +106,13 @@ fn each_change_has_its_events() {
             &active(json!(false), json!(true)),
             vec![("user.reactivated", &active(json!(false), json!(true)))],
         ),
+        // Without `active`, a user counts as active.
+        (
+            "User",
+            Update,
+            &json!({"active": {"old": false}}),
+            vec![("user.reactivated", &json!({"active": {"old": false}}))],
+        ),
         (
             "User",
             Update,
