@@ -6,6 +6,7 @@ mod auth;
 mod cli;
 mod commands;
 mod connections;
+mod consumer;
 mod deploy;
 mod discovery;
 mod embedding;
