@@ -283,7 +283,10 @@ fn a_foreign_writer_makes_the_store_busy() {
     let mut server = Binary::start(&[]);
     let file = server.folder.path().join("scim.db");
     let mut other = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
-    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    // The server may be writing now.
+    other
+        .batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE")
+        .unwrap();
     let mut connection = server.connect();
     let body = json!({ "schemas": [USER], "userName": "bjensen" }).to_string();
     write!(
