@@ -221,7 +221,7 @@ fn the_package_is_made_of_files_that_exist() {
     let scripts = here.join(only(r#"maintainer-scripts = "([^"]+)""#, &manifest));
     assert!(scripts.join("postinst").is_file());
     let user = only(r"(?m)^User=(\S+)$", &unit);
-    let users = std::fs::read_to_string(scripts.join("sysusers.conf")).unwrap();
+    let users = std::fs::read_to_string(scripts.join("scim-server.conf")).unwrap();
     assert!(users.starts_with(&format!("u {user} ")), "{users}");
 }
 
