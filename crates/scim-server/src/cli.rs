@@ -1,6 +1,7 @@
 //! The command line: its grammar, and one file for each command.
 
 pub mod arguments;
+pub mod backup;
 pub mod client;
 pub mod client_args;
 mod client_keys;
@@ -8,17 +9,22 @@ mod client_list;
 mod client_set;
 pub mod connection;
 mod deleted;
+pub mod doctor;
 pub mod environment;
 mod error;
 pub mod events;
 pub mod exit;
 pub mod federation;
 pub mod health;
+mod hex;
 pub mod hints;
 pub mod journal;
 pub mod key;
+pub mod migrate;
+pub mod move_to;
 mod names;
 pub mod oauth_args;
+pub mod progress;
 pub mod secrets;
 pub mod serve;
 pub mod set_stream;

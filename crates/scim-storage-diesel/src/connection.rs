@@ -1,6 +1,7 @@
 //! Connections to SQLite and PostgreSQL, and the migrations.
 
 pub(crate) mod conn;
+pub(crate) mod incomplete;
 pub(crate) mod migrations;
 mod pool;
 pub(crate) mod postgres;

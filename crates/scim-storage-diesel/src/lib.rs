@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod idempotency;
 mod journal;
+pub mod maintenance;
 mod open;
 mod open_error;
 mod operator_keys;

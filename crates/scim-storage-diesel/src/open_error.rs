@@ -28,6 +28,11 @@ pub enum OpenError {
     /// The database has a migration that this version does not know.
     #[error("a newer version has migrated the database: this version does not know the migration `{0}`")]
     Newer(String),
+    /// A move into the database was interrupted, or is under way.
+    #[error(
+        "the database is incomplete, because a move into it is under way or was interrupted: run `scim-server move` again"
+    )]
+    Incomplete,
     /// Another server has opened the file.
     #[error("`{}` is in use by another server", .0.display())]
     InUse(PathBuf),

@@ -92,4 +92,6 @@ pub(crate) enum Opening {
     Directory,
     /// The command line, on a database that must exist and be up to date.
     Existing,
+    /// The command line, on an existing database that no server may use meanwhile.
+    Offline,
 }

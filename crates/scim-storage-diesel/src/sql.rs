@@ -67,6 +67,8 @@ enum Values {
     Ints(Vec<i64>),
     Bytes(Vec<Vec<u8>>),
     Strings(Vec<String>),
+    /// A column of several rows.
+    Column(Vec<Option<String>>),
 }
 
 /// Builds an [`Sql`] from a literal in which `{name}` is replaced by the value given for that name: a value to
@@ -219,6 +221,7 @@ impl Sql {
                 Piece::Array(Values::Ints(it)) => text.push_str(&format!("{it:?}")),
                 Piece::Array(Values::Bytes(it)) => text.push_str(&format!("[{} ids]", it.len())),
                 Piece::Array(Values::Strings(it)) => text.push_str(&format!("{it:?}")),
+                Piece::Array(Values::Column(it)) => text.push_str(&format!("[{} values]", it.len())),
             }
         }
         text
@@ -321,6 +324,7 @@ binds! {
     Option<bool> => |value| Piece::Bool(value);
     Uuid => |value| Piece::Bytes(value.as_bytes().to_vec());
     Values => |value| Piece::Array(value);
+    Vec<Option<String>> => |value| Piece::Array(Values::Column(value));
 }
 
 fn numbers(pks: &[i64]) -> String {
@@ -394,4 +398,5 @@ query_fragment!(Pg, |out, array| match array {
     Values::Ints(it) => out.push_bind_param::<Array<BigInt>, _>(it)?,
     Values::Bytes(it) => out.push_bind_param::<Array<Binary>, _>(it)?,
     Values::Strings(it) => out.push_bind_param::<Array<Text>, _>(it)?,
+    Values::Column(it) => out.push_bind_param::<Array<Nullable<Text>>, _>(it)?,
 });

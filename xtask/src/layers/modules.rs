@@ -175,6 +175,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("actix_service", &["http"]),
     ("prometheus_client", &["http"]),
     ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
     ("argon2", &["service"]),
     ("jsonwebtoken", &["jose"]),
     ("ureq", &["egress"]),

@@ -1,10 +1,14 @@
 //! The grammar of the command line, and the environment variables: the only reader of both.
 
+mod backup;
 mod clients;
 mod connection;
+mod doctor;
 mod events;
 mod health;
 mod key;
+mod migrate;
+mod move_to;
 mod set_stream;
 mod tls;
 mod token;
@@ -16,11 +20,15 @@ use std::path::PathBuf;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::backup::BackupArgs;
 pub use self::clients::{ClientArgs, GroupPatch, Leniency, Reprovision, UrlFilters};
 pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
+pub use self::doctor::DoctorArgs;
 pub use self::events::EventsArgs;
 pub use self::health::HealthArgs;
 pub use self::key::{KeyCommand, KeyScope};
+pub use self::migrate::{MigrateArgs, MigrateCommand};
+pub use self::move_to::MoveArgs;
 pub use self::set_stream::{CreateStreamArgs, Events, SetStreamCommand, StreamArgs, StreamStart};
 pub use self::tls::TlsArgs;
 pub use self::token::{Lifetime, Scope, TokenCommand};
@@ -92,11 +100,13 @@ pub enum Command {
     /// Serve SCIM over HTTP (the default)
     Serve(Box<ServeArgs>),
     /// Migrate the database to the schema of this version, and exit
-    Migrate {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Migrate(MigrateArgs),
+    /// Write a backup of a SQLite database, also while a server runs, and verify it
+    Backup(BackupArgs),
+    /// Move a SQLite database to PostgreSQL, while no server runs, and compare the two
+    Move(MoveArgs),
+    /// Examine the settings, the database and the surroundings of a server; each finding says what to do
+    Doctor(Box<DoctorArgs>),
     /// Manage tenants
     #[command(subcommand)]
     Tenant(TenantCommand),

@@ -26,7 +26,7 @@ pub enum CommandError {
     /// The token endpoint would refuse the assertion. The text names the check.
     #[error("{0}")]
     AssertionRefused(String),
-    /// A server cannot be reached, or is not ready.
+    /// A server cannot be reached or is not ready, or `doctor` has found errors.
     #[error("{0}")]
     NotHealthy(String),
     /// Another process holds a lock on the database.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// The command did all that it was asked for.
     Done = 0,
-    /// Reading, printing or the operating system failed, or `health` found a server that is not ready.
+    /// Reading, printing or the operating system failed, `health` found a server that is not ready, or `doctor` found errors.
     Failed = 1,
     /// A flag, an environment variable or a file that one of them names is invalid. clap uses this code too.
     Usage = 2,
@@ -32,7 +32,7 @@ impl Exit {
     pub const HELP: &str = "\
 Exit codes:
   0  done
-  1  reading, printing or the operating system failed; health: the server is not ready
+  1  reading, printing or the operating system failed; health: the server is not ready; doctor: there are errors
   2  a flag, an environment variable or a file that one of them names is invalid
   3  refused: the command cannot be carried out
   4  the database cannot be reached, opened or used

@@ -96,6 +96,11 @@ impl KeyFile {
         KeyFile::new(None, false)
     }
 
+    /// Returns the path of the file, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     fn new(path: Option<PathBuf>, is_created: bool) -> KeyFile {
         KeyFile {
             path,

@@ -36,6 +36,18 @@ impl Shell {
         }
     }
 
+    /// On a new database of PostgreSQL; `None` when `SCIM_TEST_POSTGRES_URL` is not set.
+    pub fn on_postgres() -> Option<Shell> {
+        Some(Shell {
+            postgres: Some(PostgresDatabase::create()?),
+            ..Shell::new()
+        })
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.postgres.is_some()
+    }
+
     pub fn url(&self) -> String {
         match &self.postgres {
             Some(database) => database.url.clone(),

@@ -3,12 +3,14 @@
 #![allow(unreachable_pub)] // The modules of a test binary have no users outside it.
 
 mod auth;
+mod backup;
 mod cli;
 mod commands;
 mod connections;
 mod consumer;
 mod deploy;
 mod discovery;
+mod doctor;
 mod embedding;
 mod errors;
 mod etag;
@@ -25,6 +27,8 @@ mod leniencies;
 mod list;
 mod management;
 mod metrics;
+mod migrate;
+mod move_to;
 mod oauth;
 mod originators;
 mod own_schemas;

@@ -1,6 +1,6 @@
 //! The migrations, compiled in, and the lock around them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use diesel::migration::MigrationSource;
 use diesel::pg::{Pg, PgConnection};
@@ -35,13 +35,20 @@ pub(crate) fn run<T>(
             work(&mut Conn::Sqlite(conn))
         }),
         Conn::Postgres(conn) => transaction(conn, BEGIN_MIGRATION, |conn| {
-            let lock = sql!("SELECT pg_advisory_xact_lock({lock})"; lock = LOCK);
-            Conn::Postgres(conn).execute(&lock)?;
+            lock(&mut Conn::Postgres(conn))?;
             missing(&mut Conn::Postgres(conn))?;
             pending::<Pg, PgConnection>(conn, POSTGRES)?;
             work(&mut Conn::Postgres(conn))
         }),
     }
+}
+
+/// Waits on PostgreSQL until no other transaction migrates or fills the database, and keeps others out until this one ends.
+pub(crate) fn lock(conn: &mut Conn) -> Result<(), Failure> {
+    if conn.dialect() == Dialect::Postgres {
+        conn.execute(sql!("SELECT pg_advisory_xact_lock({lock})"; lock = LOCK))?;
+    }
+    Ok(())
 }
 
 /// Checks that the schema is that of this version, and changes nothing.
@@ -57,35 +64,43 @@ pub(crate) fn check(conn: &mut Conn) -> Result<(), OpenError> {
 
 /// Returns the number of migrations that the database lacks.
 fn missing(conn: &mut Conn) -> Result<usize, OpenError> {
-    let (has_table, known) = match conn.dialect() {
-        Dialect::Sqlite => (
-            "SELECT count(*) FROM sqlite_master WHERE name = '__diesel_schema_migrations'",
-            versions::<Sqlite>(&SQLITE),
-        ),
-        Dialect::Postgres => (
-            "SELECT count(to_regclass('__diesel_schema_migrations'))",
-            versions::<Pg>(&POSTGRES),
-        ),
-    };
-    let known = known.map_err(unavailable).map_err(Failure::from)?;
-    if conn.row::<i64>(&Sql::text(has_table))? != Some(1) {
-        return Ok(known.len());
-    }
-    let applied = sql!("SELECT version FROM __diesel_schema_migrations ORDER BY version DESC");
-    let applied = conn.rows::<String>(&applied)?;
-    match applied.iter().find(|it| !known.contains(*it)) {
+    let known = known(conn.dialect())?;
+    let applied = applied(conn)?;
+    match applied.iter().find(|it| !known.contains_key(*it)) {
         Some(newer) => Err(OpenError::Newer(newer.clone())),
         None => Ok(known.len() - applied.len()),
     }
 }
 
-fn versions<DB: diesel::backend::Backend>(
+/// Returns the names of the migrations that this version knows, such as `20261124000000_resources`, by their versions.
+pub(crate) fn known(dialect: Dialect) -> Result<BTreeMap<String, String>, OpenError> {
+    let known = match dialect {
+        Dialect::Sqlite => names::<Sqlite>(&SQLITE),
+        Dialect::Postgres => names::<Pg>(&POSTGRES),
+    };
+    Ok(known.map_err(unavailable).map_err(Failure::from)?)
+}
+
+/// Returns the versions of the migrations that the database has, such as `20261124000000`, newest first.
+pub(crate) fn applied(conn: &mut Conn) -> Result<Vec<String>, OpenError> {
+    let has_table = match conn.dialect() {
+        Dialect::Sqlite => "SELECT count(*) FROM sqlite_master WHERE name = '__diesel_schema_migrations'",
+        Dialect::Postgres => "SELECT count(to_regclass('__diesel_schema_migrations'))",
+    };
+    if conn.row::<i64>(&Sql::text(has_table))? != Some(1) {
+        return Ok(Vec::new());
+    }
+    let applied = sql!("SELECT version FROM __diesel_schema_migrations ORDER BY version DESC");
+    Ok(conn.rows::<String>(&applied)?)
+}
+
+fn names<DB: diesel::backend::Backend>(
     source: &impl MigrationSource<DB>,
-) -> diesel::migration::Result<BTreeSet<String>> {
+) -> diesel::migration::Result<BTreeMap<String, String>> {
     let migrations = source.migrations()?;
     Ok(migrations
         .iter()
-        .map(|it| it.name().version().to_string())
+        .map(|it| (it.name().version().to_string(), it.name().to_string()))
         .collect())
 }
 

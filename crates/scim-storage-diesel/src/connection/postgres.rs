@@ -219,7 +219,7 @@ fn warn_of_other_languages(conn: &mut Conn) -> Result<(), Failure> {
 }
 
 /// The settings that let PostgreSQL acknowledge a transaction before it is on disk.
-fn unsafe_settings(conn: &mut Conn) -> Result<Vec<&'static str>, Failure> {
+pub(crate) fn unsafe_settings(conn: &mut Conn) -> Result<Vec<&'static str>, Failure> {
     let mut names = Vec::new();
     for name in ["fsync", "synchronous_commit"] {
         let value = conn.row::<String>(&sql!("SELECT current_setting({name})"; name))?;

@@ -1,6 +1,6 @@
 //! SQLite: a pool of readers, and one thread that writes.
 
-mod file;
+pub(crate) mod file;
 #[cfg(test)]
 #[path = "../../tests/unit/sqlite.rs"]
 mod tests;

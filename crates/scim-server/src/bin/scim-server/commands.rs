@@ -1,20 +1,20 @@
 //! The commands: each opens the store as it needs it, and runs.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use scim_server::cli::arguments::{Cli, Command, PostgresPooler, TenantCommand};
-use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
 use scim_server::cli::{
     client, connection, events, federation, health, journal, key, set_stream, stop, tenant, token, webhook,
     with_terminal,
 };
 use scim_server::delivery::feed::Feed;
-use scim_storage_diesel::{DieselStore, OpenError, Pooler};
+use scim_storage_diesel::{DieselStore, Pooler};
 
 use crate::failure::Failure;
 use crate::serve::serve;
+use crate::{backup, doctor, migrate, move_to};
 
 // Table: a branch for each command.
 pub(crate) fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
@@ -25,16 +25,10 @@ pub(crate) fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
     };
     match cli.command.unwrap_or(Command::Serve(Box::new(cli.serve))) {
         Command::Serve(arguments) => serve(&cli.database_url, pooler, &arguments, hints),
-        Command::Migrate { json } => {
-            DieselStore::open_directory(url, pooler)?;
-            let text = "The database schema is up to date.";
-            writeln!(
-                io::stdout(),
-                "{}",
-                if json { r#"{"migrated":true}"# } else { text }
-            )?;
-            Ok(())
-        }
+        Command::Migrate(arguments) => migrate::run(url, pooler, &arguments, hints),
+        Command::Backup(arguments) => backup::run(&cli.database_url, &arguments, hints),
+        Command::Doctor(arguments) => doctor::run(&cli.database_url, pooler, &arguments, hints),
+        Command::Move(arguments) => move_to::run(&cli.database_url, pooler, &arguments, hints),
         Command::Tenant(command) => {
             let store = match command {
                 TenantCommand::Create { .. } => DieselStore::open_directory(url, pooler)?,
@@ -107,12 +101,5 @@ pub(crate) fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
 
 /// Most commands need an existing database, and a mistyped path must not create one.
 fn open_existing(url: &str, pooler: Pooler, hints: &Hints) -> Result<DieselStore, Failure> {
-    match DieselStore::open_existing(url, pooler) {
-        Err(error @ (OpenError::Missing(_) | OpenError::Outdated)) => {
-            let migrate = hints.command("migrate");
-            let text = format!("{error}: run `{migrate}`, or start the server");
-            Err(Failure::new(Exit::DatabaseUnavailable, text))
-        }
-        result => Ok(result?),
-    }
+    DieselStore::open_existing(url, pooler).map_err(|it| Failure::with_advice(it, hints))
 }

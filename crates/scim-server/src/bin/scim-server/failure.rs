@@ -5,6 +5,7 @@ use std::io;
 
 use scim_server::cli::CommandError;
 use scim_server::cli::exit::Exit;
+use scim_server::cli::hints::Hints;
 use scim_storage_diesel::OpenError;
 
 /// The error that ends the binary, and its exit code.
@@ -18,6 +19,18 @@ impl Failure {
         let error = error.into();
         Failure { exit, error }
     }
+
+    /// Adds the command that creates or migrates a database that is missing or out of date.
+    pub(crate) fn with_advice(error: OpenError, hints: &Hints) -> Failure {
+        match error {
+            OpenError::Missing(_) | OpenError::Outdated => {
+                let migrate = hints.command("migrate");
+                let text = format!("{error}: run `{migrate}`, or start the server");
+                Failure::new(Exit::DatabaseUnavailable, text)
+            }
+            error => error.into(),
+        }
+    }
 }
 
 impl From<CommandError> for Failure {
@@ -30,7 +43,10 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Failure {
         let exit = match &error {
             OpenError::Url(_) | OpenError::Unescaped | OpenError::Plaintext(_) => Exit::Usage,
-            OpenError::HardLinked(_) | OpenError::NotUnique(_) | OpenError::OthersRun => Exit::Refused,
+            OpenError::HardLinked(_)
+            | OpenError::NotUnique(_)
+            | OpenError::OthersRun
+            | OpenError::Incomplete => Exit::Refused,
             OpenError::InUse(_) | OpenError::Busy => Exit::DatabaseBusy,
             OpenError::Missing(_)
             | OpenError::Outdated

@@ -1,8 +1,12 @@
 //! The binary: it puts configuration, store, service and routes together, and alone names the storage adapter.
 
+mod backup;
 mod commands;
+mod doctor;
 mod failure;
 mod listeners;
+mod migrate;
+mod move_to;
 mod serve;
 
 use std::io::{self, Write};

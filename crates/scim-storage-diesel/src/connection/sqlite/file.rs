@@ -22,7 +22,8 @@ pub(super) fn claim(path: &Path, opening: Opening) -> Result<(PathBuf, Option<Fi
     {
         return Err(OpenError::NoFolder(folder.to_owned()));
     }
-    if opening != Opening::Existing {
+    let may_be_new = [Opening::Server, Opening::Directory].contains(&opening);
+    if may_be_new {
         create_private(path).map_err(|error| OpenError::file(path, error))?;
     } else if !path.exists() {
         return Err(OpenError::Missing(path.to_owned()));
@@ -31,8 +32,8 @@ pub(super) fn claim(path: &Path, opening: Opening) -> Result<(PathBuf, Option<Fi
         .canonicalize()
         .map_err(|error| OpenError::file(path, error))?;
     refuse_hard_links(&path)?;
-    let is_server = opening == Opening::Server;
-    let lock = is_server.then(|| lock_file(&path)).transpose()?;
+    let is_alone = [Opening::Server, Opening::Offline].contains(&opening);
+    let lock = is_alone.then(|| lock_file(&path)).transpose()?;
     Ok((path, lock))
 }
 
@@ -102,7 +103,7 @@ impl OpenFiles {
     }
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -152,9 +153,19 @@ fn refuse_hard_links(_: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Waits until the name of a file is on disk. Other systems than Unix do not offer it.
+pub(crate) fn sync_folder(file: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// Creates an empty file that only its owner may read, if it does not exist. SQLite gives its other files the same
 /// permissions.
-fn create_private(path: &Path) -> std::io::Result<()> {
+pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
