@@ -17,6 +17,7 @@ mod query;
 mod resource;
 mod set_streams;
 mod tenant;
+mod transfer;
 mod webhooks;
 
 pub use connection::{Connection, ConnectionChange, ConnectionId, ConnectionSettings, ConnectionState};
@@ -42,6 +43,7 @@ pub use set_streams::{
     SetStreamSettings, SetStreamState, SetStreamStatus, SetStreams, StoredSigningKey,
 };
 pub use tenant::{Tenant, TenantId};
+pub use transfer::{ExportParts, Exported, ImportOutcome, ImportedMembers, ImportedResource, Transfer};
 pub use webhooks::{
     NewWebhook, NewWebhookSecret, StoredWebhookSecret, Webhook, WebhookDelivery, WebhookHealth,
     WebhookLeases, WebhookMessage, WebhookProgress, WebhookSettings, Webhooks,

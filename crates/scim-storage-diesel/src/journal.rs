@@ -6,8 +6,8 @@
 pub(crate) mod actor;
 mod entry;
 mod feed;
-mod horizon;
-mod retention;
+pub(crate) mod horizon;
+pub(crate) mod retention;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -37,16 +37,8 @@ impl ChangeJournal for DieselStore {
                 if let Err(error) = check_position(conn, tenant, after)? {
                     return Ok(Err(error));
                 }
-                let entries = changes::table
-                    .filter(changes::tenant_id.eq(tenant.0))
-                    .filter(changes::sequence.gt(after.sequence))
-                    .filter(changes::sequence.le(horizon.unwrap_or(i64::MAX)))
-                    .order(changes::sequence)
-                    .limit(limit.into())
-                    .select(entry_columns!());
-                let rows: Vec<EntryRow> = conn.load(entries)?;
-                let changes: Result<_, Failure> = rows.into_iter().map(EntryRow::into_change).collect();
-                Ok(Ok(changes?))
+                let until = horizon.unwrap_or(i64::MAX);
+                Ok(Ok(entries(conn, tenant, (after.sequence, until), limit)?))
             })
         })?
     }
@@ -55,17 +47,7 @@ impl ChangeJournal for DieselStore {
         let last = self.database.read_for(tenant, |conn| {
             let horizon = horizon(conn)?;
             conn.snapshot(None, |conn| {
-                let last = changes::table
-                    .filter(changes::tenant_id.eq(tenant.0))
-                    .filter(changes::sequence.le(horizon.unwrap_or(i64::MAX)))
-                    .order(changes::sequence.desc())
-                    .limit(1)
-                    .select((changes::sequence, changes::at));
-                let last: Option<(i64, i64)> = conn.only(last)?;
-                match last {
-                    Some((sequence, at)) => Ok::<_, Failure>(ChangePosition { sequence, at }),
-                    None => Ok(last_dropped(conn, tenant)?.unwrap_or_default()),
-                }
+                last_position_until(conn, tenant, horizon.unwrap_or(i64::MAX))
             })
         })?;
         Ok(last)
@@ -80,6 +62,43 @@ impl ChangeJournal for DieselStore {
     ) -> Result<usize, StoreError> {
         self.database
             .write_for(tenant, move |conn| prune(conn, tenant, before, limit))
+    }
+}
+
+/// Reads the first entries of a tenant after a number, up to another one.
+pub(crate) fn entries(
+    conn: &mut Conn,
+    tenant: TenantId,
+    (after, until): (i64, i64),
+    limit: u32,
+) -> Result<Vec<Change>, Failure> {
+    let entries = changes::table
+        .filter(changes::tenant_id.eq(tenant.0))
+        .filter(changes::sequence.gt(after))
+        .filter(changes::sequence.le(until))
+        .order(changes::sequence)
+        .limit(limit.into())
+        .select(entry_columns!());
+    let rows: Vec<EntryRow> = conn.load(entries)?;
+    rows.into_iter().map(EntryRow::into_change).collect()
+}
+
+/// Returns the last position up to a number: that of the last entry, or of the last one that was dropped.
+pub(crate) fn last_position_until(
+    conn: &mut Conn,
+    tenant: TenantId,
+    until: i64,
+) -> Result<ChangePosition, Failure> {
+    let last = changes::table
+        .filter(changes::tenant_id.eq(tenant.0))
+        .filter(changes::sequence.le(until))
+        .order(changes::sequence.desc())
+        .limit(1)
+        .select((changes::sequence, changes::at));
+    let last: Option<(i64, i64)> = conn.only(last)?;
+    match last {
+        Some((sequence, at)) => Ok(ChangePosition { sequence, at }),
+        None => Ok(last_dropped(conn, tenant)?.unwrap_or_default()),
     }
 }
 

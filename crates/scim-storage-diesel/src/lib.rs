@@ -26,6 +26,7 @@ mod set_streams;
 mod shares;
 mod sql;
 mod store;
+mod transfer;
 mod webhooks;
 
 pub use open_error::OpenError;

@@ -86,13 +86,20 @@ fn prepare(conn: &mut Conn, options: &StoreOptions, opening: Opening) -> Result<
         return Ok(Layouts::default());
     }
     let is_server = opening == Opening::Server;
+    if opening == Opening::Transfer {
+        migrations::check(conn)?;
+    }
     migrations::run(conn, |conn| {
         // A move may have begun in the meantime.
         incomplete::check(conn)?;
         if is_server && conn.dialect() == Dialect::Postgres && options.pooler == Pooler::None {
             presence::announce(conn)?;
         }
-        let layouts = registration::register(conn, &options.resource_types, options.unique_group_names)?;
+        let rules = registration::Rules {
+            unique_group_names: options.unique_group_names,
+            may_change: opening != Opening::Transfer,
+        };
+        let layouts = registration::register(conn, &options.resource_types, rules)?;
         // Last, because it makes writers wait.
         if is_server {
             counts::recount_without_blocks(conn)?;

@@ -77,6 +77,11 @@ pub enum OpenError {
          stop them first, or start this server with the same"
     )]
     OthersRun,
+    /// The servers on the database use other schemas or settings.
+    #[error(
+        "the servers on this database use other schemas or settings: repeat their `--schemas` and `--group-names`"
+    )]
+    OtherSettings,
     /// The database cannot be migrated or prepared.
     #[error("cannot prepare the database: {0}")]
     Preparation(Box<dyn std::error::Error + Send + Sync>),

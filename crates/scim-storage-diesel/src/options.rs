@@ -92,6 +92,8 @@ pub(crate) enum Opening {
     Directory,
     /// The command line, on a database that must exist and be up to date.
     Existing,
+    /// The command line, which reads and writes resources of an existing database as servers do.
+    Transfer,
     /// The command line, on an existing database that no server may use meanwhile.
     Offline,
 }

@@ -16,26 +16,37 @@ use crate::schema::{attribute_path, resource, resource_type, tenant};
 use crate::schema_map::layout::{Layout, Layouts};
 use crate::sql::sql;
 
+/// The rules for the rows that are derived from documents.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) unique_group_names: bool,
+    /// Whether other rules than the stored ones may be introduced.
+    pub(crate) may_change: bool,
+}
+
 /// Registers the types. Where the shape of a type differs from the stored one, because an attribute has become indexed
 /// or unique or a comparison rule has changed, everything derived from its documents is computed again.
 ///
 /// # Errors
 /// `NotUnique` when an attribute has become unique and two values are equal; `OthersRun` when the change would affect
-/// the index entries of other servers.
+/// the index entries of other servers; `OtherSettings` when it is needed and not permitted.
 pub(crate) fn register(
     conn: &mut Conn,
     resource_types: &[Arc<ResourceType>],
-    unique_group_names: bool,
+    rules: Rules,
 ) -> Result<Layouts, OpenError> {
     let mut layouts = Vec::with_capacity(resource_types.len());
     for resource_type in resource_types {
         let (kind, stored_shape) = type_number(conn, &resource_type.name)?;
-        let layout = Layout::new(kind, resource_type, unique_group_names, |path| {
+        let layout = Layout::new(kind, resource_type, rules.unique_group_names, |path| {
             path_number(conn, kind, path)
         })?;
         let shape = layout.shape();
         if shape != stored_shape {
             if !stored_shape.is_empty() {
+                if !rules.may_change {
+                    return Err(OpenError::OtherSettings);
+                }
                 lock_exclusively(conn)?;
             }
             rebuild(conn, &layout)?;

@@ -20,7 +20,7 @@ use crate::options::{Opening, Pooler, StoreOptions};
 use crate::query::Explained;
 use crate::query::access::Plan;
 use crate::query::page::Listing;
-use crate::resource::create::{self, Creation};
+use crate::resource::create::{self, Creation, Meta};
 use crate::resource::delete::{self, Removal};
 use crate::resource::subject::Origin;
 use crate::resource::update::{self, Replacement};
@@ -29,7 +29,7 @@ use crate::schema_map::layout::{Layouts, Scope};
 /// Resources, tenants and tokens in SQLite or PostgreSQL.
 pub struct DieselStore {
     pub(crate) database: Database,
-    layouts: Arc<Layouts>,
+    pub(crate) layouts: Arc<Layouts>,
     scans: ScanAdmission,
     max_page_members: u32,
 }
@@ -60,6 +60,16 @@ impl DieselStore {
     /// `Missing`, `Outdated`, and those of [`DieselStore::open_directory`].
     pub fn open_existing(url: &str, pooler: Pooler) -> Result<DieselStore, OpenError> {
         DieselStore::open_as(url, &StoreOptions::directory(pooler), Opening::Existing)
+    }
+
+    /// Opens an existing database for the import and export of resources, also while servers run on it. Nothing that is
+    /// derived from stored resources is computed again.
+    ///
+    /// # Errors
+    /// `OtherSettings` when the servers on the database use other resource types or rules; and those of
+    /// [`DieselStore::open_existing`].
+    pub fn open_for_transfer(url: &str, options: &StoreOptions) -> Result<DieselStore, OpenError> {
+        DieselStore::open_as(url, options, Opening::Transfer)
     }
 
     fn open_as(url: &str, options: &StoreOptions, opening: Opening) -> Result<DieselStore, OpenError> {
@@ -152,7 +162,7 @@ impl DieselStore {
             .write_for(tenant, move |conn| update::update(conn, tenant, &replacement))
     }
 
-    fn scope(&self, tenant: TenantId) -> Scope<'_> {
+    pub(crate) fn scope(&self, tenant: TenantId) -> Scope<'_> {
         Scope {
             dialect: self.database.dialect(),
             tenant,
@@ -168,7 +178,8 @@ impl ResourceStore for DieselStore {
             AttributeChanges::of_creation(&new.resource_type, &new.document, &new.members, &new.secrets);
         let creation = Creation {
             derived: layout.derive(&new.document),
-            detail: changes.to_stored(),
+            detail: Some(changes.to_stored()),
+            meta: Meta::new(new.now),
             layout,
             id: new.id,
             origin: Origin::new(new.now, &new.actor),

@@ -12,6 +12,7 @@ mod move_to;
 mod set_stream;
 mod tls;
 mod token;
+mod transfer;
 mod webhook;
 
 use std::convert::Infallible;
@@ -32,6 +33,7 @@ pub use self::move_to::MoveArgs;
 pub use self::set_stream::{CreateStreamArgs, Events, SetStreamCommand, StreamArgs, StreamStart};
 pub use self::tls::TlsArgs;
 pub use self::token::{Lifetime, Scope, TokenCommand};
+pub use self::transfer::{ExportArgs, ImportArgs, StoredFormArgs};
 pub use self::webhook::{CreateArgs, EndpointArgs, ReplayArgs, SecretsKeyArgs, View, WebhookCommand};
 use super::client_args::{ClientCommand, FederationCommand};
 use super::exit::Exit;
@@ -103,6 +105,10 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Write a backup of a SQLite database, also while a server runs, and verify it
     Backup(BackupArgs),
+    /// Write all users and groups of a tenant to the standard output, one JSON object per line
+    Export(ExportArgs),
+    /// Read the users and groups of a tenant from the standard input, as `export` writes them
+    Import(ImportArgs),
     /// Move a SQLite database to PostgreSQL, while no server runs, and compare the two
     Move(MoveArgs),
     /// Examine the settings, the database and the surroundings of a server; each finding says what to do

@@ -30,6 +30,11 @@ impl Progress {
     pub fn set(&self, done: u64) {
         self.0.set_position(done);
     }
+
+    /// Runs work that writes to the terminal, between two drawings of the bar.
+    pub fn suspended<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.0.suspend(work)
+    }
 }
 
 impl Drop for Progress {

@@ -1,14 +1,35 @@
 //! The configuration that the arguments of `serve` describe.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arguments::{Passwords, ServeArgs};
+use scim_model::SchemaRegistry;
+
+use super::arguments::{Passwords, ServeArgs, StoredFormArgs};
 use crate::config::base_url::BaseUrl;
 use crate::config::{Config, listen, schemas};
 use crate::egress;
 use crate::service::Settings;
+
+impl StoredFormArgs {
+    /// Reads the resource types that the servers have.
+    ///
+    /// # Errors
+    /// A text that names the file.
+    pub fn registry(&self) -> Result<Arc<SchemaRegistry>, Box<dyn Error>> {
+        registry(self.schemas.as_deref())
+    }
+}
+
+fn registry(folder: Option<&Path>) -> Result<Arc<SchemaRegistry>, Box<dyn Error>> {
+    let documents = match folder {
+        Some(folder) => schemas::read_folder(folder)?,
+        None => Vec::new(),
+    };
+    Ok(crate::registry(&documents)?)
+}
 
 impl ServeArgs {
     /// Checks the arguments, and reads the files that they name.
@@ -16,11 +37,7 @@ impl ServeArgs {
     /// # Errors
     /// A text that names the argument.
     pub fn config(&self) -> Result<Config, Box<dyn Error>> {
-        let documents = match &self.schemas {
-            Some(folder) => schemas::read_folder(folder)?,
-            None => Vec::new(),
-        };
-        let registry = crate::registry(&documents)?;
+        let registry = registry(self.schemas.as_deref())?;
         let (tls, management_tls) = (self.tls.scim()?, self.tls.management()?);
         let base_url = self.checked_base_url(tls.is_some())?;
         // The base URL of a server with a certificate of its own is no sign of a proxy in front of the other listener.

@@ -42,6 +42,7 @@ mod security_events;
 mod slow_clients;
 mod startup;
 mod tls;
+mod transfer;
 mod two_servers;
 mod users;
 mod validator;

@@ -15,7 +15,7 @@ use crate::sql::{Dialect, sql};
 /// `allocated` was read; its entries come after the number in the lock, and so after the lowest of these numbers. If
 /// it had ended, the next statement sees its entries. A lock that was not there yet belongs to entries after
 /// `allocated`. The order of the two statements matters.
-pub(super) fn horizon(conn: &mut Conn) -> Result<Option<i64>, Failure> {
+pub(crate) fn horizon(conn: &mut Conn) -> Result<Option<i64>, Failure> {
     if conn.dialect() == Dialect::Sqlite {
         return Ok(None);
     }

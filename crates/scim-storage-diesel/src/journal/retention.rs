@@ -14,7 +14,7 @@ use crate::schema::{changes, journal_start};
 use crate::sql::{Dialect, sql};
 
 /// The last entry that was dropped.
-pub(super) fn last_dropped(conn: &mut Conn, tenant: TenantId) -> Result<Option<ChangePosition>, Failure> {
+pub(crate) fn last_dropped(conn: &mut Conn, tenant: TenantId) -> Result<Option<ChangePosition>, Failure> {
     let start = journal_start::table
         .filter(journal_start::tenant_id.eq(tenant.0))
         .select((journal_start::sequence, journal_start::at));

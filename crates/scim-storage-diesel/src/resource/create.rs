@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use scim_model::SecretHashes;
 use scim_model::change::Operation;
 use scim_model::store::TenantId;
@@ -25,8 +26,29 @@ pub(crate) struct Creation {
     pub(crate) derived: Derived,
     pub(crate) members: Vec<Uuid>,
     pub(crate) secrets: SecretHashes,
-    /// The detail of the journal entry.
-    pub(crate) detail: String,
+    /// The version and the times to store.
+    pub(crate) meta: Meta,
+    /// The detail of the journal entry; `None` for a resource whose entry is written otherwise.
+    pub(crate) detail: Option<String>,
+}
+
+/// The part of `meta` that is stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Meta {
+    pub(crate) version: i64,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) modified: DateTime<Utc>,
+}
+
+impl Meta {
+    /// Of a resource that is created now.
+    pub(crate) fn new(now: DateTime<Utc>) -> Meta {
+        Meta {
+            version: 1,
+            created: now,
+            modified: now,
+        }
+    }
 }
 
 pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Result<(), Failure> {
@@ -39,10 +61,11 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
     let resource = sql!(
         "INSERT INTO resource (tenant_id, kind, id, version, created, modified, active, unique_key, external_key,
                                display_key, family_key, label, document)
-         VALUES ({tenant}, {kind}, {id}, 1, {at}, {at}, {active}, {unique_key}, {external_key},
+         VALUES ({tenant}, {kind}, {id}, {version}, {created}, {modified}, {active}, {unique_key}, {external_key},
                  {display_key}, {family_key}, {label}, {document})
          ON CONFLICT (tenant_id, kind, unique_key) DO NOTHING RETURNING pk";
-        tenant, kind, id = new.id, at = new.origin.now, active = keys.active, unique_key = keys.unique_key,
+        tenant, kind, id = new.id, version = new.meta.version, created = new.meta.created,
+        modified = new.meta.modified, active = keys.active, unique_key = keys.unique_key,
         external_key = keys.external_key, display_key = keys.display_key, family_key = keys.family_key,
         label = keys.label, document = &derived.document
     );
@@ -58,14 +81,17 @@ pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Resul
         others.push(insert_members_of_new(dialect, tenant, new.origin.now, &members));
     }
     others.push(counts::count(dialect, tenant, kind, 1));
-    let version = (kind, new.id, 1);
-    others.push(journal_entry(
-        tenant,
-        &new.origin,
-        version,
-        Operation::Create,
-        (&new.detail, &derived.names),
-    ));
+    if let Some(detail) = &new.detail {
+        let named = (kind, new.id, new.meta.version);
+        let entry = (detail.as_str(), &derived.names);
+        others.push(journal_entry(
+            tenant,
+            &new.origin,
+            named,
+            Operation::Create,
+            entry,
+        ));
+    }
     let Some(pk) = conn.together(resource, others)? else {
         return Err(conflict(layout));
     };

@@ -14,7 +14,7 @@ use scim_storage_diesel::{DieselStore, Pooler};
 
 use crate::failure::Failure;
 use crate::serve::serve;
-use crate::{backup, doctor, migrate, move_to};
+use crate::{backup, doctor, migrate, move_to, transfer};
 
 // Table: a branch for each command.
 pub(crate) fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
@@ -29,6 +29,8 @@ pub(crate) fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
         Command::Backup(arguments) => backup::run(&cli.database_url, &arguments, hints),
         Command::Doctor(arguments) => doctor::run(&cli.database_url, pooler, &arguments, hints),
         Command::Move(arguments) => move_to::run(&cli.database_url, pooler, &arguments, hints),
+        Command::Export(arguments) => transfer::export(url, pooler, &arguments, hints),
+        Command::Import(arguments) => transfer::import(url, pooler, &arguments, hints),
         Command::Tenant(command) => {
             let store = match command {
                 TenantCommand::Create { .. } => DieselStore::open_directory(url, pooler)?,

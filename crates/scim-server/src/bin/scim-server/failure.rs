@@ -46,7 +46,8 @@ impl From<OpenError> for Failure {
             OpenError::HardLinked(_)
             | OpenError::NotUnique(_)
             | OpenError::OthersRun
-            | OpenError::Incomplete => Exit::Refused,
+            | OpenError::Incomplete
+            | OpenError::OtherSettings => Exit::Refused,
             OpenError::InUse(_) | OpenError::Busy => Exit::DatabaseBusy,
             OpenError::Missing(_)
             | OpenError::Outdated

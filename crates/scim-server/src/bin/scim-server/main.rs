@@ -8,6 +8,7 @@ mod listeners;
 mod migrate;
 mod move_to;
 mod serve;
+mod transfer;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
