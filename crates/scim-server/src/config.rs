@@ -4,6 +4,7 @@
 
 pub mod base_url;
 pub mod database_url;
+pub mod file;
 pub mod listen;
 pub mod oauth;
 pub mod path_prefix;

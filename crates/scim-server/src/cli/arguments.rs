@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 pub use self::backup::BackupArgs;
 pub use self::clients::{ClientArgs, GroupPatch, Leniency, Reprovision, UrlFilters};
@@ -40,7 +41,7 @@ use super::exit::Exit;
 use super::names;
 use super::oauth_args::OAuthArgs;
 use super::unshown::Unshown;
-use crate::config::database_url::DatabaseUrl;
+use crate::config::database_url::{DatabaseUrl, InvalidDatabaseUrl};
 use crate::config::path_prefix::PathPrefix;
 use crate::config::retention::Retention;
 use crate::service::{CursorKey, InvalidCursorKey};
@@ -54,6 +55,10 @@ const DATABASE: &str = "Database";
 #[derive(Debug, Parser)]
 #[command(name = "scim-server", version, propagate_version = true, max_term_width = 100, after_help = Exit::HELP)]
 pub struct Cli {
+    /// The configuration file; `config generate` prints one. Flags and environment variables are used before it
+    #[arg(long, global = true, env = "SCIM_CONFIG", value_name = "FILE", value_parser = path(), help_heading = "Configuration")]
+    pub config: Option<PathBuf>,
+
     /// The database: `sqlite:PATH` or `postgres://…`
     #[arg(
         long,
@@ -62,6 +67,7 @@ pub struct Cli {
         default_value = "sqlite:scim.db",
         hide_env_values = true,
         value_name = "URL",
+        value_parser = Unshown(database_url),
         help_heading = DATABASE
     )]
     pub database_url: DatabaseUrl,
@@ -143,6 +149,38 @@ pub enum Command {
     Events(EventsArgs),
     /// Ask a running server whether it is ready; the exit code is 1 if it is not
     Health(HealthArgs),
+    /// Show the effective settings, check a configuration file, or print one
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// The commands below `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show the value of every setting and its origin, with the flags of `serve` that are given; secrets are hidden
+    Show {
+        /// Print one JSON object, with the settings as `items`
+        #[arg(long)]
+        json: bool,
+        /// The flags of the server.
+        #[command(flatten)]
+        serve: Box<ServeArgs>,
+    },
+    /// Check a configuration file as a start with it would, with the environment variables that are set
+    Check {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print a configuration file with every setting and its default
+    Generate,
+    /// Print the JSON Schema of configuration files
+    Schema,
 }
 
 /// The settings of `serve`.
@@ -346,6 +384,11 @@ pub enum TenantCommand {
     },
 }
 
+fn database_url(text: &str) -> Result<DatabaseUrl, String> {
+    text.parse()
+        .map_err(|error: InvalidDatabaseUrl| error.to_string())
+}
+
 fn cursor_key(text: &str) -> Result<CursorKey, String> {
     text.parse().map_err(|error: InvalidCursorKey| error.to_string())
 }
@@ -362,30 +405,6 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
         Some(trimmed) => Ok(PathBuf::from(trimmed)),
         None => Ok(path),
     })
-}
-
-impl Cli {
-    /// Checks that no flag of `serve` comes before a command, where clap would silently ignore it.
-    ///
-    /// # Errors
-    /// Names the first such flag.
-    pub fn check_order(matches: &clap::ArgMatches) -> Result<(), String> {
-        let Some((command, _)) = matches.subcommand() else {
-            return Ok(());
-        };
-        let is_misplaced = |id: &&clap::Id| {
-            !["database_url", "postgres_pooler"].contains(&id.as_str())
-                && matches.value_source(id.as_str()) == Some(clap::parser::ValueSource::CommandLine)
-                && matches.try_get_raw(id.as_str()).is_ok()
-        };
-        match matches.ids().find(is_misplaced) {
-            Some(id) => Err(format!(
-                "`--{}` must come after `{command}`",
-                id.as_str().replace('_', "-")
-            )),
-            None => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -412,18 +431,6 @@ mod tests {
         let help = Cli::command().render_long_help().to_string();
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains("`forever`, or 0, keeps all"), "{help}");
-    }
-
-    #[test]
-    fn a_flag_of_the_server_before_a_command_is_refused_unless_every_command_has_it() {
-        let checked = |arguments: &[&str]| {
-            let arguments = [&["scim-server"], arguments].concat();
-            Cli::check_order(&Cli::command().get_matches_from(arguments))
-        };
-        assert_eq!(checked(&["--listen", "127.0.0.1:1"]), Ok(()));
-        assert_eq!(checked(&["--database-url", "sqlite:a.db", "migrate"]), Ok(()));
-        let misplaced = checked(&["--listen", "127.0.0.1:1", "migrate"]);
-        assert_eq!(misplaced, Err("`--listen` must come after `migrate`".to_owned()));
     }
 
     #[test]

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use clap::Command;
 
+use super::nearest::nearest;
+
 /// The prefix of the variables of this server.
 const PREFIX: &str = "SCIM_";
-
-/// The similarity from which a name counts as a mistyped one; 1 is equality.
-const SIMILAR: f64 = 0.9;
 
 /// Logs a warning for each variable that begins like a setting but is not one. The value is not shown, because it may be
 /// a secret.
@@ -24,17 +23,11 @@ fn unknown(command: &Command, variables: impl Iterator<Item = String>) -> Vec<St
     add_known(command, &mut known);
     variables
         .filter(|it| it.starts_with(PREFIX) && !known.contains(it) && !is_foreign(it))
-        .map(|name| {
-            let similarity = |it: &String| strsim::jaro_winkler(it, &name);
-            let nearest = known
-                .iter()
-                .max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-            match nearest.filter(|it| similarity(it) >= SIMILAR) {
-                Some(nearest) => {
-                    format!("the environment variable `{name}` is not a setting: did you mean `{nearest}`?")
-                }
-                None => format!("the environment variable `{name}` is not a setting, and is ignored"),
+        .map(|name| match nearest(&name, known.iter().map(|it| &**it)) {
+            Some(nearest) => {
+                format!("the environment variable `{name}` is not a setting: did you mean `{nearest}`?")
             }
+            None => format!("the environment variable `{name}` is not a setting, and is ignored"),
         })
         .collect()
 }
@@ -59,18 +52,18 @@ fn is_foreign(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
-    use crate::cli::arguments::Cli;
+    use crate::cli::settings::grammar::grammar;
 
     #[test]
     fn unknown_variables_are_named_with_the_setting_that_they_resemble() {
-        let warnings = |name: &str| unknown(&Cli::command(), std::iter::once(name.to_owned()));
+        let warnings = |name: &str| unknown(&grammar(), std::iter::once(name.to_owned()));
         let none: [String; 0] = [];
         for name in [
             "SCIM_LISTEN",
             "SCIM_DATABASE_URL",
+            "SCIM_DATABASE_URL_FILE",
+            "SCIM_CONFIG",
             "SCIM_FIRST_TOKEN_FILE",
             "PATH",
             "SCIM_PORT",

@@ -9,7 +9,7 @@ pub enum Exit {
     Done = 0,
     /// Reading, printing or the operating system failed, `health` found a server that is not ready, or `doctor` found errors.
     Failed = 1,
-    /// A flag, an environment variable or a file that one of them names is invalid. clap uses this code too.
+    /// A flag, an environment variable, the configuration file or a file that they name is invalid. clap uses this code too.
     Usage = 2,
     /// The command cannot be carried out, and a repetition would fail in the same way.
     Refused = 3,
@@ -33,7 +33,7 @@ impl Exit {
 Exit codes:
   0  done
   1  reading, printing or the operating system failed; health: the server is not ready; doctor: there are errors
-  2  a flag, an environment variable or a file that one of them names is invalid
+  2  a flag, an environment variable, the configuration file or a file that they name is invalid
   3  refused: the command cannot be carried out
   4  the database cannot be reached, opened or used
   5  the database is busy: another process holds a lock on it; try again

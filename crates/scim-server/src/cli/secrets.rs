@@ -1,6 +1,17 @@
 //! Errors that repeat an argument must not repeat a secret in it.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::token;
+
+/// The settings of files.
+static READ: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Adds a setting that was read from a file to those that `hide` looks at.
+pub(super) fn remember(setting: &str) {
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    read.push(setting.to_owned());
+}
 
 /// Hides the settings of this process that look like a secret: tokens, operator keys, and URLs with a password.
 ///
@@ -9,7 +20,11 @@ use crate::token;
 pub fn hide(text: &str) -> String {
     let arguments = std::env::args().skip(1);
     let variables = std::env::vars().filter(|(name, _)| name.starts_with("SCIM_"));
-    hide_settings(text, arguments.chain(variables.map(|(_, value)| value)))
+    let read = READ.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    hide_settings(
+        text,
+        arguments.chain(variables.map(|(_, value)| value)).chain(read),
+    )
 }
 
 fn hide_settings(text: &str, settings: impl Iterator<Item = String>) -> String {

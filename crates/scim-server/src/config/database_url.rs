@@ -1,6 +1,5 @@
 //! The URL of the database, which may contain a password.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -55,18 +54,38 @@ impl DatabaseUrl {
     }
 }
 
+/// Returns the parts of a secret that may be shown: a URL without its password, and nothing of other secrets.
+pub fn hidden(secret: &str) -> String {
+    match secret.contains("://") || secret.starts_with("sqlite:") {
+        true => DatabaseUrl(secret.trim().to_owned()).without_password(),
+        false => "…".to_owned(),
+    }
+}
+
 /// libpq decodes the name of a parameter, so an encoded name is treated as secret too.
 fn is_secret(parameter: &str) -> bool {
     let name = parameter.split('=').next().unwrap_or_default();
     name.contains('%') || SECRET_PARAMETERS.contains(&name)
 }
 
+/// The text is not a URL of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
+pub struct InvalidDatabaseUrl;
+
 impl FromStr for DatabaseUrl {
-    type Err = Infallible;
+    type Err = InvalidDatabaseUrl;
 
     /// Reads a URL without the blanks and line breaks around it, which a file of secrets often has.
-    fn from_str(text: &str) -> Result<DatabaseUrl, Infallible> {
-        Ok(DatabaseUrl(text.trim().to_owned()))
+    fn from_str(text: &str) -> Result<DatabaseUrl, InvalidDatabaseUrl> {
+        let text = text.trim();
+        let is_known = ["sqlite:", "postgres://", "postgresql://"]
+            .iter()
+            .any(|it| text.starts_with(it));
+        match is_known {
+            true => Ok(DatabaseUrl(text.to_owned())),
+            false => Err(InvalidDatabaseUrl),
+        }
     }
 }
 
@@ -110,10 +129,24 @@ mod tests {
             ),
             ("postgres://h/scim?%70assword=pa55", "postgres://h/scim"),
         ] {
-            let parsed: DatabaseUrl = url.parse().expect("every text is accepted");
+            let parsed: DatabaseUrl = url.parse().expect("it is a URL");
             assert_eq!(parsed.to_string(), shown);
             assert_eq!(parsed.with_password(), url.trim());
             assert!(!format!("{parsed:?}").contains("55"), "{parsed:?}");
         }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in ["", "scim.db", "mysql://scim@host/scim", "host=h password=pa55"] {
+            assert_eq!(text.parse::<DatabaseUrl>(), Err(InvalidDatabaseUrl), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_shown_as_far_as_it_is_a_url() {
+        assert_eq!(hidden("http://u:pa55@proxy:3128"), "http://u@proxy:3128");
+        assert_eq!(hidden("sqlite:scim.db"), "sqlite:scim.db");
+        assert_eq!(hidden("0f0f"), "…");
     }
 }

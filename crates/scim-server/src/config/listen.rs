@@ -22,7 +22,12 @@ pub struct ManagementAddress {
 /// The address cannot be resolved, or other machines could reach it and read tokens on the way (RFC 7644 section 7.2).
 pub fn address(text: &str, base_url: Option<&BaseUrl>, allow_plain_http: bool) -> io::Result<SocketAddr> {
     let address = resolve("--listen", text)?;
-    check_plain_http(("", &TlsFlags::SCIM), address, base_url, allow_plain_http)?;
+    check_plain_http(
+        ("--listen: ", &TlsFlags::SCIM),
+        address,
+        base_url,
+        allow_plain_http,
+    )?;
     Ok(address)
 }
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
 use regex_lite::Regex;
-use scim_server::cli::arguments::Cli;
+use scim_server::cli::settings::grammar::grammar;
 
 use crate::harness::Server;
 
@@ -62,7 +61,7 @@ fn only<'a>(expression: &str, text: &'a str) -> &'a str {
 #[test]
 fn every_variable_is_a_setting_of_the_binary() {
     let mut known = BTreeSet::new();
-    each_command(&Cli::command(), &mut |command| {
+    each_command(&grammar(), &mut |command| {
         let names = command.get_arguments().filter_map(|it| it.get_env()?.to_str());
         known.extend(names.map(str::to_owned));
     });
@@ -81,7 +80,7 @@ fn every_variable_is_a_setting_of_the_binary() {
 
 #[test]
 fn every_command_and_flag_exists() {
-    let cli = Cli::command();
+    let cli = grammar();
     let mut commands = BTreeSet::new();
     for (path, text) in deploy_files() {
         // The name of the package for cargo is no command line of the server.

@@ -39,6 +39,7 @@ mod paths;
 mod restart;
 mod rfc;
 mod security_events;
+mod settings;
 mod slow_clients;
 mod startup;
 mod tls;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use scim_server::cli::arguments::{Cli, Command, PostgresPooler, TenantCommand};
 use scim_server::cli::hints::Hints;
+use scim_server::cli::start::Start;
 use scim_server::cli::{
-    client, connection, events, federation, health, journal, key, set_stream, stop, tenant, token, webhook,
-    with_terminal,
+    client, completions, config, connection, events, federation, health, journal, key, set_stream, stop,
+    tenant, token, webhook, with_terminal,
 };
 use scim_server::delivery::feed::Feed;
 use scim_storage_diesel::{DieselStore, Pooler};
@@ -17,7 +18,8 @@ use crate::serve::serve;
 use crate::{backup, doctor, migrate, move_to, transfer};
 
 // Table: a branch for each command.
-pub(crate) fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
+pub(crate) fn run(cli: Cli, start: &Start) -> Result<(), Failure> {
+    let hints = &start.hints;
     let url = cli.database_url.with_password();
     let pooler = match cli.postgres_pooler {
         PostgresPooler::None => Pooler::None,
@@ -87,6 +89,8 @@ pub(crate) fn run(cli: Cli, hints: &Hints) -> Result<(), Failure> {
             })
         }
         Command::Health(arguments) => Ok(health::run(&arguments, &mut io::stdout())?),
+        Command::Config(command) => Ok(config::run(&command, start, &mut io::stdout())?),
+        Command::Completions { shell } => Ok(completions::print(shell, &mut io::stdout())?),
         Command::Journal(arguments) => {
             let store = open_existing(url, pooler, hints)?;
             let stop = stop::on_signal_or_closed_output()?;

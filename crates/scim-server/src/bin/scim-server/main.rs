@@ -13,30 +13,19 @@ mod transfer;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
-use scim_server::cli::arguments::Cli;
 use scim_server::cli::exit::Exit;
-use scim_server::cli::hints::Hints;
-use scim_server::cli::{environment, secrets, with_sources};
+use scim_server::cli::settings::sources::with_place;
+use scim_server::cli::start::Start;
+use scim_server::cli::{secrets, with_sources};
 use scim_server::{clock, logging};
 
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
     logging::start();
-    let matches = Cli::command()
-        .try_get_matches()
-        .unwrap_or_else(|error| exit_with_usage(&error));
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| exit_with_usage(&error));
-    if let Err(text) = Cli::check_order(&matches) {
-        Cli::command()
-            .error(clap::error::ErrorKind::ArgumentConflict, text)
-            .exit();
-    }
-    environment::warn_of_unknown_variables(&Cli::command());
-    let hints = Hints::new(&matches, &cli);
+    let (cli, start) = Start::of_process();
     let result = match clock::is_set() {
-        true => commands::run(cli, &hints),
+        true => commands::run(cli, &start),
         false => Err(Failure::new(
             Exit::Failed,
             "the clock of this machine says a time before 1970: set it first",
@@ -46,20 +35,10 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
-            let text = secrets::hide(&with_sources(&*failure.error));
+            let text = with_place(&with_sources(&*failure.error), &start.origins);
+            let text = secrets::hide(&text);
             let _ = writeln!(io::stderr(), "scim-server: {text}");
             failure.exit.into()
         }
     }
-}
-
-/// Ends the process with an error of the command line, or with the help that was asked for.
-fn exit_with_usage(error: &clap::Error) -> ! {
-    let text = error.to_string();
-    let shown = secrets::hide(&text);
-    if shown == text {
-        error.exit();
-    }
-    let _ = write!(io::stderr(), "{shown}");
-    std::process::exit(error.exit_code());
 }

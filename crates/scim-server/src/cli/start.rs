@@ -1,0 +1,129 @@
+//! The start of the binary: the command line, the environment and the configuration file.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, FromArgMatches};
+
+use super::arguments::{self, Cli, ConfigCommand};
+use super::environment;
+use super::exit::Exit;
+use super::hints::Hints;
+use super::secrets;
+use super::settings::grammar::grammar;
+use super::settings::sources::{Origins, Resolved, resolve};
+
+/// The start of a process.
+pub struct Start {
+    /// The commands that messages recommend.
+    pub hints: Hints,
+    /// The origins of the settings.
+    pub origins: Origins,
+    /// The arguments with the values of all sources.
+    pub matches: ArgMatches,
+    /// The grammar that they follow.
+    pub grammar: Command,
+}
+
+impl Start {
+    /// Reads the arguments of this process. Ends the process after help, and with an error if a setting is invalid.
+    pub fn of_process() -> (Cli, Start) {
+        let grammar = grammar();
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        let parsed = grammar.clone().try_get_matches_from(&arguments);
+        let parsed = parsed.unwrap_or_else(|error| exit_with_usage(&error));
+        if let Err(text) = check_order(&grammar, &parsed) {
+            grammar.clone().error(ErrorKind::ArgumentConflict, text).exit();
+        }
+        let cli = Cli::from_arg_matches(&parsed).unwrap_or_else(|error| exit_with_usage(&error));
+        environment::warn_of_unknown_variables(&grammar);
+        let Resolved { matches, origins } = match file(&cli) {
+            File::Unused => Resolved {
+                matches: parsed,
+                origins: Origins::new(),
+            },
+            File::Used(path) => resolve(&grammar, &arguments, &parsed, path.as_deref())
+                .unwrap_or_else(|problems| exit_with_problems(&problems)),
+        };
+        let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| exit_with_usage(&error));
+        let start = Start {
+            hints: Hints::new(&matches, &cli),
+            origins,
+            matches,
+            grammar,
+        };
+        (cli, start)
+    }
+}
+
+/// Whether a command uses the configuration file and the files of secrets.
+enum File {
+    Unused,
+    Used(Option<PathBuf>),
+}
+
+fn file(cli: &Cli) -> File {
+    match &cli.command {
+        Some(arguments::Command::Completions { .. }) => File::Unused,
+        Some(arguments::Command::Config(ConfigCommand::Generate | ConfigCommand::Schema)) => File::Unused,
+        Some(arguments::Command::Config(ConfigCommand::Check { file })) => File::Used(Some(file.clone())),
+        _ => File::Used(cli.config.clone()),
+    }
+}
+
+/// Ends the process with an error of the command line, or with the help that was asked for.
+fn exit_with_usage(error: &clap::Error) -> ! {
+    let text = error.to_string();
+    let shown = secrets::hide(&text);
+    if shown == text {
+        error.exit();
+    }
+    let _ = write!(io::stderr(), "{shown}");
+    std::process::exit(error.exit_code());
+}
+
+fn exit_with_problems(problems: &[String]) -> ! {
+    for problem in problems {
+        let _ = writeln!(io::stderr(), "scim-server: {}", secrets::hide(problem));
+    }
+    std::process::exit(Exit::Usage as i32);
+}
+
+/// Checks that no flag of `serve` comes before a command, where clap would silently ignore it.
+fn check_order(grammar: &Command, matches: &ArgMatches) -> Result<(), String> {
+    let Some((command, _)) = matches.subcommand() else {
+        return Ok(());
+    };
+    let misplaced = grammar.get_arguments().find(|it| {
+        let source = matches.value_source(it.get_id().as_str());
+        !it.is_global_set() && source == Some(ValueSource::CommandLine)
+    });
+    match misplaced.and_then(clap::Arg::get_long) {
+        Some(flag) => Err(format!("`--{flag}` must come after `{command}`")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_of_the_server_before_a_command_is_refused_unless_every_command_has_it() {
+        let checked = |arguments: &[&str]| {
+            let arguments = [&["scim-server"], arguments].concat();
+            check_order(&grammar(), &grammar().get_matches_from(arguments))
+        };
+        assert_eq!(checked(&["--listen", "127.0.0.1:1"]), Ok(()));
+        for flag in ["--database-url", "--database-url-file", "--config"] {
+            assert_eq!(checked(&[flag, "sqlite:a.db", "migrate"]), Ok(()));
+        }
+        for flag in ["--listen", "--cursor-key-file"] {
+            let misplaced = checked(&[flag, "127.0.0.1:1", "migrate"]);
+            assert_eq!(misplaced, Err(format!("`{flag}` must come after `migrate`")));
+        }
+    }
+}
