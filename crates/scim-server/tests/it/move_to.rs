@@ -1,5 +1,6 @@
 //! `scim-server move`, from SQLite to PostgreSQL.
 
+use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -312,11 +313,13 @@ fn many_users_and_memberships_are_moved() {
     let began = Instant::now();
     let report = source.json(&["move", "--to", &target.url(), "--json"]);
     if is_large {
-        eprintln!(
-            "moved {users} users and {} memberships in {:?}",
-            10 * users,
-            began.elapsed()
-        );
+        let time = began.elapsed();
+        writeln!(
+            std::io::stderr(),
+            "moved {users} users and {} memberships in {time:?}",
+            10 * users
+        )
+        .unwrap();
     }
     assert_eq!(report["tables"]["membership"]["rows"], json!(10 * users));
     assert_eq!(report["tables"]["resource"]["rows"], json!(users + groups));

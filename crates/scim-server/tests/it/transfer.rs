@@ -468,7 +468,7 @@ fn users_that_the_tenant_has_under_other_ids_are_members_under_those() {
     Shell::on_each(|shell| {
         shell.ok(&["migrate"]);
         let there = json!({ "schemas": [USER], "userName": "bjensen" });
-        assert_eq!(import(shell, "acme", &[], &[there.clone()]).0, 0);
+        assert_eq!(import(shell, "acme", &[], std::slice::from_ref(&there)).0, 0);
         let mut same = there;
         same["id"] = "00000000-0000-7000-8000-000000000001".into();
         let group = json!({
