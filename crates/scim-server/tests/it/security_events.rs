@@ -1,6 +1,6 @@
 //! Security event tokens: polling and keys in process on each database, and pushing by the binary.
 
-mod push;
+pub mod push;
 mod tokens;
 
 use std::sync::{Arc, Barrier};
@@ -28,8 +28,8 @@ use uuid::Uuid;
 
 use crate::harness::{BASE, Choice, Server, on_each};
 
-const ISSUER: &str = "https://scim.example.com";
-const AUDIENCE: &str = "https://receiver.example.com";
+pub const ISSUER: &str = "https://scim.example.com";
+pub const AUDIENCE: &str = "https://receiver.example.com";
 const DEACTIVATE: &str = "urn:ietf:params:scim:event:prov:deactivate";
 const VERIFICATION: &str = "https://schemas.openid.net/secevent/ssf/event-type/verification";
 const UPDATED: &str = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated";
@@ -140,7 +140,7 @@ fn new_stream(events: &str) -> NewStream {
 
 /// Verifies a token with the JOSE library and a JWK set, as a receiver does, and returns its claims.
 #[track_caller]
-fn verify(jwks: &Value, set: &str) -> Value {
+pub fn verify(jwks: &Value, set: &str) -> Value {
     let header = decode_header(set).unwrap();
     assert_eq!(header.typ.as_deref(), Some("secevent+jwt"), "evt-72");
     let keys: JwkSet = serde_json::from_value(jwks.clone()).unwrap();
@@ -221,6 +221,22 @@ fn evt_107_an_acknowledged_token_never_comes_again() {
             PollAnswer::default()
         );
         assert_eq!(server.store.set_stream(id).unwrap().unwrap().position, position);
+    });
+}
+
+/// evt-113
+///
+/// The first key signs as soon as it is made, so each process publishes it at once.
+#[test]
+fn evt_113_the_first_key_is_published_at_once() {
+    on_each(Choice::default, |server| {
+        let (process, acme) = (Process::start(&server), server.tenant("acme"));
+        let other = process.another(&server);
+        assert_eq!(other.ring().published().unwrap(), json!({ "keys": [] }));
+        let id = process.create("notice");
+        acme.create_user("bjensen");
+        let answer = process.poll(id, json!({}));
+        assert_eq!(other.events(&answer).len(), 1);
     });
 }
 

@@ -195,8 +195,10 @@ impl KeyRing {
     }
 
     fn stored(&self) -> Result<Arc<[StoredSigningKey]>, StoreError> {
+        // The first key signs at once, and a receiver that asks for the keys then may remember them for a day.
         if let Some((read, stored)) = &self.known().stored
             && read.elapsed() < REMEMBERED
+            && !stored.is_empty()
         {
             return Ok(stored.clone());
         }
