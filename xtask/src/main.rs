@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod files;
+mod fire;
 mod fuzz;
 mod layers;
 mod mutants;
@@ -56,6 +57,9 @@ enum Command {
         #[arg(default_value_t = 60)]
         seconds: u32,
     },
+    /// Runs the long forms of tests that kill servers
+    #[command(subcommand)]
+    Fire(fire::Fire),
     /// Makes small changes to the code in a copy below target/mutants, and lists those that no test catches
     ///
     /// Needs cargo-mutants.
@@ -88,6 +92,7 @@ fn main() -> ExitCode {
         Command::Conformance { .. } => conformance::run(Table::Check),
         Command::Postgres { command } => postgres::run(&command),
         Command::Fuzz { seconds } => fuzz::run(seconds),
+        Command::Fire(group) => fire::run(&group),
         Command::Mutants(options) => mutants::run(&options),
         Command::Package => package::run(),
         Command::Bench(bench) => bench::run(&bench),

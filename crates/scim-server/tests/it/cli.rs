@@ -28,11 +28,8 @@ impl Shell {
     /// Runs a test on SQLite, and on PostgreSQL where `SCIM_TEST_POSTGRES_URL` names one.
     pub fn on_each(test: impl Fn(&Shell)) {
         test(&Shell::new());
-        if let Some(database) = PostgresDatabase::create() {
-            test(&Shell {
-                postgres: Some(database),
-                ..Shell::new()
-            });
+        if let Some(shell) = Shell::on_postgres() {
+            test(&shell);
         }
     }
 

@@ -751,6 +751,16 @@ impl HttpClient {
         if_match: Option<&str>,
         body: &Value,
     ) -> (u16, Option<String>, Value) {
+        self.try_send_if_match(method, path, if_match, body).unwrap()
+    }
+
+    pub fn try_send_if_match(
+        &self,
+        method: &str,
+        path: &str,
+        if_match: Option<&str>,
+        body: &Value,
+    ) -> Result<(u16, Option<String>, Value), ureq::Error> {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base_url))
@@ -759,12 +769,12 @@ impl HttpClient {
         if let Some(etag) = if_match {
             request = request.header("if-match", etag);
         }
-        let mut response = self.agent.run(request.body(body.to_string()).unwrap()).unwrap();
+        let mut response = self.agent.run(request.body(body.to_string()).unwrap())?;
         let etag = response.headers().get("etag");
         let etag = etag.map(|it| it.to_str().unwrap().to_owned());
-        let text = response.body_mut().read_to_string().unwrap();
+        let text = response.body_mut().read_to_string()?;
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        (response.status().as_u16(), etag, json)
+        Ok((response.status().as_u16(), etag, json))
     }
 
     /// Creates a resource and returns its id.

@@ -18,6 +18,7 @@ mod event_types;
 mod events;
 mod exchanges;
 mod feed;
+mod fire_delivery;
 mod groups;
 mod harness;
 mod health;

@@ -127,6 +127,13 @@ impl Binary {
         HttpClient::new(&self.base_url, &self.token())
     }
 
+    /// The URL of the management API.
+    pub fn management_url(&self) -> String {
+        let mut lines = self.printed.lines();
+        let line = lines.find(|it| it.starts_with("Management API at ")).unwrap();
+        line.rsplit(' ').next().unwrap().to_owned()
+    }
+
     pub fn get(&self, path: &str, token: &str) -> (u16, Value) {
         HttpClient::new(&self.base_url, token).send("GET", path, None)
     }

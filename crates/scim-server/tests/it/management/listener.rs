@@ -12,11 +12,7 @@ use crate::restart::Binary;
 
 /// The origin of the management listener.
 fn origin(server: &Binary) -> String {
-    let line = server
-        .printed
-        .lines()
-        .find(|it| it.starts_with("Management API at "));
-    let url = line.expect("it is printed").rsplit(' ').next().unwrap();
+    let url = server.management_url();
     url.strip_suffix("/api/v1").unwrap().to_owned()
 }
 

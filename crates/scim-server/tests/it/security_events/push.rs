@@ -93,7 +93,7 @@ fn text(request: &Received) -> &str {
 }
 
 /// The claim `jti`, which is not verified.
-fn jti(request: &Received) -> String {
+pub fn jti(request: &Received) -> String {
     use base64::Engine as _;
 
     let claims = text(request).split('.').nth(1).unwrap();
@@ -270,11 +270,7 @@ fn post(client: &HttpClient, path: &str, body: &Value) -> (u16, Value) {
 
 /// The management API of a server.
 fn api(server: &Binary, key: &str) -> HttpClient {
-    let line = server
-        .printed
-        .lines()
-        .find(|it| it.starts_with("Management API at "));
-    HttpClient::new(line.unwrap().rsplit(' ').next().unwrap(), key)
+    HttpClient::new(&server.management_url(), key)
 }
 
 /// evt-103, evt-104, evt-106, evt-107, evt-111, evt-112, evt-122

@@ -116,17 +116,29 @@ impl Receiver {
 }
 
 fn serve(stream: TcpStream, script: &Script, requests: &Mutex<Vec<Received>>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut line = String::new();
-    // The other side may be killed at any time.
-    if reader.read_line(&mut line).unwrap_or(0) == 0 {
+    let Some(request) = read_request(&stream) else {
         return;
+    };
+    let number = {
+        let mut requests = requests.lock().unwrap();
+        requests.push(request.clone());
+        requests.len() - 1
+    };
+    respond(&stream, &script(&request, number));
+}
+
+/// Reads the request of a connection. `None` if it ends before, because the other side may be killed at any time.
+pub fn read_request(stream: &TcpStream) -> Option<Received> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    if reader.read_line(&mut line).unwrap_or(0) == 0 {
+        return None;
     }
     let mut headers = HashMap::new();
     loop {
         let mut header = String::new();
         if reader.read_line(&mut header).unwrap_or(0) == 0 {
-            return;
+            return None;
         }
         let Some((name, value)) = header.trim_end().split_once(": ") else {
             break;
@@ -135,21 +147,17 @@ fn serve(stream: TcpStream, script: &Script, requests: &Mutex<Vec<Received>>) {
     }
     let length = headers.get("content-length").map_or(0, |it| it.parse().unwrap());
     let mut body = vec![0; length];
-    if reader.read_exact(&mut body).is_err() {
-        return;
-    }
-    let request = Received {
+    reader.read_exact(&mut body).ok()?;
+    Some(Received {
         at: Instant::now(),
         line: line.trim_end().to_owned(),
         headers,
         body,
-    };
-    let number = {
-        let mut requests = requests.lock().unwrap();
-        requests.push(request.clone());
-        requests.len() - 1
-    };
-    let answer = script(&request, number);
+    })
+}
+
+/// Sends an answer. The other side may be killed at any time.
+pub fn respond(mut stream: &TcpStream, answer: &Answer) {
     thread::sleep(answer.after);
     let text = format!(
         "HTTP/1.1 {} Status\r\ncontent-length: {}\r\nconnection: close\r\n{}\r\n{}",
@@ -158,6 +166,5 @@ fn serve(stream: TcpStream, script: &Script, requests: &Mutex<Vec<Received>>) {
         answer.headers,
         answer.body
     );
-    let mut stream = stream;
     let _ = stream.write_all(text.as_bytes());
 }
