@@ -19,6 +19,7 @@ mod events;
 mod exchanges;
 mod feed;
 mod fire_delivery;
+mod full_disk;
 mod groups;
 mod harness;
 mod health;

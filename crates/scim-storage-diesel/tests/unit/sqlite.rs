@@ -133,6 +133,29 @@ fn writes_of_one_batch_succeed_and_fail_separately() {
     assert_eq!(numbers(sqlite), [0, 4, 8, 12, 16]);
 }
 
+/// SQLite may end a transaction on its own when the disk is full.
+#[test]
+fn a_writer_without_room_works_again_when_there_is_room() {
+    let (sqlite, _folder) = open(&StoreOptions::default());
+    sqlite
+        .write(TENANT, |conn| insert(conn, 1))
+        .expect("there is room");
+    // The file must not grow any more.
+    let limit = |conn: &mut Conn| Ok(conn.row::<i64>(&sql!("PRAGMA max_page_count = 1"))?);
+    sqlite.write(TENANT, limit).expect("it sets the limit");
+    let large = sql!("CREATE TABLE large AS SELECT zeroblob(1000000)");
+    let refused = sqlite.write(TENANT, move |conn| Ok(conn.execute(large.clone())?));
+    assert!(
+        matches!(&refused, Err(StoreError::Unavailable(it)) if it.to_string().contains("full")),
+        "{refused:?}"
+    );
+    for number in 2..5 {
+        let inserted = sqlite.write(TENANT, move |conn| insert(conn, number));
+        inserted.expect("this needs no further page");
+    }
+    assert_eq!(numbers(&sqlite), [1, 2, 3, 4]);
+}
+
 #[test]
 fn a_full_queue_is_busy() {
     let (sqlite, _folder) = open(&StoreOptions::default());
