@@ -4,6 +4,7 @@
 
 mod auth;
 mod backup;
+mod blocked_receivers;
 mod cli;
 mod commands;
 mod connections;
