@@ -146,7 +146,7 @@ impl Queue {
             let message = MessageId::Event(id);
             let is_known = self.waiting.contains(&message) || self.in_flight.contains_key(&message);
             if !is_known && self.waiting.has_resource(resource) {
-                self.waiting.put(message, Waiting::behind(resource, now));
+                self.waiting.put_in_order(message, resource, now);
             } else if !is_known {
                 self.fresh.push_back((id, resource));
                 self.unsettled.insert(id, before);

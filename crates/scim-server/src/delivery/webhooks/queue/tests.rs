@@ -127,6 +127,37 @@ fn messages_are_sent_in_order_and_at_most_four_at_once() {
     assert_eq!(it.start(), [0; 0]);
 }
 
+/// evt-20, evt-22
+///
+/// The stored position is before an event that is under way. A server that takes over reads an event again that precedes
+/// a failed one of the same resource, and sends both in order.
+#[test]
+fn evt_22_events_that_are_read_again_precede_a_failed_one() {
+    let mut it = Simulation::new();
+    let events = [(1, 2), (2, 1), (3, 1), (4, 1)];
+    it.read(&events);
+    assert_eq!(it.start(), [1, 2]);
+    it.finish(2, Outcome::Delivered);
+    assert_eq!(it.start(), [3]);
+    it.fail(3);
+    let stored = it.queue.state();
+    assert_eq!(stored.position, event(0));
+
+    let mut it = Simulation::new();
+    it.queue = Queue::restore(stored.position, stored.health, &stored.stored);
+    it.queue.health = WebhookHealth::default();
+    it.read(&events);
+    it.pass(TimeDelta::minutes(1));
+    assert_eq!(it.start(), [2, 1]);
+    it.finish(2, Outcome::Delivered);
+    assert_eq!(it.start(), [3]);
+    it.finish(3, Outcome::Delivered);
+    assert_eq!(it.start(), [4]);
+    it.finish(4, Outcome::Delivered);
+    it.finish(1, Outcome::Delivered);
+    assert_eq!(it.save().0, 4);
+}
+
 /// evt-20
 #[test]
 fn evt_20_later_messages_of_a_resource_wait_and_those_of_others_pass() {

@@ -83,6 +83,13 @@ impl WaitingMessages {
         self.changed.insert(id);
     }
 
+    /// Adds a message of a resource with others. It is due if it is the first of them: after a restart or a replay, events
+    /// are read again that precede a message that waits.
+    pub(super) fn put_in_order(&mut self, id: MessageId, resource: Uuid, now: DateTime<Utc>) {
+        self.put(id, Waiting::behind(resource, now));
+        self.release(Some(resource), now);
+    }
+
     fn insert(&mut self, id: MessageId, waiting: Waiting) {
         self.take(&id);
         self.due.extend(waiting.next_attempt.map(|it| (it, id)));
