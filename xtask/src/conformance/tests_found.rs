@@ -39,7 +39,7 @@ pub(crate) fn in_workspace(files: &[File]) -> Result<Vec<TestFn>, String> {
             continue;
         };
         let name = folder.split('/').nth(1).unwrap_or_default();
-        if ["lib", "main"].contains(&module) {
+        if ["lib", "main"].contains(&module) || is_main_of_binary(module) {
             found.extend(in_text(name, &file.text));
             continue;
         }
@@ -47,7 +47,9 @@ pub(crate) fn in_workspace(files: &[File]) -> Result<Vec<TestFn>, String> {
             Some((parent, name)) => (vec![parent], name),
             None => (vec!["lib", "main"], module),
         };
-        let parents = parents.iter().filter_map(|it| text(&format!("{folder}/{it}.rs")));
+        let parents = parents.iter().filter_map(|it| {
+            text(&format!("{folder}/{it}.rs")).or_else(|| text(&format!("{folder}/{it}/main.rs")))
+        });
         if !parents.into_iter().any(|text| declares(text, own_name)) {
             return Err(format!(
                 "conformance: no module declares `{}`, so it is never compiled: add a `mod` line",
@@ -71,6 +73,11 @@ fn place(path: &str) -> Option<(&str, &str)> {
         .find_map(|it| Some((path.find(it)?, it)))?;
     let end = start + folder.len();
     Some((&path[..end - 1], &path[end..]))
+}
+
+/// Whether a module is the first one of a binary with its own folder, such as `bin/scim-server/main`.
+fn is_main_of_binary(module: &str) -> bool {
+    module.starts_with("bin/") && module.ends_with("/main")
 }
 
 /// Whether the text contains `mod name;`.
