@@ -6,6 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::arguments::{Lifetime, Scope, TokenCommand};
+use super::client_keys::warn;
 use super::{CommandError, Terminal, deleted, find_tenant, names, timestamp, wait_for_caches};
 use crate::clock;
 use crate::management::tokens::{self, PreparedToken, TokenView};
@@ -28,14 +29,18 @@ pub fn run(
             scope,
             read_only,
             lifetime,
+            urls,
             json,
         } => {
+            let scim_url = urls.base_url().map_err(CommandError::Usage)?;
             let access = Access::of(*read_only || *scope == Scope::Read);
             let expires = expiry(*lifetime, terminal.now);
             let new = PreparedToken::random(clock::new_id(), name, access, terminal.now, expires)?;
             let (tenant, connection) = connections::find(directory, tenant, connection)?;
             new.store(directory, &connection)?;
-            print_new(&new, &tenant.name, &connection, None, *json, terminal)
+            warn(urls.warning(), terminal)?;
+            let more = More::ScimUrl(scim_url);
+            print_new(&new, &tenant.name, &connection, &more, *json, terminal)
         }
         TokenCommand::Rotate {
             id,
@@ -74,7 +79,7 @@ fn rotate(
     if end <= terminal.now {
         wait_for_caches();
     }
-    let replaced = Replaced {
+    let replaced = More::Replaced {
         id,
         expires: rotation.old_expires,
     };
@@ -82,23 +87,25 @@ fn rotate(
         &rotation.new,
         &rotation.old.tenant_name,
         &rotation.old.connection,
-        Some(&replaced),
+        &replaced,
         as_json,
         terminal,
     )
 }
 
-/// The token that a new one replaces, and its end.
-struct Replaced {
-    id: Uuid,
-    expires: DateTime<Utc>,
+/// The value that is printed with a new token.
+enum More {
+    /// The URL that the identity provider asks for.
+    ScimUrl(String),
+    /// The token that the new one replaces, and its end.
+    Replaced { id: Uuid, expires: DateTime<Utc> },
 }
 
 fn print_new(
     new: &PreparedToken,
     tenant: &str,
     connection: &Connection,
-    replaced: Option<&Replaced>,
+    more: &More,
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
@@ -111,8 +118,11 @@ fn print_new(
             "connection": connection.name,
             "expires": new.expires.map(timestamp),
         });
-        if let Some(old) = replaced {
-            printed["replaced"] = json!({ "id": old.id.to_string(), "expires": timestamp(old.expires) });
+        match more {
+            More::ScimUrl(url) => printed["scimUrl"] = json!(url),
+            More::Replaced { id, expires } => {
+                printed["replaced"] = json!({ "id": id.to_string(), "expires": timestamp(*expires) });
+            }
         }
         return terminal.print(&printed);
     }
@@ -123,9 +133,12 @@ fn print_new(
     )?;
     writeln!(terminal.output, "  {secret}")?;
     writeln!(terminal.output, "It is valid {}.", validity(new.expires))?;
-    if let Some(old) = replaced {
-        let end = timestamp(old.expires);
-        writeln!(terminal.output, "The token {} is valid until {end}.", old.id)?;
+    match more {
+        More::ScimUrl(url) => writeln!(terminal.output, "The SCIM URL is {url}")?,
+        More::Replaced { id, expires } => {
+            let end = timestamp(*expires);
+            writeln!(terminal.output, "The token {id} is valid until {end}.")?;
+        }
     }
     Ok(())
 }

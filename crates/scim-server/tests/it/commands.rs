@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use clap::Parser as _;
 use scim_model::store::Directory;
-use scim_server::cli::arguments::{Lifetime, Scope, TenantCommand, TokenCommand};
+use scim_server::cli::arguments::{Cli, Command, Lifetime, TenantCommand, TokenCommand};
 use scim_server::cli::hints::Hints;
 use scim_server::cli::welcome::Welcome;
 use scim_server::cli::{self, CommandError, Terminal};
@@ -75,15 +76,19 @@ impl Subject {
     }
 
     fn create_token(&self, days: u32, no_expiry: bool, json: bool) -> String {
-        self.token(TokenCommand::Create {
-            tenant: "acme".to_owned(),
-            connection: "default".to_owned(),
-            name: "for Okta".to_owned(),
-            scope: Scope::ReadAndWrite,
-            read_only: no_expiry,
-            lifetime: Lifetime { days, no_expiry },
-            json,
-        })
+        let days = days.to_string();
+        let lifetime = match no_expiry {
+            true => vec!["--no-expiry", "--read-only"],
+            false => vec!["--days", &days],
+        };
+        let create = ["scim-server", "token", "create", "--tenant", "acme"];
+        let more = ["--name", "for Okta", "--base-url", "https://scim.example.com"];
+        let json = if json { &["--json"][..] } else { &[] };
+        let cli = Cli::parse_from([&create[..], &more, &lifetime, json].concat());
+        match cli.command {
+            Some(Command::Token(command)) => self.token(command),
+            other => panic!("{other:?} is another command"),
+        }
     }
 }
 
@@ -158,7 +163,7 @@ fn tokens_are_shown_with_their_state() {
     it.create_tenant("acme", false);
     let text = it.create_token(30, false, false);
     let lines: Vec<&str> = text.lines().collect();
-    let [first, secret, last] = lines[..] else {
+    let [first, secret, last, url] = lines[..] else {
         panic!("{text}")
     };
     assert!(
@@ -167,9 +172,10 @@ fn tokens_are_shown_with_their_state() {
     );
     assert!(token::is_well_formed(secret.trim_start()), "{secret}");
     assert_eq!(last, "It is valid until 2026-01-31.");
+    assert_eq!(url, "The SCIM URL is https://scim.example.com/scim/v2");
     assert!(
         it.create_token(1, true, false)
-            .ends_with("\nIt is valid without end.\n")
+            .contains("\nIt is valid without end.\n")
     );
     let created = parse(&it.create_token(1, false, true));
     assert_eq!(

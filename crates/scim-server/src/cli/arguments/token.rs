@@ -5,6 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use scim_model::store::Connection;
 use uuid::Uuid;
 
+use crate::cli::client_args::UrlArgs;
 use crate::cli::names;
 use crate::cli::unshown::Unshown;
 use crate::management::tokens::{LONGEST_OVERLAP, LONGEST_TOKEN_DAYS, TOKEN_DAYS};
@@ -32,6 +33,9 @@ pub enum TokenCommand {
         /// The time of expiry.
         #[command(flatten)]
         lifetime: Lifetime,
+        /// The URL for the identity provider
+        #[command(flatten)]
+        urls: UrlArgs,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
