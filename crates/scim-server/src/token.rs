@@ -12,6 +12,17 @@ pub const PREFIX: &str = "scim_";
 /// The prefix of operator keys. It differs from [`PREFIX`], so that neither kind is taken for the other.
 pub const OPERATOR_PREFIX: &str = "opk_";
 
+/// The prefix of the secrets of webhook endpoints.
+pub const WEBHOOK_PREFIX: &str = "whsec_";
+
+/// Returns whether a text contains a secret of this server, by its prefix: a token, a client secret, an operator key, or
+/// the secret of a webhook endpoint. Messages hide such a text.
+pub fn contains_secret(text: &str) -> bool {
+    [PREFIX, OPERATOR_PREFIX, WEBHOOK_PREFIX]
+        .iter()
+        .any(|it| text.contains(it))
+}
+
 /// The time for which a server may use a valid token from a cache. After the command line has revoked a token or deleted a
 /// tenant, it waits that long before it reports success, so that no server accepts the token any more.
 pub const CACHE_LIFETIME: Duration = Duration::from_secs(1);
@@ -89,6 +100,14 @@ mod tests {
         assert!(is_operator_key(&key) && !is_well_formed(&key), "{key}");
         assert!(is_well_formed(&token) && !is_operator_key(&token), "{token}");
         assert!(!OPERATOR_PREFIX.contains("scim"));
+    }
+
+    #[test]
+    fn each_kind_of_secret_is_recognised() {
+        for text in ["scim_abc", "scim_secret_abc", "a=opk_abc", "whsec_AbC="] {
+            assert!(contains_secret(text), "{text}");
+        }
+        assert!(!contains_secret("scim-server token list"));
     }
 
     #[test]

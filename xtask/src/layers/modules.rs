@@ -57,7 +57,7 @@ const MODULES: &[Module] = &[
     },
     Module {
         name: "delivery",
-        may_use: &["clock", "egress", "jose", "sealing", "service"],
+        may_use: &["clock", "egress", "jose", "sealing", "service", "token"],
     },
     Module {
         name: "management",

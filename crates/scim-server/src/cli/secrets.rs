@@ -13,7 +13,8 @@ pub(super) fn remember(setting: &str) {
     read.push(setting.to_owned());
 }
 
-/// Hides the settings of this process that look like a secret: tokens, operator keys, and URLs with a password.
+/// Hides the settings of this process that look like a secret: tokens, client secrets, operator keys, secrets of webhooks,
+/// and URLs with a password.
 ///
 /// A setting may be in the wrong place, such as a database URL without its flag, so that nothing else knows that it has
 /// a secret.
@@ -40,9 +41,7 @@ fn hide_settings(text: &str, settings: impl Iterator<Item = String>) -> String {
         match login {
             // An error may show a part of the URL.
             Some((login, _)) if login.contains(':') => text.replace(value, "…").replace(login, "…"),
-            None if value.contains(token::PREFIX) || value.contains(token::OPERATOR_PREFIX) => {
-                text.replace(value, "…")
-            }
+            None if token::contains_secret(value) => text.replace(value, "…"),
             _ => text,
         }
     })
@@ -62,7 +61,10 @@ mod tests {
         assert_eq!(hidden("no `https://u:p@h`", "--base-url=https://u:p@h"), "no `…`");
         assert_eq!(hidden("no `a://u:p@h`", "sqlite:a://u:p@h/db"), "no `a://…@h`");
         assert_eq!(hidden("no `scim_abc`", "scim_abc"), "no `…`");
+        assert_eq!(hidden("no `scim_secret_abc`", "scim_secret_abc"), "no `…`");
         assert_eq!(hidden("no `opk_abc`", "--name=opk_abc"), "no `…`");
+        assert_eq!(hidden("no `whsec_AbC+/=`", "whsec_AbC+/="), "no `…`");
+        assert_eq!(hidden("no `whsec_AbC+/=`", "--name=whsec_AbC+/="), "no `…`");
         assert_eq!(hidden("no `https://h`", "https://h"), "no `https://h`");
         assert_eq!(hidden("scim: no user", "postgres://scim@h/scim"), "scim: no user");
         assert_eq!(hidden("no `tenants`", "tenants"), "no `tenants`");

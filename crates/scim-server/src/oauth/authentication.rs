@@ -16,7 +16,7 @@ use super::fault::Fault;
 use super::key_cache::{KeyCache, KeyError};
 use super::key_set::KeySet;
 use super::outcome::{Refused, UsedAssertion};
-use super::request::{Proof, SecretPlace, TokenRequest};
+use super::request::{ASSERTION_TYPE, Proof, SecretPlace, TokenRequest};
 use super::secret::PresentedSecret;
 use super::settings::OAuthSettings;
 use super::verification::{self, Refusal};
@@ -69,10 +69,18 @@ pub(super) fn authenticate(
             "the request proves no identity",
             client_for_log(sources, client_id.as_deref()),
         )),
-        (Proof::Unknown, client_id) => Err(failure(
-            "the method of authentication is unknown",
+        (Proof::UnknownScheme, client_id) => Err(failure(
+            "the header Authorization is malformed, or has an unknown scheme",
             client_for_log(sources, client_id.as_deref()),
         )),
+        (Proof::UnknownAssertionType, client_id) => {
+            let reason = format!("client_assertion_type must be {ASSERTION_TYPE}");
+            // It says nothing about clients and their credentials, so the client may know.
+            Err(Refused {
+                error: OAuthError::new(ErrorCode::InvalidClient, reason.clone()),
+                ..failure(&reason, client_for_log(sources, client_id.as_deref()))
+            })
+        }
     }
 }
 

@@ -68,7 +68,7 @@ impl Entry<'_> {
             (Proof::Assertion(_), Some(ClientMethod::Federation(_))) => "federation",
             (Proof::Assertion(_), Some(ClientMethod::Client { .. })) => "private_key_jwt",
             (Proof::Assertion(_), None) => "assertion",
-            (Proof::Unknown, _) => "unknown",
+            (Proof::UnknownScheme | Proof::UnknownAssertionType, _) => "unknown",
             (Proof::None, _) => "-",
         }
     }
@@ -107,8 +107,7 @@ fn shown(value: Option<&str>) -> String {
 fn looks_secret(text: &str) -> bool {
     // The beginning of a JSON object in Base64: `{"`, `{ `, `{` and a new line of either kind.
     let json_in_base64 = ["eyJ", "eyA", "ewo", "ew0"];
-    let secrets = [token::PREFIX, token::OPERATOR_PREFIX];
-    secrets.iter().chain(&json_in_base64).any(|it| text.contains(it))
+    token::contains_secret(text) || json_in_base64.iter().any(|it| text.contains(it))
 }
 
 /// Returns a reason without control characters.

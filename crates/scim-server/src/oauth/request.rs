@@ -19,7 +19,8 @@ const MAX_PARAMETERS: usize = 32;
 const MAX_CLIENT_ID: usize = 128;
 const MAX_SECRET: usize = 256;
 
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// The only value of `client_assertion_type`.
+pub(super) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A request for a token whose form is right.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,8 +42,10 @@ pub enum Proof {
     Secret(String, SecretPlace),
     /// A signed JWT.
     Assertion(String),
-    /// The type of the assertion, or the scheme of the header, is unknown.
-    Unknown,
+    /// The header has an unknown scheme, or is malformed.
+    UnknownScheme,
+    /// The parameter `client_assertion_type` has an unknown value.
+    UnknownAssertionType,
 }
 
 /// The place of a secret in a request.
@@ -164,7 +167,7 @@ impl Form {
         let (header_id, header_secret) = match header {
             Header::Basic { id, secret } => (Some(id), Some(secret)),
             Header::None => (None, None),
-            Header::Unknown => return Ok((self.client_id.clone(), Proof::Unknown)),
+            Header::Unknown => return Ok((self.client_id.clone(), Proof::UnknownScheme)),
         };
         let is_other = |body: &Option<String>, header: &Option<String>| {
             header.is_some() && body.is_some() && body != header
@@ -184,7 +187,7 @@ impl Form {
             }
             let proof = match assertion_type == ASSERTION_TYPE {
                 true => Proof::Assertion(assertion.clone()),
-                false => Proof::Unknown,
+                false => Proof::UnknownAssertionType,
             };
             return Ok((client_id, proof));
         }

@@ -7,11 +7,10 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::token::WEBHOOK_PREFIX;
+
 /// The number of random bytes in a new secret.
 const NEW_SECRET_BYTES: usize = 32;
-
-/// The text before the encoded bytes of a secret.
-const PREFIX: &str = "whsec_";
 
 /// The secret that an endpoint shares with the server. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,7 +34,7 @@ impl WebhookSecret {
 
     /// Returns the text that the receiver configures, `whsec_` and the bytes in base64. [`FromStr`] reads it.
     pub fn to_text(&self) -> String {
-        format!("{PREFIX}{}", BASE64_STANDARD.encode(&self.0))
+        format!("{WEBHOOK_PREFIX}{}", BASE64_STANDARD.encode(&self.0))
     }
 }
 
@@ -43,7 +42,10 @@ impl FromStr for WebhookSecret {
     type Err = InvalidWebhookSecret;
 
     fn from_str(text: &str) -> Result<WebhookSecret, InvalidWebhookSecret> {
-        let encoded = text.trim().strip_prefix(PREFIX).ok_or(InvalidWebhookSecret)?;
+        let encoded = text
+            .trim()
+            .strip_prefix(WEBHOOK_PREFIX)
+            .ok_or(InvalidWebhookSecret)?;
         let bytes = BASE64_STANDARD
             .decode(encoded)
             .map_err(|_| InvalidWebhookSecret)?;

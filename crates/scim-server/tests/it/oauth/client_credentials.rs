@@ -719,6 +719,11 @@ fn cred_50_assertion_and_type_come_together() {
     );
     let saml = "urn:ietf:params:oauth:client-assertion-type:saml2-bearer";
     let other = with(&[("client_assertion_type", saml), ("client_assertion", &assertion)]);
+    let description = other.json()["error_description"].clone();
+    assert_eq!(
+        description,
+        format!("client_assertion_type must be {ASSERTION_TYPE}")
+    );
     expect_oauth_error(other, 401, "invalid_client");
     with(&[
         ("client_assertion_type", ASSERTION_TYPE),
