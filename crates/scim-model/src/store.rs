@@ -11,6 +11,7 @@ mod error;
 mod feed;
 mod idempotency;
 mod journal;
+mod leases;
 mod name;
 mod operator_keys;
 mod query;
@@ -31,6 +32,7 @@ pub use error::StoreError;
 pub use feed::{ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants};
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use journal::{ChangeJournal, JournalError};
+pub use leases::Leases;
 pub use name::{InvalidName, check_label, check_name};
 pub use operator_keys::{NewOperatorKey, OperatorKey, OperatorKeys, OperatorScope};
 pub use query::{
@@ -39,14 +41,14 @@ pub use query::{
 };
 pub use resource::{Deletion, NewResource, ResourceStore, Update, Updated};
 pub use set_streams::{
-    EventAdded, NewSetStream, RefusedSet, SetDelivery, SetHealth, SetProgress, SetStream, SetStreamEvent,
-    SetStreamSettings, SetStreamState, SetStreamStatus, SetStreams, StoredSigningKey,
+    EventAdded, NewSetStream, RefusedSet, SetAttempt, SetDelivery, SetHealth, SetProgress, SetStream,
+    SetStreamEvent, SetStreamSettings, SetStreamState, SetStreamStatus, SetStreams, StoredSigningKey,
 };
 pub use tenant::{Tenant, TenantId};
 pub use transfer::{ExportParts, Exported, ImportOutcome, ImportedMembers, ImportedResource, Transfer};
 pub use webhooks::{
     NewWebhook, NewWebhookSecret, StoredWebhookSecret, Webhook, WebhookDelivery, WebhookHealth,
-    WebhookLeases, WebhookMessage, WebhookProgress, WebhookSettings, Webhooks,
+    WebhookMessage, WebhookProgress, WebhookSettings, Webhooks,
 };
 
 pub use crate::change::{MembersChange, MembersStep};

@@ -19,8 +19,9 @@ use scim_model::change::Actor;
 use scim_model::store::{Directory, NewResource, ResourceStore, TenantId};
 use scim_model::{Document, SchemaRegistry, SecretHashes};
 use scim_server::delivery::feed::Feed;
+use scim_server::delivery::state_counts::StateCounts;
 use scim_server::delivery::webhooks::registration::{self, NewEndpoint};
-use scim_server::delivery::webhooks::{WebhookWorker, WorkerParts};
+use scim_server::delivery::webhooks::{ENDPOINT_STATES, WebhookWorker, WorkerParts};
 use scim_server::egress::{AllowEntry, Egress, EgressSettings, system_lookup};
 use scim_server::sealing::KeyFile;
 use scim_storage_diesel::{DieselStore, StoreOptions};
@@ -174,6 +175,7 @@ impl Bench {
             feed: self.feed.clone(),
             egress: Arc::new(Egress::new(settings, system_lookup())),
             keys: self.keys.clone(),
+            counts: StateCounts::new(ENDPOINT_STATES),
         })?)
     }
 

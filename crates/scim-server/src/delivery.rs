@@ -6,6 +6,8 @@ pub mod feed_signal;
 pub mod filter;
 pub mod follow;
 mod lease;
+mod logged;
 mod retry_after;
 pub mod security_events;
+pub mod state_counts;
 pub mod webhooks;

@@ -1,6 +1,7 @@
 //! The operations of operators, without HTTP. The command line and the management API share them.
 
 mod access;
+pub mod client_change;
 pub mod clients;
 pub mod connections;
 mod error;

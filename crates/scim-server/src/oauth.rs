@@ -7,7 +7,6 @@ pub mod assertion;
 pub mod attempts;
 mod authentication;
 pub mod claims;
-pub mod client_change;
 pub mod endpoint;
 pub mod error;
 mod fault;

@@ -36,12 +36,6 @@ impl Credentials for DieselStore {
             .write(move |conn| clients::change(conn, &client_id, &change))
     }
 
-    fn disable_client(&self, client_id: &str, disabled: bool) -> Result<bool, StoreError> {
-        let client_id = client_id.to_owned();
-        self.database
-            .write(move |conn| clients::disable(conn, &client_id, disabled))
-    }
-
     fn delete_client(&self, client_id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let client_id = client_id.to_owned();
         self.database.write(move |conn| {

@@ -28,6 +28,17 @@ impl IdempotencyKeys for DieselStore {
         })
     }
 
+    fn finish_claim(&self, claim: &Claim) -> Result<(), StoreError> {
+        let claim = *claim;
+        self.database.write(move |conn| {
+            let row = table::table
+                .filter(table::digest.eq(claim.key.as_slice()))
+                .filter(table::object.eq(claim.object.as_bytes().as_slice()));
+            conn.execute(diesel::update(row).set(table::done.eq(true)))?;
+            Ok(())
+        })
+    }
+
     fn delete_claims(&self, before: DateTime<Utc>, most: u32) -> Result<usize, StoreError> {
         self.database.write(move |conn| {
             // A literal, because the DSL has no `LIMIT` for a deletion.
@@ -54,16 +65,20 @@ fn claim_key(conn: &mut Conn, claim: &Claim) -> Result<Claimed, Failure> {
     }
     let row = table::table
         .filter(table::digest.eq(claim.key.as_slice()))
-        .select((table::request, table::object, table::at));
-    let Some((request, Id(object), Time(at))) = conn.only::<(Vec<u8>, Id, Time), _>(row)? else {
+        .select((table::request, table::object, table::at, table::done));
+    let Some((request, Id(object), Time(at), done)) = conn.only::<(Vec<u8>, Id, Time, bool), _>(row)? else {
         // The other claim was released in between.
         return Err(StoreError::Busy.into());
     };
     let request = request.try_into();
-    Ok(Claimed::Before(Claim {
+    let earlier = Claim {
         key: claim.key,
         request: request.map_err(|_| unavailable("a stored hash does not have 32 bytes"))?,
         object,
         at,
-    }))
+    };
+    Ok(match done {
+        true => Claimed::Done(earlier),
+        false => Claimed::Before(earlier),
+    })
 }

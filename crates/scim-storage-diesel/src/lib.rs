@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod idempotency;
 mod journal;
+mod leases;
 pub mod maintenance;
 mod open;
 mod open_error;

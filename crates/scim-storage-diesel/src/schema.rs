@@ -240,6 +240,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    set_attempt (stream, id) {
+        stream -> Binary,
+        id -> Binary,
+        jti -> Text,
+        at -> BigInt,
+        attempt -> BigInt,
+        status -> Nullable<BigInt>,
+        milliseconds -> BigInt,
+        error -> Nullable<Text>,
+        response -> Text,
+    }
+}
+
+diesel::table! {
     webhook_delivery (endpoint, id) {
         endpoint -> Binary,
         id -> Binary,
@@ -266,6 +280,7 @@ diesel::table! {
         request -> Binary,
         object -> Binary,
         at -> BigInt,
+        done -> Bool,
     }
 }
 

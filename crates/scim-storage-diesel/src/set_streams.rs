@@ -1,7 +1,7 @@
 //! Streams of security event tokens, their progress, and the keys that sign the tokens.
 
+mod attempts;
 mod keys;
-mod leases;
 mod progress;
 mod streams;
 
@@ -9,11 +9,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use scim_model::change::ChangePosition;
 use scim_model::store::{
-    EventAdded, NewSetStream, RefusedSet, SetProgress, SetStream, SetStreamEvent, SetStreamState, SetStreams,
-    StoreError, StoredSigningKey,
+    EventAdded, Leases, NewSetStream, RefusedSet, SetAttempt, SetProgress, SetStream, SetStreamEvent,
+    SetStreamSettings, SetStreamState, SetStreams, StoreError, StoredSigningKey,
 };
 use uuid::Uuid;
 
+use crate::leases;
 use crate::schema::set_stream;
 use crate::store::DieselStore;
 
@@ -50,6 +51,17 @@ impl SetStreams for DieselStore {
             .write(move |conn| streams::change(conn, id, &state, position))
     }
 
+    fn change_set_stream_settings(
+        &self,
+        id: Uuid,
+        revision: i64,
+        settings: &SetStreamSettings,
+    ) -> Result<bool, StoreError> {
+        let settings = settings.clone();
+        self.database
+            .write(move |conn| streams::change_settings(conn, id, revision, &settings))
+    }
+
     fn add_set_stream_event(
         &self,
         stream: Uuid,
@@ -73,23 +85,30 @@ impl SetStreams for DieselStore {
         self.database.read(|conn| progress::refused(conn, id, limit))
     }
 
+    fn set_attempts(&self, id: Uuid, limit: u32) -> Result<Vec<SetAttempt>, StoreError> {
+        self.database.read(|conn| attempts::of(conn, id, limit))
+    }
+
     fn store_set_progress(&self, progress: &SetProgress) -> Result<bool, StoreError> {
         let progress = progress.clone();
         self.database.write(move |conn| progress::store(conn, &progress))
     }
 
-    fn prune_refused_sets(&self, before: DateTime<Utc>, limit: u32) -> Result<usize, StoreError> {
-        self.database
-            .write(move |conn| progress::prune(conn, before, limit))
+    fn prune_sets(&self, before: DateTime<Utc>, limit: u32) -> Result<usize, StoreError> {
+        self.database.write(move |conn| {
+            Ok(progress::prune(conn, before, limit)? + attempts::prune(conn, before, limit)?)
+        })
     }
 
-    fn lease_set_streams(&self, worker: Uuid, lease: TimeDelta) -> Result<Vec<Uuid>, StoreError> {
+    fn lease_set_streams(&self, worker: Uuid, lease: TimeDelta) -> Result<Leases, StoreError> {
         self.database
-            .write(move |conn| leases::lease(conn, worker, lease))
+            .write(move |conn| leases::lease(conn, leases::STREAMS, worker, lease))
     }
 
-    fn release_set_streams(&self, worker: Uuid) -> Result<(), StoreError> {
-        self.database.write(move |conn| leases::release(conn, worker))
+    fn release_set_streams(&self, worker: Uuid, ids: Option<&[Uuid]>) -> Result<(), StoreError> {
+        let ids = ids.map(<[Uuid]>::to_vec);
+        self.database
+            .write(move |conn| leases::release(conn, leases::STREAMS, worker, ids.as_deref()))
     }
 
     fn signing_keys(&self) -> Result<Vec<StoredSigningKey>, StoreError> {

@@ -1,17 +1,17 @@
 //! Endpoints of webhooks, the messages that wait for them, and the log of deliveries.
 
 mod endpoints;
-mod leases;
 mod messages;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use scim_model::store::{
-    NewWebhook, NewWebhookSecret, StoreError, Webhook, WebhookDelivery, WebhookLeases, WebhookMessage,
+    Leases, NewWebhook, NewWebhookSecret, StoreError, Webhook, WebhookDelivery, WebhookMessage,
     WebhookProgress, Webhooks,
 };
 use uuid::Uuid;
 
+use crate::leases;
 use crate::schema::webhook_endpoint;
 use crate::store::DieselStore;
 
@@ -68,15 +68,15 @@ impl Webhooks for DieselStore {
             .write(move |conn| messages::queue(conn, id, &message, now))
     }
 
-    fn lease_webhooks(&self, worker: Uuid, lease: TimeDelta) -> Result<WebhookLeases, StoreError> {
+    fn lease_webhooks(&self, worker: Uuid, lease: TimeDelta) -> Result<Leases, StoreError> {
         self.database
-            .write(move |conn| leases::lease(conn, worker, lease))
+            .write(move |conn| leases::lease(conn, leases::ENDPOINTS, worker, lease))
     }
 
     fn release_webhooks(&self, worker: Uuid, ids: Option<&[Uuid]>) -> Result<(), StoreError> {
         let ids = ids.map(<[Uuid]>::to_vec);
         self.database
-            .write(move |conn| leases::release(conn, worker, ids.as_deref()))
+            .write(move |conn| leases::release(conn, leases::ENDPOINTS, worker, ids.as_deref()))
     }
 
     fn store_webhook_progress(

@@ -71,7 +71,11 @@ fn place(path: &str) -> Option<(&str, &str)> {
     let (start, folder) = ["/src/", "/tests/it/", "/tests/oauth/"]
         .iter()
         .find_map(|it| Some((path.find(it)?, it)))?;
-    let end = start + folder.len();
+    let mut end = start + folder.len();
+    // A folder in `bin/` is a binary with modules of its own.
+    if let Some(binary) = path[end..].strip_prefix("bin/") {
+        end = path.len() - binary.len() + binary.find('/').map_or(0, |it| it + 1);
+    }
     Some((&path[..end - 1], &path[end..]))
 }
 
@@ -219,13 +223,22 @@ fn one() {}
             File::new("crates/a/src/b.rs", &format!("mod c;\n{}", test("two"))),
             File::new("crates/a/src/b/c.rs", &test("three")),
             File::new("crates/a/tests/it/main.rs", "mod d;\n"),
+            File::new("crates/a/src/bin/tool/main.rs", "mod e;\n"),
+            File::new("crates/a/src/bin/tool/e.rs", &test("of_a_binary")),
             File::new("crates/a/tests/it/d.rs", &test("four")),
             File::new("crates/a/tests/plans/main.rs", &test("left_out")),
             File::new("xtask/src/main.rs", &test("left_out")),
         ];
         let found = in_workspace(&files).expect("all files are declared");
         let paths: Vec<&str> = found.iter().map(|it| it.path.as_str()).collect();
-        assert_eq!(paths, ["a::b::c::three", "a::b::two", "a::d::four", "a::one"]);
+        let expected = [
+            "a::b::c::three",
+            "a::b::two",
+            "a::d::four",
+            "a::e::of_a_binary",
+            "a::one",
+        ];
+        assert_eq!(paths, expected);
         files.push(File::new("crates/a/src/e.rs", ""));
         assert!(in_workspace(&files).is_err_and(|it| it.contains("`crates/a/src/e.rs`")));
     }

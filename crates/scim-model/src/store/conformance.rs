@@ -23,10 +23,12 @@
 //! | `journal` | the entry that each write leaves, reading from a position, retention |
 //! | `feed` | the journals of several tenants in one order |
 //! | `connections` | connections of tenants, their changes, and the end of their credentials |
+//! | `client_changes` | changes of clients that keep their id |
 //! | `credentials` | OAuth clients, their secrets and access tokens, assertions that are good once |
 //! | `webhooks` | endpoints of webhooks, their leases, and the messages that wait for them |
 //! | `operator_keys` | operator keys, their limits and their end |
 //! | `idempotency` | the keys by which a repeated creation is recognised |
+//! | `set_stream_leases` | the leases of streams that are pushed |
 //! | `set_streams` | streams of security event tokens, their progress, and the keys that sign |
 //! | `tenants` | isolation and deletion of tenants, tokens |
 //!
@@ -38,6 +40,7 @@ macro_rules! cases {
     ($($case:ident),* $(,)?) => { &[$((stringify!($case), $case)),*] };
 }
 
+mod client_changes;
 mod connections;
 mod credentials;
 mod feed;
@@ -50,6 +53,7 @@ mod operator_keys;
 mod paging;
 mod resources;
 mod secrets;
+mod set_stream_leases;
 mod set_streams;
 mod sorting;
 mod tenants;
@@ -72,10 +76,12 @@ const TOPICS: &[&[Case]] = &[
     feed::CASES,
     connections::CASES,
     credentials::CASES,
+    client_changes::CASES,
     webhooks::CASES,
     operator_keys::CASES,
     idempotency::CASES,
     set_streams::CASES,
+    set_stream_leases::CASES,
     tenants::CASES,
 ];
 

@@ -37,7 +37,7 @@ pub trait Credentials: Send + Sync {
     /// Changes a client, and returns whether it exists.
     ///
     /// # Errors
-    /// `Stale` if the method of the client is not the one that the change replaces.
+    /// `Stale` if the client is not the one that the change expects, or its method not the one that the change replaces.
     fn change_client(&self, client_id: &str, change: &ClientChange) -> Result<bool, StoreError>;
 
     /// Disables or enables a client, and returns whether it exists. A disabled client gets no tokens, and its
@@ -45,7 +45,13 @@ pub trait Credentials: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    fn disable_client(&self, client_id: &str, disabled: bool) -> Result<bool, StoreError>;
+    fn disable_client(&self, client_id: &str, disabled: bool) -> Result<bool, StoreError> {
+        let change = ClientChange {
+            disabled: Some(disabled),
+            ..ClientChange::default()
+        };
+        self.change_client(client_id, &change)
+    }
 
     /// Deletes a client with its secrets and access tokens, and returns whether it existed. The client joins
     /// [`Directory::deleted_credentials`](super::Directory::deleted_credentials).
@@ -229,6 +235,10 @@ pub struct ClientChange {
     pub name: Option<String>,
     /// The new method.
     pub method: Option<MethodChange>,
+    /// Whether the client and its access tokens are refused from now on.
+    pub disabled: Option<bool>,
+    /// The client as it was read. If its name, method or state has changed since, nothing is changed.
+    pub expected: Option<Box<Client>>,
 }
 
 /// A change of the way in which a client proves its identity.

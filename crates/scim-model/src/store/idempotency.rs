@@ -20,6 +20,12 @@ pub trait IdempotencyKeys: Send + Sync {
     /// `Busy`, `Unavailable`.
     fn release_claim(&self, claim: &Claim) -> Result<(), StoreError>;
 
+    /// Remembers that the request of a claim has been carried out. Another claim of the key stays as it is.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    fn finish_claim(&self, claim: &Claim) -> Result<(), StoreError>;
+
     /// Deletes at most `most` claims that were made before a time, and returns their number.
     ///
     /// # Errors
@@ -45,6 +51,8 @@ pub struct Claim {
 pub enum Claimed {
     /// The key belongs to this claim now.
     Now,
-    /// The key belongs to an earlier claim.
+    /// The key belongs to an earlier claim, whose request has not been carried out as far as the store knows.
     Before(Claim),
+    /// The key belongs to an earlier claim, whose request has been carried out.
+    Done(Claim),
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::leases::Leases;
 use super::tenant::TenantId;
 use crate::change::ChangePosition;
 
@@ -49,6 +50,18 @@ pub trait SetStreams: Send + Sync {
         position: Option<ChangePosition>,
     ) -> Result<bool, StoreError>;
 
+    /// Replaces the settings of a stream with a revision as an operator, forgets its failures, and returns whether it
+    /// exists.
+    ///
+    /// # Errors
+    /// `Stale` for another revision, `Unavailable`.
+    fn change_set_stream_settings(
+        &self,
+        id: Uuid,
+        revision: i64,
+        settings: &SetStreamSettings,
+    ) -> Result<bool, StoreError>;
+
     /// Stores an event about a stream for delivery, unless there is one of the same kind that was created after a time.
     ///
     /// # Errors
@@ -78,31 +91,39 @@ pub trait SetStreams: Send + Sync {
     /// `Busy`, `Unavailable`.
     fn refused_sets(&self, id: Uuid, limit: u32) -> Result<Vec<RefusedSet>, StoreError>;
 
+    /// Returns the latest attempts to send tokens of a stream, latest first.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    fn set_attempts(&self, id: Uuid, limit: u32) -> Result<Vec<SetAttempt>, StoreError>;
+
     /// Stores the progress of a stream in one transaction. Returns whether it was stored: it is not if the stream has
-    /// another revision, or if the worker has no lease.
+    /// another revision, or if the worker has no lease; the attempts are stored anyway.
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
     fn store_set_progress(&self, progress: &SetProgress) -> Result<bool, StoreError>;
 
-    /// Deletes at most `limit` refused tokens that are older than a time. Returns their number.
+    /// Deletes at most `limit` refused tokens that are older than a time, and as many attempts. Returns the number of
+    /// both.
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
-    fn prune_refused_sets(&self, before: DateTime<Utc>, limit: u32) -> Result<usize, StoreError>;
+    fn prune_sets(&self, before: DateTime<Utc>, limit: u32) -> Result<usize, StoreError>;
 
-    /// Renews the leases of a worker, and leases the streams with an endpoint that no worker has and that are not
-    /// disabled. The leases end after `lease`, unless they are renewed. Returns the leased streams.
+    /// Renews the leases of a worker, and leases streams that no worker has, up to the share of the worker: those that
+    /// are pushed and not disabled. The leases end after `lease`, unless they are renewed. Returns what the worker has
+    /// leased, and the most that it should have.
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
-    fn lease_set_streams(&self, worker: Uuid, lease: TimeDelta) -> Result<Vec<Uuid>, StoreError>;
+    fn lease_set_streams(&self, worker: Uuid, lease: TimeDelta) -> Result<Leases, StoreError>;
 
-    /// Ends the leases of a worker.
+    /// Ends leases of a worker: those of some streams, or with `None` all, after which the worker is no longer counted.
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
-    fn release_set_streams(&self, worker: Uuid) -> Result<(), StoreError>;
+    fn release_set_streams(&self, worker: Uuid, ids: Option<&[Uuid]>) -> Result<(), StoreError>;
 
     /// Returns the keys that sign tokens, in order of algorithm and creation.
     ///
@@ -283,6 +304,27 @@ pub struct RefusedSet {
     pub at: DateTime<Utc>,
 }
 
+/// An attempt to send a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAttempt {
+    /// Identifies the attempt. Later attempts have greater ids.
+    pub id: Uuid,
+    /// The identity of the token.
+    pub jti: String,
+    /// The time of the request.
+    pub at: DateTime<Utc>,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// The status of the response, if there was one.
+    pub status: Option<u16>,
+    /// The time until the end of the response, in milliseconds.
+    pub milliseconds: i64,
+    /// The reason why there was no response, or why it was not accepted.
+    pub error: Option<String>,
+    /// The beginning of the body of the response.
+    pub response: String,
+}
+
 /// The progress of a stream.
 #[derive(Clone, Debug)]
 pub struct SetProgress {
@@ -300,6 +342,8 @@ pub struct SetProgress {
     pub finished: Vec<(String, i64)>,
     /// Tokens that the receiver refused.
     pub refused: Vec<RefusedSet>,
+    /// Attempts.
+    pub attempts: Vec<SetAttempt>,
     /// Events about the stream that are finished.
     pub finished_events: Vec<Uuid>,
     /// The state that the server gives the stream on its own, and the event that says so. A stream that is not
@@ -318,6 +362,7 @@ impl SetProgress {
             health: None,
             finished: Vec::new(),
             refused: Vec::new(),
+            attempts: Vec::new(),
             finished_events: Vec::new(),
             new_state: None,
         }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::leases::Leases;
 use super::tenant::TenantId;
 
 /// The endpoints of webhooks. A store keeps no content of messages, which a server reads from the journal again, and no
@@ -74,7 +75,7 @@ pub trait Webhooks: Send + Sync {
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
-    fn lease_webhooks(&self, worker: Uuid, lease: TimeDelta) -> Result<WebhookLeases, StoreError>;
+    fn lease_webhooks(&self, worker: Uuid, lease: TimeDelta) -> Result<Leases, StoreError>;
 
     /// Ends leases of a worker: those of some endpoints, or with `None` all, after which the worker is no longer counted.
     ///
@@ -200,15 +201,6 @@ pub struct StoredWebhookSecret {
     pub created: DateTime<Utc>,
     /// Time of expiry; `None` for the latest secret.
     pub expires: Option<DateTime<Utc>>,
-}
-
-/// The result of [`Webhooks::lease_webhooks`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WebhookLeases {
-    /// The endpoints that the worker has leased, also disabled ones.
-    pub ids: Vec<Uuid>,
-    /// The most endpoints that the worker should have.
-    pub share: usize,
 }
 
 /// A message that waits for a later attempt, or that was given up.

@@ -31,7 +31,9 @@ pub use self::health::HealthArgs;
 pub use self::key::{KeyCommand, KeyScope};
 pub use self::migrate::{MigrateArgs, MigrateCommand};
 pub use self::move_to::MoveArgs;
-pub use self::set_stream::{CreateStreamArgs, Events, SetStreamCommand, StreamArgs, StreamStart};
+pub use self::set_stream::{
+    CreateStreamArgs, Events, SetStreamArgs, SetStreamCommand, StreamArgs, StreamStart,
+};
 pub use self::tls::TlsArgs;
 pub use self::token::{Lifetime, Scope, TokenCommand};
 pub use self::transfer::{ExportArgs, ImportArgs, StoredFormArgs};

@@ -7,7 +7,7 @@ use super::oauth_args::EgressArgs;
 use super::{CommandError, Terminal};
 use crate::egress::{self, Egress, EgressSettings, OwnAddresses};
 use crate::management::ManagementError;
-use crate::oauth::{OAuthSettings, key_set, registration};
+use crate::oauth::{OAuthSettings, key_set};
 
 /// The largest file with a JWK set.
 const MAX_KEY_FILE: u64 = 512 * 1024;
@@ -33,21 +33,6 @@ pub(super) fn egress_settings(
         own: OwnAddresses::new(&base_url, urls.listener().as_slice()),
         ..arguments.settings().map_err(CommandError::Usage)?
     })
-}
-
-/// Reads and checks the keys that the arguments name.
-pub(super) fn read_keys(
-    keys: &KeyArgs,
-    urls: &UrlArgs,
-    terminal: &mut Terminal,
-) -> Result<Option<KeySource>, CommandError> {
-    let Some(source) = key_source(keys)? else {
-        return Ok(None);
-    };
-    let egress = guarded_client(&keys.egress, urls)?;
-    let checked = registration::check_keys(&source, &egress).map_err(|it| refused(it.into()))?;
-    warn(checked, terminal)?;
-    Ok(Some(source))
 }
 
 /// Returns the error for a value that an operation refuses.

@@ -1,13 +1,14 @@
 //! `scim-server client set` and `scim-server federation set`: change clients that keep their id.
 
-use scim_model::store::{Client, ClientChange, ClientMethod, Credentials, MethodChange, StoreError};
+use scim_model::store::{CredentialKind, Credentials};
 
 use super::client_args::{SetClientArgs, SetFederationArgs};
-use super::client_keys::{guarded_client, key_source, read_keys, refused, warn};
+use super::client_keys::{guarded_client, key_source, refused, warn};
 use super::client_list::{no_client, show};
 use super::{CommandError, Terminal, wait_for_caches};
-use crate::oauth::client_change::{self, FederationChange};
-use crate::oauth::registration;
+use crate::management::client_change::{
+    Changed, FederationChange, NewValues, change_client, change_federation,
+};
 
 /// Changes a client.
 pub(super) fn set_client(
@@ -17,28 +18,28 @@ pub(super) fn set_client(
 ) -> Result<(), CommandError> {
     let client_id = &*arguments.client_id;
     let client = store.client(client_id)?.ok_or_else(|| no_client(client_id))?;
-    let ClientMethod::Client { keys: old } = client.method.clone() else {
+    if client.method.kind() == CredentialKind::Federation {
         let text = format!("`{client_id}` is a federation: use `federation set`");
         return Err(CommandError::Refused(text));
-    };
-    let named = read_keys(&arguments.keys, &arguments.urls, terminal)?;
+    }
+    let named = key_source(&arguments.keys)?;
     if named.is_none() && !arguments.no_keys && arguments.name.is_none() {
         return Err(nothing_to_change());
     }
-    let new = match (named, arguments.no_keys) {
-        (None, true) => None,
-        (None, false) => old.clone().map(client_change::public),
-        (named, _) => named,
+    let keys = match arguments.no_keys {
+        true => Some(None),
+        false => named.map(Some),
     };
-    let method = client_change::key_change(old, new);
-    apply(
+    let egress = guarded_client(&arguments.keys.egress, &arguments.urls)?;
+    let changed = change_client(
         store,
         &client,
-        arguments.name.clone(),
-        method,
-        arguments.json,
-        terminal,
-    )
+        values(&arguments.name),
+        keys,
+        &egress,
+        terminal.now,
+    );
+    report(store, changed.map_err(refused)?, arguments.json, terminal)
 }
 
 /// Changes a federation.
@@ -49,25 +50,22 @@ pub(super) fn set_federation(
 ) -> Result<(), CommandError> {
     let client_id = &*arguments.client_id;
     let client = store.client(client_id)?.ok_or_else(|| no_client(client_id))?;
-    let ClientMethod::Federation(old) = client.method.clone() else {
+    if client.method.kind() != CredentialKind::Federation {
         return Err(CommandError::Refused(format!("`{client_id}` is no federation")));
-    };
+    }
     let Some(change) = change_of(arguments)? else {
         return Err(nothing_to_change());
     };
-    let new = change.applied_to(&old);
     let egress = guarded_client(&arguments.keys.egress, &arguments.urls)?;
-    let checked = registration::check_federation(&new, &egress).map_err(|it| refused(it.into()))?;
-    warn(checked, terminal)?;
-    let method = client_change::federation_change(old, new);
-    apply(
-        store,
-        &client,
-        arguments.name.clone(),
-        method,
-        arguments.json,
-        terminal,
-    )
+    let changed = change_federation(store, &client, values(&arguments.name), change, &egress);
+    report(store, changed.map_err(refused)?, arguments.json, terminal)
+}
+
+fn values(name: &Option<String>) -> NewValues {
+    NewValues {
+        name: name.clone(),
+        ..NewValues::default()
+    }
 }
 
 /// Returns the change that the arguments describe, or `None` if they name no value.
@@ -91,36 +89,23 @@ fn nothing_to_change() -> CommandError {
     CommandError::Usage("there is nothing to change: name at least one value".to_owned())
 }
 
-fn apply(
+fn report(
     store: &dyn Credentials,
-    client: &Client,
-    name: Option<String>,
-    method: MethodChange,
+    changed: Changed,
     as_json: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let client_id = &*client.client_id;
-    let ends_tokens = method.ends_tokens;
-    let change = ClientChange {
-        name,
-        method: Some(method),
-    };
-    match store.change_client(client_id, &change) {
-        Ok(true) => {}
-        Ok(false) => return Err(no_client(client_id)),
-        Err(StoreError::Stale) => {
-            let text = format!("`{client_id}` was changed by another command at the same time: try again");
-            return Err(CommandError::Refused(text));
-        }
-        Err(error) => return Err(error.into()),
+    let client_id = &*changed.client.client_id;
+    for warning in changed.warnings {
+        warn(Some(warning), terminal)?;
     }
-    if ends_tokens {
+    if changed.ended_tokens {
         wait_for_caches();
     }
     if as_json {
         return show(store, client_id, true, terminal);
     }
-    let ended = match ends_tokens {
+    let ended = match changed.ended_tokens {
         true => " The access tokens that it got for assertions have ended.",
         false => "",
     };

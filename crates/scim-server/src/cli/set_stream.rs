@@ -9,18 +9,22 @@ use scim_model::store::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::arguments::{CreateStreamArgs, SetStreamCommand, StreamArgs, StreamStart};
+use super::arguments::{CreateStreamArgs, SetStreamArgs, SetStreamCommand, StreamArgs, StreamStart};
+use super::client_args::UrlArgs;
 use super::client_keys::{egress_settings, settings, warn};
+use super::oauth_args::EgressArgs;
 use super::{CommandError, Terminal, find_tenant, names, timestamp};
 use crate::clock;
 use crate::config::database_url::DatabaseUrl;
-use crate::delivery::security_events::registration::{self, Continue, NewDelivery, NewStream, StreamError};
+use crate::delivery::security_events::registration::{
+    self, Continue, NewDelivery, NewStream, StreamChange, StreamError,
+};
 use crate::delivery::security_events::{KeyRing, KeyRingError};
 use crate::delivery::webhooks::registration::check_url;
 use crate::jose::SigningAlgorithm;
-use crate::management::set_streams::{RefusedToken, StreamView};
+use crate::management::set_streams::{RefusedToken, StreamView, TokenDelivery};
 
-/// Refused tokens that `show` prints.
+/// Refused tokens, and attempts to send, that `show` prints.
 const SHOWN: u32 = 20;
 
 /// The longest file with a header.
@@ -40,6 +44,7 @@ pub fn run<S: Directory + SetStreams + ChangeFeed + 'static>(
         SetStreamCommand::Create(arguments) => create(store, database, arguments, terminal),
         SetStreamCommand::List { json } => list(&**store, *json, terminal),
         SetStreamCommand::Show(stream) => show(&**store, stream, terminal),
+        SetStreamCommand::Set(arguments) => set(store, database, arguments, terminal),
         SetStreamCommand::Pause { stream, reason } => change(
             &**store,
             stream,
@@ -77,7 +82,7 @@ pub fn run<S: Directory + SetStreams + ChangeFeed + 'static>(
 impl From<StreamError> for CommandError {
     fn from(error: StreamError) -> CommandError {
         match error {
-            StreamError::Invalid(text) => CommandError::Usage(text),
+            StreamError::Invalid { detail, .. } => CommandError::Usage(detail),
             StreamError::Store(error) | StreamError::Key(KeyRingError::Store(error)) => error.into(),
             error => CommandError::Refused(error.to_string()),
         }
@@ -146,18 +151,72 @@ fn delivery(arguments: &CreateStreamArgs, terminal: &mut Terminal) -> Result<New
     let Some(url) = &arguments.push else {
         return Ok(NewDelivery::Poll);
     };
-    let settings = egress_settings(&arguments.egress, &arguments.urls)?;
+    let url = checked_url(url, &arguments.egress, &arguments.urls, terminal)?;
+    let authorization = arguments.authorization_file.as_deref();
+    let authorization = authorization.map(|it| read_header(it, terminal)).transpose()?;
+    Ok(NewDelivery::Push { url, authorization })
+}
+
+/// Checks a URL. The server decides whether it permits the target, so that this is a warning here.
+fn checked_url(
+    url: &str,
+    egress: &EgressArgs,
+    urls: &UrlArgs,
+    terminal: &mut Terminal,
+) -> Result<String, CommandError> {
+    let settings = egress_settings(egress, urls)?;
     let url = url.trim();
     let refused =
         check_url(url, &settings).map_err(|error| CommandError::Usage(format!("--push `{url}`: {error}")))?;
     let warning = refused.map(|it| format!("--push `{url}`: {it}; the server decides at each attempt"));
     warn(warning, terminal)?;
-    let authorization = arguments.authorization_file.as_deref();
-    let authorization = authorization.map(|it| read_header(it, terminal)).transpose()?;
-    Ok(NewDelivery::Push {
-        url: url.to_owned(),
+    Ok(url.to_owned())
+}
+
+fn set<S: Directory + SetStreams + ChangeFeed + 'static>(
+    store: &Arc<S>,
+    database: &DatabaseUrl,
+    arguments: &SetStreamArgs,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let stream = registration::find(&**store, arguments.stream.id)?;
+    let url = match &arguments.push {
+        Some(url) => Some(Some(checked_url(
+            url,
+            &arguments.egress,
+            &arguments.urls,
+            terminal,
+        )?)),
+        None => arguments.poll.then_some(None),
+    };
+    let authorization = match arguments.authorization_file.as_deref() {
+        Some(file) => Some(Some(read_header(file, terminal)?)),
+        None => arguments.no_authorization.then_some(None),
+    };
+    let change = StreamChange {
+        name: arguments.name.clone(),
+        issuer: arguments.issuer.as_ref().map(|it| it.as_str().to_owned()),
+        events: arguments.events.as_ref().map(|it| it.0.clone()),
+        url,
         authorization,
-    })
+        algorithm: arguments.algorithm,
+        with_user_name: arguments.with_user_name,
+        revoked_subject: arguments.revoked_subject,
+        account_issuer: arguments.account_issuer.clone(),
+    };
+    if change == StreamChange::default() {
+        let text = "there is nothing to change: name at least one value";
+        return Err(CommandError::Usage(text.to_owned()));
+    }
+    let keys = Arc::new(arguments.key.key_file(database));
+    let ring = KeyRing::new(store.clone(), keys.clone());
+    registration::change_settings(&**store, &ring, &keys, &stream, change, terminal.now)?;
+    if arguments.stream.json {
+        let changed = registration::find(&**store, stream.id)?;
+        return terminal.print(&to_json(&changed, &store.tenants()?));
+    }
+    writeln!(terminal.output, "Changed the stream {}.", stream.id)?;
+    Ok(())
 }
 
 /// Reads the value of a header, which no error repeats.
@@ -204,6 +263,8 @@ fn show<S: Directory + SetStreams>(
     let mut shown = to_json(&found, &store.tenants()?);
     let refused = store.refused_sets(stream.id, SHOWN)?;
     shown["refused"] = json!(refused.into_iter().map(RefusedToken::from).collect::<Vec<_>>());
+    let attempts = store.set_attempts(stream.id, SHOWN)?;
+    shown["deliveries"] = json!(attempts.into_iter().map(TokenDelivery::from).collect::<Vec<_>>());
     if stream.json {
         return terminal.print(&shown);
     }

@@ -215,7 +215,7 @@ fn test(
         let text = format!("the webhook endpoint `{}` is disabled: {reason}", endpoint.id);
         return Err(CommandError::Refused(text));
     }
-    let message = registration::test(store, endpoint.id, terminal.now)?.to_string();
+    let message = registration::test(store, endpoint.id, clock::new_id(), terminal.now)?.to_string();
     let result = wait_for_delivery(store, endpoint.id, &message, wait)?;
     let is_delivered = result.as_ref().map(|it| it.error.is_none());
     if endpoint.json {

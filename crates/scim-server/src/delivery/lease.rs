@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 
 /// The duration of a lease. Another worker takes over the work of a process that was killed after this time.
-pub(super) const LEASE: TimeDelta = TimeDelta::seconds(20);
+/// After a renewal, there is time for the longest request.
+pub(super) const LEASE: TimeDelta = TimeDelta::seconds(18);
 
 /// The pause between two renewals.
-pub(super) const RENEWAL: Duration = Duration::from_secs(3);
+pub(super) const RENEWAL: Duration = Duration::from_secs(2);
 
 /// No request begins when the lease ends sooner than this.
 const LEAST: Duration = Duration::from_secs(6);
@@ -51,10 +52,12 @@ mod tests {
         let began = Instant::now();
         let lease = LeaseClock::asked_for(began);
         let after = |seconds| lease.time_for_request(began + Duration::from_secs(seconds));
-        assert_eq!(after(0), Some(Duration::from_secs(19)));
-        assert_eq!(after(14), Some(Duration::from_secs(5)));
-        assert_eq!(after(15), None);
+        assert_eq!(after(0), Some(Duration::from_secs(17)));
+        assert_eq!(after(12), Some(Duration::from_secs(5)));
+        assert_eq!(after(13), None);
         assert_eq!(after(60), None);
+        // Requests to webhooks and receivers of tokens take up to 15 seconds.
+        assert_eq!(after(RENEWAL.as_secs()), Some(Duration::from_secs(15)));
         assert_eq!(LeaseClock::ended().time_for_request(began), None);
     }
 }

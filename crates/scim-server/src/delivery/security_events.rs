@@ -18,7 +18,7 @@ mod token_id;
 pub use event_uri::{EventUri, InvalidEvents};
 pub use key_ring::{KeyRing, KeyRingError, PUBLISHED_AFTER, PUBLISHED_BEFORE};
 pub use push::PushWorker;
-pub use stream::{SecurityEvents, StreamParts};
+pub use stream::{STREAM_STATES, SecurityEvents, StreamParts};
 pub use subject::RevokedSubject;
 pub use token::{Token, TokenSettings, TokenSources, status_token, tokens_of, verification_token};
 pub use token_id::{InvalidTokenId, StreamEventId, TokenId, TokenKind};

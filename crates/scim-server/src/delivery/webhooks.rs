@@ -13,4 +13,4 @@ mod stored;
 mod worker;
 
 pub use message::{InvalidMessageId, MessageId};
-pub use worker::{WebhookWorker, WorkerParts};
+pub use worker::{ENDPOINT_STATES, WebhookWorker, WorkerParts};

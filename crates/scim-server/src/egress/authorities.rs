@@ -114,6 +114,7 @@ mod tests {
         Ok(egress.send(&request, &limits)?.status)
     }
 
+    /// evt-30
     #[test]
     fn a_host_needs_a_certificate_for_its_name_from_a_trusted_authority() {
         let (port, authority) = serve();

@@ -1,5 +1,6 @@
 //! The management listener: probes, metrics, and the management API for operators.
 
+mod action;
 mod answers;
 mod audit;
 mod clients;
@@ -8,6 +9,7 @@ mod creation;
 mod events;
 mod federations;
 mod feed;
+mod idempotency;
 mod input;
 mod keys;
 mod openapi;

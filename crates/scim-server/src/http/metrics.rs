@@ -25,6 +25,7 @@ use scim_model::store::ScanCount;
 use super::blocking::Blocking;
 use super::in_flight::InFlight;
 use super::tls::Tls;
+use crate::delivery::state_counts::StateCounts;
 use crate::logging;
 use crate::service::ToleranceCounts;
 
@@ -102,6 +103,10 @@ pub struct Sampled {
     pub expiring_tokens: Box<dyn Fn() -> u64 + Send + Sync>,
     /// The listeners with TLS.
     pub tls: Vec<Arc<Tls>>,
+    /// The endpoints of webhooks by state.
+    pub webhooks: StateCounts<3>,
+    /// The streams of security event tokens by state.
+    pub streams: StateCounts<4>,
 }
 
 /// The metrics as a text for Prometheus, on each listener that serves them.
@@ -242,6 +247,54 @@ impl SampledMetrics {
         }
         Ok(())
     }
+
+    fn encode_scans(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let counts = (self.sampled.scans)();
+        type Number = fn(&ScanCount) -> u64;
+        let kinds: [(&str, &str, Number); 3] = [
+            ("scans", "Queries without a usable index, by attribute", |it| {
+                it.begun
+            }),
+            (
+                "scans_refused",
+                "Queries rejected because too many scans were running",
+                |it| it.refused,
+            ),
+            (
+                "scans_too_long",
+                "Scans aborted because they took too long",
+                |it| it.too_long,
+            ),
+        ];
+        for (name, help, number) in kinds {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for count in &counts {
+                let attribute = [
+                    ("resource_type", &*count.resource_type),
+                    ("attribute", count.attribute.as_str()),
+                ];
+                let counter = family.encode_family(&attribute)?;
+                EncodeMetric::encode(&ConstCounter::new(number(count)), counter)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode_states(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    numbers: &[(&'static str, u64)],
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (state, number) in numbers {
+        let label = [("state", *state)];
+        let gauge = family.encode_family(&label)?;
+        let number = i64::try_from(*number).unwrap_or(i64::MAX);
+        EncodeMetric::encode(&ConstGauge::new(number), gauge)?;
+    }
+    Ok(())
 }
 
 impl SampledMetrics {
@@ -311,34 +364,20 @@ impl Collector for SampledMetrics {
         )?;
         let number = i64::try_from((self.sampled.expiring_tokens)()).unwrap_or(i64::MAX);
         EncodeMetric::encode(&ConstGauge::new(number), expiring)?;
-        let counts = (self.sampled.scans)();
-        type Number = fn(&ScanCount) -> u64;
-        let kinds: [(&str, &str, Number); 3] = [
-            ("scans", "Queries without a usable index, by attribute", |it| {
-                it.begun
-            }),
-            (
-                "scans_refused",
-                "Queries rejected because too many scans were running",
-                |it| it.refused,
-            ),
-            (
-                "scans_too_long",
-                "Scans aborted because they took too long",
-                |it| it.too_long,
-            ),
-        ];
-        for (name, help, number) in kinds {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for count in &counts {
-                let attribute = [
-                    ("resource_type", &*count.resource_type),
-                    ("attribute", count.attribute.as_str()),
-                ];
-                let counter = family.encode_family(&attribute)?;
-                EncodeMetric::encode(&ConstCounter::new(number(count)), counter)?;
-            }
-        }
-        Ok(())
+        let (webhooks, streams) = (self.sampled.webhooks.numbers(), self.sampled.streams.numbers());
+        encode_states(
+            &mut encoder,
+            "webhook_endpoints",
+            "Endpoints of webhooks in the database, by state: active, failing since the last success, or disabled",
+            &webhooks,
+        )?;
+        encode_states(
+            &mut encoder,
+            "set_streams",
+            "Streams of security event tokens in the database, by state: enabled, failing since the last success, \
+             paused or disabled",
+            &streams,
+        )?;
+        self.encode_scans(&mut encoder)
     }
 }

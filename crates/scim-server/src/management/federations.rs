@@ -1,10 +1,10 @@
 //! Federations: the trust of connections in external issuers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use scim_model::store::{
-    Client, ClientMethod, Connection, CredentialKind, Credentials, Federation, check_label,
+    Client, ClientMethod, Connection, CredentialKind, Credentials, Federation, TenantId, check_label,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -75,7 +75,8 @@ pub struct FederationRequest<'a> {
 /// Creates a federation of a connection. `egress` has the rules for the URL of its keys.
 ///
 /// # Errors
-/// `Invalid` for a value that is not valid; `NotFound` when the connection has just been deleted.
+/// `Invalid` for a value that is not valid; `Refused` if another federation of the tenant has the same issuer, subject and
+/// audiences; `NotFound` when the connection has just been deleted.
 pub fn create(
     store: &(impl Credentials + ?Sized),
     connection: &Connection,
@@ -85,6 +86,7 @@ pub fn create(
 ) -> Result<IssuedClient, ManagementError> {
     check_label(request.name).map_err(|it| ManagementError::invalid("name", it.to_string()))?;
     let warning = registration::check_federation(&request.trust, egress)?;
+    refuse_twin(store, connection.tenant, &request.trust, None)?;
     let method = ClientMethod::Federation(request.trust);
     let read_only = request.access.is_read_only();
     let mut client = registration::new_client(connection, request.name, method, read_only, now)?;
@@ -95,6 +97,36 @@ pub fn create(
         secret: None,
         warning,
     })
+}
+
+/// Refuses a federation if another one of the tenant has the same issuer, subject and audiences: both would accept the
+/// same assertions, and which of them issues a token would depend on the client id alone.
+///
+/// # Errors
+/// `Refused`.
+pub(super) fn refuse_twin(
+    store: &(impl Credentials + ?Sized),
+    tenant: TenantId,
+    new: &Federation,
+    except: Option<Uuid>,
+) -> Result<(), ManagementError> {
+    let audiences = |it: &Federation| it.audiences.iter().cloned().collect::<BTreeSet<_>>();
+    let is_twin = |it: &Federation| {
+        it.issuer == new.issuer && it.subject == new.subject && audiences(it) == audiences(new)
+    };
+    let clients = store.clients(Some(tenant))?;
+    let twin = clients.iter().find(|it| match &it.method {
+        ClientMethod::Federation(trust) => is_twin(trust) && Some(it.id) != except,
+        ClientMethod::Client { .. } => false,
+    });
+    match twin {
+        None => Ok(()),
+        Some(twin) => Err(ManagementError::Refused(format!(
+            "the federation `{}` of the connection `{}` has the same issuer, subject and audiences: change that one, \
+             or delete it first",
+            twin.client_id, twin.connection.name
+        ))),
+    }
 }
 
 /// The result of trying an assertion.

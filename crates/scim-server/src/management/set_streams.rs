@@ -1,6 +1,6 @@
 //! Streams of security event tokens as operators see them.
 
-use scim_model::store::{RefusedSet, SetDelivery, SetStream, Tenant};
+use scim_model::store::{RefusedSet, SetAttempt, SetDelivery, SetStream, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -62,6 +62,39 @@ pub struct RefusedToken {
     pub description: String,
     /// Time of the refusal.
     pub at: Timestamp,
+}
+
+/// An attempt to send a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TokenDelivery {
+    /// The identity of the token.
+    pub jti: String,
+    /// The time of the request.
+    pub at: Timestamp,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// The status of the response; `null` without one.
+    pub status: Option<u16>,
+    /// The time until the end of the response, in milliseconds.
+    pub milliseconds: i64,
+    /// Why there was no response, or why it was not accepted; `null` if the token was delivered.
+    pub error: Option<String>,
+    /// The beginning of the body of the response.
+    pub response: String,
+}
+
+impl From<SetAttempt> for TokenDelivery {
+    fn from(attempt: SetAttempt) -> TokenDelivery {
+        TokenDelivery {
+            jti: attempt.jti,
+            at: attempt.at.into(),
+            attempt: attempt.attempt,
+            status: attempt.status,
+            milliseconds: attempt.milliseconds,
+            error: attempt.error,
+            response: attempt.response,
+        }
+    }
 }
 
 impl StreamView {

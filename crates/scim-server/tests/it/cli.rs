@@ -242,7 +242,10 @@ fn tokens_are_created_listed_and_revoked() {
     shell.ok(&["tenant", "create", "acme"]);
     let token = shell.json(&["token", "create", "--tenant", "acme", "--json"]);
     let names: Vec<&String> = token.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["token", "id", "tenant", "connection", "expires"]);
+    assert_eq!(
+        names,
+        ["token", "id", "tenant", "connection", "expires", "scimUrl"]
+    );
     let expires: chrono::DateTime<chrono::Utc> = token["expires"].as_str().unwrap().parse().unwrap();
     let days = (expires - chrono::Utc::now()).num_days();
     assert!((1..=366).contains(&days), "{days}");
@@ -764,4 +767,44 @@ fn an_interrupted_rebuild_changes_nothing() {
         let (_, user) = server.get(&format!("/Users/{bjensen}"), &token);
         assert_eq!(user["meta"]["version"], "W/\"1\"");
     });
+}
+
+/// An identity provider asks for both.
+#[test]
+fn a_new_token_comes_with_the_scim_url() {
+    let shell = Shell::new();
+    shell.ok(&["tenant", "create", "acme"]);
+    let url = "https://scim.example.com/scim/v2";
+    let base = "https://scim.example.com";
+    let create = ["token", "create", "--tenant", "acme", "--base-url", base];
+    let created = shell.json(&[&create[..], &["--json"]].concat());
+    assert_eq!(created["scimUrl"], url);
+    assert!(created["token"].as_str().unwrap().starts_with("scim_"));
+    assert!(shell.ok(&create).contains(&format!("The SCIM URL is {url}\n")));
+    // Without the base URL, the address is a guess.
+    let guessed = shell.run(&create[..4]);
+    assert!(guessed.status.success());
+    let warning = String::from_utf8(guessed.stderr).unwrap();
+    assert!(warning.contains("--base-url"), "{warning}");
+    let id = created["id"].as_str().unwrap();
+    let rotated = shell.json(&["token", "rotate", id, "--json"]);
+    assert_eq!(rotated.get("scimUrl"), None);
+    assert_eq!(rotated["replaced"]["id"], id);
+}
+
+/// A secret in the wrong place is not repeated.
+#[test]
+fn errors_of_the_command_line_show_no_secret_of_a_webhook() {
+    let shell = Shell::new();
+    shell.ok(&["tenant", "create", "acme"]);
+    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    for arguments in [
+        &["webhook", "show", secret][..],
+        &["webhook", "rotate", secret],
+        &["webhook", "create", "--url", secret],
+        &[secret],
+    ] {
+        let error = shell.refused(arguments);
+        assert!(!error.contains("whsec_") && error.contains('…'), "{error}");
+    }
 }

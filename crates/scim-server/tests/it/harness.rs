@@ -7,6 +7,7 @@
 //! acme.get(&bjensen.path).expect(200);
 //! ```
 
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +27,9 @@ use scim_model::store::{Connection, Directory, NewToken, TenantId};
 use scim_server::config::base_url::BaseUrl;
 use scim_server::config::path_prefix::PathPrefix;
 use scim_server::delivery::feed::Feed;
-use scim_server::delivery::security_events::{KeyRing, SecurityEvents};
+use scim_server::delivery::security_events::{KeyRing, STREAM_STATES, SecurityEvents, StreamParts};
+use scim_server::delivery::state_counts::StateCounts;
+use scim_server::delivery::webhooks::ENDPOINT_STATES;
 use scim_server::egress::{Egress, EgressSettings, system_lookup};
 use scim_server::http::management::{self, ManagementHttp};
 use scim_server::http::metrics::{Exposition, Sampled};
@@ -269,6 +272,8 @@ fn management(http: &Arc<Http>, store: &Arc<DieselStore>, secrets_key: PathBuf) 
         scans: Box::new(move || counted.scan_counts()),
         expiring_tokens: Box::new(|| 3),
         tls: Vec::new(),
+        webhooks: StateCounts::new(ENDPOINT_STATES),
+        streams: StateCounts::new(STREAM_STATES),
     };
     let operations = Management {
         store: store.clone(),
@@ -283,7 +288,19 @@ fn management(http: &Arc<Http>, store: &Arc<DieselStore>, secrets_key: PathBuf) 
         },
     };
     let exposition = Exposition::new(http.metrics(), sampled);
-    Arc::new(ManagementHttp::new(operations, http.clone(), exposition))
+    let keys = operations.webhooks.keys.clone();
+    let streams = StreamParts {
+        store: store.clone(),
+        journal: store.clone(),
+        feed: operations.webhooks.feed.clone(),
+        security_events: SecurityEvents::new(Arc::new(KeyRing::new(store.clone(), keys.clone()))),
+        keys,
+        egress: operations.egress.clone(),
+        registry: operations.registry.clone(),
+        base_url: Some(BASE.to_owned()),
+    };
+    let management = ManagementHttp::new(operations, http.clone(), exposition);
+    Arc::new(management.with_set_streams(streams))
 }
 
 /// The leniency for clients, or the strict one.
@@ -730,6 +747,34 @@ impl HttpClient {
             response.status().as_u16(),
             serde_json::from_str(&text).unwrap_or(Value::Null),
         ))
+    }
+
+    /// Status, headers and body of a request with `application/json`.
+    pub fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> (u16, HashMap<String, String>, Value) {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base_url))
+            .header("authorization", &self.authorization)
+            .header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.map(Value::to_string).unwrap_or_default());
+        let mut response = self.agent.run(request.unwrap()).unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        let headers = response.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+        (
+            response.status().as_u16(),
+            headers.collect(),
+            serde_json::from_str(&text).unwrap_or_default(),
+        )
     }
 
     /// Sends a POST with `application/json`.

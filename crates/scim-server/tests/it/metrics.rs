@@ -5,6 +5,9 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use scim_server::delivery::security_events::STREAM_STATES;
+use scim_server::delivery::state_counts::StateCounts;
+use scim_server::delivery::webhooks::ENDPOINT_STATES;
 use scim_server::http::metrics::{self, Exposition, Sampled};
 use serde_json::json;
 
@@ -213,6 +216,8 @@ fn scrape_as(server: &Server, accept: Option<&str>) -> (String, String) {
         scans: Box::new(move || store.scan_counts()),
         expiring_tokens: Box::new(|| 3),
         tls: Vec::new(),
+        webhooks: StateCounts::new(ENDPOINT_STATES),
+        streams: StateCounts::new(STREAM_STATES),
     };
     let (send, started) = mpsc::channel();
     let thread = std::thread::spawn(move || {

@@ -1,6 +1,7 @@
 //! Security event tokens: polling and keys in process on each database, and pushing by the binary.
 
 pub mod push;
+mod servers;
 mod tokens;
 
 use std::sync::{Arc, Barrier};
@@ -585,7 +586,7 @@ fn a_stream_is_checked_and_its_secret_sealed() {
         let mut new = new_stream("notice");
         change(&mut new);
         match process.create_with(new) {
-            Err(StreamError::Invalid(text)) => text,
+            Err(StreamError::Invalid { detail, .. }) => detail,
             other => panic!("{other:?}"),
         }
     };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use chrono::{TimeDelta, Utc};
 use scim_model::store::{ChangeJournal, Directory};
 use scim_server::delivery::webhooks::signature::{WebhookSecret, sign};
@@ -277,6 +278,72 @@ fn evt_15_an_endpoint_that_is_gone_is_disabled() {
     assert_eq!(users, ["bjensen", "kim"]);
 }
 
+/// The text of a server's metrics.
+fn metrics(server: &Binary) -> String {
+    let mut lines = server.printed.lines();
+    let line = lines.find(|it| it.starts_with("Management API at ")).unwrap();
+    let api = line.rsplit(' ').next().unwrap();
+    let url = api.replace("/api/v1", "/metrics");
+    let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
+    let mut response = agent.get(&url).call().unwrap();
+    response.body_mut().read_to_string().unwrap()
+}
+
+/// evt-19
+///
+/// An alert can tell that an endpoint fails or was disabled.
+#[test]
+fn evt_19_the_states_of_endpoints_and_streams_are_metrics() {
+    let server = Binary::start(&LOCAL);
+    let it = Commands::of(&server);
+    let wait_for = |lines: &[&str]| {
+        wait_until(&format!("{lines:?}"), || {
+            let text = metrics(&server);
+            lines.iter().all(|line| text.lines().any(|it| it == *line))
+        });
+    };
+    wait_for(&[
+        "# TYPE scim_webhook_endpoints gauge",
+        "scim_webhook_endpoints{state=\"active\"} 0",
+        "scim_webhook_endpoints{state=\"failing\"} 0",
+        "scim_webhook_endpoints{state=\"disabled\"} 0",
+        "scim_set_streams{state=\"enabled\"} 0",
+        "scim_set_streams{state=\"paused\"} 0",
+    ]);
+    let [good, bad, gone] = [200, 500, 410].map(|status| Receiver::start(move |_, _| answer(status)));
+    for receiver in [&good, &bad, &gone] {
+        it.create(&receiver.url, &[]);
+    }
+    let streams = [("--push", bad.url.as_str()), ("--events", "caep")];
+    let create = [
+        "set-stream",
+        "create",
+        "--audience",
+        "a",
+        "--issuer",
+        "https://scim.example.com",
+    ];
+    let created = streams.map(|(name, value)| {
+        let created = it.json(&[&create[..], &LOCAL, &[name, value]].concat());
+        created["id"].as_str().unwrap().to_owned()
+    });
+    wait_for(&[
+        "scim_webhook_endpoints{state=\"active\"} 3",
+        "scim_set_streams{state=\"enabled\"} 2",
+    ]);
+    create_user(&server.client(), "bjensen");
+    it.json(&["set-stream", "pause", &created[1]]);
+    wait_for(&[
+        "scim_webhook_endpoints{state=\"active\"} 1",
+        "scim_webhook_endpoints{state=\"failing\"} 1",
+        "scim_webhook_endpoints{state=\"disabled\"} 1",
+        "scim_set_streams{state=\"enabled\"} 0",
+        "scim_set_streams{state=\"failing\"} 1",
+        "scim_set_streams{state=\"paused\"} 1",
+        "scim_set_streams{state=\"disabled\"} 0",
+    ]);
+}
+
 /// evt-22
 ///
 /// A server that is killed after the receiver has got a message, and before it has stored that, sends it again with the
@@ -464,11 +531,16 @@ fn evt_25_the_command_line_tests_replays_and_rotates() {
 
     let (_, list, _) = it.output(&["webhook", "list", "--json"]);
     let shown = it.show(&id).to_string();
-    let stored = std::fs::read(it.database_url.trim_start_matches("sqlite:")).unwrap();
-    let stored = String::from_utf8_lossy(&stored);
+    let file = it.database_url.trim_start_matches("sqlite:");
+    let mut stored = std::fs::read(file).unwrap();
+    stored.extend(std::fs::read(format!("{file}-wal")).unwrap());
+    let is_stored = |bytes: &[u8]| stored.windows(bytes.len()).any(|it| it == bytes);
+    assert!(is_stored(receiver.url.as_bytes()), "the files have the endpoint");
     for secret in [&first, &second, &third] {
-        let bytes = secret.trim_start_matches("whsec_");
-        assert!(!list.contains(bytes) && !shown.contains(bytes) && !stored.contains(bytes));
+        let text = secret.trim_start_matches("whsec_");
+        assert!(!list.contains(text) && !shown.contains(text));
+        let bytes = base64::prelude::BASE64_STANDARD.decode(text).unwrap();
+        assert!(!is_stored(text.as_bytes()) && !is_stored(&bytes));
     }
     it.json(&["webhook", "disable", &id]);
     let (code, _, error) = it.output(&["webhook", "test", &id]);

@@ -44,10 +44,6 @@ impl Credentials for Down {
         self.error()
     }
 
-    fn disable_client(&self, _: &str, _: bool) -> Result<bool, StoreError> {
-        self.error()
-    }
-
     fn delete_client(&self, _: &str, _: DateTime<Utc>) -> Result<bool, StoreError> {
         self.error()
     }

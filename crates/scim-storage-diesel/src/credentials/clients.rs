@@ -53,17 +53,23 @@ fn method_text(method: &ClientMethod) -> String {
 pub(super) fn change(conn: &mut Conn, client_id: &str, change: &ClientChange) -> Result<bool, Failure> {
     // A literal, because only PostgreSQL has a lock, which keeps two changes apart.
     let lock = sql!(
-        "SELECT tenant_id, id, method FROM oauth_client WHERE client_id = {client_id}{lock}";
+        "SELECT tenant_id, id, method, name, disabled FROM oauth_client WHERE client_id = {client_id}{lock}";
         client_id, lock = conn.dialect().lock(" FOR UPDATE")
     );
-    let Some((tenant, Id(client), method)) = conn.row::<(i64, Id, String)>(&lock)? else {
+    let row = conn.row::<(i64, Id, String, String, bool)>(&lock)?;
+    let Some((tenant, Id(client), method, name, disabled)) = row else {
         return Ok(false);
     };
+    let stored: ClientMethod = serde_json::from_str(&method).map_err(unavailable)?;
+    if let Some(expected) = &change.expected
+        && (expected.name != name || expected.disabled != disabled || expected.method != stored)
+    {
+        return Err(StoreError::Stale.into());
+    }
     let row = oauth_client::table
         .filter(oauth_client::tenant_id.eq(tenant))
         .filter(oauth_client::id.eq(client.as_bytes().as_slice()));
     if let Some(change) = &change.method {
-        let stored: ClientMethod = serde_json::from_str(&method).map_err(unavailable)?;
         if stored != change.old {
             return Err(StoreError::Stale.into());
         }
@@ -79,19 +85,13 @@ pub(super) fn change(conn: &mut Conn, client_id: &str, change: &ClientChange) ->
     if let Some(name) = &change.name {
         conn.execute(diesel::update(row).set(oauth_client::name.eq(name)))?;
     }
+    if let Some(disabled) = change.disabled {
+        set_disabled(conn, tenant, client, disabled)?;
+    }
     Ok(true)
 }
 
-/// Returns whether the client exists.
-pub(super) fn disable(conn: &mut Conn, client_id: &str, disabled: bool) -> Result<bool, Failure> {
-    // A literal, because only PostgreSQL has a lock. It waits for requests that are storing a token.
-    let lock = sql!(
-        "SELECT tenant_id, id FROM oauth_client WHERE client_id = {client_id}{lock}";
-        client_id, lock = conn.dialect().lock(" FOR UPDATE")
-    );
-    let Some((tenant, Id(client))) = conn.row::<(i64, Id)>(&lock)? else {
-        return Ok(false);
-    };
+fn set_disabled(conn: &mut Conn, tenant: i64, client: Uuid, disabled: bool) -> Result<(), Failure> {
     let client = client.as_bytes().as_slice();
     let row = oauth_client::table
         .filter(oauth_client::tenant_id.eq(tenant))
@@ -103,7 +103,7 @@ pub(super) fn disable(conn: &mut Conn, client_id: &str, disabled: bool) -> Resul
             .filter(access_token::client.eq(client));
         conn.execute(diesel::delete(tokens))?;
     }
-    Ok(true)
+    Ok(())
 }
 
 pub(super) fn add_secret(conn: &mut Conn, client_id: &str, new: &NewSecret) -> Result<SecretAdded, Failure> {

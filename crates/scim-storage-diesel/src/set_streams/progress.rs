@@ -8,6 +8,7 @@ use scim_model::store::{
 };
 use uuid::Uuid;
 
+use super::attempts;
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
 use crate::error::Failure;
@@ -125,6 +126,9 @@ pub(super) fn store(conn: &mut Conn, progress: &SetProgress) -> Result<bool, Fai
     let Some((owner, revision, stored)) = conn.row::<(Option<Id>, i64, i64)>(&found)? else {
         return Ok(false);
     };
+    for it in &progress.attempts {
+        attempts::insert(conn, id, it)?;
+    }
     let has_lease = progress
         .worker
         .is_none_or(|it| owner.is_some_and(|owner| owner.0 == it));

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use scim_model::change::ChangePosition;
 use scim_model::store::{
     NewSetStream, SetDelivery, SetHealth, SetStream, SetStreamSettings, SetStreamState, SetStreamStatus,
-    TenantId,
+    StoreError, TenantId,
 };
 use uuid::Uuid;
 
@@ -48,32 +48,40 @@ macro_rules! stream_columns {
     };
 }
 
-pub(super) fn create(conn: &mut Conn, new: &NewSetStream) -> Result<(), Failure> {
-    let settings = &new.settings;
-    let tenants = settings.tenants.as_ref().map(|it| {
-        let ids: Vec<i64> = it.iter().map(|it| it.0).collect();
-        serde_json::to_string(&ids).expect("numbers are JSON")
-    });
-    let (url, authorization) = match &settings.delivery {
-        SetDelivery::Push { url, authorization } => (Some(url), authorization.as_deref()),
-        SetDelivery::Poll => (None, None),
-    };
-    let created = new.created.timestamp_millis();
-    let values = (
+/// The columns of settings with their values. A macro, because their type is as long as the list.
+macro_rules! settings_values {
+    ($settings:expr) => {{
+        let (url, authorization) = match &$settings.delivery {
+            SetDelivery::Push { url, authorization } => (Some(url), authorization.as_deref()),
+            SetDelivery::Poll => (None, None),
+        };
         (
-            set_stream::id.eq(new.id.as_bytes().as_slice()),
-            set_stream::name.eq(&settings.name),
-            set_stream::issuer.eq(&settings.issuer),
-            set_stream::audience.eq(&settings.audience),
-            set_stream::tenants.eq(tenants),
-            set_stream::events.eq(serde_json::to_string(&settings.events).expect("strings are JSON")),
+            set_stream::name.eq(&$settings.name),
+            set_stream::issuer.eq(&$settings.issuer),
+            set_stream::audience.eq(&$settings.audience),
+            set_stream::tenants.eq($settings.tenants.as_deref().map(ids_text)),
+            set_stream::events.eq(serde_json::to_string(&$settings.events).expect("strings are JSON")),
             set_stream::url.eq(url),
             set_stream::authorization_header.eq(authorization),
-            set_stream::algorithm.eq(&settings.algorithm),
-            set_stream::with_user_name.eq(settings.with_user_name),
-            set_stream::revoked_subject.eq(&settings.revoked_subject),
-            set_stream::account_issuer.eq(&settings.account_issuer),
-        ),
+            set_stream::algorithm.eq(&$settings.algorithm),
+            set_stream::with_user_name.eq($settings.with_user_name),
+            set_stream::revoked_subject.eq(&$settings.revoked_subject),
+            set_stream::account_issuer.eq(&$settings.account_issuer),
+        )
+    }};
+}
+
+fn ids_text(tenants: &[TenantId]) -> String {
+    let ids: Vec<i64> = tenants.iter().map(|it| it.0).collect();
+    serde_json::to_string(&ids).expect("numbers are JSON")
+}
+
+pub(super) fn create(conn: &mut Conn, new: &NewSetStream) -> Result<(), Failure> {
+    let settings = &new.settings;
+    let created = new.created.timestamp_millis();
+    let values = (
+        set_stream::id.eq(new.id.as_bytes().as_slice()),
+        settings_values!(settings),
         (
             set_stream::status.eq(SetStreamStatus::Enabled.as_str()),
             set_stream::status_reason.eq(""),
@@ -180,6 +188,31 @@ impl SettingsRow {
             revoked_subject: self.revoked_subject,
             account_issuer: self.account_issuer,
         })
+    }
+}
+
+/// Returns whether the stream exists.
+pub(super) fn change_settings(
+    conn: &mut Conn,
+    id: Uuid,
+    revision: i64,
+    settings: &SetStreamSettings,
+) -> Result<bool, Failure> {
+    let stream = set_stream::table.filter(set_stream::id.eq(id.as_bytes().as_slice()));
+    let read = stream.filter(set_stream::revision.eq(revision));
+    let values = (
+        settings_values!(settings),
+        set_stream::attempts.eq(0),
+        set_stream::failing_since.eq(None::<i64>),
+        set_stream::next_attempt.eq(None::<i64>),
+        set_stream::revision.eq(set_stream::revision + 1),
+    );
+    if conn.execute(diesel::update(read).set(values))? > 0 {
+        return Ok(true);
+    }
+    match conn.only::<Id, _>(stream.select(set_stream::id))? {
+        Some(_) => Err(StoreError::Stale.into()),
+        None => Ok(false),
     }
 }
 

@@ -6,16 +6,15 @@ use uuid::Uuid;
 
 use super::fixture::{Case, Fixture, at, expect_taken};
 use crate::store::{
-    AccessToken, Client, ClientChange, ClientMethod, Connection, ConnectionChange, ConnectionId,
-    ConnectionState, CredentialKind, DeletedCredential, Federation, KeySource, MethodChange, NewAccessToken,
-    NewClient, NewSecret, SecretAdded, StoreError, TokenIssued,
+    AccessToken, Client, ClientMethod, Connection, ConnectionChange, ConnectionId, ConnectionState,
+    CredentialKind, DeletedCredential, Federation, KeySource, NewAccessToken, NewClient, NewSecret,
+    SecretAdded, TokenIssued,
 };
 
 pub(super) const CASES: &[Case] = cases![
     a_client_is_found_by_its_public_id,
     client_ids_are_unique_over_all_tenants,
     a_client_has_at_most_five_valid_secrets,
-    a_change_of_a_client_keeps_the_rest,
     an_access_token_ends_with_its_secret,
     an_access_token_ends_with_its_client,
     an_access_token_ends_with_its_connection_and_tenant,
@@ -53,17 +52,17 @@ fn new_client(it: &Fixture, secret: Option<NewSecret>) -> NewClient {
 }
 
 /// Stores a client with one secret.
-fn client(it: &Fixture) -> Client {
+pub(super) fn client(it: &Fixture) -> Client {
     let new = new_client(it, Some(new_secret(1)));
     assert!(it.store.create_client(&new).expect("the id is free"));
     found(it, &new.client_id).expect("it is stored")
 }
 
-fn found(it: &Fixture, client_id: &str) -> Option<Client> {
+pub(super) fn found(it: &Fixture, client_id: &str) -> Option<Client> {
     it.store.client(client_id).expect("the store is available")
 }
 
-fn new_token(client: &Client, secret: Option<Uuid>) -> NewAccessToken {
+pub(super) fn new_token(client: &Client, secret: Option<Uuid>) -> NewAccessToken {
     let mut sha256 = [0; 32];
     sha256[..16].copy_from_slice(Uuid::now_v7().as_bytes());
     NewAccessToken {
@@ -80,19 +79,19 @@ fn new_token(client: &Client, secret: Option<Uuid>) -> NewAccessToken {
 }
 
 /// Issues a token for the first secret of a client, and returns its hash.
-fn issue(it: &Fixture, client: &Client) -> [u8; 32] {
+pub(super) fn issue(it: &Fixture, client: &Client) -> [u8; 32] {
     let token = new_token(client, client.secrets.first().map(|it| it.id));
     assert_eq!(issued(it, &token), TokenIssued::Done);
     token.sha256
 }
 
-fn issued(it: &Fixture, token: &NewAccessToken) -> TokenIssued {
+pub(super) fn issued(it: &Fixture, token: &NewAccessToken) -> TokenIssued {
     it.store
         .issue_access_token(token)
         .expect("the store is available")
 }
 
-fn token(it: &Fixture, sha256: &[u8; 32]) -> Option<AccessToken> {
+pub(super) fn token(it: &Fixture, sha256: &[u8; 32]) -> Option<AccessToken> {
     it.store.access_token(sha256).expect("the store is available")
 }
 
@@ -185,53 +184,6 @@ fn a_client_has_at_most_five_valid_secrets(it: &Fixture) {
     let other = self::client(it);
     let of_other = it.store.delete_secret(&client.client_id, other.secrets[0].id);
     assert!(!of_other.expect("the store is available"));
-}
-
-fn a_change_of_a_client_keeps_the_rest(it: &Fixture) {
-    let client = client(it);
-    let (by_secret, by_assertion) = (issue(it, &client), new_token(&client, None));
-    assert_eq!(issued(it, &by_assertion), TokenIssued::Done);
-    let change = |change: &ClientChange| it.store.change_client(&client.client_id, change);
-    let keys = |text: &str| ClientMethod::Client {
-        keys: Some(KeySource::Inline(text.to_owned())),
-    };
-    let to = |old: &ClientMethod, new: &ClientMethod, ends_tokens| ClientChange {
-        name: None,
-        method: Some(MethodChange {
-            old: old.clone(),
-            new: new.clone(),
-            ends_tokens,
-        }),
-    };
-    let name = ClientChange {
-        name: Some("Other".to_owned()),
-        method: None,
-    };
-    assert!(change(&name).expect("the client exists"));
-    assert!(change(&to(&client.method, &keys("1"), false)).expect("the client exists"));
-    let expected = Client {
-        name: "Other".to_owned(),
-        method: keys("1"),
-        ..found(it, &client.client_id).expect("it exists")
-    };
-    assert_eq!(found(it, &client.client_id), Some(expected.clone()));
-    assert_eq!(expected.secrets.len(), 1);
-    assert!(token(it, &by_assertion.sha256).is_some());
-    let late = change(&to(&client.method, &keys("2"), true));
-    assert!(matches!(late, Err(StoreError::Stale)), "{late:?}");
-    assert!(change(&to(&keys("1"), &keys("2"), true)).expect("the client exists"));
-    assert!(token(it, &by_assertion.sha256).is_none() && token(it, &by_secret).is_some());
-    let checked = |method: ClientMethod| {
-        let new = NewAccessToken {
-            checked: Some(method),
-            ..new_token(&client, None)
-        };
-        (issued(it, &new), token(it, &new.sha256).is_some())
-    };
-    assert_eq!(checked(keys("1")), (TokenIssued::Changed, false));
-    assert_eq!(checked(keys("2")), (TokenIssued::Done, true));
-    let nobody = it.store.change_client("nobody", &name);
-    assert!(!nobody.expect("the store is available"));
 }
 
 fn an_access_token_ends_with_its_secret(it: &Fixture) {

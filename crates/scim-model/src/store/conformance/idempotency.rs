@@ -8,6 +8,7 @@ use crate::store::{Claim, Claimed};
 pub(super) const CASES: &[Case] = cases![
     a_key_belongs_to_the_first_claim,
     a_released_key_can_be_claimed_again,
+    a_finished_claim_says_so,
     old_claims_are_deleted,
 ];
 
@@ -52,6 +53,24 @@ fn a_released_key_can_be_claimed_again(it: &Fixture) {
     assert_eq!(claim(it, &second), Claimed::Before(first));
     release(&first);
     assert_eq!(claim(it, &second), Claimed::Now);
+}
+
+fn a_finished_claim_says_so(it: &Fixture) {
+    let first = new_claim();
+    let second = Claim {
+        object: Uuid::now_v7(),
+        ..first
+    };
+    let finish = |claim| it.store.finish_claim(claim).expect("the store is available");
+    assert_eq!(claim(it, &first), Claimed::Now);
+    // It is not the one that has the key.
+    finish(&second);
+    assert_eq!(claim(it, &second), Claimed::Before(first));
+    finish(&first);
+    assert_eq!(claim(it, &second), Claimed::Done(first));
+    it.store.release_claim(&first).expect("the store is available");
+    assert_eq!(claim(it, &second), Claimed::Now);
+    assert_eq!(claim(it, &first), Claimed::Before(second));
 }
 
 fn old_claims_are_deleted(it: &Fixture) {

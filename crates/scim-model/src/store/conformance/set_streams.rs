@@ -1,16 +1,13 @@
 //! Streams of security event tokens, their progress, and the keys that sign the tokens.
 
-use std::thread;
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::fixture::{Case, Fixture, at};
 use crate::change::ChangePosition;
 use crate::store::{
-    EventAdded, NewSetStream, RefusedSet, SetDelivery, SetHealth, SetProgress, SetStream, SetStreamEvent,
-    SetStreamSettings, SetStreamState, SetStreamStatus, StoredSigningKey,
+    EventAdded, NewSetStream, RefusedSet, SetAttempt, SetDelivery, SetHealth, SetProgress, SetStream,
+    SetStreamEvent, SetStreamSettings, SetStreamState, SetStreamStatus, StoreError, StoredSigningKey,
 };
 
 pub(super) const CASES: &[Case] = cases![
@@ -20,15 +17,16 @@ pub(super) const CASES: &[Case] = cases![
     progress_on_another_revision_or_without_a_lease_is_refused,
     finished_tokens_are_kept_until_the_position_passes_them,
     refused_tokens_are_listed_and_pruned,
+    attempts_are_listed_and_pruned,
+    changed_settings_replace_those_of_the_revision_that_was_read,
     an_event_about_a_stream_waits_until_it_is_finished,
     a_state_that_the_server_sets_comes_with_its_event,
-    a_stream_has_one_worker_at_a_time,
     one_of_several_keys_follows_another,
     a_stream_is_deleted_with_everything_that_belongs_to_it,
 ];
 
 /// A long lease: it does not end during a test.
-const LONG: TimeDelta = TimeDelta::minutes(5);
+pub(super) const LONG: TimeDelta = TimeDelta::minutes(5);
 
 fn settings(it: &Fixture, delivery: SetDelivery) -> SetStreamSettings {
     SetStreamSettings {
@@ -63,11 +61,11 @@ fn create(it: &Fixture, settings: SetStreamSettings) -> SetStream {
     found(it, new.id)
 }
 
-fn polled(it: &Fixture) -> SetStream {
+pub(super) fn polled(it: &Fixture) -> SetStream {
     create(it, settings(it, SetDelivery::Poll))
 }
 
-fn pushed(it: &Fixture) -> SetStream {
+pub(super) fn pushed(it: &Fixture) -> SetStream {
     let delivery = SetDelivery::Push {
         url: "https://receiver.example.com/events".to_owned(),
         authorization: None,
@@ -75,12 +73,26 @@ fn pushed(it: &Fixture) -> SetStream {
     create(it, settings(it, delivery))
 }
 
+/// Deletes the streams of other rules, which a worker would lease too, and ends the leases of other workers.
+pub(super) fn delete_others(it: &Fixture) {
+    for old in it.store.set_streams().expect("the store is available") {
+        let deleted = it.store.delete_set_stream(old.id);
+        assert!(deleted.expect("the store is available"));
+    }
+    for webhook in it.store.webhooks().expect("the store is available") {
+        if let Some(worker) = webhook.lease_owner {
+            let released = it.store.release_webhooks(worker, None);
+            released.expect("the store is available");
+        }
+    }
+}
+
 fn found(it: &Fixture, id: Uuid) -> SetStream {
     let found = it.store.set_stream(id).expect("the store is available");
     found.expect("it exists")
 }
 
-fn state(status: SetStreamStatus, reason: &str, seconds: i64) -> SetStreamState {
+pub(super) fn state(status: SetStreamStatus, reason: &str, seconds: i64) -> SetStreamState {
     SetStreamState {
         status,
         reason: reason.to_owned(),
@@ -199,6 +211,7 @@ fn progress_moves_forward_only(it: &Fixture) {
 }
 
 fn progress_on_another_revision_or_without_a_lease_is_refused(it: &Fixture) {
+    delete_others(it);
     let stream = pushed(it);
     let moved = SetProgress {
         position: position(12),
@@ -227,7 +240,7 @@ fn progress_on_another_revision_or_without_a_lease_is_refused(it: &Fixture) {
     assert!(store(it, &leased));
     assert_eq!(found(it, stream.id).position, position(12));
     it.store
-        .release_set_streams(worker)
+        .release_set_streams(worker, None)
         .expect("the store is available");
     assert!(!store(it, &leased));
 }
@@ -273,11 +286,7 @@ fn refused_tokens_are_listed_and_pruned(it: &Fixture) {
     };
     assert_eq!(list(10), [refused("b", 3), refused("c", 2), refused("a", 1)]);
     assert_eq!(list(1), [refused("b", 3)]);
-    let prune = || {
-        it.store
-            .prune_refused_sets(at(3), 1)
-            .expect("the store is available")
-    };
+    let prune = || it.store.prune_sets(at(3), 1).expect("the store is available");
     while prune() > 0 {}
     assert_eq!(list(10), [refused("b", 3)]);
 }
@@ -335,32 +344,75 @@ fn a_state_that_the_server_sets_comes_with_its_event(it: &Fixture) {
     assert_eq!(events(it, stream.id, 10), [event(1, 50)]);
 }
 
-fn a_stream_has_one_worker_at_a_time(it: &Fixture) {
-    let (waiting, stream) = (polled(it), pushed(it));
-    let off = pushed(it);
-    let disabled = state(SetStreamStatus::Disabled, "", 9);
-    let changed = it.store.change_set_stream(off.id, &disabled, None);
-    assert!(changed.expect("the store is available"));
-    let [one, other] = [Uuid::now_v7(), Uuid::now_v7()];
-    let lease = |worker, lease| {
-        let ids = it
-            .store
-            .lease_set_streams(worker, lease)
-            .expect("the store is available");
-        assert!(!ids.contains(&waiting.id) && !ids.contains(&off.id));
-        ids.contains(&stream.id)
+fn attempts_are_listed_and_pruned(it: &Fixture) {
+    let stream = polled(it);
+    let attempt = |number: u128, seconds| SetAttempt {
+        id: Uuid::from_u128(number),
+        jti: format!("token {number}"),
+        at: at(seconds),
+        attempt: 2,
+        status: (number > 1).then_some(503),
+        milliseconds: 17,
+        error: Some("status 503".to_owned()),
+        response: "busy".to_owned(),
     };
-    assert!(lease(one, LONG));
-    assert!(!lease(other, LONG));
-    assert!(lease(one, TimeDelta::milliseconds(50)), "a lease can be renewed");
-    thread::sleep(Duration::from_millis(100));
-    assert!(lease(other, LONG), "the lease has ended");
-    assert!(!lease(one, LONG));
-    it.store
-        .release_set_streams(other)
-        .expect("the store is available");
-    assert!(lease(one, LONG));
-    it.store.release_set_streams(one).expect("the store is available");
+    let [first, second, third] = [attempt(1, 1), attempt(2, 2), attempt(3, 3)];
+    let mut some = progress(&stream);
+    some.attempts = vec![first.clone(), second.clone()];
+    assert!(store(it, &some));
+    assert!(store(it, &some), "a call that is repeated changes nothing");
+    some.attempts = vec![third.clone()];
+    some.revision += 1;
+    assert!(!store(it, &some), "the stream has another revision");
+    let list = |limit| {
+        let attempts = it.store.set_attempts(stream.id, limit);
+        attempts.expect("the store is available")
+    };
+    assert_eq!(list(10), [third.clone(), second, first]);
+    assert_eq!(list(1), std::slice::from_ref(&third));
+    let prune = || it.store.prune_sets(at(3), 1).expect("the store is available");
+    while prune() > 0 {}
+    assert_eq!(list(10), [third]);
+}
+
+fn changed_settings_replace_those_of_the_revision_that_was_read(it: &Fixture) {
+    let stream = pushed(it);
+    let failed = SetProgress {
+        health: Some(SetHealth {
+            attempts: 3,
+            failing_since: Some(at(1)),
+            next_attempt: Some(at(2)),
+        }),
+        ..progress(&stream)
+    };
+    assert!(store(it, &failed));
+    let settings = SetStreamSettings {
+        name: "renamed".to_owned(),
+        events: vec!["urn:example:c".to_owned()],
+        delivery: SetDelivery::Push {
+            url: "https://other.example.com/".to_owned(),
+            authorization: Some(vec![7]),
+        },
+        algorithm: "ES256".to_owned(),
+        with_user_name: false,
+        ..stream.settings.clone()
+    };
+    let change = |id, revision| it.store.change_set_stream_settings(id, revision, &settings);
+    assert!(change(stream.id, stream.revision).expect("the store is available"));
+    let changed = found(it, stream.id);
+    assert_eq!(changed.revision, stream.revision + 1);
+    let expected = SetStream {
+        settings: settings.clone(),
+        revision: changed.revision,
+        ..stream.clone()
+    };
+    assert_eq!(
+        changed, expected,
+        "the failures are forgotten, and the rest is kept"
+    );
+    let late = change(stream.id, stream.revision);
+    assert!(matches!(late, Err(StoreError::Stale)), "{late:?}");
+    assert!(!change(Uuid::now_v7(), 0).expect("the store is available"));
 }
 
 fn one_of_several_keys_follows_another(it: &Fixture) {

@@ -17,7 +17,8 @@ use scim_server::config::oauth::OAuthConfig;
 use scim_server::config::retention::Retention;
 use scim_server::delivery::feed::Feed;
 use scim_server::delivery::security_events::{KeyRing, PushWorker, SecurityEvents, StreamParts};
-use scim_server::delivery::webhooks::{WebhookWorker, WorkerParts};
+use scim_server::delivery::state_counts::StateCounts;
+use scim_server::delivery::webhooks::{ENDPOINT_STATES, WebhookWorker, WorkerParts};
 use scim_server::egress::{self, Egress, EgressSettings, OwnAddresses};
 use scim_server::http::management::ManagementHttp;
 use scim_server::http::metrics::{Exposition, Sampled};
@@ -76,10 +77,7 @@ pub(crate) fn serve(
     let security_events = SecurityEvents::new(Arc::new(KeyRing::new(store.clone(), keys.clone())));
     let http = Http::with_oauth(service, store.clone(), oauth, http_options(&config));
     let http = Arc::new(http.with_security_events(security_events.clone()));
-    // A server with its own certificate needs no proxy.
-    let is_behind_proxy = config.tls.is_none();
-    let warning = config.oauth.proxy_warning(&base_url).filter(|_| is_behind_proxy);
-    listeners.report(warning);
+    listeners.report(proxy_warning(&config, &base_url));
     let welcome = Welcome {
         base_url: &base_url,
         listen,
@@ -104,18 +102,27 @@ pub(crate) fn serve(
         registry,
         base_url: Some(base_url.to_string()),
     };
-    let _workers = start_delivery(worker_id(url), store.clone(), parts.clone())?;
+    let webhooks = StateCounts::new(ENDPOINT_STATES);
+    let _workers = start_delivery(worker_id(url), store.clone(), parts.clone(), webhooks.clone())?;
     let sampled = Sampled {
         database_is_durable: store.is_durable(),
         scans: Box::new(move || store.scan_counts()),
         expiring_tokens: Box::new(expiring),
         tls: tls.all(),
+        webhooks,
+        streams: parts.security_events.counts.clone(),
     };
     let exposition = Exposition::new(http.metrics(), sampled);
     let operators = ManagementHttp::new(operations, http.clone(), exposition.clone());
     let operators = Arc::new(operators.with_set_streams(parts));
     actix_web::rt::System::new().block_on(listeners.serve(http, operators, exposition))?;
     Ok(())
+}
+
+fn proxy_warning<'a>(config: &'a Config, base_url: &str) -> Option<&'a str> {
+    // A server with its own certificate needs no proxy.
+    let is_behind_proxy = config.tls.is_none();
+    config.oauth.proxy_warning(base_url).filter(|_| is_behind_proxy)
 }
 
 fn store_options(registry: &SchemaRegistry, pooler: Pooler, arguments: &ServeArgs) -> StoreOptions {
@@ -176,7 +183,7 @@ fn delete_leftovers(
         rows += store.delete_claims(now - IDEMPOTENCY_KEYS_KEPT, EXPIRED_AT_ONCE)?;
         if let Some(before) = retention.drops_before(now) {
             rows += store.prune_webhook_deliveries(before, EXPIRED_AT_ONCE)?;
-            rows += store.prune_refused_sets(before, EXPIRED_AT_ONCE)?;
+            rows += store.prune_sets(before, EXPIRED_AT_ONCE)?;
         }
         rows += ring.delete_old(now)?;
         Ok(store.delete_empty_counts()? || rows > 0)
@@ -192,6 +199,7 @@ fn start_delivery(
     id: Uuid,
     store: Arc<DieselStore>,
     streams: StreamParts,
+    counts: StateCounts<3>,
 ) -> io::Result<(WebhookWorker, PushWorker)> {
     let webhooks = WebhookWorker::start(WorkerParts {
         id,
@@ -200,6 +208,7 @@ fn start_delivery(
         feed: streams.feed.clone(),
         egress: streams.egress.clone(),
         keys: streams.keys.clone(),
+        counts,
     })?;
     Ok((webhooks, PushWorker::start(id, streams)?))
 }

@@ -28,6 +28,8 @@ pub enum SetStreamCommand {
     },
     /// Show a stream with the latest tokens that its receiver refused
     Show(StreamArgs),
+    /// Change settings of a stream, which keeps its audience and its tenants
+    Set(Box<SetStreamArgs>),
     /// Keep the tokens of a stream, and deliver none until it is enabled
     Pause {
         /// The stream
@@ -138,6 +140,53 @@ pub struct CreateStreamArgs {
     pub(in crate::cli) json: bool,
 }
 
+/// The options of `set-stream set`. Values that are not named stay as they are.
+#[derive(Debug, Args)]
+pub struct SetStreamArgs {
+    #[command(flatten)]
+    pub(in crate::cli) stream: StreamArgs,
+    /// The name of the stream
+    #[arg(long, value_name = "TEXT", value_parser = names::label())]
+    pub(in crate::cli) name: Option<String>,
+    // No environment variable, which would change each stream that is only renamed.
+    /// The issuer of the tokens, an `https` URL
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) issuer: Option<Issuer>,
+    /// The URL that the server sends the tokens to
+    #[arg(long, value_name = "URL", conflicts_with = "poll")]
+    pub(in crate::cli) push: Option<String>,
+    /// The receiver polls from now on
+    #[arg(long)]
+    pub(in crate::cli) poll: bool,
+    /// A file with the value of the header `Authorization` of requests; `-` reads it from standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["poll", "no_authorization"])]
+    pub(in crate::cli) authorization_file: Option<PathBuf>,
+    /// Send requests without the header `Authorization`
+    #[arg(long)]
+    pub(in crate::cli) no_authorization: bool,
+    /// The events, which replace the earlier ones: `notice`, `full`, `caep`, or URIs
+    #[arg(long, value_name = "EVENT,…", value_parser = events)]
+    pub(in crate::cli) events: Option<Events>,
+    /// The algorithm of the signatures
+    #[arg(long, value_name = "ALGORITHM")]
+    pub(in crate::cli) algorithm: Option<SigningAlgorithm>,
+    /// Whether the subjects of tokens contain the `userName` of users
+    #[arg(long, value_name = "true|false")]
+    pub(in crate::cli) with_user_name: Option<bool>,
+    /// The account whose sessions end: `externalId` or `userName` of an issuer, or `email` (a `userName` with `@`)
+    #[arg(long, value_name = "KIND")]
+    pub(in crate::cli) revoked_subject: Option<RevokedSubject>,
+    /// The issuer of these accounts
+    #[arg(long, value_name = "TEXT")]
+    pub(in crate::cli) account_issuer: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) key: SecretsKeyArgs,
+    #[command(flatten)]
+    pub(in crate::cli) egress: EgressArgs,
+    #[command(flatten)]
+    pub(in crate::cli) urls: UrlArgs,
+}
+
 /// A list of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Events(pub(in crate::cli) Vec<EventUri>);
@@ -156,16 +205,7 @@ impl FromStr for StreamStart {
     type Err = String;
 
     fn from_str(text: &str) -> Result<StreamStart, String> {
-        Ok(StreamStart(match text {
-            "now" => Continue::Now,
-            "oldest" => Continue::Oldest,
-            position => {
-                let position = position.parse();
-                Continue::After(
-                    position.map_err(|error| format!("expected `now`, `oldest` or a position: {error}"))?,
-                )
-            }
-        }))
+        text.parse().map(StreamStart)
     }
 }
 
@@ -237,6 +277,9 @@ mod tests {
             &["create", "--audience", "a", "--revoked-subject", "id"],
             &["enable", ID, "--from", "yesterday"],
             &["show", "7"],
+            &["set", ID, "--push", "https://a.example/", "--poll"],
+            &["set", ID, "--audience", "a"],
+            &["set", ID, "--with-user-name", "maybe"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }

@@ -1,5 +1,7 @@
 //! Creating and changing streams: what the command line and the management interface share.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::change::ChangePosition;
 use scim_model::store::{
@@ -72,9 +74,17 @@ pub enum NewDelivery {
 /// The reason why a stream could not be created or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// A value is not permitted. The text names it.
-    #[error("{0}")]
-    Invalid(String),
+    /// A value is not permitted.
+    #[error("{detail}")]
+    Invalid {
+        /// The name of the value, as the management interface has it.
+        field: &'static str,
+        /// The problem, which names the value in words.
+        detail: String,
+    },
+    /// Somebody else has changed the stream since it was read.
+    #[error("the stream has changed since it was read")]
+    Stale,
     /// There is no such stream.
     #[error("there is no stream `{0}`")]
     NoStream(Uuid),
@@ -112,13 +122,10 @@ pub fn create(
     }
     let delivery = match new.delivery {
         NewDelivery::Poll => SetDelivery::Poll,
-        NewDelivery::Push { url, authorization } => {
-            let seal = |it: String| file.seal(Purpose::ReceiverAuthorization, id, it.as_bytes());
-            SetDelivery::Push {
-                url,
-                authorization: authorization.map(seal).transpose()?,
-            }
-        }
+        NewDelivery::Push { url, authorization } => SetDelivery::Push {
+            url,
+            authorization: authorization.map(|it| seal(file, id, &it)).transpose()?,
+        },
     };
     let tenants = match &new.tenants {
         None => FeedTenants::All,
@@ -144,46 +151,172 @@ pub fn create(
     Ok(store.create_set_stream(&new)?)
 }
 
+fn seal(file: &KeyFile, stream: Uuid, authorization: &str) -> Result<Vec<u8>, KeyFileError> {
+    file.seal(Purpose::ReceiverAuthorization, stream, authorization.as_bytes())
+}
+
+fn invalid(field: &'static str, detail: impl Into<String>) -> Result<(), StreamError> {
+    let detail = detail.into();
+    Err(StreamError::Invalid { field, detail })
+}
+
 fn check(new: &NewStream) -> Result<(), StreamError> {
-    let invalid = |text: String| Err(StreamError::Invalid(text));
+    check_texts(&new.issuer, &new.audience, new.account_issuer.as_deref())?;
+    if new.events.is_empty() {
+        return invalid("events", "the stream asks for no events");
+    }
+    if new.tenants.as_ref().is_some_and(Vec::is_empty) {
+        return invalid("tenants", "the stream has no tenant");
+    }
+    match &new.delivery {
+        NewDelivery::Push {
+            authorization: Some(value),
+            ..
+        } => check_authorization(value),
+        _ => Ok(()),
+    }
+}
+
+fn check_texts(issuer: &str, audience: &str, account_issuer: Option<&str>) -> Result<(), StreamError> {
     let is_visible = |it: &str| it.bytes().all(|it| (b'!'..=b'~').contains(&it));
     let texts = [
-        ("issuer", Some(new.issuer.as_str())),
-        ("audience", Some(&new.audience)),
-        ("account issuer", new.account_issuer.as_deref()),
+        ("issuer", "issuer", Some(issuer)),
+        ("audience", "audience", Some(audience)),
+        ("accountIssuer", "account issuer", account_issuer),
     ];
-    for (name, text) in texts {
+    for (field, name, text) in texts {
         if text.is_some_and(|it| it.is_empty() || it.len() > MAX_TEXT || !is_visible(it)) {
-            return invalid(format!(
-                "the {name} must have 1 to {MAX_TEXT} visible ASCII characters"
-            ));
+            let detail = format!("the {name} must have 1 to {MAX_TEXT} visible ASCII characters");
+            return invalid(field, detail);
         }
     }
     // A token must not pass for an assertion to this server (RFC 8417 section 4.6).
-    let issuer = new.issuer.trim_end_matches('/');
+    let issuer = issuer.trim_end_matches('/');
     let own = [issuer.to_owned(), format!("{issuer}{TOKEN_PATH}")];
-    if own.iter().any(|it| it == new.audience.trim_end_matches('/')) {
-        return invalid("the audience must name the receiver, and not this server".to_owned());
-    }
-    if new.events.is_empty() {
-        return invalid("the stream asks for no events".to_owned());
-    }
-    if new.tenants.as_ref().is_some_and(Vec::is_empty) {
-        return invalid("the stream has no tenant".to_owned());
-    }
-    if let NewDelivery::Push {
-        authorization: Some(value),
-        ..
-    } = &new.delivery
-        && (value.is_empty()
-            || value.len() > MAX_AUTHORIZATION
-            || !value.bytes().all(|it| (b' '..=b'~').contains(&it)))
-    {
-        return invalid(format!(
-            "the authorization header must have 1 to {MAX_AUTHORIZATION} visible ASCII characters"
-        ));
+    if own.iter().any(|it| it == audience.trim_end_matches('/')) {
+        return invalid(
+            "audience",
+            "the audience must name the receiver, and not this server",
+        );
     }
     Ok(())
+}
+
+fn check_authorization(value: &str) -> Result<(), StreamError> {
+    let is_valid = (1..=MAX_AUTHORIZATION).contains(&value.len());
+    match is_valid && value.bytes().all(|it| (b' '..=b'~').contains(&it)) {
+        true => Ok(()),
+        false => invalid(
+            "authorization",
+            format!("the authorization header must have 1 to {MAX_AUTHORIZATION} visible ASCII characters"),
+        ),
+    }
+}
+
+/// New values of a stream. Those that are not named stay as they are. The audience and the tenants always stay: they
+/// decide which receiver may have which events, so that another choice is another stream.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct StreamChange {
+    /// The name; it may be empty.
+    pub name: Option<String>,
+    /// The issuer of the tokens.
+    pub issuer: Option<String>,
+    /// The events.
+    pub events: Option<Vec<EventUri>>,
+    /// The URL, which [`check_url`](crate::delivery::webhooks::registration::check_url) has accepted; `Some(None)` for a
+    /// receiver that polls.
+    pub url: Option<Option<String>>,
+    /// The value of the header `Authorization`; `Some(None)` for none.
+    pub authorization: Option<Option<String>>,
+    /// The algorithm of the signatures.
+    pub algorithm: Option<SigningAlgorithm>,
+    /// Whether subjects contain the `userName` of users.
+    pub with_user_name: Option<bool>,
+    /// The subject of tokens that end sessions.
+    pub revoked_subject: Option<RevokedSubject>,
+    /// The issuer of the accounts in such tokens.
+    pub account_issuer: Option<String>,
+}
+
+/// Changes the settings of a stream that was read before. They apply to the tokens that are made from then on, also for
+/// earlier changes of resources.
+///
+/// # Errors
+/// See [`StreamError`]; `Stale` if somebody else has changed the stream since it was read.
+pub fn change_settings(
+    store: &dyn SetStreams,
+    ring: &KeyRing,
+    file: &KeyFile,
+    stream: &SetStream,
+    change: StreamChange,
+    now: DateTime<Utc>,
+) -> Result<(), StreamError> {
+    let old = stream.settings.clone();
+    if change.events.as_ref().is_some_and(Vec::is_empty) {
+        return invalid("events", "the stream asks for no events");
+    }
+    let delivery = changed_delivery(file, stream.id, &change, old.delivery)?;
+    let settings = SetStreamSettings {
+        name: change.name.unwrap_or(old.name),
+        issuer: change.issuer.unwrap_or(old.issuer),
+        audience: old.audience,
+        tenants: old.tenants,
+        events: match change.events {
+            Some(events) => events.iter().map(ToString::to_string).collect(),
+            None => old.events,
+        },
+        delivery,
+        algorithm: change.algorithm.map_or(old.algorithm, |it| it.to_string()),
+        with_user_name: change.with_user_name.unwrap_or(old.with_user_name),
+        revoked_subject: change
+            .revoked_subject
+            .map_or(old.revoked_subject, |it| it.to_string()),
+        account_issuer: change.account_issuer.unwrap_or(old.account_issuer),
+    };
+    check_texts(
+        &settings.issuer,
+        &settings.audience,
+        Some(&settings.account_issuer),
+    )?;
+    if let Some(algorithm) = change.algorithm {
+        ring.ensure(algorithm, now)?;
+    }
+    match store.change_set_stream_settings(stream.id, stream.revision, &settings) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StreamError::NoStream(stream.id)),
+        Err(StoreError::Stale) => Err(StreamError::Stale),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn changed_delivery(
+    file: &KeyFile,
+    stream: Uuid,
+    change: &StreamChange,
+    old: SetDelivery,
+) -> Result<SetDelivery, StreamError> {
+    let (old_url, old_authorization) = match old {
+        SetDelivery::Push { url, authorization } => (Some(url), authorization),
+        SetDelivery::Poll => (None, None),
+    };
+    let Some(url) = change.url.clone().unwrap_or(old_url) else {
+        if matches!(change.authorization, Some(Some(_))) {
+            invalid(
+                "authorization",
+                "the receiver polls, so that no request has this header",
+            )?;
+        }
+        return Ok(SetDelivery::Poll);
+    };
+    let authorization = match &change.authorization {
+        None => old_authorization,
+        Some(None) => None,
+        Some(Some(value)) => {
+            check_authorization(value)?;
+            Some(seal(file, stream, value)?)
+        }
+    };
+    Ok(SetDelivery::Push { url, authorization })
 }
 
 /// The place where a stream continues.
@@ -197,6 +330,22 @@ pub enum Continue {
     Oldest,
     /// With the events after a position.
     After(ChangePosition),
+}
+
+impl FromStr for Continue {
+    type Err = String;
+
+    /// Reads `now`, `oldest`, or a position of the journal.
+    fn from_str(text: &str) -> Result<Continue, String> {
+        match text {
+            "now" => Ok(Continue::Now),
+            "oldest" => Ok(Continue::Oldest),
+            position => match position.parse() {
+                Ok(position) => Ok(Continue::After(position)),
+                Err(error) => Err(format!("expected `now`, `oldest` or a position: {error}")),
+            },
+        }
+    }
 }
 
 /// Changes the state of a stream, and where it continues. A stream that was disabled continues now: it has kept nothing.
@@ -236,9 +385,11 @@ pub fn verify(
     now: DateTime<Utc>,
 ) -> Result<Uuid, StreamError> {
     if state.is_some_and(|it| it.chars().count() > MAX_TEXT) {
-        return Err(StreamError::Invalid(format!(
-            "the state has more than {MAX_TEXT} characters"
-        )));
+        let detail = format!("the state has more than {MAX_TEXT} characters");
+        return Err(StreamError::Invalid {
+            field: "state",
+            detail,
+        });
     }
     let event = SetStreamEvent {
         id: clock::new_id(),

@@ -1,7 +1,6 @@
 //! A stream as it is stored, and its meaning.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use scim_model::SchemaRegistry;
@@ -14,6 +13,7 @@ use super::key_ring::KeyRing;
 use super::token::{Token, TokenSettings, TokenSources, status_token, verification_token};
 use crate::clock;
 use crate::delivery::feed::Feed;
+use crate::delivery::state_counts::StateCounts;
 use crate::egress::Egress;
 use crate::jose::SigningAlgorithm;
 use crate::sealing::KeyFile;
@@ -53,25 +53,35 @@ impl StreamParts {
 pub struct SecurityEvents {
     /// The keys that sign.
     pub ring: Arc<KeyRing>,
-    has_streams: Arc<AtomicBool>,
+    /// The number of streams in each state.
+    pub counts: StateCounts<4>,
 }
+
+/// The states of streams for the metrics. A stream that fails is enabled.
+pub const STREAM_STATES: [&str; 4] = ["enabled", "failing", "paused", "disabled"];
 
 impl SecurityEvents {
     /// Creates the value, which says that there are no streams.
     pub fn new(ring: Arc<KeyRing>) -> SecurityEvents {
         SecurityEvents {
             ring,
-            has_streams: Arc::default(),
+            counts: StateCounts::new(STREAM_STATES),
         }
     }
 
     /// Returns whether there were streams a few seconds ago.
     pub fn has_streams(&self) -> bool {
-        self.has_streams.load(Ordering::Relaxed)
+        self.counts.numbers().iter().any(|(_, number)| *number > 0)
     }
 
-    pub(super) fn set_has_streams(&self, has_streams: bool) {
-        self.has_streams.store(has_streams, Ordering::Relaxed);
+    /// Notes the streams that exist.
+    pub(super) fn saw(&self, streams: &[SetStream]) {
+        self.counts.saw(streams.iter().map(|it| match it.state.status {
+            SetStreamStatus::Enabled if it.health.failing_since.is_some() => "failing",
+            SetStreamStatus::Enabled => "enabled",
+            SetStreamStatus::Paused => "paused",
+            SetStreamStatus::Disabled => "disabled",
+        }));
     }
 }
 

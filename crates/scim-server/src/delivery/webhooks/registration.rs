@@ -265,12 +265,22 @@ pub fn rotate_secret(
     }
 }
 
-/// Lets the server send a test to an endpoint, and returns the id of the message.
+/// Returns the id of the message of a test.
+pub fn test_message(test: Uuid) -> MessageId {
+    MessageId::Test(test)
+}
+
+/// Lets the server send a test with a new id to an endpoint, and returns the id of the message.
 ///
 /// # Errors
 /// See [`RegistrationError`].
-pub fn test(store: &dyn Webhooks, id: Uuid, now: DateTime<Utc>) -> Result<MessageId, RegistrationError> {
-    let message = MessageId::Test(clock::new_id());
+pub fn test(
+    store: &dyn Webhooks,
+    id: Uuid,
+    test: Uuid,
+    now: DateTime<Utc>,
+) -> Result<MessageId, RegistrationError> {
+    let message = test_message(test);
     queue(store, id, message, now)?;
     Ok(message)
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::queue::Outcome;
 use super::signature::{WebhookSecret, sign};
+use crate::delivery::logged::logged;
 use crate::delivery::retry_after::retry_after;
 use crate::egress::{Egress, EgressError, Limits, Method, Oversize, Request, Response};
 
@@ -17,9 +18,6 @@ const TOTAL: Duration = Duration::from_secs(15);
 
 /// The most bytes of a response that are read.
 const RESPONSE_BYTES: usize = 16 * 1024;
-
-/// The bytes of a response that are kept for the log of deliveries.
-const LOGGED_BYTES: usize = 1024;
 
 /// A request to an endpoint.
 #[derive(Clone, Debug)]
@@ -132,21 +130,6 @@ fn judge(result: &Result<Response, EgressError>, now: DateTime<Utc>) -> Outcome 
         retry_after: pause,
         overloaded,
     }
-}
-
-/// Returns the beginning of a body as text. Control characters, and bytes that are not UTF-8, become `�`.
-fn logged(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(LOGGED_BYTES)]);
-    let is_text = |it: char| !it.is_control() || it == '\n' || it == '\t';
-    text.chars()
-        .map(|it| {
-            if is_text(it) {
-                it
-            } else {
-                char::REPLACEMENT_CHARACTER
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 pub(super) use self::content::find;
 use self::coordinator::{Coordinator, Notice};
-pub use self::parts::WorkerParts;
+pub use self::parts::{ENDPOINT_STATES, WorkerParts};
 
 /// A running worker. Dropping this value stops it: requests under way get some seconds to end, the progress is stored,
 /// and the leases end.

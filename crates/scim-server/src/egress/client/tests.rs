@@ -134,7 +134,7 @@ fn evt_140_responses_are_not_decompressed_and_cookies_are_not_kept() {
     }
 }
 
-/// cred-85
+/// cred-85, evt-17, evt-140
 #[test]
 fn cred_85_an_endless_body_ends_at_the_limit() {
     let endless = |stream: &mut TcpStream| {
@@ -154,7 +154,7 @@ fn cred_85_an_endless_body_ends_at_the_limit() {
     assert_eq!(response.body.len(), 1000);
 }
 
-/// cred-85
+/// cred-85, evt-17, evt-140
 #[test]
 fn cred_85_a_slow_response_ends_in_time() {
     let started = Instant::now();
@@ -176,6 +176,7 @@ fn cred_85_a_slow_response_ends_in_time() {
     assert!(started.elapsed() < Duration::from_secs(2));
 }
 
+/// evt-140
 #[test]
 fn large_headers_and_other_protocols_are_errors() {
     let large = |stream: &mut TcpStream| {

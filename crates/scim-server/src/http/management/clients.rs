@@ -9,12 +9,14 @@ use uuid::Uuid;
 use super::answers::{self, Names};
 use super::audit;
 use super::creation::{Created, Creation};
-use super::input::{Input, Parameters};
+use super::input::{Input, Parameters, nullable};
 use super::operator::{Operator, Work};
 use super::paging::{Items, Paging, by_creation};
+use super::preconditions::{IfMatch, tag};
 use super::problem::Problem;
 use super::resource::Answer;
 use crate::clock;
+use crate::management::client_change::{self, NewValues};
 use crate::management::clients::{self, ClientRequest, ClientView, Keys, SecretView};
 use crate::management::{Access, ManagementError, Timestamp};
 
@@ -53,12 +55,46 @@ fn usual_days() -> u32 {
     clients::SECRET_DAYS
 }
 
-/// A change of a client.
+/// A change of a client. The members that are missing stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ClientPatch {
+    /// A name that tells the client from others.
+    name: Option<String>,
+    /// The public keys of a client that signs assertions; `null` removes them.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<Keys>)]
+    keys: Option<Option<Keys>>,
     /// Whether the client and its access tokens are refused.
-    disabled: bool,
+    disabled: Option<bool>,
+}
+
+/// A client or a federation after a change.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ChangedClient<V> {
+    #[serde(flatten)]
+    view: V,
+    /// Consequences and problems of the change, such as a host that does not exist now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+impl<V: Serialize> ChangedClient<V> {
+    /// Answers with the view and its entity tag.
+    pub(super) fn answer(view: V, warnings: Vec<String>) -> Answer {
+        let tag = client_tag(&view);
+        answers::json_with_tag(&ChangedClient { view, warnings }, tag)
+    }
+}
+
+/// Returns the entity tag of a client or a federation. A use of it does not change the tag.
+pub(super) fn client_tag(view: &impl Serialize) -> String {
+    let mut view = json!(view);
+    if let Some(members) = view.as_object_mut() {
+        members.remove("lastUsed");
+        members.remove("secrets");
+    }
+    tag(&view)
 }
 
 /// A client or a federation that was created, with the values that the identity provider asks for.
@@ -220,28 +256,61 @@ fn created(
 ), responses((status = 200, description = "The client", body = ClientView)))]
 pub(super) async fn show(operator: Operator, names: Names) -> Answer {
     let client = operator.call(move |work| work.client(&names)).await?;
-    answers::json(&ClientView::of(&client, clock::now()))
+    let view = ClientView::of(&client, clock::now());
+    let tag = client_tag(&view);
+    answers::json_with_tag(&view, tag)
 }
 
-/// Disables or enables a client. Servers follow within a second.
+/// Changes the name or the keys of a client, or disables or enables it. Servers follow within a second.
 #[utoipa::path(patch, path = "/tenants/{tenant}/connections/{connection}/clients/{id}", tag = "clients",
     request_body = ClientPatch, params(
     ("tenant" = String, Path, description = "The name of the tenant"),
     ("connection" = String, Path, description = "The name of the connection"),
     ("id" = String, Path, description = "The id of the client at the token endpoint"),
-), responses((status = 200, description = "The client after the change", body = ClientView)))]
-pub(super) async fn change(operator: Operator, names: Names, input: Input<ClientPatch>) -> Answer {
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the client as it was read"),
+), responses((status = 200, description = "The client after the change", body = ChangedClient<ClientView>)))]
+pub(super) async fn change(
+    operator: Operator,
+    names: Names,
+    condition: IfMatch,
+    input: Input<ClientPatch>,
+) -> Answer {
     let path = names.of_connection(&format!("/clients/{}", names.id));
-    let disabled = input.value.disabled;
-    let client = operator
+    let patch = input.value;
+    let verb = verb_of(patch.disabled, patch.name.is_none() && patch.keys.is_none());
+    let (view, warnings) = operator
         .call(move |work| {
-            let client = work.client(&names)?;
-            clients::disable(&*work.management.store, &client.client_id, disabled)?;
-            work.client(&names)
+            let (client, now) = (work.client(&names)?, clock::now());
+            condition.check(&client_tag(&ClientView::of(&client, now)))?;
+            let values = NewValues {
+                name: patch.name,
+                disabled: patch.disabled,
+                if_unchanged: condition.is_given(),
+            };
+            let keys = patch.keys.map(|it| it.map(|it| it.source()).transpose());
+            let management = work.management;
+            let changed = client_change::change_client(
+                &*management.store,
+                &client,
+                values,
+                keys.transpose()?,
+                &management.egress,
+                now,
+            )?;
+            Ok((ClientView::of(&changed.client, now), changed.warnings))
         })
         .await?;
-    audit::record(&operator, if disabled { "disable" } else { "enable" }, &path);
-    answers::json(&ClientView::of(&client, clock::now()))
+    audit::record(&operator, verb, &path);
+    ChangedClient::answer(view, warnings)
+}
+
+/// Returns the word for the log.
+pub(super) fn verb_of(disabled: Option<bool>, is_state_only: bool) -> &'static str {
+    match disabled {
+        Some(true) if is_state_only => "disable",
+        Some(false) if is_state_only => "enable",
+        _ => "change",
+    }
 }
 
 /// Deletes a client with its access tokens. Servers follow within a second.

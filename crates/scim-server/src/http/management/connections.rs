@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use scim_model::store::{Connection, ConnectionChange, ConnectionState, Tenant};
+use scim_model::store::{Claim, Connection, ConnectionChange, ConnectionState, Tenant};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::action::{Acted, Action};
 use super::answers::{self, Names};
 use super::audit;
 use super::creation::{Created, Creation};
@@ -159,7 +160,13 @@ pub(super) async fn change(
         state: patch.state.map(ConnectionState::from),
         expected: None,
     };
-    apply(operator, names, condition, change, "change").await
+    let path = names.of_connection("");
+    let view = operator
+        .call(move |work| apply(work, &names, &condition, change))
+        .await?;
+    audit::record(&operator, "change", &path);
+    let tag = tag(&view);
+    answers::json_with_tag(&view, tag)
 }
 
 /// Refuses the credentials of a connection until it is resumed.
@@ -167,9 +174,8 @@ pub(super) async fn change(
     ("tenant" = String, Path, description = "The name of the tenant"),
     ("connection" = String, Path, description = "The name of the connection"),
 ), responses((status = 200, description = "The paused connection", body = ConnectionView)))]
-pub(super) async fn pause(operator: Operator, names: Names, condition: IfMatch) -> Answer {
-    let change = to_state(ConnectionState::Paused);
-    apply(operator, names, condition, change, "pause").await
+pub(super) async fn pause(operator: Operator, names: Names, condition: IfMatch, action: Action) -> Answer {
+    to_state(operator, names, condition, action, ConnectionState::Paused).await
 }
 
 /// Accepts the credentials of a paused connection again.
@@ -177,42 +183,53 @@ pub(super) async fn pause(operator: Operator, names: Names, condition: IfMatch) 
     ("tenant" = String, Path, description = "The name of the tenant"),
     ("connection" = String, Path, description = "The name of the connection"),
 ), responses((status = 200, description = "The active connection", body = ConnectionView)))]
-pub(super) async fn resume(operator: Operator, names: Names, condition: IfMatch) -> Answer {
-    let change = to_state(ConnectionState::Active);
-    apply(operator, names, condition, change, "resume").await
+pub(super) async fn resume(operator: Operator, names: Names, condition: IfMatch, action: Action) -> Answer {
+    to_state(operator, names, condition, action, ConnectionState::Active).await
 }
 
-fn to_state(state: ConnectionState) -> ConnectionChange {
-    ConnectionChange {
-        state: Some(state),
-        ..ConnectionChange::default()
-    }
-}
-
-async fn apply(
+async fn to_state(
     operator: Operator,
     names: Names,
     condition: IfMatch,
-    mut change: ConnectionChange,
-    action: &str,
+    action: Action,
+    state: ConnectionState,
 ) -> Answer {
-    let path = names.of_connection("");
-    let view = operator
-        .call(move |work| {
-            let (tenant, connection) = work.connection(&names)?;
-            condition.check(&tag(&ConnectionView::of(&connection, &tenant)))?;
-            if condition.is_given() {
-                // It must not change between the check and this change.
-                change.expected = Some(Box::new(connection));
-            }
-            let store = &*work.management.store;
-            let (tenant, changed) = connections::change(store, &tenant.name, &names.connection, &change)?;
-            Ok(ConnectionView::of(&changed, &tenant))
-        })
-        .await?;
-    audit::record(&operator, action, &path);
-    let tag = tag(&view);
-    answers::json_with_tag(&view, tag)
+    let verb = match state {
+        ConnectionState::Paused => "pause",
+        ConnectionState::Active => "resume",
+    };
+    let audited = (verb, names.of_connection(""));
+    let of = names.clone();
+    let acted = |view: &ConnectionView| Acted::object(view).with_tag(tag(view));
+    let act = move |work: &Work, _: &Claim| {
+        let change = ConnectionChange {
+            state: Some(state),
+            ..ConnectionChange::default()
+        };
+        Ok(acted(&apply(work, &names, &condition, change)?))
+    };
+    let again = move |work: &Work, _: &Claim| {
+        let (tenant, connection) = work.connection(&of)?;
+        Ok(acted(&ConnectionView::of(&connection, &tenant)))
+    };
+    action.answer(&operator, &[], audited, act, again).await
+}
+
+fn apply(
+    work: &Work,
+    names: &Names,
+    condition: &IfMatch,
+    mut change: ConnectionChange,
+) -> Result<ConnectionView, Problem> {
+    let (tenant, connection) = work.connection(names)?;
+    condition.check(&tag(&ConnectionView::of(&connection, &tenant)))?;
+    if condition.is_given() {
+        // It must not change between the check and this change.
+        change.expected = Some(Box::new(connection));
+    }
+    let store = &*work.management.store;
+    let (tenant, changed) = connections::change(store, &tenant.name, &names.connection, &change)?;
+    Ok(ConnectionView::of(&changed, &tenant))
 }
 
 /// Deletes a connection with its credentials. Its users and groups stay.

@@ -10,15 +10,17 @@ use uuid::Uuid;
 
 use super::answers::{self, Names};
 use super::audit;
-use super::clients::IssuedClient;
+use super::clients::{ChangedClient, IssuedClient, client_tag, verb_of};
 use super::creation::{Created, Creation};
 use super::input::{Input, Parameters};
 use super::operator::{Operator, Work};
 use super::paging::{Items, Paging, by_creation};
+use super::preconditions::IfMatch;
 use super::problem::Problem;
 use super::resource::Answer;
 use crate::clock;
 use crate::management::Access;
+use crate::management::client_change::{self, FederationChange, NewValues};
 use crate::management::clients::{self, Keys};
 use crate::management::federations::{self, FederationRequest, FederationView, TrialView};
 
@@ -49,6 +51,30 @@ pub(super) struct NewFederation {
     algorithms: Vec<String>,
     /// The public keys of the issuer.
     keys: Keys,
+}
+
+/// A change of a federation. The members that are missing stay as they are, and a list replaces the whole list.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct FederationPatch {
+    /// A name that tells the federation from others.
+    name: Option<String>,
+    /// Whether the federation and its access tokens are refused.
+    disabled: Option<bool>,
+    /// The issuer, as in the claim `iss`.
+    issuer: Option<String>,
+    /// The subject, as in the claim `sub`.
+    subject: Option<String>,
+    /// Up to four audiences, as in the claim `aud`.
+    audiences: Option<Vec<String>>,
+    /// Further claims that an assertion must have.
+    claims: Option<BTreeMap<String, String>>,
+    /// Accept each assertion once.
+    single_use: Option<bool>,
+    /// The accepted algorithms; without one, RS256 and ES256.
+    algorithms: Option<Vec<String>>,
+    /// The public keys of the issuer.
+    keys: Option<Keys>,
 }
 
 /// An assertion to try.
@@ -148,7 +174,55 @@ fn created(work: &Work, names: &Names, client_id: &str, warning: Option<String>)
 ), responses((status = 200, description = "The federation", body = FederationView)))]
 pub(super) async fn show(operator: Operator, names: Names) -> Answer {
     let client = operator.call(move |work| work.federation(&names)).await?;
-    answers::json(&FederationView::of(&client))
+    let view = FederationView::of(&client);
+    let tag = client_tag(&view);
+    answers::json_with_tag(&view, tag)
+}
+
+/// Changes values of a federation, or disables or enables it. Servers follow within a second.
+#[utoipa::path(patch, path = "/tenants/{tenant}/connections/{connection}/federations/{id}", tag = "federations",
+    request_body = FederationPatch, params(
+    ("tenant" = String, Path, description = "The name of the tenant"),
+    ("connection" = String, Path, description = "The name of the connection"),
+    ("id" = String, Path, description = "The id of the federation at the token endpoint"),
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the federation as it was read"),
+), responses((status = 200, description = "The federation after the change", body = ChangedClient<FederationView>)))]
+pub(super) async fn change(
+    operator: Operator,
+    names: Names,
+    condition: IfMatch,
+    input: Input<FederationPatch>,
+) -> Answer {
+    let path = names.of_connection(&format!("/federations/{}", names.id));
+    let patch = input.value;
+    let change = FederationChange {
+        issuer: patch.issuer,
+        subject: patch.subject,
+        audiences: patch.audiences,
+        claims: patch.claims,
+        single_use: patch.single_use,
+        algorithms: patch.algorithms,
+        keys: patch.keys.map(|it| it.source()).transpose()?,
+    };
+    let is_state_only = patch.name.is_none() && change == FederationChange::default();
+    let verb = verb_of(patch.disabled, is_state_only);
+    let values = NewValues {
+        name: patch.name,
+        disabled: patch.disabled,
+        if_unchanged: condition.is_given(),
+    };
+    let (view, warnings) = operator
+        .call(move |work| {
+            let client = work.federation(&names)?;
+            condition.check(&client_tag(&FederationView::of(&client)))?;
+            let management = work.management;
+            let (store, egress) = (&*management.store, &management.egress);
+            let changed = client_change::change_federation(store, &client, values, change, egress)?;
+            Ok((FederationView::of(&changed.client), changed.warnings))
+        })
+        .await?;
+    audit::record(&operator, verb, &path);
+    ChangedClient::answer(view, warnings)
 }
 
 /// Tries an assertion, and says which check fails. No token is issued.

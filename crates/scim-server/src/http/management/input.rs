@@ -7,6 +7,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, He
 use actix_web::web::{Bytes, Data, Payload, Query};
 use actix_web::{FromRequest, HttpRequest, dev};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use super::problem::Problem;
 use super::state::ManagementHttp;
@@ -106,6 +107,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
+/// Reads a member of a change that may be `null`, which differs from a missing one. With `#[serde(default)]`.
+pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// Returns the member that an error of serde names: an unknown, missing or repeated one.
 fn quoted_member(detail: &str) -> Option<&str> {
     let words = ["unknown field `", "missing field `", "duplicate field `"];
@@ -140,6 +148,19 @@ impl Parameters {
                 .map_err(|_| Problem::invalid(name, "expected a number"))
         });
         number.transpose()
+    }
+
+    /// Returns the value of `limit` where it is the only parameter: 100 without one, and `most` at most.
+    pub(super) fn limit_only(&self, most: u64) -> Result<u32, Problem> {
+        self.check_names(&["limit"])?;
+        let limit = match self.number("limit")? {
+            Some(0) => {
+                let text = format!("expected a number from 1 to {most}");
+                return Err(Problem::invalid("limit", text));
+            }
+            limit => limit.unwrap_or(100).min(most),
+        };
+        Ok(u32::try_from(limit).unwrap_or(u32::MAX))
     }
 
     /// Checks that no other parameters are given, which would be ignored.
@@ -181,7 +202,6 @@ fn parameters(query: &str) -> Result<Parameters, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;

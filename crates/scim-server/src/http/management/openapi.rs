@@ -5,8 +5,10 @@ use std::sync::OnceLock;
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
 use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, path::Operation};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 
 use super::operator::Operator;
 use super::problem::{PROBLEM_JSON, ProblemBody};
@@ -54,6 +56,7 @@ const SCHEME: &str = "operatorKey";
         federations::list,
         federations::create,
         federations::show,
+        federations::change,
         federations::check,
         federations::delete,
         events::read,
@@ -70,6 +73,8 @@ const SCHEME: &str = "operatorKey";
         set_streams::list,
         set_streams::create,
         set_streams::show,
+        set_streams::set,
+        set_streams::deliveries,
         set_streams::delete,
         set_streams::enable,
         set_streams::pause,
@@ -104,13 +109,38 @@ fn generate() -> String {
         .build();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme));
     api.security = Some(vec![SecurityRequirement::new::<_, _, &str>(SCHEME, [])]);
-    for item in api.paths.paths.values_mut() {
+    for (path, item) in &mut api.paths.paths {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             add_problem(operation);
         }
+        if !WITHOUT_KEY.contains(&path.as_str())
+            && let Some(operation) = &mut item.post
+        {
+            add_idempotency_key(operation);
+        }
     }
     api.to_json().unwrap_or_default()
+}
+
+/// The POST requests that change nothing, or whose repetition is harmless by their own protocol.
+const WITHOUT_KEY: [&str; 2] = [
+    "/tenants/{tenant}/connections/{connection}/federations/{id}/check",
+    "/set-streams/{id}/poll",
+];
+
+/// Describes the header that makes the repetition of a request harmless.
+fn add_idempotency_key(operation: &mut Operation) {
+    let header = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "1 to 255 visible ASCII characters. Within 24 hours, a request with the same key is not carried out again",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build();
+    operation.parameters.get_or_insert_default().push(header);
 }
 
 /// Describes the unsuccessful answers of an operation.

@@ -53,6 +53,7 @@ pub fn resources() -> Vec<Resource> {
             .write(M::POST, f::create),
         new("/tenants/{tenant}/connections/{connection}/federations/{id}")
             .read(f::show)
+            .write(M::PATCH, f::change)
             .write(M::DELETE, f::delete),
         new("/tenants/{tenant}/connections/{connection}/federations/{id}/check").write(M::POST, f::check),
         new("/events").on(M::GET, OperatorScope::Events, events::read),
@@ -65,7 +66,11 @@ pub fn resources() -> Vec<Resource> {
         new("/webhooks/{id}/disable").write(M::POST, w::disable),
         new("/webhooks/{id}/enable").write(M::POST, w::enable),
         new("/set-streams").read(s::list).write(M::POST, s::create),
-        new("/set-streams/{id}").read(s::show).write(M::DELETE, s::delete),
+        new("/set-streams/{id}")
+            .read(s::show)
+            .write(M::PATCH, s::set)
+            .write(M::DELETE, s::delete),
+        new("/set-streams/{id}/deliveries").read(s::deliveries),
         new("/set-streams/{id}/enable").write(M::POST, s::enable),
         new("/set-streams/{id}/pause").write(M::POST, s::pause),
         new("/set-streams/{id}/disable").write(M::POST, s::disable),

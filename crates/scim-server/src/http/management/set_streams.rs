@@ -1,31 +1,41 @@
 //! The handlers of `/set-streams`: what operators see and change, and the polls of receivers.
 
-use std::str::FromStr;
+mod settings;
+
 use std::time::Instant;
 
 use actix_web::rt::time::timeout;
-use scim_model::store::{SetStream, SetStreamState, SetStreamStatus, Tenant};
+use scim_model::store::{Claim, SetStream, SetStreamState, SetStreamStatus, Tenant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use self::settings::{StreamInput, StreamPatch, check_name};
+use super::action::{Acted, Action};
 use super::answers::{self, Names};
 use super::audit;
 use super::creation::{Created, Creation};
 use super::input::{Input, Parameters};
 use super::operator::{Operator, Work};
 use super::paging::{Items, Paging, by_creation};
+use super::preconditions::{IfMatch, tag};
 use super::problem::Problem;
 use super::resource::Answer;
 use crate::clock;
+use crate::delivery::security_events::StreamParts;
 use crate::delivery::security_events::poll::{LOOK, POLL_TIMEOUT, PollError, PollRequest, attempt};
-use crate::delivery::security_events::registration::{self, Continue, NewDelivery, NewStream, StreamError};
-use crate::delivery::security_events::{EventUri, StreamParts};
-use crate::management::set_streams::{RefusedToken, StreamView};
+use crate::delivery::security_events::registration::{self, Continue, StreamError};
+use crate::management::set_streams::{RefusedToken, StreamView, TokenDelivery};
 
 /// The most refused tokens that are shown with a stream.
 const SHOWN: u32 = 100;
+
+/// The most attempts that are shown with a stream.
+const SHOWN_DELIVERIES: u32 = 20;
+
+/// The most attempts in a list.
+const MOST_DELIVERIES: u64 = 1000;
 
 /// A stream with the latest tokens that its receiver refused.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,96 +44,8 @@ pub(super) struct ShownStream {
     view: StreamView,
     /// The latest tokens that the receiver refused, latest first.
     refused: Vec<RefusedToken>,
-}
-
-/// A stream to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct StreamInput {
-    /// A name that tells the stream from others.
-    #[serde(default)]
-    name: String,
-    /// The issuer of the tokens, an `https` URL; `null` for that of the authorization server.
-    issuer: Option<String>,
-    /// The audience of the tokens: the text that identifies the receiver.
-    audience: String,
-    /// The names of the tenants whose events the stream has; `null` for all tenants.
-    tenants: Option<Vec<String>>,
-    /// The URIs of the events, or `notice`, `full` and `caep`.
-    #[serde(default = "usual_events")]
-    events: Vec<String>,
-    /// The URL that the server sends the tokens to; `null` for a receiver that polls.
-    url: Option<String>,
-    /// The value of the header `Authorization` of these requests. It is never shown.
-    authorization: Option<String>,
-    /// `RS256` or `ES256`.
-    algorithm: Option<String>,
-    /// Whether the subjects contain the `userName` of users.
-    #[serde(default)]
-    with_user_name: bool,
-    /// The account whose sessions end: `externalId`, `userName` or `email`.
-    revoked_subject: Option<String>,
-    /// The issuer of these accounts; `null` for the issuer of the tokens.
-    account_issuer: Option<String>,
-}
-
-fn usual_events() -> Vec<String> {
-    vec!["notice".to_owned()]
-}
-
-impl StreamInput {
-    fn checked(&self, work: &Work, id: Uuid) -> Result<NewStream, Problem> {
-        let issuer = match &self.issuer {
-            Some(issuer) => issuer.clone(),
-            None => work.management.endpoint.settings.issuer.clone(),
-        };
-        if !issuer.starts_with("https://") {
-            return Err(Problem::invalid("issuer", "expected an `https` URL"));
-        }
-        if self.tenants.is_none() && work.key.tenants.is_some() {
-            return Err(Problem::limited_key());
-        }
-        let tenant = |name: &String| {
-            let found = work.tenant(name).map(|it| it.id);
-            found.map_err(|error| Problem::invalid("tenants", error.to_string()))
-        };
-        let tenants = self.tenants.as_ref().map(|it| it.iter().map(tenant).collect());
-        let events = EventUri::list(&self.events.join(","));
-        Ok(NewStream {
-            id,
-            name: self.name.clone(),
-            issuer,
-            audience: self.audience.clone(),
-            tenants: tenants.transpose()?,
-            events: events.map_err(|error| Problem::invalid("events", error.to_string()))?,
-            delivery: self.delivery(work)?,
-            algorithm: parsed("algorithm", self.algorithm.as_deref())?,
-            with_user_name: self.with_user_name,
-            revoked_subject: parsed("revokedSubject", self.revoked_subject.as_deref())?,
-            account_issuer: self.account_issuer.clone(),
-        })
-    }
-
-    fn delivery(&self, work: &Work) -> Result<NewDelivery, Problem> {
-        let Some(url) = &self.url else {
-            return match self.authorization {
-                None => Ok(NewDelivery::Poll),
-                Some(_) => Err(Problem::invalid("authorization", "the stream has no `url`")),
-            };
-        };
-        let refused = work.management.egress.check(url);
-        refused.map_err(|error| Problem::invalid("url", error.to_string()))?;
-        Ok(NewDelivery::Push {
-            url: url.clone(),
-            authorization: self.authorization.clone(),
-        })
-    }
-}
-
-/// Reads a word, or returns the default for a missing one.
-fn parsed<T: FromStr<Err = &'static str> + Default>(field: &str, text: Option<&str>) -> Result<T, Problem> {
-    let parsed = text.map_or_else(|| Ok(T::default()), str::parse);
-    parsed.map_err(|expected| Problem::invalid(field, expected))
+    /// The latest attempts to send tokens, latest first; none for a receiver that polls.
+    deliveries: Vec<TokenDelivery>,
 }
 
 /// A verification of a stream.
@@ -141,6 +63,17 @@ pub(super) struct StateReason {
     /// The reason, which the stream shows.
     #[serde(default)]
     reason: String,
+}
+
+/// The way in which a stream is enabled.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamStart {
+    /// The reason, which the stream shows.
+    #[serde(default)]
+    reason: String,
+    /// Where the stream continues instead: `now`, `oldest`, or after a position of the journal.
+    from: Option<String>,
 }
 
 /// The answer to a poll (RFC 8936 section 2.3).
@@ -168,6 +101,11 @@ pub(super) struct PollInput {
     /// The tokens that the receiver refuses, each with an object of `err` and `description`.
     #[schema(value_type = Object)]
     set_errs: Option<Value>,
+}
+
+/// Returns the entity tag of a stream, which changes with every change by an operator.
+fn tag_of(stream: &SetStream) -> String {
+    tag(&(stream.id, stream.revision))
 }
 
 impl Work<'_> {
@@ -210,7 +148,8 @@ impl From<StreamError> for Problem {
     fn from(error: StreamError) -> Problem {
         match error {
             StreamError::NoStream(_) => Problem::not_found(error.to_string()),
-            StreamError::Invalid(text) => Problem::malformed(text),
+            StreamError::Invalid { field, detail } => Problem::invalid(field, detail),
+            StreamError::Stale => Problem::stale(),
             StreamError::TooSoon => Problem::too_soon(error.to_string()),
             StreamError::Store(error) => error.into(),
             StreamError::File(_) | StreamError::Key(_) => Problem::internal(error.to_string()),
@@ -252,9 +191,7 @@ pub(super) async fn list(operator: Operator, parameters: Parameters) -> Answer {
     responses((status = 201, description = "The stream", body = StreamView)))]
 pub(super) async fn create(operator: Operator, creation: Creation, input: Input<StreamInput>) -> Answer {
     let Input { value, bytes } = input;
-    if scim_model::store::check_label(&value.name).is_err() {
-        return Err(Problem::invalid("name", "expected a line of text"));
-    }
+    check_name(&value.name)?;
     let parts = parts(&operator)?;
     let create = move |work: &Work, id: Uuid| {
         let new = value.checked(work, id)?;
@@ -292,17 +229,66 @@ fn parts(operator: &Operator) -> Result<StreamParts, Problem> {
     params(("id" = String, Path, description = "The id of the stream")),
     responses((status = 200, description = "The stream", body = ShownStream)))]
 pub(super) async fn show(operator: Operator, names: Names) -> Answer {
-    let shown = operator
+    let (shown, tag) = operator
         .call(move |work| {
             let stream = work.stream(&names)?;
-            let refused = work.management.store.refused_sets(stream.id, SHOWN)?;
-            Ok(ShownStream {
+            let store = &work.management.store;
+            let refused = store.refused_sets(stream.id, SHOWN)?;
+            let attempts = store.set_attempts(stream.id, SHOWN_DELIVERIES)?;
+            let shown = ShownStream {
                 view: StreamView::of(&stream, &work.tenants()?),
                 refused: refused.into_iter().map(RefusedToken::from).collect(),
-            })
+                deliveries: attempts.into_iter().map(TokenDelivery::from).collect(),
+            };
+            Ok((shown, tag_of(&stream)))
         })
         .await?;
-    answers::json(&shown)
+    answers::json_with_tag(&shown, tag)
+}
+
+/// Changes the settings of a stream. They apply to the tokens that are made from then on.
+#[utoipa::path(patch, path = "/set-streams/{id}", tag = "set-streams", request_body = StreamPatch, params(
+    ("id" = String, Path, description = "The id of the stream"),
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the stream as it was read"),
+), responses((status = 200, description = "The stream after the change", body = StreamView)))]
+pub(super) async fn set(
+    operator: Operator,
+    names: Names,
+    condition: IfMatch,
+    input: Input<StreamPatch>,
+) -> Answer {
+    let path = format!("/set-streams/{}", names.id);
+    let parts = parts(&operator)?;
+    let (view, tag) = operator
+        .call(move |work| {
+            let stream = work.stream(&names)?;
+            condition.check(&tag_of(&stream))?;
+            let change = input.value.checked(work)?;
+            let ring = &parts.security_events.ring;
+            registration::change_settings(&*parts.store, ring, &parts.keys, &stream, change, clock::now())?;
+            let changed = work.stream(&names)?;
+            Ok((StreamView::of(&changed, &work.tenants()?), tag_of(&changed)))
+        })
+        .await?;
+    audit::record(&operator, "change", &path);
+    answers::json_with_tag(&view, tag)
+}
+
+/// Lists the latest attempts to send tokens of a stream, latest first.
+#[utoipa::path(get, path = "/set-streams/{id}/deliveries", tag = "set-streams", params(
+    ("id" = String, Path, description = "The id of the stream"),
+    ("limit" = Option<u32>, Query, description = "The most deliveries, up to 1000; 100 if it is missing"),
+), responses((status = 200, description = "The deliveries; there is no next page", body = Items<TokenDelivery>)))]
+pub(super) async fn deliveries(operator: Operator, names: Names, parameters: Parameters) -> Answer {
+    let limit = parameters.limit_only(MOST_DELIVERIES)?;
+    let items = operator
+        .call(move |work| {
+            let stream = work.stream(&names)?;
+            let attempts = work.management.store.set_attempts(stream.id, limit)?;
+            Ok(attempts.into_iter().map(TokenDelivery::from).collect())
+        })
+        .await?;
+    answers::json(&Items { items, next: None })
 }
 
 /// Deletes a stream.
@@ -323,70 +309,100 @@ pub(super) async fn delete(operator: Operator, names: Names) -> Answer {
 
 /// Delivers the tokens of a stream again. A stream that was paused continues where it stopped, and one that was disabled
 /// with the events after now.
-#[utoipa::path(post, path = "/set-streams/{id}/enable", tag = "set-streams", request_body = StateReason,
+#[utoipa::path(post, path = "/set-streams/{id}/enable", tag = "set-streams", request_body = StreamStart,
     params(("id" = String, Path, description = "The id of the stream")),
     responses((status = 204, description = "The stream is enabled")))]
-pub(super) async fn enable(operator: Operator, names: Names, input: Input<StateReason>) -> Answer {
-    change(operator, names, SetStreamStatus::Enabled, input.value).await
+pub(super) async fn enable(
+    operator: Operator,
+    names: Names,
+    action: Action,
+    input: Input<StreamStart>,
+) -> Answer {
+    let StreamStart { reason, from } = input.value;
+    let from = from.as_deref().map_or(Ok(Continue::Here), str::parse);
+    let from = from.map_err(|error| Problem::invalid("from", error))?;
+    let change = (SetStreamStatus::Enabled, reason, from);
+    set_state(operator, names, action, &input.bytes, change).await
 }
 
 /// Keeps the tokens of a stream, and delivers none.
 #[utoipa::path(post, path = "/set-streams/{id}/pause", tag = "set-streams", request_body = StateReason,
     params(("id" = String, Path, description = "The id of the stream")),
     responses((status = 204, description = "The stream is paused")))]
-pub(super) async fn pause(operator: Operator, names: Names, input: Input<StateReason>) -> Answer {
-    change(operator, names, SetStreamStatus::Paused, input.value).await
+pub(super) async fn pause(
+    operator: Operator,
+    names: Names,
+    action: Action,
+    input: Input<StateReason>,
+) -> Answer {
+    let change = (SetStreamStatus::Paused, input.value.reason, Continue::Here);
+    set_state(operator, names, action, &input.bytes, change).await
 }
 
 /// Neither keeps nor delivers the tokens of a stream.
 #[utoipa::path(post, path = "/set-streams/{id}/disable", tag = "set-streams", request_body = StateReason,
     params(("id" = String, Path, description = "The id of the stream")),
     responses((status = 204, description = "The stream is disabled")))]
-pub(super) async fn disable(operator: Operator, names: Names, input: Input<StateReason>) -> Answer {
-    change(operator, names, SetStreamStatus::Disabled, input.value).await
+pub(super) async fn disable(
+    operator: Operator,
+    names: Names,
+    action: Action,
+    input: Input<StateReason>,
+) -> Answer {
+    let change = (SetStreamStatus::Disabled, input.value.reason, Continue::Here);
+    set_state(operator, names, action, &input.bytes, change).await
 }
 
-async fn change(operator: Operator, names: Names, status: SetStreamStatus, input: StateReason) -> Answer {
-    if scim_model::store::check_label(&input.reason).is_err() {
+async fn set_state(
+    operator: Operator,
+    names: Names,
+    action: Action,
+    body: &[u8],
+    (status, reason, from): (SetStreamStatus, String, Continue),
+) -> Answer {
+    if scim_model::store::check_label(&reason).is_err() {
         return Err(Problem::invalid("reason", "expected a line of text"));
     }
-    let path = format!("/set-streams/{}", names.id);
-    operator
-        .call(move |work| {
-            let stream = work.stream(&names)?;
-            let state = SetStreamState {
-                status,
-                reason: input.reason,
-                since: clock::now(),
-            };
-            let store = &*work.management.store;
-            Ok(registration::change_state(
-                store,
-                store,
-                stream.id,
-                &state,
-                Continue::Here,
-            )?)
-        })
-        .await?;
-    audit::record(&operator, status.as_str(), &path);
-    answers::done()
+    let audited = (status.as_str(), format!("/set-streams/{}", names.id));
+    let act = move |work: &Work, once: &Claim| {
+        let stream = work.stream(&names)?;
+        let state = SetStreamState {
+            status,
+            reason: reason.clone(),
+            since: once.at,
+        };
+        let store = &*work.management.store;
+        registration::change_state(store, store, stream.id, &state, from)?;
+        Ok(Acted::done())
+    };
+    let again = |_: &Work, _: &Claim| Ok(Acted::done());
+    action.answer(&operator, body, audited, act, again).await
 }
 
 /// Lets a verification event be the next token of a stream.
 #[utoipa::path(post, path = "/set-streams/{id}/verify", tag = "set-streams", request_body = Verification,
     params(("id" = String, Path, description = "The id of the stream")),
     responses((status = 204, description = "The event will be delivered")))]
-pub(super) async fn verify(operator: Operator, names: Names, input: Input<Verification>) -> Answer {
-    operator
-        .call(move |work| {
-            let stream = work.stream(&names)?;
-            let state = input.value.state.as_deref();
-            registration::verify(&*work.management.store, stream.id, state, clock::now())?;
-            Ok(())
-        })
-        .await?;
-    answers::done()
+pub(super) async fn verify(
+    operator: Operator,
+    names: Names,
+    action: Action,
+    input: Input<Verification>,
+) -> Answer {
+    let audited = ("verify", format!("/set-streams/{}", names.id));
+    let Input { value, bytes } = input;
+    let act = move |work: &Work, once: &Claim| {
+        let stream = work.stream(&names)?;
+        registration::verify(
+            &*work.management.store,
+            stream.id,
+            value.state.as_deref(),
+            once.at,
+        )?;
+        Ok(Acted::done())
+    };
+    let again = |_: &Work, _: &Claim| Ok(Acted::done());
+    action.answer(&operator, &bytes, audited, act, again).await
 }
 
 /// Acknowledges tokens and returns the next ones (RFC 8936). Without tokens, the answer waits up to 30 seconds for them,

@@ -1,16 +1,18 @@
 //! The handlers of `/webhooks`.
 
+mod replay;
+
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_TYPE;
 use chrono::TimeDelta;
-use scim_model::store::{Tenant, Webhook};
+use scim_model::store::{Claim, Tenant, Webhook};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use self::replay::{Queued, Replay, Replayed};
+use super::action::{Acted, Action};
 use super::answers::{self, Names};
 use super::audit;
 use super::creation::{Created, Creation};
@@ -20,7 +22,6 @@ use super::paging::{Items, Paging, by_creation};
 use super::problem::Problem;
 use super::resource::Answer;
 use crate::clock;
-use crate::delivery::event::EventId;
 use crate::delivery::filter::TypePattern;
 use crate::delivery::webhooks::registration::{
     self, Header, LONGEST_ROTATION_OVERLAP, NewEndpoint, ROTATION_OVERLAP, RegistrationError,
@@ -84,28 +85,6 @@ pub(super) struct WebhookDetails {
     deliveries: Vec<DeliveryView>,
 }
 
-/// The events to send again: either one, or all after one.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Replay {
-    /// The id of an event, or of a message that waits or was given up.
-    message: Option<String>,
-    /// The id of an event: all events after it are sent again.
-    after: Option<String>,
-}
-
-/// The messages that are sent.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Queued {
-    /// The message that is sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-    /// The event after which all events are sent again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    after: Option<String>,
-}
-
 /// The rotation of a secret.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -126,8 +105,9 @@ fn usual_overlap() -> u32 {
 pub(super) struct RotatedSecret {
     /// The id of the endpoint.
     id: Uuid,
-    /// The secret. It is shown in this answer only.
-    secret: String,
+    /// The secret. It is shown in the first answer only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
     /// The time until which the other secrets sign too.
     others_expire: Timestamp,
 }
@@ -304,12 +284,7 @@ pub(super) async fn show(operator: Operator, names: Names) -> Answer {
     ("limit" = Option<u32>, Query, description = "The most deliveries: 100 by default, at most 1000"),
 ), responses((status = 200, description = "The deliveries; there is no next page", body = Items<DeliveryView>)))]
 pub(super) async fn deliveries(operator: Operator, names: Names, parameters: Parameters) -> Answer {
-    parameters.check_names(&["limit"])?;
-    let limit = match parameters.number("limit")? {
-        Some(0) => return Err(Problem::invalid("limit", "expected a number from 1 to 1000")),
-        limit => limit.unwrap_or(100).min(MOST_DELIVERIES),
-    };
-    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let limit = parameters.limit_only(MOST_DELIVERIES)?;
     let items = operator
         .call(move |work| {
             let webhook = work.webhook(&names)?;
@@ -324,139 +299,138 @@ pub(super) async fn deliveries(operator: Operator, names: Names, parameters: Par
 #[utoipa::path(post, path = "/webhooks/{id}/test", tag = "webhooks",
     params(("id" = String, Path, description = "The id of the endpoint")),
     responses((status = 202, description = "The message that is sent", body = Queued)))]
-pub(super) async fn test(operator: Operator, names: Names) -> Answer {
-    let path = format!("/webhooks/{}", names.id);
-    let message = operator
-        .call(move |work| {
-            let webhook = work.webhook(&names)?;
-            if let Some((reason, _)) = webhook.disabled {
-                return Err(Problem::conflict(format!("the endpoint is disabled: {reason}")));
-            }
-            let message = registration::test(&*work.management.store, webhook.id, clock::now());
-            Ok(message.map_err(ManagementError::from)?.to_string())
+pub(super) async fn test(operator: Operator, names: Names, action: Action) -> Answer {
+    let audited = ("test", format!("/webhooks/{}", names.id));
+    let queued = |once: &Claim| {
+        Acted::accepted(&Queued {
+            message: Some(registration::test_message(once.object).to_string()),
+            after: None,
         })
-        .await?;
-    audit::record(&operator, "test", &path);
-    accepted(&Queued {
-        message: Some(message),
-        after: None,
-    })
+    };
+    let test = move |work: &Work, once: &Claim| {
+        let webhook = work.webhook(&names)?;
+        if let Some((reason, _)) = webhook.disabled {
+            return Err(Problem::conflict(format!("the endpoint is disabled: {reason}")));
+        }
+        registration::test(&*work.management.store, webhook.id, once.object, once.at)
+            .map_err(ManagementError::from)?;
+        Ok(queued(once))
+    };
+    let again = move |_: &Work, earlier: &Claim| Ok(queued(earlier));
+    action.answer(&operator, &[], audited, test, again).await
 }
 
 /// Sends an event again, or all events after one, with the same ids.
 #[utoipa::path(post, path = "/webhooks/{id}/replay", tag = "webhooks", request_body = Replay,
     params(("id" = String, Path, description = "The id of the endpoint")),
     responses((status = 202, description = "The messages that are sent", body = Queued)))]
-pub(super) async fn replay(operator: Operator, names: Names, input: Input<Replay>) -> Answer {
-    let path = format!("/webhooks/{}", names.id);
-    let Replay { message, after } = input.value;
-    let queued = operator
-        .call(move |work| {
-            let id = work.webhook(&names)?.id;
-            let (store, feed) = (&*work.management.store, &work.management.webhooks.feed);
-            match (message, after) {
-                (Some(message), None) => {
-                    let sent = registration::replay(store, store, id, message.trim(), clock::now());
-                    let sent = sent.map_err(|error| refusal("message", error))?;
-                    Ok(Queued {
-                        message: Some(sent.to_string()),
-                        after: None,
-                    })
-                }
-                (None, Some(after)) => {
-                    let event: EventId = after
-                        .trim()
-                        .parse()
-                        .map_err(|_| Problem::invalid("after", "expected the id of an event"))?;
-                    let after = registration::replay_after(store, feed, id, Some(event));
-                    let after = after.map_err(|error| match error {
-                        RegistrationError::Feed(error) => error.into(),
-                        error => refusal("after", error),
-                    })?;
-                    Ok(Queued {
-                        message: None,
-                        after: Some(after.to_string()),
-                    })
-                }
-                _ => Err(Problem::invalid(
-                    "message",
-                    "expected either `message` or `after`",
-                )),
+pub(super) async fn replay(operator: Operator, names: Names, action: Action, input: Input<Replay>) -> Answer {
+    let audited = ("replay", format!("/webhooks/{}", names.id));
+    let Input { value, bytes } = input;
+    let chosen = value.checked()?;
+    let queued = chosen.queued();
+    let replay = move |work: &Work, once: &Claim| {
+        let id = work.webhook(&names)?.id;
+        let (store, feed) = (&*work.management.store, &work.management.webhooks.feed);
+        match &chosen {
+            Replayed::Message(message) => {
+                let sent = registration::replay(store, store, id, message, once.at);
+                sent.map_err(|error| refusal("message", error))?;
             }
-        })
-        .await?;
-    audit::record(&operator, "replay", &path);
-    accepted(&queued)
-}
-
-fn accepted(body: &Queued) -> Answer {
-    Ok(HttpResponse::Accepted()
-        .insert_header((CONTENT_TYPE, "application/json"))
-        .body(json!(body).to_string()))
+            Replayed::After(event) => {
+                let after = registration::replay_after(store, feed, id, Some(*event));
+                after.map_err(|error| match error {
+                    RegistrationError::Feed(error) => error.into(),
+                    error => refusal("after", error),
+                })?;
+            }
+        }
+        Ok(Acted::accepted(&chosen.queued()))
+    };
+    let again = move |_: &Work, _: &Claim| Ok(Acted::accepted(&queued));
+    action.answer(&operator, &bytes, audited, replay, again).await
 }
 
 /// Replaces the secret of an endpoint. The answer shows the new one once; the others sign too for some time.
 #[utoipa::path(post, path = "/webhooks/{id}/rotate-secret", tag = "webhooks", request_body = SecretRotation,
     params(("id" = String, Path, description = "The id of the endpoint")),
     responses((status = 200, description = "The new secret", body = RotatedSecret)))]
-pub(super) async fn rotate_secret(operator: Operator, names: Names, input: Input<SecretRotation>) -> Answer {
-    let path = format!("/webhooks/{}", names.id);
+pub(super) async fn rotate_secret(
+    operator: Operator,
+    names: Names,
+    action: Action,
+    input: Input<SecretRotation>,
+) -> Answer {
+    let audited = ("rotate secret of", format!("/webhooks/{}", names.id));
     let overlap = TimeDelta::seconds(i64::from(input.value.overlap_seconds));
     if overlap > LONGEST_ROTATION_OVERLAP {
         let text = format!("expected at most {}", LONGEST_ROTATION_OVERLAP.num_seconds());
         return Err(Problem::invalid("overlapSeconds", text));
     }
-    let rotated = operator
-        .call(move |work| {
-            let (id, now) = (work.webhook(&names)?.id, clock::now());
-            let keys = &work.management.webhooks.keys;
-            let secret = registration::rotate_secret(&*work.management.store, keys, id, overlap, now);
-            let secret = secret.map_err(ManagementError::from)?;
-            Ok(RotatedSecret {
-                id,
-                secret: secret.to_text(),
-                others_expire: (now + overlap).into(),
-            })
+    let of = names.clone();
+    let rotated = move |id, once: &Claim, secret: Option<String>| {
+        Acted::object(&RotatedSecret {
+            id,
+            secret,
+            others_expire: (once.at + overlap).into(),
         })
-        .await?;
-    audit::record(&operator, "rotate secret of", &path);
-    answers::json(&rotated)
+    };
+    let rotate = move |work: &Work, once: &Claim| {
+        let id = work.webhook(&names)?.id;
+        let keys = &work.management.webhooks.keys;
+        let secret = registration::rotate_secret(&*work.management.store, keys, id, overlap, once.at);
+        let secret = secret.map_err(|error| refusal("overlapSeconds", error))?;
+        Ok(rotated(id, once, Some(secret.to_text())))
+    };
+    let again = move |work: &Work, earlier: &Claim| Ok(rotated(work.webhook(&of)?.id, earlier, None));
+    action
+        .answer(&operator, &input.bytes, audited, rotate, again)
+        .await
 }
 
 /// Sends nothing to an endpoint until it is enabled.
 #[utoipa::path(post, path = "/webhooks/{id}/disable", tag = "webhooks",
     params(("id" = String, Path, description = "The id of the endpoint")),
     responses((status = 200, description = "The endpoint", body = WebhookView)))]
-pub(super) async fn disable(operator: Operator, names: Names) -> Answer {
-    let path = format!("/webhooks/{}", names.id);
-    let view = operator
-        .call(move |work| {
-            let id = work.webhook(&names)?.id;
-            let store = &work.management.store;
-            store.disable_webhook(id, "by an operator", clock::now())?;
-            work.webhook_view(&work.webhook(&names)?)
-        })
-        .await?;
-    audit::record(&operator, "disable", &path);
-    answers::json(&view)
+pub(super) async fn disable(operator: Operator, names: Names, action: Action) -> Answer {
+    let audited = ("disable", format!("/webhooks/{}", names.id));
+    let of = names.clone();
+    let disable = move |work: &Work, once: &Claim| {
+        let id = work.webhook(&names)?.id;
+        let store = &work.management.store;
+        store.disable_webhook(id, "by an operator", once.at)?;
+        shown(work, &names)
+    };
+    let again = move |work: &Work, _: &Claim| shown(work, &of);
+    action.answer(&operator, &[], audited, disable, again).await
 }
 
 /// Enables an endpoint, which continues where it stopped.
 #[utoipa::path(post, path = "/webhooks/{id}/enable", tag = "webhooks", request_body = Enabling,
     params(("id" = String, Path, description = "The id of the endpoint")),
     responses((status = 200, description = "The endpoint", body = WebhookView)))]
-pub(super) async fn enable(operator: Operator, names: Names, input: Input<Enabling>) -> Answer {
-    let path = format!("/webhooks/{}", names.id);
-    let view = operator
-        .call(move |work| {
-            let id = work.webhook(&names)?.id;
-            let (store, feed) = (&*work.management.store, &work.management.webhooks.feed);
-            registration::enable(store, feed, id, input.value.from_now).map_err(ManagementError::from)?;
-            work.webhook_view(&work.webhook(&names)?)
-        })
-        .await?;
-    audit::record(&operator, "enable", &path);
-    answers::json(&view)
+pub(super) async fn enable(
+    operator: Operator,
+    names: Names,
+    action: Action,
+    input: Input<Enabling>,
+) -> Answer {
+    let audited = ("enable", format!("/webhooks/{}", names.id));
+    let of = names.clone();
+    let Input { value, bytes } = input;
+    let enable = move |work: &Work, _: &Claim| {
+        let id = work.webhook(&names)?.id;
+        let (store, feed) = (&*work.management.store, &work.management.webhooks.feed);
+        registration::enable(store, feed, id, value.from_now).map_err(ManagementError::from)?;
+        shown(work, &names)
+    };
+    let again = move |work: &Work, _: &Claim| shown(work, &of);
+    action.answer(&operator, &bytes, audited, enable, again).await
+}
+
+fn shown(work: &Work, names: &Names) -> Result<Acted, Problem> {
+    let view = work.webhook_view(&work.webhook(names)?)?;
+    Ok(Acted::object(&view))
 }
 
 /// Deletes an endpoint.

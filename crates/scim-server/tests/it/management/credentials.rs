@@ -290,3 +290,150 @@ fn wrong_properties_of_clients_and_federations_are_named() {
     assert_eq!(admin.list(&path("/federations"), "name"), [""; 0]);
     assert_eq!(admin.list(&path("/clients"), "name"), [""; 0]);
 }
+
+#[test]
+fn names_and_keys_of_a_client_change() {
+    on_each(Choice::default, |server| {
+        server.tenant("acme");
+        let admin = server.admin();
+        let keys = json!({"url": "https://127.0.0.1/keys"});
+        let (created, client) = admin.create(&path("/clients"), json!({"name": "Entra", "keys": keys}));
+        let tag = |path: &str| admin.get(path).header("etag").unwrap().to_owned();
+        let patch = |path: &str, tag: &str, body: Value| {
+            let request = admin.request("PATCH", path).header("if-match", tag);
+            request.json(&body).send()
+        };
+        let first = tag(&client);
+        let changed = patch(&client, &first, json!({"name": "Robot"})).expect(200);
+        let second = tag(&client);
+        assert_eq!(changed.header("etag"), Some(second.as_str()));
+        assert_ne!(first, second);
+        let changed = changed.json();
+        for (member, value) in [
+            ("name", json!("Robot")),
+            ("clientId", created["clientId"].clone()),
+            ("keys", keys.clone()),
+            ("state", json!("active")),
+        ] {
+            assert_eq!(changed[member], value, "{member}");
+        }
+        let late = patch(&client, &first, json!({"disabled": true}));
+        late.expect_problem(412, "stale", None);
+        assert_eq!(admin.get(&client).json()["state"], "active");
+        let other = json!({"url": "https://127.0.0.1/others"});
+        let both = json!({"keys": other, "disabled": true});
+        let changed = patch(&client, &second, both).expect(200).json();
+        assert_eq!(
+            (&changed["keys"], &changed["state"]),
+            (&other, &json!("disabled"))
+        );
+        // The client has no secret: it gets no token any more.
+        let without = admin.patch(&client, json!({"keys": null})).expect(200).json();
+        assert_eq!(without["keys"], Value::Null);
+        let warning = without["warnings"].to_string();
+        assert!(warning.contains("neither keys nor a valid secret"), "{warning}");
+        admin.create(&format!("{client}/secrets"), json!({}));
+        let with_secret = admin.patch(&client, json!({"keys": null})).expect(200).json();
+        assert_eq!(with_secret.get("warnings"), None, "{with_secret}");
+        for (body, field) in [
+            (json!({"name": " a"}), "name"),
+            (json!({"keys": {}}), "keys"),
+            (json!({"keys": {"url": "http://127.0.0.1/keys"}}), "keys"),
+            (json!({"secret": "mine"}), "secret"),
+        ] {
+            let reply = admin.patch(&client, body);
+            reply.expect_problem(400, "invalid-request", Some(field));
+        }
+    });
+}
+
+#[test]
+fn the_values_of_a_federation_change() {
+    on_each(Choice::default, |server| {
+        server.tenant("acme");
+        let admin = server.admin();
+        let (created, trust) = admin.create(&path("/federations"), federation());
+        let shown = admin.get(&trust).expect(200);
+        let first = shown.header("etag").unwrap().to_owned();
+        let patch = |tag: &str, body: Value| {
+            let request = admin.request("PATCH", &trust).header("if-match", tag);
+            request.json(&body).send()
+        };
+        let body = json!({"subject": "T", "audiences": ["b", "c"], "claims": {"azp": "x"}, "singleUse": true,
+                          "algorithms": ["ES256"], "keys": {"url": "https://127.0.0.1/others"}});
+        let changed = patch(&first, body.clone()).expect(200);
+        let second = changed.header("etag").unwrap().to_owned();
+        let changed = changed.json();
+        for (member, value) in body.as_object().unwrap() {
+            assert_eq!(&changed[member], value, "{member}");
+        }
+        for member in ["name", "issuer", "clientId", "state"] {
+            assert_eq!(changed[member], created[member], "{member}");
+        }
+        patch(&first, json!({"name": "late"})).expect_problem(412, "stale", None);
+        let renamed = patch(&second, json!({"name": "Okta", "disabled": true}))
+            .expect(200)
+            .json();
+        assert_eq!(
+            (&renamed["name"], &renamed["state"], &renamed["subject"]),
+            (&json!("Okta"), &json!("disabled"), &json!("T"))
+        );
+        for (body, field) in [
+            (json!({"issuer": ""}), "issuer"),
+            (json!({"audiences": []}), "audiences"),
+            (json!({"algorithms": ["HS256"]}), "algorithms"),
+            (json!({"keys": {"url": "https://10.0.0.1/keys"}}), "keys"),
+            (json!({"clientId": "mine"}), "clientId"),
+        ] {
+            let reply = admin.patch(&trust, body);
+            reply.expect_problem(400, "invalid-request", Some(field));
+        }
+        let (_, client) = admin.create(&path("/clients"), json!({}));
+        let as_federation = client.replace("/clients/", "/federations/");
+        admin.patch(&as_federation, json!({"name": "x"})).expect(404);
+    });
+}
+
+/// An assertion of the one would be an assertion of the other.
+#[test]
+fn a_tenant_has_one_federation_with_the_same_values() {
+    on_each(Choice::default, |server| {
+        for name in ["acme", "other"] {
+            server.tenant(name);
+        }
+        let admin = server.admin();
+        let mut body = federation();
+        body["audiences"] = json!(["a", "b"]);
+        let (first, _) = admin.create(&path("/federations"), body.clone());
+        admin.create("/tenants/acme/connections", json!({"name": "entra"}));
+        body["audiences"] = json!(["b", "a"]);
+        body["name"] = json!("again");
+        for connection in ["default", "entra"] {
+            let path = format!("/tenants/acme/connections/{connection}/federations");
+            let refused = admin.post(&path, body.clone());
+            refused.expect_problem(409, "conflict", None);
+            let refused = admin.post(&path, body.clone()).text;
+            assert!(refused.contains(first["clientId"].as_str().unwrap()), "{refused}");
+        }
+        admin.create("/tenants/other/connections/default/federations", body.clone());
+        body["subject"] = json!("T");
+        let (_, second) = admin.create(&path("/federations"), body);
+        let refused = admin.patch(&second, json!({"subject": "S"}));
+        refused.expect_problem(409, "conflict", None);
+        admin.patch(&second, json!({"subject": "U"})).expect(200);
+    });
+}
+
+/// The rules for the keys may have changed since they were stored.
+#[test]
+fn a_federation_can_be_disabled_whatever_its_values_are() {
+    let server = Server::start();
+    server.tenant("acme");
+    let admin = server.admin();
+    let (_, trust) = admin.create(&path("/federations"), federation());
+    server.sql("UPDATE oauth_client SET method = replace(method, 'https://127.0.0.1', 'https://10.0.0.1')");
+    let named = admin.patch(&trust, json!({"singleUse": true}));
+    named.expect_problem(400, "invalid-request", Some("keys"));
+    let disabled = admin.patch(&trust, json!({"disabled": true})).expect(200).json();
+    assert_eq!(disabled["state"], "disabled");
+}

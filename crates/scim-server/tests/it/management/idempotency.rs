@@ -171,3 +171,94 @@ fn a_request_that_was_given_up_is_repeated_after_a_minute() {
     let again = post(&admin, "/tenants", "k", &body).expect(201);
     assert_eq!(again.header("idempotency-replayed"), None);
 }
+
+/// Requests that act on an object, with an empty or a JSON body.
+fn actions(server: &Server, admin: &Operator) -> Vec<(String, Value)> {
+    server.tenant("acme").create_user("bjensen");
+    let connection = "/tenants/acme/connections/default";
+    let webhook = admin
+        .create("/webhooks", json!({"url": "https://127.0.0.1/hook"}))
+        .1;
+    let stream = json!({"audience": "https://receiver.example.com"});
+    let stream = admin.create("/set-streams", stream).1;
+    let event = admin.get("/events").json()["events"][0]["id"].clone();
+    let at = |object: &str, action: &str| format!("{object}/{action}");
+    vec![
+        (at(connection, "pause"), json!({})),
+        (at(connection, "resume"), json!({})),
+        (at(&webhook, "test"), json!({})),
+        (at(&webhook, "replay"), json!({"message": event})),
+        (at(&webhook, "replay"), json!({"after": event})),
+        (at(&webhook, "rotate-secret"), json!({"overlapSeconds": 60})),
+        (at(&webhook, "disable"), json!({})),
+        (at(&webhook, "enable"), json!({"fromNow": true})),
+        (at(&stream, "pause"), json!({"reason": "maintenance"})),
+        (at(&stream, "disable"), json!({})),
+        (at(&stream, "enable"), json!({"from": "oldest"})),
+        (at(&stream, "verify"), json!({"state": "s"})),
+    ]
+}
+
+#[test]
+fn a_repeated_action_has_one_effect_and_the_same_answer_without_its_secret() {
+    on_each(Choice::default, |server| {
+        let admin = server.admin();
+        for (number, (path, body)) in actions(&server, &admin).into_iter().enumerate() {
+            let key = format!("key {number}");
+            let first = post(&admin, &path, &key, &body);
+            assert!(first.status < 300, "{path}: {}", first.text);
+            assert_eq!(first.header("idempotency-replayed"), None);
+            let second = post(&admin, &path, &key, &body).expect(first.status);
+            assert_eq!(second.header("idempotency-replayed"), Some("true"), "{path}");
+            assert_eq!(first.header("etag"), second.header("etag"), "{path}");
+            if first.text.is_empty() {
+                assert_eq!(second.text, "");
+                continue;
+            }
+            let (mut first, second) = (first.json(), second.json());
+            if path.ends_with("rotate-secret") {
+                assert!(first["secret"].is_string() && second.get("secret").is_none());
+                first.as_object_mut().unwrap().remove("secret");
+            }
+            assert_eq!(first, second, "{path}");
+        }
+        let (_, webhook) = admin.create("/webhooks", json!({"url": "https://127.0.0.1/hook"}));
+        let rotate = format!("{webhook}/rotate-secret");
+        for _ in 0..3 {
+            post(&admin, &rotate, "rotate", &json!({})).expect(200);
+        }
+        let secrets = || admin.get(&webhook).json()["secrets"].as_array().unwrap().len();
+        assert_eq!(secrets(), 2, "one rotation");
+        let reused = post(&admin, &rotate, "rotate", &json!({"overlapSeconds": 5}));
+        reused.expect_problem(422, "idempotency-key-reused", None);
+        // A state that somebody else has changed since stays.
+        for action in ["disable", "enable"] {
+            post(&admin, &format!("{webhook}/{action}"), action, &json!({})).expect(200);
+        }
+        let again = post(&admin, &format!("{webhook}/disable"), "disable", &json!({})).expect(200);
+        assert_eq!(again.json()["state"], "active");
+        // An action that was refused can be repeated.
+        let test = format!("{webhook}/test");
+        admin.post(&format!("{webhook}/disable"), json!({})).expect(200);
+        post(&admin, &test, "test", &json!({})).expect_problem(409, "conflict", None);
+        admin.post(&format!("{webhook}/enable"), json!({})).expect(200);
+        let tested = post(&admin, &test, "test", &json!({})).expect(202);
+        assert_eq!(tested.header("idempotency-replayed"), None);
+    });
+}
+
+/// A server may have been killed between the deed and its record.
+#[test]
+fn an_action_whose_end_is_unknown_is_repeated_after_a_minute() {
+    let server = Server::start();
+    let admin = server.admin();
+    let (_, webhook) = admin.create("/webhooks", json!({"url": "https://127.0.0.1/hook"}));
+    let rotate = || post(&admin, &format!("{webhook}/rotate-secret"), "k", &json!({}));
+    rotate().expect(200);
+    server.sql("UPDATE idempotency_key SET done = FALSE");
+    rotate().expect_problem(409, "conflict", None);
+    server.sql("UPDATE idempotency_key SET at = at - 61000");
+    let again = rotate().expect(200);
+    assert!(again.json()["secret"].is_string());
+    assert_eq!(rotate().header("idempotency-replayed"), Some("true"));
+}

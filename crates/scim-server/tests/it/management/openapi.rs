@@ -77,6 +77,22 @@ fn the_document_is_served_and_complete() {
     check_references(&served, &served);
 }
 
+#[test]
+fn every_post_that_creates_or_acts_has_an_idempotency_key() {
+    for (path, item) in document()["paths"].as_object().unwrap() {
+        let Some(post) = item.get("post") else {
+            continue;
+        };
+        let parameters = post["parameters"].as_array().cloned().unwrap_or_default();
+        let has_key = parameters
+            .iter()
+            .any(|it| it["name"] == "Idempotency-Key" && it["in"] == "header");
+        // A trial changes nothing, and a poll names the tokens that it acknowledges.
+        let needs_none = path.ends_with("/check") || path.ends_with("/poll");
+        assert_eq!(has_key, !needs_none, "{path}");
+    }
+}
+
 fn check_references(value: &Value, document: &Value) {
     match value {
         Value::Object(members) => {

@@ -537,7 +537,7 @@ fn cred_82_a_trial_has_the_result_of_the_token_endpoint() {
             .unwrap()
             .to_owned()
     };
-    let (id, once) = (create(&[]), create(&["--single-use"]));
+    let (id, once) = (create(&[]), create(&["--single-use", "--audience", "api://once"]));
     let signed = |age: i64| {
         let mut claims = entra_claims(Utc::now().timestamp());
         claims["exp"] = json!(Utc::now().timestamp() - age);
@@ -640,11 +640,21 @@ fn cred_91_keys_in_the_database_rotate() {
     assert_eq!(it.json(&["client", "show", id])["name"], "Robot");
 
     // Without keys, the client authenticates by its secrets.
-    it.run(&["client", "set", id, "--no-keys"]);
+    let (changed, warning) = it.run(&["client", "set", id, "--no-keys"]);
+    assert!(changed.contains("for assertions have ended"), "{changed}");
+    assert!(
+        warning.contains("neither keys nor a valid secret") && warning.contains("add a secret"),
+        "{warning}"
+    );
     assert_eq!(statuses(), [401, 401]);
     assert_eq!(server.get("/Users", &token).0, 401);
     let secret = it.json(&["client", "secret", "add", id]);
     assert_eq!(ask(&server.base_url, &secret_form(&secret)).0, 200);
+    let (changed, warning) = it.run(&["client", "set", id, "--no-keys", "--name", "Droid"]);
+    assert!(
+        !changed.contains("ended") && !warning.contains("neither"),
+        "{changed}{warning}"
+    );
     let mut private = jwks(&[&new]);
     private["keys"][0]["d"] = json!("hidden-value");
     let private = file("4", &private);
@@ -840,10 +850,14 @@ fn commands_warn_when_the_urls_that_they_print_are_guessed() {
     };
     let entra = entra_issuer();
     let federation = entra_federation(&entra, "https://20.190.128.1/keys");
-    for arguments in [&["client", "create", "--tenant", "default"][..], &federation] {
+    for (arguments, more) in [
+        (&["client", "create", "--tenant", "default"][..], &[][..]),
+        (&["token", "create", "--tenant", "default"], &[]),
+        (&federation, &["--audience", "api://other"]),
+    ] {
         let (_, told) = it.run(arguments);
         assert!(!told.contains("warning"), "{told}");
-        let mut command = it.command(&[arguments, &["--json"]].concat());
+        let mut command = it.command(&[arguments, more, &["--json"]].concat());
         let output = command.env_remove("SCIM_BASE_URL").output().unwrap();
         let [out, told] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
         let created: Value = serde_json::from_str(&out).unwrap();
@@ -913,7 +927,7 @@ fn evt_138_keys_are_fetched_through_the_proxy_of_the_operator() {
     .concat();
     let (_, told) = it.run(&create);
     assert!(!told.contains("cannot be resolved"), "{told}");
-    let created = it.json(&create);
+    let created = it.json(&[&create[..], &["--audience", "api://other"]].concat());
     let id = created["clientId"].as_str().unwrap();
     let assertion = key.sign(&entra_claims(Utc::now().timestamp()));
     let (status, body) = ask(&server.base_url, &assertion_form(id, &assertion));

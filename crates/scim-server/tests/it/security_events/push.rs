@@ -1,5 +1,6 @@
 //! Pushing by the binary, to receivers on loopback addresses.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,18 +12,30 @@ use crate::restart::Binary;
 use crate::webhooks::receiver::{Answer, Received, Receiver, answer};
 
 /// The flag that permits receivers on this machine.
-const LOCAL: [&str; 2] = ["--egress-allow", "127.0.0.1"];
+pub(super) const LOCAL: [&str; 2] = ["--egress-allow", "127.0.0.1"];
 
 /// The commands of a server's database.
-struct Commands(String);
+pub(super) struct Commands {
+    pub(super) database_url: String,
+    /// The file, if it is not the usual one.
+    pub(super) secrets_key: Option<PathBuf>,
+}
 
 impl Commands {
-    fn run(&self, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+    fn of(server: &Binary) -> Commands {
+        Commands {
+            database_url: server.database_url(),
+            secrets_key: None,
+        }
+    }
+
+    pub(super) fn run(&self, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
         use std::io::Write as _;
 
         let mut child = Command::new(env!("CARGO_BIN_EXE_scim-server"))
             .args(arguments)
-            .args(["--database-url", &self.0])
+            .args(["--database-url", &self.database_url])
+            .envs(self.secrets_key.iter().map(|it| ("SCIM_SECRETS_KEY_FILE", it)))
             .env_remove("RUST_LOG")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -36,14 +49,14 @@ impl Commands {
     }
 
     #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(super) fn json(&self, arguments: &[&str]) -> Value {
         let (code, out, err) = self.run(&[&["set-stream"], arguments, &["--json"]].concat(), "");
         assert_eq!(code, Some(0), "{arguments:?}: {out}{err}");
         serde_json::from_str(&out).unwrap()
     }
 
     #[track_caller]
-    fn create(&self, url: &str, arguments: &[&str]) -> String {
+    pub(super) fn create(&self, url: &str, arguments: &[&str]) -> String {
         let create = [
             "create",
             "--audience",
@@ -70,12 +83,12 @@ impl Commands {
     }
 }
 
-fn create_user(client: &HttpClient, name: &str) -> String {
+pub(super) fn create_user(client: &HttpClient, name: &str) -> String {
     client.create("/Users", &json!({ "schemas": [USER], "userName": name }))
 }
 
 /// Gets a document of the server without a token.
-fn document(server: &Binary, path: &str) -> Value {
+pub(super) fn document(server: &Binary, path: &str) -> Value {
     let url = server.base_url.replace("/scim/v2", path);
     let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
     let text = agent
@@ -88,7 +101,7 @@ fn document(server: &Binary, path: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-fn text(request: &Received) -> &str {
+pub(super) fn text(request: &Received) -> &str {
     std::str::from_utf8(&request.body).unwrap()
 }
 
@@ -106,7 +119,7 @@ pub fn jti(request: &Received) -> String {
 #[test]
 fn evt_96_tokens_are_posted_one_by_one_in_order() {
     let server = Binary::start(&LOCAL);
-    let commands = Commands(server.database_url());
+    let commands = Commands::of(&server);
     let config = || document(&server, "/scim/v2/ServiceProviderConfig");
     assert_eq!(config().get("securityEvents"), None, "evt-92");
     let receiver = Receiver::start(|_, number| answer(if number == 0 { 200 } else { 202 }));
@@ -171,7 +184,7 @@ fn evt_96_tokens_are_posted_one_by_one_in_order() {
 #[test]
 fn evt_99_a_refused_token_is_kept_as_a_dead_letter_and_the_next_is_sent() {
     let server = Binary::start(&LOCAL);
-    let commands = Commands(server.database_url());
+    let commands = Commands::of(&server);
     let receiver = Receiver::start(|_, number| match number {
         0 => Answer {
             body: r#"{"err":"invalid_audience","description":"not me"}"#,
@@ -203,7 +216,7 @@ fn evt_99_a_refused_token_is_kept_as_a_dead_letter_and_the_next_is_sent() {
 #[test]
 fn evt_99_a_receiver_that_refuses_the_key_pauses_the_stream() {
     let server = Binary::start(&LOCAL);
-    let commands = Commands(server.database_url());
+    let commands = Commands::of(&server);
     let receiver = Receiver::start(|_, number| match number {
         0 => Answer {
             body: r#"{"err":"invalid_key","description":"unknown kid"}"#,
@@ -236,7 +249,7 @@ fn a_token_is_sent_again_until_the_receiver_takes_it() {
     let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
     let server = Binary::start_in(folder, &LOCAL);
     let token = server.token();
-    let commands = Commands(server.database_url());
+    let commands = Commands::of(&server);
     let receiver = Receiver::start(|_, number| answer([500, 202, 503][number.min(2)]));
     let id = commands.create(&receiver.url, &[]);
     let client = server.client();
@@ -269,7 +282,7 @@ fn post(client: &HttpClient, path: &str, body: &Value) -> (u16, Value) {
 }
 
 /// The management API of a server.
-fn api(server: &Binary, key: &str) -> HttpClient {
+pub(super) fn api(server: &Binary, key: &str) -> HttpClient {
     HttpClient::new(&server.management_url(), key)
 }
 
@@ -277,7 +290,7 @@ fn api(server: &Binary, key: &str) -> HttpClient {
 #[test]
 fn evt_111_a_receiver_polls_with_an_operator_key() {
     let server = Binary::start(&[]);
-    let commands = Commands(server.database_url());
+    let commands = Commands::of(&server);
     let create = ["create", "--audience", AUDIENCE, "--issuer", ISSUER];
     let text = |created: &Value| created["id"].as_str().unwrap().to_owned();
     let of_all = text(&commands.json(&create));
@@ -412,7 +425,7 @@ fn evt_111_a_receiver_polls_with_an_operator_key() {
 #[test]
 fn streams_are_managed_on_the_command_line() {
     let server = Binary::start(&LOCAL);
-    let commands = Commands(server.database_url());
+    let commands = Commands::of(&server);
     let receiver = Receiver::start(|_, _| answer(202));
     let id = commands.create(
         &receiver.url,

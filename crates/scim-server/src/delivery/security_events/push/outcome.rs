@@ -42,6 +42,19 @@ pub(super) enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Returns the reason why the receiver did not take the token.
+    pub(super) fn error(&self) -> Option<String> {
+        match self {
+            Outcome::Delivered => None,
+            Outcome::Refused { error, description } if description.is_empty() => Some(error.clone()),
+            Outcome::Refused { error, description } => Some(format!("{error}: {description}")),
+            Outcome::Pause(reason) => Some(reason.clone()),
+            Outcome::Retry { error, .. } => Some(error.clone()),
+        }
+    }
+}
+
 /// Returns the meaning of the result of a request.
 pub(super) fn judge(result: &Result<Response, EgressError>, now: DateTime<Utc>) -> Outcome {
     let response = match result {

@@ -1,17 +1,18 @@
 //! Sending the tokens of one stream.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::change::ChangePosition;
 use scim_model::store::{
-    RefusedSet, SetDelivery, SetHealth, SetProgress, SetStream, SetStreamStatus, StoreError,
+    RefusedSet, SetAttempt, SetDelivery, SetHealth, SetProgress, SetStream, SetStreamStatus, StoreError,
 };
 use uuid::Uuid;
 
 use super::outcome::{Outcome, delay, judge};
 use crate::clock;
 use crate::delivery::lease::LeaseClock;
+use crate::delivery::logged::logged;
 use crate::delivery::security_events::outstanding::{OutstandingError, read};
 use crate::delivery::security_events::stream::{StreamParts, algorithm, event_token, paused, token_settings};
 use crate::delivery::security_events::token::{Token, TokenSettings};
@@ -237,8 +238,9 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    fn send(&self, token: &Token) -> Result<Outcome, Stop> {
-        let Some(most) = (self.lease)().time_for_request(std::time::Instant::now()) else {
+    fn send(&mut self, token: &Token) -> Result<Outcome, Stop> {
+        let began = Instant::now();
+        let Some(most) = (self.lease)().time_for_request(began) else {
             return Err(Stop::Ended);
         };
         let now = clock::now();
@@ -284,7 +286,18 @@ impl<'a> Sender<'a> {
                 response.status
             );
         }
-        Ok(judge(&result, now))
+        let outcome = judge(&result, now);
+        self.progress.attempts.push(SetAttempt {
+            id: clock::new_id(),
+            jti: token.id.to_string(),
+            at: now,
+            attempt: self.health.attempts.saturating_add(1),
+            status: result.as_ref().ok().map(|it| it.status),
+            milliseconds: i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX),
+            error: outcome.error(),
+            response: result.map(|it| logged(&it.body)).unwrap_or_default(),
+        });
+        Ok(outcome)
     }
 
     fn succeeded(&mut self) {
@@ -331,6 +344,7 @@ impl<'a> Sender<'a> {
             && progress.health.is_none()
             && progress.finished.is_empty()
             && progress.finished_events.is_empty()
+            && progress.attempts.is_empty()
             && progress.new_state.is_none();
         if is_unchanged {
             return Ok(true);

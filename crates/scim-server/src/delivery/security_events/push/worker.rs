@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use scim_model::store::{SetDelivery, SetStreamStatus, StoreError};
+use scim_model::store::{Leases, SetDelivery, SetStream, SetStreamStatus, StoreError};
 use uuid::Uuid;
 
 use super::sender::{Round, round};
@@ -36,7 +36,10 @@ struct Shared {
 
 struct State {
     lease: LeaseClock,
+    /// The streams that are served.
     leased: Vec<Uuid>,
+    /// Streams that are leased and not served any more. Their leases end when their threads have ended.
+    leaving: Vec<Uuid>,
 }
 
 impl PushWorker {
@@ -53,6 +56,7 @@ impl PushWorker {
             state: Mutex::new(State {
                 lease: LeaseClock::ended(),
                 leased: Vec::new(),
+                leaving: Vec::new(),
             }),
             stopped: Condvar::new(),
         });
@@ -124,6 +128,9 @@ fn run(shared: &Arc<Shared>) {
             }
         }
         threads.retain(|_, it| !it.is_finished());
+        if let Err(error) = release(shared, &threads) {
+            log::debug!("leases of streams end later: {error:?}");
+        }
         let leased = shared.state().leased.clone();
         for stream in leased {
             threads.entry(stream).or_insert_with(|| {
@@ -136,7 +143,7 @@ fn run(shared: &Arc<Shared>) {
     for thread in threads.into_values() {
         let _ = thread.join();
     }
-    if let Err(error) = shared.parts.store.release_set_streams(shared.id) {
+    if let Err(error) = shared.parts.store.release_set_streams(shared.id, None) {
         log::debug!("leases of streams end later: {error:?}");
     }
 }
@@ -147,22 +154,58 @@ fn renew(shared: &Shared, renewed: &mut Option<Instant>) -> Result<(), StoreErro
         return Ok(());
     }
     let streams = shared.parts.store.set_streams()?;
-    shared.parts.security_events.set_has_streams(!streams.is_empty());
-    let is_pushed = |it: &scim_model::store::SetStream| {
-        matches!(it.settings.delivery, SetDelivery::Push { .. })
-            && it.state.status != SetStreamStatus::Disabled
-    };
-    if !streams.iter().any(is_pushed) {
-        shared.state().leased.clear();
+    shared.parts.security_events.saw(&streams);
+    if !streams.iter().any(is_pushed) && shared.state().is_idle() {
         return Ok(());
     }
     let asked = Instant::now();
-    let leased = shared.parts.store.lease_set_streams(shared.id, LEASE)?;
+    let leases = shared.parts.store.lease_set_streams(shared.id, LEASE)?;
+    // A stream may have been created, paused or disabled in between.
+    let streams = shared.parts.store.set_streams()?;
+    let is_served = |id: &Uuid| streams.iter().any(|it| it.id == *id && is_pushed(it));
     let mut state = shared.state();
     state.lease = LeaseClock::asked_for(asked);
-    state.leased = leased;
+    state.take(&leases, is_served);
     drop(state);
     *renewed = Some(asked);
+    Ok(())
+}
+
+fn is_pushed(stream: &SetStream) -> bool {
+    matches!(stream.settings.delivery, SetDelivery::Push { .. })
+        && stream.state.status != SetStreamStatus::Disabled
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.leased.is_empty() && self.leaving.is_empty()
+    }
+
+    /// Decides which of the leased streams are served. Those above the share of this worker are for other servers.
+    fn take(&mut self, leases: &Leases, is_served: impl Fn(&Uuid) -> bool) {
+        let leaving = |id: &Uuid| self.leaving.contains(id) || !is_served(id);
+        let (leaving, mut served): (Vec<Uuid>, Vec<Uuid>) = leases.ids.iter().copied().partition(leaving);
+        // The order is the same each time, so that a stream does not move without need.
+        served.sort();
+        let extra = served.split_off(served.len().min(leases.share));
+        self.leaving = leaving;
+        self.leaving.extend(extra);
+        self.leased = served;
+    }
+}
+
+/// Ends the leases of streams that are not served any more and that no request is under way for.
+fn release(shared: &Shared, threads: &HashMap<Uuid, JoinHandle<()>>) -> Result<(), StoreError> {
+    let leaving = shared.state().leaving.clone();
+    let ended: Vec<Uuid> = leaving
+        .into_iter()
+        .filter(|it| !threads.contains_key(it))
+        .collect();
+    if ended.is_empty() {
+        return Ok(());
+    }
+    shared.parts.store.release_set_streams(shared.id, Some(&ended))?;
+    shared.state().leaving.retain(|it| !ended.contains(it));
     Ok(())
 }
 
@@ -188,5 +231,35 @@ fn serve(shared: &Shared, stream: Uuid) {
                 shared.sleep(LOOK);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_above_the_share_leaves_and_is_not_taken_back() {
+        let ids: Vec<Uuid> = (1..=4).map(Uuid::from_u128).collect();
+        let mut state = State {
+            lease: LeaseClock::ended(),
+            leased: Vec::new(),
+            leaving: Vec::new(),
+        };
+        let leases = |ids: &[Uuid], share| Leases {
+            ids: ids.to_vec(),
+            share,
+        };
+        state.take(&leases(&ids, 4), |_| true);
+        assert_eq!((&state.leased[..], &state.leaving[..]), (&ids[..], &[][..]));
+        state.take(&leases(&ids, 3), |_| true);
+        assert_eq!((&state.leased[..], &state.leaving[..]), (&ids[..3], &ids[3..]));
+        // Its lease has not ended yet, and the other server has stopped.
+        state.take(&leases(&ids, 4), |_| true);
+        assert_eq!((&state.leased[..], &state.leaving[..]), (&ids[..3], &ids[3..]));
+        // The lease has ended, and another stream is disabled.
+        state.take(&leases(&ids[..3], 3), |it| *it != ids[0]);
+        assert_eq!((&state.leased[..], &state.leaving[..]), (&ids[1..3], &ids[..1]));
+        assert!(!state.is_idle());
     }
 }

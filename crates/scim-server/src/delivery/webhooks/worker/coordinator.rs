@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scim_model::store::{StoreError, Webhook, WebhookLeases, WebhookProgress};
+use scim_model::store::{Leases, StoreError, Webhook, WebhookProgress};
 use uuid::Uuid;
 
 use super::super::queue::{Dispatch, MAX_WAITING, Outcome};
@@ -149,6 +149,7 @@ impl Coordinator {
     /// Takes over changes that operators and other workers have made, and renews the leases.
     fn refresh(&mut self) -> Result<(), StoreError> {
         let mut webhooks = self.parts.store.webhooks()?;
+        self.parts.counts.saw(webhooks.iter().map(state));
         let is_active = |it: &&Webhook| it.disabled.is_none();
         if self.endpoints.is_empty() && !webhooks.iter().any(|it| is_active(&it)) {
             return Ok(());
@@ -191,7 +192,7 @@ impl Coordinator {
         Ok(())
     }
 
-    fn renew_leases(&mut self) -> Result<WebhookLeases, StoreError> {
+    fn renew_leases(&mut self) -> Result<Leases, StoreError> {
         let asked = Instant::now();
         let leases = self.parts.store.lease_webhooks(self.parts.id, LEASE)?;
         self.lease = LeaseClock::asked_for(asked);
@@ -399,6 +400,15 @@ impl Coordinator {
         if let Err(error) = stored.and(released) {
             log::warn!("the progress of webhooks could not be stored, so some are sent again: {error:?}");
         }
+    }
+}
+
+/// Returns the state of an endpoint for the metrics.
+fn state(webhook: &Webhook) -> &'static str {
+    match (&webhook.disabled, webhook.health.failing_since) {
+        (Some(_), _) => "disabled",
+        (None, Some(_)) => "failing",
+        (None, None) => "active",
     }
 }
 

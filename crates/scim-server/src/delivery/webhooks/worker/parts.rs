@@ -6,6 +6,7 @@ use scim_model::store::{ChangeFeed, Webhooks};
 use uuid::Uuid;
 
 use crate::delivery::feed::Feed;
+use crate::delivery::state_counts::StateCounts;
 use crate::egress::Egress;
 use crate::sealing::KeyFile;
 
@@ -24,4 +25,9 @@ pub struct WorkerParts {
     pub egress: Arc<Egress>,
     /// The keys that open the secrets of endpoints.
     pub keys: Arc<KeyFile>,
+    /// The number of endpoints in each state.
+    pub counts: StateCounts<3>,
 }
+
+/// The states of endpoints for the metrics. An endpoint that fails is not disabled yet.
+pub const ENDPOINT_STATES: [&str; 3] = ["active", "failing", "disabled"];

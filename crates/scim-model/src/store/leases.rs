@@ -1,0 +1,12 @@
+//! The leases of the servers that deliver events.
+
+use uuid::Uuid;
+
+/// The leases of a worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leases {
+    /// The endpoints or streams that the worker has leased, also those that were disabled since.
+    pub ids: Vec<Uuid>,
+    /// The most that the worker should have: the number of all, divided by that of workers, and rounded up.
+    pub share: usize,
+}

@@ -1,0 +1,91 @@
+//! The log of attempts to send tokens.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use scim_model::store::SetAttempt;
+use uuid::Uuid;
+
+use crate::columns::{Id, Time};
+use crate::connection::Conn;
+use crate::error::Failure;
+use crate::schema::set_attempt;
+use crate::sql::sql;
+
+pub(super) fn insert(conn: &mut Conn, stream: Uuid, it: &SetAttempt) -> Result<(), Failure> {
+    let values = (
+        set_attempt::stream.eq(stream.as_bytes().as_slice()),
+        set_attempt::id.eq(it.id.as_bytes().as_slice()),
+        set_attempt::jti.eq(&it.jti),
+        set_attempt::at.eq(it.at.timestamp_millis()),
+        set_attempt::attempt.eq(i64::from(it.attempt)),
+        set_attempt::status.eq(it.status.map(i64::from)),
+        set_attempt::milliseconds.eq(it.milliseconds),
+        set_attempt::error.eq(&it.error),
+        set_attempt::response.eq(&it.response),
+    );
+    let insert = diesel::insert_into(set_attempt::table).values(values);
+    // A call that is repeated stores nothing twice.
+    conn.execute(
+        insert
+            .on_conflict((set_attempt::stream, set_attempt::id))
+            .do_nothing(),
+    )?;
+    Ok(())
+}
+
+pub(super) fn of(conn: &mut Conn, stream: Uuid, limit: u32) -> Result<Vec<SetAttempt>, Failure> {
+    let attempts = set_attempt::table
+        .filter(set_attempt::stream.eq(stream.as_bytes().as_slice()))
+        .order(set_attempt::id.desc())
+        .limit(limit.into())
+        .select((
+            set_attempt::id,
+            set_attempt::jti,
+            set_attempt::at,
+            set_attempt::attempt,
+            set_attempt::status,
+            set_attempt::milliseconds,
+            set_attempt::error,
+            set_attempt::response,
+        ));
+    let rows: Vec<AttemptRow> = conn.load(attempts)?;
+    Ok(rows.into_iter().map(AttemptRow::into_attempt).collect())
+}
+
+#[derive(Queryable)]
+struct AttemptRow {
+    id: Id,
+    jti: String,
+    at: Time,
+    attempt: i64,
+    status: Option<i64>,
+    milliseconds: i64,
+    error: Option<String>,
+    response: String,
+}
+
+impl AttemptRow {
+    fn into_attempt(self) -> SetAttempt {
+        SetAttempt {
+            id: self.id.0,
+            jti: self.jti,
+            at: self.at.0,
+            attempt: u32::try_from(self.attempt).unwrap_or_default(),
+            status: self.status.and_then(|it| u16::try_from(it).ok()),
+            milliseconds: self.milliseconds,
+            error: self.error,
+            response: self.response,
+        }
+    }
+}
+
+/// A literal, because the DSL has no `LIMIT` for a deletion.
+pub(super) fn prune(conn: &mut Conn, before: DateTime<Utc>, limit: u32) -> Result<usize, Failure> {
+    let limit = i64::from(limit);
+    let old = sql!(
+        "DELETE FROM set_attempt WHERE (stream, id) IN
+         (SELECT stream, id FROM set_attempt WHERE at < {before} ORDER BY at LIMIT {limit})";
+        before, limit
+    );
+    Ok(conn.execute(&old)?)
+}
