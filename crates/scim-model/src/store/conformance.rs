@@ -20,7 +20,8 @@
 //! | `sorting` | the order of a result, with missing values and over several types |
 //! | `paging` | totals, pages by index, and cursors in both directions |
 //! | `secrets` | secrets beside the document |
-//! | `journal` | the entry that each write leaves, reading from a position, retention |
+//! | `journal_entries` | the entry that each write leaves |
+//! | `journal_readers` | reading the journal from a position, retention |
 //! | `feed` | the journals of several tenants in one order |
 //! | `connections` | connections of tenants, their changes, and the end of their credentials |
 //! | `client_changes` | changes of clients that keep their id |
@@ -47,7 +48,8 @@ mod feed;
 mod filters;
 mod fixture;
 mod idempotency;
-mod journal;
+mod journal_entries;
+mod journal_readers;
 mod members;
 mod operator_keys;
 mod paging;
@@ -72,7 +74,8 @@ const TOPICS: &[&[Case]] = &[
     sorting::CASES,
     paging::CASES,
     secrets::CASES,
-    journal::CASES,
+    journal_entries::CASES,
+    journal_readers::CASES,
     feed::CASES,
     connections::CASES,
     credentials::CASES,
