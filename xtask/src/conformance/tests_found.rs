@@ -10,7 +10,8 @@ use crate::files::File;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TestFn {
     /// The crate, the modules that are files, and the name: `scim-model::condition::r7644_3_4_2_2_14_and_or_not`.
-    /// `tests/it/`, `tests/oauth/` and modules inside a file are left out.
+    /// `tests/it/`, `tests/oauth/` and modules inside a file are left out. A test in `tests/unit/` has the path of the
+    /// source file that includes it.
     pub(crate) path: String,
     /// Ids of requirements in its documentation.
     pub(crate) ids: BTreeSet<String>,
@@ -35,6 +36,10 @@ pub(crate) fn in_workspace(files: &[File]) -> Result<Vec<TestFn>, String> {
     };
     let mut found = Vec::new();
     for file in files {
+        if is_unit_test(&file.path) {
+            found.extend(in_text(&including_module(&file.path, files)?, &file.text));
+            continue;
+        }
         let Some((folder, module)) = place(&file.path) else {
             continue;
         };
@@ -51,18 +56,49 @@ pub(crate) fn in_workspace(files: &[File]) -> Result<Vec<TestFn>, String> {
             text(&format!("{folder}/{it}.rs")).or_else(|| text(&format!("{folder}/{it}/main.rs")))
         });
         if !parents.into_iter().any(|text| declares(text, own_name)) {
-            return Err(format!(
-                "conformance: no module declares `{}`, so it is never compiled: add a `mod` line",
-                file.path
-            ));
+            return Err(undeclared(&file.path));
         }
-        found.extend(in_text(
-            &format!("{name}::{}", module.replace('/', "::")),
-            &file.text,
-        ));
+        found.extend(in_text(&module_path(name, module), &file.text));
     }
     found.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
+}
+
+fn undeclared(path: &str) -> String {
+    format!("conformance: no module declares `{path}`, so it is never compiled: add a `mod` line")
+}
+
+/// Returns the path of a module that is a file: `a::b::c` for `b/c` of the crate `a`, and `a` for its `lib` or `main`.
+fn module_path(name: &str, module: &str) -> String {
+    match module {
+        "lib" | "main" => name.to_owned(),
+        module => format!("{name}::{}", module.replace('/', "::")),
+    }
+}
+
+/// Whether the file contains the unit tests of a source file, which includes it with `#[path]`.
+fn is_unit_test(path: &str) -> bool {
+    path.starts_with("crates/") && path.contains(UNIT_TESTS) && path.ends_with(".rs")
+}
+
+const UNIT_TESTS: &str = "/tests/unit/";
+
+/// Returns the module whose source file includes a file of unit tests.
+fn including_module(path: &str, files: &[File]) -> Result<String, String> {
+    let (package, rest) = path.split_once(UNIT_TESTS).unwrap_or_default();
+    let name = package.split('/').nth(1).unwrap_or_default();
+    let including = files.iter().find_map(|file| {
+        let in_package = file.path.strip_prefix(package)?.strip_prefix('/')?;
+        let up = "../".repeat(in_package.matches('/').count());
+        let declaration = format!("#[path = \"{up}{}{rest}\"]", &UNIT_TESTS[1..]);
+        let is_included = file.text.lines().any(|line| line.trim() == declaration);
+        place(&file.path)
+            .map(|(_, module)| module)
+            .filter(|_| is_included)
+    });
+    including
+        .map(|module| module_path(name, module))
+        .ok_or_else(|| undeclared(path))
 }
 
 /// Splits the path of a source file into the folder of its crate or test and the path of its module.
@@ -71,11 +107,7 @@ fn place(path: &str) -> Option<(&str, &str)> {
     let (start, folder) = ["/src/", "/tests/it/", "/tests/oauth/"]
         .iter()
         .find_map(|it| Some((path.find(it)?, it)))?;
-    let mut end = start + folder.len();
-    // A folder in `bin/` is a binary with modules of its own.
-    if let Some(binary) = path[end..].strip_prefix("bin/") {
-        end = path.len() - binary.len() + binary.find('/').map_or(0, |it| it + 1);
-    }
+    let end = start + folder.len();
     Some((&path[..end - 1], &path[end..]))
 }
 
@@ -222,25 +254,65 @@ fn one() {}
             File::new("crates/a/src/lib.rs", &format!("mod b;\n{}", test("one"))),
             File::new("crates/a/src/b.rs", &format!("mod c;\n{}", test("two"))),
             File::new("crates/a/src/b/c.rs", &test("three")),
-            File::new("crates/a/tests/it/main.rs", "mod d;\n"),
             File::new("crates/a/src/bin/tool/main.rs", "mod e;\n"),
-            File::new("crates/a/src/bin/tool/e.rs", &test("of_a_binary")),
+            File::new("crates/a/src/bin/tool/e.rs", &test("five")),
+            File::new("crates/a/tests/it/main.rs", "mod d;\n"),
             File::new("crates/a/tests/it/d.rs", &test("four")),
             File::new("crates/a/tests/plans/main.rs", &test("left_out")),
             File::new("xtask/src/main.rs", &test("left_out")),
         ];
         let found = in_workspace(&files).expect("all files are declared");
         let paths: Vec<&str> = found.iter().map(|it| it.path.as_str()).collect();
-        let expected = [
-            "a::b::c::three",
-            "a::b::two",
-            "a::d::four",
-            "a::e::of_a_binary",
-            "a::one",
-        ];
-        assert_eq!(paths, expected);
-        files.push(File::new("crates/a/src/e.rs", ""));
-        assert!(in_workspace(&files).is_err_and(|it| it.contains("`crates/a/src/e.rs`")));
+        assert_eq!(
+            paths,
+            [
+                "a::b::c::three",
+                "a::b::two",
+                "a::bin::tool::e::five",
+                "a::d::four",
+                "a::one"
+            ]
+        );
+        for lost in ["crates/a/src/e.rs", "crates/a/src/bin/tool/b.rs"] {
+            files.push(File::new(lost, ""));
+            assert!(in_workspace(&files).is_err_and(|it| it.contains(&format!("`{lost}`"))));
+            files.pop();
+        }
+    }
+
+    #[test]
+    fn unit_tests_in_a_file_of_their_own_have_the_path_of_the_module_that_includes_them() {
+        let test = |name: &str| format!("#[test]\nfn {name}() {{}}\n");
+        let including = |up: &str, name: &str| {
+            format!("#[cfg(test)]\n#[path = \"{up}tests/unit/{name}.rs\"]\nmod tests;\n")
+        };
+        let with = |including_d: &str| {
+            vec![
+                File::new("crates/a/src/lib.rs", "mod b;\nmod d;\n"),
+                File::new("crates/a/src/bin/tool/main.rs", "mod serve;\n"),
+                File::new(
+                    "crates/a/src/bin/tool/serve.rs",
+                    &including("../../../", "binary"),
+                ),
+                File::new("crates/a/src/b.rs", "mod c;\n"),
+                File::new("crates/a/src/b/c.rs", &including("../../", "deep")),
+                File::new("crates/a/src/d.rs", including_d),
+                File::new("crates/a/tests/unit/binary.rs", &test("one")),
+                File::new("crates/a/tests/unit/deep.rs", &test("two")),
+                File::new("crates/a/tests/unit/flat.rs", &test("three")),
+            ]
+        };
+        let found = in_workspace(&with(&including("../", "flat"))).expect("all files are included");
+        let paths: Vec<&str> = found.iter().map(|it| it.path.as_str()).collect();
+        assert_eq!(paths, ["a::b::c::two", "a::bin::tool::serve::one", "a::d::three"]);
+        let commented = including("../", "flat").replace("#[path", "// #[path");
+        for text in ["", &commented, &including("../../", "flat")] {
+            let result = in_workspace(&with(text));
+            assert!(
+                result.is_err_and(|it| it.contains("`crates/a/tests/unit/flat.rs`")),
+                "{text}"
+            );
+        }
     }
 
     #[test]
