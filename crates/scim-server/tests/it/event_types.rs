@@ -128,6 +128,15 @@ fn each_change_has_its_events() {
         (
             "User",
             Update,
+            &both(&title, &json!({"active": {"old": false}})),
+            vec![
+                ("user.reactivated", &json!({"active": {"old": false}})),
+                ("user.updated", &title),
+            ],
+        ),
+        (
+            "User",
+            Update,
             &both(&both(&title, &user_name), &off),
             vec![
                 ("user.deactivated", &off),

@@ -149,6 +149,22 @@ fn each_change_has_its_tokens_without_values() {
             &json!({"name": {"new": {"familyName": "C"}}, DEPARTMENT: {"old": "X"}, "password": {"changed": true}}),
             vec![(notice(PATCH), named(&["name", DEPARTMENT, "password"]))],
         ),
+        // a user without `active` is active.
+        (
+            "User",
+            Update,
+            &json!({"active": {"old": false}}),
+            vec![
+                (notice(PATCH), named(&["active"])),
+                (ACTIVATE.to_owned(), json!({})),
+            ],
+        ),
+        (
+            "User",
+            Update,
+            &json!({"active": {"old": true}}),
+            vec![(notice(PATCH), named(&["active"]))],
+        ),
         (
             "User",
             Update,
