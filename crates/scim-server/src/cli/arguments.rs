@@ -373,6 +373,17 @@ pub enum TenantCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Give a tenant another name; its connections, tokens, users and groups stay
+    Rename {
+        /// The name of the tenant
+        name: String,
+        /// Letters, digits, `-`, `_` and `.`
+        #[arg(value_parser = names::name)]
+        new_name: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Delete a tenant with all its users, groups and tokens
     Delete {
         /// The name of the tenant

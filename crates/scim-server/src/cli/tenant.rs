@@ -1,4 +1,4 @@
-//! `scim-server tenant`: creates, lists and deletes tenants.
+//! `scim-server tenant`: creates, lists, renames and deletes tenants.
 
 use std::thread;
 use std::time::Duration;
@@ -22,6 +22,7 @@ pub fn run(
     match command {
         TenantCommand::Create { name, json } => create(directory, name, *json, terminal),
         TenantCommand::List { json } => list(directory, *json, terminal),
+        TenantCommand::Rename { name, new_name, json } => rename(directory, name, new_name, *json, terminal),
         TenantCommand::Delete { name, yes, json } => delete(directory, name, *yes, *json, terminal),
     }
 }
@@ -54,6 +55,21 @@ fn list(directory: &dyn Directory, as_json: bool, terminal: &mut Terminal) -> Re
         let created = timestamp(tenant.created);
         writeln!(terminal.output, "{:<24} {created}", tenant.name)?;
     }
+    Ok(())
+}
+
+fn rename(
+    directory: &dyn Directory,
+    name: &str,
+    new_name: &str,
+    as_json: bool,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let renamed = tenants::rename(directory, name, new_name)?;
+    if as_json {
+        return terminal.print(&json!(renamed));
+    }
+    writeln!(terminal.output, "Renamed the tenant {name} to {new_name}.")?;
     Ok(())
 }
 

@@ -176,6 +176,40 @@ fn tenants_are_created_listed_and_deleted() {
     assert_eq!(names(shell.json(&["tenant", "list", "--json"])), ["acme"]);
 }
 
+/// The resources of a renamed tenant stay, and its events have the new name.
+#[test]
+fn a_tenant_is_renamed() {
+    Shell::on_each(|shell| {
+        shell.ok(&["tenant", "create", "acme"]);
+        shell.ok(&["tenant", "create", "other"]);
+        let token = shell.json(&["token", "create", "--tenant", "acme", "--json"]);
+        let renamed = shell.json(&["tenant", "rename", "acme", "acme.corp", "--json"]);
+        let members: Vec<&str> = renamed.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(
+            (members, &renamed["name"]),
+            (vec!["name", "created"], &json!("acme.corp"))
+        );
+        let list = shell.json(&["tenant", "list", "--json"]);
+        assert_eq!(list["items"][0], renamed);
+        let tokens = shell.json(&["token", "list", "--tenant", "acme.corp", "--json"]);
+        assert_eq!(tokens["items"][0]["id"], token["id"]);
+        let failure = |arguments: &[&str]| shell.failure(&[&["tenant", "rename"], arguments].concat());
+        let (code, text) = failure(&["other", "acme.corp"]);
+        assert_eq!(
+            (code, text.contains("the tenant `acme.corp` already exists")),
+            (3, true),
+            "{text}"
+        );
+        let (code, text) = failure(&["acme", "new"]);
+        assert_eq!((code, text.contains("`acme`")), (7, true), "{text}");
+        for arguments in [&["other", "../x"][..], &["other", ""], &["other"]] {
+            assert_eq!(failure(arguments).0, 2, "{arguments:?}");
+        }
+        let text = shell.ok(&["tenant", "rename", "acme.corp", "acme"]);
+        assert_eq!(text, "Renamed the tenant acme.corp to acme.\n");
+    });
+}
+
 #[test]
 fn deleting_a_tenant_asks_for_its_name() {
     let shell = Shell::new();
@@ -364,13 +398,14 @@ fn exit_codes_tell_failures_apart() {
 #[test]
 fn every_command_explains_itself() {
     let shell = Shell::new();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &[],
         &["serve"],
         &["migrate"],
         &["tenant"],
         &["tenant", "create"],
         &["tenant", "list"],
+        &["tenant", "rename"],
         &["tenant", "delete"],
         &["token", "create"],
         &["token", "list"],

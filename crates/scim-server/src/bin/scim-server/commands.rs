@@ -36,7 +36,7 @@ pub(crate) fn run(cli: Cli, start: &Start) -> Result<(), Failure> {
         Command::Tenant(command) => {
             let store = match command {
                 TenantCommand::Create { .. } => DieselStore::open_directory(url, pooler)?,
-                TenantCommand::List { .. } | TenantCommand::Delete { .. } => {
+                TenantCommand::List { .. } | TenantCommand::Rename { .. } | TenantCommand::Delete { .. } => {
                     open_existing(url, pooler, hints)?
                 }
             };
