@@ -8,6 +8,7 @@ mod difference;
 mod members;
 mod names;
 mod part;
+mod past;
 mod position;
 
 use std::str::FromStr;
@@ -23,6 +24,7 @@ pub use actor::Actor;
 pub use members::{MembersChange, MembersStep};
 pub use names::{ResourceNames, name_attribute};
 pub use part::{ChangePart, EventKind, PartChanges};
+pub use past::PastState;
 pub use position::{ChangePosition, InvalidPosition};
 
 /// An entry of the change journal: one operation on one resource of a tenant.

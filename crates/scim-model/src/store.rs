@@ -29,7 +29,7 @@ pub use credentials::{
 pub use deleted::{CredentialKind, DeletedConnection, DeletedCredential, UnknownCredentialKind};
 pub use directory::{Directory, NewToken, Token};
 pub use error::StoreError;
-pub use feed::{ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants};
+pub use feed::{ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants, PastResource};
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use journal::{ChangeJournal, JournalError};
 pub use leases::Leases;

@@ -7,6 +7,7 @@ pub(crate) mod actor;
 mod entry;
 mod feed;
 pub(crate) mod horizon;
+mod past;
 pub(crate) mod retention;
 
 use chrono::{DateTime, Utc};

@@ -197,6 +197,41 @@ impl Sql {
         }
     }
 
+    /// A table `(number, tenant_id, id, first_sequence)` of resources with the first entry of each that is wanted, numbers
+    /// from 0.
+    pub(crate) fn table_of_resources(
+        dialect: Dialect,
+        resources: impl Iterator<Item = (TenantId, Uuid, i64)>,
+    ) -> Sql {
+        match dialect {
+            Dialect::Sqlite => {
+                let rows: Vec<_> = resources
+                    .map(|(tenant, id, first)| (tenant.0, id.simple().to_string(), first))
+                    .collect();
+                let json = serde_json::to_string(&rows).expect("numbers and strings are JSON");
+                sql!(
+                    "(SELECT key AS number, value ->> 0 AS tenant_id, unhex(value ->> 1) AS id,
+                      value ->> 2 AS first_sequence FROM json_each({json}))";
+                    json
+                )
+            }
+            Dialect::Postgres => {
+                let (mut tenants, mut ids, mut firsts) = (Vec::new(), Vec::new(), Vec::new());
+                for (tenant, id, first) in resources {
+                    tenants.push(tenant.0);
+                    ids.push(id.as_bytes().to_vec());
+                    firsts.push(first);
+                }
+                sql!(
+                    "(SELECT ordinality - 1 AS number, tenant_id, id, first_sequence
+                      FROM unnest({tenants}, {ids}, {firsts}) WITH ORDINALITY
+                      AS a (tenant_id, id, first_sequence, ordinality))";
+                    tenants = Values::Ints(tenants), ids = Values::Bytes(ids), firsts = Values::Ints(firsts)
+                )
+            }
+        }
+    }
+
     /// The statement that limits the duration of the statements after it, in a transaction on PostgreSQL.
     pub(crate) fn statement_timeout(limit: Duration) -> Sql {
         // Rounded up: 0 would be no limit.

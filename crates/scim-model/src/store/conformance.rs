@@ -23,6 +23,7 @@
 //! | `journal_entries` | the entry that each write leaves |
 //! | `journal_readers` | reading the journal from a position, retention |
 //! | `feed` | the journals of several tenants in one order |
+//! | `past` | resources in the state right after a change |
 //! | `connections` | connections of tenants, their changes, and the end of their credentials |
 //! | `client_changes` | changes of clients that keep their id |
 //! | `credentials` | OAuth clients, their secrets and access tokens, assertions that are good once |
@@ -53,6 +54,7 @@ mod journal_readers;
 mod members;
 mod operator_keys;
 mod paging;
+mod past;
 mod resources;
 mod secrets;
 mod set_stream_leases;
@@ -77,6 +79,7 @@ const TOPICS: &[&[Case]] = &[
     journal_entries::CASES,
     journal_readers::CASES,
     feed::CASES,
+    past::CASES,
     connections::CASES,
     credentials::CASES,
     client_changes::CASES,

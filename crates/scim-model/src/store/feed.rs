@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::error::StoreError;
 use super::journal::JournalError;
 use super::tenant::TenantId;
@@ -24,6 +26,18 @@ pub trait ChangeFeed: Send + Sync {
         start: FeedStart,
         limit: u32,
     ) -> Result<FeedEntries, JournalError>;
+
+    /// Returns the resources of entries, each in the state right after its change. The result can be shorter than the
+    /// list: it ends before the resources have more than `max_bytes` of JSON, but not before the first one, and at an
+    /// entry that the store no longer has.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    fn resources_after(
+        &self,
+        entries: &[&FeedEntry],
+        max_bytes: usize,
+    ) -> Result<Vec<PastResource>, StoreError>;
 
     /// Returns the position of the last entry that a reader can get now. Without entries, it is that of the last one
     /// that was dropped, or the default position.
@@ -104,4 +118,16 @@ pub struct FeedEntry {
     pub change: Change,
     /// The length of the entry's stored text, in bytes.
     pub stored_bytes: usize,
+}
+
+/// A resource in the state right after a change.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PastResource {
+    /// The members of its JSON except `meta`, see [`PastState::to_json`]. `None` if the change deleted it, if its type is
+    /// not served, or if a later change cannot be read.
+    ///
+    /// [`PastState::to_json`]: crate::change::PastState::to_json
+    pub members: Option<Arc<Map<String, Value>>>,
+    /// The length of the JSON text, in bytes.
+    pub bytes: usize,
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use chrono::DateTime;
 use scim_model::change::{
     Actor, AttributeChange, AttributeChanges, Change, ChangeDetail, MembersChange, MembersStep, Operation,
+    PastState,
 };
 use scim_model::schema::{ENTERPRISE_USER_URN, USER_URN};
 use scim_model::store::ConnectionId;
@@ -438,4 +439,104 @@ fn an_originator_is_printed_by_its_kind() {
     ] {
         assert_eq!(serde_json::to_value(&actor).unwrap(), expected);
     }
+}
+
+/// The states of a resource with these documents, one after the other: as they were, and as they are after the changes
+/// from the last one were undone.
+fn states(type_: &str, documents: &[Value]) -> Vec<(Value, Value)> {
+    let resource_type = registry().resource_type(type_).unwrap();
+    let of_document =
+        |it: &Value| PastState::of_document(resource_type, &document(it).to_stored_json(resource_type));
+    let shown = |it: &PastState| {
+        it.to_json(resource_type, Uuid::nil())
+            .map_or(Value::Null, Value::Object)
+    };
+    let mut state = of_document(documents.last().unwrap());
+    let mut states = vec![(shown(&state), shown(&state))];
+    for pair in documents.windows(2).rev() {
+        let changes = AttributeChanges::between(resource_type, &document(&pair[0]), &document(&pair[1]));
+        state = state.undo(
+            resource_type,
+            Operation::Update,
+            &ChangeDetail::Attributes(changes),
+        );
+        states.insert(0, (shown(&of_document(&pair[0])), shown(&state)));
+    }
+    states
+}
+
+/// evt-61
+#[test]
+fn the_state_before_changes_is_known_without_secrets() {
+    let users = [
+        json!({"userName": "a", "emails": [{"value": "2"}, {"value": "1"}], BADGE: {"level": 1, "tags": ["y", "x"]}}),
+        json!({"userName": "a", "emails": [{"value": "1"}, {"value": "2"}]}),
+        json!({"userName": "b", "name": {"familyName": "F", "givenName": "G"}, BADGE: {"code": "c", "pin": "Marker"}}),
+        json!({"userName": "b", "name": {"familyName": "F"}, BADGE: {"code": "c", "pin": "Marker-2"}}),
+    ];
+    let found = states("User", &users);
+    for (shown, undone) in &found {
+        assert_eq!(shown.to_string(), undone.to_string());
+        assert!(!shown.to_string().contains("Marker"));
+    }
+    assert_eq!(
+        found[0].0,
+        json!({"schemas": [USER_URN, BADGE], "id": Uuid::nil().to_string(), "userName": "a",
+               "emails": [{"value": "1"}, {"value": "2"}], BADGE: {"level": 1, "tags": ["x", "y"]}})
+    );
+    let names: Vec<&String> = found[0].0.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["schemas", "id", "userName", "emails", BADGE]);
+    assert_eq!(found[1].0["schemas"], json!([USER_URN]));
+    let member = |id: &str, role: &str| json!({"value": id, "role": role, "$ref": format!("../Users/{id}")});
+    let crews = [
+        json!({"members": [member("1", "cook"), member("2", "mate")]}),
+        json!({"members": [member("3", "mate")]}),
+        json!({"members": [member("3", "cook")]}),
+        json!({}),
+        json!({"members": [member("2", "mate"), member("1", "cook")]}),
+    ];
+    let found = states("Crew", &crews);
+    let expected: Vec<Value> = [&["1", "2"][..], &["3"], &["3"], &[], &["1", "2"]]
+        .iter()
+        .map(|ids| ids.iter().map(|it| json!({ "value": it })).collect())
+        .collect();
+    for ((shown, undone), expected) in found.iter().zip(expected) {
+        let members = |it: &Value| it.get("members").cloned().unwrap_or_else(|| json!([]));
+        assert_eq!((members(shown), members(undone)), (expected.clone(), expected));
+    }
+}
+
+#[test]
+fn a_state_is_not_known_before_a_change_that_cannot_be_read() {
+    let resource_type = registry().resource_type("User").unwrap();
+    let now = PastState::of_document(resource_type, r#"{"schemas":[],"userName":"a"}"#);
+    let undo = |state: &PastState, operation, detail: &str| {
+        state
+            .clone()
+            .undo(resource_type, operation, &ChangeDetail::from_stored(detail))
+    };
+    let title = r#"{"title":{"old":"Guide"}}"#;
+    let before = undo(&now, Operation::Update, title);
+    let shown = before.to_json(resource_type, Uuid::nil()).unwrap();
+    assert_eq!(
+        (&shown["title"], &shown["userName"]),
+        (&json!("Guide"), &json!("a"))
+    );
+    let unknown = undo(&before, Operation::Update, "[]");
+    assert_eq!(unknown, PastState::Unknown);
+    assert_eq!(undo(&unknown, Operation::Update, title), PastState::Unknown);
+    assert_eq!(undo(&unknown, Operation::Create, title), PastState::Absent);
+    assert_eq!(unknown.to_json(resource_type, Uuid::nil()), None);
+    // A deletion recorded everything.
+    let deleted = undo(
+        &unknown,
+        Operation::Delete,
+        r#"{"userName":{"old":"a"},"password":{"changed":true}}"#,
+    );
+    assert_eq!(deleted, now);
+    assert_eq!(
+        undo(&PastState::Absent, Operation::Update, title),
+        PastState::Unknown
+    );
+    assert_eq!(undo(&now, Operation::MemberRenamed, r#"{"member":"x"}"#), now);
 }

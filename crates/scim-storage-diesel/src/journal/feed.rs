@@ -9,11 +9,13 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use scim_model::change::ChangePosition;
 use scim_model::store::{
-    ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants, JournalError, StoreError, TenantId,
+    ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants, JournalError, PastResource, StoreError,
+    TenantId,
 };
 
 use super::entry::{EntryRow, entry_columns};
 use super::horizon::visible_up_to;
+use super::past;
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::{changes, deleted_change, journal_start, tenant};
@@ -65,6 +67,18 @@ impl ChangeFeed for DieselStore {
                 }))
             })
         })?
+    }
+
+    fn resources_after(
+        &self,
+        entries: &[&FeedEntry],
+        max_bytes: usize,
+    ) -> Result<Vec<PastResource>, StoreError> {
+        self.database.read(|conn| {
+            conn.snapshot(None, |conn| {
+                past::resources_after(conn, &self.layouts, entries, max_bytes)
+            })
+        })
     }
 
     fn current_position(&self, tenants: &FeedTenants) -> Result<ChangePosition, StoreError> {

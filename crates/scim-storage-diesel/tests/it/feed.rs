@@ -312,3 +312,53 @@ fn pages_are_read_by_index() {
         }
     });
 }
+
+/// A resource that has changed more often than one statement reads, among others.
+#[test]
+fn the_resource_before_many_changes_is_known() {
+    on_each(|database| {
+        let store = database.store();
+        let it = Fixture::new(&store, "acme");
+        let (user, other) = (it.add_user("bjensen"), it.add_user("smith"));
+        let changes = 12_000;
+        database.run(&format!(
+            "INSERT INTO changes (tenant_id, at, kind, id, version, action, change, write_id, names) \
+             WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {changes}) \
+             SELECT c.tenant_id, c.at, c.kind, c.id, i + 1, 'update', \
+             '{{\"title\":{{\"old\":\"' || (i - 1) || '\",\"new\":\"' || i || '\"}}}}', c.write_id, c.names \
+             FROM s CROSS JOIN (SELECT * FROM changes WHERE sequence = (SELECT min(sequence) FROM changes)) AS c"
+        ));
+        let (mut start, mut entries) = (FeedStart::Oldest, Vec::new());
+        loop {
+            let read = store
+                .entries(&FeedTenants::All, start, 200)
+                .expect("nothing was dropped");
+            entries.extend(read.entries);
+            match read.last.filter(|_| read.more) {
+                Some(last) => start = FeedStart::After(last),
+                None => break,
+            }
+        }
+        let number = |version: usize| &entries[version];
+        let wanted = [number(0), number(1), number(2), number(5_001), number(11_000)];
+        let ids = wanted.map(|it| it.change.id);
+        assert_eq!(ids, [user, other, user, user, user]);
+        let found = store
+            .resources_after(&wanted, usize::MAX)
+            .expect("the store is there");
+        let titles: Vec<_> = found
+            .iter()
+            .map(|it| it.members.as_ref().expect("it existed").get("title").cloned())
+            .collect();
+        let title = |it: &str| Some(json!(it));
+        assert_eq!(
+            titles,
+            [title("0"), None, title("1"), title("5000"), title("10999")]
+        );
+        // The same as without the others, in one statement.
+        let last = store
+            .resources_after(&wanted[4..], usize::MAX)
+            .expect("the store is there");
+        assert_eq!(last, found[4..]);
+    });
+}
