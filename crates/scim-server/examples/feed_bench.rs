@@ -73,10 +73,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut events = 0;
         for after in places {
             let request = FeedRequest {
-                tenants: tenants.clone(),
-                after,
                 filter: filter.clone(),
                 limit: MAX_LIMIT,
+                ..FeedRequest::new(tenants.clone(), after)
             };
             let (time, number) = fastest(&feed, &request)?;
             times.push(time);

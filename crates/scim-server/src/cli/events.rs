@@ -33,20 +33,20 @@ pub fn print(
     let tenants: Vec<Tenant> = names
         .map(|it| find_tenant(directory, it))
         .collect::<Result<_, _>>()?;
+    let chosen = match tenants.is_empty() {
+        true => FeedTenants::All,
+        false => FeedTenants::Only(tenants.iter().map(|it| it.id).collect()),
+    };
     let mut reader = Reader {
         directory,
         feed,
         request: FeedRequest {
-            tenants: match tenants.is_empty() {
-                true => FeedTenants::All,
-                false => FeedTenants::Only(tenants.iter().map(|it| it.id).collect()),
-            },
-            after: arguments.after.unwrap_or_default(),
             filter: EventFilter {
                 types: arguments.types.clone(),
                 ..EventFilter::default()
             },
             limit: MAX_LIMIT,
+            ..FeedRequest::new(chosen, arguments.after.unwrap_or_default())
         },
         tenants,
         waits: arguments.follow,

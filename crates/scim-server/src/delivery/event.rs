@@ -9,9 +9,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use scim_model::change::{
     Actor, ChangeDetail, ChangePart, ChangePosition, EventKind, PartChanges, ResourceNames, name_attribute,
 };
+use scim_model::internal::etag;
 use scim_model::store::FeedEntry;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// The size of a webhook's body from which [`Event::limited_body`] leaves the values out, in bytes.
@@ -45,6 +46,7 @@ pub fn events_of(entry: &FeedEntry) -> Vec<Event> {
         names: names.clone(),
         version: change.version,
         changes: part.changes,
+        resource: None,
     };
     change.parts().into_iter().enumerate().map(event).collect()
 }
@@ -78,12 +80,21 @@ pub struct Event {
     pub version: i64,
     /// The attributes that the event concerns, without the values of secrets.
     pub changes: PartChanges,
+    /// The members of the resource's JSON after the change, except `meta`; see [`PastResource`]. `None` also if they were
+    /// not asked for.
+    ///
+    /// [`PastResource`]: scim_model::store::PastResource
+    pub resource: Option<Arc<Map<String, Value>>>,
 }
 
 impl Event {
-    /// Returns the event as JSON text with old and new values: an entry of the feed, and the body of a webhook.
+    /// Returns the event as JSON text with old and new values, and with the resource if it was asked for: an entry of the
+    /// feed, and the body of a webhook.
     pub fn body(&self) -> String {
-        self.envelope(self.data().with_values(&self.changes))
+        self.envelope(Data {
+            resource: self.resource(),
+            ..self.data().with_values(&self.changes)
+        })
     }
 
     /// Returns the event as JSON text with the names of the changed attributes instead of their values.
@@ -142,7 +153,19 @@ impl Event {
             changes: None,
             changed: None,
             truncated: false,
+            resource: None,
         }
+    }
+
+    /// The resource with its `meta`, as far as the journal knows it.
+    fn resource(&self) -> Option<Resource<'_>> {
+        let members = self.resource.as_deref()?;
+        let meta = Meta {
+            resource_type: &self.resource_type,
+            last_modified: timestamp(self.at),
+            version: etag(self.version),
+        };
+        Some(Resource { members, meta })
     }
 }
 
@@ -197,6 +220,24 @@ struct Data<'a> {
     changed: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<Resource<'a>>,
+}
+
+/// A resource in the state after a change.
+#[derive(Clone, Serialize)]
+struct Resource<'a> {
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
+    meta: Meta<'a>,
+}
+
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Meta<'a> {
+    resource_type: &'a str,
+    last_modified: String,
+    version: String,
 }
 
 impl<'a> Data<'a> {

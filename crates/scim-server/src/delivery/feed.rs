@@ -1,12 +1,13 @@
 //! The feed: the events of all tenants, or of some, in one order and in pages.
 
+use std::collections::HashMap;
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use scim_model::change::ChangePosition;
 use scim_model::store::{
-    ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants, JournalError, StoreError,
+    ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants, JournalError, PastResource, StoreError,
 };
 
 use super::event::{Event, EventId, InvalidEventId, events_of};
@@ -19,11 +20,31 @@ pub const DEFAULT_LIMIT: u32 = 100;
 /// The most events on a page.
 pub const MAX_LIMIT: u32 = 1_000;
 
-/// Entries that one page looks at. A filter that few events pass gets a page with `more` and without events.
-const MAX_ENTRIES: usize = 10_000;
+/// The bounds of a page, in addition to the number of its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageBounds {
+    /// Entries that the page looks at, at least 1. A filter that few events pass gets a page with `more` and without
+    /// events.
+    pub entries: usize,
+    /// The size of its entries, and of the resources that its events contain, in bytes of stored text. A single entry
+    /// may be larger.
+    pub bytes: usize,
+}
 
-/// A page ends when the stored texts of its entries have this size, in bytes.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+impl PageBounds {
+    /// The bounds for readers that take a page as a whole.
+    pub const PAGE: PageBounds = PageBounds {
+        entries: 10_000,
+        bytes: 4 * 1024 * 1024,
+    };
+
+    /// The bounds for readers that take event by event, and may stop at any time. The server holds at most 1 MiB for such a
+    /// reader: the events of a page, whose other members have less than 100 kB, and two events that are being sent.
+    pub const STREAM: PageBounds = PageBounds {
+        entries: 1_000,
+        bytes: 256 * 1024,
+    };
+}
 
 /// The feed of a process. Its readers share one that polls for changes while any of them waits.
 pub struct Feed {
@@ -42,6 +63,24 @@ pub struct FeedRequest {
     pub filter: EventFilter,
     /// The most events on the page; a number outside of 1 to [`MAX_LIMIT`] counts as the nearest one.
     pub limit: u32,
+    /// The other bounds of the page.
+    pub bounds: PageBounds,
+    /// Whether events contain the resource in the state right after the change.
+    pub with_resources: bool,
+}
+
+impl FeedRequest {
+    /// Asks for all events of tenants, in pages of the usual size and without resources.
+    pub fn new(tenants: FeedTenants, after: After) -> FeedRequest {
+        FeedRequest {
+            tenants,
+            after,
+            filter: EventFilter::default(),
+            limit: DEFAULT_LIMIT,
+            bounds: PageBounds::PAGE,
+            with_resources: false,
+        }
+    }
 }
 
 /// The place where a page begins. `FromStr` reads an event id or `now`.
@@ -79,6 +118,9 @@ pub struct FeedPage {
     pub events: Vec<Event>,
     /// The last id that was looked at, after which the reader continues. It moves also when no event passed the filter.
     pub next: EventId,
+    /// The number of entries after the last event of the page that were looked at, and whose events did not pass the
+    /// filter.
+    pub skipped: usize,
     /// Whether there may be later events now.
     pub more: bool,
     /// The oldest id after which a reader misses nothing.
@@ -167,11 +209,28 @@ impl Feed {
                 let dropped = JournalError::Dropped(after.position);
                 return Err(self.explain(dropped, request, Some(after)));
             }
-            match page.take(&read) {
+            let resources = match request.with_resources {
+                true => self.resources(&page, &read)?,
+                false => Resources::NotWanted,
+            };
+            match page.take(&read, &resources) {
                 Some(last) => start = FeedStart::After(last),
                 None => return Ok(page.finish()),
             }
         }
+    }
+
+    /// Reads the resources of the entries that have events for a page.
+    fn resources(&self, page: &PageInProgress, read: &FeedEntries) -> Result<Resources, StoreError> {
+        let mut wanted: Vec<&FeedEntry> = read.entries.iter().filter(|it| page.has_event_of(it)).collect();
+        wanted.truncate(page.limit - page.events.len());
+        if wanted.is_empty() {
+            return Ok(Resources::NotWanted);
+        }
+        let left = page.request.bounds.bytes.saturating_sub(page.bytes);
+        let found = self.store.resources_after(&wanted, left)?;
+        let positions = wanted.iter().map(|it| it.change.position);
+        Ok(Resources::Of(positions.zip(found).collect()))
     }
 
     /// Registers a reader that waits for events. It should be registered before it reads the page that it finds empty.
@@ -199,6 +258,7 @@ impl Feed {
                 position,
                 number: u32::try_from(number).unwrap_or(u32::MAX),
             },
+            skipped: 0,
             more: false,
             oldest: id_at(self.store.oldest_position(tenants)?),
             visible_up_to: position.sequence,
@@ -233,6 +293,12 @@ fn id_at(position: ChangePosition) -> EventId {
     EventId { position, number: 0 }
 }
 
+/// The resources after the changes of some entries, by position.
+enum Resources {
+    NotWanted,
+    Of(HashMap<ChangePosition, PastResource>),
+}
+
 /// A page that is being filled.
 struct PageInProgress<'a> {
     request: &'a FeedRequest,
@@ -244,6 +310,7 @@ struct PageInProgress<'a> {
     oldest: EventId,
     visible_up_to: i64,
     looked_at: usize,
+    skipped: usize,
     bytes: usize,
 }
 
@@ -259,27 +326,34 @@ impl<'a> PageInProgress<'a> {
             oldest: EventId::default(),
             visible_up_to: 0,
             looked_at: 0,
+            skipped: 0,
             bytes: 0,
         }
     }
 
-    /// Entries to read: with a filter many, because few may pass; otherwise one for each missing event, and that of the
-    /// start.
+    /// Entries to read: with a filter many, because few may pass; otherwise one for each missing event. The entry of the
+    /// start is read too, and is not looked at unless it has further events.
     fn next_limit(&self) -> u32 {
-        let missing = self.limit - self.events.len();
         let wanted = match self.request.filter.is_empty() {
-            true => missing + 1,
+            true => self.limit - self.events.len(),
             false => MAX_LIMIT as usize,
         };
-        u32::try_from(wanted.min(MAX_ENTRIES)).unwrap_or(MAX_LIMIT)
+        let wanted = wanted.min(self.request.bounds.entries.saturating_sub(self.looked_at).max(1));
+        u32::try_from(wanted + 1).unwrap_or(MAX_LIMIT)
+    }
+
+    /// Whether an entry has an event that belongs on the page.
+    fn has_event_of(&self, entry: &FeedEntry) -> bool {
+        let mut events = events_of(entry).into_iter();
+        events.any(|it| self.after.is_none_or(|after| it.id > after) && self.request.filter.matches(&it))
     }
 
     /// Adds the events of entries. Returns the position to continue after, or `None` when the page is complete.
-    fn take(&mut self, read: &FeedEntries) -> Option<ChangePosition> {
+    fn take(&mut self, read: &FeedEntries, resources: &Resources) -> Option<ChangePosition> {
         self.oldest = id_at(read.oldest);
         self.visible_up_to = read.visible_up_to;
         for entry in &read.entries {
-            if self.bytes > MAX_BYTES || !self.take_entry(entry) {
+            if !self.take_entry(entry, resources) {
                 self.more = true;
                 return None;
             }
@@ -288,26 +362,49 @@ impl<'a> PageInProgress<'a> {
         let last = read.last.map(id_at);
         self.next = self.next.max(last);
         self.more = read.more;
-        read.last.filter(|_| read.more && self.looked_at < MAX_ENTRIES)
+        read.last
+            .filter(|_| read.more && self.looked_at < self.request.bounds.entries)
     }
 
-    /// Adds the events of an entry; `false` when an event of it has no room.
-    fn take_entry(&mut self, entry: &FeedEntry) -> bool {
+    /// Adds the events of an entry; `false` when the page has no room for all of them.
+    fn take_entry(&mut self, entry: &FeedEntry, resources: &Resources) -> bool {
+        let after = self.after;
+        let mut events = events_of(entry);
+        events.retain(|it| after.is_none_or(|after| it.id > after));
+        if events.is_empty() {
+            return true;
+        }
+        let bounds = self.request.bounds;
+        let is_full = self.looked_at >= bounds.entries || self.bytes + entry.stored_bytes > bounds.bytes;
+        if self.looked_at > 0 && is_full {
+            return false;
+        }
         self.looked_at += 1;
         self.bytes += entry.stored_bytes;
-        for event in events_of(entry) {
-            if self.after.is_some_and(|after| event.id <= after) {
-                continue;
-            }
+        let mut is_skipped = true;
+        for mut event in events {
             let id = event.id;
             if self.request.filter.matches(&event) {
                 if self.events.len() == self.limit {
                     return false;
                 }
+                if let Resources::Of(found) = resources {
+                    let Some(resource) = found.get(&id.position) else {
+                        return false;
+                    };
+                    if !self.events.is_empty() && self.bytes + resource.bytes > bounds.bytes {
+                        return false;
+                    }
+                    self.bytes += resource.bytes;
+                    event.resource.clone_from(&resource.members);
+                }
                 self.events.push(event);
+                self.skipped = 0;
+                is_skipped = false;
             }
             self.next = Some(id);
         }
+        self.skipped += usize::from(is_skipped);
         true
     }
 
@@ -315,6 +412,7 @@ impl<'a> PageInProgress<'a> {
         FeedPage {
             events: self.events,
             next: self.next.unwrap_or(self.oldest),
+            skipped: self.skipped,
             more: self.more,
             oldest: self.oldest,
             visible_up_to: self.visible_up_to,

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use chrono::{TimeDelta, Utc};
 use scim_model::change::{ChangePosition, EventKind};
 use scim_model::store::{
-    ChangeFeed, ChangeJournal, Directory, FeedEntries, FeedStart, FeedTenants, JournalError, StoreError,
-    TenantId,
+    ChangeFeed, ChangeJournal, Directory, FeedEntries, FeedEntry, FeedStart, FeedTenants, JournalError,
+    PastResource, StoreError, TenantId,
 };
 use scim_server::delivery::event::{Event, EventId};
-use scim_server::delivery::feed::{After, Feed, FeedError, FeedPage, FeedRequest, GoneReason};
+use scim_server::delivery::feed::{After, Feed, FeedError, FeedPage, FeedRequest, GoneReason, PageBounds};
 use scim_server::delivery::filter::{EventFilter, TypePattern};
 use scim_server::service::Settings;
 use scim_storage_diesel::{DieselStore, Pooler};
@@ -21,12 +21,7 @@ use crate::cli::Shell;
 use crate::harness::{Choice, Server, on_each};
 
 fn request(after: After) -> FeedRequest {
-    FeedRequest {
-        tenants: FeedTenants::All,
-        after,
-        filter: EventFilter::default(),
-        limit: 100,
-    }
+    FeedRequest::new(FeedTenants::All, after)
 }
 
 fn after(id: EventId) -> FeedRequest {
@@ -525,6 +520,14 @@ impl ChangeFeed for Counting {
         self.store.entries(tenants, start, limit)
     }
 
+    fn resources_after(
+        &self,
+        entries: &[&FeedEntry],
+        max_bytes: usize,
+    ) -> Result<Vec<PastResource>, StoreError> {
+        self.store.resources_after(entries, max_bytes)
+    }
+
     fn current_position(&self, tenants: &FeedTenants) -> Result<ChangePosition, StoreError> {
         self.store.current_position(tenants)
     }
@@ -628,4 +631,81 @@ fn the_guide_tells_readers_to_keep_one_cursor() {
     ] {
         assert!(guide.contains(sentence), "{sentence}");
     }
+}
+
+/// evt-44: the events that a stream holds are limited, whether they contain resources or not
+#[test]
+fn evt_44_a_page_of_a_stream_is_small() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let (long, number) = ("x".repeat(8_000), 40);
+        let addresses = |number: usize| -> Vec<Value> {
+            let address = |it: usize| json!({"formatted": long, "locality": it.to_string()});
+            (0..number).map(address).collect()
+        };
+        for it in 0..number {
+            let user = json!({"userName": format!("u{it}"), "addresses": addresses(4)});
+            acme.create("/Users", user);
+        }
+        // An event that is larger than a page is alone on it.
+        acme.create("/Users", json!({"userName": "large", "addresses": addresses(40)}));
+        acme.create("/Users", json!({"userName": "last"}));
+        let feed = Feed::new(server.store.clone());
+        for with_resources in [false, true] {
+            let mut wanted = FeedRequest {
+                bounds: PageBounds::STREAM,
+                with_resources,
+                ..oldest()
+            };
+            let mut seen = Vec::new();
+            loop {
+                let page = feed.page(&wanted).unwrap();
+                let sizes: Vec<usize> = page.events.iter().map(|it| it.body().len()).collect();
+                let held: usize = sizes.iter().sum();
+                assert!(held <= 400_000 || sizes.len() == 1, "{sizes:?}");
+                seen.extend(page.events.iter().map(|it| data(it)["userName"].clone()));
+                wanted.after = After::Event(page.next);
+                if !page.more {
+                    break;
+                }
+                assert!(!page.events.is_empty());
+            }
+            let expected: Vec<Value> = (0..number).map(|it| json!(format!("u{it}"))).collect();
+            assert_eq!(seen, [expected, vec![json!("large"), json!("last")]].concat());
+        }
+    });
+}
+
+/// evt-38: a page counts the entries without an event for its reader
+#[test]
+fn evt_38_a_page_counts_what_it_skips() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        for it in 0..7 {
+            acme.create_user(&format!("u{it}"));
+        }
+        acme.create_group("Guides", &[]);
+        for it in 7..10 {
+            acme.create_user(&format!("u{it}"));
+        }
+        let feed = Feed::new(server.store.clone());
+        let mut wanted = FeedRequest {
+            filter: types("group.created"),
+            bounds: PageBounds {
+                entries: 4,
+                bytes: usize::MAX,
+            },
+            ..oldest()
+        };
+        let mut counts = Vec::new();
+        loop {
+            let page = feed.page(&wanted).unwrap();
+            counts.push((page.events.len(), page.skipped, page.more));
+            wanted.after = After::Event(page.next);
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(counts, [(0, 4, true), (1, 0, true), (0, 3, false)]);
+    });
 }

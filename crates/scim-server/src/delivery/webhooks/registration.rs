@@ -13,7 +13,7 @@ use super::worker::find;
 use crate::clock;
 use crate::delivery::event::EventId;
 use crate::delivery::feed::{After, Feed, FeedError, FeedRequest};
-use crate::delivery::filter::{EventFilter, TypePattern};
+use crate::delivery::filter::TypePattern;
 use crate::egress::{AllowEntry, Egress, EgressError, EgressSettings, host_and_port, system_lookup};
 use crate::sealing::{KeyFile, KeyFileError};
 
@@ -221,10 +221,8 @@ fn current_position(feed: &Feed, settings: &WebhookSettings) -> Result<EventId, 
 
 fn request(settings: &WebhookSettings, after: After) -> FeedRequest {
     FeedRequest {
-        tenants: tenants(settings),
-        after,
-        filter: EventFilter::default(),
         limit: 1,
+        ..FeedRequest::new(tenants(settings), after)
     }
 }
 

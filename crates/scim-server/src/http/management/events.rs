@@ -23,13 +23,14 @@ use crate::delivery::filter::{EventFilter, TypePattern};
 /// The longest time for which an empty answer is held.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-const PARAMETERS: [&str; 7] = [
+const PARAMETERS: [&str; 8] = [
     "after",
     "limit",
     "tenant",
     "types",
     "resourceType",
     "resource",
+    "include",
     "wait",
 ];
 
@@ -59,7 +60,8 @@ pub(super) struct EventBody {
     /// The time of the change.
     #[schema(format = DateTime)]
     timestamp: String,
-    /// The tenant, the resource, its version, the changed attributes and the originator.
+    /// The tenant, the resource, its version, the changed attributes and the originator, and with `include=resource` the
+    /// resource after the change.
     #[schema(value_type = Object)]
     data: serde_json::Value,
 }
@@ -74,6 +76,7 @@ pub(super) struct EventBody {
     ("types" = Option<String>, Query, description = "Types such as `user.deactivated` or `group.*`, separated by commas"),
     ("resourceType" = Option<Vec<String>>, Query, description = "The name of a resource type; can be given several times"),
     ("resource" = Option<String>, Query, description = "The id of a resource"),
+    ("include" = Option<String>, Query, description = "`resource` adds the resource in the state right after the change"),
     ("wait" = Option<u32>, Query, description = "The seconds for which an empty answer is held, at most 30"),
     ("Last-Event-ID" = Option<String>, Header, description = "For a stream: the id after which it continues; it wins \
       over `after`"),
@@ -86,6 +89,7 @@ pub(super) async fn read(operator: Operator, request: HttpRequest, parameters: P
     let wait = parameters.number("wait")?.unwrap_or(0);
     let filter = filter(&parameters)?;
     let limit = limit(&parameters)?;
+    let with_resources = with_resources(&parameters)?;
     let mut after = match parameters.one("after")? {
         Some(text) => place("after", text)?,
         None => After::Oldest,
@@ -96,10 +100,10 @@ pub(super) async fn read(operator: Operator, request: HttpRequest, parameters: P
     let names: Vec<String> = parameters.all("tenant").map(str::to_owned).collect();
     let tenants = operator.call(move |work| chosen_tenants(work, &names)).await?;
     let wanted = FeedRequest {
-        tenants,
-        after,
         filter,
         limit,
+        with_resources,
+        ..FeedRequest::new(tenants, after)
     };
     if wants_stream {
         return stream::open(operator, wanted).await;
@@ -151,6 +155,14 @@ fn limit(parameters: &Parameters) -> Result<u32, Problem> {
         )),
         Some(limit) => Ok(u32::try_from(limit).unwrap_or(MAX_LIMIT)),
         None => Ok(DEFAULT_LIMIT),
+    }
+}
+
+fn with_resources(parameters: &Parameters) -> Result<bool, Problem> {
+    match parameters.one("include")? {
+        None => Ok(false),
+        Some("resource") => Ok(true),
+        Some(_) => Err(Problem::invalid("include", "expected `resource`")),
     }
 }
 

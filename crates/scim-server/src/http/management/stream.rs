@@ -1,7 +1,8 @@
 //! The feed as server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 //!
 //! A task reads pages and passes blocks to the body through a channel with room for one, so that a client that does not
-//! read holds one page. [`WriteDeadline`](crate::http::write_deadline) disconnects such a client.
+//! read holds one page and a few blocks, see [`BOUNDS`]. [`WriteDeadline`](crate::http::write_deadline) disconnects such a
+//! client.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -14,7 +15,7 @@ use super::problem::Problem;
 use super::resource::Answer;
 use super::streams::Slot;
 use crate::delivery::event::{Event, EventId};
-use crate::delivery::feed::{After, FeedPage, FeedRequest};
+use crate::delivery::feed::{After, FeedPage, FeedRequest, PageBounds};
 use crate::delivery::feed_signal::Waiter;
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
@@ -25,6 +26,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Events on one page of a stream.
 const PAGE: u32 = 100;
+
+/// The bounds of a page of a stream. The client gets an id after as many entries without an event for it.
+const BOUNDS: PageBounds = PageBounds::STREAM;
 
 /// The longest time without a byte. Proxies close connections that are silent; it is a little less than 15 seconds, because
 /// the task looks at the time twice a second.
@@ -51,6 +55,7 @@ pub(super) async fn open(operator: Operator, wanted: FeedRequest) -> Answer {
     let waiter = feed::waiter(&operator.http.management.webhooks.feed)?;
     let request = FeedRequest {
         limit: PAGE,
+        bounds: BOUNDS,
         ..wanted
     };
     let first = feed::page(&operator, &request).await?;
@@ -61,6 +66,7 @@ pub(super) async fn open(operator: Operator, wanted: FeedRequest) -> Answer {
         request,
         sender,
         shown: None,
+        skipped: 0,
         began: now,
         key_checked: now,
         sent: now,
@@ -80,6 +86,8 @@ struct Stream {
     sender: Sender<Bytes>,
     /// The last id that the client has.
     shown: Option<EventId>,
+    /// The number of entries after it that have no event for the client.
+    skipped: usize,
     began: Instant,
     key_checked: Instant,
     /// The time of the last block.
@@ -100,17 +108,23 @@ impl Stream {
         self.send("retry: 5000\n\n".to_owned()).await?;
         let mut page = first;
         loop {
-            for event in &page.events {
-                self.send(block(event)).await?;
-                self.shown = Some(event.id);
+            let events = std::mem::take(&mut page.events);
+            if !events.is_empty() {
+                self.skipped = 0;
+            }
+            self.skipped += page.skipped;
+            for (id, block) in blocks(events) {
+                self.send(block).await?;
+                self.shown = Some(id);
             }
             self.request.after = After::Event(page.next);
             // So that the client does not scan again what no event of its filter is in.
-            if page.more && page.events.is_empty() {
+            if self.skipped >= BOUNDS.entries {
                 self.send_id(page.next).await?;
             }
             while !page.more && !self.wait(&mut waiter, &page).await? {}
             self.check_end().await?;
+            self.request.bounds.entries = BOUNDS.entries - self.skipped;
             page = self.next_page().await?;
         }
     }
@@ -157,8 +171,9 @@ impl Stream {
         }
     }
 
-    /// Tells the client an id, without an event.
+    /// Tells the client an id, without an event, unless it has it.
     async fn send_id(&mut self, id: EventId) -> Result<(), Ended> {
+        self.skipped = 0;
         if self.shown == Some(id) {
             return Ok(());
         }
@@ -177,6 +192,12 @@ impl Stream {
             _ => Err(Ended),
         }
     }
+}
+
+/// Returns the blocks of events with their ids, and drops the events, which take more memory.
+fn blocks(events: Vec<Event>) -> impl Iterator<Item = (EventId, String)> {
+    let blocks: Vec<_> = events.into_iter().map(|it| (it.id, block(&it))).collect();
+    blocks.into_iter()
 }
 
 /// Returns the block of an event. Its JSON has no line break.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use scim_model::store::{ChangeJournal as _, Directory as _, TenantId};
 use scim_server::management::keys::KeyScope;
+use scim_server::service::Settings;
 use serde_json::{Value, json};
 
 use crate::harness::{Choice, Server, on_each};
@@ -154,6 +155,22 @@ fn evt_48_tenants_are_chosen_and_limited() {
     });
 }
 
+/// evt-42
+#[test]
+fn evt_42_a_key_in_the_url_is_not_accepted() {
+    let server = Server::start();
+    let reader = server.operator(KeyScope::Events, &[]);
+    for name in ["access_token", "token", "key", "authorization"] {
+        for accept in ["application/json", "text/event-stream"] {
+            let path = format!("/events?{name}={}", reader.key);
+            let request = reader.request("GET", &path).header("accept", accept);
+            let reply = request.authorization(None).send();
+            reply.expect_problem(401, "unauthenticated", None);
+        }
+    }
+    reader.get("/events").expect(200);
+}
+
 /// evt-41, evt-56
 #[test]
 fn evt_56_a_position_that_is_too_old_is_gone_and_a_malformed_one_invalid() {
@@ -180,6 +197,16 @@ fn evt_56_a_position_that_is_too_old_is_gone_and_a_malformed_one_invalid() {
         assert_eq!(described(&rest), [json!(["user.deleted", "two"])]);
         let stream = reader.request("GET", &path).header("accept", "text/event-stream");
         stream.send().expect_problem(410, "position-lost", None);
+        // A reader that comes back never continues from now.
+        let stream = reader
+            .request("GET", "/events?after=now")
+            .header("accept", "text/event-stream")
+            .header("last-event-id", first["next"].as_str().unwrap());
+        let gone = stream.send().expect_problem(410, "position-lost", None).json();
+        assert_eq!(
+            (&gone["reason"], &gone["oldest"]),
+            (&json!("dropped"), &json!(oldest))
+        );
         for (query, field) in [
             ("after=x", "after"),
             ("after=", "after"),
@@ -229,6 +256,156 @@ fn evt_59_an_empty_answer_is_held_until_something_comes() {
     assert_ne!(none["next"], empty["next"]);
 }
 
+/// The resource of each event, or null.
+fn resources(page: &Value) -> Vec<Value> {
+    let events = page["events"].as_array().expect("it is a page").iter();
+    events.map(|it| it["data"]["resource"].clone()).collect()
+}
+
+/// The answer to a GET of a resource, without the values that the journal does not have.
+fn recorded(client: &crate::harness::Client, path: &str) -> Value {
+    let mut shown = client.get(path).expect(200).json();
+    let members = shown.as_object_mut().expect("it is an object");
+    members.shift_remove("members");
+    members.shift_remove("groups");
+    let meta = members["meta"].as_object_mut().expect("it is an object");
+    meta.shift_remove("created");
+    meta.shift_remove("location");
+    let version = meta["version"].as_str().expect("it is text");
+    // The hash of the groups follows the version.
+    if let Some((version, _)) = version.split_once('.') {
+        meta["version"] = json!(format!("{version}\""));
+    }
+    shown
+}
+
+/// evt-61: an event can contain the resource as it was right after the change
+#[test]
+fn events_contain_the_resource_after_the_change() {
+    let choice = || Choice {
+        settings: Settings {
+            hash_secrets: true,
+            ..Choice::default().settings
+        },
+        ..Choice::default()
+    };
+    on_each(choice, |server| {
+        let acme = server.tenant("acme");
+        let reader = server.admin();
+        let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+        let user = acme.create(
+            "/Users",
+            json!({
+                "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", enterprise],
+                "userName": "bjensen", "externalId": "e1", "password": "correct horse battery",
+                "emails": [{"value": "b@example.com", "type": "work"}, {"value": "a@example.com", "type": "home"}],
+                "name": {"familyName": "Jensen", "givenName": "Barbara"}, enterprise: {"department": "Tours"},
+            }),
+        );
+        let mut expected = vec![recorded(&acme, &user.path)];
+        // The elements of an attribute are sorted.
+        expected[0]["emails"].as_array_mut().unwrap().reverse();
+        let patch = |operations: Value| {
+            acme.patch(&user.path, operations).expect(200);
+        };
+        patch(
+            json!([{"op": "replace", "path": "name.familyName", "value": "Smith"},
+                     {"op": "remove", "path": format!("{enterprise}:department")},
+                     {"op": "remove", "path": "emails[type eq \"home\"]"}]),
+        );
+        expected.push(recorded(&acme, &user.path));
+        patch(json!([{"op": "add", "path": "password", "value": "another horse battery"}]));
+        expected.push(recorded(&acme, &user.path));
+        patch(json!([{"op": "replace", "path": "active", "value": false},
+                     {"op": "replace", "path": "title", "value": "Guide"}]));
+        // One change, and two events.
+        expected.extend([recorded(&acme, &user.path), recorded(&acme, &user.path)]);
+        let group = acme.create_group("Guides", &[]);
+        expected.push(recorded(&acme, &group.path));
+        acme.patch(
+            &group.path,
+            json!([{"op": "add", "path": "members", "value": [{"value": user.id}]}]),
+        )
+        .expect(204);
+        expected.push(recorded(&acme, &group.path));
+        let page = |query: &str| {
+            reader
+                .get(&format!("/events?include=resource{query}"))
+                .expect(200)
+        };
+        let before = page("");
+        assert_eq!(resources(&before.json()), expected);
+        assert_eq!(expected[0]["name"]["familyName"], "Jensen");
+        assert_eq!(expected[0]["meta"]["version"], "W/\"1\"");
+        // Later changes, and even the deletion, do not change what the events contain.
+        patch(json!([{"op": "remove", "path": "title"},
+                     {"op": "add", "path": "emails", "value": [{"value": "0@example.com"}]}]));
+        expected.push(recorded(&acme, &user.path));
+        expected.last_mut().unwrap()["emails"]
+            .as_array_mut()
+            .unwrap()
+            .reverse();
+        acme.delete(&user.path).expect(204);
+        let left = expected[6].clone();
+        expected.push(Value::Null);
+        let group_left = recorded(&acme, &group.path);
+        assert_ne!(group_left["meta"], left["meta"]);
+        let after = page("");
+        let found = resources(&after.json());
+        let types: Vec<Value> = after.json()["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["type"].clone())
+            .collect();
+        assert_eq!(found.len(), 10, "{types:?}");
+        assert_eq!(found[..8], expected[..8]);
+        let rest: Vec<&Value> = found[8..].iter().filter(|it| !it.is_null()).collect();
+        assert_eq!(rest, [&group_left]);
+        let events = before.text.rsplit_once("],\"next\"").unwrap().0;
+        assert!(after.text.starts_with(events), "reading twice gives equal bytes");
+        for text in [&before.text, &after.text] {
+            assert!(!text.contains("horse") && !text.contains("$argon2"), "{text}");
+        }
+        // Without the parameter there are none, and the ids are the same.
+        let plain = reader.get("/events").expect(200).json();
+        assert!(resources(&plain).iter().all(Value::is_null));
+        assert_eq!(plain["next"], after.json()["next"]);
+        let deactivated = page("&types=user.deactivated").json();
+        assert_eq!(resources(&deactivated), expected[3..4]);
+        let wrong = reader.get("/events?include=group");
+        wrong.expect_problem(400, "invalid-request", Some("include"));
+    });
+}
+
+/// A-85
+#[test]
+fn the_list_of_tenants_tells_which_ones_were_deleted() {
+    let server = Server::start();
+    let reader = server.operator(KeyScope::Read, &[]);
+    let admin = server.admin();
+    server.tenant("acme").create_user("before");
+    server.tenant("other").create_user("o");
+    let listed = |name: &str| -> Value {
+        let list = reader.get("/tenants").expect(200).json();
+        let items = list["items"].as_array().expect("it is a list").iter();
+        items.filter(|it| it["name"] == name).cloned().collect()
+    };
+    let first = listed("acme");
+    let start = reader.get("/events").expect(200).json();
+    admin.delete("/tenants/acme").expect(204);
+    assert_eq!(listed("acme"), json!([]));
+    reader
+        .get("/events?tenant=acme")
+        .expect_problem(404, "not-found", None);
+    // The reader of all tenants goes on, and sees the new tenant of the same name.
+    server.tenant("acme").create_user("after");
+    let path = format!("/events?after={}", start["next"].as_str().unwrap());
+    let rest = reader.get(&path).expect(200).json();
+    assert_eq!(described(&rest), [json!(["user.created", "after"])]);
+    assert_ne!(listed("acme")[0]["created"], first[0]["created"]);
+}
+
 /// evt-63
 #[test]
 fn evt_63_reading_twice_gives_equal_bytes() {
@@ -241,9 +418,15 @@ fn evt_63_reading_twice_gives_equal_bytes() {
     )
     .expect(200);
     let reader = server.admin();
-    let (one, two) = (
-        reader.get("/events").expect(200),
-        reader.get("/events").expect(200),
-    );
-    assert_eq!(one.text, two.text);
+    for path in ["/events", "/events?include=resource"] {
+        let read = || reader.get(path).expect(200).text;
+        let one = read();
+        assert_eq!(one, read());
+        // The one exception (A-84).
+        reader.patch("/tenants/acme", json!({"name": "corp"})).expect(200);
+        assert_eq!(one.replace(r#""tenant":"acme""#, r#""tenant":"corp""#), read());
+        assert_ne!(one, read());
+        reader.patch("/tenants/corp", json!({"name": "acme"})).expect(200);
+        assert_eq!(one, read());
+    }
 }

@@ -162,8 +162,9 @@ fn evt_34_to_47_a_stream_has_the_events_of_the_pages() {
         }
         assert!(!reader.head.iter().any(|it| it.starts_with("content-length")));
         assert_eq!(reader.block().as_deref(), Some("retry: 5000"));
-        let (first, _) = reader.event();
-        let (second, _) = reader.event();
+        let (first, one) = reader.event();
+        let (second, two) = reader.event();
+        assert_eq!(one["data"]["changes"]["title"]["new"], "two\nlines");
         // Events arrive as they happen.
         let began = Instant::now();
         let user = acme.create_user("d");
@@ -183,7 +184,7 @@ fn evt_34_to_47_a_stream_has_the_events_of_the_pages() {
         let ids = |it: &Value| it["id"].as_str().unwrap().to_owned();
         let listed: Vec<String> = pages["events"].as_array().unwrap().iter().map(ids).collect();
         assert_eq!(listed, [first.clone(), second.clone(), ids(&third), ids(&fourth)]);
-        assert_eq!(pages["events"][2], third);
+        assert_eq!(pages["events"], json!([one, two, third, fourth]));
         // The header wins over the URL.
         let mut again = live.open(
             &admin,
@@ -194,6 +195,75 @@ fn evt_34_to_47_a_stream_has_the_events_of_the_pages() {
         let mut after = live.open(&admin, &format!("?after={second}&types=user.deactivated"), "");
         assert_eq!(after.event().1, fourth);
     });
+}
+
+/// evt-47
+#[test]
+fn evt_47_a_stream_has_the_same_events_in_the_same_order_as_the_pages() {
+    on_each(Choice::default, |server| {
+        let tenants = [server.tenant("acme"), server.tenant("other")];
+        let admin = server.admin();
+        let live = Live::start(&server);
+        // More than a page of a stream, with resources and a filter, some before it is opened.
+        let write = |numbers: std::ops::Range<usize>| {
+            for number in numbers {
+                let tenant = &tenants[number % 2];
+                let user = tenant.create_user(&format!("u{number}"));
+                let group = tenant.create_group(&format!("g{number}"), &[&user]);
+                let value = json!([{"op": "replace", "value": {"active": false, "title": "x"}}]);
+                tenant.patch(&user.path, value).expect(200);
+                if number % 3 == 0 {
+                    tenant.delete(&group.path).expect(204);
+                }
+            }
+        };
+        write(0..40);
+        let query = "include=resource&types=user.*,group.member_added,group.deleted";
+        let mut reader = live.open(&admin, &format!("?{query}"), "");
+        let mut streamed: Vec<Value> = (0..60).map(|_| reader.event().1).collect();
+        write(40..50);
+        let mut paged = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = admin
+                .get(&format!("/events?limit=70&{query}{after}"))
+                .expect(200)
+                .json();
+            paged.extend(page["events"].as_array().unwrap().clone());
+            after = format!("&after={}", page["next"].as_str().unwrap());
+            if page["more"] == json!(false) {
+                break;
+            }
+        }
+        assert!(paged.len() > 200 && paged.iter().any(|it| !it["data"]["resource"].is_null()));
+        streamed.extend((60..paged.len()).map(|_| reader.event().1));
+        assert_eq!(streamed, paged);
+    });
+}
+
+/// evt-43
+#[test]
+fn evt_43_a_stream_ends_when_its_key_expires() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let (expiring, other) = (server.operator(KeyScope::Events, &["acme"]), server.admin());
+    acme.create_user("a");
+    let live = Live::start(&server);
+    let (mut reader, mut unaffected) = (live.open(&expiring, "", ""), live.open(&other, "", ""));
+    assert_eq!(
+        (reader.user_names(1), unaffected.user_names(1)),
+        (vec![json!("a")], vec![json!("a")])
+    );
+    let began = Instant::now();
+    let expired = chrono::Utc::now().timestamp_millis();
+    let key = expiring.id.replace('-', "");
+    server.sql(&format!(
+        "UPDATE operator_key SET expires = {expired} WHERE id = x'{key}'"
+    ));
+    while reader.block().is_some() {}
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    acme.create_user("b");
+    assert_eq!(unaffected.user_names(1), ["b"]);
 }
 
 /// evt-43
@@ -279,6 +349,57 @@ fn evt_38_and_39_a_silent_stream_has_a_sign_of_life_and_moves_the_id() {
     assert_eq!(id.strip_prefix("id: "), page["next"].as_str());
     acme.create_group("Guides", &[]);
     assert_eq!(reader.event().1["type"], "group.created");
+}
+
+/// evt-38
+#[test]
+fn evt_38_a_stream_moves_the_id_after_a_thousand_skipped_entries() {
+    let server = Server::start();
+    let acme = server.tenant("acme");
+    let admin = server.admin();
+    acme.create_user("bjensen");
+    let change = |times: usize| {
+        server.sql(&format!(
+            "INSERT INTO changes (tenant_id, at, kind, id, version, action, change, names) \
+             WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {times}) \
+             SELECT c.tenant_id, c.at, c.kind, c.id, i + 1, 'update', '{{\"title\":{{\"new\":\"b\"}}}}', c.names \
+             FROM s CROSS JOIN (SELECT * FROM changes ORDER BY sequence LIMIT 1) AS c"
+        ));
+    };
+    change(600);
+    acme.create_group("Guides", &[]);
+    change(1_050);
+    let live = Live::start(&server);
+    let mut reader = live.open(&admin, "?types=group.created", "");
+    assert_eq!(reader.block().as_deref(), Some("retry: 5000"));
+    // Fewer than 1,000 entries before an event, or after it, do not move the id.
+    let (group, event) = reader.event();
+    assert_eq!(event["data"]["displayName"], "Guides");
+    let page = admin
+        .get(&format!("/events?after={group}&limit=1000"))
+        .expect(200);
+    let expected = page.json()["next"].as_str().unwrap().to_owned();
+    assert_eq!(reader.block(), Some(format!("id: {expected}")));
+    // Later entries count together with those before. A sign of life may move the id earlier.
+    change(1_001);
+    let mut last = expected;
+    let mut left = 1_000;
+    while left > 0 {
+        let block = reader.block().expect("the stream goes on");
+        let Some(id) = block.strip_prefix("id: ") else {
+            continue;
+        };
+        let path = format!("/events?after={last}&limit=1000");
+        let page = admin.get(&path).expect(200).json();
+        let skipped = page["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .position(|it| it["id"] == id);
+        let skipped = skipped.expect("at most 1,000 entries are skipped") + 1;
+        left -= skipped.min(left);
+        last = id.to_owned();
+    }
 }
 
 /// evt-44

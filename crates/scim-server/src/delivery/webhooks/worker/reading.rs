@@ -11,7 +11,6 @@ use super::super::message::MessageId;
 use super::endpoint::Endpoint;
 use crate::delivery::event::{Event, EventId};
 use crate::delivery::feed::{After, Feed, FeedError, FeedRequest, GoneReason};
-use crate::delivery::filter::EventFilter;
 
 /// Events on a page.
 const PAGE: u32 = 100;
@@ -108,10 +107,8 @@ impl Reading {
 
     fn read(&self, tenants: FeedTenants, after: EventId) -> Result<Read, StoreError> {
         let request = FeedRequest {
-            tenants,
-            after: After::Event(after),
-            filter: EventFilter::default(),
             limit: PAGE,
+            ..FeedRequest::new(tenants, After::Event(after))
         };
         match self.feed.page(&request) {
             Ok(page) => {
