@@ -2,6 +2,11 @@
 //!
 //! A request must never wait for the reader of the log. When nothing reads the output, the queue fills up, and further
 //! lines are lost and counted. The number is a metric, and is written to the log as soon as its reader continues.
+//!
+//! Libraries may log at their lowest levels whatever they send and receive, tokens and personal data included. Their
+//! entries below [`LIBRARIES_MOST`] never reach the log.
+
+mod json;
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -11,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
-use log::LevelFilter;
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::clock;
 
@@ -30,8 +35,21 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// The time for which a panic waits until it is in the log. The process may end right after it.
 const PANIC: Duration = Duration::from_millis(500);
 
+/// The most detailed level of entries from libraries, whatever `RUST_LOG` says.
+const LIBRARIES_MOST: Level = Level::Info;
+
+static FORMAT: OnceLock<Format> = OnceLock::new();
 static QUEUE_SENDER: OnceLock<SyncSender<Item>> = OnceLock::new();
 static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// The form of the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Time, level, target and message.
+    Text,
+    /// A JSON object with the same members, and the fields of the entry.
+    Json,
+}
 
 enum Item {
     Line(Vec<u8>),
@@ -40,12 +58,16 @@ enum Item {
 }
 
 /// Starts the log: `RUST_LOG` selects the lines. Panics are logged without their message, which may quote client input.
-pub fn start() {
+pub fn start(format: Format) {
+    let format = *FORMAT.get_or_init(|| format);
     let usual = env_logger::Env::default().default_filter_or("info,actix_server=warn");
     let mut builder = env_logger::Builder::new();
     // Anybody can send malformed requests, so they must not look like errors of the server. `RUST_LOG=actix_http=error` shows it.
     builder.filter_module("actix_http", LevelFilter::Off);
     builder.parse_env(usual);
+    if format == Format::Json {
+        builder.format(|out, record| writeln!(out, "{}", json::line(record, MAX_LINE, &now())));
+    }
     let (sender, receiver) = sync_channel(QUEUE);
     let thread = thread::Builder::new().name("log".to_owned());
     let started = thread.spawn(move || write_all(&receiver, &mut io::stderr()));
@@ -53,7 +75,11 @@ pub fn start() {
     if started.is_ok() && QUEUE_SENDER.set(sender).is_ok() {
         builder.target(env_logger::Target::Pipe(Box::new(Queue)));
     }
-    builder.init();
+    let logger = builder.build();
+    let most = logger.filter();
+    if log::set_boxed_logger(Box::new(Safe(logger))).is_ok() {
+        log::set_max_level(most);
+    }
     std::panic::set_hook(Box::new(|info| {
         match info.location() {
             Some(place) => log::error!("panic in {place}"),
@@ -61,6 +87,47 @@ pub fn start() {
         }
         flush_within(PANIC);
     }));
+}
+
+/// Returns the form of the lines.
+pub fn format() -> Format {
+    *FORMAT.get().unwrap_or(&Format::Text)
+}
+
+/// A logger without the entries of libraries that may contain anything.
+struct Safe(env_logger::Logger);
+
+impl Log for Safe {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if record.level() <= LIBRARIES_MOST || record.module_path().is_some_and(is_own) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+/// Returns whether a module belongs to this project.
+fn is_own(module: &str) -> bool {
+    let name = module.split("::").next().unwrap_or_default();
+    [
+        "scim_filter",
+        "scim_model",
+        "scim_patch",
+        "scim_server",
+        "scim_storage_diesel",
+    ]
+    .contains(&name)
+}
+
+fn now() -> String {
+    clock::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Writes the lines that wait, unless nothing reads them. To be called when the process ends.
@@ -155,13 +222,17 @@ fn write_all(queue: &Receiver<Item>, output: &mut impl Write) {
 fn report(reported: &mut u64, output: &mut impl Write) {
     let lost = lost_lines();
     if lost > *reported {
-        let now = clock::now().to_rfc3339_opts(SecondsFormat::Secs, true);
         let new = lost - *reported;
         *reported = lost;
-        let _ = writeln!(
-            output,
-            "[{now} WARN  scim_server::logging] {new} lines of the log were lost, because nothing read them"
-        );
+        let text = format!("{new} lines of the log were lost, because nothing read them");
+        let line = match format() {
+            Format::Json => json::warning(module_path!(), &text, &now()),
+            Format::Text => {
+                let now = clock::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+                format!("[{now} WARN  {}] {text}", module_path!())
+            }
+        };
+        let _ = writeln!(output, "{line}");
     }
 }
 
@@ -175,5 +246,15 @@ mod tests {
         let long = shortened(&[b'x'; 3 * MAX_LINE]);
         assert_eq!(long.len(), MAX_LINE + "…\n".len());
         assert!(long.ends_with("…\n".as_bytes()));
+    }
+
+    #[test]
+    fn only_modules_of_this_project_are_its_own() {
+        for own in ["scim_server", "scim_storage_diesel::sql"] {
+            assert!(is_own(own), "{own}");
+        }
+        for other in ["ureq_proto::util", "scim_serverless", ""] {
+            assert!(!is_own(other), "{other}");
+        }
     }
 }

@@ -52,6 +52,7 @@ const NETWORK: &str = "Network";
 const SCIM: &str = "Requests, responses and schemas";
 const LISTS: &str = "Lists and queries";
 const DATABASE: &str = "Database";
+const OPERATION: &str = "Operation";
 
 /// A multi-tenant SCIM 2.0 server. Without a command, it serves.
 #[derive(Debug, Parser)]
@@ -86,6 +87,18 @@ pub struct Cli {
     )]
     pub postgres_pooler: PostgresPooler,
 
+    /// The form of the log, which goes to the standard error output: lines of text, or one JSON object per line
+    #[arg(
+        long,
+        global = true,
+        env = "SCIM_LOG_FORMAT",
+        value_enum,
+        default_value_t = LogFormat::Text,
+        value_name = "FORMAT",
+        help_heading = OPERATION
+    )]
+    pub log_format: LogFormat,
+
     /// The settings of `serve`.
     #[command(flatten)]
     pub serve: ServeArgs,
@@ -102,6 +115,15 @@ pub enum PostgresPooler {
     None,
     /// A pooler that may give each transaction another connection, such as PgBouncer with `pool_mode = transaction`
     Transaction,
+}
+
+/// See [`Cli::log_format`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Time, level, source and message
+    Text,
+    /// A JSON object with the same members, and the fields of the entry
+    Json,
 }
 
 /// The commands.

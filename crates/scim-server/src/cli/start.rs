@@ -9,7 +9,6 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches};
 
 use super::arguments::{self, Cli, ConfigCommand};
-use super::environment;
 use super::exit::Exit;
 use super::hints::Hints;
 use super::secrets;
@@ -39,7 +38,6 @@ impl Start {
             grammar.clone().error(ErrorKind::ArgumentConflict, text).exit();
         }
         let cli = Cli::from_arg_matches(&parsed).unwrap_or_else(|error| exit_with_usage(&error));
-        environment::warn_of_unknown_variables(&grammar);
         let Resolved { matches, origins } = match file(&cli) {
             File::Unused => Resolved {
                 matches: parsed,

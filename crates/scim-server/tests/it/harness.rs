@@ -723,6 +723,15 @@ impl HttpClient {
         }
     }
 
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The value of its header `Authorization`.
+    pub fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
     /// Status and body, `null` without one.
     pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         self.try_send(method, path, body).unwrap()

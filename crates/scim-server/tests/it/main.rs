@@ -28,6 +28,7 @@ mod journal;
 mod keys;
 mod leniencies;
 mod list;
+mod log_privacy;
 mod management;
 mod metrics;
 mod migrate;

@@ -3,7 +3,7 @@
 mod client_credentials;
 mod federation;
 #[path = "../oauth/issuer.rs"]
-mod issuer;
+pub mod issuer;
 mod metadata;
 mod processes;
 

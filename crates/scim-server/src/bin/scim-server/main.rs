@@ -13,6 +13,8 @@ mod transfer;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use scim_server::cli::arguments::LogFormat;
+use scim_server::cli::environment;
 use scim_server::cli::exit::Exit;
 use scim_server::cli::settings::sources::with_place;
 use scim_server::cli::start::Start;
@@ -22,8 +24,12 @@ use scim_server::{clock, logging};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    logging::start();
     let (cli, start) = Start::of_process();
+    logging::start(match cli.log_format {
+        LogFormat::Text => logging::Format::Text,
+        LogFormat::Json => logging::Format::Json,
+    });
+    environment::warn_of_unknown_variables(&start.grammar);
     let result = match clock::is_set() {
         true => commands::run(cli, &start),
         false => Err(Failure::new(
@@ -31,14 +37,21 @@ fn main() -> ExitCode {
             "the clock of this machine says a time before 1970: set it first",
         )),
     };
-    logging::flush();
-    match result {
-        Ok(()) => Exit::Done.into(),
+    let exit = match result {
+        Ok(()) => Exit::Done,
         Err(failure) => {
             let text = with_place(&with_sources(&*failure.error), &start.origins);
             let text = secrets::hide(&text);
-            let _ = writeln!(io::stderr(), "scim-server: {text}");
-            failure.exit.into()
+            match logging::format() {
+                logging::Format::Json => log::error!("{text}"),
+                logging::Format::Text => {
+                    logging::flush();
+                    let _ = writeln!(io::stderr(), "scim-server: {text}");
+                }
+            }
+            failure.exit
         }
-    }
+    };
+    logging::flush();
+    exit.into()
 }

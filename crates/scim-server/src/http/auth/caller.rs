@@ -73,6 +73,9 @@ impl FromRequest for Caller {
             let identity = http.authenticator.authenticate(&request).await?;
             let context = RequestContext::of(&request);
             context.set_tenant(identity.tenant_name.clone());
+            if let Some(credential) = &identity.credential {
+                context.set_connection(credential.connection_name.clone());
+            }
             let requester = Requester {
                 tenant: identity.tenant,
                 actor: identity.actor(&context.id),

@@ -233,12 +233,14 @@ pub(super) async fn change(
     ("id" = String, Path, description = "The id of the federation at the token endpoint"),
 ), responses((status = 200, description = "The result", body = TrialView)))]
 pub(super) async fn check(operator: Operator, names: Names, input: Input<Assertion>) -> Answer {
+    let path = names.of_connection(&format!("/federations/{}", names.id));
     let trial = operator
         .call(move |work| {
             let client = work.federation(&names)?;
             Ok(work.management.try_assertion(&client, &input.value.assertion)?)
         })
         .await?;
+    audit::record(&operator, "check an assertion for", &path);
     answers::json(&trial)
 }
 

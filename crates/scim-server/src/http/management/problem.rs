@@ -418,7 +418,7 @@ pub(super) async fn render(request: ServiceRequest, next: Next<BoxBody>) -> Resu
     let rendered = match error.as_error::<Problem>() {
         Some(problem) => {
             if let Some(cause) = &problem.0.log {
-                log::error!("{} {cause}", context.id);
+                log::error!(request_id = context.id; "{} {cause}", context.id);
             }
             problem.to_response(&context.id)
         }
@@ -427,7 +427,7 @@ pub(super) async fn render(request: ServiceRequest, next: Next<BoxBody>) -> Resu
             Problem::malformed("the path is not valid").to_response(&context.id)
         }
         None => {
-            log::error!("{} {error}", context.id);
+            log::error!(request_id = context.id; "{} {error}", context.id);
             Problem::internal("").to_response(&context.id)
         }
     };

@@ -52,11 +52,14 @@ impl Drop for Entry {
         if let Some(metrics) = &self.metrics {
             metrics.record(route, method, status, took);
         }
+        let context = &self.context;
         log::info!(
             target: "scim_server::access",
+            request_id = context.id, tenant = context.tenant(), connection = context.connection(), method, route, status,
+            duration_ms = took.as_secs_f64() * 1000.0;
             "{id} {tenant} {method} {route} {status} {millis}.{rest:03}ms",
-            id = self.context.id,
-            tenant = self.context.tenant(),
+            id = context.id,
+            tenant = context.tenant(),
             millis = micros / 1000,
             rest = micros % 1000,
         );

@@ -26,7 +26,7 @@ pub async fn render(request: ServiceRequest, next: Next<BoxBody>) -> Result<Serv
 fn rendered(failure: &Failure, response: &ServiceResponse) -> actix_web::HttpResponse {
     let context = RequestContext::of(response.request());
     if let Some((level, text)) = failure.log_message() {
-        log::log!(level, "{} {text}", context.id);
+        log::log!(level, request_id = context.id; "{} {text}", context.id);
     }
     failure.to_response(response.request().method(), &context.id)
 }

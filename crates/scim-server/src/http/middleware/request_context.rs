@@ -13,6 +13,7 @@ pub struct RequestContext {
     pub id: String,
     route: OnceCell<Arc<str>>,
     tenant: OnceCell<Arc<str>>,
+    connection: OnceCell<Arc<str>>,
 }
 
 impl RequestContext {
@@ -41,6 +42,12 @@ impl RequestContext {
         let _ = self.tenant.set(name);
     }
 
+    /// Sets the name of the caller's connection.
+    pub fn set_connection(&self, name: Arc<str>) {
+        // A request is authenticated once.
+        let _ = self.connection.set(name);
+    }
+
     /// Returns the path template of the endpoint, or `-`.
     pub(super) fn route(&self) -> &str {
         self.route.get().map_or("-", |it| it)
@@ -49,5 +56,10 @@ impl RequestContext {
     /// Returns the name of the caller's tenant, or `-`.
     pub(super) fn tenant(&self) -> &str {
         self.tenant.get().map_or("-", |it| it)
+    }
+
+    /// Returns the name of the caller's connection, or `-`.
+    pub(super) fn connection(&self) -> &str {
+        self.connection.get().map_or("-", |it| it)
     }
 }
