@@ -36,8 +36,8 @@ pub use leases::Leases;
 pub use name::{InvalidName, check_label, check_name};
 pub use operator_keys::{NewOperatorKey, OperatorKey, OperatorKeys, OperatorScope};
 pub use query::{
-    Include, NextResources, Page, PageRequest, Position, Query, Reference, ResourceKey, RestOfMembers,
-    ScanCount, Sort, Stored,
+    ConnectionFigures, Include, NextResources, Page, PageRequest, Position, Query, Reference, ResourceKey,
+    RestOfMembers, ScanCount, Sort, Stored, WaitTimes,
 };
 pub use resource::{Deletion, NewResource, ResourceStore, Update, Updated};
 pub use set_streams::{

@@ -5,6 +5,7 @@ pub mod feed;
 pub mod feed_signal;
 pub mod filter;
 pub mod follow;
+pub mod lag;
 mod lease;
 mod logged;
 mod retry_after;

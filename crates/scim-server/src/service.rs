@@ -32,5 +32,5 @@ pub use client_settings::{
 };
 pub use error::Error;
 pub use presets::{PRESETS, Preset, PresetValue};
-pub use requester::{Request, Requester};
-pub use tolerances::ToleranceCounts;
+pub use requester::{ClientNames, Request, Requester};
+pub use tolerances::{OTHERS, ToleranceCounts, ToleranceTotal};

@@ -396,8 +396,8 @@ mod tests {
         let mut store = Scripted::new([], []);
         store.expiring.push(token);
         let mut watch = ExpiryWatch::default();
-        let number = watch.number();
-        assert_eq!(number(), 0);
+        let expiring = watch.expiring();
+        assert_eq!(expiring().len(), 0);
         let mut warned_after = |hours: i64| {
             let at = now + TimeDelta::hours(hours);
             watch.warnings(&store, at).unwrap()
@@ -414,7 +414,13 @@ mod tests {
             [1, 23, 24, 25].map(|hours| warned_after(hours).len()),
             [0, 0, 1, 0]
         );
-        assert_eq!(number(), 1);
+        let [one] = &expiring()[..] else {
+            panic!("one token expires")
+        };
+        assert_eq!(
+            (&*one.tenant, &*one.connection, one.kind),
+            ("acme", "entra", "token")
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub(crate) mod sqlite;
 
 use std::time::Duration;
 
-use scim_model::store::{StoreError, TenantId};
+use scim_model::store::{ConnectionFigures, StoreError, TenantId};
 
 use crate::error::Failure;
 use crate::shares::{NO_TENANT, Shares};
@@ -62,6 +62,21 @@ impl Database {
         match &self.kind {
             Kind::Sqlite(_) => true,
             Kind::Postgres(postgres) => postgres.is_durable(),
+        }
+    }
+
+    /// Returns the use of the connections.
+    pub(crate) fn figures(&self) -> ConnectionFigures {
+        let figures = self.shares.figures();
+        match &self.kind {
+            Kind::Sqlite(sqlite) => ConnectionFigures {
+                writer_waits: Some(sqlite.writer_waits()),
+                ..figures
+            },
+            Kind::Postgres(postgres) => ConnectionFigures {
+                retries: postgres.retries(),
+                ..figures
+            },
         }
     }
 

@@ -28,6 +28,7 @@ mod shares;
 mod sql;
 mod store;
 mod transfer;
+mod waits;
 mod webhooks;
 
 pub use open_error::OpenError;

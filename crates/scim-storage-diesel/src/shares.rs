@@ -7,7 +7,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use scim_model::store::{StoreError, TenantId};
+use scim_model::store::{ConnectionFigures, StoreError, TenantId};
+
+use crate::waits::Waits;
 
 /// The longest wait for a connection.
 const MAX_WAIT: Duration = Duration::from_secs(3);
@@ -23,6 +25,7 @@ pub(crate) struct Shares {
     connections: usize,
     overdue: Duration,
     state: Mutex<State>,
+    waits: Waits,
 }
 
 #[derive(Default)]
@@ -66,6 +69,20 @@ impl Shares {
             connections,
             overdue,
             state: Mutex::default(),
+            waits: Waits::default(),
+        }
+    }
+
+    /// Returns the use of the connections now, and the waits for them.
+    pub(crate) fn figures(&self) -> ConnectionFigures {
+        let state = self.state();
+        let waiting: usize = state.tenants.values().map(|it| it.waiting.len()).sum();
+        ConnectionFigures {
+            most: self.connections as u64,
+            used: state.used.len() as u64,
+            waiting: waiting as u64,
+            waits: self.waits.times(),
+            ..ConnectionFigures::default()
         }
     }
 
@@ -74,7 +91,10 @@ impl Shares {
     /// # Errors
     /// `Busy` after [`MAX_WAIT`].
     pub(crate) fn wait(&self, tenant: TenantId) -> Result<Share<'_>, StoreError> {
-        self.wait_for(tenant, MAX_WAIT)
+        let began = Instant::now();
+        let share = self.wait_for(tenant, MAX_WAIT);
+        self.waits.record(began.elapsed());
+        share
     }
 
     fn wait_for(&self, tenant: TenantId, longest: Duration) -> Result<Share<'_>, StoreError> {

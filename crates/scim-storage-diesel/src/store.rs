@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use scim_model::change::{AttributeChanges, Operation};
 use scim_model::store::{
-    Deletion, Include, NewResource, NextResources, Page, Query, Reference, ResourceKey, ResourceStore,
-    RestOfMembers, ScanCount, StoreError, Stored, TenantId, Update, Updated,
+    ConnectionFigures, Deletion, Include, NewResource, NextResources, Page, Query, Reference, ResourceKey,
+    ResourceStore, RestOfMembers, ScanCount, StoreError, Stored, TenantId, Update, Updated,
 };
 use scim_model::{ResourceType, SecretHash};
 use uuid::Uuid;
@@ -97,6 +97,11 @@ impl DieselStore {
     /// Returns how many queries without an index there were since the store was opened, by attribute.
     pub fn scan_counts(&self) -> Vec<ScanCount> {
         self.scans.counts()
+    }
+
+    /// Returns the use of the connections to the database.
+    pub fn connection_figures(&self) -> ConnectionFigures {
+        self.database.figures()
     }
 
     /// Returns whether an acknowledged write survives a crash of the database: `false` for a PostgreSQL server with

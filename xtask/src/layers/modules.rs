@@ -121,6 +121,8 @@ const MODULES: &[Module] = &[
             "service",
             "signals",
             "token",
+            // The expiry of credentials, for the metrics.
+            "upkeep",
         ],
     },
     Module {

@@ -167,6 +167,37 @@ pub struct Reference {
     pub display: Option<String>,
 }
 
+/// The use of a store's connections, for metrics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectionFigures {
+    /// The most connections that can be in use.
+    pub most: u64,
+    /// Connections in use.
+    pub used: u64,
+    /// Requests that wait for one.
+    pub waiting: u64,
+    /// The times that requests have waited for one since the store was opened.
+    pub waits: WaitTimes,
+    /// The times that writes have waited for the single writer since the store was opened, if there is one.
+    pub writer_waits: Option<WaitTimes>,
+    /// Transactions that ran again since the store was opened, because they met another one or lost their connection.
+    pub retries: u64,
+}
+
+/// Times of waiting, as a histogram.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WaitTimes {
+    /// The number of waits up to each bound of [`WaitTimes::BOUNDS`], and up to none of them.
+    pub numbers: [u64; 8],
+    /// The sum of all waits, in seconds.
+    pub seconds: f64,
+}
+
+impl WaitTimes {
+    /// The upper bounds in seconds.
+    pub const BOUNDS: [f64; 7] = [0.0001, 0.001, 0.01, 0.1, 0.5, 1.0, 3.0];
+}
+
 /// How often an attribute made a query examine each resource, for metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanCount {

@@ -9,6 +9,7 @@ mod health;
 mod key;
 mod migrate;
 mod move_to;
+mod operation;
 mod set_stream;
 mod tls;
 mod token;
@@ -31,6 +32,7 @@ pub use self::health::HealthArgs;
 pub use self::key::{KeyCommand, KeyScope};
 pub use self::migrate::{MigrateArgs, MigrateCommand};
 pub use self::move_to::MoveArgs;
+pub use self::operation::OperationArgs;
 pub use self::set_stream::{
     CreateStreamArgs, Events, SetStreamArgs, SetStreamCommand, StreamArgs, StreamStart,
 };
@@ -337,6 +339,10 @@ pub struct ServeArgs {
     /// The key that seals secrets in the database.
     #[command(flatten)]
     pub secrets_key: SecretsKeyArgs,
+
+    /// The settings about running a server.
+    #[command(flatten)]
+    pub operation: OperationArgs,
 }
 
 /// The options of `journal`.

@@ -46,6 +46,8 @@ pub struct HttpOptions {
     /// The time after which a client that does not read its response is disconnected. It is kept by
     /// [`server::listen`](super::server::listen).
     pub write_timeout: Duration,
+    /// The most tenants that the metrics count apart: the first ones that send a request. All others are counted together.
+    pub metrics_tenants: usize,
 }
 
 impl Default for HttpOptions {
@@ -55,6 +57,7 @@ impl Default for HttpOptions {
             max_body_bytes: 1024 * 1024,
             max_response_bytes: 256 * 1024 * 1024,
             write_timeout: Duration::from_secs(30),
+            metrics_tenants: 100,
         }
     }
 }
@@ -113,7 +116,8 @@ impl Http {
             metrics: Arc::new(Metrics::new(
                 blocking.clone(),
                 in_flight.clone(),
-                service.tolerances().clone(),
+                service.clone(),
+                options.metrics_tenants,
             )),
             service,
             in_flight,

@@ -188,6 +188,8 @@ mod tests {
                 Default::default(),
                 InFlight::new(0),
                 Default::default(),
+                Default::default(),
+                0,
             ));
             let mut stream = WriteDeadline::new(TcpStream::from_std(accepted)?, TIME_LIMIT, metrics.clone());
             let chunk = vec![b'x'; 64 * 1024];

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -117,6 +118,11 @@ impl Service {
     /// Returns the number of PATCH operations that needed each tolerance.
     pub fn tolerances(&self) -> &Arc<ToleranceCounts> {
         &self.tolerances
+    }
+
+    /// Returns the number of writes that were tried again, because another one changed the resource first.
+    pub fn lost_races(&self) -> &Arc<AtomicU64> {
+        self.retry_locks.lost()
     }
 
     /// Reads from the store, to find out whether it responds.

@@ -22,7 +22,8 @@ impl Service {
         let tolerances = check_projection(request)?;
         let id = parse_id(id)?;
         let stored = self.read_to_show(request, id)?;
-        self.tolerances.record_request(&tolerances.take());
+        self.tolerances
+            .record_request(request.requester, &tolerances.take());
         let version = stored.version;
         let representation = self.represent(request, stored, Vec::new())?;
         let derived_etag = representation.is_derived.then_some(&*representation.etag);
@@ -69,8 +70,9 @@ impl Service {
             secrets,
         };
         self.store.create(tenant, &new)?;
+        let needed = tolerances.take();
         self.tolerances
-            .record_request(sent.tolerances.iter().chain(&tolerances.take()));
+            .record_request(request.requester, sent.tolerances.iter().chain(&needed));
         let stored = Stored {
             resource_type: resource_type.name.clone(),
             id: new.id,
@@ -122,8 +124,9 @@ impl Service {
             let update =
                 self.replacement(request, &current, &document, &mut sent, &mut hashed, &tolerances)?;
             self.write(request, &update)?;
+            let needed = tolerances.take();
             self.tolerances
-                .record_request(sent.tolerances.iter().chain(&tolerances.take()));
+                .record_request(request.requester, sent.tolerances.iter().chain(&needed));
             let stored = self.read_to_show(request, id)?;
             self.represent(request, stored, sent.requested)
         })

@@ -56,8 +56,9 @@ impl Service {
                 MembersPlan::Steps(steps) if plan.rest.is_empty() => patch.members_only(steps),
                 _ => patch.read_and_write(&mut hashed),
             })?;
-        self.tolerances.record(&of_message.take());
-        self.tolerances.record(plan.tolerances.iter().chain(&tolerances));
+        self.tolerances.record(request.requester, &of_message.take());
+        let needed = plan.tolerances.iter().chain(&tolerances);
+        self.tolerances.record(request.requester, needed);
         // a group may have very many members, so the response contains the group only on request.
         if resource_type.has_members() && projection.is_default() && !request.settings().patch_shows_groups {
             if resource_type.shown_references().next().is_none() {

@@ -15,10 +15,21 @@ use super::precondition::Preconditions;
 pub struct Requester {
     /// The tenant whose resources the client uses.
     pub tenant: TenantId,
+    /// The names of the tenant and the connection, for the metrics.
+    pub names: ClientNames,
     /// The originator of changes, for the journal.
     pub actor: Actor,
     /// The settings that apply to the client.
     pub settings: Arc<ClientSettings>,
+}
+
+/// The names that operators know a client by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientNames {
+    /// The name of the tenant.
+    pub tenant: Arc<str>,
+    /// The name of the connection; empty for a client without one.
+    pub connection: Arc<str>,
 }
 
 /// A request about resources of one type.

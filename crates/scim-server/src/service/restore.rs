@@ -74,8 +74,9 @@ impl Service {
             let restored = self.store.restore(request.tenant(), &update)?;
             restored.ok_or(Error::NotFound)?;
         }
+        let needed = tolerances.take();
         self.tolerances
-            .record_request(sent.tolerances.iter().chain(&tolerances.take()));
+            .record_request(request.requester, sent.tolerances.iter().chain(&needed));
         let stored = self.read_to_show(request, id)?;
         self.represent(request, stored, sent.requested)
     }

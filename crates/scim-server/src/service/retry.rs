@@ -1,6 +1,7 @@
 //! Retries of writes that lost a race.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,11 +17,23 @@ const ATTEMPTS: u32 = 20;
 
 /// Locks that serialize the retries within this process; otherwise the slowest of many writers would lose every race.
 /// Each resource maps to one of the locks, and resources that share a lock only wait a little longer.
-pub(super) struct RetryLocks([Mutex<()>; 64]);
+pub(super) struct RetryLocks {
+    locks: [Mutex<()>; 64],
+    /// The number of attempts that lost a race.
+    lost: Arc<AtomicU64>,
+}
 
 impl RetryLocks {
     pub(super) fn new() -> RetryLocks {
-        RetryLocks(std::array::from_fn(|_| Mutex::default()))
+        RetryLocks {
+            locks: std::array::from_fn(|_| Mutex::default()),
+            lost: Arc::default(),
+        }
+    }
+
+    /// Returns the number of attempts that lost a race.
+    pub(super) fn lost(&self) -> &Arc<AtomicU64> {
+        &self.lost
     }
 
     /// Runs an attempt, and repeats it while other writers win the race, unless the client named the version to change.
@@ -34,13 +47,16 @@ impl RetryLocks {
             Err(Error::Store(StoreError::Stale)) if preconditions.names_version() => {
                 Err(Error::PreconditionFailed)
             }
-            Err(Error::Store(StoreError::Stale)) => Ok(None),
+            Err(Error::Store(StoreError::Stale)) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                Ok(None)
+            }
             result => result.map(Some),
         };
         if let Some(done) = attempt()? {
             return Ok(done);
         }
-        let lock = &self.0[usize::from(id.as_bytes()[15]) % self.0.len()];
+        let lock = &self.locks[usize::from(id.as_bytes()[15]) % self.locks.len()];
         // The lock protects no data, so a panic of another thread cannot have left any in a bad state.
         let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         for failed in 1..ATTEMPTS {
@@ -96,6 +112,10 @@ mod tests {
             let (result, runs) = run(wins_at);
             assert_eq!((result.ok(), runs), (Some(wins_at), wins_at));
         }
+        assert_eq!(
+            locks.lost().load(Ordering::Relaxed),
+            u64::from(1 + 4 + ATTEMPTS - 1)
+        );
         let (result, runs) = run(u32::MAX);
         assert!(matches!(result, Err(Error::Contended)));
         assert_eq!(runs, ATTEMPTS);
@@ -132,7 +152,7 @@ mod tests {
     fn only_a_lost_race_takes_the_lock_of_its_resource() {
         let (locks, mut runs) = (RetryLocks::new(), Runs::default());
         let taken = || -> Vec<usize> {
-            let locks = locks.0.iter().enumerate();
+            let locks = locks.locks.iter().enumerate();
             locks
                 .filter_map(|(at, it)| it.try_lock().is_err().then_some(at))
                 .collect()

@@ -63,7 +63,7 @@ impl Service {
             base_url: self.settings.base_url.clone(),
         };
         let page = self.store.list(tenant, &query)?;
-        self.tolerances.record_request(&tolerances.take());
+        self.tolerances.record_request(requester, &tolerances.take());
         self.list_response(tenant, &query, page, projection, &|it| {
             self.cursor_keys.seal(&binding, it, now)
         })

@@ -1,8 +1,7 @@
 //! Warnings about tokens and client secrets that expire soon: an expired one stops the provisioning of a tenant silently.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{Credentials, Directory, StoreError};
@@ -14,10 +13,23 @@ const NOTICE: TimeDelta = TimeDelta::days(30);
 /// The time between two warnings about the same token or secret.
 const REPEAT: TimeDelta = TimeDelta::days(1);
 
+/// A token or a client secret that expires soon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiring {
+    /// The name of the tenant.
+    pub tenant: String,
+    /// The name of the connection.
+    pub connection: String,
+    /// `token` or `client_secret`.
+    pub kind: &'static str,
+    /// The time of the expiry.
+    pub expires: DateTime<Utc>,
+}
+
 /// Watches the expiry of tokens and client secrets.
 #[derive(Default)]
 pub struct ExpiryWatch {
-    number: Arc<AtomicU64>,
+    expiring: Arc<Mutex<Vec<Expiring>>>,
     clients: Option<Arc<dyn Credentials>>,
     /// The time of the last warning about each token and secret.
     warned: HashMap<Uuid, DateTime<Utc>>,
@@ -31,10 +43,10 @@ impl ExpiryWatch {
         self
     }
 
-    /// Returns the number of valid tokens and secrets that expire within 30 days, as of the last check.
-    pub fn number(&self) -> impl Fn() -> u64 + Send + Sync + 'static + use<> {
-        let number = self.number.clone();
-        move || number.load(Ordering::Relaxed)
+    /// Returns the valid tokens and secrets that expire within 30 days, as of the last check.
+    pub fn expiring(&self) -> impl Fn() -> Vec<Expiring> + Send + Sync + 'static + use<> {
+        let expiring = self.expiring.clone();
+        move || expiring.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts the tokens and secrets that expire soon, and logs a warning about each of them once a day.
@@ -51,9 +63,15 @@ impl ExpiryWatch {
         now: DateTime<Utc>,
     ) -> Result<Vec<String>, StoreError> {
         let until = now + NOTICE;
-        let mut expiring = Vec::new();
+        let (mut expiring, mut credentials) = (Vec::new(), Vec::new());
         for token in directory.expiring_tokens(now, until)? {
             let Some(expires) = token.expires else { continue };
+            credentials.push(Expiring {
+                tenant: token.tenant_name.clone(),
+                connection: token.connection.name.clone(),
+                kind: "token",
+                expires,
+            });
             expiring.push((
                 token.id,
                 format!(
@@ -72,6 +90,12 @@ impl ExpiryWatch {
             None => Vec::new(),
         };
         for secret in secrets {
+            credentials.push(Expiring {
+                tenant: secret.tenant_name.clone(),
+                connection: secret.connection_name.clone(),
+                kind: "client_secret",
+                expires: secret.expires,
+            });
             expiring.push((
                 secret.id,
                 format!(
@@ -85,7 +109,7 @@ impl ExpiryWatch {
                 ),
             ));
         }
-        self.number.store(expiring.len() as u64, Ordering::Relaxed);
+        *self.expiring.lock().unwrap_or_else(PoisonError::into_inner) = credentials;
         self.warned
             .retain(|id, _| expiring.iter().any(|(it, _)| it == id));
         let mut warnings = Vec::new();

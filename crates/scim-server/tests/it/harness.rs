@@ -27,9 +27,7 @@ use scim_model::store::{Connection, Directory, NewToken, TenantId};
 use scim_server::config::base_url::BaseUrl;
 use scim_server::config::path_prefix::PathPrefix;
 use scim_server::delivery::feed::Feed;
-use scim_server::delivery::security_events::{KeyRing, STREAM_STATES, SecurityEvents, StreamParts};
-use scim_server::delivery::state_counts::StateCounts;
-use scim_server::delivery::webhooks::ENDPOINT_STATES;
+use scim_server::delivery::security_events::{KeyRing, SecurityEvents, StreamParts};
 use scim_server::egress::{Egress, EgressSettings, system_lookup};
 use scim_server::http::management::{self, ManagementHttp};
 use scim_server::http::metrics::{Exposition, Sampled};
@@ -270,10 +268,7 @@ fn management(http: &Arc<Http>, store: &Arc<DieselStore>, secrets_key: PathBuf) 
     let sampled = Sampled {
         database_is_durable: true,
         scans: Box::new(move || counted.scan_counts()),
-        expiring_tokens: Box::new(|| 3),
-        tls: Vec::new(),
-        webhooks: StateCounts::new(ENDPOINT_STATES),
-        streams: StateCounts::new(STREAM_STATES),
+        ..Sampled::default()
     };
     let operations = Management {
         store: store.clone(),

@@ -5,10 +5,12 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use scim_server::delivery::lag::EndpointLag;
 use scim_server::delivery::security_events::STREAM_STATES;
 use scim_server::delivery::state_counts::StateCounts;
 use scim_server::delivery::webhooks::ENDPOINT_STATES;
 use scim_server::http::metrics::{self, Exposition, Sampled};
+use scim_server::upkeep::expiry::Expiring;
 use serde_json::json;
 
 use crate::harness::{Choice, Server, USER, encode};
@@ -29,11 +31,11 @@ fn metrics_contain_no_client_input() {
     acme.request("BJENSEN", "/Users").send().expect(501);
     let text = scrape(&server);
     for line in [
-        "scim_requests_total{route=\"/scim/v2/Users/{id}\",method=\"GET\",status=\"200\"} 3",
-        "scim_requests_total{route=\"/scim/v2/Users\",method=\"POST\",status=\"201\"} 1",
-        "scim_requests_total{route=\"-\",method=\"GET\",status=\"404\"} 1",
-        "scim_requests_total{route=\"/scim/v2/Users\",method=\"other\",status=\"501\"} 1",
-        "scim_request_duration_seconds_count{route=\"/scim/v2/Users/{id}\"} 3",
+        "scim_requests_total{route=\"/scim/v2/Users/{id}\",method=\"GET\",status=\"200\",tenant=\"acme-secret\"} 3",
+        "scim_requests_total{route=\"/scim/v2/Users\",method=\"POST\",status=\"201\",tenant=\"acme-secret\"} 1",
+        "scim_requests_total{route=\"-\",method=\"GET\",status=\"404\",tenant=\"acme-secret\"} 1",
+        "scim_requests_total{route=\"/scim/v2/Users\",method=\"other\",status=\"501\",tenant=\"acme-secret\"} 1",
+        "scim_request_duration_seconds_count{route=\"/scim/v2/Users/{id}\",method=\"GET\"} 3",
         "scim_requests_at_work 0",
         "scim_scans_total{resource_type=\"User\",attribute=\"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department\"} 1",
         "scim_scans_total{resource_type=\"User\",attribute=\"title\"} 1",
@@ -44,7 +46,7 @@ fn metrics_contain_no_client_input() {
     ] {
         assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
     }
-    for word in ["bjensen", "BJENSEN", "acme", "TITLE", "Nothing", &user.id] {
+    for word in ["bjensen", "BJENSEN", "TITLE", "Nothing", &user.id] {
         assert!(!text.contains(word), "{word} in\n{text}");
     }
 }
@@ -90,11 +92,11 @@ fn the_tolerances_that_a_patch_needs_are_counted() {
     assert_eq!(
         text.lines().filter(counted).collect::<Vec<_>>(),
         [
-            "scim_patch_tolerances_total{tolerance=\"boolean_text\"} 1",
-            "scim_patch_tolerances_total{tolerance=\"path_as_key\"} 1",
-            "scim_patch_tolerances_total{tolerance=\"remove_by_value\"} 2",
-            "scim_patch_tolerances_total{tolerance=\"read_only_ignored\"} 1",
-            "scim_patch_tolerances_total{tolerance=\"unknown_ignored\"} 1",
+            "scim_patch_tolerances_total{tenant=\"acme-secret\",connection=\"default\",tolerance=\"boolean_text\"} 1",
+            "scim_patch_tolerances_total{tenant=\"acme-secret\",connection=\"default\",tolerance=\"path_as_key\"} 1",
+            "scim_patch_tolerances_total{tenant=\"acme-secret\",connection=\"default\",tolerance=\"read_only_ignored\"} 1",
+            "scim_patch_tolerances_total{tenant=\"acme-secret\",connection=\"default\",tolerance=\"remove_by_value\"} 2",
+            "scim_patch_tolerances_total{tenant=\"acme-secret\",connection=\"default\",tolerance=\"unknown_ignored\"} 1",
         ]
     );
 }
@@ -122,12 +124,12 @@ fn the_tolerances_of_other_requests_are_counted() {
     assert_eq!(
         text.lines().filter(counted).collect::<Vec<_>>(),
         [
-            "scim_patch_tolerances_total{tolerance=\"other_schemas\"} 1",
-            "scim_patch_tolerances_total{tolerance=\"empty_operations\"} 1",
-            "scim_request_tolerances_total{tolerance=\"boolean_text\"} 2",
-            "scim_request_tolerances_total{tolerance=\"missing_schemas\"} 1",
-            "scim_request_tolerances_total{tolerance=\"empty_schemas\"} 2",
-            "scim_request_tolerances_total{tolerance=\"names_in_text\"} 1",
+            "scim_patch_tolerances_total{tenant=\"acme\",connection=\"default\",tolerance=\"empty_operations\"} 1",
+            "scim_patch_tolerances_total{tenant=\"acme\",connection=\"default\",tolerance=\"other_schemas\"} 1",
+            "scim_request_tolerances_total{tenant=\"acme\",connection=\"default\",tolerance=\"boolean_text\"} 2",
+            "scim_request_tolerances_total{tenant=\"acme\",connection=\"default\",tolerance=\"empty_schemas\"} 2",
+            "scim_request_tolerances_total{tenant=\"acme\",connection=\"default\",tolerance=\"missing_schemas\"} 1",
+            "scim_request_tolerances_total{tenant=\"acme\",connection=\"default\",tolerance=\"names_in_text\"} 1",
         ]
     );
 }
@@ -211,10 +213,27 @@ fn scrape_as(server: &Server, accept: Option<&str>) -> (String, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (http, store) = (server.http.clone(), server.store.clone());
+    let figures = store.clone();
+    let expires = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    let expiring = Expiring {
+        tenant: "acme".to_owned(),
+        connection: "default".to_owned(),
+        kind: "token",
+        expires,
+    };
+    let endpoint = EndpointLag {
+        kind: "webhook",
+        id: uuid::Uuid::nil(),
+        seconds: 7,
+        changes: 3,
+        failing_seconds: 0,
+    };
     let sampled = Sampled {
         database_is_durable: true,
         scans: Box::new(move || store.scan_counts()),
-        expiring_tokens: Box::new(|| 3),
+        connections: Box::new(move || figures.connection_figures()),
+        expiring: Box::new(move || vec![expiring.clone()]),
+        endpoints: Box::new(move || vec![endpoint.clone()]),
         tls: Vec::new(),
         webhooks: StateCounts::new(ENDPOINT_STATES),
         streams: StateCounts::new(STREAM_STATES),

@@ -13,6 +13,7 @@ mod watchdog;
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
@@ -40,6 +41,8 @@ pub(crate) struct Postgres {
     _watchdog: Watchdog,
     /// Whether PostgreSQL writes a transaction to disk before it acknowledges it.
     is_durable: bool,
+    /// The number of failed attempts that were worth another one.
+    retries: AtomicU64,
 }
 
 impl Postgres {
@@ -98,12 +101,18 @@ impl Postgres {
             connections,
             presence,
             is_durable: unsafe_settings.is_empty(),
+            retries: AtomicU64::new(0),
         };
         Ok((postgres, prepared))
     }
 
     pub(crate) fn is_durable(&self) -> bool {
         self.is_durable
+    }
+
+    /// Returns the number of reads and transactions that failed and were worth another attempt.
+    pub(crate) fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
     }
 
     /// Runs a read, again on another connection when the first one turns out to be lost.
@@ -144,6 +153,7 @@ impl Postgres {
                 result => return Ok(result?),
             };
             attempt += 1;
+            self.retries.fetch_add(1, Ordering::Relaxed);
             // The caller has been told that the server is busy, and may have sent its request again.
             if began.elapsed() > self.connections.silence_limit() {
                 return Err(StoreError::Busy);

@@ -15,7 +15,7 @@ use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{CustomizeConnection, Error};
 use diesel::sqlite::SqliteConnection;
-use scim_model::store::{StoreError, TenantId};
+use scim_model::store::{StoreError, TenantId, WaitTimes};
 
 use super::conn::Conn;
 use super::pool::{Pool, pool};
@@ -83,6 +83,11 @@ impl Sqlite {
         work: impl Fn(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.writer.write(tenant, work)
+    }
+
+    /// Returns the times that writes have waited for the writer.
+    pub(crate) fn writer_waits(&self) -> WaitTimes {
+        self.writer.waits()
     }
 }
 

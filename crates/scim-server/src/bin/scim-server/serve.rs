@@ -16,6 +16,7 @@ use scim_server::config::database_url::DatabaseUrl;
 use scim_server::config::oauth::OAuthConfig;
 use scim_server::config::retention::Retention;
 use scim_server::delivery::feed::Feed;
+use scim_server::delivery::lag::LagWatch;
 use scim_server::delivery::security_events::{KeyRing, PushWorker, SecurityEvents, StreamParts};
 use scim_server::delivery::state_counts::StateCounts;
 use scim_server::delivery::webhooks::{ENDPOINT_STATES, WebhookWorker, WorkerParts};
@@ -90,7 +91,7 @@ pub(crate) fn serve(
     welcome.print(&*store, &mut io::stdout(), clock::now())?;
     let leftovers = delete_leftovers(store.clone(), config.retention, security_events.ring.clone());
     let expiry = ExpiryWatch::default().with_clients(store.clone());
-    let expiring = expiry.number();
+    let expiring = expiry.expiring();
     let _upkeep = Upkeep::start(store.clone(), config.retention, leftovers, expiry)?;
     let parts = StreamParts {
         store: store.clone(),
@@ -104,10 +105,14 @@ pub(crate) fn serve(
     };
     let webhooks = StateCounts::new(ENDPOINT_STATES);
     let _workers = start_delivery(worker_id(url), store.clone(), parts.clone(), webhooks.clone())?;
+    let lag = LagWatch::start(store.clone())?;
+    let used = store.clone();
     let sampled = Sampled {
         database_is_durable: store.is_durable(),
         scans: Box::new(move || store.scan_counts()),
-        expiring_tokens: Box::new(expiring),
+        connections: Box::new(move || used.connection_figures()),
+        expiring: Box::new(expiring),
+        endpoints: Box::new(lag.endpoints()),
         tls: tls.all(),
         webhooks,
         streams: parts.security_events.counts.clone(),
@@ -168,6 +173,7 @@ fn http_options(config: &Config) -> HttpOptions {
         max_body_bytes: config.max_body_bytes,
         max_response_bytes: config.max_response_bytes,
         write_timeout: config.write_timeout,
+        metrics_tenants: config.metrics_tenants,
     }
 }
 

@@ -12,7 +12,7 @@ use super::Identity;
 use crate::http::context::Http;
 use crate::http::error::Failure;
 use crate::http::middleware::request_context::RequestContext;
-use crate::service::{self, Requester, Service};
+use crate::service::{self, ClientNames, Requester, Service};
 
 /// An authenticated client, with the service for its requests.
 ///
@@ -78,6 +78,13 @@ impl FromRequest for Caller {
             }
             let requester = Requester {
                 tenant: identity.tenant,
+                names: ClientNames {
+                    tenant: identity.tenant_name.clone(),
+                    connection: match &identity.credential {
+                        Some(credential) => credential.connection_name.clone(),
+                        None => "".into(),
+                    },
+                },
                 actor: identity.actor(&context.id),
                 settings: match &identity.settings {
                     Some(settings) => settings.clone(),

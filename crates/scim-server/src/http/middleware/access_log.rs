@@ -50,7 +50,7 @@ impl Drop for Entry {
         let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |it| it.as_u16());
         let route = self.context.route();
         if let Some(metrics) = &self.metrics {
-            metrics.record(route, method, status, took);
+            metrics.record(route, method, status, self.context.known_tenant(), took);
         }
         let context = &self.context;
         log::info!(

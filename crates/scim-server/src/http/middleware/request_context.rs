@@ -58,6 +58,11 @@ impl RequestContext {
         self.tenant.get().map_or("-", |it| it)
     }
 
+    /// Returns the name of the caller's tenant, or an empty text.
+    pub(super) fn known_tenant(&self) -> &str {
+        self.tenant.get().map_or("", |it| it)
+    }
+
     /// Returns the name of the caller's connection, or `-`.
     pub(super) fn connection(&self) -> &str {
         self.connection.get().map_or("-", |it| it)

@@ -67,7 +67,8 @@ fn the_listener_serves_probes_and_metrics_without_a_key_and_the_api_with_one() {
         );
         let (status, text) = get(&format!("{origin}/metrics"));
         assert_eq!(status, 200);
-        let counted = "scim_requests_total{route=\"/api/v1/tenants\",method=\"GET\",status=\"200\"} 1";
+        let counted =
+            "scim_requests_total{route=\"/api/v1/tenants\",method=\"GET\",status=\"200\",tenant=\"\"} 1";
         assert!(text.contains(counted), "{text}");
 
         // A key that is revoked by a command ends within a second.

@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use diesel::Connection;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sqlite::SqliteConnection;
-use scim_model::store::{StoreError, TenantId};
+use scim_model::store::{StoreError, TenantId, WaitTimes};
 
 use super::file::OpenFiles;
 use crate::connection::conn::Conn;
 use crate::error::{Failure, is_lock_timeout, unavailable};
+use crate::waits::Waits;
 
 /// The most writes that are committed together.
 const BATCH: usize = 64;
@@ -35,6 +36,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Writer {
     queue: Option<SyncSender<QueuedWrite>>,
     thread: Option<JoinHandle<()>>,
+    waits: Arc<Waits>,
 }
 
 impl Writer {
@@ -42,10 +44,17 @@ impl Writer {
     pub(super) fn start(mut conn: SqliteConnection, files: Arc<OpenFiles>) -> std::io::Result<Writer> {
         let (queue, writes) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
+        let waits = Arc::new(Waits::default());
+        let recorded = waits.clone();
         Ok(Writer {
-            thread: Some(thread.spawn(move || write_all(&mut conn, &writes, &files))?),
+            thread: Some(thread.spawn(move || write_all(&mut conn, &writes, &files, &recorded))?),
             queue: Some(queue),
+            waits,
         })
+    }
+
+    pub(super) fn waits(&self) -> WaitTimes {
+        self.waits.times()
     }
 
     pub(super) fn write<T: Send + 'static>(
@@ -144,7 +153,7 @@ fn take_turns(waiting: &mut VecDeque<QueuedWrite>) {
 }
 
 /// Runs until the queue is closed.
-fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, files: &OpenFiles) {
+fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, files: &OpenFiles, waits: &Waits) {
     let mut waiting = VecDeque::new();
     loop {
         if waiting.is_empty() {
@@ -167,6 +176,7 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, files:
         let committed = conn.immediate_transaction(|conn| {
             has_begun = true;
             for it in waiting.range_mut(..batch) {
+                waits.record(it.since.elapsed());
                 let outcome = conn.transaction(|conn| match (it.work)(&mut Conn::Sqlite(conn)) {
                     true => Ok(()),
                     false => Err(Error::RollbackTransaction),

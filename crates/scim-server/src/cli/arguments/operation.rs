@@ -1,0 +1,15 @@
+//! The flags about running a server: what is measured, and how it stops.
+
+use clap::Args;
+
+use super::OPERATION;
+
+/// The settings about running a server.
+#[derive(Clone, Debug, Args)]
+pub struct OperationArgs {
+    /// The most tenants that the metrics count apart: the first ones that send a request. All others are counted together;
+    /// 0 shows no names of tenants
+    #[arg(long, help_heading = OPERATION, env = "SCIM_METRICS_TENANTS", default_value_t = 100, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub metrics_tenants: u32,
+}
