@@ -15,6 +15,8 @@ pub(crate) enum Bench {
     Patch,
     /// Measures the processor time of the server for requests over HTTP, also of several binaries
     Http(http::Options),
+    /// Measures the latency of a tenant, alone and while another tenant floods the server
+    Fairness(http::fairness::Options),
     /// Measures pages of the feed at the start, in the middle and at the end of a million journal entries
     Feed,
     /// Measures the time from a commit to the requests of webhooks, and what endpoints add to a write
@@ -44,6 +46,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
         Bench::Filter => filter(),
         Bench::Patch => process::run(&mut example("scim-patch", "patch_bench")),
         Bench::Http(options) => http::run(options),
+        Bench::Fairness(options) => http::fairness::run(options),
         Bench::Feed => on_each_database("feed_bench", &[]),
         Bench::Webhooks { options } => on_each_database("webhook_bench", options),
         Bench::Store { options } => store(options),

@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod middleware;
 pub mod oauth;
 mod probes;
+pub mod rate_limits;
 pub mod scim;
 pub mod server;
 mod tenant_shares;

@@ -6,6 +6,7 @@
 //! schemas can be compared. All servers run at the same time, and the rounds of their measurements alternate.
 
 mod connection;
+pub(super) mod fairness;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -106,8 +107,9 @@ pub(super) fn run(options: &Options) -> Result<(), String> {
     let mut servers = Vec::new();
     for binary in &binaries {
         println!("filling {} users with {}", options.users, binary.display());
-        servers
-            .push(Server::start(binary, options.users).map_err(|it| format!("{}: {it}", binary.display()))?);
+        servers.push(
+            Server::start(binary, options.users, 0).map_err(|it| format!("{}: {it}", binary.display()))?,
+        );
     }
     let is_wanted = |it: &&Scenario| it.name == "/livez" || it.name.contains(&options.only);
     let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(is_wanted).collect();
@@ -168,6 +170,8 @@ struct Server {
     /// Kept open, so that the server can print.
     _output: BufReader<ChildStdout>,
     _folder: TempDir,
+    /// The URL of its database.
+    database: String,
     address: String,
     token: String,
     users: Vec<User>,
@@ -184,7 +188,8 @@ impl Drop for Server {
 const WRITERS: usize = 16;
 
 impl Server {
-    fn start(binary: &Path, users: usize) -> io::Result<Server> {
+    /// Starts a server with a limit of the rate of requests, where 0 is none, and fills its database.
+    fn start(binary: &Path, users: usize, rate_limit: u32) -> io::Result<Server> {
         let folder = tempfile::tempdir()?;
         let database = format!("sqlite:{}", folder.path().join("bench.db").display());
         let token_file = folder.path().join("token");
@@ -203,6 +208,7 @@ impl Server {
                 "--first-token-file",
             ])
             .arg(&token_file)
+            .env("SCIM_RATE_LIMIT", rate_limit.to_string())
             // Servers that run at the same time cannot share a port. A version without this variable ignores it.
             .env("SCIM_MANAGEMENT_LISTEN", "off")
             .stdout(Stdio::piped())
@@ -216,6 +222,7 @@ impl Server {
             child,
             _output: output,
             _folder: folder,
+            database,
             address,
             token,
             users: Vec::new(),

@@ -175,6 +175,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("actix_http", &["http"]),
     ("actix_server", &["http"]),
     ("actix_service", &["http"]),
+    ("governor", &["http"]),
     ("prometheus_client", &["http"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),

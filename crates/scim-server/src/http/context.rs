@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use governor::clock::MonotonicClock;
 use scim_model::store::{Credentials, Directory};
 
 use super::auth::{Authenticator, BearerTokens};
@@ -11,6 +12,7 @@ use super::blocking::{BLOCKING_THREADS, Blocking};
 use super::in_flight::InFlight;
 use super::metrics::Metrics;
 use super::oauth::state::OAuth;
+use super::rate_limits::RateLimits;
 use super::scim::documents::Documents;
 use super::tenant_shares::TenantShares;
 use crate::config::path_prefix::PathPrefix;
@@ -29,6 +31,7 @@ pub struct Http {
     pub(super) blocking: Blocking,
     pub(super) in_flight: InFlight,
     pub(super) tenant_shares: TenantShares,
+    pub(super) rate_limits: RateLimits,
     pub(super) metrics: Arc<Metrics>,
     shutting_down: AtomicBool,
 }
@@ -116,11 +119,13 @@ impl Http {
             metrics: Arc::new(Metrics::new(
                 blocking.clone(),
                 in_flight.clone(),
-                service.clone(),
+                service.tolerances().clone(),
+                service.lost_races().clone(),
                 options.metrics_tenants,
             )),
             service,
             in_flight,
+            rate_limits: RateLimits::new(MonotonicClock),
             tenant_shares: TenantShares::of(BLOCKING_THREADS),
             options,
             blocking,

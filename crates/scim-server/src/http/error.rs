@@ -14,6 +14,7 @@ use scim_model::{ErrorKind, ScimError};
 
 use self::answer::{ErrorResponse, store_error};
 use super::media_type;
+use super::rate_limits::Allowance;
 use crate::service;
 
 /// The reason for an unsuccessful response.
@@ -50,6 +51,13 @@ pub enum Failure {
     Overdue,
     /// The body did not arrive before the deadline.
     BodyTimeout,
+    /// The client has sent more requests than it may.
+    RateLimited {
+        /// The permitted requests in a second.
+        rate: u32,
+        /// The state of its bucket.
+        allowance: Allowance,
+    },
     /// The query string is longer than this number of bytes.
     QueryTooLong(usize),
     /// A request to a discovery endpoint has a filter.
@@ -152,6 +160,14 @@ impl Failure {
                 "the storage did not answer in time: a write may or may not have taken effect",
             ),
             Failure::BodyTimeout => answer(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+            // RFC 6585 section 4
+            Failure::RateLimited { rate, allowance } => answer(
+                StatusCode::TOO_MANY_REQUESTS,
+                &format!(
+                    "too many requests: this connection may send {rate} a second, and {} at once: try again in {} s",
+                    allowance.burst, allowance.reset
+                ),
+            ),
             Failure::QueryTooLong(limit) => answer(
                 StatusCode::URI_TOO_LONG,
                 &format!(

@@ -5,6 +5,7 @@
 
 pub mod access_log;
 pub mod errors;
+pub mod rate_headers;
 pub mod request_context;
 pub mod request_id;
 pub mod trailing_slash;
@@ -21,6 +22,9 @@ macro_rules! wrap {
             ))
             .wrap(::actix_web::middleware::from_fn(
                 $crate::http::middleware::errors::render,
+            ))
+            .wrap(::actix_web::middleware::from_fn(
+                $crate::http::middleware::rate_headers::announce,
             ))
             .wrap($crate::http::middleware::headers())
             .wrap(::actix_web::middleware::from_fn(

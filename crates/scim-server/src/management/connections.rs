@@ -263,7 +263,7 @@ fn check_setting(name: &str, value: &str) -> Result<(), ManagementError> {
     match setting.has_value(value) {
         true => Ok(()),
         false => {
-            let detail = format!("expected one of {}", setting.values.join(", "));
+            let detail = format!("expected {}", setting.values);
             Err(ManagementError::invalid(&format!("settings.{name}"), detail))
         }
     }

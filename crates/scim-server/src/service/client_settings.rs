@@ -1,5 +1,8 @@
 //! The settings that depend on the client: their names and values, and the order in which they are resolved.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use scim_model::Policy;
 use scim_model::store::Connection;
 
@@ -22,6 +25,8 @@ pub struct ClientSettings {
     pub restores_users: bool,
     /// Whether a token is also accepted without the word `Bearer` before it.
     pub bare_tokens: bool,
+    /// The requests of a connection that a server answers in a second, on average; 0 for no limit.
+    pub rate_limit: u32,
 }
 
 /// The strictness with which requests are read.
@@ -44,9 +49,13 @@ impl Default for ClientSettings {
             filters_in_urls: true,
             restores_users: false,
             bare_tokens: false,
+            rate_limit: DEFAULT_RATE_LIMIT,
         }
     }
 }
+
+/// Identity providers send up to 25 requests a second, and a person with a script wants more.
+const DEFAULT_RATE_LIMIT: u32 = 200;
 
 impl ClientSettings {
     /// Returns the strictness with which values are read.
@@ -90,17 +99,47 @@ impl ClientSettings {
 pub struct Setting {
     /// The name on the command line and in the store. A flag of the server has the same name.
     pub name: &'static str,
-    /// The values; the first one is the built-in default.
-    pub values: &'static [&'static str],
+    /// The values that it can have.
+    pub values: Values,
     set: fn(&mut ClientSettings, &str),
-    get: fn(&ClientSettings) -> &'static str,
+    get: fn(&ClientSettings) -> Cow<'static, str>,
+}
+
+/// The values that a setting can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// One of these words; the first one is the built-in default.
+    Words(&'static [&'static str]),
+    /// A whole number up to this one.
+    UpTo(u32),
+}
+
+impl Values {
+    /// Returns whether a text is one of the values. Each value has one spelling.
+    pub fn has(self, text: &str) -> bool {
+        match self {
+            Values::Words(words) => words.contains(&text),
+            Values::UpTo(most) => text
+                .parse::<u32>()
+                .is_ok_and(|it| it <= most && it.to_string() == text),
+        }
+    }
+}
+
+impl fmt::Display for Values {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Values::Words(words) => write!(out, "one of {}", words.join(", ")),
+            Values::UpTo(most) => write!(out, "a number from 0 to {most}"),
+        }
+    }
 }
 
 /// All settings.
 pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "leniency",
-        values: &["clients", "strict", "interop"],
+        values: Values::Words(&["clients", "strict", "interop"]),
         set: |it, value| {
             it.leniency = match value {
                 "strict" => Leniency::Strict,
@@ -109,45 +148,54 @@ pub const SETTINGS: &[Setting] = &[
             }
         },
         get: |it| match it.leniency {
-            Leniency::Clients => "clients",
-            Leniency::Strict => "strict",
-            Leniency::Interop => "interop",
+            Leniency::Clients => "clients".into(),
+            Leniency::Strict => "strict".into(),
+            Leniency::Interop => "interop".into(),
         },
     },
     Setting {
         name: "active-by-default",
-        values: &["false", "true"],
+        values: Values::Words(&["false", "true"]),
         set: |it, value| it.active_by_default = value == "true",
         get: |it| one_of(it.active_by_default, "true", "false"),
     },
     Setting {
         name: "group-patch",
-        values: &["no-content", "resource"],
+        values: Values::Words(&["no-content", "resource"]),
         set: |it, value| it.patch_shows_groups = value == "resource",
         get: |it| one_of(it.patch_shows_groups, "resource", "no-content"),
     },
     Setting {
         name: "url-filters",
-        values: &["allow", "refuse"],
+        values: Values::Words(&["allow", "refuse"]),
         set: |it, value| it.filters_in_urls = value == "allow",
         get: |it| one_of(it.filters_in_urls, "allow", "refuse"),
     },
     Setting {
         name: "reprovision",
-        values: &["conflict", "restore"],
+        values: Values::Words(&["conflict", "restore"]),
         set: |it, value| it.restores_users = value == "restore",
         get: |it| one_of(it.restores_users, "restore", "conflict"),
     },
     Setting {
         name: "bearer-scheme",
-        values: &["required", "optional"],
+        values: Values::Words(&["required", "optional"]),
         set: |it, value| it.bare_tokens = value == "optional",
         get: |it| one_of(it.bare_tokens, "optional", "required"),
     },
+    Setting {
+        name: "rate-limit",
+        values: Values::UpTo(MAX_RATE_LIMIT),
+        set: |it, value| it.rate_limit = value.parse().unwrap_or(it.rate_limit),
+        get: |it| it.rate_limit.to_string().into(),
+    },
 ];
 
-fn one_of(is_first: bool, first: &'static str, second: &'static str) -> &'static str {
-    if is_first { first } else { second }
+/// The largest limit of the rate of requests.
+pub const MAX_RATE_LIMIT: u32 = 1_000_000;
+
+fn one_of(is_first: bool, first: &'static str, second: &'static str) -> Cow<'static, str> {
+    if is_first { first.into() } else { second.into() }
 }
 
 impl Setting {
@@ -158,7 +206,7 @@ impl Setting {
 
     /// Returns whether the setting can have this value.
     pub fn has_value(&self, value: &str) -> bool {
-        self.values.contains(&value)
+        self.values.has(value)
     }
 
     /// Returns the value that a connection has, or that its preset has. A value that a later version has stored counts
@@ -219,13 +267,13 @@ pub fn effective_values(
 ) -> Vec<EffectiveValue> {
     let values = SETTINGS.iter().map(|setting| {
         let (value, origin) = match setting.given(connection) {
-            Some(given) => given,
+            Some((value, origin)) => (value.to_owned().into(), origin),
             None if flags.contains(&setting.name) => ((setting.get)(server), Origin::Server),
             None => ((setting.get)(server), Origin::Default),
         };
         EffectiveValue {
             name: setting.name,
-            value: value.to_owned(),
+            value: value.into_owned(),
             origin,
         }
     });
@@ -259,14 +307,33 @@ mod tests {
     fn the_first_value_of_each_setting_is_the_default() {
         for setting in SETTINGS {
             let mut settings = ClientSettings::default();
-            assert_eq!((setting.get)(&settings), setting.values[0], "{}", setting.name);
-            for value in setting.values {
+            let Values::Words(values) = setting.values else {
+                continue;
+            };
+            assert_eq!((setting.get)(&settings), values[0], "{}", setting.name);
+            for value in values {
                 settings.set(setting.name, value);
                 assert_eq!((setting.get)(&settings), *value, "{}", setting.name);
             }
             settings.set(setting.name, "unknown");
-            assert_eq!((setting.get)(&settings), setting.values[setting.values.len() - 1]);
+            assert_eq!((setting.get)(&settings), values[values.len() - 1]);
         }
+    }
+
+    #[test]
+    fn the_rate_limit_is_a_number_with_one_spelling() {
+        let mut settings = ClientSettings::default();
+        for (text, rate) in [("0", 0), ("25", 25), ("1000000", 1_000_000)] {
+            settings.set("rate-limit", text);
+            assert_eq!(settings.rate_limit, rate);
+        }
+        for text in ["", "-1", "+1", "01", "1.5", "1000001", "many"] {
+            settings.set("rate-limit", text);
+            assert_eq!(settings.rate_limit, 1_000_000, "{text}");
+        }
+        let own = connection("entra", &[("rate-limit", "50")]);
+        assert_eq!(settings.of(&own).rate_limit, 50);
+        assert_eq!(settings.of(&connection("entra", &[])).rate_limit, 1_000_000);
     }
 
     #[test]
@@ -316,7 +383,9 @@ mod tests {
     fn presets_of_products_keep_the_values_that_their_clients_need() {
         let mut server = ClientSettings::default();
         for setting in SETTINGS {
-            server.set(setting.name, setting.values[setting.values.len() - 1]);
+            if let Values::Words(values) = setting.values {
+                server.set(setting.name, values[values.len() - 1]);
+            }
         }
         let of = |preset: &str| server.of(&connection(preset, &[]));
         for preset in presets::PRESETS {

@@ -157,6 +157,7 @@ fn every_effective_value_is_shown_with_its_origin() {
             "url-filters": {"value": "allow", "origin": "preset"},
             "reprovision": {"value": "conflict", "origin": "default"},
             "bearer-scheme": {"value": "optional", "origin": "preset"},
+            "rate-limit": {"value": "200", "origin": "default"},
         })
     );
     let shown = json_of(store, "show default --tenant acme");

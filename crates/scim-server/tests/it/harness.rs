@@ -38,7 +38,7 @@ use scim_server::management::{Management, ServerSettings};
 use scim_server::oauth::key_cache::{KeyCache, Now};
 use scim_server::oauth::{OAuthSettings, TokenEndpoint, key_fetch};
 use scim_server::sealing::KeyFile;
-use scim_server::service::{Leniency, Service, Settings};
+use scim_server::service::{ClientSettings, Leniency, Service, Settings};
 use scim_server::token;
 use scim_storage_diesel::{DieselStore, StoreOptions};
 use serde_json::{Value, json};
@@ -90,6 +90,11 @@ impl Default for Choice {
         Choice {
             settings: Settings {
                 base_url: BASE.into(),
+                // Tests send more than clients do.
+                client: ClientSettings {
+                    rate_limit: 0,
+                    ..ClientSettings::default()
+                },
                 ..Settings::default()
             },
             max_body_bytes: 1024 * 1024,

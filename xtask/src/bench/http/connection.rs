@@ -55,6 +55,18 @@ impl Connection {
         self.stream.get_mut().write_all((head + body).as_bytes())?;
         read_response(&mut self.stream)
     }
+
+    /// Sends a request, and returns whether its status is one of success.
+    ///
+    /// # Errors
+    /// Fails when there is no response.
+    pub(super) fn is_success(&mut self, request: &Request) -> io::Result<bool> {
+        match self.send(request) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Other => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn read_response(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {

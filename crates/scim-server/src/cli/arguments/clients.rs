@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::management::ServerSettings;
-use crate::service::ClientSettings;
+use crate::service::{ClientSettings, MAX_RATE_LIMIT};
 
 const SCIM: &str = "Requests, responses and schemas";
 
@@ -32,6 +32,12 @@ pub struct ClientArgs {
     /// [default: conflict]
     #[arg(long, help_heading = SCIM, env = "SCIM_REPROVISION", value_enum)]
     pub reprovision: Option<Reprovision>,
+
+    /// The requests of a connection that this server answers in a second, on average; up to five times as many at once,
+    /// and further ones get 429. 0 is no limit [default: 200]
+    #[arg(long, help_heading = SCIM, env = "SCIM_RATE_LIMIT", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_RATE_LIMIT)))]
+    pub rate_limit: Option<u32>,
 }
 
 impl ClientArgs {
@@ -64,6 +70,7 @@ impl ClientArgs {
         add("group-patch", self.group_patch.as_ref().and_then(word));
         add("url-filters", self.url_filters.as_ref().and_then(word));
         add("reprovision", self.reprovision.as_ref().and_then(word));
+        add("rate-limit", self.rate_limit.map(|it| it.to_string()));
         given
     }
 }

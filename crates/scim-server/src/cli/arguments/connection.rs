@@ -121,16 +121,16 @@ fn assignment(text: &str) -> Result<Assignment, String> {
     let (key, value) = text
         .split_once('=')
         .ok_or("expected a setting, `=` and a value")?;
-    let presets: Vec<&str> = PRESETS.iter().map(|it| it.name).collect();
-    let values = match key {
-        "preset" => &*presets,
-        _ => Setting::named(key)
-            .map(|it| it.values)
-            .ok_or_else(|| unknown(key))?,
-    };
-    let is_removal = value.is_empty() && key != "preset";
-    if !is_removal && !values.contains(&value) {
-        return Err(format!("`{key}` is one of {}", values.join(", ")));
+    if key == "preset" {
+        let presets: Vec<&str> = PRESETS.iter().map(|it| it.name).collect();
+        if !presets.contains(&value) {
+            return Err(format!("`preset` is one of {}", presets.join(", ")));
+        }
+    } else {
+        let values = Setting::named(key).map(|it| it.values).ok_or_else(|| unknown(key))?;
+        if !value.is_empty() && !values.has(value) {
+            return Err(format!("`{key}` is {values}"));
+        }
     }
     Ok(Assignment {
         key: key.to_owned(),

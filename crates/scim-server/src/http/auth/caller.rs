@@ -12,6 +12,7 @@ use super::Identity;
 use crate::http::context::Http;
 use crate::http::error::Failure;
 use crate::http::middleware::request_context::RequestContext;
+use crate::http::rate_limits::Client;
 use crate::service::{self, ClientNames, Requester, Service};
 
 /// An authenticated client, with the service for its requests.
@@ -31,6 +32,21 @@ impl Caller {
     /// Returns the caller that an earlier extraction has authenticated.
     pub(crate) fn of(request: &HttpRequest) -> Option<Caller> {
         request.extensions().get::<Caller>().cloned()
+    }
+
+    /// Counts a request of the client.
+    fn take_from_allowance(&self, context: &RequestContext) -> Result<(), Failure> {
+        let client = match &self.identity.credential {
+            Some(credential) => Client::Connection(credential.connection),
+            None => Client::Tenant(self.identity.tenant),
+        };
+        let rate = self.requester.settings.rate_limit;
+        let Some(taken) = self.http.rate_limits.take(client, rate) else {
+            return Ok(());
+        };
+        let (Ok(allowance) | Err(allowance)) = taken;
+        context.set_allowance(allowance);
+        taken.map(|_| ()).map_err(|allowance| Failure::RateLimited { rate, allowance })
     }
 
     /// Returns the client for the service.
@@ -96,6 +112,7 @@ impl FromRequest for Caller {
                 requester: Arc::new(requester),
                 http,
             };
+            caller.take_from_allowance(&context)?;
             request.extensions_mut().insert(caller.clone());
             Ok(caller)
         })

@@ -48,6 +48,17 @@ impl Failure {
             }
             // RFC 9110 section 12.5.3
             Failure::UnsupportedEncoding => vec![(ACCEPT_ENCODING, fixed("identity"))],
+            Failure::RateLimited { allowance, .. } => {
+                let name = HeaderName::from_static;
+                vec![
+                    (RETRY_AFTER, allowance.reset.into()),
+                    // SailPoint reads these.
+                    (name("x-rate-limit-limit"), allowance.burst.into()),
+                    (name("x-rate-limit-remaining"), allowance.remaining.into()),
+                    (name("x-rate-limit-reset"), allowance.reset.into()),
+                    (name("x-rate-limit-retry-after-seconds"), allowance.reset.into()),
+                ]
+            }
             Failure::Overdue
             | Failure::Service(
                 service::Error::Overloaded

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use actix_web::{HttpMessage as _, HttpRequest};
 
+use crate::http::rate_limits::Allowance;
+
 /// The id of a request, and the facts that the access log waits for. Each fact is set once.
 #[derive(Default)]
 pub struct RequestContext {
@@ -14,6 +16,7 @@ pub struct RequestContext {
     route: OnceCell<Arc<str>>,
     tenant: OnceCell<Arc<str>>,
     connection: OnceCell<Arc<str>>,
+    allowance: OnceCell<Allowance>,
 }
 
 impl RequestContext {
@@ -46,6 +49,17 @@ impl RequestContext {
     pub fn set_connection(&self, name: Arc<str>) {
         // A request is authenticated once.
         let _ = self.connection.set(name);
+    }
+
+    /// Sets the requests that the caller may still send.
+    pub fn set_allowance(&self, allowance: Allowance) {
+        // A request is counted once.
+        let _ = self.allowance.set(allowance);
+    }
+
+    /// Returns the requests that the caller may still send, if there is a limit.
+    pub(super) fn allowance(&self) -> Option<Allowance> {
+        self.allowance.get().copied()
     }
 
     /// Returns the path template of the endpoint, or `-`.
