@@ -53,6 +53,8 @@ pub struct Config {
     pub max_response_bytes: usize,
     /// The time after which a client that does not read its response is disconnected.
     pub write_timeout: Duration,
+    /// The time between a signal and the stop.
+    pub shutdown_delay: Duration,
     /// The most tenants that the metrics count apart.
     pub metrics_tenants: usize,
     /// The settings of the authorization server, and the internal targets of outgoing requests.

@@ -28,7 +28,8 @@ pub use self::content::{Content, Next, Unread};
 pub use self::core::{Representation, Service, Settings};
 pub use crate::sealing::{InvalidSealingKey as InvalidCursorKey, SealingKey as CursorKey};
 pub use client_settings::{
-    ClientSettings, EffectiveValue, Leniency, MAX_RATE_LIMIT, Origin, SETTINGS, Setting, Values, effective_values,
+    ClientSettings, EffectiveValue, Leniency, MAX_RATE_LIMIT, Origin, SETTINGS, Setting, Values,
+    effective_values,
 };
 pub use error::Error;
 pub use presets::{PRESETS, Preset, PresetValue};

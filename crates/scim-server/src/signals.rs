@@ -12,15 +12,15 @@ pub fn on_termination(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let (ready, is_ready) = channel();
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         actix_web::rt::System::new().block_on(async {
-            let caught = termination();
+            let caught = Termination::catch();
             let failed = caught
                 .as_ref()
                 .err()
                 .map(|error| io::Error::other(error.to_string()));
             // The caller waits for it.
             let _ = ready.send(failed);
-            if let Ok(signal) = caught {
-                signal.await;
+            if let Ok(mut signals) = caught {
+                signals.next().await;
                 act();
             }
         });
@@ -75,29 +75,57 @@ impl Hangups {
     }
 }
 
-/// Returns a future that completes at SIGTERM or SIGINT.
-///
-/// # Errors
-/// The operating system does not allow a handler for the signals.
+/// SIGTERM and SIGINT, which are caught as long as this exists.
 #[cfg(unix)]
-pub fn termination() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    use std::future::poll_fn;
-    use std::task::Poll;
-
-    use actix_web::rt::signal::unix::{SignalKind, signal};
-
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    Ok(poll_fn(move |context| {
-        let came = term.poll_recv(context).is_ready() || int.poll_recv(context).is_ready();
-        if came { Poll::Ready(()) } else { Poll::Pending }
-    }))
+pub struct Termination {
+    term: actix_web::rt::signal::unix::Signal,
+    int: actix_web::rt::signal::unix::Signal,
 }
 
-/// Returns a future that completes at Ctrl-C.
+#[cfg(unix)]
+impl Termination {
+    /// Begins to catch the signals.
+    ///
+    /// # Errors
+    /// The operating system does not allow a handler for the signals.
+    pub fn catch() -> io::Result<Termination> {
+        use actix_web::rt::signal::unix::{SignalKind, signal};
+
+        Ok(Termination {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Completes at the next signal.
+    pub async fn next(&mut self) {
+        use std::future::poll_fn;
+        use std::task::Poll;
+
+        poll_fn(|context| {
+            let came = self.term.poll_recv(context).is_ready() || self.int.poll_recv(context).is_ready();
+            if came { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// Ctrl-C.
 #[cfg(not(unix))]
-pub fn termination() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    Ok(async {
+pub struct Termination;
+
+#[cfg(not(unix))]
+impl Termination {
+    /// Does nothing: Ctrl-C is caught when [`Termination::next`] is called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn catch() -> io::Result<Termination> {
+        Ok(Termination)
+    }
+
+    /// Completes at the next Ctrl-C.
+    pub async fn next(&mut self) {
         let _ = actix_web::rt::signal::ctrl_c().await;
-    })
+    }
 }

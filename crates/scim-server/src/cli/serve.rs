@@ -62,6 +62,7 @@ impl ServeArgs {
             max_body_bytes: usize::try_from(self.max_body_bytes)?,
             max_response_bytes: usize::try_from(self.max_response_bytes)?,
             write_timeout: Duration::from_secs(self.write_timeout.into()),
+            shutdown_delay: Duration::from_secs(self.operation.shutdown_delay.into()),
             metrics_tenants: self.operation.metrics_tenants as usize,
             oauth: self.oauth.config()?,
             settings: self.settings()?,

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use scim_server::cli::exit::Exit;
 use scim_server::config::Config;
@@ -14,7 +15,7 @@ use scim_server::http::management::ManagementHttp;
 use scim_server::http::metrics::{self, Exposition};
 use scim_server::http::tls::{self, ServerTls};
 use scim_server::http::{Http, server};
-use scim_server::signals::{self, Hangups};
+use scim_server::signals::{Hangups, Termination};
 use scim_server::systemd;
 
 use crate::failure::Failure;
@@ -80,13 +81,10 @@ impl Listeners {
         http: Arc<Http>,
         operators: Arc<ManagementHttp>,
         exposition: Exposition,
+        shutdown_delay: Duration,
     ) -> io::Result<()> {
         // From here on signals are caught. An earlier signal ends the process, which has begun nothing yet.
-        let signal = signals::termination()?;
-        let stop = async {
-            signal.await;
-            systemd::stopping();
-        };
+        let stop = stop_after(Termination::catch()?, http.clone(), shutdown_delay);
         let with_tls = self.tls.all();
         // Without a certificate, and without systemd, SIGHUP still ends a server whose terminal is closed.
         if !with_tls.is_empty() || systemd::is_present() {
@@ -121,6 +119,18 @@ impl Listeners {
             let _ = management.await;
         }
         Ok(())
+    }
+}
+
+/// Completes some time after a signal. In this time `/readyz` says that the server ends, so that no new clients are sent to
+/// it, and requests are served as before. A second signal ends the time.
+async fn stop_after(mut signals: Termination, http: Arc<Http>, delay: Duration) {
+    signals.next().await;
+    http.begin_shutdown();
+    systemd::stopping();
+    if !delay.is_zero() {
+        log::info!("stopping in {} s: /readyz fails from now on", delay.as_secs());
+        let _ = tokio::time::timeout(delay, signals.next()).await;
     }
 }
 

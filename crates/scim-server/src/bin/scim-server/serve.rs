@@ -91,7 +91,7 @@ pub(crate) fn serve(
     welcome.print(&*store, &mut io::stdout(), clock::now())?;
     let leftovers = delete_leftovers(store.clone(), config.retention, security_events.ring.clone());
     let expiry = ExpiryWatch::default().with_clients(store.clone());
-    let expiring = expiry.expiring();
+    let expiring = Box::new(expiry.expiring());
     let _upkeep = Upkeep::start(store.clone(), config.retention, leftovers, expiry)?;
     let parts = StreamParts {
         store: store.clone(),
@@ -106,21 +106,19 @@ pub(crate) fn serve(
     let webhooks = StateCounts::new(ENDPOINT_STATES);
     let _workers = start_delivery(worker_id(url), store.clone(), parts.clone(), webhooks.clone())?;
     let lag = LagWatch::start(store.clone())?;
-    let used = store.clone();
     let sampled = Sampled {
-        database_is_durable: store.is_durable(),
-        scans: Box::new(move || store.scan_counts()),
-        connections: Box::new(move || used.connection_figures()),
-        expiring: Box::new(expiring),
+        expiring,
         endpoints: Box::new(lag.endpoints()),
         tls: tls.all(),
         webhooks,
         streams: parts.security_events.counts.clone(),
+        ..of_database(store)
     };
     let exposition = Exposition::new(http.metrics(), sampled);
     let operators = ManagementHttp::new(operations, http.clone(), exposition.clone());
     let operators = Arc::new(operators.with_set_streams(parts));
-    actix_web::rt::System::new().block_on(listeners.serve(http, operators, exposition))?;
+    let serving = listeners.serve(http, operators, exposition, config.shutdown_delay);
+    actix_web::rt::System::new().block_on(serving)?;
     Ok(())
 }
 
@@ -128,6 +126,17 @@ fn proxy_warning<'a>(config: &'a Config, base_url: &str) -> Option<&'a str> {
     // A server with its own certificate needs no proxy.
     let is_behind_proxy = config.tls.is_none();
     config.oauth.proxy_warning(base_url).filter(|_| is_behind_proxy)
+}
+
+/// Returns the figures of a database for the metrics.
+fn of_database(store: Arc<DieselStore>) -> Sampled {
+    let used = store.clone();
+    Sampled {
+        database_is_durable: store.is_durable(),
+        connections: Box::new(move || used.connection_figures()),
+        scans: Box::new(move || store.scan_counts()),
+        ..Sampled::default()
+    }
 }
 
 fn store_options(registry: &SchemaRegistry, pooler: Pooler, arguments: &ServeArgs) -> StoreOptions {

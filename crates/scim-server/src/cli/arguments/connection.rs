@@ -127,7 +127,9 @@ fn assignment(text: &str) -> Result<Assignment, String> {
             return Err(format!("`preset` is one of {}", presets.join(", ")));
         }
     } else {
-        let values = Setting::named(key).map(|it| it.values).ok_or_else(|| unknown(key))?;
+        let values = Setting::named(key)
+            .map(|it| it.values)
+            .ok_or_else(|| unknown(key))?;
         if !value.is_empty() && !values.has(value) {
             return Err(format!("`{key}` is {values}"));
         }

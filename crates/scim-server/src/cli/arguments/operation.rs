@@ -12,4 +12,10 @@ pub struct OperationArgs {
     #[arg(long, help_heading = OPERATION, env = "SCIM_METRICS_TENANTS", default_value_t = 100, value_name = "N",
           value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub metrics_tenants: u32,
+
+    /// Seconds between a SIGTERM or SIGINT and the stop. In this time `/readyz` fails, so that load balancers send no new
+    /// clients, and requests are served; a second signal ends it
+    #[arg(long, help_heading = OPERATION, env = "SCIM_SHUTDOWN_DELAY", default_value_t = 0, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(0..=3600))]
+    pub shutdown_delay: u32,
 }

@@ -46,7 +46,9 @@ impl Caller {
         };
         let (Ok(allowance) | Err(allowance)) = taken;
         context.set_allowance(allowance);
-        taken.map(|_| ()).map_err(|allowance| Failure::RateLimited { rate, allowance })
+        taken
+            .map(|_| ())
+            .map_err(|allowance| Failure::RateLimited { rate, allowance })
     }
 
     /// Returns the client for the service.

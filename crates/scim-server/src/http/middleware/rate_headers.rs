@@ -20,7 +20,9 @@ pub async fn announce(request: ServiceRequest, next: Next<BoxBody>) -> Result<Se
     for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
         // They consist of digits and ASCII.
         if let Ok(value) = HeaderValue::try_from(value) {
-            response.headers_mut().insert(HeaderName::from_static(name), value);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
         }
     }
     Ok(response)
