@@ -32,7 +32,7 @@ pub use self::health::HealthArgs;
 pub use self::key::{KeyCommand, KeyScope};
 pub use self::migrate::{MigrateArgs, MigrateCommand};
 pub use self::move_to::MoveArgs;
-pub use self::operation::OperationArgs;
+pub use self::operation::{LogFormat, OperationArgs};
 pub use self::set_stream::{
     CreateStreamArgs, Events, SetStreamArgs, SetStreamCommand, StreamArgs, StreamStart,
 };
@@ -117,15 +117,6 @@ pub enum PostgresPooler {
     None,
     /// A pooler that may give each transaction another connection, such as PgBouncer with `pool_mode = transaction`
     Transaction,
-}
-
-/// See [`Cli::log_format`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Time, level, source and message
-    Text,
-    /// A JSON object with the same members, and the fields of the entry
-    Json,
 }
 
 /// The commands.

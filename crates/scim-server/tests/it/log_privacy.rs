@@ -302,6 +302,8 @@ impl Run {
             &federation,
             Some(json!({ "assertion": assertion })),
         );
+        let path = format!("{connection}/federations/{{id}}");
+        self.write("PATCH", &path, &federation, Some(json!({ "name": "renamed" })));
         self.write(
             "DELETE",
             &format!("{connection}/federations/{{id}}"),
@@ -406,6 +408,8 @@ impl Run {
         let _ = self
             .api
             .send("POST", &format!("/set-streams/{polled}/poll"), Some(&sets));
+        let renamed = json!({ "name": "renamed" });
+        self.write("PATCH", "/set-streams/{id}", &[&pushed], Some(renamed));
         let verify = json!({ "state": MARK });
         self.write("POST", "/set-streams/{id}/verify", &[&pushed], Some(verify));
         for action in ["pause", "enable", "disable"] {

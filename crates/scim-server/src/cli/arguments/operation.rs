@@ -1,6 +1,6 @@
 //! The flags about running a server: what is measured, and how it stops.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::OPERATION;
 
@@ -18,4 +18,13 @@ pub struct OperationArgs {
     #[arg(long, help_heading = OPERATION, env = "SCIM_SHUTDOWN_DELAY", default_value_t = 0, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(0..=3600))]
     pub shutdown_delay: u32,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Time, level, source and message
+    Text,
+    /// A JSON object with the same members, and the fields of the entry
+    Json,
 }
