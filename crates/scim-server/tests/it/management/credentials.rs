@@ -338,7 +338,7 @@ fn names_and_keys_of_a_client_change() {
         for (body, field) in [
             (json!({"name": " a"}), "name"),
             (json!({"keys": {}}), "keys"),
-            (json!({"keys": {"url": "http://127.0.0.1/keys"}}), "keys"),
+            (json!({"keys": {"url": "http://login.microsoftonline.com/keys"}}), "keys"),
             (json!({"secret": "mine"}), "secret"),
         ] {
             let reply = admin.patch(&client, body);
