@@ -11,6 +11,7 @@ mod migrate;
 mod move_to;
 mod operation;
 mod set_stream;
+mod tenant;
 mod tls;
 mod token;
 mod transfer;
@@ -36,13 +37,13 @@ pub use self::operation::{LogFormat, OperationArgs};
 pub use self::set_stream::{
     CreateStreamArgs, Events, SetStreamArgs, SetStreamCommand, StreamArgs, StreamStart,
 };
+pub use self::tenant::TenantCommand;
 pub use self::tls::TlsArgs;
 pub use self::token::{Lifetime, Scope, TokenCommand};
 pub use self::transfer::{ExportArgs, ImportArgs, StoredFormArgs};
 pub use self::webhook::{CreateArgs, EndpointArgs, ReplayArgs, SecretsKeyArgs, View, WebhookCommand};
 use super::client_args::{ClientCommand, FederationCommand};
 use super::exit::Exit;
-use super::names;
 use super::oauth_args::OAuthArgs;
 use super::unshown::Unshown;
 use crate::config::database_url::{DatabaseUrl, InvalidDatabaseUrl};
@@ -372,48 +373,6 @@ pub enum Passwords {
     Drop,
     /// Store their argon2id hash, for a product that verifies logins
     Argon2id,
-}
-
-/// The commands below `tenant`.
-#[derive(Debug, Subcommand)]
-pub enum TenantCommand {
-    /// Create a tenant
-    Create {
-        /// Letters, digits, `-`, `_` and `.`
-        #[arg(value_parser = names::name)]
-        name: String,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
-    /// List the tenants
-    List {
-        /// Print one JSON object, with the list as `items`
-        #[arg(long)]
-        json: bool,
-    },
-    /// Give a tenant another name; its connections, tokens, users and groups stay
-    Rename {
-        /// The name of the tenant
-        name: String,
-        /// Letters, digits, `-`, `_` and `.`
-        #[arg(value_parser = names::name)]
-        new_name: String,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
-    /// Delete a tenant with all its users, groups and tokens
-    Delete {
-        /// The name of the tenant
-        name: String,
-        /// Do not ask for confirmation
-        #[arg(long)]
-        yes: bool,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 fn database_url(text: &str) -> Result<DatabaseUrl, String> {

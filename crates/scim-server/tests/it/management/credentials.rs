@@ -338,7 +338,10 @@ fn names_and_keys_of_a_client_change() {
         for (body, field) in [
             (json!({"name": " a"}), "name"),
             (json!({"keys": {}}), "keys"),
-            (json!({"keys": {"url": "http://login.microsoftonline.com/keys"}}), "keys"),
+            (
+                json!({"keys": {"url": "http://login.microsoftonline.com/keys"}}),
+                "keys",
+            ),
             (json!({"secret": "mine"}), "secret"),
         ] {
             let reply = admin.patch(&client, body);
