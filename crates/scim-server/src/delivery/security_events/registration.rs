@@ -299,7 +299,7 @@ fn changed_delivery(
         SetDelivery::Push { url, authorization } => (Some(url), authorization),
         SetDelivery::Poll => (None, None),
     };
-    let Some(url) = change.url.clone().unwrap_or(old_url) else {
+    let Some(url) = change.url.clone().unwrap_or_else(|| old_url.clone()) else {
         if matches!(change.authorization, Some(Some(_))) {
             invalid(
                 "authorization",
@@ -309,6 +309,14 @@ fn changed_delivery(
         return Ok(SetDelivery::Poll);
     };
     let authorization = match &change.authorization {
+        // Whoever names another address does not know the header, and must not have it sent there.
+        None if old_authorization.is_some() && old_url.as_ref() != Some(&url) => {
+            invalid(
+                "authorization",
+                "a new URL does not keep the Authorization header: give it again, or remove it",
+            )?;
+            None
+        }
         None => old_authorization,
         Some(None) => None,
         Some(Some(value)) => {

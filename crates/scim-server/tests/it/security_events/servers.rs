@@ -131,6 +131,14 @@ fn settings_of_a_stream_change_and_its_attempts_are_listed() {
         assert_eq!(second.received()[0].headers["authorization"], "Bearer c2VjcmV0");
         assert_eq!(first.received().len(), 2, "it gets nothing more");
 
+        // Another address never gets the header that was meant for the first one.
+        let elsewhere = [&["set-stream", "set", &id, "--push", &first.url], &LOCAL[..]].concat();
+        let (code, _, err) = commands.run(&elsewhere, "");
+        assert_eq!(code, Some(2), "{err}");
+        assert!(err.contains("Authorization header"), "{err}");
+        let renamed = [&["set", &id, "--name", "same", "--push", &second.url], &LOCAL[..]].concat();
+        assert_eq!(commands.json(&renamed)["hasAuthorization"], true);
+
         let polled = commands.json(&["set", &id, "--poll", "--algorithm", "ES256"]);
         assert_eq!(
             (&polled["delivery"], &polled["algorithm"], &polled["url"]),
