@@ -185,11 +185,17 @@ impl<'a> Setup<'a> {
     pub fn feed_requests(&self, status: &str) -> u64 {
         let metrics = ureq::get(format!("http://{}/metrics", self.management)).call();
         let metrics = metrics.unwrap().body_mut().read_to_string().unwrap();
-        let name = "scim_requests_total{route=\"/api/v1/events\",method=\"GET\",status=";
-        let line = metrics
-            .lines()
-            .find_map(|it| it.strip_prefix(&format!("{name}\"{status}\"}} ")));
-        line.map_or(0, |it| it.parse().unwrap())
+        let labels = [
+            "route=\"/api/v1/events\"",
+            "method=\"GET\"",
+            &format!("status=\"{status}\""),
+        ];
+        let counted = metrics.lines().filter(|it| {
+            it.starts_with("scim_requests_total{") && labels.iter().all(|label| it.contains(label))
+        });
+        counted
+            .filter_map(|it| it.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
     }
 
     /// The signature of the server for a message.
