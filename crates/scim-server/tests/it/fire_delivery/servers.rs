@@ -27,6 +27,8 @@ pub struct Servers<'a> {
 impl<'a> Servers<'a> {
     /// Starts this number of servers on the database.
     pub fn start(shell: &'a Shell, number: usize, arguments: &[&str]) -> Servers<'a> {
+        // The writers send as many requests as they can.
+        let arguments = [&["--rate-limit", "0"], arguments].concat();
         let servers = Servers {
             shell,
             arguments: arguments.iter().map(|it| (*it).to_owned()).collect(),
