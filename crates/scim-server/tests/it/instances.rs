@@ -157,6 +157,9 @@ fn the_server_serves_until_its_shutdown_delay_is_over() {
 #[test]
 fn a_shutdown_delay_passes_by_itself() {
     let mut server = Binary::start(&["--shutdown-delay", "1"]);
+    // A server that answers catches signals; before, a signal ends it at once.
+    let live = format!("http://{}/livez", address(&server.base_url));
+    ureq::get(live).call().unwrap();
     let began = Instant::now();
     server.signal("-INT");
     assert!(server.wait().success());
