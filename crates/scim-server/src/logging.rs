@@ -4,7 +4,7 @@
 //! lines are lost and counted. The number is a metric, and is written to the log as soon as its reader continues.
 //!
 //! Libraries may log at their lowest levels whatever they send and receive, tokens and personal data included. Their
-//! entries below [`LIBRARIES_MOST`] never reach the log.
+//! entries below `LIBRARIES_MOST` never reach the log.
 
 mod json;
 
