@@ -260,6 +260,11 @@ fn a_token_is_sent_again_until_the_receiver_takes_it() {
     let ids: Vec<String> = received.iter().map(jti).collect();
     assert_eq!(ids[0], ids[1]);
     assert_ne!(ids[1], ids[2]);
+    // What is not stored yet would be sent again.
+    wait_until("the progress", || {
+        let shown = commands.json(&["show", &id]);
+        shown["deliveries"].as_array().unwrap().len() == 3
+    });
     // The process ends without warning, and the next one continues at once.
     let folder = server.kill();
     let server = Binary::start_in(folder, &LOCAL);
