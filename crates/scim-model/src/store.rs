@@ -6,6 +6,7 @@ pub mod conformance;
 pub(crate) mod connection;
 mod credentials;
 mod deleted;
+mod delivery_attempt;
 mod directory;
 mod error;
 mod feed;
@@ -27,6 +28,7 @@ pub use credentials::{
     MethodChange, NewAccessToken, NewClient, NewSecret, Secret, SecretAdded, TokenIssued,
 };
 pub use deleted::{CredentialKind, DeletedConnection, DeletedCredential, UnknownCredentialKind};
+pub use delivery_attempt::DeliveryAttempt;
 pub use directory::{Directory, NewToken, Token};
 pub use error::StoreError;
 pub use feed::{ChangeFeed, FeedEntries, FeedEntry, FeedStart, FeedTenants, PastResource};
@@ -41,14 +43,14 @@ pub use query::{
 };
 pub use resource::{Deletion, NewResource, ResourceStore, Update, Updated};
 pub use set_streams::{
-    EventAdded, NewSetStream, RefusedSet, SetAttempt, SetDelivery, SetHealth, SetProgress, SetStream,
-    SetStreamEvent, SetStreamSettings, SetStreamState, SetStreamStatus, SetStreams, StoredSigningKey,
+    EventAdded, NewSetStream, RefusedSet, SetDelivery, SetHealth, SetProgress, SetStream, SetStreamEvent,
+    SetStreamSettings, SetStreamState, SetStreamStatus, SetStreams, StoredSigningKey,
 };
 pub use tenant::{Tenant, TenantId};
 pub use transfer::{ExportParts, Exported, ImportOutcome, ImportedMembers, ImportedResource, Transfer};
 pub use webhooks::{
-    NewWebhook, NewWebhookSecret, StoredWebhookSecret, Webhook, WebhookDelivery, WebhookHealth,
-    WebhookMessage, WebhookProgress, WebhookSettings, Webhooks,
+    NewWebhook, NewWebhookSecret, StoredWebhookSecret, Webhook, WebhookHealth, WebhookMessage,
+    WebhookProgress, WebhookSettings, Webhooks,
 };
 
 pub use crate::change::{MembersChange, MembersStep};

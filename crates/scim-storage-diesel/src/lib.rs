@@ -8,6 +8,7 @@ mod connection;
 mod counts;
 mod credentials;
 mod deadline;
+mod delivery_attempt;
 mod directory;
 mod error;
 mod idempotency;

@@ -94,6 +94,6 @@ pub(crate) enum Opening {
     Existing,
     /// The command line, which reads and writes resources of an existing database as servers do.
     Transfer,
-    /// The command line, on an existing database that no server may use meanwhile.
+    /// The command line, on an existing database that no server may use at the same time.
     Offline,
 }

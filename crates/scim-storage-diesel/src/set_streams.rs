@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use scim_model::change::ChangePosition;
 use scim_model::store::{
-    EventAdded, Leases, NewSetStream, RefusedSet, SetAttempt, SetProgress, SetStream, SetStreamEvent,
+    DeliveryAttempt, EventAdded, Leases, NewSetStream, RefusedSet, SetProgress, SetStream, SetStreamEvent,
     SetStreamSettings, SetStreamState, SetStreams, StoreError, StoredSigningKey,
 };
 use uuid::Uuid;
@@ -85,7 +85,7 @@ impl SetStreams for DieselStore {
         self.database.read(|conn| progress::refused(conn, id, limit))
     }
 
-    fn set_attempts(&self, id: Uuid, limit: u32) -> Result<Vec<SetAttempt>, StoreError> {
+    fn set_attempts(&self, id: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, StoreError> {
         self.database.read(|conn| attempts::of(conn, id, limit))
     }
 

@@ -6,7 +6,7 @@ mod messages;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use scim_model::store::{
-    Leases, NewWebhook, NewWebhookSecret, StoreError, Webhook, WebhookDelivery, WebhookMessage,
+    DeliveryAttempt, Leases, NewWebhook, NewWebhookSecret, StoreError, Webhook, WebhookMessage,
     WebhookProgress, Webhooks,
 };
 use uuid::Uuid;
@@ -100,7 +100,7 @@ impl Webhooks for DieselStore {
         self.database.read(|conn| messages::of(conn, id, dead, limit))
     }
 
-    fn webhook_deliveries(&self, id: Uuid, limit: u32) -> Result<Vec<WebhookDelivery>, StoreError> {
+    fn webhook_deliveries(&self, id: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, StoreError> {
         self.database.read(|conn| messages::deliveries(conn, id, limit))
     }
 

@@ -88,6 +88,18 @@ fn path_of(users: &[User], n: usize) -> String {
     format!("/scim/v2/Users/{}", users[n % users.len()].id)
 }
 
+/// Builds the server of this source and returns its path.
+fn release_build() -> Result<PathBuf, String> {
+    process::run(&mut process::cargo(&[
+        "build",
+        "--release",
+        "--locked",
+        "-p",
+        "scim-server",
+    ]))?;
+    Ok(process::root().join("target/release/scim-server"))
+}
+
 /// Runs the bench and prints its table.
 ///
 /// # Errors
@@ -95,14 +107,7 @@ fn path_of(users: &[User], n: usize) -> String {
 pub(super) fn run(options: &Options) -> Result<(), String> {
     let mut binaries = options.binary.clone();
     if binaries.is_empty() {
-        process::run(&mut process::cargo(&[
-            "build",
-            "--release",
-            "--locked",
-            "-p",
-            "scim-server",
-        ]))?;
-        binaries.push(process::root().join("target/release/scim-server"));
+        binaries.push(release_build()?);
     }
     let mut servers = Vec::new();
     for binary in &binaries {

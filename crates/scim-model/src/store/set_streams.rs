@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::delivery_attempt::DeliveryAttempt;
 use super::error::StoreError;
 use super::leases::Leases;
 use super::tenant::TenantId;
@@ -95,7 +96,7 @@ pub trait SetStreams: Send + Sync {
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
-    fn set_attempts(&self, id: Uuid, limit: u32) -> Result<Vec<SetAttempt>, StoreError>;
+    fn set_attempts(&self, id: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, StoreError>;
 
     /// Stores the progress of a stream in one transaction. Returns whether it was stored: it is not if the stream has
     /// another revision, or if the worker has no lease; the attempts are stored anyway.
@@ -304,27 +305,6 @@ pub struct RefusedSet {
     pub at: DateTime<Utc>,
 }
 
-/// An attempt to send a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAttempt {
-    /// Identifies the attempt. Later attempts have greater ids.
-    pub id: Uuid,
-    /// The identity of the token.
-    pub jti: String,
-    /// The time of the request.
-    pub at: DateTime<Utc>,
-    /// The number of the attempt, from 1.
-    pub attempt: u32,
-    /// The status of the response, if there was one.
-    pub status: Option<u16>,
-    /// The time until the end of the response, in milliseconds.
-    pub milliseconds: i64,
-    /// The reason why there was no response, or why it was not accepted.
-    pub error: Option<String>,
-    /// The beginning of the body of the response.
-    pub response: String,
-}
-
 /// The progress of a stream.
 #[derive(Clone, Debug)]
 pub struct SetProgress {
@@ -343,7 +323,7 @@ pub struct SetProgress {
     /// Tokens that the receiver refused.
     pub refused: Vec<RefusedSet>,
     /// Attempts.
-    pub attempts: Vec<SetAttempt>,
+    pub attempts: Vec<DeliveryAttempt>,
     /// Events about the stream that are finished.
     pub finished_events: Vec<Uuid>,
     /// The state that the server gives the stream on its own, and the event that says so. A stream that is not

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::delivery_attempt::DeliveryAttempt;
 use super::error::StoreError;
 use super::leases::Leases;
 use super::tenant::TenantId;
@@ -105,7 +106,7 @@ pub trait Webhooks: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    fn webhook_deliveries(&self, id: Uuid, limit: u32) -> Result<Vec<WebhookDelivery>, StoreError>;
+    fn webhook_deliveries(&self, id: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, StoreError>;
 
     /// Deletes at most `limit` deliveries that are older than a time, and as many messages that were given up before it.
     /// Returns the number of both.
@@ -222,27 +223,6 @@ pub struct WebhookMessage {
     pub since: DateTime<Utc>,
 }
 
-/// An attempt to deliver a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebhookDelivery {
-    /// Identifies the attempt. Later attempts have greater ids.
-    pub id: Uuid,
-    /// The id of the message.
-    pub message: String,
-    /// The time of the request.
-    pub at: DateTime<Utc>,
-    /// The number of the attempt, from 1.
-    pub attempt: u32,
-    /// The status of the response, if there was one.
-    pub status: Option<u16>,
-    /// The time until the end of the response, in milliseconds.
-    pub milliseconds: i64,
-    /// The reason why there was no response, or why it was not accepted.
-    pub error: Option<String>,
-    /// The beginning of the body of the response.
-    pub response: String,
-}
-
 /// The progress of one endpoint.
 #[derive(Clone, Debug)]
 pub struct WebhookProgress {
@@ -261,5 +241,5 @@ pub struct WebhookProgress {
     /// Messages that wait no longer.
     pub removed: Vec<String>,
     /// Attempts.
-    pub deliveries: Vec<WebhookDelivery>,
+    pub deliveries: Vec<DeliveryAttempt>,
 }

@@ -390,7 +390,7 @@ fn trimmed(text: &str) -> Result<String, Infallible> {
 }
 
 /// Reads a path, and trims it like other settings. A path that is not UTF-8 stays as it is.
-fn path() -> impl TypedValueParser<Value = PathBuf> {
+pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| match path.to_str().map(str::trim) {
         Some("") => Err("expected a path"),
         Some(trimmed) => Ok(PathBuf::from(trimmed)),

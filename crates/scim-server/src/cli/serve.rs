@@ -40,7 +40,7 @@ impl ServeArgs {
         let registry = registry(self.schemas.as_deref())?;
         let (tls, management_tls) = (self.tls.scim()?, self.tls.management()?);
         let base_url = self.checked_base_url(tls.is_some())?;
-        // The base URL of a server with a certificate of its own is no sign of a proxy in front of the other listener.
+        // With its own certificate, an https base URL does not show that a proxy is in front of the other listener.
         let proxy_url = base_url.as_ref().filter(|_| tls.is_none());
         let config = Config {
             listen: listen::address(&self.listen, proxy_url, self.allow_plain_http || tls.is_some())?,

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{ChangeFeed, Directory, Tenant, Webhook, WebhookDelivery, Webhooks};
+use scim_model::store::{ChangeFeed, DeliveryAttempt, Directory, Tenant, Webhook, Webhooks};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -227,7 +227,7 @@ fn test(
         terminal.print(&shown)?;
     }
     match result {
-        Some(WebhookDelivery {
+        Some(DeliveryAttempt {
             error: Some(error), ..
         }) => Err(CommandError::Refused(format!(
             "the test was not delivered: {error}"
@@ -256,7 +256,7 @@ fn wait_for_delivery(
     id: Uuid,
     message: &str,
     wait: Duration,
-) -> Result<Option<WebhookDelivery>, CommandError> {
+) -> Result<Option<DeliveryAttempt>, CommandError> {
     let end = Instant::now() + wait;
     loop {
         let deliveries = store.webhook_deliveries(id, SHOWN)?;

@@ -48,7 +48,13 @@ pub(super) const WINDOW: u32 = BURST;
 /// The buckets of all clients.
 pub(super) struct RateLimits<C: Clock = MonotonicClock> {
     clock: C,
-    buckets: Mutex<HashMap<Client, Bucket<C>>>,
+    buckets: Mutex<Buckets<C>>,
+}
+
+struct Buckets<C: Clock> {
+    by_client: HashMap<Client, Bucket<C>>,
+    /// The time at which full ones were forgotten. Looking for them visits every bucket, so not each request does it.
+    cleaned: Instant,
 }
 
 type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>;
@@ -64,7 +70,10 @@ impl<C: Clock + Clone> RateLimits<C> {
     pub(super) fn new(clock: C) -> RateLimits<C> {
         RateLimits {
             clock,
-            buckets: Mutex::default(),
+            buckets: Mutex::new(Buckets {
+                by_client: HashMap::new(),
+                cleaned: Instant::now(),
+            }),
         }
     }
 
@@ -99,10 +108,13 @@ impl<C: Clock + Clone> RateLimits<C> {
     /// Returns the bucket of a client. A changed rate begins with a full one.
     fn limiter(&self, client: Client, rate: NonZeroU32) -> Arc<Limiter<C>> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= MOST_BUCKETS {
-            buckets.retain(|_, it| it.used.elapsed() < FULL_AFTER);
-        }
         let now = Instant::now();
+        if buckets.by_client.len() >= MOST_BUCKETS && now.duration_since(buckets.cleaned) >= FULL_AFTER {
+            buckets
+                .by_client
+                .retain(|_, it| now.duration_since(it.used) < FULL_AFTER);
+            buckets.cleaned = now;
+        }
         let new = || {
             let quota = Quota::per_second(rate).allow_burst(burst(rate));
             let limiter = RateLimiter::direct_with_clock(quota, self.clock.clone());
@@ -112,7 +124,7 @@ impl<C: Clock + Clone> RateLimits<C> {
                 used: now,
             }
         };
-        let bucket = buckets.entry(client).or_insert_with(new);
+        let bucket = buckets.by_client.entry(client).or_insert_with(new);
         if bucket.rate != rate {
             *bucket = new();
         }

@@ -14,7 +14,7 @@ use super::federations::refuse_twin;
 use crate::egress::Egress;
 use crate::oauth::{key_set, registration};
 
-/// New values that clients and federations have. Those that are not named stay as they are.
+/// New values of a client or a federation. Settings without a new value stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewValues {
     /// The name; it may be empty.

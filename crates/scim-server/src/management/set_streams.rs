@@ -1,6 +1,6 @@
 //! Streams of security event tokens as operators see them.
 
-use scim_model::store::{RefusedSet, SetAttempt, SetDelivery, SetStream, Tenant};
+use scim_model::store::{DeliveryAttempt, RefusedSet, SetDelivery, SetStream, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -83,10 +83,10 @@ pub struct TokenDelivery {
     pub response: String,
 }
 
-impl From<SetAttempt> for TokenDelivery {
-    fn from(attempt: SetAttempt) -> TokenDelivery {
+impl From<DeliveryAttempt> for TokenDelivery {
+    fn from(attempt: DeliveryAttempt) -> TokenDelivery {
         TokenDelivery {
-            jti: attempt.jti,
+            jti: attempt.message,
             at: attempt.at.into(),
             attempt: attempt.attempt,
             status: attempt.status,

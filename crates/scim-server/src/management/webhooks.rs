@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use scim_model::store::{Tenant, Webhook, WebhookDelivery, WebhookMessage};
+use scim_model::store::{DeliveryAttempt, Tenant, Webhook, WebhookMessage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -184,7 +184,7 @@ pub struct DeliveryView {
 
 impl DeliveryView {
     /// Returns what operators see of an attempt.
-    pub fn of(delivery: &WebhookDelivery) -> DeliveryView {
+    pub fn of(delivery: &DeliveryAttempt) -> DeliveryView {
         DeliveryView {
             message: delivery.message.clone(),
             at: delivery.at.into(),

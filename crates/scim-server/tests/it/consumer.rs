@@ -1,4 +1,4 @@
-//! The example `consumer`, as a process beside the binary: its table follows the directory, whatever is killed.
+//! The example `consumer`, as a process beside the binary: its table equals the directory in the end, also when processes are killed.
 
 mod setup;
 

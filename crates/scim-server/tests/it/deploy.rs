@@ -83,7 +83,7 @@ fn every_command_and_flag_exists() {
     let cli = grammar();
     let mut commands = BTreeSet::new();
     for (path, text) in deploy_files() {
-        // The name of the package for cargo is no command line of the server.
+        // The name of the package for cargo is not a command of the server.
         let text = text.replace("\\\n", " ").replace("--package scim-server", "");
         let shell = found(
             r"(?m)(?:^|[ /])scim-server ((?:[a-z-]+ )*[a-z-]+(?: --?[^\n`#]*)?)$",

@@ -20,7 +20,7 @@ fn limited(rate: u32) -> Choice {
     }
 }
 
-/// Sends requests until one is refused. The bucket fills up meanwhile, so more than the burst may be needed.
+/// Sends requests until one is refused. The bucket refills while they are sent, so more than the burst may be needed.
 #[track_caller]
 fn refused(send: impl Fn() -> Reply) -> Reply {
     let mut replies = (0..100).map(|_| send());

@@ -291,7 +291,7 @@ fn metrics(server: &Binary) -> String {
 
 /// evt-19
 ///
-/// An alert can tell that an endpoint fails or was disabled.
+/// An alert can find failing and disabled endpoints.
 #[test]
 fn evt_19_the_states_of_endpoints_and_streams_are_metrics() {
     let server = Binary::start(&LOCAL);

@@ -2,20 +2,20 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use scim_model::store::SetAttempt;
+use scim_model::store::DeliveryAttempt;
 use uuid::Uuid;
 
-use crate::columns::{Id, Time};
 use crate::connection::Conn;
+use crate::delivery_attempt::AttemptRow;
 use crate::error::Failure;
 use crate::schema::set_attempt;
 use crate::sql::sql;
 
-pub(super) fn insert(conn: &mut Conn, stream: Uuid, it: &SetAttempt) -> Result<(), Failure> {
+pub(super) fn insert(conn: &mut Conn, stream: Uuid, it: &DeliveryAttempt) -> Result<(), Failure> {
     let values = (
         set_attempt::stream.eq(stream.as_bytes().as_slice()),
         set_attempt::id.eq(it.id.as_bytes().as_slice()),
-        set_attempt::jti.eq(&it.jti),
+        set_attempt::jti.eq(&it.message),
         set_attempt::at.eq(it.at.timestamp_millis()),
         set_attempt::attempt.eq(i64::from(it.attempt)),
         set_attempt::status.eq(it.status.map(i64::from)),
@@ -33,7 +33,7 @@ pub(super) fn insert(conn: &mut Conn, stream: Uuid, it: &SetAttempt) -> Result<(
     Ok(())
 }
 
-pub(super) fn of(conn: &mut Conn, stream: Uuid, limit: u32) -> Result<Vec<SetAttempt>, Failure> {
+pub(super) fn of(conn: &mut Conn, stream: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, Failure> {
     let attempts = set_attempt::table
         .filter(set_attempt::stream.eq(stream.as_bytes().as_slice()))
         .order(set_attempt::id.desc())
@@ -50,33 +50,6 @@ pub(super) fn of(conn: &mut Conn, stream: Uuid, limit: u32) -> Result<Vec<SetAtt
         ));
     let rows: Vec<AttemptRow> = conn.load(attempts)?;
     Ok(rows.into_iter().map(AttemptRow::into_attempt).collect())
-}
-
-#[derive(Queryable)]
-struct AttemptRow {
-    id: Id,
-    jti: String,
-    at: Time,
-    attempt: i64,
-    status: Option<i64>,
-    milliseconds: i64,
-    error: Option<String>,
-    response: String,
-}
-
-impl AttemptRow {
-    fn into_attempt(self) -> SetAttempt {
-        SetAttempt {
-            id: self.id.0,
-            jti: self.jti,
-            at: self.at.0,
-            attempt: u32::try_from(self.attempt).unwrap_or_default(),
-            status: self.status.and_then(|it| u16::try_from(it).ok()),
-            milliseconds: self.milliseconds,
-            error: self.error,
-            response: self.response,
-        }
-    }
 }
 
 /// A literal, because the DSL has no `LIMIT` for a deletion.

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
-use scim_model::store::{WebhookDelivery, WebhookMessage, WebhookProgress};
+use scim_model::store::{DeliveryAttempt, WebhookMessage, WebhookProgress};
 use uuid::Uuid;
 
 use crate::columns::{Id, Time};
 use crate::connection::Conn;
+use crate::delivery_attempt::AttemptRow;
 use crate::error::Failure;
 use crate::schema::{webhook_delivery, webhook_endpoint, webhook_message};
 use crate::sql::sql;
@@ -117,7 +118,7 @@ fn store_message(conn: &mut Conn, endpoint: Uuid, it: &WebhookMessage) -> Result
     Ok(())
 }
 
-fn insert_delivery(conn: &mut Conn, endpoint: Uuid, it: &WebhookDelivery) -> Result<(), Failure> {
+fn insert_delivery(conn: &mut Conn, endpoint: Uuid, it: &DeliveryAttempt) -> Result<(), Failure> {
     let values = (
         webhook_delivery::endpoint.eq(endpoint.as_bytes().as_slice()),
         webhook_delivery::id.eq(it.id.as_bytes().as_slice()),
@@ -183,7 +184,7 @@ impl MessageRow {
     }
 }
 
-pub(super) fn deliveries(conn: &mut Conn, id: Uuid, limit: u32) -> Result<Vec<WebhookDelivery>, Failure> {
+pub(super) fn deliveries(conn: &mut Conn, id: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, Failure> {
     let deliveries = webhook_delivery::table
         .filter(webhook_delivery::endpoint.eq(id.as_bytes().as_slice()))
         .order(webhook_delivery::id.desc())
@@ -198,35 +199,8 @@ pub(super) fn deliveries(conn: &mut Conn, id: Uuid, limit: u32) -> Result<Vec<We
             webhook_delivery::error,
             webhook_delivery::response,
         ));
-    let rows: Vec<DeliveryRow> = conn.load(deliveries)?;
-    Ok(rows.into_iter().map(DeliveryRow::into_delivery).collect())
-}
-
-#[derive(Queryable)]
-struct DeliveryRow {
-    id: Id,
-    message: String,
-    at: Time,
-    attempt: i64,
-    status: Option<i64>,
-    milliseconds: i64,
-    error: Option<String>,
-    response: String,
-}
-
-impl DeliveryRow {
-    fn into_delivery(self) -> WebhookDelivery {
-        WebhookDelivery {
-            id: self.id.0,
-            message: self.message,
-            at: self.at.0,
-            attempt: u32::try_from(self.attempt).unwrap_or_default(),
-            status: self.status.and_then(|it| u16::try_from(it).ok()),
-            milliseconds: self.milliseconds,
-            error: self.error,
-            response: self.response,
-        }
-    }
+    let rows: Vec<AttemptRow> = conn.load(deliveries)?;
+    Ok(rows.into_iter().map(AttemptRow::into_attempt).collect())
 }
 
 /// Literals, because the DSL has no `LIMIT` for a deletion.

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{Request, Server, path_of};
-use crate::process;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -39,14 +38,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Fails when a server cannot be started or a request of the measured tenant fails, and when the 99th percentile grows too
 /// much.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    process::run(&mut process::cargo(&[
-        "build",
-        "--release",
-        "--locked",
-        "-p",
-        "scim-server",
-    ]))?;
-    let binary = process::root().join("target/release/scim-server");
+    let binary = super::release_build()?;
     let (idle, flooded, answers) = measure(&binary, options).map_err(|error| error.to_string())?;
     let row = |name: &str, it: &[f64]| {
         println!(

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::fixture::{Case, Fixture, at};
 use crate::change::ChangePosition;
 use crate::store::{
-    EventAdded, NewSetStream, RefusedSet, SetAttempt, SetDelivery, SetHealth, SetProgress, SetStream,
+    DeliveryAttempt, EventAdded, NewSetStream, RefusedSet, SetDelivery, SetHealth, SetProgress, SetStream,
     SetStreamEvent, SetStreamSettings, SetStreamState, SetStreamStatus, StoreError, StoredSigningKey,
 };
 
@@ -346,9 +346,9 @@ fn a_state_that_the_server_sets_comes_with_its_event(it: &Fixture) {
 
 fn attempts_are_listed_and_pruned(it: &Fixture) {
     let stream = polled(it);
-    let attempt = |number: u128, seconds| SetAttempt {
+    let attempt = |number: u128, seconds| DeliveryAttempt {
         id: Uuid::from_u128(number),
-        jti: format!("token {number}"),
+        message: format!("token {number}"),
         at: at(seconds),
         attempt: 2,
         status: (number > 1).then_some(503),

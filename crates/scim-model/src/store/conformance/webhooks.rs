@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::fixture::{Case, Fixture, at};
 use crate::store::{
-    NewWebhook, NewWebhookSecret, Webhook, WebhookDelivery, WebhookHealth, WebhookMessage, WebhookProgress,
+    DeliveryAttempt, NewWebhook, NewWebhookSecret, Webhook, WebhookHealth, WebhookMessage, WebhookProgress,
     WebhookSettings,
 };
 
@@ -429,8 +429,8 @@ fn a_queued_message_is_due_at_once(it: &Fixture) {
     assert!(!queue(Uuid::now_v7(), "new"));
 }
 
-fn delivery(seconds: i64) -> WebhookDelivery {
-    WebhookDelivery {
+fn delivery(seconds: i64) -> DeliveryAttempt {
+    DeliveryAttempt {
         id: Uuid::now_v7(),
         message: "1".to_owned(),
         at: at(seconds),
@@ -445,7 +445,7 @@ fn delivery(seconds: i64) -> WebhookDelivery {
 fn deliveries_are_listed_and_pruned(it: &Fixture) {
     let (id, worker) = (endpoint(it), Uuid::now_v7());
     lease(it, worker, LONG);
-    let mut deliveries: Vec<WebhookDelivery> = [1, 2, 3].map(delivery).into();
+    let mut deliveries: Vec<DeliveryAttempt> = [1, 2, 3].map(delivery).into();
     deliveries[1].status = None;
     deliveries[1].response.clear();
     let dead = |since| WebhookMessage {
@@ -494,4 +494,8 @@ fn an_endpoint_is_deleted_with_its_messages(it: &Fixture) {
     let deliveries = it.store.webhook_deliveries(id, 10);
     assert_eq!(deliveries.expect("the store is available"), []);
     assert_eq!(store(it, worker, some), [id]);
+    // A worker that stays would have a share of the streams of other rules.
+    it.store
+        .release_webhooks(worker, None)
+        .expect("the store is available");
 }

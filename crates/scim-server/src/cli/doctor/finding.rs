@@ -21,7 +21,7 @@ pub(super) struct Finding {
     /// The subject of the check, the same in every version: scripts choose findings by it.
     check: &'static str,
     text: String,
-    /// The thing to do; `None` if there is none.
+    /// What to do about it, if anything can be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
 }

@@ -1,13 +1,9 @@
 //! The grammar with the parts that every setting of a kind has.
 
-use std::path::PathBuf;
-
-use clap::builder::PathBufValueParser;
-use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use super::accepted::is_switch;
-use crate::cli::arguments::Cli;
+use crate::cli::arguments::{self, Cli};
 
 /// The prefix of the variables of this server.
 const PREFIX: &str = "SCIM_";
@@ -71,7 +67,7 @@ fn file_of(secret: &Arg, variable: &str) -> Arg {
         .env(format!("{variable}_FILE"))
         .global(secret.is_global_set())
         .value_name("FILE")
-        .value_parser(trimmed_path())
+        .value_parser(arguments::path())
         .help(format!("A file with the value of `--{name}`"));
     match secret.get_help_heading() {
         Some(heading) => file.help_heading(heading.to_owned()),
@@ -99,14 +95,6 @@ pub(super) fn variable(argument: &Arg) -> Option<&str> {
 pub(super) fn key_of(variable: &str) -> String {
     let name = variable.strip_prefix(PREFIX).unwrap_or(variable);
     name.to_ascii_lowercase().replace('_', "-")
-}
-
-fn trimmed_path() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path| match path.to_str().map(str::trim) {
-        Some("") => Err("expected a path"),
-        Some(trimmed) => Ok(PathBuf::from(trimmed)),
-        None => Ok(path),
-    })
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ fn check_authorization(value: &str) -> Result<(), StreamError> {
     }
 }
 
-/// New values of a stream. Those that are not named stay as they are. The audience and the tenants always stay: they
+/// New values of a stream. Settings without a new value stay as they are. The audience and the tenants always stay: they
 /// decide which receiver may have which events, so that another choice is another stream.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StreamChange {
@@ -308,15 +308,15 @@ fn changed_delivery(
         }
         return Ok(SetDelivery::Poll);
     };
+    let keeps_authorization = change.authorization.is_none() && old_authorization.is_some();
+    if keeps_authorization && old_url.as_ref() != Some(&url) {
+        // An operator who changes the URL may not know the header, and could read it at the new URL.
+        invalid(
+            "authorization",
+            "a new URL does not keep the Authorization header: give it again, or remove it",
+        )?;
+    }
     let authorization = match &change.authorization {
-        // Whoever names another address does not know the header, and must not have it sent there.
-        None if old_authorization.is_some() && old_url.as_ref() != Some(&url) => {
-            invalid(
-                "authorization",
-                "a new URL does not keep the Authorization header: give it again, or remove it",
-            )?;
-            None
-        }
         None => old_authorization,
         Some(None) => None,
         Some(Some(value)) => {

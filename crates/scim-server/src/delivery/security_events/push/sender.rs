@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::change::ChangePosition;
 use scim_model::store::{
-    RefusedSet, SetAttempt, SetDelivery, SetHealth, SetProgress, SetStream, SetStreamStatus, StoreError,
+    DeliveryAttempt, RefusedSet, SetDelivery, SetHealth, SetProgress, SetStream, SetStreamStatus, StoreError,
 };
 use uuid::Uuid;
 
@@ -287,9 +287,9 @@ impl<'a> Sender<'a> {
             );
         }
         let outcome = judge(&result, now);
-        self.progress.attempts.push(SetAttempt {
+        self.progress.attempts.push(DeliveryAttempt {
             id: clock::new_id(),
-            jti: token.id.to_string(),
+            message: token.id.to_string(),
             at: now,
             attempt: self.health.attempts.saturating_add(1),
             status: result.as_ref().ok().map(|it| it.status),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use scim_model::store::{FeedTenants, Webhook, WebhookDelivery, WebhookMessage, WebhookProgress};
+use scim_model::store::{DeliveryAttempt, FeedTenants, Webhook, WebhookMessage, WebhookProgress};
 
 use super::super::message::MessageId;
 use super::super::queue::{Dispatch, Queue};
@@ -33,7 +33,7 @@ pub(super) struct Endpoint {
     filter: EventFilter,
     /// Events that were read and not yet sent.
     events: HashMap<EventId, Arc<Event>>,
-    deliveries: Vec<WebhookDelivery>,
+    deliveries: Vec<DeliveryAttempt>,
     /// Whether the journal may have events that were not read.
     pub(super) is_behind: bool,
     /// Whether another worker should have the endpoint.
@@ -145,7 +145,7 @@ impl Endpoint {
     }
 
     /// Adds an attempt to the log of deliveries.
-    pub(super) fn log(&mut self, delivery: WebhookDelivery) {
+    pub(super) fn log(&mut self, delivery: DeliveryAttempt) {
         self.deliveries.push(delivery);
     }
 
@@ -180,8 +180,8 @@ impl Endpoint {
 }
 
 /// Returns the entry of the log for a request.
-pub(super) fn delivery(id: MessageId, attempt: u32, sent: &Sent) -> WebhookDelivery {
-    WebhookDelivery {
+pub(super) fn delivery(id: MessageId, attempt: u32, sent: &Sent) -> DeliveryAttempt {
+    DeliveryAttempt {
         id: clock::new_id(),
         message: id.to_string(),
         at: sent.at,
