@@ -36,9 +36,7 @@ const NONE: [Uuid; 0] = [];
 fn endpoints(it: &Fixture, number: usize) -> Vec<Uuid> {
     for old in all(it) {
         if let Some(worker) = old.lease_owner {
-            it.store
-                .release_webhooks(worker, None)
-                .expect("the store is available");
+            release(it, worker, None);
         }
         assert!(it.store.delete_webhook(old.id).expect("the store is available"));
     }
@@ -88,6 +86,11 @@ fn lease(it: &Fixture, worker: Uuid, lease: TimeDelta) -> Vec<Uuid> {
     let mut ids = leases.expect("the store is available").ids;
     ids.sort();
     ids
+}
+
+fn release(it: &Fixture, worker: Uuid, ids: Option<&[Uuid]>) {
+    let released = it.store.release_webhooks(worker, ids);
+    released.expect("the store is available");
 }
 
 fn message(name: &str) -> WebhookMessage {
@@ -251,13 +254,9 @@ fn an_endpoint_has_one_worker_at_a_time(it: &Fixture) {
     thread::sleep(Duration::from_millis(150));
     assert_eq!(lease(it, other, LONG), [id]);
     assert_eq!(lease(it, one, LONG), NONE);
-    it.store
-        .release_webhooks(other, Some(&[id]))
-        .expect("the store is available");
+    release(it, other, Some(&[id]));
     assert_eq!(lease(it, one, LONG), [id]);
-    it.store
-        .release_webhooks(other, None)
-        .expect("the store is available");
+    release(it, other, None);
     assert_eq!(found(it, id).lease_owner, Some(one), "it is not the other's");
 }
 
@@ -270,18 +269,12 @@ fn workers_share_the_endpoints(it: &Fixture) {
         leases.expect("the store is available").share
     };
     assert_eq!((share(one), share(other), share(one)), (5, 3, 3));
-    it.store
-        .release_webhooks(one, Some(&ids[3..]))
-        .expect("the store is available");
+    release(it, one, Some(&ids[3..]));
     assert_eq!(lease(it, other, LONG), ids[3..]);
     assert_eq!(lease(it, one, LONG), ids[..3]);
-    it.store
-        .release_webhooks(one, None)
-        .expect("the store is available");
+    release(it, one, None);
     assert_eq!(lease(it, other, LONG), ids);
-    it.store
-        .release_webhooks(other, None)
-        .expect("the store is available");
+    release(it, other, None);
 }
 
 fn progress_is_stored_by_the_worker_with_the_lease(it: &Fixture) {
@@ -495,7 +488,5 @@ fn an_endpoint_is_deleted_with_its_messages(it: &Fixture) {
     assert_eq!(deliveries.expect("the store is available"), []);
     assert_eq!(store(it, worker, some), [id]);
     // A worker that stays would have a share of the streams of other rules.
-    it.store
-        .release_webhooks(worker, None)
-        .expect("the store is available");
+    release(it, worker, None);
 }
