@@ -1,8 +1,8 @@
 //! The tree of a filter or path, with the rule names of RFC 7644 figure 1.
 //!
-//! Parsed trees are at most [`Options::DEPTH_CEILING`](crate::Options::DEPTH_CEILING)
-//! levels deep. Printing, comparing and dropping recurse once for each level, so a tree built by hand should
-//! have at most a few thousand levels.
+//! Parsed trees are at most [`Options::DEPTH_CEILING`](crate::Options::DEPTH_CEILING) levels deep. Printing,
+//! comparing and dropping a tree recurse once for each level, so a tree built by hand should have at most a few
+//! thousand levels.
 
 use std::fmt;
 use std::iter;
@@ -13,7 +13,7 @@ use std::ops::Deref;
 pub enum Filter {
     /// `userName eq "x"`, `title pr`
     Attr(AttrExp),
-    /// `emails[type eq "work"]`: a single value must fulfil the whole value filter.
+    /// `emails[type eq "work"]`: one value must match the whole value filter.
     ValuePath(ValuePath),
     /// At least two operands, none of them an `And` itself.
     And(Operands<Filter>),
@@ -50,7 +50,7 @@ pub enum AttrExp {
 pub struct ValuePath {
     /// The multi-valued (or single complex) attribute.
     pub path: AttrPath,
-    /// The filter that a single value must fulfil.
+    /// The filter that one value must match.
     pub filter: ValFilter,
 }
 

@@ -4,8 +4,8 @@ use crate::ast::CompareOp;
 
 /// Yields the parentheses and brackets outside of strings, with their byte offsets.
 ///
-/// The text may be malformed. Up to the point where the grammar refuses it, strings begin and end here as
-/// they do in the grammar: a single quote within a word (`o'brien`) begins none, unless the word so far is an
+/// The text may be malformed. Up to the point where the grammar refuses it, strings begin and end here as they do in
+/// the grammar: a single quote within a word (`o'brien`) does not begin a string, unless the word so far is an
 /// operator (`value eq'x'`).
 pub(crate) fn brackets(text: &str) -> impl Iterator<Item = (usize, u8)> {
     let mut bytes = text.bytes().enumerate();
@@ -54,8 +54,8 @@ pub(crate) fn too_deep(text: &str, max: usize) -> Option<usize> {
     })
 }
 
-/// Whether `offset` lies in brackets that are closed after it, and past the first word in them:
-/// `emails[0]` and `emails[]` hold no filter, so there the path itself is wrong.
+/// Whether `offset` lies in brackets that are closed after it, and past the first word in them: `emails[0]` and
+/// `emails[]` contain no filter, so their mistake is in the path itself.
 pub(crate) fn is_in_value_filter(text: &str, offset: usize) -> bool {
     let mut open = None;
     for (at, byte) in brackets(text) {

@@ -70,7 +70,7 @@ impl ParseError {
     }
 
     /// Whether the error of a [`PatchPath`](crate::PatchPath) is inside closed brackets. RFC 7644 section 3.12
-    /// has `invalidFilter` for these errors, and `invalidPath` for others of a path.
+    /// defines `invalidFilter` for these errors, and `invalidPath` for the other errors of a path.
     pub fn is_in_value_filter(&self) -> bool {
         self.0.in_value_filter
     }
@@ -123,7 +123,7 @@ fn column(text: &str, offset: usize) -> usize {
 
 const LONGEST_FOUND: usize = 40;
 
-/// Text that is copied from a web page often contains such blanks.
+/// Text that is copied from a web page often contains blanks other than U+0020.
 const ODD_BLANK: &str = "write plain blanks";
 
 /// Returns the word or delimiter at `offset`.
@@ -149,7 +149,8 @@ fn shown(word: &str) -> String {
     for c in word.chars().take(LONGEST_FOUND) {
         match c {
             '`' => shown.extend(c.escape_unicode()),
-            // A client's text must not start a new line or colour in a log, be invisible in it or reverse it.
+            // A client's text must not start a new line in a log, change its colours, be invisible, or reverse the
+            // text around it.
             _ if c.is_control() || is_format(c) || (c.is_whitespace() && c != ' ') => {
                 shown.extend(c.escape_default());
             }

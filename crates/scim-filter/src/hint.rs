@@ -1,7 +1,7 @@
 //! Errors of the grammar in an administrator's words.
 //!
-//! pest reports how far it came and which rules could have continued there. The rules become the expected
-//! words, and the mistakes that clients are known to make get a hint.
+//! pest reports how far it got and which rules could have continued there. The rules determine the expected words,
+//! and known mistakes of clients get a hint.
 
 use pest::error::{Error, ErrorVariant, InputLocation};
 
@@ -35,8 +35,7 @@ pub(crate) fn syntax_error(text: &str, is_filter: bool, error: &Error<Rule>) -> 
     )
 }
 
-/// Whether the strict mode took the blank before `offset` for one before an operator, `and` or `or`, but
-/// none follows.
+/// Whether strict mode took the blank before `offset` for one before an operator, `and` or `or`, but none follows.
 fn is_after_stray_blank(place: Place, text: &str, offset: usize) -> bool {
     let (before, rest) = text.split_at(offset);
     match place {
@@ -70,7 +69,7 @@ impl Place {
         let next = text[offset..].chars().next();
         let any = |wanted: &[Rule]| wanted.iter().any(|it| rules.contains(it));
         if any(&[Rule::whitespace, Rule::anyBlanks]) && matches!(next, Some(' ' | '\t'..='\r')) {
-            // The lenient mode would have accepted it.
+            // Lenient mode would have accepted it.
             return Place::Blanks;
         }
         if any(&[Rule::stringEnd, Rule::singleQuotedEnd, Rule::escape]) {
@@ -102,7 +101,8 @@ impl Place {
     }
 }
 
-/// The rules that tell a place, in order: optional blanks and brackets are tried in several places.
+/// The rules that identify a place, checked in this order, because the rules for optional blanks and brackets fail in
+/// several places.
 const PLACES: &[(&[Rule], Place)] = &[
     (&[Rule::present, Rule::compareOp], Place::Operator),
     (&[Rule::string], Place::Value),
@@ -171,7 +171,7 @@ fn in_filter(rules: &[Rule], is_filter: bool) -> bool {
             .any(|it| rules.contains(it))
 }
 
-/// Words and signs of other languages, and the RFC's word for each.
+/// Operators and keywords of other languages, and the RFC's word for each.
 const FOREIGN_WORDS: &[(Place, &[&str], &str)] = &[
     (Place::Operator, &["=", "==", "===", "is", "equals"], "write `eq`"),
     (Place::Operator, &["!=", "!==", "<>", "neq"], "write `ne`"),
@@ -277,7 +277,7 @@ fn is_surrogate(escape: &str) -> bool {
         .is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Counts a bracket outside of strings.
+/// Counts the occurrences of a bracket outside of strings.
 fn count(text: &str, bracket: u8) -> usize {
     brackets(text).filter(|(_, it)| *it == bracket).count()
 }

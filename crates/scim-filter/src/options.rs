@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Mode {
     /// RFC 7644 figure 1 with errata 4690, 7319 and 7322, to the letter.
     Strict,
-    /// The strict grammar, and the deviations of real clients that [`LeniencyKind`] lists.
+    /// The strict grammar, plus the deviations of real clients that [`LeniencyKind`] lists.
     #[default]
     Lenient,
 }
@@ -25,8 +25,8 @@ pub enum Mode {
 pub struct Options {
     /// The mode; lenient by default.
     pub mode: Mode,
-    /// Whether a comparison value without quotes is read as a string: `userName eq alice`, as WSO2 sends
-    /// it. `'` and `\` may occur within the word. Off by default, and without effect in the strict mode.
+    /// Whether a comparison value without quotes is read as a string: `userName eq alice`, as WSO2 sends it. `'` and
+    /// `\` may occur within the word. Off by default, and without effect in strict mode.
     pub bare_words: bool,
     /// The greatest length of a text in bytes; 128 KiB by default.
     pub max_length: usize,
@@ -73,7 +73,7 @@ impl Default for Options {
 pub struct Parsed<T> {
     /// The tree.
     pub value: T,
-    /// The deviations in text order; empty when the strict mode accepts the text too.
+    /// The deviations in text order; empty when strict mode accepts the text too.
     pub leniencies: Vec<Leniency>,
 }
 
@@ -86,12 +86,12 @@ pub struct Leniency {
     pub offset: usize,
 }
 
-/// A deviation from the RFC's grammar that the lenient mode accepts.
+/// A deviation from the RFC's grammar that lenient mode accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LeniencyKind {
-    /// Blanks, tabs or line breaks where RFC 7644 figure 1 has none or one blank, or a missing blank next to
-    /// a quote, parenthesis or bracket: `value eq"x"`, `( a pr )`.
+    /// Blanks, tabs or line breaks where RFC 7644 figure 1 has a single blank or none, or a missing blank next to a
+    /// quote, parenthesis or bracket: `value eq"x"`, `( a pr )`.
     Whitespace,
     /// `'x'` for `"x"`
     SingleQuotes,

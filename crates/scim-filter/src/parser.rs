@@ -14,8 +14,7 @@ use crate::options::{Mode, Options, Parsed};
 use crate::tree::Builder;
 
 impl Filter {
-    /// Parses a filter such as `userName eq "bjensen" and active eq true` (RFC 7644 section 3.4.2.2) in the
-    /// lenient mode.
+    /// Parses a filter such as `userName eq "bjensen" and active eq true` (RFC 7644 section 3.4.2.2) in lenient mode.
     ///
     /// # Errors
     /// Fails when the text is not a filter or exceeds a limit of [`Options::default`].
@@ -34,7 +33,7 @@ impl Filter {
 
 impl PatchPath {
     /// Parses the path of a PATCH operation such as `emails[type eq "work"].value` (RFC 7644 section 3.5.2) in
-    /// the lenient mode.
+    /// lenient mode.
     ///
     /// # Errors
     /// Fails when the text is not a path or exceeds a limit of [`Options::default`].
@@ -55,8 +54,8 @@ impl PatchPath {
 }
 
 impl AttrPath {
-    /// Parses an attribute path such as `name.familyName` (RFC 7644 section 3.10) in the lenient mode. The
-    /// parameters `sortBy`, `attributes` and `excludedAttributes` contain such paths.
+    /// Parses an attribute path such as `name.familyName` (RFC 7644 section 3.10) in lenient mode. The parameters
+    /// `sortBy`, `attributes` and `excludedAttributes` contain such paths.
     ///
     /// # Errors
     /// Fails when the text is not an attribute path or exceeds a limit of [`Options::default`].
@@ -114,7 +113,7 @@ impl FromStr for Number {
     }
 }
 
-/// The start rules of one kind of text. Attribute paths hold no values, so no bare words either.
+/// The start rules of one kind of text. Attribute paths contain no values, so they need no rule with bare words.
 struct StartRules {
     strict: Rule,
     lenient: Rule,

@@ -1,4 +1,4 @@
-//! Filters and paths as strings in serde documents: written in canonical form, read in the lenient mode.
+//! Filters and paths as strings in serde documents: written in canonical form, read in lenient mode.
 
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};

@@ -1,6 +1,6 @@
 //! From pest's pairs to the tree: one function for each rule of the grammar.
 //!
-//! The grammar decides which pairs stand where, so nothing can fail here.
+//! The grammar guarantees which pairs a rule contains, so nothing can fail here.
 
 use std::mem;
 
@@ -10,7 +10,7 @@ use crate::ast::{AttrExp, AttrPath, CompValue, CompareOp, Filter, Number, PatchP
 use crate::grammar::Rule;
 use crate::options::{Leniency, LeniencyKind};
 
-/// Builds a tree, and notes on the way what the limits and the caller need to know.
+/// Builds a tree, and records the leniencies and the first test beyond the limit.
 pub(crate) struct Builder {
     /// The leniencies that the text needed, in text order.
     pub(crate) leniencies: Vec<Leniency>,
@@ -250,7 +250,7 @@ impl Builder {
         or(disjunction)
     }
 
-    /// Returns the next pair that is part of the tree, and notes unusual blanks before it.
+    /// Returns the next pair that is part of the tree, and records unusual blanks before it.
     #[inline]
     fn next<'t>(&mut self, pairs: &mut Pairs<'t, Rule>) -> Option<Pair<'t, Rule>> {
         loop {
@@ -286,7 +286,7 @@ fn string(pair: Pair<'_, Rule>) -> String {
     let span = pair.as_span();
     let mut plain = span.start() + 1;
     let mut value = String::with_capacity(span.end() - plain - 1);
-    // Only escapes have pairs, not the characters between them.
+    // Only escapes have pairs; the characters between them do not.
     for part in pair.into_inner() {
         value.push_str(&input[plain..part.as_span().start()]);
         value.push(escape(part.as_str()));

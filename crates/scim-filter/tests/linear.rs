@@ -1,4 +1,5 @@
-//! The calls of the grammar's rules grow linearly with the text: nothing is read again at each level or term.
+//! The number of rule calls grows linearly with the length of the text: no level or term makes the parser read text
+//! again.
 //!
 //! pest counts its calls when it has a limit. The limit applies to the whole process, so this test is
 //! a separate binary.

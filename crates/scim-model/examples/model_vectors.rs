@@ -1,5 +1,5 @@
-//! Answers filter vectors: `model_vectors eval` reads one JSON document from standard input and
-//! writes one to standard output.
+//! Evaluates filter vectors: `model_vectors eval` reads one JSON document from standard input and writes one to
+//! standard output.
 //!
 //! In: `{"schemas": […], "resources": […], "vectors": [{"id", "resourceType", "filter"}]}`; the
 //! schemas are extensions of the resource type that their URN ends with.
@@ -11,7 +11,7 @@ use scim_filter::Filter;
 use scim_model::{Condition, Policy, ResourceType, SchemaRegistry, ScimError, ScimType, Subject};
 use serde_json::{Map, Value, json};
 
-#[allow(clippy::print_stdout)] // The answer.
+#[allow(clippy::print_stdout)] // The result.
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     if std::env::args().nth(1).as_deref() != Some("eval") {
         return Err("usage: model_vectors eval < vectors.json".into());
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The answers to all vectors of a document.
+/// The results of all vectors of a document.
 ///
 /// # Errors
 /// The document is not of the form above.

@@ -44,8 +44,8 @@ pub struct Sent {
     /// The password and other secrets: valid, and not in the document. A replacement keeps secrets
     /// that it does not name.
     pub secrets: SentSecrets,
-    /// The attributes with `returned` = `request` that the client sent. They are part of the answer
-    /// (RFC 7643 section 7).
+    /// The attributes with `returned` = `request` that the client sent. They are part of the response (RFC 7643
+    /// section 7).
     pub requested: Vec<AttributePath>,
     /// The tolerances that the body needed, each once.
     pub tolerances: Vec<Tolerance>,
@@ -62,7 +62,7 @@ impl Document {
         &self.0
     }
 
-    /// The attributes, as [`Document::values`] has them.
+    /// The attributes, as [`Document::values`] returns them.
     pub fn into_values(self) -> Map<String, Value> {
         self.0
     }
@@ -78,8 +78,8 @@ impl Document {
         self.0.shift_remove(name)
     }
 
-    /// Gives unassigned attributes that have a default its value: `active` becomes true. For servers
-    /// that store and show it.
+    /// Sets unassigned attributes to their default, if they have one: `active` becomes true. For servers that
+    /// store and show the default.
     pub fn fill_defaults(&mut self, resource_type: &ResourceType) {
         for attribute in with_default(resource_type) {
             if let Some(default) = attribute.default {
@@ -135,8 +135,8 @@ fn is_described(resource_type: &ResourceType, name: &str) -> bool {
     core_attribute(resource_type, name).is_some() || extension_index(resource_type, name).is_some()
 }
 
-/// Whether the attribute is `members` of a group, which the store keeps as rows. It is in a document only
-/// while a PATCH needs the whole list.
+/// Whether the attribute is `members` of a group, which the store keeps as rows. It is part of a document only while
+/// a PATCH needs the whole list.
 fn is_kept_elsewhere(resource_type: &ResourceType, name: &str) -> bool {
     resource_type.has_members() && name == "members"
 }

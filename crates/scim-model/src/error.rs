@@ -45,18 +45,18 @@ impl ScimType {
 /// The kind of an error: a keyword of the RFCs, or a problem for which they have no keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// The request is wrong in the way that a `scimType` names.
+    /// The request has the problem that the `scimType` names.
     Scim(ScimType),
     /// The request or its result is larger than this implementation accepts.
     TooLarge,
-    /// The request is right, and the server cannot answer it: a stored document is damaged, for example.
+    /// The request is valid, but the server cannot answer it: for example, a stored document is damaged.
     Internal,
 }
 
 /// An error as the client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScimError {
-    /// The kind of the error, which decides the HTTP status and the `scimType` of the answer.
+    /// The kind of the error, which decides the HTTP status and the `scimType` of the response.
     pub kind: ErrorKind,
     /// Full path of the attribute at fault, or the URN of an extension; `None` when no single attribute
     /// is.

@@ -1,4 +1,4 @@
-//! Items that the sibling crates share. They change without notice, and are not part of the documented API.
+//! Items for the other crates of this repository. They change without notice, and are not part of the documented API.
 
 pub use crate::json::{MAX_DEPTH, write_value};
 pub use crate::notation::{check_keys, check_keys_at, find_attribute, schema_named, standard_notation};

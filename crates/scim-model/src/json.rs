@@ -1,9 +1,9 @@
-//! JSON text to a [`Value`], with the refusals that SCIM needs (RFC 8259; A-58).
+//! JSON text to a [`Value`], with the restrictions of SCIM (RFC 8259; A-58).
 //!
-//! `serde_json` parses the text. The visitor here adds three things: it refuses the second of two members
-//! with one name, in any case, because `userName` and `USERNAME` are one attribute; it refuses text that
-//! PostgreSQL cannot store; and it does not take an object with the member name that `serde_json` uses
-//! internally for a number. Messages are in words for an administrator.
+//! `serde_json` parses the text. The visitor here adds three things: it refuses the second of two members with one
+//! name, in any case, because `userName` and `USERNAME` are one attribute; it refuses text that PostgreSQL cannot
+//! store; and it does not mistake an object for a number when the object has the member name that `serde_json` uses
+//! internally for numbers. Messages are in words for an administrator.
 
 mod raw;
 mod write;

@@ -12,12 +12,12 @@ use crate::schema::registry::SchemaRegistry;
 use crate::schema::{AttributePath, ResourceType, Schema, attribute_named};
 use crate::tolerance::{Tolerance, Tolerances};
 
-/// Brings the names in a path or a filter into the notation of the RFC: a colon follows the URN of a schema, and `.value`
-/// does not follow an attribute or sub-attribute whose values are simple.
+/// Converts the names in a path or a filter to the notation of the RFC: a colon follows the URN of a schema, and
+/// `.value` does not follow an attribute or sub-attribute whose values are simple.
 ///
 /// ConnId (Syncope) and Slack write `urn:…:enterprise:2.0:User.department` (trace `syncope/dot-after-extension-urn`);
-/// clients of Entra with custom extensions treat all multi-valued attributes alike. Only the URNs and sub-attributes
-/// that the types have are known to end there.
+/// clients of Entra with custom extensions treat all multi-valued attributes alike. This works only for the URNs and
+/// sub-attributes of the given types, because the end of others is not known.
 pub fn standard_notation<'t, R: Borrow<ResourceType>>(
     text: &'t str,
     resource_types: &[R],
@@ -136,15 +136,16 @@ fn after_urn_of<'a, 't>(
     found.max_by_key(|(schema, _)| schema.id.len())
 }
 
-/// Returns the schema of the type whose URN is the beginning of a name. Such a name is never ignored as unknown: it says
-/// where its value belongs, and a response that reports success must not have lost it.
+/// Returns the schema of the type whose URN is the beginning of a name. Such a name is never ignored as unknown: it
+/// says where its value belongs, so success must not be reported without storing the value.
 pub fn schema_named<'a>(resource_type: &'a ResourceType, name: &str) -> Option<&'a Schema> {
     after_urn(resource_type, name).map(|(schema, _)| schema)
 }
 
-/// Checks that no key of a body, or of an object under the URN of a schema in it, names a schema of this server that the
-/// resource type does not have, and that no key inside the value of an attribute names a schema at all. Unknown attributes
-/// are ignored, but a client that names a known schema expects its value to be stored, and would be told so.
+/// Checks that no key of a body, or of an object under the URN of a schema in it, names a schema of this server that
+/// the resource type does not have, and that no key inside the value of an attribute names a schema at all. Other
+/// unknown attributes are ignored, but a client that names a known schema expects its value to be stored, and a
+/// successful response would confirm that.
 ///
 /// # Errors
 /// `scim_type`, with the key.
@@ -173,11 +174,11 @@ pub fn check_keys(
     Ok(())
 }
 
-/// Checks the value of an operation in a PATCH in the same way: the attributes of a resource if there is no `path` or if
-/// the `path` is the URN of a schema, and otherwise the value of an attribute.
+/// Checks the value of a PATCH operation in the same way. Without `path`, or with the URN of a schema as `path`, the
+/// value contains the attributes of a resource; otherwise it is the value of an attribute.
 ///
 /// # Errors
-/// As [`check_keys`].
+/// The errors of [`check_keys`].
 pub fn check_keys_at(
     registry: &SchemaRegistry,
     resource_type: &ResourceType,
@@ -213,7 +214,7 @@ fn is_empty(value: &Value) -> bool {
     value.is_null() || value.as_object().is_some_and(Map::is_empty)
 }
 
-/// Finds an attribute, also by the `value` of a simple multi-valued one: `tags.value`.
+/// Finds an attribute, which may be named by the `value` of a simple multi-valued one: `tags.value`.
 ///
 /// Clients of Entra with custom extensions treat all multi-valued attributes alike.
 pub fn find_attribute(

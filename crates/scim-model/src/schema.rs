@@ -58,13 +58,13 @@ pub struct Attribute {
     pub description: String,
     /// Whether a value must be present after create and replace.
     pub required: bool,
-    /// Suggested values; others are accepted too (7643-2.3.1-03). An empty list is published, a missing one is not.
+    /// Suggested values; others are accepted too (7643-2.3.1-03). An empty list is published; a missing list is not.
     pub canonical_values: Option<Vec<String>>,
     /// Whether comparisons distinguish case.
     pub case_exact: bool,
     /// Whether clients may write it, and when.
     pub mutability: Mutability,
-    /// When it is part of an answer.
+    /// When it is part of a response.
     pub returned: Returned,
     /// Scope in which values are unique.
     pub uniqueness: Uniqueness,
@@ -73,9 +73,9 @@ pub struct Attribute {
     pub indexed: bool,
     /// Whether values are hashed or dropped, and in no document. Not in the RFC, and not published.
     pub secret: bool,
-    /// The value that filters and sorting use while a boolean is unassigned: true for `active`.
-    /// Answers show only values that clients have set. A replacement that leaves the attribute out keeps its
-    /// value, because it must neither disable nor enable an account. Not in the RFC, and not published.
+    /// The value that filters and sorting use while a boolean is unassigned: true for `active`. Responses show
+    /// only values that clients have set. A replacement that leaves the attribute out keeps its value, because
+    /// it must neither disable nor enable an account. Not in the RFC, and not published.
     pub default: Option<bool>,
     /// A format that the text of the RFC requires beyond the type. Not published.
     pub format: Option<Format>,
@@ -86,8 +86,8 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    /// Whether it is a secret, as `password` is: its values are validated and kept out of the document, so
-    /// that no clear text is ever stored.
+    /// Whether it is a secret, like `password`: its values are validated and kept out of the document, so that no
+    /// clear text is ever stored.
     pub fn is_secret(&self) -> bool {
         self.secret
     }
@@ -97,9 +97,9 @@ impl Attribute {
         attribute_named(&self.sub_attributes, name)
     }
 
-    /// Whether it is a complex attribute that refers to another resource, as `manager` does: it has `value`,
-    /// and a `$ref` to a resource type. `$ref` is not stored but added to an answer, and so is the name of
-    /// the resource, see [`Attribute::shows_name`].
+    /// Whether it is a complex attribute that refers to another resource, like `manager`: it has `value`, and a
+    /// `$ref` to a resource type. `$ref` is not stored but added to a response, and so is the name of the resource,
+    /// see [`Attribute::shows_name`].
     pub fn is_shown_reference(&self) -> bool {
         let is_to_resource = |it: &Arc<Attribute>| {
             it.reference_types
@@ -310,8 +310,7 @@ impl ResourceType {
             .chain(extensions)
     }
 
-    /// The single complex attributes that refer to a resource, as `manager` does
-    /// ([`Attribute::is_shown_reference`]).
+    /// The single complex attributes that refer to a resource, like `manager` ([`Attribute::is_shown_reference`]).
     pub fn shown_references(&self) -> impl Iterator<Item = AttributePath> {
         self.parts().flat_map(|(extension, schema)| {
             let shown = schema.attributes.iter().filter(|it| it.is_shown_reference());

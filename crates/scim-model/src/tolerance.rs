@@ -9,8 +9,8 @@ use crate::value::Policy;
 
 /// A departure from the RFCs that a lenient policy accepts because a client sends it.
 ///
-/// [`Tolerance::name`] is stable, so that a server can count tolerances by client or over time. The function
-/// that implements a tolerance names the recorded exchange that shows it.
+/// [`Tolerance::name`] is stable, so that a server can count tolerances by client or over time. The function that
+/// implements a tolerance cites the recorded exchange that shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tolerance {
     /// A boolean sent as the string `"True"` or `"False"`.
@@ -93,7 +93,7 @@ pub enum Tolerance {
     ///
     /// Client: clients built with SCIM-SDK. Departs from RFC 7644 section 3.4.3, where they are arrays.
     NamesInText,
-    /// A word without quotes as the value in a filter, also in a path.
+    /// A word without quotes as the value in a filter, including the filter of a path.
     ///
     /// Client: WSO2, Slack. Departs from RFC 7644 section 3.4.2.2, where values are JSON.
     BareWord,
@@ -119,7 +119,7 @@ pub enum Tolerance {
     CoreUrnContainer,
     /// An attribute with its URN as a key in the body of a POST or PUT, or of an object under that URN.
     ///
-    /// Client: Syncope. Departs from RFC 7643 section 3.3, where the URN is a key of its own.
+    /// Client: Syncope. Departs from RFC 7643 section 3.3, where the URN is a separate key.
     QualifiedKey,
     /// One value, an object or a text, in place of the array of a multi-valued attribute.
     ///

@@ -42,7 +42,7 @@ pub struct Outcome {
     pub secrets: SentSecrets,
     /// The tolerances that the client needed, each once for an operation.
     pub tolerances: Vec<Tolerance>,
-    /// The attributes and sub-attributes with `returned` = `request` that the client wrote. The answer has to
+    /// The attributes and sub-attributes with `returned` = `request` that the client wrote. The response has to
     /// contain them (RFC 7643 section 7).
     pub requested: Vec<AttributePath>,
     /// Members for which the client sent a `type`, if the document holds members. A `type` that contradicts the resource
@@ -52,14 +52,14 @@ pub struct Outcome {
 
 /// Applies operations in order, each to the result of the one before.
 ///
-/// The given document does not change, so after an error nothing has happened. A document may hold readOnly attributes
-/// such as `id`: they are not written, but a client may repeat their stored value in a value without `path`, also
-/// under a strict policy.
+/// The given document does not change, so after an error nothing has happened. A document may contain readOnly
+/// attributes such as `id`: they are not written, but a client may repeat their stored value in a value without
+/// `path`, even under a strict policy.
 ///
 /// # Errors
 /// The error of the first operation that cannot be applied, or of the result: `noTarget`, `invalidPath`,
-/// `invalidFilter`, `mutability` and `invalidValue` as in RFC 7644 section 3.5.2; `TooLarge` for operations that look
-/// at too many values.
+/// `invalidFilter`, `mutability` and `invalidValue` as in RFC 7644 section 3.5.2; `TooLarge` for operations that
+/// examine too many values.
 pub fn apply(
     resource_type: &ResourceType,
     document: &Document,
@@ -100,10 +100,10 @@ pub fn apply(
     })
 }
 
-/// Adds the operation that wrote the invalid attribute to an error of the result.
+/// Adds, to an error of the result, the operation that wrote the invalid attribute.
 fn blame(error: ScimError, report: &Report, operations: &[Operation]) -> PatchError {
     let path = error.path.as_deref().unwrap_or_default();
-    let operation = match (report.author_of(path), operations) {
+    let operation = match (report.last_operation_on(path), operations) {
         (Some(number), _) => operations.iter().find(|it| it.number == number),
         (None, [only]) => Some(only),
         (None, _) => None,

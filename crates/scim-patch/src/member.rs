@@ -1,4 +1,4 @@
-//! The members of a group, which are rows of their own in a store.
+//! The members of a group, which a store keeps as separate rows.
 
 use scim_filter::{AttrExp, CompValue, CompareOp, ValFilter};
 use scim_model::internal::{canonical_value, member_id, reference_id};
@@ -67,9 +67,10 @@ pub(crate) fn refuse_null(members: &AttributePath, tolerances: &Tolerances) -> R
     Err(ScimError::at(ScimType::InvalidValue, members, problem))
 }
 
-/// Returns the id that an element of the list of a `remove` names, which may be a plain string; `None` when it names no
-/// resource: the request would otherwise be reported as done although the member stays. As in an `add`, a text that is not
-/// an id is refused, and a `$ref` counts if there is no `value`. It must then end with the id of a resource.
+/// Returns the id that an element in the list of a `remove` names; the element may be a plain string. Returns `None`
+/// when it names no resource, so that the caller refuses the request: otherwise success would be reported although
+/// the member stays. As in an `add`, a text that is not an id is refused, and a `$ref` counts if there is no `value`.
+/// It must then end with the id of a resource.
 pub(crate) fn id_to_remove(listed: &Value) -> Option<Uuid> {
     let Value::Object(members) = listed else {
         return parse_id(listed.as_str()?);
@@ -84,9 +85,9 @@ pub(crate) fn id_to_remove(listed: &Value) -> Option<Uuid> {
     }
 }
 
-/// Returns a filter for members to remove without its comparison of `type`, and the compared word, if it names a member
-/// by `value` and members cannot refer to resources of such a type. The store detects whether the word contradicts the
-/// member.
+/// Takes the comparison of `type` out of a filter for members to remove, if the filter also names a member by
+/// `value`, and members cannot refer to resources of that type. Returns the rest of the filter and the compared word.
+/// The store detects whether the word contradicts the member.
 pub(crate) fn without_other_type(
     members: &AttributePath,
     filter: &ValFilter,
@@ -127,8 +128,8 @@ fn is_type_of(members: &AttributePath, word: &str) -> bool {
     })
 }
 
-/// Takes a `type` out of the sub-attributes to change in a member, if members cannot refer to resources of this type. The
-/// store detects whether it contradicts the member.
+/// Takes a `type` out of the sub-attributes to change in a member, if members cannot refer to resources of this type.
+/// The store detects whether the `type` contradicts the member.
 pub(crate) fn take_other_type(
     members: &AttributePath,
     named: &mut Map<String, Value>,

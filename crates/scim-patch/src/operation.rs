@@ -44,7 +44,7 @@ impl Operation {
     /// tolerances of its operations are part of [`crate::Plan`] and [`crate::Outcome`].
     ///
     /// # Errors
-    /// As [`Operation::parse_all`].
+    /// The errors of [`Operation::parse_all`].
     pub fn read_all(body: Value, tolerances: &scim_model::Tolerances) -> Result<Vec<Operation>, PatchError> {
         let operations = patch_operations(body, tolerances).map_err(PatchError::of_request)?;
         let numbered = operations.into_iter().zip(1..).map(|(it, number)| Operation {
@@ -56,9 +56,9 @@ impl Operation {
         Ok(numbered.collect())
     }
 
-    /// Checks that no key in the value of an operation names a schema of the server where it has no meaning: a schema
-    /// that the resource type does not have, or any schema inside the value of an attribute. Such a key is not ignored
-    /// like other unknown ones.
+    /// Checks the keys in the value of an operation that name a schema of the server. A key must not name a schema
+    /// that the resource type does not have, or any schema inside the value of an attribute. Such a key is refused,
+    /// while other unknown keys are ignored.
     ///
     /// # Errors
     /// `invalidPath`, with the key.

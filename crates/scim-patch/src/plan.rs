@@ -1,9 +1,9 @@
 //! The changes of members that follow from the operations alone.
 //!
-//! `add`, `replace` and `remove` of the whole `members` attribute, and of members whose `value` a filter names, become
-//! row operations: no store has to read the members of the group. Any other filter (`members[type eq "Group"]`, `not`,
-//! a sub-attribute after the bracket) needs the list of members; the whole request is then applied to a document that
-//! holds it.
+//! `add`, `replace` and `remove` of the whole `members` attribute, and of members whose `value` a filter names,
+//! become row operations: no store has to read the members of the group. Any other filter
+//! (`members[type eq "Group"]`, `not`, a sub-attribute after the bracket) needs the list of members; the whole request
+//! is then applied to a document that contains it.
 
 mod delta;
 
@@ -24,19 +24,19 @@ use crate::operation::Operation;
 use crate::target::{Selection, Target};
 use crate::tolerance::Tolerances;
 
-/// The way to carry out a PATCH.
+/// How to carry out a PATCH.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The effect on the members.
     pub members: MembersPlan,
-    /// The operations for [`crate::apply()`]: all of them if the list of members is needed, otherwise those, or the
-    /// parts of those, that do not concern members.
+    /// The operations for [`crate::apply()`]: all operations if the list of members is needed, otherwise those that
+    /// do not concern members. Members are taken out of the value of an operation without `path`.
     pub rest: Vec<Operation>,
-    /// The tolerances that the planned part needed; [`crate::Outcome::tolerances`] has those of the rest.
+    /// The tolerances that the planned part needed; [`crate::Outcome::tolerances`] lists those of the rest.
     pub tolerances: Vec<Tolerance>,
-    /// The new members for which the client sent a `type`, and the members to remove for which a filter has a `type` that
-    /// no member can have. A `type` that contradicts the resource is an error that only the store can detect.
-    /// [`crate::Outcome::member_types`] has those of the rest.
+    /// The new members for which the client sent a `type`, and the members to remove for which a filter has a `type`
+    /// that no member can have. A `type` that contradicts the resource is an error that only the store can
+    /// detect. [`crate::Outcome::member_types`] lists those of the rest.
     pub member_types: Vec<(Uuid, String)>,
 }
 
@@ -48,7 +48,7 @@ pub enum MembersPlan {
     /// Row operations: `Remove` and `Add` of different ids, `ReplaceAll`, or `RemoveAll`. They are the net effect of
     /// all operations: an id that is added and then removed is only removed.
     Steps(Vec<MembersStep>),
-    /// The document must hold the members. [`scim_model::change::AttributeChanges::members`] then returns the row
+    /// The document must contain the members. [`scim_model::change::AttributeChanges::members`] then returns the row
     /// operations.
     NeedsList,
 }
@@ -256,7 +256,7 @@ impl Planner<'_> {
         match (operation.op, &operation.value) {
             (Op::Remove, value) => {
                 if value.as_ref().is_some_and(|it| !it.is_null()) {
-                    self.tolerances.value_beside_filter();
+                    self.tolerances.value_with_filter();
                 }
                 // A text that is not an id names no member.
                 for id in ids.iter().filter_map(|it| parse_id(it)) {

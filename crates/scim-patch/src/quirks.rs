@@ -16,7 +16,7 @@ use crate::object::value_named;
 use crate::operation::Operation;
 use crate::tolerance::Tolerances;
 
-/// An attribute that a value without `path` names.
+/// An attribute named in a value without `path`.
 pub(crate) struct Named<'v> {
     pub(crate) name: &'v String,
     pub(crate) value: &'v Value,
@@ -101,9 +101,9 @@ impl Tolerances {
     }
 
     /// Returns the value to create when the filter of a path matches none: the equalities of the filter. A filter
-    /// that is anything else than equalities joined by `and` does not say what to create.
+    /// other than equalities joined by `and` does not say what to create.
     ///
-    /// Entra sends `emails[type eq "work"].value` for users without a work address and expects one afterwards, also
+    /// Entra sends `emails[type eq "work"].value` for users without a work address and expects one afterwards, even
     /// for `Replace` (A-38; traces `entra--add-missing-values`, `entra--replace-missing-email`). Bitwarden's tests
     /// add a member as `members[value eq "id"]` (trace `fixtures--bitwarden-add-by-filter`).
     pub(crate) fn value_from_filter(
@@ -165,9 +165,9 @@ impl Tolerances {
     /// Returns the values that a `remove` of a multi-valued attribute or sub-attribute lists.
     ///
     /// # Errors
-    /// `invalidValue` under a policy that accepts no list, and when members of a group, or other references, are to be
-    /// removed and an element names none: the request would be reported as done although the members keep their access.
-    /// An empty array removes no member (trace `idp-scim-sync--remove-nobody`).
+    /// `invalidValue` under a policy that accepts no list. The same for a list of members of a group, or of other
+    /// references, in which an element names no resource: success would be reported although the members keep their
+    /// access. An empty array removes no member (trace `idp-scim-sync--remove-nobody`).
     pub(crate) fn listed_values(
         &mut self,
         resource_type: &ResourceType,
@@ -285,7 +285,7 @@ impl Tolerances {
     /// Records a `remove` with a `value` in addition to a filter, whose `value` is ignored.
     ///
     /// JumpCloud names a member in the filter and again in a `value` (trace `jumpcloud--remove-filter-with-value`).
-    pub(crate) fn value_beside_filter(&mut self) {
+    pub(crate) fn value_with_filter(&mut self) {
         self.allow(Tolerance::RemoveValueIgnored);
     }
 

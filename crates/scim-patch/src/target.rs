@@ -16,15 +16,15 @@ use crate::tolerance::Tolerances;
 pub(crate) enum Target {
     /// All attributes of an extension: the path is its URN.
     Extension(Arc<Schema>),
-    /// `schemas`, or the URNs in it that fulfil a filter.
+    /// `schemas`, or the URNs in it that match a filter.
     Schemas { condition: Option<ElementCondition> },
     /// An attribute, or a sub-attribute of one.
     Attribute(AttributePath),
-    /// The values of an attribute that fulfil a filter, or a sub-attribute of each.
+    /// The values of an attribute that match a filter, or a sub-attribute of each.
     Values(Selection),
 }
 
-/// The values of an attribute that fulfil a filter, or one sub-attribute of each.
+/// The values of an attribute that match a filter, or one sub-attribute of each.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
     pub(crate) attribute: AttributePath,
@@ -93,7 +93,7 @@ impl Target {
         }
     }
 
-    /// Returns the attribute that is the target, or holds it.
+    /// Returns the attribute that is the target or contains it.
     pub(crate) fn attribute(&self) -> Option<&AttributePath> {
         match self {
             Target::Attribute(found) => Some(found),
@@ -119,7 +119,7 @@ fn is_schemas(found: &AttributePath) -> bool {
 
 fn parse(path: &str, tolerances: &mut Tolerances) -> Result<Parsed<PatchPath>, ScimError> {
     let options = Options {
-        bare_words: true, // Without effect in the strict mode.
+        bare_words: true, // Without effect in strict mode.
         ..match tolerances.is_lenient() {
             true => Options::default(),
             false => Options::strict(),

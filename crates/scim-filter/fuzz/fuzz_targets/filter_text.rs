@@ -1,4 +1,4 @@
-//! Any text as a filter: an answer in every mode, and what was accepted prints and parses.
+//! Any text as a filter: it is parsed or refused in each mode, and an accepted filter parses from its printed text.
 #![no_main]
 
 #[path = "../../tests/it/laws.rs"]

@@ -1,4 +1,4 @@
-//! Any tree, built from the bytes: its text parses to it.
+//! Any tree, built from the bytes: its printed text parses to the same tree.
 #![no_main]
 
 #[path = "../../tests/it/laws.rs"]

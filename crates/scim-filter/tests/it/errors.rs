@@ -122,7 +122,7 @@ fn a_message_is_one_short_line_whatever_the_text() {
 }
 
 #[test]
-fn a_path_tells_a_bad_filter_from_a_bad_path() {
+fn an_error_of_a_path_distinguishes_the_filter_from_the_path() {
     for text in [
         r#"emails[type xx "w"]"#,
         "emails[type eq work].value",
@@ -152,7 +152,7 @@ fn a_path_tells_a_bad_filter_from_a_bad_path() {
 }
 
 #[test]
-fn an_attribute_path_is_no_filter() {
+fn a_filter_is_not_an_attribute_path() {
     for text in [
         "",
         " ",
@@ -167,7 +167,7 @@ fn an_attribute_path_is_no_filter() {
 }
 
 #[test]
-fn marks_that_hide_or_turn_a_message_around_are_escaped() {
+fn characters_that_hide_or_reverse_text_are_escaped() {
     for mark in [
         '\u{202E}',
         '\u{2066}',
@@ -429,7 +429,7 @@ fn found_text_is_cut_and_escaped() {
 }
 
 #[test]
-fn errors_of_paths_name_what_could_stand_there() {
+fn errors_of_paths_name_what_could_follow() {
     let error = |text: &str| PatchPath::parse(text).unwrap_err();
     for (text, offset) in [
         ("", 0),
@@ -465,7 +465,7 @@ fn errors_of_paths_name_what_could_stand_there() {
 }
 
 #[test]
-fn a_filter_error_is_never_that_of_a_path() {
+fn an_error_of_a_filter_is_never_that_of_a_path() {
     let error = Filter::parse("emails[type xx \"w\"]").unwrap_err();
     assert!(!error.is_in_value_filter());
     let error = PatchPath::parse("a[b eq \"x]\" xx].c").unwrap_err();

@@ -5,8 +5,8 @@ use scim_filter::{
     AttrExp, AttrPath, CompValue, CompareOp, Filter, Options, ParseError, PatchPath, ValFilter, ValuePath,
 };
 
-/// Any text is a filter or an error in each mode. A text that is valid in the strict mode means the same in the
-/// lenient mode, and every filter prints a text that parses to the same filter.
+/// Any text is a filter or an error in each mode. A text that is valid in strict mode means the same in lenient mode,
+/// and every filter prints a text that parses to the same filter.
 pub(crate) fn filter_text(text: &str) {
     let bare = Options {
         bare_words: true,
@@ -25,7 +25,7 @@ pub(crate) fn filter_text(text: &str) {
         }
         (Ok(_), Err(error)) => panic!("only strictly valid: {text:?}: {error}"),
         (Err(strict), Ok(lenient)) => {
-            // A bound is met by both or by none.
+            // A limit is exceeded in both modes or in neither.
             assert!(!strict.is_limit(), "{text:?}");
             assert!(!lenient.leniencies.is_empty(), "{text:?}");
         }
@@ -43,12 +43,12 @@ pub(crate) fn filter_text(text: &str) {
                     assert!(pair[0].offset <= pair[1].offset, "{text:?}");
                 }
             }
-            Err(error) => well_said(text, &error),
+            Err(error) => check_message(text, &error),
         }
     }
 }
 
-/// As [`filter_text`], for PATCH paths and attribute paths.
+/// Like [`filter_text`], for PATCH paths and attribute paths.
 pub(crate) fn path_text(text: &str) {
     let bare = Options {
         bare_words: true,
@@ -61,7 +61,7 @@ pub(crate) fn path_text(text: &str) {
                 Ok(path.value),
                 "{text:?}"
             ),
-            Err(error) => well_said(text, &error),
+            Err(error) => check_message(text, &error),
         }
         match AttrPath::parse_with(text, &options) {
             Ok(path) => {
@@ -74,13 +74,13 @@ pub(crate) fn path_text(text: &str) {
                 let patch = PatchPath::parse_with(text, &options).map(|it| it.value);
                 assert_eq!(patch, Ok(PatchPath::Attr(path.value)), "{text:?}");
             }
-            Err(error) => well_said(text, &error),
+            Err(error) => check_message(text, &error),
         }
     }
 }
 
-/// The message is one line, and the explanation found what the grammar refused.
-fn well_said(text: &str, error: &ParseError) {
+/// The message is one line, and explains the error instead of falling back to a general one.
+fn check_message(text: &str, error: &ParseError) {
     assert!(text.is_char_boundary(error.offset()), "{text:?}");
     assert_eq!(
         error.column(),
@@ -99,7 +99,7 @@ fn well_said(text: &str, error: &ParseError) {
     );
 }
 
-/// A tree that the bytes describe parses from its own text, which is its own canonical text.
+/// A tree that the bytes describe is parsed again from its printed text, and prints the same text.
 pub(crate) fn print_parse(bytes: &[u8]) {
     let mut builder = Builder { bytes };
     let filter = builder.filter(5);
@@ -117,7 +117,7 @@ pub(crate) fn print_parse(bytes: &[u8]) {
     assert_eq!(PatchPath::parse(&path.to_string()), Ok(path));
 }
 
-/// Trees from bytes: each byte is a choice, and none left is the simplest one.
+/// Builds trees from bytes: each byte is a choice, and without further bytes the simplest alternative is chosen.
 struct Builder<'b> {
     bytes: &'b [u8],
 }

@@ -1,4 +1,4 @@
-//! Limits: any text gets its answer at once, and nothing overflows the stack.
+//! Limits: any text is parsed or refused quickly, and nothing overflows the stack.
 
 use scim_filter::{AttrPath, Filter, Options, PatchPath};
 
@@ -7,12 +7,12 @@ fn ten_thousand_parentheses_are_refused_at_once() {
     let text = "(".repeat(10_000);
     let error = Filter::parse(&text).unwrap_err();
     assert!(error.is_limit());
-    // Refused where it became too deep, before the parser sees it.
+    // Refused at the position where it becomes too deep, before the parser runs.
     assert_eq!(error.offset(), Options::default().max_depth);
 }
 
 #[test]
-fn each_bound_names_itself() {
+fn each_limit_is_named_in_its_error() {
     let options = Options {
         max_length: 30,
         max_depth: 2,
@@ -34,7 +34,7 @@ fn each_bound_names_itself() {
 }
 
 #[test]
-fn the_deepest_text_fits_a_small_stack() {
+fn the_deepest_text_fits_into_a_small_stack() {
     let depth = Options::DEPTH_CEILING;
     let options = Options {
         max_depth: usize::MAX,
@@ -67,7 +67,7 @@ fn the_deepest_text_fits_a_small_stack() {
 }
 
 #[test]
-fn the_longest_texts_are_answered() {
+fn the_longest_texts_are_parsed_or_refused() {
     let options = Options {
         max_length: usize::MAX,
         max_terms: usize::MAX,
@@ -142,13 +142,13 @@ fn quotes_in_bare_words_hide_no_depth() {
             assert!(PatchPath::parse_with(&path, &options).is_err(), "{start}");
         }
     }
-    // Parentheses in strings do not count, also after a word with a quote.
+    // Parentheses in strings do not count, even after a word with a quote.
     let flat = format!("a eq o'b and b eq '{0}' and c eq \"{0}\"", "(".repeat(500));
     assert!(Filter::parse_with(&flat, &options).is_ok());
 }
 
 #[test]
-fn each_bound_is_inclusive() {
+fn each_limit_is_inclusive() {
     let default = Options::default();
     assert_eq!(
         (

@@ -1,4 +1,4 @@
-//! scim-filter through its public face.
+//! Tests of scim-filter through its public API.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 

@@ -71,7 +71,7 @@ fn patch_path() -> impl Strategy<Value = PatchPath> {
     ]
 }
 
-/// Pieces of filters in any order: nearly right, as mistakes are.
+/// Pieces of filters in any order: nearly right, like the mistakes of clients.
 fn near_filter() -> impl Strategy<Value = String> {
     let pieces = [
         "a",
@@ -150,13 +150,13 @@ proptest! {
     }
 
     #[test]
-    fn any_text_gets_its_answer(text in any::<String>()) {
+    fn any_text_is_a_filter_or_an_error(text in any::<String>()) {
         laws::filter_text(&text);
         laws::path_text(&text);
     }
 
     #[test]
-    fn nearly_right_texts_get_their_answer(text in near_filter()) {
+    fn nearly_right_texts_are_filters_or_errors(text in near_filter()) {
         laws::filter_text(&text);
         laws::path_text(&text);
     }
@@ -164,7 +164,7 @@ proptest! {
 
 /// Replays the inputs that the fuzzers found.
 #[test]
-fn the_corpus_still_gets_its_answer() {
+fn the_corpus_of_the_fuzzers_keeps_the_laws() {
     for (target, law) in [
         (
             "filter_text",

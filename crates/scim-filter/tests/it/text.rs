@@ -29,7 +29,7 @@ fn only_an_or_inside_an_and_needs_parentheses() {
 }
 
 #[test]
-fn a_value_filter_prints_as_a_filter_does() {
+fn a_value_filter_prints_like_a_filter() {
     let either = ValFilter::or(vec![value_present("a"), value_present("b")]);
     let both = ValFilter::and(vec![either, ValFilter::Not(Box::new(value_present("c")))]);
     let either = ValFilter::or(vec![both, value_present("d")]);
@@ -118,7 +118,7 @@ fn strings_escape_only_characters_that_json_forbids() {
 }
 
 #[test]
-fn escapes_stand_for_their_characters() {
+fn escapes_are_replaced_by_their_characters() {
     let cases = [
         (r#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{c}\n\r\t"),
         (r"\u0041\u00e9\u20AC\uffff", "A\u{e9}\u{20ac}\u{ffff}"),
@@ -159,7 +159,7 @@ fn escapes_stand_for_their_characters() {
 }
 
 #[test]
-fn operators_have_one_word_in_any_letter_case() {
+fn operators_are_read_in_any_letter_case() {
     let words: [_; CompareOp::ALL.len()] = ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"];
     for (op, word) in CompareOp::ALL.into_iter().zip(words) {
         assert_eq!((op.as_str(), op.to_string().as_str()), (word, word));
@@ -193,7 +193,7 @@ fn numbers_are_those_of_json() {
             (error.offset(), error.expected()),
             (0, "a number such as `1` or `-2.5e3`")
         );
-        // A blank ends the number, and is no mistake.
+        // A blank after the number is not a mistake.
         if text.trim() == text {
             assert!(Filter::parse(&format!("a eq {text}")).is_err(), "{text:?}");
         }

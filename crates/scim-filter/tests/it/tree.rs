@@ -1,4 +1,4 @@
-//! The tree, its text and what can be asked of it.
+//! The tree, its text and its accessors.
 
 use scim_filter::{AttrPath, CompareOp, Filter, Leniency, LeniencyKind, Options, PatchPath};
 
@@ -20,7 +20,7 @@ fn and_binds_tighter_than_or() {
 }
 
 #[test]
-fn a_comparison_behind_a_bracket_goes_into_it() {
+fn a_comparison_after_a_bracket_moves_into_it() {
     check(
         r#"emails[type eq "work"].value eq "x""#,
         r#"emails[type eq "work" and value eq "x"]"#,
@@ -166,7 +166,7 @@ fn a_prefix_is_a_uri() {
 }
 
 #[test]
-fn a_path_has_its_parts() {
+fn a_path_is_split_into_its_parts() {
     let parts = |text: &str| {
         let path = AttrPath::parse(text).unwrap();
         assert_eq!(path.as_str(), text);
@@ -209,9 +209,9 @@ fn sub_attributes_of_a_value_filter_can_be_listed() {
     assert_eq!(names, ["b", "c", "d", "e.f"]);
 }
 
-/// RFC 3986, without the signs that delimit in filters.
+/// RFC 3986, without the characters that are delimiters in filters.
 #[test]
-fn a_prefix_has_the_signs_of_a_uri() {
+fn a_prefix_consists_of_the_characters_of_a_uri() {
     let strictly = |text: &str| Filter::parse_with(text, &Options::strict());
     for urn in [
         "urn:a",
@@ -279,7 +279,7 @@ fn a_prefix_has_the_signs_of_a_uri() {
 }
 
 #[test]
-fn bare_words_have_the_signs_of_a_word() {
+fn bare_words_exclude_delimiters_and_quotes() {
     let options = Options {
         bare_words: true,
         ..Options::default()
@@ -354,7 +354,7 @@ fn bare_words_have_the_signs_of_a_word() {
 }
 
 #[test]
-fn names_have_the_signs_of_a_name() {
+fn names_consist_of_name_characters() {
     for name in [
         "a", "Z9", "a-b_c", "$ref", "a$b", "a$", "eq", "and", "not", "pr", "true", "notes", "orders",
     ] {

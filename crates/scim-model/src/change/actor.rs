@@ -20,7 +20,7 @@ pub enum Actor {
         /// The id of the request, which the access log has too.
         request: String,
     },
-    /// An operator, by the management interface.
+    /// An operator, by the management API.
     OperatorKey {
         /// The id of the operator's key.
         key: Uuid,

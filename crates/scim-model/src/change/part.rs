@@ -1,7 +1,7 @@
 //! The parts of a change: its meaning for an application, one part for each event.
 //!
-//! Each attribute of a change is in exactly one part. A reader of all parts of a resource knows everything that its
-//! changes say, and a reader of the kinds `MemberAdded` and `MemberRemoved` knows every membership.
+//! Each attribute of a change is in exactly one part. A reader of all parts of a resource's changes learns everything
+//! that they record, and a reader of the kinds `MemberAdded` and `MemberRemoved` learns every membership.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::names::{USER, name_attribute};
 use super::{AttributeChange, AttributeChanges, Change, ChangeDetail, Operation};
 
-/// The kind of event that a part of a change is.
+/// The kind of event that a part of a change represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
     /// The resource was created.
@@ -21,7 +21,7 @@ pub enum EventKind {
     Renamed,
     /// The user's `active` became false.
     Deactivated,
-    /// The user's `active` was false, and is true or unassigned now.
+    /// The user's `active` was false, and is now true or unassigned.
     Reactivated,
     /// The resource was deleted.
     Deleted,

@@ -21,12 +21,12 @@ impl Document {
         self.check_all(resource_type, None, |_| false)
     }
 
-    /// Checks the result of a PATCH in the same way, except that a value which was missing in `before` may
-    /// still be missing: a user must be deactivatable although a schema requires a new attribute. The values
-    /// have passed `canonical_value`.
+    /// Checks the result of a PATCH in the same way, except that a value which was missing in `before` may still be
+    /// missing: it must be possible to deactivate a user who lacks an attribute that a schema has required only since
+    /// then. The values have passed `canonical_value`.
     ///
     /// # Errors
-    /// As [`Document::check`].
+    /// The errors of [`Document::check`].
     #[doc(hidden)] // Only scim-patch calls it.
     pub fn check_patched(&self, resource_type: &ResourceType, before: &Document) -> Result<(), ScimError> {
         let had_none = |extension: &Schema| !before.has_extension(&extension.id);
@@ -61,7 +61,7 @@ impl Document {
                 None => {}
             }
         }
-        // The store keeps members of groups as rows, even while they are in the document.
+        // The store keeps members of groups as rows, even while the document contains them.
         let own = self
             .0
             .iter()

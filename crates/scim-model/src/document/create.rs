@@ -65,7 +65,7 @@ pub(super) fn read(
         requested: Vec::new(),
         tolerances: Vec::new(),
     };
-    let mut core = Found::beside(current.map(|it| &it.0));
+    let mut core = Found::replacing(current.map(|it| &it.0));
     let mut extensions: Vec<(usize, Map<String, Value>)> = Vec::new();
     for (name, value) in body {
         if name.eq_ignore_ascii_case("schemas") {
@@ -119,7 +119,7 @@ fn read_extension(
     sent: &mut Sent,
     tolerances: &Tolerances,
 ) -> Result<Map<String, Value>, ScimError> {
-    let mut found = Found::beside(current);
+    let mut found = Found::replacing(current);
     for (name, value) in members {
         let attribute = schema
             .attributes
@@ -152,7 +152,7 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn beside(current: Option<&'a Map<String, Value>>) -> Found<'a> {
+    fn replacing(current: Option<&'a Map<String, Value>>) -> Found<'a> {
         Found {
             values: Vec::new(),
             current,

@@ -21,7 +21,7 @@ impl Document {
     /// that are never returned, and data that no schema describes.
     ///
     /// # Errors
-    /// As [`Document::for_create`]; `mutability` when an immutable attribute would change.
+    /// The errors of [`Document::for_create`], and `mutability` when an immutable attribute would change.
     pub fn for_replace(
         resource_type: &ResourceType,
         current: &Document,

@@ -182,7 +182,7 @@ pub(super) fn is_immutable(attribute: &Arc<Attribute>) -> bool {
     attribute.mutability == Mutability::Immutable
 }
 
-/// Whether the attribute is in the document and never in an answer.
+/// Whether the attribute is in the document and never in a response.
 pub(super) fn is_hidden(attribute: &Arc<Attribute>) -> bool {
     attribute.returned == Returned::Never && !attribute.is_secret()
 }

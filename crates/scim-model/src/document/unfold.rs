@@ -1,10 +1,10 @@
 //! Bodies whose keys name attributes together with the URN of their schema.
 //!
-//! RFC 7643 section 3.3 has the URN of an extension as the key of an object, and no other key with a URN. Applivery
+//! RFC 7643 section 3.3 defines one kind of key with a URN: that of an extension, as the key of an object. Applivery
 //! and Laravel's clients put core attributes into an object under the URN of the core schema (trace
 //! `applivery/core-urn-container`); ConnId writes an extension attribute as one key (trace
-//! `syncope/dot-after-extension-urn`). A lenient policy brings both into the form of the RFC. A key with a known URN is
-//! never ignored as an unknown attribute: its value would be lost in a response that reports success.
+//! `syncope/dot-after-extension-urn`). A lenient policy converts both to the form of the RFC. A key with a known URN
+//! is never ignored as an unknown attribute: its value would be lost in a response that reports success.
 
 use std::collections::VecDeque;
 
@@ -16,10 +16,10 @@ use crate::schema::{ResourceType, Schema, attribute_named};
 use crate::tolerance::{Tolerance, Tolerances};
 use crate::value::canonical::wrong_type;
 
-/// Returns the body with each attribute where RFC 7643 has it.
+/// Returns the body with each attribute in the place that RFC 7643 defines.
 ///
 /// # Errors
-/// `invalidSyntax` for a key with the URN of a schema that has no such attribute, and for two different values of one
+/// `invalidSyntax` for a key with the URN of a schema that lacks the attribute, and for two different values of one
 /// attribute; `invalidValue` for a core schema that is not an object.
 pub(super) fn unfold(
     resource_type: &ResourceType,
@@ -29,7 +29,7 @@ pub(super) fn unfold(
     let Value::Object(members) = body else {
         return Ok(body);
     };
-    if !tolerances.is_lenient() || !is_concerned(resource_type, &members) {
+    if !tolerances.is_lenient() || !needs_unfolding(resource_type, &members) {
         return Ok(Value::Object(members));
     }
     let mut unfolded = Map::new();
@@ -71,8 +71,9 @@ pub(super) fn unfold(
     Ok(Value::Object(unfolded))
 }
 
-/// Puts the members of an object under the URN of a schema where RFC 7643 has them, and returns the members whose names
-/// have a URN of their own. An unknown name stays in the object, where it is an unknown attribute like any other.
+/// Moves the members of an object under the URN of a schema to the place that RFC 7643 defines, and returns the
+/// members whose names begin with another URN. An unknown name stays in the object, where it is an unknown attribute
+/// like any other.
 fn put_members(
     resource_type: &ResourceType,
     schema: &Schema,
@@ -103,8 +104,8 @@ fn put_members(
     Ok(with_urn)
 }
 
-/// Whether any key is not where RFC 7643 has it.
-fn is_concerned(resource_type: &ResourceType, body: &Map<String, Value>) -> bool {
+/// Whether any key is in another place than RFC 7643 defines.
+fn needs_unfolding(resource_type: &ResourceType, body: &Map<String, Value>) -> bool {
     body.iter()
         .any(|(name, value)| match after_urn(resource_type, name) {
             None => false,

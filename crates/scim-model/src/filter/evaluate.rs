@@ -8,8 +8,8 @@ use crate::schema::{Attribute, AttributePath};
 use crate::value::key::{self, Key};
 
 impl Condition {
-    /// Whether the resource satisfies the condition. Takes time in proportion to the size of the condition
-    /// times the size of the resource.
+    /// Whether the resource satisfies the condition. Takes time proportional to the size of the condition times the
+    /// size of the resource.
     pub fn matches(&self, subject: &Subject) -> bool {
         match self {
             Condition::Always(answer) => *answer,

@@ -13,10 +13,9 @@ use crate::store::{Reference, Stored};
 use crate::value::key;
 
 impl Document {
-    /// Replaces every value by its comparison key and adds `schemas`: strings are folded or exact,
-    /// dateTimes are in UTC, numbers are ordered text, and booleans are unchanged. An unassigned boolean with a
-    /// default (`active`, A-08) has the default. Values that are never returned are left out, because clients
-    /// must not search for them.
+    /// Replaces every value by its comparison key and adds `schemas`: strings are folded or exact, dateTimes are in
+    /// UTC, numbers are ordered text, and booleans are unchanged. An unassigned boolean that has a default (`active`,
+    /// A-08) gets it. Values that are never returned are left out, because clients must not search for them.
     pub fn normal_form(&self, resource_type: &ResourceType) -> Map<String, Value> {
         let mut normal = normal_resource(self.values(), resource_type);
         fill_defaults(&mut normal, resource_type);
@@ -48,16 +47,15 @@ impl Subject {
         Subject(normal_resource(resource, resource_type))
     }
 
-    /// Converts a document. An unassigned boolean with a default has it, so that a user without `active` is active
-    /// `id`, `meta`, `members` and `groups` have no values.
+    /// Converts a document. An unassigned boolean that has a default gets it, so that a user without `active` is
+    /// active; `id`, `meta`, `members` and `groups` have no values.
     pub fn of_document(document: &Document, resource_type: &ResourceType) -> Subject {
         Subject(document.normal_form(resource_type))
     }
 
     /// Converts a resource as it is stored. `base_url` comes before the endpoint in `meta.location` and `$ref`,
-    /// without a trailing slash. `references` has the existing resources that this one refers to, as by
-    /// `manager` ([`ResourceStore::references`](crate::store::ResourceStore::references)); others in it are
-    /// ignored.
+    /// without a trailing slash. `references` contains the existing resources that this one refers to, such as the
+    /// `manager` ([`ResourceStore::references`](crate::store::ResourceStore::references)); others in it are ignored.
     ///
     /// # Errors
     /// The stored document is not a JSON object.

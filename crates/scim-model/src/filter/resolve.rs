@@ -17,8 +17,8 @@ use crate::value::policy::Policy;
 impl Condition {
     /// Resolves a filter for one resource type. Errors depend on the filter and the schemas, never on data.
     ///
-    /// A test that always has the same answer becomes [`Condition::Always`]: tests of `meta.resourceType`, and
-    /// `pr` of `id`, `meta` and `schemas`.
+    /// A test that always has the same result becomes [`Condition::Always`]: tests of `meta.resourceType`, and `pr`
+    /// of `id`, `meta` and `schemas`.
     ///
     /// # Errors
     /// `invalidFilter`, naming the attribute, when the type has no such attribute, when clients can never read
@@ -34,7 +34,7 @@ impl Condition {
     /// Resolves a filter for one resource type, and records the tolerances that it needs.
     ///
     /// # Errors
-    /// As [`Condition::resolve`].
+    /// The errors of [`Condition::resolve`].
     pub fn resolve_with(
         filter: &Filter,
         resource_type: &ResourceType,
@@ -52,7 +52,7 @@ impl Condition {
     /// there (RFC 7644 section 3.4.2.1, A-19).
     ///
     /// # Errors
-    /// As [`Condition::resolve`], but an attribute is unknown only if no type has it.
+    /// The errors of [`Condition::resolve`], but an attribute is unknown only if no type has it.
     pub fn resolve_for_all(
         filter: &Filter,
         resource_types: &[Arc<ResourceType>],
@@ -100,8 +100,8 @@ impl Scope<'_> {
         Ok(self.narrow(self.filter(filter)?))
     }
 
-    /// Answers tests of `meta.resourceType`, so that they narrow a query over several types (7644-3.4.2.1-01)
-    /// before any of them is searched.
+    /// Decides tests of `meta.resourceType`, so that they exclude types from a query over several (7644-3.4.2.1-01)
+    /// before any is searched.
     fn narrow(&self, condition: Condition) -> Condition {
         match condition {
             Condition::Attribute(path, test) if is_meta(&path, "resourceType") => {
@@ -278,7 +278,7 @@ fn sub_attribute(
 
 fn present<T: Tree>(path: AttributePath) -> Result<T, ScimError> {
     refuse_never_returned(&path)?;
-    Ok(if is_always_there(&path) {
+    Ok(if is_always_present(&path) {
         T::always(true)
     } else {
         T::attribute(path, Test::Present)
@@ -293,9 +293,9 @@ fn compare<T: Tree>(
 ) -> Result<T, ScimError> {
     refuse_never_returned(&path)?;
     match (operator, value) {
-        // true when the attribute has no value, and when none of several values is equal.
+        // also true when the attribute is unassigned. With several values, none may be equal.
         (CompareOp::Ne, value) => Ok(compare::<T>(path, CompareOp::Eq, value, tolerances)?.negated()),
-        (CompareOp::Eq, CompValue::Null) if is_always_there(&path) => Ok(T::always(false)),
+        (CompareOp::Eq, CompValue::Null) if is_always_present(&path) => Ok(T::always(false)),
         (CompareOp::Eq, CompValue::Null) => {
             let assigned = assigned(path.leaf());
             Ok(T::attribute(path, assigned).negated())
@@ -345,7 +345,7 @@ pub(super) fn with_value(path: AttributePath) -> Result<AttributePath, ScimError
 }
 
 /// `id`, `meta` and `schemas` are part of every resource (RFC 7643 section 3.1).
-fn is_always_there(path: &AttributePath) -> bool {
+fn is_always_present(path: &AttributePath) -> bool {
     path.extension.is_none() && ["id", "meta", "schemas"].contains(&path.attribute.name.as_str())
 }
 

@@ -77,7 +77,8 @@ pub(super) fn any<T: Tree>(operands: Vec<T>) -> T {
     combine(operands, false, T::or)
 }
 
-/// Joins operands without those whose answer is `neutral`. One operand with the opposite answer decides.
+/// Joins operands, without those that are always `neutral`. An operand that is always the opposite decides the
+/// result.
 fn combine<T: Tree>(mut operands: Vec<T>, neutral: bool, join: fn(Vec<T>) -> T) -> T {
     if operands.iter().any(|it| it.answer() == Some(!neutral)) {
         return T::always(!neutral);

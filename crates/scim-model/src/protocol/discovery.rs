@@ -1,8 +1,8 @@
 //! The discovery documents: ServiceProviderConfig, ResourceTypes and Schemas (RFC 7643 sections 5,
 //! 6 and 7, RFC 7644 section 4, RFC 9865 section 4).
 //!
-//! They are made from what the server works with: the schemas that validate and the limits that are
-//! enforced. So they cannot announce anything else.
+//! They are derived from the schemas that validate requests and from the limits that are enforced, so they cannot
+//! announce anything else.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use crate::schema::{
 /// The limits that the server enforces and announces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Resources of a page when a request does not say: `pagination.defaultPageSize`.
+    /// The number of resources on a page when the request has no `count`: `pagination.defaultPageSize`.
     pub default_page_size: u32,
-    /// Resources of a page at most: `filter.maxResults` and `pagination.maxPageSize`.
+    /// The most resources on a page: `filter.maxResults` and `pagination.maxPageSize`.
     pub max_page_size: u32,
-    /// Seconds for which a cursor can be used at least; `None` when it never expires.
+    /// The minimum number of seconds for which a cursor can be used; `None` when cursors never expire.
     pub cursor_timeout: Option<u64>,
 }
 
@@ -32,7 +32,7 @@ pub struct Limits {
 pub struct Features {
     /// Whether passwords are kept and can be changed.
     pub change_password: bool,
-    /// Where the documentation is.
+    /// The URI of the documentation.
     pub documentation_uri: Option<String>,
     /// Whether clients get access tokens by OAuth 2.0 client credentials.
     pub token_endpoint: bool,

@@ -15,8 +15,8 @@ pub(super) fn message(body: &Value) -> Result<&Map<String, Value>, ScimError> {
 }
 
 /// Checks that a message names its URN (RFC 7644 section 3.1). Clients leave `schemas` out (JumpCloud), or send it
-/// empty (WSO2, trace `wso2/patch-schemas-empty-array`).
-/// Whether an array of other URNs is accepted depends on the message, see `other`.
+/// empty (WSO2, trace `wso2/patch-schemas-empty-array`). `other` decides whether an array of other URNs is accepted,
+/// which depends on the message.
 ///
 /// # Errors
 /// `invalidSyntax`

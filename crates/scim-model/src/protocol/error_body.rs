@@ -1,4 +1,4 @@
-//! The body of an error answer (RFC 7644 section 3.12).
+//! The body of an error response (RFC 7644 section 3.12).
 
 use serde_json::{Value, json};
 

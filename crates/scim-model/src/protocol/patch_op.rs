@@ -9,7 +9,7 @@ use crate::tolerance::{Tolerance, Tolerances};
 /// URN of the message that changes a resource.
 pub const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
-/// Limit of the number of operations of one PATCH.
+/// The most operations of one PATCH.
 const MAX_OPERATIONS: usize = 1000;
 
 /// `op` of a PATCH operation.
@@ -36,11 +36,11 @@ pub struct RawOperation {
 /// sends `"op": "Add"`), and other members are ignored.
 ///
 /// # Errors
-/// `invalidSyntax` for a body that is not a PatchOp message, has no operations, or has another `op`; a
-/// lenient policy accepts a missing, empty or other `schemas`, and an empty list of operations. `invalidPath` for a path that is not a string. An
-/// error of the kind `TooLarge` for more than 1,000.
+/// `invalidSyntax` for a body that is not a PatchOp message, lacks operations, or contains an unknown `op`; a
+/// lenient policy accepts a missing, empty or other `schemas`, and an empty list of operations. `invalidPath` for a
+/// path that is not a string. An error of the kind `TooLarge` for more than 1,000 operations.
 pub fn patch_operations(body: Value, tolerances: &Tolerances) -> Result<Vec<RawOperation>, ScimError> {
-    // Clients of scim-patch send the URN of the resource, or one of their own making.
+    // Clients built with the library scim-patch send the URN of the resource type, or one that they have made up.
     let are_strings = |urns: &[Value]| urns.iter().all(Value::is_string);
     let other = |urns: &[Value]| are_strings(urns) && tolerances.allow(Tolerance::OtherSchemas);
     check_schemas(message(&body)?, PATCH_OP_URN, other, tolerances)?;

@@ -73,9 +73,9 @@ impl SearchRequest {
     /// counts as absent.
     ///
     /// # Errors
-    /// `invalidSyntax` if the body is not a SearchRequest, or, under a strict policy, names are in one string; `invalidFilter` for
-    /// a filter that is not a string; `invalidCount` for a count of a wrong type next to a cursor;
-    /// `invalidValue` for other wrong types.
+    /// `invalidSyntax` if the body is not a SearchRequest, or if names are in one string under a strict policy
+    /// `invalidFilter` for a filter that is not a string; `invalidCount` for a count of a wrong type next to
+    /// a cursor; `invalidValue` for other wrong types.
     pub fn parse(body: &Value, tolerances: &Tolerances) -> Result<SearchRequest, ScimError> {
         let body = message(body)?;
         check_schemas(body, SEARCH_REQUEST_URN, |_| false, tolerances)?;
@@ -100,7 +100,7 @@ impl SearchRequest {
     }
 }
 
-/// The members of a list answer other than the resources (RFC 7644 section 3.4.2, RFC 9865 section 2).
+/// The members of a ListResponse other than the resources (RFC 7644 section 3.4.2, RFC 9865 section 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListResponse<'a> {
     /// Number of all resources that match.
@@ -218,8 +218,8 @@ fn integer(body: &Map<String, Value>, name: &str, keyword: ScimType) -> Result<O
     saturating_integer(lexeme).map(Some).ok_or_else(refused)
 }
 
-/// Reads an integer in digits with an optional sign; a value beyond 64 bits becomes the nearest one. The
-/// parameters of a URL are read by it too.
+/// Reads an integer in digits with an optional sign; a value beyond 64 bits becomes the nearest one. The parameters
+/// of a URL are read with it too.
 pub fn saturating_integer(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

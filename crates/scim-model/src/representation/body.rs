@@ -1,5 +1,5 @@
-//! The JSON text of an answer, parts of which are written only while the answer is sent: the members of large groups,
-//! and the resources of a page that is too large for the memory.
+//! The JSON text of a response. Some of it is written only while the response is sent: the members of large groups,
+//! and the last resources of a page that is too large for the memory.
 //!
 //! A group of 100,000 members is 18 MB of JSON; its ids and names alone are a third of that.
 
@@ -60,7 +60,7 @@ impl References {
     }
 }
 
-/// Which sub-attributes of `members` or `groups` are part of the answer.
+/// Which sub-attributes of `members` or `groups` are part of the response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shows {
     pub(crate) value: bool,
@@ -152,7 +152,7 @@ impl Body {
     }
 }
 
-/// Writes a reference whose `type` is said to be `type_`.
+/// Writes a reference, with `type_` as its `type`.
 pub(crate) fn write_reference(
     text: &mut String,
     reference: &Reference,

@@ -7,8 +7,8 @@ pub fn etag(version: i64) -> String {
     Derived::default().etag(version)
 }
 
-/// The hash of the data that a representation shows of other resources: groups, and the URI and the name of
-/// each reference. `None` if it shows none.
+/// The hash of the data of other resources that a representation shows: groups, and the URI and the name of each
+/// reference. `None` if it shows no such data.
 ///
 /// This data changes without the version of the resource. FNV-1a is enough: the hash only has to distinguish
 /// two lists, and finding a collision has no benefit.
@@ -17,7 +17,7 @@ pub(super) struct Derived(Option<u64>);
 
 impl Derived {
     pub(super) fn add(&mut self, attribute: &str, shown: &Reference) {
-        // These bytes do not occur in UTF-8 text, so they can end one.
+        // These bytes do not occur in UTF-8 text, so they can mark its end.
         const END: u8 = 0xff;
         const NO_NAME: u8 = 0xfe;
         let mut hash = self.0.unwrap_or(0xcbf2_9ce4_8422_2325);

@@ -1,4 +1,5 @@
-//! The pieces of an answer. Some of them have to be read first, when the pieces before them have been sent.
+//! The pieces of a response. Some of them have to be read from the store first, after the pieces before them were
+//! sent.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! The JSON of a resource as a client reads it, with its entity tag.
 //!
-//! If the answer shows the whole stored text, it is copied without being parsed, and `id`, `meta`, `members` and
-//! `groups` are written around it.
+//! If the response shows the whole stored text, the text is copied without being parsed, and `id`, `meta`, `members`
+//! and `groups` are written around it.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -40,7 +40,7 @@ struct View {
     copies: bool,
     /// `None` shows everything.
     selection: Option<Selection>,
-    /// Attributes that show the URI or the name of the resource that they refer to, as `manager` does.
+    /// Attributes that show the URI or the name of the resource that they refer to, such as `manager`.
     shown_references: Vec<AttributePath>,
 }
 
@@ -82,8 +82,8 @@ impl<'a> Presenter<'a> {
             .is_some_and(|it| self.views[it].shows_groups())
     }
 
-    /// Appends the JSON text of a resource, and returns its entity tag: the version, followed by a hash of the
-    /// data that is shown of other resources, `W/"3"` or `W/"3.0123456789abcdef"`.
+    /// Appends the JSON text of a resource, and returns its entity tag: the version, followed by a hash of the data
+    /// of other resources that is shown, `W/"3"` or `W/"3.0123456789abcdef"`.
     ///
     /// # Errors
     /// The stored document is not JSON.
@@ -150,8 +150,7 @@ impl<'a> Presenter<'a> {
         Some(self.views.len() - 1)
     }
 
-    /// The attributes of a stored text, with URI and name added to the ids of references that were
-    /// found.
+    /// Copies the attributes of a stored text, and adds URI and name to the references whose resources were found.
     fn copy(
         &self,
         text: &mut String,
@@ -349,7 +348,7 @@ impl<'a> Presenter<'a> {
 }
 
 impl View {
-    /// Whether a core or common attribute is part of the answer.
+    /// Whether a core or common attribute is part of the response.
     fn shows(&self, attribute: &str) -> bool {
         self.selection
             .as_ref()
@@ -360,7 +359,7 @@ impl View {
         self.resource_type.has_groups() && self.shows("groups")
     }
 
-    /// Which sub-attributes of `members` or `groups` are part of the answer.
+    /// Which sub-attributes of `members` or `groups` are part of the response.
     fn shows_of(&self, attribute: &str) -> Shows {
         let shows = |sub| {
             self.selection

@@ -1,5 +1,5 @@
-//! Which attributes of a resource are part of an answer: `attributes`, `excludedAttributes` and
-//! `returned` (RFC 7644 sections 3.4.2.5 and 3.9, RFC 7643 section 7).
+//! Which attributes of a resource are part of a response: `attributes`, `excludedAttributes` and `returned` (RFC 7644
+//! sections 3.4.2.5 and 3.9, RFC 7643 section 7).
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -74,9 +74,9 @@ impl Projection {
         })
     }
 
-    /// Checks that a colon follows each URN of a schema, and records the tolerances that the names need. Syncope writes a
-    /// dot, which a lenient policy understands; a strict one must not take the name for an unknown one, which selects
-    /// nothing.
+    /// Checks that a colon follows each URN of a schema, and records the tolerances that the names need. Syncope
+    /// writes a dot, which a lenient policy understands. A strict policy refuses it, because an unknown name would
+    /// silently select nothing.
     ///
     /// # Errors
     /// `invalidValue` under a strict policy, for a dot after a URN.
@@ -108,8 +108,8 @@ impl Projection {
         text.split(',').map(|it| it.trim().to_owned()).collect()
     }
 
-    /// Adds the attributes with `returned` = `request` that a client sent: they are part of the answer to a
-    /// POST, PUT or PATCH.
+    /// Adds the attributes with `returned` = `request` that a client sent: they are part of the response to a POST,
+    /// PUT or PATCH.
     #[must_use]
     pub fn with_sent(mut self, sent: Vec<AttributePath>) -> Projection {
         self.sent = sent;
@@ -121,15 +121,15 @@ impl Projection {
         self.asked == Asked::Default && self.sent.is_empty()
     }
 
-    /// Whether a core or common attribute can be part of the answer: what is not need not be read,
-    /// for example `members`.
+    /// Whether a core or common attribute can be part of the response. An attribute that cannot, such as `members`,
+    /// need not be read.
     pub fn wants(&self, resource_type: &ResourceType, name: &str) -> bool {
         let attribute = resource_type.core_attribute(name);
         attribute.is_some_and(|attribute| self.choice(resource_type, None, attribute) != Choice::Drop)
     }
 
-    /// Takes what is not part of the answer out of a resource's representation, and what no schema
-    /// describes.
+    /// Removes, from a resource's representation, attributes that are not part of the response and data that no
+    /// schema describes.
     pub fn apply(&self, resource_type: &ResourceType, resource: &mut Map<String, Value>) {
         let selection = self.selection(resource_type);
         let kept = std::mem::take(resource).into_iter().filter_map(|(name, value)| {
@@ -139,8 +139,8 @@ impl Projection {
         *resource = kept.collect();
     }
 
-    /// Whether the answer shows the whole stored document, for a type whose attributes are all returned by
-    /// default. It may leave out attributes that are not stored in the document, such as `meta` and `members`.
+    /// Whether the response shows the whole stored document, for a type whose attributes are all returned by default.
+    /// It may leave out attributes that are not stored in the document, such as `meta` and `members`.
     pub(crate) fn keeps_stored(&self, resource_type: &ResourceType) -> bool {
         let is_added = |attribute: &str| {
             matches!(attribute, "schemas" | "id" | "meta")
@@ -242,8 +242,8 @@ impl Projection {
         if attribute.sub_attributes.is_empty() {
             return Choice::Keep(Vec::new());
         }
-        // A part named alone keeps its parent, with that part only; a parent named brings
-        // what is returned on request too.
+        // A named sub-attribute keeps its parent, with that sub-attribute only. A named parent also brings the
+        // sub-attributes that are returned on request.
         let keeps_sub = |sub: &&Arc<Attribute>| match sub.returned {
             Returned::Never => false,
             Returned::Always => true,
@@ -262,7 +262,7 @@ impl Projection {
     }
 }
 
-/// A projection worked out for one resource type.
+/// A projection resolved for one resource type.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
     core: Choices,
@@ -286,8 +286,7 @@ enum Named {
 }
 
 impl Selection {
-    /// Whether a member of a stored resource is shown as it is, without looking into it; `None` when
-    /// only its parts can tell.
+    /// Whether a member of a stored resource is shown as a whole; `None` when that depends on its parts.
     pub(crate) fn shows_whole(&self, name: &str) -> Option<bool> {
         let Some((attribute, choice)) = self.core.iter().find(|(it, _)| it.name == name) else {
             return if self.extensions.iter().any(|(urn, _)| **urn == *name) {
@@ -350,7 +349,7 @@ impl Selection {
 }
 
 impl Choice {
-    /// The sub-attributes that are returned whatever was asked for.
+    /// The sub-attributes that are returned whatever the request names.
     fn always_of(attribute: &Attribute) -> Choice {
         let always = attribute.sub_attributes.iter();
         let always: Vec<_> = always

@@ -176,6 +176,9 @@ fn data_type<'de, D: Deserializer<'de>>(value: D) -> Result<AttributeType, D::Er
     let known = types.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text));
     known.map(|(_, type_)| *type_).ok_or_else(|| {
         let names = listed(&types.map(|(name, _)| name));
-        D::Error::custom(format!("unknown type `{}`; there are {names}", shortened(&text)))
+        D::Error::custom(format!(
+            "unknown type `{}`; the types are {names}",
+            shortened(&text)
+        ))
     })
 }

@@ -25,8 +25,8 @@ impl SchemaRegistry {
         BUILTIN.clone()
     }
 
-    /// Adds an operator's documents, each a file's name and its text, to the built-in schemas and resource
-    /// types. The order of the files means nothing.
+    /// Adds an operator's documents, each a file's name and its text, to the built-in schemas and resource types. The
+    /// order of the files does not matter.
     ///
     /// A document in the representation of RFC 7643 is a schema if its `schemas` names
     /// `urn:ietf:params:scim:schemas:core:2.0:Schema`, or if it has `attributes`; it is a resource type if it
@@ -40,9 +40,8 @@ impl SchemaRegistry {
     /// * Any other resource type is served at its own endpoint.
     /// * A characteristic that the type of an attribute does not have is refused: `caseExact` may be true for
     ///   strings, references and binary values only.
-    /// * `uniqueness` is enforced within a tenant. `global` counts as `server`, and is published as `server`,
-    ///   because no server knows the values of others. A secret cannot be unique, because only its hash is
-    ///   kept.
+    /// * `uniqueness` is enforced within a tenant. `global` counts as `server`, and is published as `server`, because
+    ///   no server knows the values on other servers. A secret cannot be unique, because only its hash is kept.
     /// * `referenceTypes` are `external`, `uri`, or names of resource types that are served.
     /// * Characteristics that are left out have the defaults of RFC 7643 section 2.2. `"indexed": true` on an
     ///   attribute asks the store for an index; it is not published.
@@ -116,8 +115,8 @@ static BUILTIN: LazyLock<SchemaRegistry> = LazyLock::new(|| {
     }
 });
 
-/// Reads a built-in schema. The schema of schemas alone nests complex attributes (RFC 7643 section 7), so the
-/// rules for an operator's attributes do not apply.
+/// Reads a built-in schema. The schema of schemas nests complex attributes (RFC 7643 section 7), which the rules for
+/// an operator's attributes forbid, so these rules do not apply here.
 fn builtin_schema(text: &str) -> Schema {
     let document = match json::parse(text.as_bytes()) {
         Ok(Value::Object(document)) => read(&document, Author::Us).expect("the built-in schemas are schemas"),
@@ -277,7 +276,7 @@ fn resource_type(
         let extension = resource_schema(registry, urn.as_deref())?;
         let Some(required) = *required else {
             let reason = format!(
-                "the extension `{}` must say in `required` whether it is: true or false",
+                "the extension `{}` must have `required`: true or false",
                 extension.id
             );
             return Err(Problem::in_document(reason));

@@ -119,7 +119,7 @@ impl serde::de::Error for ReadError {
             .filter(|it| !BUILT_IN_ONLY.contains(it))
             .collect();
         ReadError::sentence(format!(
-            "unknown member `{}`; there are {}",
+            "unknown member `{}`; the known members are {}",
             shortened(field),
             known.join(", ")
         ))
@@ -205,7 +205,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 return Err(ReadError::sentence(expected.to_string()));
             }
         };
-        // Comes before unknown members, because a misspelt `name` is one.
+        // Checked before unknown members, because a misspelt `name` is one.
         if fields.first() == Some(&"name") && member(members, "name").is_none() {
             return Err(ReadError::sentence("an attribute has no `name`".to_owned()));
         }
@@ -233,7 +233,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             str::to_owned,
         );
         Err(ReadError::of_value(format!(
-            "has the unknown value `{}`; there are {}",
+            "has the unknown value `{}`; the values are {}",
             shortened(&found),
             listed(keywords)
         )))

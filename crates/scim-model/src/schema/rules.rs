@@ -1,4 +1,4 @@
-//! Rules that an operator's documents obey; see [`SchemaRegistry::load`].
+//! Rules for an operator's documents; see [`SchemaRegistry::load`].
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::schema::{
     attribute_named, is_attribute_name,
 };
 
-/// Bytes of a name, which is part of every resource, of URLs and of indexes.
+/// The most bytes of a name, which is part of every resource, of URLs and of indexes.
 const MAX_NAME: usize = 200;
 
 /// An attribute of a document, and its parent.
@@ -80,7 +80,7 @@ const ATTRIBUTE_RULES: [Rule; 13] = [
             ];
             it.is_unique() && !(it.is_single_and_top_level() && it.is(&types))
         },
-        "`uniqueness` must be `none`, unless the attribute is a single string, reference or integer and no sub-attribute",
+        "`uniqueness` must be `none`, unless the attribute is a single string, reference or integer at the top level",
     ),
     (
         |it| {
@@ -111,7 +111,7 @@ const ATTRIBUTE_RULES: [Rule; 13] = [
                 it.is(&[AttributeType::String]) && it.is_write_only() && it.is_single_and_top_level();
             it.attribute.secret && !can_be_secret
         },
-        "only a single `writeOnly` string that is no sub-attribute can be `secret`",
+        "only a single `writeOnly` string at the top level can be `secret`",
     ),
     (
         |it| it.attribute.secret && it.is_unique(),
@@ -184,7 +184,7 @@ pub(super) fn check_reference_types(
         if let Some(unknown) = attribute.reference_types.iter().find(|it| !is_known(it)) {
             let types: Vec<&str> = registry.resource_types.iter().map(|it| &*it.name).collect();
             let reason = format!(
-                "`referenceTypes` has `{}`; there are external, uri and the resource types {}",
+                "`referenceTypes` has `{}`; the values are external, uri and the resource types {}",
                 shortened(unknown),
                 types.join(", ")
             );
@@ -269,8 +269,8 @@ fn reads_as_attribute<'a>((schema, attribute): (&'a Schema, &'a Schema)) -> Opti
     clashes.then_some((&*attribute.id, name))
 }
 
-/// RFC 7643 section 3.1 has the characteristics of common attributes, and no core schema changes them;
-/// section 3.3: extensions do not redefine them.
+/// RFC 7643 section 3.1 defines the characteristics of common attributes, and no core schema changes them; section
+/// 3.3: extensions do not redefine them.
 pub(super) fn check_common_attributes(schema: &mut Schema, is_core: bool) -> Result<(), Problem> {
     let common = ["schemas", "id", "externalId", "meta"];
     let is_common = |name: &str| common.iter().any(|it| it.eq_ignore_ascii_case(name));
@@ -384,7 +384,7 @@ pub(super) fn check_extension(
 ) -> Result<(), Problem> {
     let urn = &extension.id;
     if is_builtin_core(extension) {
-        let reason = format!("the schema `{urn}` is a core schema and no extension");
+        let reason = format!("the schema `{urn}` is a core schema, not an extension");
         return Err(Problem::in_document(reason));
     }
     if *urn == core.id || others.iter().any(|(it, _)| it.id == *urn) {

@@ -19,14 +19,14 @@
 //! | `filters` | what each operator matches, on attributes, memberships and references |
 //! | `sorting` | the order of a result, with missing values and over several types |
 //! | `paging` | totals, pages by index, and cursors in both directions |
-//! | `secrets` | secrets beside the document |
+//! | `secrets` | secrets, which are stored outside the document |
 //! | `journal_entries` | the entry that each write leaves |
 //! | `journal_readers` | reading the journal from a position, retention |
 //! | `feed` | the journals of several tenants in one order |
 //! | `past` | resources in the state right after a change |
 //! | `connections` | connections of tenants, their changes, and the end of their credentials |
 //! | `client_changes` | changes of clients that keep their id |
-//! | `credentials` | OAuth clients, their secrets and access tokens, assertions that are good once |
+//! | `credentials` | OAuth clients, their secrets and access tokens, single-use assertions |
 //! | `webhooks` | endpoints of webhooks, their leases, and the messages that wait for them |
 //! | `operator_keys` | operator keys, their limits and their end |
 //! | `idempotency` | the keys by which a repeated creation is recognised |

@@ -29,7 +29,7 @@ pub enum StoreError {
         /// The attribute without a suitable index.
         attribute: String,
     },
-    /// The groups of a page have more members together than one answer may have.
+    /// The groups of a page together have more members than one response may contain.
     #[error("the page has more than {most} members")]
     TooManyMembers {
         /// The limit.

@@ -1,12 +1,12 @@
-//! The port to idempotency keys, which show that a creation is a repeated one.
+//! The port to idempotency keys, with which a server recognises a repeated creation.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::error::StoreError;
 
-/// The idempotency keys of operators. A store keeps digests of keys and requests, and the id of what a request creates.
-/// It keeps no answers, because they may contain secrets.
+/// The idempotency keys of operators. A store keeps digests of keys and requests, and the id of what a request
+/// creates. It keeps no responses, because they may contain secrets.
 pub trait IdempotencyKeys: Send + Sync {
     /// Claims a key for a request, unless it is claimed.
     ///

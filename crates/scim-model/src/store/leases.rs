@@ -5,8 +5,9 @@ use uuid::Uuid;
 /// The leases of a worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leases {
-    /// The endpoints or streams that the worker has leased, also those that were disabled since.
+    /// The endpoints or streams that the worker has leased, including those that were disabled since.
     pub ids: Vec<Uuid>,
-    /// The most that the worker should have: the number of all, divided by that of workers, and rounded up.
+    /// The most leases that the worker should have: the number of all endpoints or streams, divided by the number of
+    /// workers, and rounded up.
     pub share: usize,
 }

@@ -16,13 +16,13 @@ pub trait OperatorKeys: Send + Sync {
     /// `Unavailable`.
     fn create_operator_key(&self, key: &NewOperatorKey) -> Result<bool, StoreError>;
 
-    /// Returns all keys in order of creation, also those that are revoked or expired.
+    /// Returns all keys in order of creation, including those that are revoked or expired.
     ///
     /// # Errors
     /// `Unavailable`.
     fn operator_keys(&self) -> Result<Vec<OperatorKey>, StoreError>;
 
-    /// Returns the key with this hash, also if it is revoked or expired.
+    /// Returns the key with this hash, even if it is revoked or expired.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -34,7 +34,7 @@ pub trait OperatorKeys: Send + Sync {
     /// `Unavailable`.
     fn revoke_operator_key(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError>;
 
-    /// Records that a key was used, unless a use within the minute before is recorded.
+    /// Records that a key was used, unless a use within the previous minute is recorded.
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
@@ -80,7 +80,7 @@ pub struct NewOperatorKey {
     pub name: String,
     /// The operations that the key allows.
     pub scope: OperatorScope,
-    /// The tenants that the key is limited to; `None` for all tenants, also those that are created later.
+    /// The tenants that the key is limited to; `None` for all tenants, including those that are created later.
     pub tenants: Option<Vec<TenantId>>,
     /// SHA-256 of the key.
     pub sha256: [u8; 32],

@@ -27,10 +27,10 @@ pub struct Query {
 
 /// The order of a result: `sortBy` and `sortOrder`.
 ///
-/// Resources are ordered by the comparison key of an attribute. A multi-valued attribute counts with its
-/// primary value, or else its first. Resources without a value come last, and resources with equal keys are in
-/// order of creation, whatever their type. Descending order is the exact reverse of ascending order. If no
-/// target has the attribute, the result lists the targets one after the other.
+/// Resources are ordered by the comparison key of an attribute. Of a multi-valued attribute, the primary value
+/// counts, or else the first. Resources without a value come last, and resources with equal keys are in order of
+/// creation, whatever their type. Descending order is the exact reverse of ascending order. If no target has the
+/// attribute, the result lists the targets one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sort {
     /// The attribute for each target of the query; `None` where the type does not have it.
@@ -46,14 +46,14 @@ pub enum PageRequest {
     Index {
         /// Index of the first resource, from 1.
         start_index: u64,
-        /// Limit of the number of resources; 0 asks for the total alone.
+        /// The most resources on the page; 0 asks for the total alone.
         count: u32,
     },
     /// A page by cursor (RFC 9865).
     Cursor {
         /// The position where the page begins, or ends if it is read backward; `None` is the first page.
         from: Option<Position>,
-        /// Limit of the number of resources.
+        /// The most resources on the page.
         count: u32,
     },
 }
@@ -102,7 +102,7 @@ pub struct ResourceKey {
 pub struct NextResources {
     /// The resources, in the order of their keys. Resources that do not exist any more are missing.
     pub resources: Vec<Stored>,
-    /// The number of keys that are done with; at least 1 if there was one.
+    /// The number of keys that have been processed; at least 1 if any were given.
     pub keys: usize,
 }
 
@@ -180,14 +180,16 @@ pub struct ConnectionFigures {
     pub waits: WaitTimes,
     /// The times that writes have waited for the single writer since the store was opened, if there is one.
     pub writer_waits: Option<WaitTimes>,
-    /// Transactions that ran again since the store was opened, because they met another one or lost their connection.
+    /// Transactions that ran again since the store was opened, because they conflicted with another one or lost their
+    /// connection.
     pub retries: u64,
 }
 
 /// Times of waiting, as a histogram.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WaitTimes {
-    /// The number of waits up to each bound of [`WaitTimes::BOUNDS`], and up to none of them.
+    /// For each bound of [`WaitTimes::BOUNDS`], the number of waits up to it and above the bound before; at the end,
+    /// the number of longer waits.
     pub numbers: [u64; 8],
     /// The sum of all waits, in seconds.
     pub seconds: f64,

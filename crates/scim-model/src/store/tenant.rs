@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 pub struct Tenant {
     /// Identifies the tenant in calls.
     pub id: TenantId,
-    /// Identifies the tenant in the configuration and in answers to operators.
+    /// Identifies the tenant in the configuration and to operators.
     pub name: String,
     /// Time of creation.
     pub created: DateTime<Utc>,

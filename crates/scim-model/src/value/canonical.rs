@@ -65,11 +65,10 @@ pub fn canonical_value(
     Ok((!canonical.is_empty()).then_some(Value::Array(canonical)))
 }
 
-/// Converts one value: an element of the array for a multi-valued attribute, and otherwise as
-/// [`canonical_value`].
+/// Converts one value: for a multi-valued attribute an element of the array, and otherwise like [`canonical_value`].
 ///
 /// # Errors
-/// As [`canonical_value`].
+/// The errors of [`canonical_value`].
 pub fn canonical_element(
     attribute: &Attribute,
     path: &dyn fmt::Display,
@@ -281,7 +280,7 @@ fn canonical_object(
         return Ok(None);
     }
     if attribute.is_shown_reference() {
-        // An answer builds `$ref` from the id.
+        // A response builds `$ref` from the id.
         let id = reference_id(&canonical).map(str::to_owned);
         canonical.shift_remove("$ref");
         if let Some(id) = id {
@@ -291,8 +290,8 @@ fn canonical_object(
     Ok((!canonical.is_empty()).then_some(Value::Object(canonical)))
 }
 
-/// Returns whether a value is a reference to nothing: its `value` is an empty text, or its `$ref` is one and it has no
-/// `value`. A member of a group is not: it is refused, because it has to have a `value`.
+/// Returns whether a value is an empty reference: the text in its `value` is empty, or it has only a `$ref`, whose
+/// text is empty. A member of a group is not: it is refused, because it has to have a `value`.
 ///
 /// AWS's identity sync sends `"manager": {"value": ""}` for a user without manager (trace
 /// `aws-idp-scim-sync/empty-manager-on-create`). A `$ref` in the same object belongs to the cleared reference.

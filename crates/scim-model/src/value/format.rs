@@ -59,8 +59,8 @@ pub(super) fn check_text(
     }
 }
 
-/// Refuses user names that look like others or like nothing, under every policy: an administrator who reads
-/// a name must see all of it.
+/// Refuses user names that look like others, or that show nothing, under every policy: an administrator who
+/// reads a name must see all of it.
 fn check_user_name(path: &dyn fmt::Display, text: &str) -> Result<(), ScimError> {
     if let Some(found) = text.chars().find(|it| text::is_invisible(*it)) {
         return Err(invalid(

@@ -1,4 +1,4 @@
-//! The strictness with which values of a client are read.
+//! How strictly values of a client are read.
 
 /// Whether values and names that the RFC does not allow are accepted from a client (A-01, A-11, A-33,
 ///

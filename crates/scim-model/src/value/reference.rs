@@ -24,7 +24,7 @@ pub fn reference_id(value: &Map<String, Value>) -> Option<&str> {
 /// Reads the id of a group's member, which is in canonical form.
 ///
 /// # Errors
-/// `invalidValue` when it has no id, or an id that no resource can have.
+/// `invalidValue` when the id is missing, or when it is an id that no resource can have.
 pub fn member_id(path: &dyn fmt::Display, member: &Value) -> Result<Uuid, ScimError> {
     let id = member.as_object().and_then(reference_id);
     let id = id.ok_or_else(|| invalid(&Sub(path, "value"), "is required: the id of a resource"))?;

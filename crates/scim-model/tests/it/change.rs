@@ -60,7 +60,7 @@ fn check(type_: &str, old: &Value, new: &Value, expected: &Value) -> AttributeCh
     changes
 }
 
-/// Stored text reads as the changes it was written from.
+/// Stored text is read back as the changes that it was written from.
 #[track_caller]
 fn read_back(changes: &AttributeChanges) {
     let stored = changes.to_stored();
@@ -185,7 +185,7 @@ fn an_attribute_with_a_part_that_is_never_returned_is_recorded_without_its_value
 }
 
 #[test]
-fn members_and_secrets_are_recorded_beside_the_document() {
+fn members_and_secrets_are_recorded_in_addition_to_the_document() {
     let id = |number: u8| Uuid::from_bytes([number; 16]);
     let text = |number: u8| id(number).to_string();
     let secrets = [("password".to_owned(), None)].into();

@@ -410,7 +410,7 @@ fn a_60_the_operand_has_the_type_of_the_attribute() {
 }
 
 #[test]
-fn an_error_tells_a_wrong_operand_from_an_operator_that_the_type_lacks() {
+fn an_error_distinguishes_a_wrong_operand_from_an_operator_that_the_type_lacks() {
     for (filter, problem) in [
         ("active eq 5", "can only be compared with true or false"),
         ("active gt true", "is a boolean, which `gt` cannot compare"),
@@ -446,7 +446,7 @@ fn departures_from_the_grammar_are_recorded_by_kind() {
     assert_eq!(recorded("manager.$ref"), []);
 }
 
-/// Checks which tests are the same for a lenient policy, and that a strict one refuses the first.
+/// Checks that a lenient policy gives both tests the same meaning, and that a strict one refuses the first.
 #[track_caller]
 fn same_when_lenient(filter: &str, meaning: &str, tolerance: &str) {
     let tolerances = Tolerances::new(LENIENT);

@@ -35,7 +35,7 @@ proptest! {
     }
 
     #[test]
-    fn and_or_are_those_of_the_answers(left in filter(), right in filter(), resource in resource()) {
+    fn and_or_combine_the_results_of_the_operands(left in filter(), right in filter(), resource in resource()) {
         let both = |it: (bool, bool)| it.0 && it.1;
         let one = |it: (bool, bool)| it.0 || it.1;
         let answers = answer(&left, &resource).zip(answer(&right, &resource));
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn a_document_answers_as_the_whole_resource(path in select(PATHS), operand in operand(), mut resource in resource()) {
+    fn a_document_matches_like_the_whole_resource(path in select(PATHS), operand in operand(), mut resource in resource()) {
         resource.remove("meta");
         resource.remove("id");
         resource.remove("schemas");
@@ -96,7 +96,7 @@ proptest! {
 }
 
 #[test]
-fn a_filter_at_the_limits_is_answered() {
+fn a_filter_at_the_limits_is_evaluated() {
     let terms = 5_000;
     let filter = vec![r#"emails[value eq "x"]"#; terms].join(" or ");
     let emails: Vec<Value> = (0..1_000)

@@ -253,7 +253,7 @@ fn r7643_2_5_null_and_empty_are_unassigned() {
 fn r7643_2_4_03_two_primaries_are_refused() {
     let two = json!({"emails": [{"value": "a", "primary": true}, {"value": "b", "primary": true}]});
     refused(two, LENIENT, "invalidValue", "emails.primary");
-    // Also in a document that was assembled from several places, as by a PATCH.
+    // This also applies to a document that was assembled from several parts, as in a PATCH.
     let registry = SchemaRegistry::builtin();
     let user_type = registry.resource_type("User").unwrap();
     let emails = json!([{"value": "a", "primary": true}, {"value": "b", "primary": true}]);
@@ -336,7 +336,7 @@ fn r7643_2_3_7_a_manager_may_be_named_by_its_uri_alone() {
     );
 }
 
-/// A URI stands for the id of a reference, and for no other required sub-attribute.
+/// A URI can replace the `value` of a reference, but no other required sub-attribute.
 #[test]
 fn r7643_7_a_required_description_of_a_reference_must_be_sent() {
     let device = "urn:example:params:scim:schemas:core:1.0:Device";
@@ -519,7 +519,7 @@ fn members_are_ids_in_order_and_once() {
 }
 
 #[test]
-fn r7643_2_3_8_01_the_order_of_members_means_nothing() {
+fn r7643_2_3_8_01_the_order_of_members_does_not_matter() {
     let registry = SchemaRegistry::builtin();
     let resource_type = registry.resource_type("User").unwrap();
     let one = json!({"schemas": [USER], "userName": "a", "title": "t", "name": {"givenName": "g", "familyName": "f"},
@@ -683,7 +683,7 @@ fn the_size_of_a_document_is_that_of_its_text() {
     }
 }
 
-/// The client cannot mend it, so its request is not to blame.
+/// The client cannot repair it, so the error does not blame the request.
 #[test]
 fn a_damaged_stored_document_is_an_internal_error() {
     for text in ["", "damaged", "[]", r#"{"a":"#] {
@@ -692,7 +692,7 @@ fn a_damaged_stored_document_is_an_internal_error() {
     }
 }
 
-/// A-49: a user name that looks like another one, or like none, is refused under every policy.
+/// A-49: a user name that looks like another one, or that shows nothing, is refused under every policy.
 #[test]
 fn a_user_name_has_no_invisible_characters_and_no_blanks_around_it() {
     let named = |name: &str| json!({"schemas": [USER], "userName": name});
@@ -788,9 +788,10 @@ fn a_replacement_may_repeat_the_stored_user_name() {
     }
 }
 
-/// AWS's identity sync creates users with `"manager": {"value": ""}`, and the validator replaces them so.
+/// AWS's identity sync creates users with `"manager": {"value": ""}`, and Microsoft's validator sends the same in a
+/// PUT.
 #[test]
-fn an_empty_reference_is_no_reference() {
+fn an_empty_reference_counts_as_no_reference() {
     for manager in [
         json!({"value": ""}),
         json!({"value": "", "displayName": "x"}),
@@ -1027,7 +1028,7 @@ fn attributes_are_found_under_any_key_with_their_urn() {
     );
 }
 
-/// A PUT keeps what the body names under the URN, and does not take it for left out.
+/// In a PUT, an attribute that the body names under the URN does not count as left out.
 #[test]
 fn a_replacement_finds_what_a_core_container_names() {
     let registry = SchemaRegistry::builtin();

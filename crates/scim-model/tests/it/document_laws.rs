@@ -1,4 +1,4 @@
-//! Laws of JSON, documents and answers, over random bodies.
+//! Laws of JSON, documents and responses, over random bodies.
 
 use chrono::{TimeZone, Utc};
 use proptest::prelude::*;
@@ -217,7 +217,7 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_is_the_same_copied_and_read(body in any_body()) {
+    fn a_response_is_the_same_whether_the_text_is_copied_or_parsed(body in any_body()) {
         let registry = SchemaRegistry::builtin();
         let user = registry.resource_type("User").unwrap();
         let Ok(sent) = Document::for_create(user, body, Policy { lenient: true }) else { return Ok(()) };
@@ -247,7 +247,7 @@ proptest! {
         let read = answer(&Projection::new(None, Some(&["roles".to_owned()]), policy).unwrap());
         prop_assert_eq!(&copied, &read);
 
-        // The text is cut in the same way as a parsed answer is projected.
+        // Cutting the text has the same result as projecting the parsed response.
         let names = ["name.familyName", "emails.value", "active", "meta.version", "groups.display"].map(str::to_owned);
         for (attributes, excluded) in [(Some(&names[..]), None), (None, Some(&names[..]))] {
             let projection = Projection::new(attributes, excluded, policy).unwrap();
@@ -255,7 +255,7 @@ proptest! {
             projection.apply(user, &mut expected);
             let mut found: Map<String, Value> = serde_json::from_str(&answer(&projection)).unwrap();
             if let (Some(found), Some(expected)) = (found.get_mut("meta"), expected.get("meta")) {
-                // Without all of its groups an answer may have another tag.
+                // A response that does not show all groups may have another tag.
                 if let Some(version) = found.get_mut("version") {
                     *version = expected["version"].clone();
                 }

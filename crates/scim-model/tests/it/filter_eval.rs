@@ -1,5 +1,5 @@
-//! 159 filters over 30 resources with the ids that match, from `fixtures/filter-eval.json`. The first lines of
-//! the file explain it.
+//! 159 filters over 30 resources with the ids that match, from `fixtures/filter-eval.json`. The first lines of the
+//! file explain its format.
 
 use serde_json::Value;
 

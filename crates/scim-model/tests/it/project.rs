@@ -221,7 +221,7 @@ fn returned_decides() {
         json!({"asked": "a", "always": "b", "plain": "d", "mixed": whole})
     );
 
-    // A sent attribute is part of the answer to a write.
+    // A sent attribute is part of the response to a write.
     let registry = registry();
     let user = registry.resource_type("User").unwrap();
     let schema = user.extension_of(OWN).unwrap();
@@ -324,8 +324,8 @@ fn a_projection_says_whether_an_attribute_is_needed() {
     assert!(wants(Some("members.value"), None));
 }
 
-/// 7643-7-18, 7644-3.4.2.5-03: a sub-attribute that is always returned is part of every answer that can have
-/// its parent.
+/// 7643-7-18, 7644-3.4.2.5-03: a sub-attribute that is always returned is part of every response that can have its
+/// parent.
 #[test]
 fn sub_attributes_that_are_always_returned() {
     const DEVICE: &str = "urn:example:params:scim:schemas:core:1.0:Device";

@@ -140,7 +140,7 @@ fn members_are_written_from_their_rows() {
     let start = format!(r#"{{"schemas":["{group}"],"id":"{ID}","displayName":"g","#);
     // Not requested
     assert!(body(&staff, &Projection::default(), &[]).starts_with(&format!("{start}\"meta\"")));
-    // Quirk: an empty group has them too.
+    // An empty group shows `members` too (A-24).
     staff.members = Some(vec![]);
     assert!(
         body(&staff, &Projection::default(), &[]).starts_with(&format!("{start}\"members\":[],\"meta\""))
@@ -203,7 +203,7 @@ fn groups_are_shown_and_are_part_of_the_entity_tag() {
     assert!(!shows_groups(&excluded(&["groups"])) && !shows_groups(&attributes(&["userName"])));
 }
 
-/// The hash of the manager, as of the groups. A manager that is not shown has no hash.
+/// The tag contains a hash of the manager, like that of the groups. A manager that is not shown has no hash.
 #[test]
 fn references_are_part_of_the_entity_tag() {
     let document = format!(
@@ -312,7 +312,7 @@ fn a_manager_is_shown_with_uri_and_name_when_it_exists() {
 }
 
 #[test]
-fn types_of_ones_own_are_read_attribute_by_attribute() {
+fn types_of_an_operator_are_read_attribute_by_attribute() {
     let device = "urn:example:params:scim:schemas:core:1.0:Device";
     let schema = json!({"id": device, "attributes": [{"name": "serial"}, {"name": "load", "type": "decimal"}, {"name": "asked", "returned": "request"},
         {"name": "owner", "type": "complex", "subAttributes": [{"name": "value"},
@@ -346,8 +346,8 @@ fn types_of_ones_own_are_read_attribute_by_attribute() {
     assert!(representation.body.contains("/Devices/"));
 }
 
-/// An answer that shows the whole stored text copies it, because parsing every resource of a page would cost more than
-/// reading it. Only a text that is not JSON shows the difference.
+/// A response that shows the whole stored text copies it, because parsing every resource of a page would cost more
+/// than reading it. Only a text that is not JSON shows the difference.
 #[test]
 fn a_text_that_is_shown_whole_is_not_parsed() {
     let group_urn = "urn:ietf:params:scim:schemas:core:2.0:Group";
@@ -451,8 +451,8 @@ fn references_of_one_name_are_all_found() {
     assert_eq!(ids, [uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2)]);
 }
 
-/// The `$ref` of an attribute that does not refer to a resource is data, also when another extension has a
-/// reference of the same name.
+/// The `$ref` of an attribute that does not refer to a resource is data, even when another extension has a reference
+/// of the same name.
 #[test]
 fn an_attribute_with_the_name_of_a_reference_is_not_shown_as_one() {
     let device = "urn:example:params:scim:schemas:core:1.0:Device";

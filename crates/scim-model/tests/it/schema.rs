@@ -290,15 +290,15 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
         // characteristics
         (
             attribute(json!({"name": "a", "mutability": "readonly"})),
-            "`mutability` has the unknown value `readonly`; there are readOnly, readWrite, immutable and writeOnly",
+            "`mutability` has the unknown value `readonly`; the values are readOnly, readWrite, immutable and writeOnly",
         ),
         (
             attribute(json!({"name": "a", "returned": "often"})),
-            "`returned` has the unknown value `often`; there are always, never, default and request",
+            "`returned` has the unknown value `often`; the values are always, never, default and request",
         ),
         (
             attribute(json!({"name": "a", "uniqueness": true})),
-            "`uniqueness` has the unknown value `true`; there are none, server and global",
+            "`uniqueness` has the unknown value `true`; the values are none, server and global",
         ),
         (
             attribute(json!({"name": "a", "required": "yes"})),
@@ -353,12 +353,12 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
         ),
         (
             attribute(json!({"name": "a", "type": "uuid"})),
-            "there are string, boolean, decimal, integer, dateTime, reference, binary and complex",
+            "the types are string, boolean, decimal, integer, dateTime, reference, binary and complex",
         ),
         // members that only the built-in schemas have
         (
             attribute(json!({"name": "a", "type": "boolean", "default": null})),
-            "attribute `a`: unknown member `default`; there are name, type, multiValued, description, required, canonicalValues, caseExact, mutability, returned, uniqueness, referenceTypes, subAttributes, indexed, secret",
+            "attribute `a`: unknown member `default`; the known members are name, type, multiValued, description, required, canonicalValues, caseExact, mutability, returned, uniqueness, referenceTypes, subAttributes, indexed, secret",
         ),
         (
             sub(json!({"name": "a", "Format": "country"})),
@@ -408,7 +408,7 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
         ),
         (
             attribute(json!({"name": "a", "type": "reference", "referenceTypes": ["User", "Printer"]})),
-            "attribute `a`: `referenceTypes` has `Printer`; there are external, uri and the resource types User, Group",
+            "attribute `a`: `referenceTypes` has `Printer`; the values are external, uri and the resource types User, Group",
         ),
         (
             sub(json!({"name": "$ref", "type": "reference", "referenceTypes": ["user"]})),
@@ -486,7 +486,7 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
                 plain(),
                 resource_type("Device", "/Devices", DEVICE, json!([{"schema": BADGE}])),
             ],
-            "must say in `required`",
+            "must have `required`",
         ),
         (
             vec![
@@ -510,7 +510,7 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
                     json!([{"schema": USER.to_uppercase(), "required": false}]),
                 ),
             ],
-            "the schema `urn:ietf:params:scim:schemas:core:2.0:User` is a core schema and no extension",
+            "the schema `urn:ietf:params:scim:schemas:core:2.0:User` is a core schema, not an extension",
         ),
         (
             vec![device(), resource_type("Device", "/Schemas", DEVICE, json!([]))],
@@ -599,7 +599,7 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
                     json!([{"schema": BADGE, "required": true, "name": "Badge"}]),
                 ),
             ],
-            "2.json: unknown member `name`; there are schema, required",
+            "2.json: unknown member `name`; the known members are schema, required",
         ),
         (
             vec![device(), resource_type("Device", "", DEVICE, json!([]))],
@@ -624,7 +624,7 @@ fn documents_that_break_a_rule_are_refused_with_file_and_attribute() {
         ),
         (
             vec![json!({"id": BADGE, "title": "Badge", "attributes": [{"name": "a"}]})],
-            "0.json: unknown member `title`; there are schemas, id, externalId, meta, name, description, attributes",
+            "0.json: unknown member `title`; the known members are schemas, id, externalId, meta, name, description, attributes",
         ),
         (
             vec![json!({"schemas": BADGE, "id": BADGE, "attributes": [{"name": "a"}]})],
@@ -724,8 +724,7 @@ fn global_uniqueness_is_published_as_server_uniqueness() {
     assert_eq!(published["attributes"][0]["uniqueness"], json!("server"));
 }
 
-/// An operator's types, and references to them, may come in any order. `"caseExact": false` is accepted for any
-/// type.
+/// The limit is inclusive.
 #[test]
 fn the_name_of_an_attribute_may_have_200_bytes() {
     let named = |length: usize| load(&[schema(BADGE, json!([{"name": "a".repeat(length)}]))]);
@@ -747,6 +746,7 @@ fn the_urn_of_one_schema_may_begin_with_that_of_another() {
     .unwrap();
 }
 
+/// An operator's types, and references to them, may come in any order. `"caseExact": false` is accepted for any type.
 #[test]
 fn references_may_name_an_operators_resource_types() {
     let registry = load(&[
@@ -1538,7 +1538,7 @@ fn a_patched_element_keeps_its_immutable_sub_attributes() {
     );
 }
 
-/// 7643-7-21: an attribute that is returned on request is part of the answer when a client has sent it.
+/// 7643-7-21: an attribute that is returned on request is part of the response when a client has sent it.
 #[test]
 fn sent_attributes_that_are_returned_on_request_are_noted() {
     let asked = |name: &str| json!({"name": name, "returned": "request"});

@@ -57,7 +57,7 @@ impl State<'_> {
         }
     }
 
-    /// Removes all that an attribute has.
+    /// Removes all values of an attribute.
     pub(super) fn unassign(&mut self, found: &AttributePath) -> Result<(), ScimError> {
         if found.attribute.is_secret() {
             refuse_required(found, &found.attribute)?;
@@ -70,8 +70,8 @@ impl State<'_> {
         self.remove_single(found)
     }
 
-    /// Returns whether a readOnly attribute among others in a value is ignored. A client may repeat the stored value;
-    /// other values are a tolerance.
+    /// Returns whether a readOnly attribute in an object of attributes is ignored. A client may repeat the stored
+    /// value; ignoring another value is a tolerance.
     pub(super) fn is_ignored(&mut self, found: &AttributePath, value: &Value) -> Result<bool, ScimError> {
         if !is_read_only(found) {
             return Ok(false);
@@ -83,7 +83,7 @@ impl State<'_> {
         Err(ScimError::at(ScimType::Mutability, found, "is readOnly"))
     }
 
-    /// Ignores an unknown attribute in a value, if the policy does so.
+    /// Refuses an unknown attribute in a value, unless the policy ignores it.
     pub(super) fn refuse_unknown(&mut self, name: &str) -> Result<(), ScimError> {
         if self.tolerances.unknown_in_value() {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Removal of a whole extension, and writes and removals of `schemas`.
 //!
-//! `schemas` follows from the attributes that have values. To remove the URN of an extension from it is to remove
+//! `schemas` follows from the attributes that have values. Removing the URN of an extension from it removes
 //! the attributes of the extension.
 
 use std::fmt;
@@ -75,7 +75,7 @@ impl State<'_> {
         self.remove_extensions(&removed)
     }
 
-    /// Removes the extensions whose URNs fulfil a filter, as in `schemas[value eq "urn:…"]`.
+    /// Removes the extensions whose URNs match a filter, as in `schemas[value eq "urn:…"]`.
     pub(super) fn remove_selected_schemas(&mut self, condition: &ElementCondition) -> Result<(), ScimError> {
         let is_selected = |urn: &str| condition.matches_json(&urn.into());
         if is_selected(&self.resource_type.schema.id) {

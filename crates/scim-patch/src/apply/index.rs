@@ -57,8 +57,8 @@ pub(super) fn key_of<'a>(attribute: &Attribute, element: &'a Value) -> Option<Ke
     key::of(indexed_attribute(attribute)?, value)
 }
 
-/// Collects keys such that every value that fulfils the condition has one of them. Returns false, and leaves `keys` as
-/// it was or with keys that mean nothing, when the condition does not demand any key.
+/// Collects keys such that every value that satisfies the condition has one of them. Returns false when the condition
+/// does not demand any key; the content of `keys` is then unspecified.
 pub(super) fn demanded_keys<'a>(condition: &'a ElementCondition, keys: &mut Vec<&'a str>) -> bool {
     match condition {
         ElementCondition::Attribute(path, Test::Eq(Operand::Key(key))) => {

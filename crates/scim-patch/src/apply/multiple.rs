@@ -18,7 +18,7 @@ use crate::object::value_named;
 use crate::operation::Write;
 use crate::quirks;
 
-/// The cost of changing one value, as a number of values that are looked at.
+/// The cost of changing one value, as a number of examined values.
 const MERGE: usize = 10;
 
 impl State<'_> {
@@ -119,7 +119,7 @@ impl State<'_> {
             for (&position, value) in selected.iter().zip(merged) {
                 values.set(position, Value::Object(value));
             }
-            // A value that was primary before stays so unless the operation names `primary`.
+            // A value that was primary before stays primary unless the operation names `primary`.
             if named.keys().any(|name| name.eq_ignore_ascii_case("primary")) {
                 values.settle_primary(selected, budget)?;
             }
@@ -187,8 +187,8 @@ impl State<'_> {
         })
     }
 
-    /// Removes the values that the `value` of a `remove` lists. RFC 7644 section 3.5.2.2 knows no such `value`; since it
-    /// would be wrong to remove all values instead, a strict policy refuses the operation.
+    /// Removes the values that the `value` of a `remove` lists. RFC 7644 section 3.5.2.2 does not define such a
+    /// `value`; since it would be wrong to remove all values instead, a strict policy refuses the operation.
     pub(super) fn remove_listed(&mut self, found: &AttributePath, value: &Value) -> Result<(), ScimError> {
         let listed = self.tolerances.listed_values(self.resource_type, found, value)?;
         let are_members = is_members_of(self.resource_type, found);

@@ -11,7 +11,7 @@ use super::paths::{with_sub, without_sub};
 use crate::member::parse_id;
 use crate::object::value_named;
 
-/// The secrets, the attributes to return and the authors of changes, as operations leave them.
+/// The secrets, the attributes to return, and the operation that last wrote each attribute.
 #[derive(Default)]
 pub(super) struct Report {
     /// Secrets that were set, or with `None` removed.
@@ -55,7 +55,7 @@ impl Report {
 
     /// Returns the number of the operation that last wrote the attribute with this path, or the attribute that holds
     /// the sub-attribute with this path.
-    pub(super) fn author_of(&self, path: &str) -> Option<usize> {
+    pub(super) fn last_operation_on(&self, path: &str) -> Option<usize> {
         let by = self.written.iter().find(|(found, _)| {
             let rest = path.strip_prefix(&found.to_string());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

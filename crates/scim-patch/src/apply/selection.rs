@@ -57,7 +57,7 @@ impl State<'_> {
             None => None,
         };
         if value.is_some() && listed.is_none() {
-            self.tolerances.value_beside_filter();
+            self.tolerances.value_with_filter();
         }
         if attribute.attribute.multi_valued {
             let list = self.document.open_list(attribute);
@@ -77,8 +77,8 @@ impl State<'_> {
         }
     }
 
-    /// Selects values to remove. Of members, one that the filter names by its `value` is selected whatever word the filter
-    /// has as its `type`.
+    /// Selects values to remove. A member that the filter names by its `value` is selected whatever word the filter
+    /// compares with its `type`.
     fn select_to_remove(&mut self, list: usize, selection: &Selection) -> Result<Vec<usize>, ScimError> {
         let found = &selection.attribute;
         let other_type = is_members_of(self.resource_type, found)

@@ -1,7 +1,7 @@
 //! The values of one multi-valued attribute while operations change them.
 //!
 //! A group may have 100,000 members and a request 1,000 operations. Values are therefore found by an index that lives
-//! as long as the request, a removed value leaves a gap until the end, and each value that is looked at in spite of the
+//! as long as the request, a removed value leaves a gap until the end, and each value that is examined despite the
 //! index counts against the [`Budget`].
 
 use scim_model::condition::ElementCondition;
@@ -72,7 +72,7 @@ impl Values {
         Ok(self.positions().collect())
     }
 
-    /// Returns the positions of the values that fulfil a condition, in order.
+    /// Returns the positions of the values that satisfy a condition, in order.
     pub(super) fn select(
         &mut self,
         condition: &ElementCondition,
@@ -114,9 +114,9 @@ impl Values {
     /// Adds a value unless it exists, and returns its position (RFC 7644 section 3.5.2.1).
     ///
     /// Values are the same when `value` and `type` are equal (7643-2.4-09); references are the same when `value` is
-    /// equal. The existing value then takes over the other sub-attributes of the given one. Values without `value` are
-    /// the same when they are equal as a whole. So are the values of one operation, which have positions from `own` on:
-    /// none of them takes over anything from another.
+    /// equal. The existing value then takes over the other sub-attributes of the given one. Values without `value`
+    /// are the same when they are equal as a whole. So are two values of the same operation, which have positions
+    /// from `own` on: neither takes over anything from the other.
     pub(super) fn add(&mut self, given: Value, own: usize, budget: &mut Budget) -> Result<usize, ScimError> {
         let mut found = Vec::new();
         match key_of(&self.attribute.attribute, &given) {
@@ -138,7 +138,7 @@ impl Values {
             (None, given) => {
                 let position = self.elements.len();
                 self.elements.push(given);
-                self.enter(position);
+                self.add_to_index(position);
                 Ok(position)
             }
             (Some(position), Value::Object(given)) => {
@@ -174,7 +174,7 @@ impl Values {
             return self.remove(position);
         }
         self.elements[position] = value;
-        self.enter(position);
+        self.add_to_index(position);
     }
 
     pub(super) fn remove(&mut self, position: usize) {
@@ -222,7 +222,7 @@ impl Values {
             budget.spend(self.elements.len())?;
             self.index = Some(Index::default());
             for position in 0..self.elements.len() {
-                self.enter(position);
+                self.add_to_index(position);
             }
         }
         if let Some(index) = &self.index {
@@ -233,8 +233,8 @@ impl Values {
         Ok(())
     }
 
-    /// Enters a value into the index, if there is one already.
-    fn enter(&mut self, position: usize) {
+    /// Adds a value to the index, if the index has been built.
+    fn add_to_index(&mut self, position: usize) {
         let Some(index) = &mut self.index else { return };
         let element = &self.elements[position];
         if element.is_null() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{LENIENT, patch, registry};
 
 #[test]
-fn a_patch_without_effect_is_no_change() {
+fn a_patch_without_effect_reports_no_changes() {
     let registry = registry();
     let before = json!({"userName": "a", "title": "T", "emails": [{"value": "1"}, {"value": "2"}]});
     for operations in [
@@ -24,7 +24,7 @@ fn a_patch_without_effect_is_no_change() {
         )
         .unwrap();
         assert!(outcome.changes.is_empty(), "{operations}");
-        // The document is the given one, also in the order of its attributes.
+        // The document is the given one, including the order of its attributes.
         assert_eq!(
             Value::Object(outcome.document.into_values()).to_string(),
             before.to_string()

@@ -75,7 +75,7 @@ fn every_exchange_of_a_client_has_its_expected_result() {
     }
 }
 
-/// Tolerances of messages, bodies and filters. The exchanges of `scim-server` have their clients.
+/// Tolerances of messages, bodies and filters. The exchanges of `scim-server` show their clients.
 const OUTSIDE_OF_OPERATIONS: [Tolerance; 10] = [
     Tolerance::MemberTypeIgnored,
     Tolerance::MissingSchemas,

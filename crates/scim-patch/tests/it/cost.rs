@@ -63,7 +63,7 @@ fn every_test_of_a_filter_counts_for_every_value() {
         let error = on_large_group(std::iter::once(operation), LENIENT).unwrap_err();
         assert_eq!(error.error.kind, ErrorKind::TooLarge, "{error}");
     }
-    // The index finds 1,600 members by their ids, and looks at no others.
+    // The index finds 1,600 members by their ids, and no others are examined.
     let by_id = |it: usize| format!("value eq \"{}\"", id(it));
     let left = on_large_group(std::iter::once(filter(&by_id, " or ", 1_600)), LENIENT).unwrap();
     assert_eq!(left, 18_400);

@@ -80,7 +80,7 @@ fn patched(policy: Policy, operations: &Value) -> Result<scim_patch::Outcome, sc
     )
 }
 
-/// Checks the attributes that differ afterwards; `null` stands for one that is removed.
+/// Checks the attributes that differ afterwards; `null` means that the attribute is removed.
 #[track_caller]
 fn changes(policy: Policy, operations: &Value, expected: &Value) {
     let outcome = patched(policy, operations).unwrap();
@@ -107,7 +107,7 @@ fn refused(policy: Policy, operation: &Value, keyword: &str, message: &str) {
         "{operation}"
     );
     assert_eq!(error.error.scim_type().unwrap().as_str(), keyword, "{operation}");
-    // The error of a single operation always names it, also in the form that the client gets.
+    // The error of a single operation always names the operation, even in the form that the client gets.
     assert_eq!(error.path.as_deref(), operation["path"].as_str());
     assert_eq!(
         scim_model::ScimError::from(error.clone()).detail,
@@ -206,7 +206,7 @@ fn a_required_extension_cannot_be_removed() {
     ] {
         refused(STRICT, &operation, "mutability", &core);
     }
-    // A URN without values, or of no schema, changes nothing.
+    // Removing an unknown URN, or that of a schema without values, changes nothing.
     both(
         json!({"op": "remove", "path": "schemas", "value": [OTHER, "urn:x", 5]}),
         &json!({}),
@@ -272,7 +272,7 @@ fn the_attributes_of_an_extension_are_in_the_order_of_its_schema() {
 
 ///
 #[test]
-fn secrets_obey_required_and_go_with_their_extension() {
+fn secrets_can_be_required_and_are_removed_with_their_extension() {
     for value in [json!(null), json!("")] {
         refused(
             LENIENT,
@@ -475,7 +475,7 @@ fn a_filter_that_matches_nothing_creates_the_value_that_it_describes() {
             );
         }
     }
-    // A single complex value is created only where there is none.
+    // A single complex value is created only if the attribute has no value.
     let path = "alarm[value eq \"a2\"].on";
     let write = json!({"op": "replace", "path": path, "value": false});
     refused(

@@ -356,7 +356,7 @@ fn the_plan_reports_its_tolerances() {
 }
 
 #[test]
-fn values_that_are_no_ids_are_refused_as_new_members() {
+fn values_that_are_not_ids_are_refused_as_new_members() {
     for value in [
         json!([{"display": "x"}]),
         json!([{"value": "no-id"}]),

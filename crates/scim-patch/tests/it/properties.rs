@@ -304,14 +304,14 @@ proptest! {
     }
 
     #[test]
-    fn any_message_has_an_answer(message in value(), user in user()) {
+    fn any_message_is_applied_or_refused(message in value(), user in user()) {
         let registry = registry();
         laws::request(registry.resource_type("User").unwrap(), user.clone(), &message);
         laws::request(registry.resource_type("User").unwrap(), user, &laws::message(vec![message]));
     }
 
     #[test]
-    fn any_bytes_have_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_applied_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         laws::bytes(&bytes);
     }
 }

@@ -1,4 +1,4 @@
-//! Attributes with `returned` = `request`, which are part of the answer to a PATCH that writes them.
+//! Attributes with `returned` = `request`, which are part of the response to a PATCH that writes them.
 
 use scim_model::SchemaRegistry;
 use scim_model::internal::RESOURCE_TYPE_URN;
@@ -46,7 +46,7 @@ fn replace(name: &str, value: Value) -> Value {
 
 /// 7643-7-21
 #[test]
-fn an_attribute_that_a_client_writes_is_part_of_the_answer() {
+fn an_attribute_that_a_client_writes_is_part_of_the_response() {
     check(&json!([replace("shown", json!("2"))]), &[]);
     check(&json!([replace("asked", json!("2"))]), &["asked"]);
     check(&json!([replace("asked", json!("1"))]), &["asked"]);
@@ -69,7 +69,7 @@ fn an_attribute_that_a_client_writes_is_part_of_the_answer() {
 
 /// 7643-7-21: the rule holds for sub-attributes too.
 #[test]
-fn a_sub_attribute_that_a_client_writes_is_part_of_the_answer() {
+fn a_sub_attribute_that_a_client_writes_is_part_of_the_response() {
     check(&json!([replace("desk", json!({"note": "n"}))]), &[]);
     check(&json!([replace("desk.note", json!("n"))]), &[]);
     check(

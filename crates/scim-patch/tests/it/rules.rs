@@ -25,7 +25,7 @@ pub(crate) fn user() -> Value {
     })
 }
 
-/// Checks the attributes that differ after the operations; `null` stands for an attribute that is removed.
+/// Checks the attributes that differ after the operations; `null` means that the attribute is removed.
 #[track_caller]
 pub(crate) fn changes(policy: Policy, operations: &Value, expected: &Value) {
     let registry = registry();

@@ -175,7 +175,7 @@ fn a_feed_continues_at_any_entry_of_its_tenants(it: &Fixture) {
     let now = it.store.visible_up_to().expect("the store is available");
     assert!(
         now > rest.visible_up_to,
-        "a reader that waits can tell that there is more"
+        "a waiting reader notices that there is more"
     );
     let rest = read(it, &tenants, FeedStart::After(last)).expect("no entry is dropped");
     assert_eq!(ids(&rest.entries), [(it.tenant, later)]);

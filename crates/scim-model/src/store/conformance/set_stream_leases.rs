@@ -32,7 +32,7 @@ fn workers_share_the_streams(it: &Fixture) {
     assert_eq!(
         lease(one),
         (ids.clone(), 3),
-        "it decides which ones it gives away"
+        "the worker decides which streams it gives up"
     );
     release(one, Some(&ids[3..]));
     assert_eq!(lease(other), (ids[3..].to_vec(), 3));
