@@ -1,8 +1,8 @@
-//! Admission of scans: queries that no index serves are answered, but few at a time and not for long, so that they
-//! cannot starve the others.
+//! Admission of scans: queries that no index serves run, but few at a time and not for long, so that they cannot
+//! starve the others.
 //!
-//! The number of resources that a value finds is not known beforehand. A query that an index seems to serve is admitted at
-//! once with a short time limit, and becomes a scan when the limit was not enough.
+//! It is not known beforehand how many resources have a given value. A query that an index seems to serve is
+//! therefore admitted at once with a short time limit. If it exceeds the limit, it starts again as a scan.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -25,10 +25,10 @@ const INDEX_TIME_LIMIT: Duration = Duration::from_millis(200);
 /// The longest wait for a permit: a waiting query holds a thread.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// Queries that may wait for each that runs; more are refused at once.
+/// The number of queries that may wait for each running one; more are refused at once.
 const WAITING_PER_PERMIT: u32 = 4;
 
-/// The scans that are running and waiting.
+/// Counts the scans that are running and waiting, and admits new ones.
 pub(crate) struct ScanAdmission {
     permits: u32,
     /// One tenant alone cannot take all permits, unless there is only one.

@@ -30,7 +30,7 @@ enum Kind {
 }
 
 impl Database {
-    /// A SQLite database with this number of connections that read.
+    /// Wraps a SQLite database that has this number of reading connections.
     pub(crate) fn sqlite(sqlite: sqlite::Sqlite, connections: u32) -> Database {
         Database {
             kind: Kind::Sqlite(sqlite),
@@ -38,8 +38,8 @@ impl Database {
         }
     }
 
-    /// A PostgreSQL database with this number of connections, each of which is replaced when PostgreSQL does not answer
-    /// within `silence_limit`.
+    /// Wraps a PostgreSQL database that has this number of connections. A connection on which PostgreSQL does not
+    /// answer within `silence_limit` is replaced.
     pub(crate) fn postgres(
         postgres: postgres::Postgres,
         connections: u32,
@@ -106,7 +106,7 @@ impl Database {
         self.write_for(NO_TENANT, work)
     }
 
-    /// Runs writes for a tenant in one transaction. They may run again when they met another transaction.
+    /// Runs writes for a tenant in one transaction. They may run again when they conflict with another transaction.
     pub(crate) fn write_for<T: Send + 'static>(
         &self,
         tenant: TenantId,

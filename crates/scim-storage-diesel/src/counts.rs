@@ -1,7 +1,7 @@
 //! Counters: how many resources a tenant has of each type, for each block of the order of creation.
 //!
 //! `totalResults` of an unfiltered list is the sum of the counters. A page by index starts at the nearest block
-//! instead of at one of the two ends, so that a deep page costs what a shallow one does. The interface is
+//! instead of at one of the two ends, so that a deep page costs as little as a shallow one. The interface is
 //! [`count`] for writers, [`total`] and [`blocks`] for lists, and the upkeep of counters that have reached zero.
 
 use std::ops::Range;
@@ -12,13 +12,13 @@ use crate::connection::Conn;
 use crate::error::{Failure, is_lock_timeout};
 use crate::sql::{Dialect, Sql, sql};
 
-/// Consecutive values of `pk` that are counted together. Smaller blocks shorten the read of a deep page, and
-/// lengthen the list of counters that every list request adds up. Stored counters depend on this value.
+/// Consecutive values of `pk` that are counted together. Smaller blocks shorten the read of a deep page, and lengthen
+/// the list of counters that every list request adds up. The value must not change, because stored counters depend on
+/// it.
 const BLOCK: i64 = 32_768;
 
-/// On PostgreSQL a block has this many counters, so that writers rarely wait for each other. `shard` is the number
-/// of the block, from 1, times this, plus the number of the writer. Lower shards are counters of a version without
-/// blocks.
+/// On PostgreSQL a block has this many counters, so that writers rarely wait for each other. `shard` is
+/// `block * WRITERS + writer`, with blocks numbered from 1. Lower shards are counters of a version without blocks.
 const WRITERS: i64 = 16;
 
 /// The statement that adds `by` to the counter of the resource in the table `found`.
@@ -40,7 +40,7 @@ fn shard_of_pk() -> Sql {
     Sql::trusted(format!("(pk / {BLOCK} + 1) * {WRITERS}"))
 }
 
-/// Constants are part of the text, so that the statements that use them are kept prepared.
+/// Constants are part of the text, so that the statements that use them stay prepared.
 fn writers() -> Sql {
     Sql::trusted(WRITERS.to_string())
 }
@@ -57,9 +57,8 @@ pub(crate) fn total(tenant: TenantId, kind: i64) -> Sql {
 /// The `pk` of consecutive resources of one type, and the number of these resources.
 type CountedBlock = (Range<i64>, u64);
 
-/// Reads the blocks of a tenant's resources of a type, in the order of creation, with the number of resources in each.
-/// `None` when a version without
-/// blocks has counted some of them.
+/// Reads the blocks of a tenant's resources of a type, in the order of creation, with the number of resources in
+/// each. Returns `None` when a version without blocks has counted some of them.
 pub(crate) fn blocks(
     conn: &mut Conn,
     tenant: TenantId,
@@ -88,7 +87,7 @@ pub(crate) const EMPTY_AT_ONCE: usize = 200;
 /// A tenant, a kind, and the number of a block.
 type BlockOf = (i64, i64, i64);
 
-/// Reads blocks whose counters have reached zero, which every list request would still add up.
+/// Reads the blocks whose counters have reached zero. Until they are deleted, every list request adds them up.
 pub(crate) fn empty_blocks(conn: &mut Conn) -> Result<Vec<BlockOf>, Failure> {
     let select = sql!(
         "SELECT tenant_id, kind, CAST(shard / {writers} AS BIGINT) FROM resource_count
@@ -155,8 +154,8 @@ pub(crate) fn recount_without_blocks(conn: &mut Conn) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Keeps writers out until the transaction ends: whoever has written something has counted it as well, or waits
-/// until the recount is done. Returns whether the lock was free; SQLite has one writer anyway.
+/// Keeps writers out until the transaction ends: every earlier write has also updated its counter, and every later
+/// one waits until the recount is done. Returns whether the lock was free; SQLite has one writer anyway.
 fn lock_out_writers(conn: &mut Conn) -> Result<bool, Failure> {
     if conn.dialect() == Dialect::Sqlite {
         return Ok(true);

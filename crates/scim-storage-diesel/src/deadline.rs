@@ -1,7 +1,7 @@
 //! The deadline of a query.
 //!
-//! PostgreSQL ends a statement by itself (`statement_timeout`). On SQLite a function in the
-//! condition of a scan does it: it is called for every resource that the scan examines, and fails after the deadline.
+//! PostgreSQL ends a statement by itself (`statement_timeout`). On SQLite, a function in the condition of a scan ends
+//! it: the function is called for every resource that the scan examines, and fails after the deadline.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ impl Deadline {
         }
     }
 
-    /// A deadline that is never reached, for plans and texts.
+    /// A deadline that is never reached, for statements that are only shown or explained.
     pub(crate) fn never() -> Deadline {
         Deadline { until: i64::MAX }
     }

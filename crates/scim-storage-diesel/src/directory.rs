@@ -79,14 +79,15 @@ impl Directory for DieselStore {
                 Err(StoreError::Busy) => {}
                 Err(error) => return Err(error),
             }
-            // SQLite admits whoever asks while the file is free, not whoever asked first.
+            // SQLite's lock goes to whichever process asks while it is free, not to the one that asked first, so
+            // others need time to take it.
             std::thread::sleep(began.elapsed().clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
         }
     }
 
     fn continue_deletion(&self, name: Option<&str>) -> Result<bool, StoreError> {
         let hidden = self.database.read(|conn| {
-            // With a name, a tenant that had it.
+            // With a name, only a tenant that had it.
             let had_name = match name {
                 Some(name) => sql!(" AND name = {name} || '#' || id"; name),
                 None => Sql::default(),
@@ -194,8 +195,8 @@ fn rename_tenant(conn: &mut Conn, from: &str, to: &str) -> Result<bool, Failure>
     }
 }
 
-/// Hides a tenant, frees its name and ends all access to it: the first step of its deletion. `false` when no tenant
-/// has that name.
+/// Hides a tenant, frees its name and ends all access to it: the first step of its deletion. Returns `false` when no
+/// tenant has that name.
 fn hide_tenant(conn: &mut Conn, name: &str) -> Result<bool, Failure> {
     // No tenant can be created with a name such as `acme#7`. A literal, because the DSL cannot append a number to a
     // text.
@@ -214,13 +215,13 @@ fn hide_tenant(conn: &mut Conn, name: &str) -> Result<bool, Failure> {
     Ok(hidden.is_some())
 }
 
-/// Resources that one step of a deletion removes at most.
+/// The most resources that one step of a deletion removes.
 const RESOURCES_PER_STEP: i64 = 100;
-/// Memberships and journal entries that one step removes at most.
+/// The most memberships, and the most journal entries, that one step removes.
 const ROWS_PER_STEP: i64 = 1_000;
 
-/// Takes one step of a deletion: removes a small part of what a hidden tenant owns, or in the end the tenant itself.
-/// Each step is a transaction, so that others write in between.
+/// Takes one step of a deletion: removes a small part of what a hidden tenant owns, or at last the tenant itself.
+/// Each step is a transaction, so that others can write in between.
 fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
     // One step at a time, and after every request that has begun to create something.
     let hidden = sql!(
@@ -266,8 +267,8 @@ fn delete_some(conn: &mut Conn, tenant: TenantId) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes some of a tenant's resources, or memberships of theirs. Returns whether there were any. Literals, because
-/// the DSL has no `LIMIT` for a deletion, and lists are bound as one value.
+/// Removes some of a tenant's resources, or some of their memberships. Returns whether there were any. Literals,
+/// because the DSL has no `LIMIT` for a deletion, and lists are bound as one value.
 fn delete_resources(conn: &mut Conn, tenant: TenantId) -> Result<bool, Failure> {
     let pks = conn.rows::<i64>(&sql!(
         "SELECT pk FROM resource WHERE tenant_id = {tenant} ORDER BY kind, pk LIMIT {limit}";

@@ -3,7 +3,7 @@
 use diesel::result::{DatabaseErrorKind, Error};
 use scim_model::store::StoreError;
 
-/// Why a piece of work in a transaction ended; the transaction is then rolled back.
+/// Why the work in a transaction failed; the transaction is then rolled back.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The error that the caller gets.
@@ -37,7 +37,7 @@ impl From<Failure> for StoreError {
 }
 
 impl Failure {
-    /// Whether the database has ended a statement, for a reason without an error code in diesel.
+    /// Whether the database ended a statement for a reason that diesel has no error code for.
     pub(crate) fn is_statement_error(&self) -> bool {
         matches!(
             self,
@@ -82,7 +82,7 @@ pub(crate) fn is_serialization_failure(error: &Error) -> bool {
 /// Whether the connection is lost, so that another one may succeed.
 pub(crate) fn is_broken_connection(error: &Error) -> bool {
     match error {
-        // A server that has become a standby accepts no writes, so its connections are useless.
+        // A PostgreSQL server that has become a standby accepts no writes, so its connections are useless.
         Error::DatabaseError(
             DatabaseErrorKind::ClosedConnection
             | DatabaseErrorKind::UnableToSendCommand

@@ -67,7 +67,7 @@ fn claim_key(conn: &mut Conn, claim: &Claim) -> Result<Claimed, Failure> {
         .filter(table::digest.eq(claim.key.as_slice()))
         .select((table::request, table::object, table::at, table::done));
     let Some((request, Id(object), Time(at), done)) = conn.only::<(Vec<u8>, Id, Time, bool), _>(row)? else {
-        // The other claim was released in between.
+        // The other claim was released after the insertion had failed.
         return Err(StoreError::Busy.into());
     };
     let request = request.try_into();

@@ -39,7 +39,8 @@ impl Leased {
     }
 }
 
-/// The time of the database in milliseconds since 1970: workers on several machines compare it, and not their own.
+/// The time of the database in milliseconds since 1970: workers on several machines compare leases with it, not with
+/// their own clocks.
 fn clock(dialect: Dialect) -> Sql {
     Sql::text(match dialect {
         Dialect::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
@@ -47,8 +48,8 @@ fn clock(dialect: Dialect) -> Sql {
     })
 }
 
-/// Renews the leases of a worker, and leases rows that no worker has, up to its share. A server has the same id for all
-/// kinds, so that it is counted once.
+/// Renews the leases of a worker, and leases rows that no worker has, up to its share. A server has the same worker
+/// id for all kinds, so that it is counted once.
 pub(crate) fn lease(
     conn: &mut Conn,
     kind: Leased,
@@ -79,7 +80,7 @@ pub(crate) fn lease(
     ))?;
     let free = share - i64::try_from(ids.len()).unwrap_or(i64::MAX);
     if free > 0 {
-        // Another worker that looks for rows at this moment does not wait, and takes others.
+        // Another worker that leases rows at the same moment does not wait, but takes other rows.
         ids.extend(conn.rows::<Id>(&sql!(
             "UPDATE {table} SET lease_owner = {worker}, lease_until = {now} + {lease}
              WHERE id IN (SELECT id FROM {table}

@@ -14,7 +14,7 @@ use crate::registration;
 use crate::schema_map::layout::Layouts;
 use crate::sql::Dialect;
 
-/// Opens the database that a URL names, and prepares it as the purpose demands.
+/// Opens the database that a URL names, and prepares it for the purpose.
 pub(crate) fn open(
     url: &str,
     options: &StoreOptions,
@@ -100,7 +100,7 @@ fn prepare(conn: &mut Conn, options: &StoreOptions, opening: Opening) -> Result<
             may_change: opening != Opening::Transfer,
         };
         let layouts = registration::register(conn, &options.resource_types, rules)?;
-        // Last, because it makes writers wait.
+        // Done last, because it makes writers wait.
         if is_server {
             counts::recount_without_blocks(conn)?;
         }

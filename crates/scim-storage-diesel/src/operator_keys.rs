@@ -16,7 +16,7 @@ use crate::schema::{operator_key, operator_key_tenant, tenant};
 use crate::sql::sql;
 use crate::store::DieselStore;
 
-/// The time in which a second use of a key is not recorded, in milliseconds.
+/// The time within which a second use of a key is not recorded, in milliseconds.
 const USES_APART: i64 = 60_000;
 
 impl OperatorKeys for DieselStore {

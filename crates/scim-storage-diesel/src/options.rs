@@ -10,27 +10,28 @@ use scim_model::{ResourceType, SchemaRegistry};
 pub struct StoreOptions {
     /// Every resource type that calls will name.
     pub resource_types: Vec<Arc<ResourceType>>,
-    /// `Group.displayName` is unique in a tenant, as Microsoft Entra demands.
+    /// Whether `Group.displayName` is unique in a tenant, as Microsoft Entra demands.
     pub unique_group_names: bool,
-    /// Connections for reading, on SQLite.
+    /// On SQLite, the number of connections for reading.
     pub readers: u32,
-    /// The failures that an acknowledged write survives, on SQLite.
+    /// On SQLite, the failures that an acknowledged write survives.
     pub synchronous: Synchronous,
-    /// Connections, on PostgreSQL.
+    /// On PostgreSQL, the number of connections.
     pub connections: u32,
     /// The pooler between this store and PostgreSQL.
     pub pooler: Pooler,
-    /// The longest time that PostgreSQL may take to answer a statement. After that its connections are replaced, as those
-    /// that some failures of the network leave open but dead. PostgreSQL itself ends each statement after 20 seconds, or
-    /// after `scan_timeout`: a limit that exceeds both hits no statement that PostgreSQL is still working on.
+    /// The longest time that PostgreSQL may take to answer a statement. After that the connections are replaced,
+    /// because some network failures leave connections open but dead. PostgreSQL itself ends each statement after 20
+    /// seconds, or after `scan_timeout`. A limit that exceeds both never affects a statement that PostgreSQL is still
+    /// working on.
     pub silence_limit: Duration,
-    /// Queries without an index that may run at the same time. Fewer than there are readers or connections, so that
-    /// some are left for other requests.
+    /// The most queries without an index that run at the same time. It should be less than the number of readers or
+    /// connections, so that some are left for other requests.
     pub max_scans: u32,
     /// The time limit of a query without an index.
     pub scan_timeout: Duration,
-    /// The most members that the groups of one page may have together, unless it has a single group. They are in memory
-    /// while they are sent.
+    /// The most members that the groups of one page may have together, unless it has a single group. The members are
+    /// in memory while they are sent.
     pub max_page_members: u32,
 }
 

@@ -20,7 +20,7 @@ use crate::sql::sql;
 #[derive(Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) unique_group_names: bool,
-    /// Whether other rules than the stored ones may be introduced.
+    /// Whether rules that differ from the stored ones may be introduced.
     pub(crate) may_change: bool,
 }
 
@@ -98,14 +98,15 @@ fn path_number(conn: &mut Conn, kind: i64, path: &AttributePath) -> Result<i64, 
     Ok(conn.row::<i64>(&insert)?.ok_or(diesel::NotFound)?)
 }
 
-/// Documents that are read at once, so that memory does not grow with their number.
+/// The number of documents that are read at once, so that memory does not grow with the number of resources.
 const DOCUMENTS_AT_ONCE: i64 = 500;
 
-/// Resources between two log entries about the progress.
+/// The number of resources between two log entries about the progress.
 const LOG_INTERVAL: usize = 10_000;
 
-/// Computes again what is derived from the documents of a type. Versions and times stay, because nothing changes that a
-/// client sees. It happens in the transaction of the opening: a process that is killed before its end leaves no trace.
+/// Computes again what is derived from the documents of a type. Versions and times stay, because nothing changes that
+/// a client sees. This is part of the transaction that opens the store, so a process that is killed leaves no partial
+/// result.
 fn rebuild(conn: &mut Conn, layout: &Layout) -> Result<(), Failure> {
     let of_type = || resource::table.filter(resource::kind.eq(layout.kind));
     let all: i64 = conn.only(of_type().count())?.unwrap_or(0);

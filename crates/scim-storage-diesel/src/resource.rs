@@ -1,7 +1,7 @@
 //! Resources: create, read, update and delete, each inside one transaction.
 //!
-//! Locks are always taken in the order users, groups, and within each in the order of `pk`, so that PostgreSQL has
-//! few deadlocks to find. A member is locked against renaming while it joins a group, so that every change of its
+//! Locks are always taken in the order users, groups, and within each in the order of `pk`, so that deadlocks are
+//! rare on PostgreSQL. A member is locked against renaming while it joins a group, so that every change of its
 //! display name gives a new version to every group that it is in.
 
 pub(crate) mod create;

@@ -14,13 +14,13 @@ use crate::waits::Waits;
 /// The longest wait for a connection.
 const MAX_WAIT: Duration = Duration::from_secs(3);
 
-/// Everything that is not the work of one tenant, such as looking up tokens.
+/// The tenant id used for work that belongs to no single tenant, such as looking up tokens.
 pub(crate) const NO_TENANT: TenantId = TenantId(0);
 
-/// The time after which waiting work looks for overdue work again.
+/// The interval at which waiting work checks for overdue work.
 const CHECK: Duration = Duration::from_millis(100);
 
-/// The use of a number of connections.
+/// Distributes a number of connections among tenants.
 pub(crate) struct Shares {
     connections: usize,
     overdue: Duration,
@@ -61,8 +61,8 @@ pub(crate) struct Share<'a> {
 }
 
 impl Shares {
-    /// Creates the shares of a number of connections. Work that takes longer than `overdue` does not count any more: it
-    /// may wait for a database that has become silent, and its connection has been replaced.
+    /// Creates the shares of a number of connections. Work that takes longer than `overdue` no longer counts: it may
+    /// be waiting for a database that has become silent, and its connection has been replaced.
     pub(crate) fn of(connections: u32, overdue: Duration) -> Shares {
         let connections = connections.max(1) as usize;
         Shares {

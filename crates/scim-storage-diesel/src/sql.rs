@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::columns::Columns;
 
-/// The database whose SQL is meant.
+/// The database whose SQL a statement is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Sqlite,
@@ -114,7 +114,7 @@ impl Sql {
         joined
     }
 
-    /// Marks a statement whose text a client's filter shaped.
+    /// Marks a statement whose text depends on a client's filter.
     pub(crate) fn one_off(mut self) -> Sql {
         self.one_off = true;
         self
@@ -128,7 +128,7 @@ impl Sql {
         }
     }
 
-    /// The operator and the list that test a column for being one of the ids, bound as one value.
+    /// The operator and the list that test whether a column is one of the ids, bound as one value.
     pub(crate) fn in_ids(dialect: Dialect, ids: &[Uuid]) -> Sql {
         match dialect {
             Dialect::Sqlite => {
@@ -143,7 +143,7 @@ impl Sql {
         }
     }
 
-    /// The operator and the list that test a column for being one of the numbers, bound as one value.
+    /// The operator and the list that test whether a column is one of the numbers, bound as one value.
     pub(crate) fn in_pks(dialect: Dialect, pks: &[i64]) -> Sql {
         match dialect {
             Dialect::Sqlite => sql!("IN (SELECT value FROM json_each({json}))"; json = numbers(pks)),
@@ -151,8 +151,9 @@ impl Sql {
         }
     }
 
-    /// The test that rows which a statement finds by their `pk` belong to the tenant. SQLite estimates a list as
-    /// long and would rather walk all rows of the tenant; the unary plus keeps its indexes on `tenant_id` out.
+    /// The test that rows which a statement finds by their `pk` belong to the tenant. SQLite assumes that a list is
+    /// long, and would walk all rows of the tenant instead; the unary plus prevents the use of indexes on
+    /// `tenant_id`.
     pub(crate) fn owned_by(dialect: Dialect, tenant_id: &'static str, tenant: TenantId) -> Sql {
         let column = Sql::text(tenant_id);
         match dialect {
@@ -316,7 +317,7 @@ impl Template {
 }
 
 /// The text before the first `{name}`, the name, and the text after it. Other braces, as in a regular expression,
-/// hold no name.
+/// contain no name.
 fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
     text.match_indices('{').find_map(|(at, _)| {
         let (name, after) = text[at + 1..].split_once('}')?;

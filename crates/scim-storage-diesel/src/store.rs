@@ -1,4 +1,5 @@
-//! The store, and its port of resources. The other ports are implemented in `directory.rs` and `journal.rs`.
+//! The store, and its implementation of `ResourceStore`. The other ports are implemented in the files that are named
+//! after them.
 
 use std::sync::Arc;
 
@@ -44,8 +45,8 @@ impl DieselStore {
         DieselStore::open_as(url, options, Opening::Server)
     }
 
-    /// Opens the directory of tenants, tokens and changes for the command line, also while a server runs on the same
-    /// database. No resource type is served, and index entries of resources stay as they are.
+    /// Opens a database for commands that manage tenants and credentials or read the journal, even while a server
+    /// runs on it. No resource type is served, and index entries of resources stay as they are.
     ///
     /// # Errors
     /// The database cannot be reached or prepared.
@@ -62,8 +63,8 @@ impl DieselStore {
         DieselStore::open_as(url, &StoreOptions::directory(pooler), Opening::Existing)
     }
 
-    /// Opens an existing database for the import and export of resources, also while servers run on it. Nothing that is
-    /// derived from stored resources is computed again.
+    /// Opens an existing database for the import and export of resources, even while servers run on it. Nothing that
+    /// is derived from stored resources is computed again.
     ///
     /// # Errors
     /// `OtherSettings` when the servers on the database use other resource types or rules; and those of
@@ -94,7 +95,7 @@ impl DieselStore {
         self.database.read_for(tenant, |conn| listing.explain(conn))
     }
 
-    /// Returns how many queries without an index there were since the store was opened, by attribute.
+    /// Returns the number of queries without an index since the store was opened, by attribute.
     pub fn scan_counts(&self) -> Vec<ScanCount> {
         self.scans.counts()
     }

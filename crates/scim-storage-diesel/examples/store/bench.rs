@@ -133,7 +133,7 @@ impl Bench<'_> {
         assert!(deleted.expect("the store responds"));
     }
 
-    /// Reads a user and writes another document, as a PATCH does.
+    /// Reads a user and writes another document, like a PATCH.
     pub(crate) fn patch(&self, update: &mut Update) {
         update.expected_version = Some(self.get(&update.resource_type, update.id, GROUPS));
         self.update(update);

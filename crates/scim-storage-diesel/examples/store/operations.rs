@@ -19,7 +19,7 @@ pub(crate) struct Operation<'a> {
     pub(crate) prepare: Box<dyn FnMut(u64) -> Call<'a> + 'a>,
     /// The maximum number of calls in a round.
     pub(crate) most: u64,
-    /// Each call reverts the call of the previous operation with the same number.
+    /// Whether each call reverts the call with the same number of the operation before.
     pub(crate) reverts: bool,
     /// The number of threads that scan at the same time. If it is set, the report has elapsed time instead of processor
     /// time.

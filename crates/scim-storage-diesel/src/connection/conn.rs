@@ -15,7 +15,7 @@ use crate::columns::Columns;
 use crate::error::Failure;
 use crate::sql::{Dialect, Rows, Sql, sql};
 
-/// A query whose rows both databases return as `R`.
+/// A query in the DSL that runs on both databases, with rows of type `R`.
 pub(crate) trait ForBoth<'q, R>:
     LoadQuery<'q, SqliteConnection, R> + LoadQuery<'q, PgConnection, R>
 {

@@ -41,13 +41,13 @@ pub(crate) struct Postgres {
     _watchdog: Watchdog,
     /// Whether PostgreSQL writes a transaction to disk before it acknowledges it.
     is_durable: bool,
-    /// The number of failed attempts that were worth another one.
+    /// The number of failed attempts that were repeated.
     retries: AtomicU64,
 }
 
 impl Postgres {
-    /// Connects, and runs `prepare` on a separate connection. A server keeps that connection, and `shapes` gives the
-    /// rules of its index entries.
+    /// Connects, and runs `prepare` on a separate connection. A server keeps that connection to show its presence;
+    /// `shapes` returns the rules of its index entries.
     pub(crate) fn open<T>(
         url: &str,
         options: &StoreOptions,
@@ -110,7 +110,7 @@ impl Postgres {
         self.is_durable
     }
 
-    /// Returns the number of reads and transactions that failed and were worth another attempt.
+    /// Returns the number of reads and transactions that failed and were repeated.
     pub(crate) fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
     }
@@ -154,7 +154,7 @@ impl Postgres {
             };
             attempt += 1;
             self.retries.fetch_add(1, Ordering::Relaxed);
-            // The caller has been told that the server is busy, and may have sent its request again.
+            // The client has been told that the server is busy, and may have sent its request again.
             if began.elapsed() > self.connections.silence_limit() {
                 return Err(StoreError::Busy);
             }
@@ -184,8 +184,8 @@ impl Postgres {
     }
 }
 
-/// Whether user or password contain characters that may end them too early. libpq then reads part of a password as the
-/// host name, and shows it in its error.
+/// Whether the user or the password contains a character that may end it too early. libpq then reads part of a
+/// password as the host name, and shows it in its error.
 fn shows_password(url: &str) -> bool {
     let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
     let Some((login, _)) = login.filter(|(login, _)| login.contains(':')) else {
@@ -198,7 +198,8 @@ fn shows_password(url: &str) -> bool {
     login.contains(['@', '/', '?', '#']) || login.split('%').skip(1).any(is_no_code)
 }
 
-/// Whether an error of libpq quotes a part of the URL that libpq cannot read, which may be a part of a password.
+/// Whether an error of libpq may quote a part of the URL. libpq quotes the part that it cannot read, which may belong
+/// to a password.
 fn is_about_url(error: &str) -> bool {
     error.contains("URI") || error.contains("percent-encoded")
 }

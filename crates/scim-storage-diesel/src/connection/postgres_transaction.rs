@@ -6,8 +6,8 @@ use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::pg::PgConnection;
 use diesel::result::Error;
 
-/// Sets the limits of a transaction: how long a statement may take, and how long it may wait for others. They travel
-/// with the `BEGIN`, without another round trip.
+/// The statements that limit a transaction: how long a statement may take, and how long it may wait for others. They
+/// are sent with the `BEGIN`, without another round trip.
 macro_rules! limits {
     ($set:literal) => {
         concat!(
@@ -23,7 +23,7 @@ macro_rules! limits {
     };
 }
 
-/// The limit of a statement that they set.
+/// The `statement_timeout` of these limits.
 pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// READ COMMITTED, whatever the default of the database is.

@@ -102,7 +102,7 @@ impl CustomizeConnection<SqliteConnection, Error> for Settings {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), Error> {
         deadline::register(conn)?;
         conn.batch_execute(
-            // SQLite maps as much as it was compiled for: 2 GiB, or the size in `.cargo/config.toml`.
+            // SQLite maps at most what it was compiled for: 2 GiB, or the size in `.cargo/config.toml`.
             "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
              PRAGMA mmap_size = 1099511627776;",
         )?;

@@ -184,7 +184,8 @@ pub(super) fn named(conn: &mut Conn, client_id: &str) -> Result<Option<Client>, 
     row.into_client(secrets).map(Some)
 }
 
-/// Returns the secrets that expire between two times and have no successor. A literal, because four tables are joined for five columns.
+/// Returns the secrets that expire between two times and have no successor. A literal, because four tables are joined
+/// for five columns.
 pub(super) fn expiring(
     conn: &mut Conn,
     after: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! Access tokens, and assertions that are good once.
+//! Access tokens, and single-use assertions.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -11,7 +11,7 @@ use crate::error::{Failure, unavailable};
 use crate::schema::{access_token, connection, oauth_client, oauth_secret, tenant, used_assertion};
 use crate::sql::sql;
 
-/// The accuracy of the time of the last use, which spares a write for most tokens.
+/// The accuracy of the time of the last use. It avoids a write for most tokens.
 const USE_ACCURACY: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) fn issue(conn: &mut Conn, new: &NewAccessToken) -> Result<TokenIssued, Failure> {

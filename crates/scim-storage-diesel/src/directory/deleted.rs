@@ -13,8 +13,9 @@ use crate::error::{Failure, unavailable};
 use crate::schema::{deleted_connection, deleted_credential, tenant};
 use crate::sql::{Sql, sql};
 
-/// Records a connection and its credentials, which are about to be deleted. The caller holds the lock of its row, so that
-/// no credential is added in between. Literals, because the DSL copies no rows between tables on both databases.
+/// Records a connection and its credentials, which are about to be deleted. The caller holds the lock of its row, so
+/// that no credential is added in between. Literals, because the DSL cannot copy rows between tables on both
+/// databases.
 pub(super) fn record_connection(
     conn: &mut Conn,
     tenant: TenantId,

@@ -28,7 +28,7 @@ pub(super) fn create(conn: &mut Conn, new: &NewToken) -> Result<bool, Failure> {
         token::expires.eq(new.expires.map(|it| it.timestamp_millis())),
         token::read_only.eq(new.read_only),
         token::name.eq(&new.name),
-        // For the previous version of the server.
+        // Read by the previous version of the server.
         token::note.eq(&new.name),
     );
     conn.execute(diesel::insert_into(token::table).values(values))?;
@@ -45,7 +45,7 @@ pub(super) fn of(conn: &mut Conn, of: Option<TenantId>) -> Result<Vec<Token>, Fa
     rows.into_iter().map(TokenRow::into_token).collect()
 }
 
-/// Brings the expiry of a token forward that another one replaces. Returns whether the token exists.
+/// Brings forward the expiry of a token that another one replaces. Returns whether the token exists.
 pub(super) fn expire(conn: &mut Conn, id: Uuid, at: DateTime<Utc>) -> Result<bool, Failure> {
     let at = at.timestamp_millis();
     // A literal, because the DSL has no conditional value.
@@ -57,7 +57,7 @@ pub(super) fn expire(conn: &mut Conn, id: Uuid, at: DateTime<Utc>) -> Result<boo
     Ok(conn.execute(update)? > 0)
 }
 
-/// The time in which a second use of a token is not recorded, in milliseconds.
+/// The time within which a second use of a token is not recorded, in milliseconds.
 const USES_APART: i64 = 60_000;
 
 pub(super) fn record_use(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> Result<(), Failure> {

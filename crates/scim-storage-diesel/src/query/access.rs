@@ -26,11 +26,11 @@ pub(crate) enum AccessPath<'a> {
     Nothing,
     /// At most one resource, by a unique key.
     Unique(Lookups<'a>),
-    /// The few resources that index lookups lead to.
+    /// The resources that index lookups find, which are expected to be few.
     Index(Lookups<'a>),
     /// A range of one index holds exactly the resources that match, however many there are.
     Range,
-    /// All resources of the type, in the order of an index.
+    /// All resources of the type are read in the order of an index.
     Ordered,
     /// Every resource is examined, because no index serves these attributes.
     Scan { attributes: Vec<String> },
@@ -46,7 +46,7 @@ pub(crate) struct Access<'a> {
     /// The matching resources are one range of a column's index, in the order of the result.
     pub(crate) is_one_range: bool,
     /// An equality that clients look resources up by before they create them, such as `userName eq "…"` or
-    /// `emails[type eq "work" and value eq "…"]`. Few such texts exist and one plan suits every value, so the
+    /// `emails[type eq "work" and value eq "…"]`. Few such texts exist, and one plan suits every value, so the
     /// prepared statement is kept.
     pub(crate) is_recurring: bool,
     /// The condition has too many tests for PostgreSQL to turn its subqueries into joins.
@@ -84,7 +84,7 @@ impl<'a> Access<'a> {
             && matches!(self.path, AccessPath::Index(_) | AccessPath::Range)
     }
 
-    /// Whether no more than one page is read, whatever the stored values are. Other queries get a time limit.
+    /// Whether at most one page is read, whatever the stored values are. Other queries get a time limit.
     fn is_bounded(&self) -> bool {
         matches!(
             self.path,
@@ -110,7 +110,7 @@ fn access_path<'a>(
     if *condition == Condition::Always(false) {
         return AccessPath::Nothing;
     }
-    // A few resources are sorted faster than all are walked in order.
+    // Sorting a few resources is faster than walking all of them in order.
     if let Some(lookups) = Lookups::of(condition, layout) {
         return match is_unique(condition, layout) {
             true => AccessPath::Unique(lookups),
@@ -203,7 +203,7 @@ fn scanned_attributes(condition: &Condition, sort: Option<&AttributePath>, layou
             .map(|(path, _)| *path)
             .collect();
         if scanned.is_empty() {
-            // Each attribute has an index, but no single index answers their combination.
+            // Each attribute has an index, but no single index serves the combination.
             scanned = tests.into_iter().map(|(path, _)| path).collect();
         }
     }
@@ -230,7 +230,7 @@ fn is_unique(condition: &Condition, layout: &Layout) -> bool {
     }
 }
 
-/// Whether an index holds exactly the resources that pass the test.
+/// Whether the resources that pass the test are exactly those that an index finds.
 fn is_served(path: &AttributePath, test: &Test, layout: &Layout) -> bool {
     match Source::of(path, layout) {
         Source::Id | Source::Meta(Meta::Location) => matches!(test, Test::Eq(_) | Test::Present),

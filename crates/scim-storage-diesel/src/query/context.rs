@@ -22,8 +22,8 @@ pub(crate) struct Context<'a> {
     pub(crate) deadline: Option<Deadline>,
     /// Subqueries stay subqueries: PostgreSQL would turn each into a join and plan for minutes.
     pub(crate) keeps_subqueries: bool,
-    /// SQLite reaches the few resources by a column and then looks up the memberships of each, where it would
-    /// otherwise list the memberships of all first.
+    /// SQLite reaches the few resources by a column and then looks up the memberships of each. Otherwise it would
+    /// first list the memberships of all resources.
     pub(crate) checks_members_of_each: bool,
     /// Set when the compiled SQL reads `n.normal`.
     pub(crate) reads_normal: Cell<bool>,
@@ -32,7 +32,7 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// A test by a subquery, in the form that the planner is to see.
+    /// A test by a subquery, in the form that suits the planner.
     pub(crate) fn subquery(&self, test: Sql) -> Sql {
         match self.keeps_subqueries {
             true => sql!("({test}) IS TRUE"; test),
@@ -79,7 +79,7 @@ impl Context<'_> {
     }
 }
 
-/// The id that a text spells exactly as answers do; other spellings are not equal.
+/// The id that a text spells exactly as responses do; other spellings are not equal.
 pub(crate) fn canonical_id(text: &str) -> Option<Uuid> {
     Uuid::parse_str(text).ok().filter(|it| it.to_string() == text)
 }

@@ -1,7 +1,7 @@
-//! Conditions as SQL, with the result that [`Condition::matches`] has.
+//! Conditions as SQL, with the same result as [`Condition::matches`].
 //!
-//! A missing value makes a test `NULL`. `AND`, `OR` and `WHERE` treat that as false; it would show only in a
-//! negation, hence `IS NOT TRUE`.
+//! A missing value makes a test `NULL`. `AND`, `OR` and `WHERE` treat that as false. Its negation would be `NULL` too
+//! instead of true, so a negation is written as `IS NOT TRUE`.
 
 pub(crate) mod candidates;
 mod columns;
@@ -61,14 +61,14 @@ impl Context<'_> {
                 None => self.single_json_test(item, &path.attribute, test),
             })
         });
-        // The index narrows the resources down; the values in the normal form decide.
+        // The index reduces the number of resources; the values in the normal form decide.
         match self.required_index_row(condition) {
             Some(has_row) => sql!("{has_row} AND {any}"; has_row, any),
             None => any,
         }
     }
 
-    /// A test that every matching value passes and an index serves.
+    /// A test that an index serves and that every matching value passes.
     fn required_index_row(&self, condition: &ElementCondition) -> Option<Sql> {
         match condition {
             ElementCondition::Attribute(path, test) => {

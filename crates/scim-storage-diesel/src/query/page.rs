@@ -41,8 +41,8 @@ impl Listing<'_> {
         })
     }
 
-    /// A lookup by a key, which usually finds one resource or none: a single statement without a transaction.
-    /// `None` when the result may go on after the page.
+    /// A lookup by a key, which usually finds one resource or none: a single statement without a transaction. Returns
+    /// `None` when the result may continue after the page.
     fn lookup(&self, conn: &mut Conn) -> Result<Option<Page>, Failure> {
         let (
             [target],
@@ -91,7 +91,7 @@ impl Listing<'_> {
         self.page_of(conn, total, found, (None, None))
     }
 
-    /// The resources of a part that are on the page, and how many resources the part has.
+    /// Returns the resources of a part that are on the page, and the number of all resources of the part.
     fn index_page_of(
         &self,
         conn: &mut Conn,
@@ -137,7 +137,8 @@ impl Listing<'_> {
         let mut next = found.last().map(|it| it.position(false));
         let mut previous = found.first().map(|it| it.position(true));
         if found.is_empty() && count > 0 {
-            // Everything on this side is gone; the other side may still have resources.
+            // All resources on this side of the position have been deleted; there may still be some on the other
+            // side.
             let turned = from.map(|it| Position {
                 backwards: !is_backwards,
                 ..it.clone()

@@ -39,7 +39,7 @@ pub(crate) enum Meta {
     Unknown,
 }
 
-/// The part of a referenced resource that an answer shows in addition to its id.
+/// The part of a referenced resource that a response shows in addition to its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     Uri,

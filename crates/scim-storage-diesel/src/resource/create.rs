@@ -28,7 +28,7 @@ pub(crate) struct Creation {
     pub(crate) secrets: SecretHashes,
     /// The version and the times to store.
     pub(crate) meta: Meta,
-    /// The detail of the journal entry; `None` for a resource whose entry is written otherwise.
+    /// The detail of the journal entry; `None` if the journal is imported together with the resource.
     pub(crate) detail: Option<String>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    /// Of a resource that is created now.
+    /// Returns the version and the times of a resource that is created now.
     pub(crate) fn new(now: DateTime<Utc>) -> Meta {
         Meta {
             version: 1,

@@ -25,8 +25,8 @@ pub(crate) struct Removal {
     pub(crate) origin: Origin,
 }
 
-/// Deletes a resource with everything that belongs to it; `false` when the tenant lacks it, or
-/// it has another type.
+/// Deletes a resource with everything that belongs to it. Returns `false` when the tenant lacks it, or it has another
+/// type.
 pub(crate) fn delete(conn: &mut Conn, tenant: TenantId, removal: &Removal) -> Result<bool, Failure> {
     let Removal {
         layout, id, origin, ..

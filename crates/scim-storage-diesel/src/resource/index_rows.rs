@@ -10,7 +10,7 @@ use crate::schema::attribute_value;
 use crate::schema_map::derive::{Derived, IndexRows};
 use crate::sql::{Dialect, Sql, sql};
 
-/// The statement that gives the resource in the table `found` its index rows; those that exist stay.
+/// The statement that adds index rows to the resource in the table `found`; existing rows stay.
 pub(crate) fn insert_index_rows(dialect: Dialect, tenant: TenantId, rows: &IndexRows) -> Sql {
     sql!(
         "INSERT INTO attribute_value (tenant_id, path, key, pk)
@@ -20,8 +20,8 @@ pub(crate) fn insert_index_rows(dialect: Dialect, tenant: TenantId, rows: &Index
 }
 
 impl Subject<'_> {
-    /// The statements that bring normal form and index rows in line with a changed document. Rows that stay are not
-    /// touched.
+    /// Returns the statements that bring normal form and index rows in line with a changed document. Rows that stay
+    /// are not touched.
     pub(crate) fn replace_index_rows(&self, conn: &mut Conn, derived: &Derived) -> Result<Vec<Sql>, Failure> {
         let (dialect, tenant, pk) = (conn.dialect(), self.tenant, self.pk);
         let normal = sql!(
@@ -53,8 +53,8 @@ impl Subject<'_> {
         Ok(conn.load(rows)?.into_iter().collect())
     }
 
-    /// Brings the unique values in line with a changed document. Few schemas have a second unique attribute; the others
-    /// cost no statement.
+    /// Brings the unique values in line with a changed document. Only schemas with a second unique attribute, which
+    /// are rare, need a statement for this.
     pub(crate) fn replace_unique_values(&self, conn: &mut Conn, values: &IndexRows) -> Result<(), Failure> {
         if self.layout.more_unique.is_empty() {
             return Ok(());

@@ -19,8 +19,8 @@ impl Scope<'_> {
     /// Adds the members of groups, in order of joining, with one statement for all. Several groups together may have at
     /// most `max_members`.
     ///
-    /// Returns the number of groups that have their members now: the first ones that have few enough together. A first
-    /// group that has too many gets the first of them.
+    /// Returns the number of groups whose members were added: as many of the first groups as the limit allows. If the
+    /// first group alone exceeds it, it gets the first of its members.
     pub(crate) fn add_members(
         &self,
         conn: &mut Conn,
@@ -63,7 +63,7 @@ impl Scope<'_> {
         self.some_members(conn, rest.group, Some(rest))
     }
 
-    /// Returns how many of the first groups have few enough members together.
+    /// Returns how many of the first groups together stay within the limit.
     fn fitting(&self, conn: &mut Conn, groups: &[&mut Row], max_members: u32) -> Result<usize, Failure> {
         let pks: Vec<i64> = groups.iter().map(|it| it.pk).collect();
         let counts = sql!(
@@ -161,8 +161,8 @@ impl Scope<'_> {
                  WHERE m.tenant_id = {tenant} AND m.group_pk {groups}{range} ORDER BY m.group_pk, m.joined";
                 owned = Sql::owned_by(self.dialect, "x.tenant_id", tenant), tenant, groups, range
             ),
-            // For a large group PostgreSQL would read the whole table, rows of all tenants included; `OFFSET 0`
-            // prevents it. No plan is kept, because it may stem from a time when the groups were small.
+            // For a large group PostgreSQL would read the whole table, with the rows of all tenants; `OFFSET 0`
+            // prevents that. No plan is kept, because it may have been made when the groups were small.
             Dialect::Postgres => sql!(
                 "SELECT m.group_pk, m.joined, x.id, x.kind, x.label FROM membership m
                  JOIN LATERAL (SELECT r.id, r.kind, r.label FROM resource r

@@ -20,19 +20,19 @@ use crate::sql::{Dialect, Sql, sql};
 #[derive(Clone, Copy)]
 pub(crate) struct ChangedGroup {
     pub(crate) id: Uuid,
-    /// The group may be renamed or deleted, which gives the groups that it is in a new version.
+    /// Whether the group may be renamed or deleted, which gives a new version to the groups that it is in.
     pub(crate) with_its_groups: bool,
 }
 
-/// The resources that are to become members.
+/// Resources that will become members.
 pub(crate) struct JoiningMembers {
     found: HashMap<Uuid, i64>,
     unknown: Vec<Uuid>,
 }
 
 impl JoiningMembers {
-    /// Finds those that exist, and on PostgreSQL keeps them as they are until the transaction ends. Members are users
-    /// and groups (RFC 7643 section 4.2).
+    /// Finds those that exist, and on PostgreSQL locks them until the transaction ends. Members are users and groups
+    /// (RFC 7643 section 4.2).
     pub(crate) fn find(
         conn: &mut Conn,
         tenant: TenantId,
@@ -135,7 +135,7 @@ pub(crate) fn insert_members_of_new(
     )
 }
 
-/// Those of the ids whose resource joined, in the order given.
+/// Returns the ids whose resources joined, in the order given.
 fn ids_of(ids: &[Uuid], members: &JoiningMembers, joined: &HashSet<i64>) -> Vec<Uuid> {
     let has_joined = |id: &&Uuid| members.found.get(id).is_some_and(|pk| joined.contains(pk));
     let mut seen = HashSet::new();
@@ -222,7 +222,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Adds members to an existing group, after those that it has. Returns those that were no members before.
+    /// Adds members to an existing group, after those that it has. Returns those that were not members before.
     fn add_members(&self, conn: &mut Conn, now: DateTime<Utc>, pks: &[i64]) -> Result<HashSet<i64>, Failure> {
         if pks.is_empty() {
             return Ok(HashSet::new());
@@ -242,8 +242,8 @@ impl Subject<'_> {
         Ok(conn.rows(&insert)?.into_iter().collect())
     }
 
-    /// Gives every group that the resource is in a new version: it covers the display names of members. Writes a
-    /// journal entry for each group.
+    /// Gives a new version to every group that the resource is in, because the version covers the display names of
+    /// members. Writes a journal entry for each group.
     pub(crate) fn give_groups_new_version(
         &self,
         conn: &mut Conn,

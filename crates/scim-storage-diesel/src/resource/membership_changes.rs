@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-/// The effect of a write on the memberships of a group, in the order in which it arose.
+/// The effects of a write on the memberships of a group, in order.
 #[derive(Default)]
 pub(crate) struct MembershipChanges {
     /// `None` where a later change has undone an earlier one.
@@ -30,7 +30,7 @@ impl MembershipChanges {
         ids.into_iter().for_each(|id| self.record(id, Effect::Removed));
     }
 
-    /// A member is added and removed by turns, so a second effect undoes the first.
+    /// Additions and removals of a member alternate, so a second effect undoes the first.
     fn record(&mut self, id: Uuid, effect: Effect) {
         match self.places.remove(&id) {
             Some(place) => self.effects[place] = None,

@@ -19,7 +19,7 @@ pub(crate) enum WantedGroups {
     All,
     /// The first of them, in order of joining.
     First(i64),
-    /// All, if they are no more than this. Otherwise they are useless, and need not be put in order.
+    /// All, if they are no more than this. Otherwise the result is not used, and need not be in order.
     Any(i64),
 }
 
@@ -81,8 +81,8 @@ impl Scope<'_> {
 
     /// The groups of a resource, as a column of the statement that reads the resource: the JSON text of an array of
     /// `[time of joining, pk, id in hexadecimal, number of its type, display name]`. They are sorted when they are
-    /// parsed: SQLite would build a tree for the order, also for users without groups. `NULL` when the groups are not
-    /// asked for.
+    /// parsed: SQLite would build a tree for the order, even for users without groups. `NULL` when the groups are not
+    /// requested.
     pub(crate) fn groups_column(&self, pk: &'static str, is_wanted: bool, wanted: WantedGroups) -> Sql {
         let array = match (self.dialect, is_wanted) {
             (Dialect::Sqlite, false) => return Sql::text("NULL"),
@@ -172,7 +172,7 @@ pub(crate) fn document_column(limits: Option<SizeLimits>) -> Sql {
     }
 }
 
-/// Leaves out what the type does not have.
+/// Leaves out derived attributes that the type does not have.
 pub(crate) fn restrict_to_type(layout: &Layout, include: Include) -> Include {
     Include {
         members: include.members && layout.resource_type.has_members(),

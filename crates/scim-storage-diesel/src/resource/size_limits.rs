@@ -1,7 +1,7 @@
 //! Limits of the sizes of resources that are read together with others, so that the memory for a page is limited.
 //!
-//! The limits are for each resource, and depend on the number of resources: a statement can test them without adding up
-//! anything, and neither the database sends nor this process keeps more than all of them together.
+//! The limits are for each resource, and depend on the number of resources: a statement can test them without adding
+//! up anything, and their sum limits what the database sends and what this process keeps.
 
 /// The most bytes of documents that one statement returns.
 const DOCUMENTS: u64 = 4 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! The resource that a write is about, and its row, locked until the transaction ends.
+//! The resource that a write changes, and its row, locked until the transaction ends.
 
 use chrono::{DateTime, Utc};
 use diesel::Queryable;
@@ -76,7 +76,7 @@ pub(crate) struct LockedRow {
     pub(crate) version: i64,
     pub(crate) modified: Time,
     pub(crate) keys: Keys,
-    /// The stored document is the one that it was compared with, or was not compared.
+    /// Whether the stored document equals the new one, or was not compared.
     pub(crate) is_same_document: bool,
     /// Empty if it was compared.
     pub(crate) document: String,
@@ -85,7 +85,7 @@ pub(crate) struct LockedRow {
 /// The purpose of the lock, which decides what happens to the stored document.
 #[derive(Clone, Copy)]
 pub(crate) enum LockFor<'a> {
-    /// An update: the document is compared with the new one, or read if there is none.
+    /// An update: the stored document is compared with the new one. Without a new one, it is read.
     Update(Option<&'a str>),
     /// A deletion: the document is read once more.
     Deletion,

@@ -23,7 +23,7 @@ pub(crate) struct Replacement {
     pub(crate) id: Uuid,
     pub(crate) expected_version: Option<i64>,
     pub(crate) origin: Origin,
-    /// Of the new document; `None` when the document stays.
+    /// The data to store for the new document; `None` when the document stays.
     pub(crate) derived: Option<Derived>,
     pub(crate) members: MembersChange,
     pub(crate) secrets: SecretHashes,
@@ -155,7 +155,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Computes again what is derived from a stored document, which stays.
+    /// Computes again what is derived from a stored document. The document itself stays.
     pub(crate) fn rewrite_derived(&self, conn: &mut Conn, derived: &Derived) -> Result<(), Failure> {
         let others = self.replace_index_rows(conn, derived)?;
         self.update_row(conn, derived_assignments(derived, None), Sql::default(), others)?;
@@ -163,8 +163,8 @@ impl Subject<'_> {
     }
 }
 
-/// The assignments of the columns that a document decides: of the keys those that differ from the stored ones, or
-/// all when the stored ones are not known.
+/// The assignments of the columns that are derived from a document: only the keys that differ from the stored ones,
+/// or all keys when the stored ones are not known.
 fn derived_assignments(derived: &Derived, stored: Option<&Keys>) -> Vec<Sql> {
     let keys = &derived.keys;
     let mut assignments = vec![sql!("document = {document}"; document = &derived.document)];

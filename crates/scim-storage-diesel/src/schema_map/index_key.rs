@@ -29,7 +29,7 @@ pub(crate) fn index_key(key: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}{:x}", &key[..end], Sha256::digest(key)))
 }
 
-/// The smallest text that is greater than all texts with this prefix, byte by byte; `None` when no text is.
+/// The smallest text that is greater, byte by byte, than all texts with this prefix; `None` when there is none.
 pub(crate) fn after_prefix(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {

@@ -25,9 +25,9 @@ pub(crate) enum Column {
     Active,
 }
 
-/// The attributes with a column and an index that has their order, in addition to the unique attribute of a type. Identity
-/// providers look resources up by them, and consoles sort by them. Another row needs a migration; any other
-/// attribute can have index rows instead, if its schema says `"indexed": true`.
+/// The attributes with a column and an index that has their order, in addition to the unique attribute of a type.
+/// Identity providers look resources up by them, and consoles sort by them. A further row in this table needs a
+/// migration. Any other attribute can have index rows instead, if its schema says `"indexed": true`.
 const COLUMNS: [(Column, &str, Option<&str>); 4] = [
     (Column::External, "externalId", None),
     (Column::Display, "displayName", None),
@@ -156,7 +156,7 @@ impl Layout {
     }
 }
 
-/// The setting of a read: a tenant, and the database and layouts of the store.
+/// The scope of a read: a tenant, and the database and layouts of the store.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) dialect: Dialect,
@@ -205,7 +205,7 @@ impl Layouts {
     }
 }
 
-/// The attributes of the type that have a column of their own.
+/// The attributes of the type that have a column.
 fn columns(resource_type: &ResourceType) -> Vec<(Column, AttributePath)> {
     let column = |(column, attribute, sub): (Column, &str, Option<&str>)| {
         let attribute = resource_type.core_attribute(attribute)?.clone();
@@ -247,8 +247,8 @@ fn paths(resource_type: &ResourceType) -> impl Iterator<Item = AttributePath> {
     })
 }
 
-/// The attributes that their schema calls unique. The server enforces what it announces, also for attributes that
-/// are never returned. A secret is in no document, and its schema may not call it unique.
+/// The attributes that their schema calls unique. The server enforces what it announces, even for attributes that are
+/// never returned. A secret is in no document, and its schema may not call it unique.
 fn unique_paths(resource_type: &ResourceType) -> Vec<AttributePath> {
     let unique = |it: &AttributePath| it.leaf().uniqueness != Uniqueness::None && is_text(it.leaf());
     paths(resource_type).filter(unique).collect()

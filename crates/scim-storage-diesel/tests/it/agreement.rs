@@ -108,7 +108,7 @@ impl Stores {
     }
 }
 
-/// User with an extension that has what the built-in schemas lack.
+/// User with an extension whose attributes have types and characteristics that the built-in schemas lack.
 fn registry() -> SchemaRegistry {
     let lab = r#"{"id": "urn:example:Lab", "name": "Lab", "attributes": [
         {"name": "count", "type": "integer"},

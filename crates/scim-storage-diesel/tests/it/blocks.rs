@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, of, on_each};
 
-/// The gap between the resources of two times is larger than a block.
+/// The gap in `pk` between the resources of two times, which is larger than a block.
 const BETWEEN: i64 = 40_000;
 
 /// The number of users created at one time.
@@ -51,7 +51,7 @@ fn page_of(it: &Fixture, types: &[Arc<ResourceType>], descending: bool, start: u
         count: u32::try_from(count).expect("it is small"),
     };
     Query {
-        // By an attribute that no type has, so in reverse order of creation.
+        // Sorted by an attribute that no type has, so in reverse order of creation.
         sort: descending.then(|| Sort {
             paths: vec![None; types.len()],
             descending,

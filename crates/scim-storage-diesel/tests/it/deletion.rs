@@ -123,7 +123,7 @@ fn other_tenants_can_write_during_the_deletion_of_a_large_one() {
     });
 }
 
-/// The deletion stopped after one step, as after a kill.
+/// The deletion stopped after one step, as it does when the process is killed.
 #[test]
 fn an_interrupted_deletion_is_hidden_and_resumed() {
     for finish_with_name in [true, false] {
@@ -137,7 +137,7 @@ fn an_interrupted_deletion_is_hidden_and_resumed() {
             assert!(store.continue_deletion(Some("acme")).expect("the store is there"));
             assert!(rows(database, tenant) > 400, "a step is small");
 
-            // The tenant is invisible, also to a token that still exists.
+            // The tenant is invisible, even to a token that still exists.
             assert!(store.tenants().expect("the store is there").is_empty());
             assert_eq!(store.token_by_hash(&[7; 32]).expect("the store is there"), None);
             assert!(store.tokens(None).expect("the store is there").is_empty());

@@ -118,7 +118,8 @@ fn a_reader_of_all_tenants_misses_no_change_of_many_writers() {
                 }
             }
         });
-        // A creation of each, and a renamed member for each update, and the end of both.
+        // For each tenant: two creations, an entry of the user and of the group for each update, and three for the
+        // two deletions.
         assert_eq!(seen.len(), 4 * (2 + rounds * 2 + 3));
         let mut versions: BTreeMap<Uuid, i64> = BTreeMap::new();
         for entry in &seen {
@@ -211,7 +212,7 @@ fn a_reader_passes_a_tenant_that_is_being_deleted() {
     });
 }
 
-/// evt-57. Positions of deleted tenants are dropped as old entries are, except the last one.
+/// evt-57. Positions of deleted tenants are dropped like old entries, except the last one.
 #[test]
 fn old_positions_of_deleted_tenants_are_dropped() {
     on_each(|database| {

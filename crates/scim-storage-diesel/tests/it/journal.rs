@@ -296,7 +296,7 @@ fn trim(store: &DieselStore, tenant: TenantId, seconds: i64) -> usize {
     }
 }
 
-/// No remaining entry tells which tenant the position belongs to.
+/// No remaining entry shows which tenant the position belongs to.
 #[test]
 fn a_position_of_another_tenant_before_the_dropped_entries_counts_as_dropped() {
     on_each(|database| {

@@ -128,14 +128,14 @@ fn commands_work_while_a_server_runs() {
         let store = database.store();
         let it = Fixture::new(&store, "acme");
         it.add_user("bjensen");
-        let beside =
+        let during =
             DieselStore::open_directory(&database.url, Pooler::None).expect("it opens while a server runs");
-        beside.create_tenant("beside", at(0)).expect("it is new");
+        during.create_tenant("during", at(0)).expect("it is new");
         it.add_user("smith");
         let tenants = store.tenants().expect("the store is there");
         let names: Vec<&str> = tenants.iter().map(|it| it.name.as_str()).collect();
         assert!(
-            names.contains(&"before") && names.contains(&"beside"),
+            names.contains(&"before") && names.contains(&"during"),
             "{names:?}"
         );
         assert_eq!(it.search(&it.user, "", "").total, 2);
@@ -188,7 +188,7 @@ fn migrations_can_be_reverted_and_repeated() {
             let store = database.store();
             Fixture::new(&store, "acme").add_user("bjensen");
             drop(store);
-            // Only the table of the migrations themselves remains.
+            // Only the table of diesel's migrations remains.
             if database.is_sqlite() {
                 let file = database.file();
                 let mut conn =
@@ -248,7 +248,7 @@ fn each_down_migration_keeps_the_older_data() {
     });
 }
 
-/// The literal of the bytes of which each has the given hexadecimal digits.
+/// The literal of a byte string in which each byte has the given hexadecimal digits.
 fn bytes(database: &Database, digits: &str, number: usize) -> String {
     let digits = digits.repeat(number);
     match database.is_sqlite() {
@@ -299,8 +299,8 @@ fn tokens_of_earlier_versions_belong_to_the_default_connection() {
     });
 }
 
-/// An instance of the first version can run beside newer ones: later migrations keep every table and column that
-/// it uses, and require no other value.
+/// An instance of the first version can run at the same time as newer ones: later migrations keep every table and
+/// column that it uses, and require no further value.
 #[test]
 fn statements_of_the_first_version_still_work() {
     on_each(|database| {
@@ -533,7 +533,7 @@ fn several_attributes_of_one_type_are_unique() {
     });
 }
 
-/// Published uniqueness is enforced, also for attributes that cannot be read or filtered by.
+/// Published uniqueness is enforced, even for attributes that cannot be read or filtered by.
 #[test]
 fn an_attribute_that_is_never_returned_can_be_unique() {
     on_each(|database| {
@@ -579,7 +579,7 @@ fn an_attribute_that_is_never_returned_can_be_unique() {
         assert!(it.delete(&badge, first));
         it.add(&badge, json!({"code": "ABC", "number": 1}), &[])
             .expect("they are free again");
-        // No index contains the values either.
+        // The values are in no index either.
         assert_eq!(it.search(&badge, "", "").total, 3);
     });
 }

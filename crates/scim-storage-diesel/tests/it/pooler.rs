@@ -37,7 +37,7 @@ fn the_conformance_suite_passes_through_a_transaction_pooler() {
     DieselStore::open_directory(&url, Pooler::Transaction).expect("commands work behind it as well");
 }
 
-/// The pooler is strict enough: a store that is not told of it fails.
+/// The pooler is strict enough: a store that is not configured for it fails.
 #[test]
 fn the_test_pooler_breaks_prepared_statements() {
     let Some(database) = Database::postgres() else {
@@ -48,7 +48,7 @@ fn the_test_pooler_breaks_prepared_statements() {
     assert!(!works);
 }
 
-/// Connections to PostgreSQL that each client's transactions take in turn.
+/// The number of connections to PostgreSQL, which the transactions of each client use in turn.
 const CONNECTIONS: usize = 3;
 
 /// Starts a pooler in front of a database and returns its URL. The pooler ends with the process.

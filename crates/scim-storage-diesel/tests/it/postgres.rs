@@ -1,4 +1,4 @@
-//! Failures that only PostgreSQL has (deadlocks, timeouts, lost connections), and the tenant as the first column
+//! Failures that occur only on PostgreSQL (deadlocks, timeouts, lost connections), and the tenant as the first column
 //! of every key.
 
 use std::sync::mpsc::channel;
@@ -17,8 +17,8 @@ use crate::database::Database;
 /// Runs a test with a store on a new database and another connection to it.
 fn with_postgres(test: impl FnOnce(&Fixture, PgConnection)) {
     if let Some(database) = Database::postgres() {
-        let beside = connect(&database);
-        test(&Fixture::new(&database.store(), "acme"), beside);
+        let other = connect(&database);
+        test(&Fixture::new(&database.store(), "acme"), other);
     }
 }
 
@@ -42,26 +42,14 @@ fn number(conn: &mut PgConnection, sql: &str) -> i64 {
     found.unwrap_or_else(|error| panic!("{sql}: {error}")).number
 }
 
-/// Waits until another connection to the database waits for a lock.
-fn wait_for_a_waiting_one(conn: &mut PgConnection) {
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    for _ in 0..1_000 {
-        if number(conn, waiting) > 0 {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("no connection waits");
-}
-
 /// Makes the first `times` insertions into the journal run `what`.
-fn let_writes_meet(conn: &mut PgConnection, times: u32, what: &str) {
+fn let_writes_fail(conn: &mut PgConnection, times: u32, what: &str) {
     run(
         conn,
         &format!(
-            "CREATE SEQUENCE met; CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-             IF nextval('met') <= {times} THEN {what}; END IF; RETURN NEW; END $$; \
-             CREATE TRIGGER meet BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION meet();"
+            "CREATE SEQUENCE attempts; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('attempts') <= {times} THEN {what}; END IF; RETURN NEW; END $$; \
+             CREATE TRIGGER fail BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION fail();"
         ),
     );
 }
@@ -71,22 +59,22 @@ const END_THE_CONNECTION: &str = "PERFORM pg_terminate_backend(pg_backend_pid())
 
 #[test]
 fn a_serialization_failure_is_retried() {
-    with_postgres(|it, mut beside| {
-        let_writes_meet(&mut beside, 3, FAIL_TO_SERIALIZE);
+    with_postgres(|it, mut other| {
+        let_writes_fail(&mut other, 3, FAIL_TO_SERIALIZE);
         let user = it.add_user("bjensen");
         assert_eq!(it.version(&it.user, user), 1);
-        assert_eq!(number(&mut beside, "SELECT last_value FROM met"), 4);
+        assert_eq!(number(&mut other, "SELECT last_value FROM attempts"), 4);
     });
 }
 
 #[test]
 fn a_persistent_serialization_failure_is_busy() {
-    with_postgres(|it, mut beside| {
-        let_writes_meet(&mut beside, 1_000, FAIL_TO_SERIALIZE);
+    with_postgres(|it, mut other| {
+        let_writes_fail(&mut other, 1_000, FAIL_TO_SERIALIZE);
         let refused = it.add(&it.user, json!({ "userName": "bjensen" }), &[]);
         assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
         assert!(
-            number(&mut beside, "SELECT last_value FROM met") < 20,
+            number(&mut other, "SELECT last_value FROM attempts") < 20,
             "the retries end"
         );
         assert_eq!(it.search(&it.user, "", "").total, 0);
@@ -94,11 +82,11 @@ fn a_persistent_serialization_failure_is_busy() {
 }
 
 /// Waits until a connection to this database waits for a lock.
-fn wait_for_a_waiter(beside: &mut PgConnection) {
+fn wait_until_blocked(other: &mut PgConnection) {
     let waiting = "SELECT count(*) FROM pg_stat_activity \
                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let mut watching = 0;
-    while number(beside, waiting) == 0 {
+    while number(other, waiting) == 0 {
         std::thread::sleep(Duration::from_millis(5));
         watching += 1;
         assert!(watching < 1_000, "no connection waits");
@@ -107,20 +95,20 @@ fn wait_for_a_waiter(beside: &mut PgConnection) {
 
 #[test]
 fn a_deadlock_is_retried() {
-    with_postgres(|it, mut beside| {
+    with_postgres(|it, mut other| {
         let (first, second) = (it.add_user("first"), it.add_user("second"));
         let group = it.add_group("everybody", &[]);
         let lock = |name: &str| format!("SELECT FROM resource WHERE unique_key = '{name}' FOR UPDATE");
         // The store's connection detects the deadlock: the other one would take a minute.
-        run(&mut beside, "SET deadlock_timeout = '1min'; BEGIN");
-        run(&mut beside, &lock("second"));
+        run(&mut other, "SET deadlock_timeout = '1min'; BEGIN");
+        run(&mut other, &lock("second"));
         std::thread::scope(|threads| {
             // Locks the first user, and waits for the second.
             let joining =
                 threads.spawn(|| it.change_members(group, vec![MembersStep::Add(vec![first, second])]));
-            wait_for_a_waiter(&mut beside);
-            run(&mut beside, &lock("first"));
-            run(&mut beside, "COMMIT");
+            wait_until_blocked(&mut other);
+            run(&mut other, &lock("first"));
+            run(&mut other, "COMMIT");
             let joined = joining.join().expect("it has not panicked");
             assert!(joined.expect("it was tried again").is_some_and(|it| it.changed));
         });
@@ -131,17 +119,17 @@ fn a_deadlock_is_retried() {
 /// A concurrent request may rename the group that is being added, which locks the groups that contain it.
 #[test]
 fn a_group_and_its_members_are_locked_in_the_order_of_creation() {
-    with_postgres(|it, mut beside| {
+    with_postgres(|it, mut other| {
         let (group, joining) = (it.add_group("group", &[]), it.add_group("joining", &[]));
         let lock =
             |name: &str| format!("SELECT FROM resource WHERE display_key = '{name}' FOR UPDATE NOWAIT");
-        run(&mut beside, "BEGIN");
-        run(&mut beside, &lock("group"));
+        run(&mut other, "BEGIN");
+        run(&mut other, &lock("group"));
         std::thread::scope(|threads| {
             let change = threads.spawn(|| it.change_members(group, vec![MembersStep::Add(vec![joining])]));
-            wait_for_a_waiter(&mut beside);
-            run(&mut beside, &lock("joining"));
-            run(&mut beside, "COMMIT");
+            wait_until_blocked(&mut other);
+            run(&mut other, &lock("joining"));
+            run(&mut other, "COMMIT");
             let changed = change.join().expect("it has not panicked");
             assert!(
                 changed
@@ -155,13 +143,13 @@ fn a_group_and_its_members_are_locked_in_the_order_of_creation() {
 
 #[test]
 fn a_lock_timeout_is_busy() {
-    with_postgres(|it, mut beside| {
+    with_postgres(|it, mut other| {
         let user = it.add_user("bjensen");
-        run(&mut beside, "BEGIN; SELECT FROM resource FOR UPDATE");
+        run(&mut other, "BEGIN; SELECT FROM resource FOR UPDATE");
         let replaced = it.replace(&it.user, user, None, json!({"userName": "babs"}));
         assert!(matches!(replaced, Err(StoreError::Busy)), "{replaced:?}");
         assert_eq!(it.version(&it.user, user), 1, "readers are not blocked");
-        run(&mut beside, "COMMIT");
+        run(&mut other, "COMMIT");
         let replaced = it.replace(&it.user, user, None, json!({"userName": "babs"}));
         assert!(
             replaced.is_ok_and(|it| it.is_some()),
@@ -173,14 +161,14 @@ fn a_lock_timeout_is_busy() {
 /// The same as `statement_timeout` or an administrator does.
 #[test]
 fn a_cancelled_statement_is_busy() {
-    with_postgres(|it, mut beside| {
+    with_postgres(|it, mut other| {
         let user = it.add_user("bjensen");
-        run(&mut beside, "BEGIN; SELECT FROM resource FOR UPDATE");
+        run(&mut other, "BEGIN; SELECT FROM resource FOR UPDATE");
         std::thread::scope(|threads| {
             let replacing = threads.spawn(|| it.replace(&it.user, user, None, json!({"userName": "babs"})));
-            wait_for_a_waiting_one(&mut beside);
+            wait_until_blocked(&mut other);
             run(
-                &mut beside,
+                &mut other,
                 "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
             );
             let replaced = replacing.join().expect("it has not panicked");
@@ -191,8 +179,8 @@ fn a_cancelled_statement_is_busy() {
 
 #[test]
 fn a_write_that_loses_its_connection_before_the_commit_is_retried() {
-    with_postgres(|it, mut beside| {
-        let_writes_meet(&mut beside, 2, END_THE_CONNECTION);
+    with_postgres(|it, mut other| {
+        let_writes_fail(&mut other, 2, END_THE_CONNECTION);
         let user = it.add_user("bjensen");
         assert_eq!(it.version(&it.user, user), 1);
         assert_eq!(it.search(&it.user, "", "").total, 1);
@@ -202,10 +190,10 @@ fn a_write_that_loses_its_connection_before_the_commit_is_retried() {
 /// The write may have been committed, so it must not be repeated.
 #[test]
 fn a_write_that_loses_its_connection_during_the_commit_is_not_retried() {
-    with_postgres(|it, mut beside| {
+    with_postgres(|it, mut other| {
         let user = it.add_user("bjensen");
         run(
-            &mut beside,
+            &mut other,
             "CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
              PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$; \
              CREATE SEQUENCE committed; \
@@ -220,8 +208,8 @@ fn a_write_that_loses_its_connection_during_the_commit_is_not_retried() {
             matches!(replaced, Err(StoreError::Unavailable(_))),
             "{replaced:?}"
         );
-        assert_eq!(number(&mut beside, "SELECT last_value FROM committed"), 1);
-        run(&mut beside, "DROP TRIGGER leave ON changes");
+        assert_eq!(number(&mut other, "SELECT last_value FROM committed"), 1);
+        run(&mut other, "DROP TRIGGER leave ON changes");
         let replaced = it.replace(&it.user, user, None, json!({"userName": "babs"}));
         assert!(replaced.is_ok_and(|it| it.is_some()));
     });
@@ -229,7 +217,7 @@ fn a_write_that_loses_its_connection_during_the_commit_is_not_retried() {
 
 #[test]
 fn connections_closed_between_two_calls_are_replaced() {
-    with_postgres(|it, mut beside| {
+    with_postgres(|it, mut other| {
         let user = it.add_user("bjensen");
         let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                        WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -238,9 +226,9 @@ fn connections_closed_between_two_calls_are_replaced() {
             std::thread::scope(|threads| {
                 (0..8).for_each(|_| drop(threads.spawn(|| it.version(&it.user, user))));
             });
-            run(&mut beside, end_all);
+            run(&mut other, end_all);
             assert!(it.read(&it.user, user).is_some(), "round {round}");
-            run(&mut beside, end_all);
+            run(&mut other, end_all);
             it.add_user(&format!("user{round}"));
         }
         assert_eq!(it.search(&it.user, "", "").total, 6);
@@ -250,9 +238,9 @@ fn connections_closed_between_two_calls_are_replaced() {
 /// When a primary becomes a standby, its connections can read but not write.
 #[test]
 fn a_read_only_connection_is_discarded() {
-    with_postgres(|it, mut beside| {
+    with_postgres(|it, mut other| {
         run(
-            &mut beside,
+            &mut other,
             "CREATE TABLE standby (); \
              CREATE FUNCTION stand_by() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
              IF EXISTS (SELECT FROM pg_class WHERE relname = 'standby') THEN \
@@ -262,7 +250,7 @@ fn a_read_only_connection_is_discarded() {
         );
         let refused = it.add(&it.user, json!({ "userName": "bjensen" }), &[]);
         assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
-        run(&mut beside, "DROP TABLE standby");
+        run(&mut other, "DROP TABLE standby");
         it.add_user("bjensen");
     });
 }
@@ -309,7 +297,7 @@ fn writes_to_different_resources_do_not_block_each_other() {
             };
             it.store.update(it.tenant, &update)
         });
-        wait_for_a_waiting_one(&mut connect(&database));
+        wait_until_blocked(&mut connect(&database));
         let (it, users, groups) = (&it, &users, &groups);
         threads.spawn(move || {
             // The same user is added to another group; other users are changed, deleted and created.

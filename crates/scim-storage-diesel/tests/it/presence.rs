@@ -37,7 +37,7 @@ fn a_server_with_other_settings_waits_until_the_others_have_ended() {
 }
 
 #[test]
-fn commands_work_beside_servers_with_any_settings() {
+fn commands_work_next_to_servers_with_any_settings() {
     let Some(database) = Database::postgres() else {
         return;
     };
@@ -59,8 +59,8 @@ fn a_server_with_outdated_settings_refuses_every_call() {
         };
         let old = database.store_with(&options);
         let it = Fixture::new(&old, "acme");
-        let mut beside = PgConnection::establish(&database.url).expect("the database is there");
-        beside
+        let mut other_conn = PgConnection::establish(&database.url).expect("the database is there");
+        other_conn
             .batch_execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' \
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",

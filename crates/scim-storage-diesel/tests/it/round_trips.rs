@@ -43,7 +43,7 @@ fn sent<T>(mut work: impl FnMut(u32) -> T) -> Vec<String> {
             return sent;
         }
     }
-    panic!("every time another statement is prepared");
+    panic!("each round prepares another statement");
 }
 
 #[test]

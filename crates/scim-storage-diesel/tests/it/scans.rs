@@ -91,7 +91,7 @@ fn scans_are_counted_by_attribute() {
 #[test]
 fn a_scan_that_takes_too_long_ends() {
     on_each(|database| {
-        // No scan of this number of resources ends in that time; index lookups are not limited.
+        // No scan of this many resources ends in that time; index lookups are not limited.
         let options = StoreOptions {
             scan_timeout: Duration::from_millis(1),
             ..StoreOptions::default()
@@ -192,16 +192,13 @@ fn finding_a_large_group_by_name_is_not_a_scan() {
             let found = it
                 .store
                 .list(tenant, &query)
-                .expect("it is not turned away")
+                .expect("it is not refused")
                 .resources;
             let large = found.iter().find(|it| it.rest_of_members.is_some());
             let large = large.expect("one group is too large to be read at once");
             let (mut number, mut rest) = (large.members.as_ref().map_or(0, Vec::len), large.rest_of_members);
             while let Some(from) = rest {
-                let (members, next) = it
-                    .store
-                    .next_members(tenant, from)
-                    .expect("it is not turned away");
+                let (members, next) = it.store.next_members(tenant, from).expect("it is not refused");
                 number += members.len();
                 rest = next;
             }
@@ -256,11 +253,11 @@ fn scans_do_not_block_index_lookups() {
     on_each(|database| {
         let (store, tenant) = filled(database, 20_000, &StoreOptions::default());
         drop(store);
-        fill_all_turns(database, tenant, &long_filter(), "title");
+        use_all_permits(database, tenant, &long_filter(), "title");
     });
 }
 
-fn fill_all_turns(database: &Database, tenant: TenantId, filter: &str, expected: &str) {
+fn use_all_permits(database: &Database, tenant: TenantId, filter: &str, expected: &str) {
     let options = StoreOptions {
         max_scans: 2,
         scan_timeout: Duration::from_secs(20),
@@ -292,9 +289,10 @@ fn fill_all_turns(database: &Database, tenant: TenantId, filter: &str, expected:
             has_begun.recv().expect("they begin");
         }
         for _ in 0..100 {
-            let found = list(&it, "userName eq \"user7\"", "").expect("look-ups are not in line");
+            let found = list(&it, "userName eq \"user7\"", "").expect("index lookups do not wait");
             assert_eq!(found.total, 1);
-            let found = list(&neighbour, "userName eq \"bjensen\"", "").expect("nor are others'");
+            let found =
+                list(&neighbour, "userName eq \"bjensen\"", "").expect("nor do those of other tenants");
             assert_eq!(found.total, 1);
         }
         let mut refused = 0;
@@ -308,7 +306,7 @@ fn fill_all_turns(database: &Database, tenant: TenantId, filter: &str, expected:
                 Err(other) => panic!("{other:?}"),
             }
         }
-        assert!(refused > 0, "one runs and four wait: of 24 some are turned away");
+        assert!(refused > 0, "one runs and four wait, so some of 24 are refused");
     });
     let counts = store.scan_counts();
     assert!(

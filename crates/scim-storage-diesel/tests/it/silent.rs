@@ -1,5 +1,5 @@
 //! Connections to PostgreSQL whose traffic is lost although they stay open, as behind a failed firewall or proxy. The
-//! proxy of these tests acknowledges all that it receives, so that TCP itself notices nothing.
+//! proxy in these tests acknowledges everything that it receives, so that TCP itself notices nothing.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -53,7 +53,7 @@ fn silent_connections_are_given_up() {
     }
 }
 
-/// The client has got a 503 long before, and may have sent its request again.
+/// The client received a 503 long before, and may have sent its request again.
 #[test]
 fn a_write_that_was_given_up_is_neither_done_nor_repeated() {
     for (reaches_the_database, expected) in [(false, 0), (true, 1)] {
@@ -172,7 +172,7 @@ fn started(connections: u32) -> Option<(Database, Proxy, Arc<DieselStore>)> {
     Some((database, proxy, store))
 }
 
-/// Runs a call on a new thread, because it may wait for ever.
+/// Runs a call on a new thread, because it may never return.
 fn on_a_thread<T: Send + 'static>(
     store: &Arc<DieselStore>,
     call: impl FnOnce(&DieselStore) -> T + Send + 'static,
@@ -188,7 +188,7 @@ fn on_a_thread<T: Send + 'static>(
     receiver
 }
 
-/// Waits until a call is answered.
+/// Waits until a call returns.
 fn wait_until_served(store: &Arc<DieselStore>) {
     let since = Instant::now();
     while since.elapsed() < Duration::from_secs(30) {
@@ -215,7 +215,7 @@ enum Loss {
     Discarded,
     /// Nothing is read any more.
     Unread,
-    /// Requests arrive, and their answers are discarded.
+    /// Requests arrive, and their responses are discarded.
     Answers,
 }
 
@@ -266,7 +266,7 @@ impl Proxy {
         }
     }
 
-    /// Loses the answers on the first connection that commits.
+    /// Discards the responses on the first connection that commits.
     fn lose_answer_to_commit(&self) {
         self.state.waits_for_commit.store(true, Ordering::Relaxed);
     }

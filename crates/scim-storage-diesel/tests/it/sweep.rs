@@ -318,8 +318,8 @@ impl Visits {
         }
     }
 
-    /// Returns the number of visits if it is too large. Only statements that look at two resources together are checked:
-    /// otherwise, PostgreSQL rightly compares all pairs while there are so few.
+    /// Returns the number of visits if it is too large. Only statements that combine two resources are checked. With
+    /// so few resources, PostgreSQL rightly compares all pairs in other statements.
     fn too_many(&mut self, sql: &str) -> Option<String> {
         if !sql.contains("resource x") {
             return None;
@@ -329,7 +329,7 @@ impl Visits {
             #[diesel(sql_type = Text)]
             plan: String,
         }
-        // Statements for people spell bytes as SQLite does.
+        // The readable form of a statement spells bytes like SQLite.
         let sql = with_bytes_of_postgres(sql);
         let query = diesel::sql_query("SELECT visit($1) AS plan").bind::<Text, _>(&sql);
         let row: Row = query.get_result(&mut self.conn).expect(&sql);

@@ -34,7 +34,7 @@ fn a_walk_returns_each_resource_exactly_once() {
         };
         let (store, tenant) = filled(database, USERS, &options);
         let it = of(&store, tenant);
-        // Filter, order, and whether renamed users keep their place in it.
+        // Filter, order, and whether renamed users keep their place in the order.
         for (round, (filter, sort_by, keeps_renamed)) in [
             ("", "", true),
             ("", "-externalId", true),

@@ -71,7 +71,7 @@ fn every_statement_finds_its_rows_by_an_index() {
 
     SEEN.lock().expect("nobody has panicked").clear();
     run_everything(&it);
-    keep_house(&store, &it);
+    run_upkeep(&store, &it);
 
     let statements = SEEN.lock().expect("nobody has panicked").clone();
     assert!(statements.len() > 20, "few statements were seen: {statements:#?}");
@@ -166,7 +166,7 @@ fn reads_too_much(step: &str, plan: &[String]) -> bool {
 }
 
 /// Runs the upkeep of a server and the deletion of a tenant.
-fn keep_house(store: &DieselStore, it: &Fixture) {
+fn run_upkeep(store: &DieselStore, it: &Fixture) {
     let mut after = ChangePosition::default();
     loop {
         let page = store.changes(it.tenant, after, 3).expect("the store is there");

@@ -11,7 +11,7 @@ fn allows(url: &str, has_tls: bool, environment: &[(&str, &str)]) -> bool {
 }
 
 #[test]
-fn plaintext_to_another_machine_is_a_choice() {
+fn plaintext_to_another_machine_must_be_requested() {
     for (url, is_fine) in [
         ("postgres://scim@localhost/scim", true),
         ("postgres://scim:p%40ss@127.0.0.1:5432/scim", true),
@@ -32,7 +32,7 @@ fn plaintext_to_another_machine_is_a_choice() {
         ("postgres://localhost/scim?service=far", false),
         ("postgres://10.0.0.1", false),
         ("postgres://10.0.0.1?connect_timeout=3", false),
-        // Nothing is said by these: they take plaintext when they get no better.
+        // These modes do not ask for plaintext, but fall back to it.
         ("postgres://db.example.com/scim?sslmode=prefer", false),
         ("postgres://db.example.com/scim?sslmode=allow", false),
         ("postgres://db.example.com/scim?sslmode=", false),
@@ -52,7 +52,7 @@ fn plaintext_to_another_machine_is_a_choice() {
 }
 
 #[test]
-fn what_only_tls_can_keep_is_promised_with_tls_alone() {
+fn modes_that_need_tls_are_refused_without_it() {
     for host in ["db.example.com", "localhost"] {
         for parameter in [
             "sslmode=require",
@@ -68,7 +68,7 @@ fn what_only_tls_can_keep_is_promised_with_tls_alone() {
 }
 
 #[test]
-fn the_environment_counts_where_the_url_is_silent() {
+fn the_environment_counts_for_settings_that_the_url_lacks() {
     for (url, environment, is_fine) in [
         ("postgres:///scim", [("PGHOST", "db.example.com")], false),
         ("postgres:///scim", [("PGHOST", "/var/run/postgresql")], true),

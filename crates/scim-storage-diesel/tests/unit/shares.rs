@@ -35,7 +35,7 @@ fn a_tenant_alone_uses_all_connections_but_one() {
 }
 
 #[test]
-fn a_single_connection_is_for_everybody() {
+fn a_single_connection_is_for_all_tenants() {
     let shares = Shares::of(1, NEVER);
     drop(shares.wait_for(A, SOON).expect("it is free"));
     let of_b = shares.wait_for(B, SOON).expect("it is free again");
@@ -77,7 +77,7 @@ fn the_next_connection_is_for_the_tenant_that_uses_the_fewest() {
 }
 
 #[test]
-fn work_that_gives_up_leaves_its_place() {
+fn work_that_gives_up_leaves_the_queue() {
     let shares = Shares::of(2, NEVER);
     let of_a = shares.wait_for(A, SOON).expect("it is free");
     assert!(shares.wait_for(A, SOON).is_err());

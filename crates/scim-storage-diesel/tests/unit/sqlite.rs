@@ -135,7 +135,7 @@ fn writes_of_one_batch_succeed_and_fail_separately() {
 
 /// SQLite may end a transaction on its own when the disk is full.
 #[test]
-fn a_writer_without_room_works_again_when_there_is_room() {
+fn a_writer_recovers_from_a_full_disk() {
     let (sqlite, _folder) = open(&StoreOptions::default());
     sqlite
         .write(TENANT, |conn| insert(conn, 1))
@@ -197,7 +197,7 @@ fn a_link_to_the_file_is_the_same_database() {
 }
 
 #[test]
-fn a_write_behind_a_lasting_lock_is_busy() {
+fn a_write_that_waits_too_long_for_a_lock_is_busy() {
     let (sqlite, folder) = open(&StoreOptions::default());
     let path = folder.path().join("scim.db");
     let mut other = SqliteConnection::establish(path.to_str().expect("it is UTF-8")).expect("it opens");
@@ -241,7 +241,7 @@ fn readers_cannot_write() {
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
 }
 
-/// The writes of a tenant that come later than many of another one are not the last ones.
+/// The writes of a tenant do not wait until all earlier writes of another tenant are done.
 #[test]
 fn tenants_take_turns_in_the_queue() {
     let (sqlite, _folder) = open(&StoreOptions::default());

@@ -1,4 +1,4 @@
-//! The time for which a connection has been waiting for an answer of PostgreSQL.
+//! Measures how long a connection has been waiting for a response of PostgreSQL.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -29,7 +29,7 @@ impl Activity {
     /// Records the statements of a connection. The connection holds the activity until it is closed.
     pub(super) fn observe(self: &Arc<Activity>, conn: &mut PgConnection) {
         let activity = self.clone();
-        // The program may have set a default, which this one would replace.
+        // Keeps the default instrumentation that the program may have set.
         let mut other = get_default_instrumentation();
         conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             match event {

@@ -1,4 +1,4 @@
-//! The connections of a store, which are replaced all together when PostgreSQL is silent on one of them.
+//! The connections of a store. When PostgreSQL is silent on one of them, all are replaced.
 //!
 //! A firewall, a proxy or a failed machine can swallow the traffic of open connections without closing them. libpq then
 //! waits until the operating system gives the socket up, which may never happen, and diesel offers no way to end that

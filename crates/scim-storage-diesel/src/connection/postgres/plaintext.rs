@@ -1,7 +1,7 @@
 //! Refuses connections to PostgreSQL that could be unencrypted without the operator's consent.
 //!
-//! libpq's default, `sslmode=prefer`, falls back to plaintext, and without TLS compiled in it always uses plaintext. So
-//! a URL that names another machine has to name an `sslmode` that leaves no choice.
+//! libpq's default, `sslmode=prefer`, falls back to plaintext, and without TLS compiled in it always uses plaintext.
+//! So a URL that names another machine has to set an `sslmode` that leaves libpq no choice.
 
 use std::net::IpAddr;
 
@@ -11,8 +11,8 @@ use crate::open_error::OpenError;
 /// Whether this build can encrypt (the feature `postgres-tls`).
 pub(crate) const HAS_TLS: bool = cfg!(feature = "postgres-tls");
 
-/// Refuses a URL that leaves the choice to libpq. `variable` reads the environment, which libpq uses for settings that
-/// the URL does not have.
+/// Refuses a URL that leaves the choice to libpq. `variable` reads the environment, from which libpq takes settings
+/// that the URL lacks.
 pub(crate) fn refuse_silent_plaintext(
     url: &str,
     has_tls: bool,

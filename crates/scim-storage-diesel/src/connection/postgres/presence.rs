@@ -1,8 +1,9 @@
-//! The servers that run on a database, so that none changes the rules of index entries while another one runs.
+//! The presence of servers on a database, so that no server changes the rules of index entries while another one
+//! runs.
 //!
-//! A server holds a shared lock for as long as it runs, on a separate connection. A server with other schemas needs the
-//! lock exclusively before it computes index entries again. Behind a pooler that gives each transaction another
-//! connection no lock can be held: there a server only checks the stored rules, every few seconds.
+//! A server holds a shared lock for as long as it runs, on a separate connection. A server with other schemas needs
+//! the lock exclusively before it computes index entries again. Behind a pooler that gives each transaction another
+//! connection, no lock can be held, and a server only checks the stored rules every few seconds.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use crate::error::{Failure, unavailable};
 use crate::open_error::OpenError;
 use crate::sql::{Dialect, sql};
 
-/// Held shared by servers, and exclusively while index entries are computed again.
+/// The advisory lock. Servers hold it shared; it is held exclusively while index entries are computed again.
 const LOCK: i64 = 0x5343_494f;
 
 /// The interval at which a server checks its lock and the stored shapes.
@@ -46,14 +47,15 @@ pub(crate) fn announce(conn: &mut Conn) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Gives the shared lock back. PostgreSQL ends a closed connection, and releases its locks, only some time later.
+/// Releases the shared lock. Closing the connection is not enough: PostgreSQL notices that, and releases the locks,
+/// only some time later.
 fn release(conn: &mut Conn) -> Result<(), Failure> {
     let unlock = sql!("SELECT pg_advisory_unlock_shared({lock})"; lock = LOCK);
     conn.execute(&unlock)?;
     Ok(())
 }
 
-/// Keeps other servers out until the transaction ends. On SQLite the file has one server anyway.
+/// Keeps other servers out until the transaction ends. A SQLite file has only one server anyway.
 ///
 /// # Errors
 /// `OthersRun`
@@ -71,7 +73,7 @@ pub(crate) fn lock_exclusively(conn: &mut Conn) -> Result<(), OpenError> {
 /// The presence of a server, which ends when this is dropped.
 pub(crate) struct Presence {
     task: Arc<Task>,
-    /// The last one keeps the presence. The others still wait for PostgreSQL on connections that were given up.
+    /// The last worker keeps the presence. The others still wait for PostgreSQL on connections that were given up.
     workers: Mutex<Vec<Worker>>,
 }
 
@@ -118,7 +120,7 @@ impl Presence {
         })
     }
 
-    /// Whether the index entries now follow other rules than those of this server.
+    /// Whether the index entries now follow other rules than this server's.
     pub(crate) fn is_outdated(&self) -> bool {
         self.task.is_outdated.load(Ordering::Relaxed)
     }

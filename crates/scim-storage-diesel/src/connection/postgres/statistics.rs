@@ -13,19 +13,21 @@ use crate::connection::postgres_transaction::transaction;
 use crate::error::Failure;
 use crate::sql::{Sql, sql};
 
-/// Shorter than the time after which the connection counts as silent.
+/// The limits are shorter than the time after which the connection counts as silent.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '1s'";
 
-/// The attempts for each table. All fail when the user of the database lacks the right.
+/// The most attempts for each table. All fail when the database user lacks the right to analyze it.
 const ATTEMPTS: usize = 5;
 
-/// The committed rows of a table from which on statistics are collected; with fewer, every plan is fast.
+/// The number of committed rows from which on the statistics of a table are collected; with fewer, every plan is
+/// fast.
 ///
 /// Rows that a running transaction inserts are invisible to `ANALYZE`. It would note a table without rows, and the
 /// checks of the foreign keys of that transaction would then examine the whole table for each row.
 const ROWS: i64 = 50;
 
-/// Collects statistics on tables that have rows and no statistics. `attempted` has the table of each earlier attempt.
+/// Collects statistics on tables that have rows and no statistics. `attempted` contains the table of each earlier
+/// attempt.
 pub(super) fn complete(conn: &mut PgConnection, attempted: &Mutex<Vec<String>>) -> Result<(), Failure> {
     let missing = sql!(
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -37,7 +39,8 @@ pub(super) fn complete(conn: &mut PgConnection, attempted: &Mutex<Vec<String>>) 
     );
     for table in Conn::Postgres(conn).rows::<String>(&missing)? {
         {
-            // Not locked while PostgreSQL works: another thread replaces this one when it is silent.
+            // The lock is not held while PostgreSQL works, because another thread takes over when PostgreSQL is
+            // silent.
             let mut attempted = attempted.lock().unwrap_or_else(PoisonError::into_inner);
             if attempted.iter().filter(|it| **it == table).count() >= ATTEMPTS {
                 continue;

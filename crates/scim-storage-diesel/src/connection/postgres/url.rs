@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use percent_encoding::percent_decode_str;
 
-/// The settings of each connection that its URL does not make: a dead connection or server is noticed in seconds, and
-/// `pg_stat_activity` shows the program.
+/// Default settings of connections, unless the URL sets them: a dead connection or server is noticed within seconds,
+/// and `pg_stat_activity` shows the program.
 const DEFAULTS: [(&str, &str); 6] = [
     ("connect_timeout", "5"),
     ("keepalives_idle", "10"),

@@ -9,7 +9,7 @@ use super::connections::Connections;
 use super::presence::Presence;
 use crate::open_error::OpenError;
 
-/// The watch over the connections, which ends when this is dropped.
+/// The thread that watches the connections. It ends when this value is dropped.
 pub(super) struct Watchdog {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,

@@ -10,8 +10,8 @@ use crate::error::unavailable;
 use crate::open_error::OpenError;
 use crate::options::Opening;
 
-/// Finds or creates the file. Returns its real path, so that a symbolic link leads to the same database, and for a
-/// server the lock to hold while it runs.
+/// Finds or creates the file. Returns its real path, so that a symbolic link leads to the same database. For a
+/// server, also returns the lock to hold while it runs.
 pub(super) fn claim(path: &Path, opening: Opening) -> Result<(PathBuf, Option<File>), OpenError> {
     if path.is_dir() {
         return Err(OpenError::Folder(path.to_owned()));
@@ -37,7 +37,7 @@ pub(super) fn claim(path: &Path, opening: Opening) -> Result<(PathBuf, Option<Fi
     Ok((path, lock))
 }
 
-/// The files of an open database, which somebody may delete, move or replace.
+/// The files of an open database. They may be deleted, moved or replaced while it is in use.
 ///
 /// The system keeps a deleted file for as long as it is open, so SQLite goes on without an error, and everything that it
 /// writes is lost when the process ends.
@@ -62,8 +62,8 @@ impl OpenFiles {
         })
     }
 
-    /// Looks for the files under their names, and remembers the result for [`OpenFiles::check`].
-    pub(super) fn look(&self) {
+    /// Checks that the files are still in their places, and stores the result for [`OpenFiles::check`].
+    pub(super) fn refresh(&self) {
         let is_there = |(path, before): &(PathBuf, Metadata)| {
             path.metadata().is_ok_and(|now| is_same_file(&now, before))
         };
@@ -82,7 +82,7 @@ impl OpenFiles {
     }
 
     /// # Errors
-    /// `Unavailable` if a file was not in its place when [`OpenFiles::look`] was called last.
+    /// `Unavailable` if a file was not in its place at the last [`OpenFiles::refresh`].
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.is_lost.load(Ordering::Relaxed) {
             true => Err(unavailable(self.lost())),
@@ -153,7 +153,7 @@ fn refuse_hard_links(_: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Waits until the name of a file is on disk. Other systems than Unix do not offer it.
+/// Waits until the name of a file is on disk. Systems other than Unix do not offer this.
 pub(crate) fn sync_folder(file: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {

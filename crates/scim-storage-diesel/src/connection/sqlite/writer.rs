@@ -1,7 +1,7 @@
 //! The thread that writes to SQLite, with group commit.
 //!
-//! Writes that wait together are committed together: each in its own savepoint and with its own answer, all with one
-//! `fsync`. Answers are sent after the commit.
+//! Writes that wait together are committed together, with one `fsync`. Each has its own savepoint and its own result,
+//! which is sent after the commit.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,15 +22,15 @@ use crate::waits::Waits;
 
 /// The most writes that are committed together.
 const BATCH: usize = 64;
-/// The time after which no further write is added to those that are committed together, so that a few large writes do not
-/// delay the answer of a small one.
+/// The time after which no further write is added to those that are committed together, so that a few large writes do
+/// not delay the result of a small one.
 const LONGEST_BATCH: Duration = Duration::from_millis(100);
 /// The most writes that wait; the next one is refused as `Busy`.
 pub(super) const MAX_WAITING: usize = 1_024;
 /// The longest wait of a write for another process, such as a backup, before it is refused as `Busy`.
 pub(super) const MAX_WAIT: Duration = Duration::from_millis(2_500);
-/// The pause between two looks at the database file while nothing is written.
-const LOOK: Duration = Duration::from_millis(500);
+/// The interval at which the database file is checked while nothing is written.
+const FILE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The queue of the writing thread, which ends when this is dropped.
 pub(super) struct Writer {
@@ -40,7 +40,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, which also looks whether the file of the connection is in its place.
+    /// Starts the thread, which also checks that the database file is still in its place.
     pub(super) fn start(mut conn: SqliteConnection, files: Arc<OpenFiles>) -> std::io::Result<Writer> {
         let (queue, writes) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
@@ -95,7 +95,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.queue.take());
         if let Some(thread) = self.thread.take() {
-            // Every caller already has its answer.
+            // Every caller already has its result.
             let _ = thread.join();
         }
     }
@@ -107,7 +107,7 @@ fn writer_ended() -> StoreError {
 
 /// A write in the queue.
 struct QueuedWrite {
-    /// Since when it has been waiting.
+    /// The time at which it was added to the queue.
     since: Instant,
     tenant: TenantId,
     /// Does the work. `false` rolls back what it wrote.
@@ -118,12 +118,12 @@ struct QueuedWrite {
 
 impl QueuedWrite {
     fn answer(self, failed: Option<StoreError>) {
-        // A caller that has gone needs no answer.
+        // A caller that has gone needs no result.
         let _ = self.answer.send(failed);
     }
 }
 
-/// One error becomes the answer of every job of a batch.
+/// Copies an error, because it becomes the result of every write of a batch.
 fn copy(error: &Error) -> StoreError {
     Failure::Database(Error::DatabaseError(
         DatabaseErrorKind::Unknown,
@@ -132,8 +132,7 @@ fn copy(error: &Error) -> StoreError {
     .into()
 }
 
-/// Puts the writes in an order in which tenants take turns, so that a tenant with many writes does not delay those of
-/// others.
+/// Reorders the writes so that tenants take turns, and a tenant with many writes does not delay those of others.
 fn take_turns(waiting: &mut VecDeque<QueuedWrite>) {
     let Some(first) = waiting.front().map(|it| it.tenant) else {
         return;
@@ -157,10 +156,10 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, files:
     let mut waiting = VecDeque::new();
     loop {
         if waiting.is_empty() {
-            match writes.recv_timeout(LOOK) {
+            match writes.recv_timeout(FILE_CHECK_INTERVAL) {
                 Ok(first) => waiting.push_back(first),
                 Err(RecvTimeoutError::Timeout) => {
-                    files.look();
+                    files.refresh();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -192,8 +191,8 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, files:
             Ok(())
         });
         match &committed {
-            // Another process holds the lock. Writes in the queue start to wait now, not when those before them have
-            // given up.
+            // Another process holds the lock. Queued writes begin to wait for the lock now, not after those before
+            // them have given up.
             Err(error) if !has_begun && is_lock_timeout(error) => {
                 let room = MAX_WAITING.saturating_sub(waiting.len());
                 waiting.extend(writes.try_iter().take(room));
@@ -211,7 +210,7 @@ fn write_all(conn: &mut SqliteConnection, writes: &Receiver<QueuedWrite>, files:
             }
             Ok(()) => {
                 // A write that was committed to a deleted file is lost.
-                files.look();
+                files.refresh();
                 for it in waiting.drain(..done) {
                     it.answer(files.check().err());
                 }

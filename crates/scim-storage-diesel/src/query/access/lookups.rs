@@ -1,7 +1,7 @@
 //! Index lookups that lead to the few resources that can match a condition.
 //!
-//! A database finds the index of a single equality by itself. It does not for an `or` of tests on several
-//! tables, and would walk all resources.
+//! For a single equality, a database chooses the index by itself. For an `or` of tests on several tables it does not,
+//! and would walk all resources.
 
 use scim_model::Condition;
 use scim_model::condition::{ElementCondition, Operand, Test};
@@ -15,7 +15,7 @@ use crate::schema_map::layout::Layout;
 pub(crate) struct Lookups<'a> {
     /// Empty when no resource can match.
     pub(crate) tests: Vec<Lookup<'a>>,
-    /// The compiled condition itself requires the only test, so that the planner sees it.
+    /// There is one test, and the compiled condition itself requires it, so the planner sees it.
     pub(crate) is_required: bool,
     /// Every resource that passes one of the tests matches the condition.
     pub(crate) is_exact: bool,

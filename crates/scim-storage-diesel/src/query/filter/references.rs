@@ -1,4 +1,4 @@
-//! Tests of what an answer shows of the resource that a reference such as `manager` points at.
+//! Tests of the data that a response shows of a referenced resource, such as a `manager`.
 
 use scim_model::condition::{Operand, Test};
 use scim_model::schema::AttributePath;
@@ -82,7 +82,7 @@ impl Context<'_> {
     /// The bytes of the id that a text spells with hyphens; `NULL` for any other text.
     fn id_bytes(&self, text: Sql) -> Sql {
         match self.scope.dialect {
-            // `unhex` makes `NULL` of other characters, and of a text that is too short without its hyphens.
+            // `unhex` returns `NULL` for other characters, and for a text that is too short without its hyphens.
             Dialect::Sqlite => sql!(
                 "CASE WHEN {text} GLOB '????????-????-????-????-????????????'
                       THEN unhex(replace({text}, '-', '')) END";

@@ -20,18 +20,18 @@ pub(crate) struct Listing<'a> {
     pub(super) scope: Scope<'a>,
     pub(super) page: &'a PageRequest,
     pub(super) targets: Vec<Target<'a>>,
-    /// The targets in which something can match, in the order of the result where one type comes after the other.
+    /// The targets that can have matches, in the order of a result that lists one type after the other.
     pub(super) order: Vec<usize>,
-    /// All types are in one order, by a key that at least one of them can have.
+    /// Whether all types are merged in one order, by a key that at least one of them can have.
     pub(super) is_merged: bool,
     /// Descending order is the exact reverse of ascending order, ties included, so that one index serves both.
     pub(super) descending: bool,
-    /// When everything has to be read, on PostgreSQL. On SQLite the statements check it themselves.
+    /// The deadline for all reads on PostgreSQL. On SQLite, the statements check it themselves.
     pub(super) deadline: Option<Deadline>,
     /// The statement timeout that PostgreSQL was last given.
     pub(super) statement_timeout: Cell<Duration>,
     pub(super) max_page_members: u32,
-    /// A resource beyond these limits is left out, and only its key is part of the answer.
+    /// A resource beyond these limits is left out, and only its key is returned.
     pub(super) size_limits: SizeLimits,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Part {
 /// One statement of a page: the part that it reads, and how.
 pub(super) struct Read {
     pub(super) part: Part,
-    /// Whether it meets greater keys, later types and later resources.
+    /// Whether it continues with greater keys, later types and later resources.
     pub(super) is_ascending: bool,
     pub(super) limit: u64,
     pub(super) offset: u64,
@@ -87,13 +87,13 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Whether a read from a position meets greater keys, later types and later resources.
+    /// Whether a read from a position continues with greater keys, later types and later resources.
     pub(super) fn is_ascending(&self, from: Option<&Position>) -> bool {
         self.descending == from.is_some_and(|it| it.backwards)
     }
 
     /// Gives PostgreSQL the time that is left, before each statement: all statements together have until the
-    /// deadline. While most of the last timeout is left, it need not be told again.
+    /// deadline. While most of the last timeout is left, it need not be set again.
     pub(super) fn refresh_statement_timeout(&self, conn: &mut Conn) -> Result<(), Failure> {
         let last = self.statement_timeout.get();
         if let Some(deadline) = self.deadline

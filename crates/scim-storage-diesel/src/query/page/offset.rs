@@ -8,16 +8,16 @@ use crate::counts;
 use crate::error::Failure;
 use crate::sql::sql;
 
-/// Neighbours in the result whose number is known.
+/// Consecutive resources of the result, whose number is known.
 struct Block {
     count: u64,
-    /// Where they are; `None` when the block is everything.
+    /// Their range of `pk`; `None` when the block is the whole part.
     pks: Option<Range<i64>>,
 }
 
 impl Listing<'_> {
-    /// How to read the page after `skip` resources of a part, and how many resources the part has, if that had to be
-    /// found out. A page past the end needs no read.
+    /// Returns how to read the page after `skip` resources of a part, and the number of resources in the part if it
+    /// had to be determined. A page past the end needs no read.
     pub(super) fn read_after(
         &self,
         conn: &mut Conn,

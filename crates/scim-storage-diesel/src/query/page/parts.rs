@@ -79,7 +79,7 @@ impl Listing<'_> {
 
     /// The resources after a position with this key: those with an equal key, then those with a key beyond it.
     fn after_key(&self, position: &Position, key: &str, is_ascending: bool) -> Vec<Part> {
-        // Where every resource has to be examined for its key, reading once is cheaper.
+        // If every resource has to be examined for its key, reading once is cheaper.
         let is_split = !self.order.iter().any(|it| self.targets[*it].sort_reads_normal);
         let equal = |sort: &SortKey| {
             let (equal, after) = (sort.equals(key), rows_after(position, is_ascending));

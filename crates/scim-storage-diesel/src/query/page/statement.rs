@@ -18,7 +18,7 @@ struct Order {
     by_key: bool,
     /// The sort key is the id, which needs no tie-breaker.
     by_id: bool,
-    /// There is at most one resource, and nothing to put in order.
+    /// There is at most one resource, so nothing has to be sorted.
     is_single: bool,
     is_ascending: bool,
 }
@@ -75,8 +75,8 @@ impl Listing<'_> {
             key_order = order.clause("", pk), limit = read.limit, offset = read.offset,
             owned = Sql::owned_by(dialect, "d.tenant_id", tenant), page_order = order.clause("k.", "k.pk")
         );
-        // Texts that clients can vary would fill the cache of prepared statements, and on PostgreSQL a kept plan
-        // of a join may stem from a time when the table was empty.
+        // Texts that clients can vary would fill the cache of prepared statements, and on PostgreSQL a kept plan of a
+        // join may have been made when the table was empty.
         match &*part.targets {
             [(only, _)] if self.targets[*only].is_recurring() => select,
             _ => select.one_off(),
@@ -135,7 +135,7 @@ impl Listing<'_> {
     }
 }
 
-/// A resource of a page, with what its position is made of.
+/// A resource of a page, with the parts of its position.
 pub(super) struct Found {
     pub(super) target: usize,
     key: Option<String>,

@@ -23,10 +23,10 @@ pub(crate) struct Target<'a> {
     pub(crate) sort: Option<SortKey>,
     pub(super) sort_reads_normal: bool,
     pub(crate) include: Include,
-    /// The few resources that index lookups lead to.
+    /// The few resources that index lookups find.
     pub(super) candidates: Option<Candidates>,
-    /// SQLite sorts the result, and does not walk an index in the order of the result: another index finds the
-    /// few resources, or holds everything that the filter examines.
+    /// SQLite sorts the result instead of walking an index in its order, because another index finds the few
+    /// resources, or contains everything that the filter examines.
     pub(crate) sorts_result: bool,
 }
 
@@ -129,8 +129,8 @@ impl<'a> Target<'a> {
             true => sql!(" JOIN resource_normal n ON n.tenant_id = {tenant} AND n.pk = r.pk"; tenant),
             false => Sql::default(),
         };
-        // SQLite estimates a tenant as small, and would walk all of it instead of a list of a few resources. The
-        // unary plus keeps the index out.
+        // SQLite assumes that a tenant is small, and would walk all its resources instead of a list of a few. The
+        // unary plus prevents the use of the index.
         let by_pk = matches!(self.candidates, Some(Candidates::Pk | Candidates::List { .. }));
         let sign = if is_sqlite && by_pk { "+" } else { "" };
         let mut tests = vec![sql!(
