@@ -9,17 +9,17 @@ use crate::{postgres, process};
 /// The benches.
 #[derive(clap::Subcommand)]
 pub(crate) enum Bench {
-    /// Compares the filter parser with the other ones for Rust
+    /// Compares the filter parser with other Rust parsers of SCIM filters
     Filter,
     /// Measures PATCH on small and large groups
     Patch,
-    /// Measures the processor time of the server for requests over HTTP, also of several binaries
+    /// Measures the processor time of the server for HTTP requests, and compares several binaries
     Http(http::Options),
     /// Measures the latency of a tenant, alone and while another tenant floods the server
     Fairness(http::fairness::Options),
     /// Measures pages of the feed at the start, in the middle and at the end of a million journal entries
     Feed,
-    /// Measures the time from a commit to the requests of webhooks, and what endpoints add to a write
+    /// Measures the time from a commit to the requests of webhooks, and the cost that endpoints add to a write
     ///
     /// Options: [--endpoints 50] [--rate 10] [--seconds 20].
     Webhooks {
@@ -57,7 +57,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
 /// depends on them.
 fn filter() -> Result<(), String> {
     let folder = process::root().join("crates/scim-filter/benches/peers");
-    // One of the parsers declares a newer compiler than it needs.
+    // One of the parsers declares a newer compiler version than it needs.
     let mut command = process::cargo(&["run", "--release", "--locked", "--ignore-rust-version"]);
     command.env("CARGO_TARGET_DIR", process::root().join("target/peers"));
     process::run(command.current_dir(folder))

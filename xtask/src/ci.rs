@@ -24,8 +24,8 @@ type Step<'a> = &'a dyn Fn() -> Result<(), String>;
 /// Fails when a step failed; the message names all failed steps.
 pub(crate) fn run(databases: Databases) -> Result<(), String> {
     // Clippy checks benches and examples too. `cargo test` runs without `--all-targets`, because that option leaves
-    // out the examples in the documentation. All steps build the same packages with the same features, so that each
-    // dependency is compiled once for its metadata (clippy, doc) and once for its code (tests).
+    // out doc tests. All steps build the same packages with the same features, so that each dependency is compiled
+    // once for its metadata (clippy, doc) and once for its code (tests).
     let steps: [(&str, Step); 6] = [
         ("tidy", &tidy::run),
         ("conformance", &|| conformance::run(conformance::Table::Check)),

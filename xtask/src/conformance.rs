@@ -3,9 +3,9 @@
 //! docs/conformance/requirements.tsv lists the requirements of the RFCs, credentials.tsv those for credentials, and
 //! events.tsv those for events. A test shows a requirement if its documentation contains the id (`/// 7644-3.5.2-14`,
 //! `/// cred-51 to cred-57`) or its name begins with it (`r7644_3_5_2_14_…`, `evt_51_…`).
-//! docs/conformance/bindings.tsv adds tests without ids, reasons for requirements that do not bind this server
-//! (`reason: …`), and requirements of parts that are not built yet (`open: …`).
-//! docs/CONFORMANCE.md shows the result as a table.
+//! docs/conformance/bindings.tsv adds tests without ids, reasons why requirements do not bind this server
+//! (`reason: …`), and requirements of parts that are not built yet (`open: …`). docs/CONFORMANCE.md shows the result
+//! as a table.
 
 mod suites;
 mod tests_found;
@@ -143,12 +143,12 @@ fn rows(table: &str) -> impl Iterator<Item = (usize, Vec<&str>)> {
     numbered.map(|(index, line)| (index + 1, line.split('\t').collect()))
 }
 
-/// How a requirement is met.
+/// How a requirement is accounted for.
 #[derive(Debug, PartialEq, Eq)]
 enum Shown {
     /// Paths of tests, such as `scim-server::rfc7644_patch::operations_run_in_order`.
     Tests(BTreeSet<String>),
-    /// Why it does not bind this server.
+    /// The reason why it does not bind this server.
     Reason(String),
     /// The part that is not built yet.
     Open(String),

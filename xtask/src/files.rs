@@ -11,7 +11,7 @@ use crate::process;
 /// Fails outside a git clone.
 pub(crate) fn paths(root: &Path) -> Result<Vec<String>, String> {
     let mut git = Command::new("git");
-    // CI often checks out as another user than it builds.
+    // In CI, the checkout often belongs to another user than the one who builds.
     git.args([
         "-c",
         "safe.directory=*",

@@ -5,9 +5,9 @@ use crate::{postgres, process};
 /// The groups of tests.
 #[derive(clap::Subcommand)]
 pub(crate) enum Fire {
-    /// Writers change tenants while servers and readers are killed: each change reaches each reader
+    /// Writers change tenants while servers and readers are killed; each change has to reach each reader
     Delivery {
-        /// The requests of writers
+        /// The number of changes
         #[arg(long, default_value_t = 100_000)]
         changes: u32,
     },
@@ -25,7 +25,7 @@ pub(crate) fn run(group: &Fire) -> Result<(), String> {
     }
 }
 
-/// Runs tests of scim-server, whose size is in a variable.
+/// Runs tests of scim-server whose size an environment variable sets.
 fn server_tests(filter: &str, (variable, size): (&str, &str)) -> Result<(), String> {
     let package = ["--package", "scim-server", "--features", "scim-model/testing"];
     let test = [

@@ -43,7 +43,7 @@ pub(crate) fn run(seconds: u32) -> Result<(), String> {
             &format!("-max_total_time={seconds}"),
             "-print_final_stats=1",
         ]);
-        // The properties promise that an input takes milliseconds at most.
+        // The checked properties include that an input takes milliseconds at most.
         command.args(["-timeout=5", "-verbosity=0"]);
         if let Err(message) = process::run(command.current_dir(&folder)) {
             println!("{message}");

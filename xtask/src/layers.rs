@@ -1,4 +1,4 @@
-//! The dependencies that crates may have: the picture of `docs/ARCHITECTURE.md` as a table.
+//! The dependencies that crates may have: the diagram in `docs/ARCHITECTURE.md` as a table.
 
 pub(crate) mod modules;
 
@@ -46,7 +46,7 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// External crates that only one crate may use, so that a single place knows them.
+/// External crates that only one crate may use, so that a single place depends on them.
 const OWNED: &[(&str, &str)] = &[
     ("pest", "scim-filter"),
     ("pest_derive", "scim-filter"),
@@ -61,7 +61,7 @@ const OWNED: &[(&str, &str)] = &[
     ("prometheus-client", "scim-server"),
 ];
 
-/// The external crates that xtask may use. Everything else waits until xtask is built.
+/// The external crates that xtask may use. There are few, because every command waits until xtask is built.
 const XTASK_MAY_USE: &[&str] = &[
     "clap",
     "fastrand",
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn every_dependency_of_the_picture_is_allowed() {
+    fn every_dependency_in_the_diagram_is_allowed() {
         for layer in LAYERS {
             let arrows: Vec<_> = layer.may_use.iter().map(|name| (*name, None)).collect();
             assert_eq!(findings(layer.name, &arrows), [""; 0]);

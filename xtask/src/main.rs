@@ -31,11 +31,11 @@ use clap::Parser;
 enum Command {
     /// Runs tidy, conformance, formatting, lints, tests on SQLite and PostgreSQL, documentation
     Ci {
-        /// Leaves the tests on PostgreSQL out
+        /// Leaves out the tests on PostgreSQL
         #[arg(long)]
         no_postgres: bool,
     },
-    /// Runs the checks that need no compiling
+    /// Runs the checks that compile nothing
     Tidy,
     /// Checks that every requirement of the RFCs has a test or a reason
     Conformance {
@@ -53,7 +53,7 @@ enum Command {
     },
     /// Fuzzes the filter parser and PATCH
     Fuzz {
-        /// The time for each target
+        /// The time for each target, in seconds
         #[arg(default_value_t = 60)]
         seconds: u32,
     },

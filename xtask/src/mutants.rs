@@ -1,4 +1,4 @@
-//! `cargo xtask mutants`: changes the code in small ways and reports which changes no test notices.
+//! `cargo xtask mutants`: changes the code in small ways, and reports the changes that no test catches.
 //!
 //! cargo-mutants makes the changes in a copy of the project below `target/mutants`, never in the work tree.
 //! The copy and its build stay, so that a second run compiles only what has changed since.
@@ -99,7 +99,7 @@ fn seconds_since_1970() -> u64 {
     now.map_or(0, |time| time.as_secs())
 }
 
-/// Makes `copy` hold the files of the project and no others.
+/// Makes `copy` contain the files of the project and no others.
 ///
 /// Files that are already equal keep their time, so that cargo does not compile them again.
 fn copy_project(root: &Path, copy: &Path) -> Result<(), String> {
@@ -167,7 +167,7 @@ fn test(target: &Target, options: &Options, folder: &Path, tree: &Path) -> Resul
         command.args(names.map(|name| format!("--re=^{name}$")));
     }
     command.env("CARGO_TARGET_DIR", folder.join("build"));
-    // Not echoed: a sample is a command of many lines.
+    // Not echoed, because the command for a sample has many lines.
     let status = command
         .status()
         .map_err(|error| format!("cargo-mutants could not be started: {error}"))?;
@@ -235,7 +235,7 @@ fn read_json(path: &PathBuf) -> Result<Value, String> {
 
 /// Counts the outcomes of the chosen mutants and lists those that no test caught.
 ///
-/// Others may have run too: cargo-mutants 27.1 applies `--re` to all kinds of mutants but "delete field".
+/// Other mutants may have run too: cargo-mutants 27.1 does not apply `--re` to mutants of the kind "delete field".
 fn summarize(name: &str, chosen: &[Mutant], outcomes: &Value) -> Result<String, String> {
     let outcomes = outcomes["outcomes"]
         .as_array()
@@ -251,7 +251,7 @@ fn summarize(name: &str, chosen: &[Mutant], outcomes: &Value) -> Result<String, 
     let (caught, missed) = (names("CaughtMutant").len(), names("MissedMutant"));
     let (timeout, unviable) = (names("Timeout"), names("Unviable").len());
     let viable = caught + missed.len() + timeout.len();
-    // Tests that hang have noticed the change.
+    // A change that makes tests hang counts as caught.
     let noticed = caught + timeout.len();
     // Rounded down: 94.96 % is not 95 %.
     let permille = (noticed * 1000).checked_div(viable).unwrap_or(1000);

@@ -1,6 +1,6 @@
 //! `cargo xtask package`: the Debian package, the binary in it, and the software bill of materials, in `target/package`.
 //!
-//! Three cargo subcommands do the work. They are tools of whoever makes releases, and not needed to build or test.
+//! Three cargo subcommands do the work. Only releases need them, not builds or tests.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ const TOOLS: [(&str, &str); 3] = [("auditable", "0.7.7"), ("deb", "3.8.0"), ("cy
 
 const PACKAGE: &str = "scim-server";
 
-/// The feature that packages have in addition: TLS to PostgreSQL.
+/// The additional feature of packages: TLS to PostgreSQL.
 const FEATURES: &str = "postgres-tls";
 
 /// Builds everything.
@@ -32,7 +32,7 @@ pub(crate) fn run() -> Result<(), String> {
     let root = process::root();
     let target = root.join("target/package");
     fs::create_dir_all(&target).map_err(|error| format!("{}: {error}", target.display()))?;
-    // The list of dependencies goes into the binary.
+    // Embeds the list of dependencies in the binary.
     process::run(&mut process::cargo(&[
         "auditable",
         "build",
@@ -72,7 +72,7 @@ pub(crate) fn run() -> Result<(), String> {
 /// The name of the bill of materials without `.json`.
 const SBOM: &str = "scim-server.cdx";
 
-/// The binary starts, and has what packages promise.
+/// Checks that the binary starts, and has the features of packages.
 fn check(binary: &Path) -> Result<(), String> {
     let version = process::output(Command::new(binary).arg("--version"))?;
     println!("{}", version.trim());
@@ -85,7 +85,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
         .map_err(|error| format!("{} to {}: {error}", from.display(), to.display()))
 }
 
-/// Moves the bill of the server to the target, and deletes those of the other crates.
+/// Moves the bill of materials of the server to the target folder, and deletes those of the other crates.
 fn take_boms(folder: &Path, target: &Path) -> Result<(), String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for entry in entries.filter_map(Result::ok) {

@@ -51,7 +51,7 @@ pub(crate) fn provide() -> Result<Database, String> {
 /// Like [`provide`], with other settings for a server that is started.
 ///
 /// # Errors
-/// As for [`provide`].
+/// The errors of [`provide`].
 pub(crate) fn provide_with(settings: &[&str]) -> Result<Database, String> {
     if let Ok(url) = std::env::var(URL_VARIABLE) {
         return Ok(Database { url, _server: None });
@@ -250,7 +250,7 @@ impl Account {
         command
     }
 
-    /// Returns the folder of the binaries, or a copy of their installation if the account cannot enter it, as in the
+    /// Returns the folder of the binaries, or a copy of their installation if the account cannot read it, as in the
     /// home of root.
     fn reachable(&self, binaries: &Path, folder: &Path) -> Result<PathBuf, String> {
         let probe = |binaries: &Path| {

@@ -1,8 +1,8 @@
-//! `cargo xtask tidy`: the checks that need no compiling.
+//! `cargo xtask tidy`: the checks that compile nothing.
 //!
-//! Each check is a function from its input to findings. A finding is a sentence that says what to do.
+//! Each check is a function that returns findings. A finding is a message that says what to do.
 
-pub(crate) mod circles;
+pub(crate) mod cycles;
 mod decisions;
 mod hashes;
 mod manifests;
@@ -36,9 +36,9 @@ pub(crate) fn run() -> Result<(), String> {
     match Source::all(&files) {
         Ok(sources) => {
             findings.extend(sizes::check(&sources));
-            findings.extend(circles::check(&sources));
+            findings.extend(cycles::check(&sources));
             findings.extend(hashes::check(&sources));
-            findings.extend(layers::modules::check(&circles::uses(&sources)));
+            findings.extend(layers::modules::check(&cycles::uses(&sources)));
         }
         Err(finding) => findings.push(finding),
     }

@@ -1,5 +1,5 @@
-//! `cargo xtask bench http`: the processor time that the server takes for a request, compared with `/livez`, the cheapest
-//! request that it has. To add a request, add a row to [`SCENARIOS`].
+//! `cargo xtask bench http`: the processor time that the server needs for a request, compared with `/livez`, the
+//! cheapest request. To add a request, add a row to [`SCENARIOS`].
 //!
 //! Elapsed time depends on what else the machine does, so the processor time of the server's threads is measured. Each
 //! binary runs its own server on its own SQLite database, which is filled over HTTP. So binaries with different database
@@ -169,7 +169,7 @@ struct User {
     name: String,
 }
 
-/// A running server, which ends with this value.
+/// A running server, which ends when this value is dropped.
 struct Server {
     child: Child,
     /// Kept open, so that the server can print.
@@ -189,11 +189,11 @@ impl Drop for Server {
     }
 }
 
-/// The number of connections over which a database is filled. SQLite commits the writes that wait together.
+/// The number of connections over which a database is filled. SQLite commits waiting writes together.
 const WRITERS: usize = 16;
 
 impl Server {
-    /// Starts a server with a limit of the rate of requests, where 0 is none, and fills its database.
+    /// Starts a server with a rate limit, where 0 means none, and fills its database.
     fn start(binary: &Path, users: usize, rate_limit: u32) -> io::Result<Server> {
         let folder = tempfile::tempdir()?;
         let database = format!("sqlite:{}", folder.path().join("bench.db").display());
@@ -258,7 +258,7 @@ impl Server {
     /// Sends the requests of a scenario one after the other, and returns the microseconds of processor time for each.
     fn measure(&self, scenario: &Scenario, round: usize) -> io::Result<f64> {
         let requests: Vec<_> = (0..scenario.requests)
-            // A stride that is prime visits users all over the database, and every round the same ones in another way.
+            // The stride is prime, so that each round visits users all over the database.
             .map(|n| (scenario.request)(&self.users, n * 7_919 + round))
             .collect();
         // A connection that waited for the other servers would have been closed.
@@ -267,14 +267,14 @@ impl Server {
         for request in &requests {
             connection.send(request)?;
         }
-        // The kernel accounts for a thread when it stops running.
+        // The kernel updates the processor time of a thread when the thread stops running.
         thread::sleep(Duration::from_millis(20));
         let nanoseconds = spent(&before, &self.processor_time()?);
         Ok(nanoseconds as f64 / 1_000.0 / requests.len() as f64)
     }
 
-    /// Returns the processor time of each thread in nanoseconds. The sum that the kernel has for the process counts in
-    /// hundredths of a second, which is too coarse.
+    /// Returns the processor time of each thread in nanoseconds. The kernel's total for the process has a resolution
+    /// of a hundredth of a second, which is too coarse.
     fn processor_time(&self) -> io::Result<BTreeMap<OsString, u64>> {
         let mut times = BTreeMap::new();
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -317,7 +317,7 @@ fn create_user(connection: &mut Connection, n: usize) -> io::Result<User> {
     Ok(User { id, name })
 }
 
-/// Reads what a server prints until it says where it listens.
+/// Reads the output of a server until it prints the address that it listens on.
 fn listening_address(output: &mut impl BufRead) -> io::Result<String> {
     let mut line = String::new();
     while output.read_line(&mut line)? > 0 {

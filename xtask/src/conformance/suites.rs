@@ -72,7 +72,7 @@ enum Outcome {
 }
 
 impl Outcome {
-    /// Parses the words of both suites. A warning of a suite counts as a deviation.
+    /// Parses the status words of both suites. A warning counts as a deviation.
     fn parse(status: &str) -> Outcome {
         match status {
             "success" | "compliant" | "acceptable" | "pass" => Outcome::Passed,
@@ -98,7 +98,7 @@ fn count(checks: &[Check], suite: &str) -> (usize, usize) {
 fn compare(checks: &[Check], accepted: &str) -> Vec<String> {
     let mut findings = Vec::new();
     for suite in SUITES {
-        // A suite that gave up early has found nothing, and has not shown anything either.
+        // A suite that gave up early has found no deviations, but has proved nothing either.
         let (all, _) = count(checks, suite);
         if all < 20 {
             findings.push(format!("{suite} ran only {all} checks"));
@@ -161,7 +161,7 @@ impl Python {
                 .command("pip")
                 .args(["--disable-pip-version-check", "check"]),
         )?;
-        // Written last: an installation that broke off begins again.
+        // Written last, so that an interrupted installation begins again.
         std::fs::write(&installed, VERSIONS).map_err(|error| format!("{}: {error}", installed.display()))?;
         Ok(python)
     }
@@ -229,7 +229,7 @@ fn check(suite: &'static str, result: Option<&Value>, phase: &str) -> Result<Che
     }
 }
 
-/// A server on a free port of this machine, with a database that is deleted with it.
+/// A server on a free port of this machine. Its database is deleted when it ends.
 struct Server {
     process: Child,
     binary: PathBuf,

@@ -111,7 +111,7 @@ fn place(path: &str) -> Option<(&str, &str)> {
     Some((&path[..end - 1], &path[end..]))
 }
 
-/// Whether a module is the first one of a binary with its own folder, such as `bin/scim-server/main`.
+/// Whether a module is the root of a binary with its own folder, such as `bin/scim-server/main`.
 fn is_main_of_binary(module: &str) -> bool {
     module.starts_with("bin/") && module.ends_with("/main")
 }
@@ -154,7 +154,8 @@ fn in_text(module: &str, text: &str) -> Vec<TestFn> {
     found
 }
 
-/// Returns the ids in a list such as `cred-51 to cred-57, 65, 66 and 69`. A number without a prefix has the one before.
+/// Returns the ids in a list such as `cred-51 to cred-57, 65, 66 and 69`. A number without a prefix has that of the
+/// number before it.
 fn listed(list: &str) -> Vec<String> {
     let list = list.replace(" and ", ", ");
     let mut prefix = "";
@@ -281,7 +282,7 @@ fn one() {}
     }
 
     #[test]
-    fn unit_tests_in_a_file_of_their_own_have_the_path_of_the_module_that_includes_them() {
+    fn unit_tests_in_a_separate_file_have_the_path_of_the_module_that_includes_them() {
         let test = |name: &str| format!("#[test]\nfn {name}() {{}}\n");
         let including = |up: &str, name: &str| {
             format!("#[cfg(test)]\n#[path = \"{up}tests/unit/{name}.rs\"]\nmod tests;\n")

@@ -1,4 +1,5 @@
-//! The modules of scim-server and the dependencies that each may have. Separate crates would have a single user.
+//! The modules of scim-server and the dependencies that each may have. They are not separate crates, because
+//! scim-server would be the only user.
 
 use std::collections::BTreeSet;
 
@@ -191,7 +192,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ipnet", &["cli", "config", "egress", "http/oauth"]),
     ("url", &["egress", "oauth"]),
     ("chacha20poly1305", &["sealing"]),
-    // Signs webhooks and tokens. egress and oauth use it through their libraries, and by the provider of rustls.
+    // Signs webhooks and tokens. egress and oauth use it through their libraries, and as the provider of rustls.
     ("aws_lc_rs", &["delivery", "jose"]),
 ];
 
@@ -221,8 +222,8 @@ fn check_use(from: &str, to: &str) -> Option<String> {
     })
 }
 
-/// Returns the module of a file of the library of scim-server: `None` for another file, and `Some(None)` for one
-/// without a module.
+/// Returns the module that a file of the library of scim-server belongs to: `None` for a file outside the library,
+/// and `Some(None)` for a file that belongs to no module.
 fn module(file: &str) -> Option<Option<&'static Module>> {
     let path = file.strip_prefix(SOURCES)?.strip_suffix(".rs")?;
     if path.starts_with("bin/") {
@@ -239,7 +240,7 @@ fn module_of_used(file: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::circles;
+    use crate::tidy::cycles;
     use crate::tidy::source::Source;
 
     /// Returns the findings for scim-server with one more line in a file of a module.
@@ -253,11 +254,11 @@ mod tests {
             .iter()
             .map(|(path, text)| Source::new(path, text).expect("the test writes Rust"))
             .collect();
-        check(&circles::uses(&sources))
+        check(&cycles::uses(&sources))
     }
 
     #[test]
-    fn a_module_uses_those_of_its_list_and_no_other() {
+    fn a_module_may_use_the_modules_of_its_list_only() {
         for from in MODULES.iter().filter(|it| it.name != "lib") {
             for to in MODULES.iter().filter(|it| it.name != "lib") {
                 let path = to.name.replace('/', "::");
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_has_its_modules() {
+    fn a_crate_is_used_by_its_modules_only() {
         for (module, line, found) in [
             ("service", "use actix_web::web;", 1),
             ("delivery", "fn f(_: actix_web::HttpRequest) {}", 1),

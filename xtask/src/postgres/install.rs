@@ -44,7 +44,7 @@ pub(super) fn root_of(binaries: &Path) -> PathBuf {
 fn installed() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).filter_map(|folder| {
-        // A link on the PATH leads to the folder that also contains `postgres`.
+        // A link on the PATH is resolved, because only the real folder also contains `postgres`.
         folder
             .join("initdb")
             .canonicalize()

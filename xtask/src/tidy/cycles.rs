@@ -1,8 +1,8 @@
-//! The files of a crate use each other in one direction.
+//! Checks that the files of a crate use each other in one direction.
 //!
-//! Counted are the paths in `use` declarations and in code that start at `crate`, `super`, `self` or a child
+//! The check considers paths in `use` declarations and in code that start at `crate`, `super`, `self` or a child
 //! module. A name that a module only re-exports leads to the file that defines it, so a `lib.rs` that re-exports
-//! everything takes part in no circle. Tests inside a file may use what they like.
+//! everything is part of no cycle. Tests inside a file may use anything.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,16 +10,16 @@ use syn::visit::{self, Visit};
 
 use super::source::Source;
 
-/// Returns a finding for each crate whose files form a circle, with the shortest circle.
+/// Returns a finding for each crate whose files form a cycle, with the shortest cycle.
 pub(crate) fn check(sources: &[Source]) -> Vec<String> {
     read(sources)
         .into_iter()
         .filter_map(|(name, this)| {
-            let circle = shortest_circle(&this.edges())?;
+            let cycle = shortest_cycle(&this.edges())?;
             Some(format!(
-                "the files of `{name}` use each other in a circle: `{}`: move what two of them need into a file \
+                "the files of `{name}` use each other in a cycle: `{}`: move what two of them need into a file \
                  below both",
-                circle.join("`, `")
+                cycle.join("`, `")
             ))
         })
         .collect()
@@ -43,12 +43,12 @@ pub(crate) fn uses(sources: &[Source]) -> BTreeSet<(String, String)> {
 fn read<'a>(sources: &[Source<'a>]) -> BTreeMap<&'a str, Crate> {
     let mut crates: BTreeMap<&str, Crate> = BTreeMap::new();
     for source in sources {
-        let is_beside_library = source.path.strip_suffix("/main.rs").is_some_and(|folder| {
+        let is_main_of_library = source.path.strip_suffix("/main.rs").is_some_and(|folder| {
             let library = format!("{folder}/lib.rs");
             sources.iter().any(|source| source.path == library)
         });
         // No other file can use a `main.rs`, and its `crate` is not the library's.
-        if is_beside_library {
+        if is_main_of_library {
             continue;
         }
         if let Some((name, module)) = place(source.path) {
@@ -65,7 +65,7 @@ type ModulePath = Vec<String>;
 /// Splits the path of a source file into the crate's folder and the module that the file holds.
 fn place(path: &str) -> Option<(&str, ModulePath)> {
     let (mut name, mut file) = path.split_once("/src/")?;
-    // A folder in `bin/` is a binary: a crate of its own, whose `crate` is not the library.
+    // A folder in `bin/` is a binary, which is a separate crate: its `crate` is not the library.
     if let Some((_, inside)) = file.strip_prefix("bin/").and_then(|it| it.split_once('/')) {
         name = path.strip_suffix(inside)?;
         file = inside;
@@ -77,7 +77,7 @@ fn place(path: &str) -> Option<(&str, ModulePath)> {
     Some((name, names.map(str::to_owned).collect()))
 }
 
-/// The modules of a crate, with those that stand inside a file.
+/// The modules of a crate, including modules inside a file.
 #[derive(Default)]
 struct Crate {
     modules: BTreeMap<ModulePath, Module>,
@@ -165,7 +165,8 @@ impl Crate {
     }
 }
 
-/// Re-exports of re-exports are followed this often, which ends on `use` declarations that name each other.
+/// The number of re-exports that are followed one after the other. The limit ends the search for `use` declarations
+/// that name each other.
 const MAX_REEXPORTS: u8 = 8;
 
 /// Reads the paths of a file into the modules of its crate.
@@ -254,14 +255,14 @@ fn is_test(item: &syn::Item) -> bool {
     })
 }
 
-/// Finds the circle with the fewest files; the first file is repeated at its end.
-fn shortest_circle<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Option<Vec<&'a str>> {
-    let circles = edges.keys().filter_map(|start| circle_from(edges, start));
-    circles.min_by_key(Vec::len)
+/// Finds the cycle with the fewest files; the first file is repeated at its end.
+fn shortest_cycle<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Option<Vec<&'a str>> {
+    let cycles = edges.keys().filter_map(|start| cycle_from(edges, start));
+    cycles.min_by_key(Vec::len)
 }
 
 /// Finds the shortest path from a file over others back to itself.
-fn circle_from<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>, start: &'a str) -> Option<Vec<&'a str>> {
+fn cycle_from<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>, start: &'a str) -> Option<Vec<&'a str>> {
     let mut seen = BTreeSet::new();
     let mut paths = VecDeque::from([vec![start]]);
     while let Some(path) = paths.pop_front() {
@@ -283,7 +284,7 @@ mod tests {
     use super::*;
 
     /// The message for a crate with these files, or nothing.
-    fn circle(files: &[(&str, &str)]) -> Option<String> {
+    fn cycle(files: &[(&str, &str)]) -> Option<String> {
         let paths: Vec<String> = files
             .iter()
             .map(|(name, _)| format!("crates/a/src/{name}"))
@@ -299,58 +300,58 @@ mod tests {
     }
 
     #[test]
-    fn two_files_that_use_each_other_are_a_circle() {
-        let message = circle(&[
+    fn two_files_that_use_each_other_are_a_cycle() {
+        let message = cycle(&[
             ("lib.rs", "mod b; mod c;"),
             ("b.rs", "use crate::c::C;"),
             ("c.rs", "fn c() { crate::b::b() }"),
         ]);
         assert!(message.is_some_and(|it| {
-            it.contains("`crates/a` use each other in a circle: `crates/a/src/b.rs`, `crates/a/src/c.rs`, `crates/a/src/b.rs`: move")
+            it.contains("`crates/a` use each other in a cycle: `crates/a/src/b.rs`, `crates/a/src/c.rs`, `crates/a/src/b.rs`: move")
         }),);
     }
 
     #[test]
-    fn the_shortest_circle_is_shown() {
-        let message = circle(&[
+    fn the_shortest_cycle_is_shown() {
+        let message = cycle(&[
             ("lib.rs", ""),
             ("b.rs", "use crate::c;"),
             ("c.rs", "use crate::d;"),
             ("d.rs", "use crate::{b, e};"),
             ("e.rs", "use super::d::D;"),
         ]);
-        assert!(message.is_some_and(|it| it.contains("circle: `crates/a/src/d.rs`, `crates/a/src/e.rs`, `")));
+        assert!(message.is_some_and(|it| it.contains("cycle: `crates/a/src/d.rs`, `crates/a/src/e.rs`, `")));
     }
 
     #[test]
-    fn a_child_that_uses_its_parent_is_a_circle_when_the_parent_uses_it() {
+    fn a_child_that_uses_its_parent_is_a_cycle_when_the_parent_uses_it() {
         let child = ("b/c.rs", "use super::B;");
-        assert!(circle(&[("b.rs", "mod c; fn f() { c::new() }"), child]).is_some());
-        assert!(circle(&[("b.rs", "mod c;"), child]).is_none());
+        assert!(cycle(&[("b.rs", "mod c; fn f() { c::new() }"), child]).is_some());
+        assert!(cycle(&[("b.rs", "mod c;"), child]).is_none());
     }
 
     #[test]
     fn a_reexport_leads_to_the_file_that_defines_the_name() {
         let facade = ("lib.rs", "mod b; mod c; pub use self::b::B; pub use c::C;");
-        assert!(circle(&[facade, ("b.rs", ""), ("c.rs", "use crate::B;")]).is_none());
-        assert!(circle(&[facade, ("b.rs", "use crate::C;"), ("c.rs", "use crate::B;")]).is_some());
+        assert!(cycle(&[facade, ("b.rs", ""), ("c.rs", "use crate::B;")]).is_none());
+        assert!(cycle(&[facade, ("b.rs", "use crate::C;"), ("c.rs", "use crate::B;")]).is_some());
     }
 
     #[test]
-    fn tests_in_a_file_and_a_main_beside_a_library_may_use_what_they_like() {
+    fn tests_in_a_file_and_a_main_next_to_a_library_may_use_anything() {
         let tests = "#[cfg(test)] mod tests { use crate::c::C; }";
-        assert!(circle(&[("b.rs", tests), ("c.rs", "use crate::b::B;")]).is_none());
+        assert!(cycle(&[("b.rs", tests), ("c.rs", "use crate::b::B;")]).is_none());
         let library = ("lib.rs", "pub mod b;");
-        assert!(circle(&[library, ("b.rs", "use crate::main;"), ("main.rs", "use a::b;")]).is_none());
+        assert!(cycle(&[library, ("b.rs", "use crate::main;"), ("main.rs", "use a::b;")]).is_none());
     }
 
     #[test]
-    fn the_files_of_a_binary_are_a_crate_of_their_own() {
+    fn the_files_of_a_binary_are_a_separate_crate() {
         let library = ("c.rs", "use crate::d::D;");
         let main = ("bin/a/main.rs", "mod c; mod d; use crate::c::C; use crate::d::D;");
         let of_binary = [("bin/a/c.rs", ""), ("bin/a/d.rs", "use crate::c::C;")];
-        assert!(circle(&[library, main, of_binary[0], of_binary[1]]).is_none());
+        assert!(cycle(&[library, main, of_binary[0], of_binary[1]]).is_none());
         let back = ("bin/a/c.rs", "use crate::d::D;");
-        assert!(circle(&[main, back, of_binary[1]]).is_some());
+        assert!(cycle(&[main, back, of_binary[1]]).is_some());
     }
 }

@@ -1,4 +1,5 @@
-//! Every decision that is cited (`A-` and two digits) has an entry in `docs/DECISIONS.md`, and every entry is cited.
+//! Checks that every decision that is cited (`A-` and two digits) has an entry in `docs/DECISIONS.md`, and that every
+//! entry is cited.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Hashes of secrets are compared in constant time: no `==` and `!=` next to `sha256` in the server.
+//! Checks that hashes of secrets are compared in constant time: no `==` or `!=` next to `sha256` in the server.
 
 use regex_lite::Regex;
 

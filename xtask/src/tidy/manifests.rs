@@ -1,4 +1,4 @@
-//! Only the workspace's table states versions.
+//! Checks that only the workspace's table states versions.
 
 use toml::{Table, Value};
 

@@ -1,4 +1,4 @@
-//! Every migration exists for both databases under one name, with an `up.sql` and a `down.sql`.
+//! Checks that every migration exists for both databases under one name, with an `up.sql` and a `down.sql`.
 
 use std::collections::BTreeSet;
 

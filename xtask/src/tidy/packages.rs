@@ -1,4 +1,4 @@
-//! Every crate says what it is, for readers of a package registry and of the repository alike.
+//! Checks that every crate describes itself, in its manifest and in a README.
 
 use std::path::Path;
 

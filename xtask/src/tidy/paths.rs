@@ -1,4 +1,4 @@
-//! Every file that a document names or links to exists.
+//! Checks that every file that a document names or links to exists.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ const GENERATED: &str = "docs/CONFORMANCE.md";
 
 /// Returns a finding for each path in a document that leads to no file or folder of the project.
 ///
-/// Checked are the targets of links, and two kinds of paths in backticks: those that begin with a folder of the top level
-/// or of a crate, and the ends of paths to source files, such as `http/error.rs`.
+/// The check covers the targets of links, and two kinds of paths in backticks: those that begin with a folder of the
+/// top level or of a crate, and the ends of paths to source files, such as `http/error.rs`.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
     let existing: BTreeSet<&str> = files.iter().flat_map(|file| with_folders(&file.path)).collect();
     let is_end = |path: &str| files.iter().any(|it| it.path.ends_with(&format!("/{path}")));

@@ -1,4 +1,4 @@
-//! No file and no function is longer than a reader can hold in mind.
+//! Checks that no file and no function is too long to read.
 
 use syn::visit::{self, Visit};
 
@@ -43,7 +43,7 @@ fn check_source(source: &Source) -> Vec<String> {
     findings
 }
 
-/// Whether the comments and attributes that end the text hold the mark of a table.
+/// Whether the comments and attributes at the end of the text contain the mark of a table.
 fn is_table(lines_before: &[&str]) -> bool {
     lines_before
         .iter()

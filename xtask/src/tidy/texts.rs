@@ -118,9 +118,10 @@ fn absolute_path<'a>(text: &'a str, checkout: &str) -> Option<&'a str> {
         .or_else(|| find(concat!("/ro", "ot/"), &|parts| !parts[0].is_empty()))
         .or_else(|| find(concat!("/Us", "ers/"), &mac))
         .or_else(|| {
-            // If the checkout is in a folder such as `/app`, every mention of that folder would be a finding.
-            let is_telling = checkout.matches('/').count() > 1;
-            is_telling.then(|| find(checkout, &|_| true)).flatten()
+            // A short path such as `/app` is not searched for, because every mention of such a folder would be a
+            // finding.
+            let is_distinctive = checkout.matches('/').count() > 1;
+            is_distinctive.then(|| find(checkout, &|_| true)).flatten()
         })
 }
 

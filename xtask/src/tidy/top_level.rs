@@ -1,10 +1,10 @@
-//! The top level contains only what a newcomer should see first.
+//! Checks that the top level contains only what a newcomer should see first.
 
 use std::collections::BTreeSet;
 
 use crate::files::File;
 
-/// Dotfiles are for tools and not in the way; `target` is not committed.
+/// Dotfiles are not checked, because they are for tools. `target` is not committed.
 const ENTRIES: [&str; 9] = [
     "Cargo.lock",
     "Cargo.toml",

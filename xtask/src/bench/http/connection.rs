@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client, which costs little beside the server that it measures.
+//! A small HTTP/1.1 client, which costs little compared with the server that it measures.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -43,7 +43,7 @@ impl Connection {
     /// Sends a request and returns the body of its response.
     ///
     /// # Errors
-    /// Fails when the status is not one of success.
+    /// Fails when the status does not mean success.
     pub(super) fn send(&mut self, request: &Request) -> io::Result<Vec<u8>> {
         let Request { method, path, body } = request;
         let head = format!(
@@ -56,7 +56,7 @@ impl Connection {
         read_response(&mut self.stream)
     }
 
-    /// Sends a request, and returns whether its status is one of success.
+    /// Sends a request, and returns whether its status means success.
     ///
     /// # Errors
     /// Fails when there is no response.

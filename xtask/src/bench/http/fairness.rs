@@ -18,10 +18,10 @@ pub(crate) struct Options {
     /// The connections of the tenant that floods
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// The limit of the rate of requests of the tenant that floods; 0 turns it off
+    /// The rate limit of the tenant that floods, in requests a second; 0 turns it off
     #[arg(long, default_value_t = 200)]
     rate_limit: u32,
-    /// The most that the 99th percentile may grow, as a factor
+    /// The greatest permitted growth of the 99th percentile, as a factor
     #[arg(long, default_value_t = 3.0)]
     most: f64,
 }
@@ -50,25 +50,25 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     };
     println!("| tenant | requests | p50 ms | p99 ms |\n| --- | ---: | ---: | ---: |");
     row("alone", &idle);
-    row("beside a flood", &flooded);
+    row("during the flood", &flooded);
     let growth = percentile(&flooded, 99.0) / percentile(&idle, 99.0);
     let seconds = options.seconds as f64;
     println!(
-        "p99 grew by {growth:.2}; flood: {:.0} requests a second, {:.0} of them successful",
+        "p99 grew by a factor of {growth:.2}; flood: {:.0} requests a second, {:.0} of them successful",
         answers[0] as f64 / seconds,
         answers[1] as f64 / seconds
     );
     match growth <= options.most {
         true => Ok(()),
         false => Err(format!(
-            "p99 grew by {growth:.2}, and {} are permitted",
+            "p99 grew by a factor of {growth:.2}, and at most {} is permitted",
             options.most
         )),
     }
 }
 
-/// Returns the latencies without and with the flood in milliseconds, sorted, and the requests of the flood: all of them,
-/// and those that succeeded.
+/// Returns the sorted latencies in milliseconds without and with the flood, and the number of requests of the flood:
+/// all, and those that succeeded.
 fn measure(binary: &std::path::Path, options: &Options) -> io::Result<(Vec<f64>, Vec<f64>, [u64; 2])> {
     let server = Server::start(binary, USERS, 0)?;
     let other = flood_token(binary, &server, options.rate_limit)?;
@@ -88,7 +88,7 @@ fn measure(binary: &std::path::Path, options: &Options) -> io::Result<(Vec<f64>,
     Ok((idle, flooded, sent.map(AtomicU64::into_inner)))
 }
 
-/// Creates the tenant that floods, with a limit of its rate, and returns its token.
+/// Creates the tenant that floods, with its rate limit, and returns its token.
 fn flood_token(binary: &std::path::Path, server: &Server, rate_limit: u32) -> io::Result<String> {
     let run = |arguments: &[&str]| -> io::Result<Vec<u8>> {
         let output = Command::new(binary)
