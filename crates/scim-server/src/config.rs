@@ -1,4 +1,4 @@
-//! The configuration of a server, checked when it starts: one file a topic.
+//! The configuration of a server, which is checked at the start. Each topic has a file.
 //!
 //! This module knows neither the command line nor the environment; `cli::arguments` reads both.
 
@@ -55,7 +55,7 @@ pub struct Config {
     pub write_timeout: Duration,
     /// The time between a signal and the stop.
     pub shutdown_delay: Duration,
-    /// The most tenants that the metrics count apart.
+    /// The most tenants that the metrics count separately.
     pub metrics_tenants: usize,
     /// The settings of the authorization server, and the internal targets of outgoing requests.
     pub oauth: OAuthConfig,

@@ -1,7 +1,8 @@
 //! The SCIM operations for any resource type, independent of HTTP.
 //!
-//! Every operation takes the client that it serves, and with it the tenant. An update reads the resource, computes the new version without holding a lock, and
-//! writes it on the condition that the stored version is still the one it read. A write that loses a race is retried.
+//! Every operation takes the client that it serves, and with it the tenant. An update reads the resource, computes
+//! the new version without holding a lock, and writes it on the condition that the stored version is still the one it
+//! read. A write that loses a race is retried.
 
 mod client_settings;
 mod content;

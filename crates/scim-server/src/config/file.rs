@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-/// A setting of the file, as it is written there.
+/// A setting as the file states it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The key.
@@ -27,7 +27,7 @@ pub enum Value {
     Boolean(bool),
     /// An array of strings.
     List(Vec<String>),
-    /// A value that no setting has, with the name of its kind.
+    /// A value of a kind that no setting accepts, with the name of the kind.
     Other(&'static str),
 }
 
@@ -46,7 +46,7 @@ pub fn parse(text: &str) -> (Vec<Entry>, Vec<Problem>) {
     let lines = Lines(text);
     let mut problems: Vec<Problem> = errors.iter().map(|it| lines.problem(it)).collect();
     problems.sort_by_key(|it| it.line);
-    // One mistake can cause several errors in its line, and the first one names it.
+    // One mistake can cause several errors in its line; the first error describes it.
     problems.dedup_by_key(|it| it.line);
     let mut entries: Vec<Entry> = table
         .get_ref()
@@ -70,7 +70,7 @@ impl Lines<'_> {
         before.iter().filter(|it| **it == b'\n').count() + 1
     }
 
-    /// Uses the message alone, because the whole error quotes the line.
+    /// Uses only the message, because the whole error quotes the line, which may contain a secret.
     fn problem(&self, error: &Error) -> Problem {
         Problem {
             line: self.number(error.span().unwrap_or_default()),
@@ -87,9 +87,10 @@ fn value_of(value: &Spanned<DeValue>) -> Value {
             .map_or(Value::Other("an integer that is too large"), Value::Integer),
         DeValue::Array(values) => {
             let texts = values.iter().map(|it| it.get_ref().as_str().map(str::to_owned));
-            texts
-                .collect::<Option<_>>()
-                .map_or(Value::Other("an array of other values than strings"), Value::List)
+            texts.collect::<Option<_>>().map_or(
+                Value::Other("an array of values that are not strings"),
+                Value::List,
+            )
         }
         DeValue::Float(_) => Value::Other("a number with a fraction"),
         DeValue::Datetime(_) => Value::Other("a date"),

@@ -15,8 +15,9 @@ pub struct ManagementAddress {
     pub is_default: bool,
 }
 
-/// Resolves the address for SCIM. `base_url` is that of a proxy. `allow_plain_http` permits an address that other machines
-/// can reach without a TLS proxy: the listener has a certificate, or the operator says so.
+/// Resolves the address for SCIM. `base_url` is set if a proxy is in front of the server. `allow_plain_http` permits
+/// an address that other machines can reach without a TLS proxy, because the listener has a certificate, or because
+/// the operator permits it.
 ///
 /// # Errors
 /// The address cannot be resolved, or other machines could reach it and read tokens on the way (RFC 7644 section 7.2).
@@ -31,11 +32,11 @@ pub fn address(text: &str, base_url: Option<&BaseUrl>, allow_plain_http: bool) -
     Ok(address)
 }
 
-/// Resolves the address of the management listener, which is `127.0.0.1:8081` without a text. A port alone means
-/// this port of the loopback address, and `off` means no listener.
+/// Resolves the address of the management listener, by default `127.0.0.1:8081`. A port alone means this port of the
+/// loopback address, and `off` means no listener.
 ///
 /// # Errors
-/// As [`address`].
+/// The errors of [`address`].
 pub fn management(
     text: Option<&str>,
     base_url: Option<&BaseUrl>,
@@ -92,7 +93,7 @@ fn resolve_local(flag: &str, text: &str) -> io::Result<SocketAddr> {
 /// Resolves an address with a port. `flag` is named in errors.
 ///
 /// # Errors
-/// The text has another form, or the name has no address.
+/// The text is malformed, or the name has no address.
 pub fn resolve(flag: &str, text: &str) -> io::Result<SocketAddr> {
     let port = text.rsplit_once(':').map_or(text, |(_, port)| port);
     if !text.contains(':') || text.starts_with(':') || port.parse::<u16>().is_err() {

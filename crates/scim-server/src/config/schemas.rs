@@ -1,4 +1,4 @@
-//! The operator's documents of schemas and resource types.
+//! The documents in which an operator defines schemas and resource types.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use scim_model::SchemaRegistry;
 /// The largest document, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Reads name and text of every JSON file in a folder, in the order of the names.
+/// Reads the name and the text of every JSON file in a folder, in the order of the names.
 ///
 /// # Errors
 /// The folder or a file cannot be read. The message names it.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub struct TlsFiles {
     /// The names of the flags, for messages.
     pub flags: &'static TlsFlags,
-    /// PEM: the certificate of the server, followed by the certificates that lead to a known authority.
+    /// PEM: the certificate of the server, followed by the certificates of intermediate authorities.
     pub certificate: PathBuf,
     /// PEM: the private key (PKCS #8, PKCS #1 or SEC 1), without encryption.
     pub key: PathBuf,
@@ -48,7 +48,7 @@ impl TlsFlags {
     /// Returns the files, if the flags name some.
     ///
     /// # Errors
-    /// One of two flags that need each other is missing.
+    /// A flag is missing that another one needs.
     pub fn files(
         &'static self,
         certificate: Option<PathBuf>,

@@ -49,7 +49,7 @@ pub struct Identity {
     /// The credential that the client used, for the journal. Without one, the journal says that the originator of a
     /// change is unknown.
     pub credential: Option<Credential>,
-    /// The settings for the client; `None` for those of the server.
+    /// The settings for the client; `None` means those of the server.
     pub settings: Option<Arc<ClientSettings>>,
 }
 

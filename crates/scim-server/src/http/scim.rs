@@ -25,8 +25,8 @@ use super::endpoint::{Answer, Endpoint};
 use super::error::Failure;
 use super::middleware;
 
-/// Adds the endpoints of SCIM to an application, all of them below the path prefix. Unknown paths below it are answered
-/// too.
+/// Adds the endpoints of SCIM to an application, all of them below the path prefix. Unknown paths below the prefix
+/// get a response too.
 pub fn routes(http: Arc<Http>) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config
@@ -51,7 +51,7 @@ pub(super) fn scope(prefix: &str, http: &Http) -> impl HttpServiceFactory + use<
     middleware::wrap!(scope.default_service(web::to(unknown_path)))
 }
 
-/// Answers a path that no endpoint has.
+/// Handles a path that no endpoint has.
 pub(super) async fn unknown_path(caller: Caller, request: HttpRequest) -> Answer {
     let prefix = &caller.http.options.path_prefix;
     Err(match prefix.other_version(request.path()) {

@@ -27,8 +27,8 @@ impl<'a> Assertion<'a> {
     /// Reads an assertion (RFC 7515 section 7.1).
     ///
     /// # Errors
-    /// The text is too long, is not a JWT of three parts, has a header that cannot be trusted, or claims that are not a
-    /// JSON object.
+    /// The text is too long or not a JWT of three parts, its header is not acceptable, or its claims are not a JSON
+    /// object.
     pub fn parse(text: &'a str) -> Result<Assertion<'a>, Fault> {
         let form = |problem: &str| Fault::unsigned("form", problem);
         if text.len() > MAX_LENGTH {
@@ -58,14 +58,14 @@ impl<'a> Assertion<'a> {
         })
     }
 
-    /// Returns a claim if it is a string. Nothing vouches for it before the signature is verified.
+    /// Returns a claim if it is a string. The value cannot be trusted before the signature is verified.
     pub fn unverified(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim).and_then(Value::as_str)
     }
 }
 
-/// Returns the algorithm of a header, and refuses headers that change the meaning of the assertion. Parameters that bring
-/// a key, such as `jwk` and `jku`, have no effect.
+/// Returns the algorithm of a header, and refuses headers that change the meaning of the assertion. Parameters that
+/// supply a key, such as `jwk` and `jku`, have no effect.
 fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Fault> {
     if header.contains_key("crit") {
         return Err(Fault::unsigned(
@@ -86,10 +86,7 @@ fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Fault> {
     if let Some(typ) = header.get("typ")
         && !typ.as_str().is_some_and(is_assertion)
     {
-        return Err(Fault::unsigned(
-            "typ",
-            format!("the type is {typ}, and not `JWT`"),
-        ));
+        return Err(Fault::unsigned("typ", format!("the type is {typ}, not `JWT`")));
     }
     let name = header.get("alg").and_then(Value::as_str);
     let name = name.ok_or_else(|| Fault::unsigned("alg", "the header names no algorithm"))?;

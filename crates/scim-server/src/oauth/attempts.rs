@@ -1,7 +1,7 @@
-//! The limit of failed attempts: by client and source, and by source.
+//! The limits of failed attempts: one for each pair of client and source, and one for each source.
 //!
-//! Only failures count, so a client with the right secret is never limited, and an attacker elsewhere cannot lock it out.
-//! The limit by source does not apply to a source that is shared.
+//! Only failures count, so a client with the right secret is never limited, and an attacker at another source cannot
+//! lock it out. The limit for each source does not apply to a shared source.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -28,7 +28,7 @@ pub struct Source {
     /// The address of the client, as far as the server knows it.
     pub address: IpAddr,
     /// Whether the address can be that of a proxy on this machine that the operator has not named. The limit for the
-    /// address alone would then stop all clients.
+    /// source alone would then stop all clients.
     pub is_shared: bool,
 }
 

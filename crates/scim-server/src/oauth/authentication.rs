@@ -1,6 +1,6 @@
-//! The identity of a client at the token sources.
+//! Authentication of a client at the token endpoint.
 //!
-//! An unknown client and a wrong secret are answered alike, after the same work.
+//! An unknown client and a wrong secret get the same response, after the same work.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::settings::OAuthSettings;
 use super::verification::{self, Refusal};
 use crate::jose::{Algorithm, USUAL_ALGORITHMS};
 
-/// The places that know clients and keys.
+/// The sources of clients and keys.
 pub(super) struct Sources<'a> {
     pub(super) store: &'a dyn Credentials,
     pub(super) keys: &'a KeyCache,
@@ -41,7 +41,7 @@ pub(super) struct Authenticated {
 }
 
 impl Authenticated {
-    /// Returns the digest of an assertion that is good once, and the time until which it is remembered.
+    /// Returns the digest of a single-use assertion, and the time until which it is remembered.
     pub(super) fn single_use(&self) -> Option<([u8; 32], DateTime<Utc>)> {
         let is_single_use = match &self.client.method {
             ClientMethod::Client { .. } => true,
@@ -75,7 +75,7 @@ pub(super) fn authenticate(
         )),
         (Proof::UnknownAssertionType, client_id) => {
             let reason = format!("client_assertion_type must be {ASSERTION_TYPE}");
-            // It says nothing about clients and their credentials, so the client may know.
+            // The reason reveals nothing about clients and their credentials, so the response may contain it.
             Err(Refused {
                 error: OAuthError::new(ErrorCode::InvalidClient, reason.clone()),
                 ..failure(&reason, client_for_log(sources, client_id.as_deref()))
@@ -106,7 +106,7 @@ fn by_secret(
     now: DateTime<Utc>,
 ) -> Result<Authenticated, Refused> {
     let presented = PresentedSecret::new(secret);
-    // Every secret is compared, and an unknown client has one too that nothing matches.
+    // Every secret is compared. An unknown client is treated as one with a secret that nothing matches.
     let mut found = None;
     let is_equal = |stored: &[u8; 32]| bool::from(presented.matches(stored));
     match &client {
@@ -153,7 +153,7 @@ fn by_assertion(
 ) -> Result<Authenticated, Refused> {
     let refused = |fault: &Fault, client: Option<Client>| Refused {
         error: OAuthError::new(ErrorCode::InvalidClient, fault.description()),
-        // Without the right signature, a stranger may have chosen the values.
+        // Without the right signature, anybody may have chosen the values.
         reason: match fault.is_signed() {
             true => fault.to_string(),
             false => format!("assertion refused: {}", fault.check),
@@ -164,7 +164,8 @@ fn by_assertion(
     };
     let assertion =
         Assertion::parse(text).map_err(|fault| refused(&fault, client_for_log(sources, client_id)))?;
-    // A client that signs its assertions itself may leave the parameter out, because it is the subject.
+    // A client that signs its assertions itself may leave the parameter `client_id` out, because the client is their
+    // subject.
     let named = client_id.or_else(|| assertion.unverified("sub"));
     let unknown = || refused(&Fault::unsigned("client", "unknown client"), None);
     let client = sources

@@ -53,7 +53,7 @@ pub struct Accepted {
     pub remember_until: DateTime<Utc>,
 }
 
-/// Returns whether the unverified issuer is the expected one. It is compared before a key is looked for.
+/// Returns whether the unverified issuer is the expected one. The issuer is compared before a key is looked up.
 pub(super) fn check_issuer(claims: &Map<String, Value>, expected: &Expected) -> Result<(), Fault> {
     match claims.get("iss") {
         Some(Value::String(issuer)) if *issuer == expected.issuer => Ok(()),
@@ -106,7 +106,7 @@ fn check_text(claims: &Map<String, Value>, claim: &str, expected: &str) -> Resul
     }
 }
 
-/// The audience is one value: an assertion for two recipients could be used by one of them at the other.
+/// The audience must be a single value: an assertion for two recipients could be used by one of them at the other.
 fn check_audience(claims: &Map<String, Value>, expected: &Expected) -> Result<(), Fault> {
     let audience = match claims.get("aud") {
         Some(Value::String(it)) => Some(it),
@@ -176,7 +176,8 @@ fn time(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<DateT
         .ok_or_else(|| Fault::signed(claim, format!("{value} is not a time in seconds since 1970")))
 }
 
-/// Entra names the directory in `tid` too. Both must agree, so that a shared issuer cannot mix directories up.
+/// Entra names the directory in the issuer and in `tid`. Both must agree, so that a shared issuer cannot confuse
+/// directories.
 fn check_directory(claims: &Map<String, Value>, issuer: &str) -> Result<(), Fault> {
     // An id with hyphens has 36 characters.
     let id = |text: &str| Uuid::try_parse(text).ok().filter(|_| text.len() == 36);

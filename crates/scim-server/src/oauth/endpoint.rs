@@ -1,4 +1,4 @@
-//! The token endpoint: from a request to an access token, or to an error that says nothing to a stranger.
+//! The token endpoint: turns a request into an access token, or into an error that reveals nothing to a stranger.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub struct TokenEndpoint {
 pub struct Issued {
     /// The token.
     pub token: String,
-    /// Its lifetime in seconds: the setting, and never the rest of a clock reading.
+    /// Its lifetime in seconds, exactly as the setting has it.
     pub expires_in: u32,
     /// Its scope.
     pub scope: Scope,
@@ -116,7 +116,7 @@ impl TokenEndpoint {
         }
     }
 
-    /// Finds the client of a request, and decides about its scope.
+    /// Authenticates the client of a request, and determines the scope of the token.
     fn admitted(
         &self,
         request: &TokenRequest,
@@ -137,7 +137,7 @@ impl TokenEndpoint {
         Ok((authenticated, scope))
     }
 
-    /// Refuses an assertion that is good once and was used before.
+    /// Refuses a single-use assertion that was used before.
     fn check_unused(&self, authenticated: &Authenticated) -> Result<(), Refused> {
         match authenticated.single_use() {
             Some((digest, _)) if self.store.is_assertion_used(&digest)? => {
@@ -218,7 +218,7 @@ fn replayed(client: &Client) -> Refused {
     )
 }
 
-/// Logs the refusal of a request that names no client in a form that can be read.
+/// Logs the refusal of a request whose form is wrong, so that its client is not known.
 pub fn log_unread_request(error: &OAuthError) {
     log_refusal(None, None, error.description.as_deref().unwrap_or("-"));
 }

@@ -20,7 +20,7 @@ pub enum ErrorCode {
     InvalidRequest,
     /// The client is unknown, or did not prove its identity.
     InvalidClient,
-    /// The client proved its identity, and gets no tokens now.
+    /// The client proved its identity, but gets no tokens now.
     UnauthorizedClient,
     /// The grant is not `client_credentials`.
     UnsupportedGrantType,
@@ -48,7 +48,7 @@ impl OAuthError {
     }
 
     /// An error after which the same request may succeed later. Identity providers stop a connection whose
-    /// credentials are refused, so this error must not look like one of the credentials.
+    /// credentials are refused, so this error must not look like refused credentials.
     pub fn unavailable(seconds: u64) -> OAuthError {
         OAuthError {
             retry_after: Some(seconds),

@@ -14,7 +14,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that shows before the signature is verified, or a signature that is wrong.
+    /// Creates a fault that was found before the signature was verified, or that is a wrong signature.
     pub(super) fn unsigned(check: &'static str, problem: impl Into<String>) -> Fault {
         Fault {
             check,
@@ -23,7 +23,7 @@ impl Fault {
         }
     }
 
-    /// A claim that does not fit, in an assertion with the right signature.
+    /// Creates a fault of a claim in an assertion with the right signature.
     pub(super) fn signed(check: &'static str, problem: impl Into<String>) -> Fault {
         Fault {
             check,
@@ -32,7 +32,7 @@ impl Fault {
         }
     }
 
-    /// Returns whether the signature was right, so that the signer vouches for the values in the problem.
+    /// Returns whether the signature was right, so that the values in the problem come from the signer.
     pub(super) fn is_signed(&self) -> bool {
         self.signature_is_right
     }

@@ -1,4 +1,5 @@
-//! The keys of external issuers: cached by trust, refreshed in time, and fetched at once for an unknown key.
+//! The keys of external issuers: cached for each trust, refreshed in the background, and fetched at once for an
+//! unknown key.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use super::key_fetch::Fetch;
 use super::key_set::KeySet;
 use crate::jose::Algorithm;
 
-/// The time after which keys are fetched again, and the shortest time that an issuer can ask for instead.
+/// The time after which keys are fetched again, and the shortest time that an issuer can request instead.
 const REFRESH: TimeDelta = TimeDelta::hours(6);
 const SHORTEST_REFRESH: TimeDelta = TimeDelta::minutes(5);
 
@@ -32,7 +33,7 @@ const WAITING_IN_ALL: usize = 32;
 /// The reason why there are no keys for an assertion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyError {
-    /// The issuer has no such key: a fetch for this request has shown it.
+    /// The issuer has no such key, as a fetch for this request has shown.
     Unknown,
     /// The keys cannot be fetched now, or the key is unknown and the limit forbids a fetch for it.
     Unavailable(String),
@@ -108,9 +109,9 @@ impl KeyCache {
     /// known yet, and once a minute when the `kid` is not among them.
     ///
     /// # Errors
-    /// `Unknown`, or `Unavailable` when the known keys are too old or have no such `kid`, and the issuer does not answer
-    /// or may not be asked yet. The limit of one fetch a minute proves nothing about a `kid`: an issuer may have
-    /// published it since the last fetch.
+    /// `Unknown`, or `Unavailable` when the known keys are too old or have no such `kid`, and the issuer does not
+    /// answer or may not be asked yet. `Unknown` is never returned because of the limit of one fetch a minute: the
+    /// issuer may have published the `kid` since the last fetch.
     pub fn find(
         &self,
         trust: Uuid,
@@ -155,7 +156,7 @@ impl KeyCache {
             (Some((_, reason)), false) => Err(KeyError::Unavailable(reason.clone())),
             (None, false) if fetches => Err(KeyError::Unknown),
             (None, false) => Err(KeyError::Unavailable(
-                "the key is unknown, and keys were looked for within the last minute".to_owned(),
+                "the key is unknown, and the keys were already fetched for an unknown key within the last minute".to_owned(),
             )),
         }
     }
@@ -227,7 +228,7 @@ impl KeyCache {
     }
 }
 
-/// A place among the waiting requests, which is given back when the value is dropped.
+/// A place among the waiting requests, which is released when this value is dropped.
 struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {

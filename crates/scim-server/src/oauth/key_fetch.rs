@@ -22,7 +22,7 @@ pub struct Fetched {
     pub max_age: Option<Duration>,
 }
 
-/// Fetches the document at a URL, or returns the reason why it cannot be had.
+/// Fetches the document at a URL, or returns the reason why it cannot be fetched.
 pub type Fetch = Arc<dyn Fn(&str) -> Result<Fetched, String> + Send + Sync>;
 
 /// Returns a fetch over the guarded client.

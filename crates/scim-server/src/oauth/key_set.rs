@@ -8,7 +8,7 @@ use crate::jose::{Algorithm, PublicKey};
 /// The most keys of a set.
 const MAX_KEYS: usize = 100;
 
-/// The most keys that are tried for an assertion without `kid`, or whose `kid` several keys have.
+/// The most keys that are tried for an assertion without `kid`, or with a `kid` that several keys share.
 const MAX_TRIES: usize = 8;
 
 /// The longest `kid`.

@@ -19,7 +19,7 @@ pub(super) struct Refused {
     pub(super) client: Option<Box<Client>>,
     /// Whether it counts as a failed attempt.
     pub(super) is_failure: bool,
-    /// The check of an assertion that failed, for the operator who tries one.
+    /// The failed check of an assertion, for an operator who tries an assertion.
     pub(super) fault: Option<Box<Fault>>,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct UsedAssertion {
     pub(super) issuer: String,
     pub(super) kid: Option<String>,
     /// The identifier of the assertion, or its signed text if it has no identifier. The signature is left out,
-    /// because anybody can turn a signature of ES256 into another valid one.
+    /// because anybody can turn an ES256 signature into another valid one for the same text.
     pub(super) id: String,
     pub(super) remember_until: DateTime<Utc>,
 }
@@ -71,7 +71,7 @@ impl UsedAssertion {
         hash.chain_update(self.id.as_bytes()).finalize().into()
     }
 
-    /// Returns the parts that identify the assertion in the log. Its key has vouched for them.
+    /// Returns the parts that identify the assertion in the log. The signature covers them.
     pub(super) fn for_log(&self) -> String {
         let short = short_hash(&self.id);
         let kid = self.kid.as_deref().unwrap_or("-");

@@ -74,12 +74,13 @@ impl Entry<'_> {
     }
 }
 
-/// Returns a hash that is shown instead of a text that can be a secret.
+/// Returns a hash that is shown instead of a text that may be a secret.
 fn hidden(text: &str) -> String {
     format!("unknown:{}", outcome::short_hash(text))
 }
 
-/// Returns a scope if the server knows all its names. Any other text can be a secret without a recognisable form.
+/// Returns a scope if the server knows all its names. Any other text may be a secret in a form that cannot be
+/// recognised.
 fn scope_shown(scope: Option<&str>) -> String {
     match scope {
         Some(text) if Scope::granted(Some(text), false).is_err() => hidden(text),

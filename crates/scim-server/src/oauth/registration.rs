@@ -86,7 +86,7 @@ fn invalid(field: &'static str, detail: impl Into<String>) -> InvalidValue {
     InvalidValue { field, detail }
 }
 
-/// Checks the place of public keys, and returns a warning when the host of a URL does not exist now.
+/// Checks the source of public keys, and returns a warning when the host of a URL cannot be resolved now.
 ///
 /// # Errors
 /// The problem with `keys`.
@@ -107,7 +107,7 @@ pub fn check_keys(keys: &KeySource, egress: &Egress) -> Result<Option<String>, I
     }
 }
 
-/// Checks the values of a federation, and returns a warning as [`check_keys`] does.
+/// Checks the values of a federation. Returns a warning in the same case as [`check_keys`].
 ///
 /// # Errors
 /// The first value that is not valid.
@@ -151,7 +151,7 @@ pub fn check_federation(federation: &Federation, egress: &Egress) -> Result<Opti
         return Err(invalid("issuer", text));
     }
     if let Some(unknown) = algorithms.iter().find(|it| Algorithm::named(it).is_none()) {
-        let text = format!("`{unknown}` is no algorithm: use RS256, ES256, PS256 or EdDSA");
+        let text = format!("`{unknown}` is not a supported algorithm: use RS256, ES256, PS256 or EdDSA");
         return Err(invalid("algorithms", text));
     }
     check_keys(keys, egress)
@@ -259,7 +259,7 @@ mod tests {
                     algorithms: vec!["HS256".to_owned()],
                     ..federation()
                 },
-                "no algorithm",
+                "not a supported algorithm",
             ),
             (keys("http://login.microsoftonline.com/keys"), "https"),
             (keys("https://u@login.microsoftonline.com/keys"), "user"),
@@ -277,7 +277,7 @@ mod tests {
             let problem = check(&refused).expect_err(part).to_string();
             assert!(problem.contains(part), "{problem}");
         }
-        // A host may exist later.
+        // The host may exist later.
         assert!(check(&keys("https://missing.example.com/keys")).is_ok_and(|it| it.is_some()));
     }
 

@@ -1,4 +1,4 @@
-//! Token requests: the parameters of the form, and the credentials in the header (RFC 6749 section 2.3.1).
+//! Token requests: the form parameters in the body, and the credentials in the header (RFC 6749 section 2.3.1).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,7 +22,7 @@ const MAX_SECRET: usize = 256;
 /// The only value of `client_assertion_type`.
 pub(super) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// A request for a token whose form is right.
+/// A well-formed request for a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenRequest {
     /// The id of the client; an assertion can name the client instead.
@@ -99,8 +99,8 @@ impl TokenRequest {
 }
 
 impl TokenRequest {
-    /// Returns the client that the request names, by the parameter or else by the subject of its assertion. Nothing vouches
-    /// for it. A text that is longer than a client id cannot be one.
+    /// Returns the client that the request names, by the parameter or else by the subject of its assertion. The name
+    /// is not verified. A text that is longer than a client id cannot be one.
     pub(super) fn named_client(&self) -> Option<Cow<'_, str>> {
         if let Some(client_id) = &self.client_id {
             return Some(Cow::Borrowed(client_id));
@@ -160,8 +160,8 @@ impl Form {
         Ok(form)
     }
 
-    /// Returns the client and its proof. A request has one method, except that Entra can send the same secret in header
-    /// and body.
+    /// Returns the client and its proof. A request uses one method, except that Entra may send the same secret in
+    /// header and body.
     fn proof(&self, header: Header) -> Result<(Option<String>, Proof), OAuthError> {
         let several = || malformed("the client uses several methods of authentication");
         let (header_id, header_secret) = match header {
@@ -179,7 +179,7 @@ impl Form {
         if self.assertion.is_some() || self.assertion_type.is_some() {
             let (Some(assertion), Some(assertion_type)) = (&self.assertion, &self.assertion_type) else {
                 return Err(malformed(
-                    "client_assertion and client_assertion_type come together",
+                    "client_assertion and client_assertion_type must be sent together",
                 ));
             };
             if header_secret.is_some() || self.client_secret.is_some() {

@@ -23,8 +23,8 @@ impl Scope {
         }
     }
 
-    /// Returns the scope of a token: the requested one, and at most the client's own. Without a request, the token has
-    /// everything that the client may do.
+    /// Returns the scope of a token: the requested one, limited to what the client may do. If the request names no
+    /// scope, the token allows everything that the client may do.
     ///
     /// # Errors
     /// `InvalidScope` when the request names an unknown scope.

@@ -11,7 +11,8 @@ const CLIENT_ID: &str = "client_";
 const CLIENT_SECRET: &str = "scim_secret_";
 const ACCESS_TOKEN: &str = "scim_at_";
 
-/// The hash of a secret that a client presents. It cannot be compared with `==`, whose time says how much of a guess is right.
+/// The hash of a secret that a client presents. It cannot be compared with `==`, whose duration reveals how much of a
+/// guess is right.
 pub(super) struct PresentedSecret([u8; 32]);
 
 impl PresentedSecret {
@@ -41,7 +42,7 @@ pub fn new_client_secret() -> Result<String, getrandom::Error> {
     random::<32>(CLIENT_SECRET)
 }
 
-/// Generates an access token with 256 random bits. It is opaque, so that it can be revoked at once.
+/// Generates an access token with 256 random bits. It is opaque and not a JWT, so that it can be revoked at once.
 ///
 /// # Errors
 /// The operating system provides no random bytes.

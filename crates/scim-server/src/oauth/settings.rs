@@ -19,14 +19,14 @@ pub struct OAuthSettings {
     pub clock_skew: u32,
 }
 
-/// The usual lifetime of access tokens in seconds. It is the only value that both Entra, which asks for one to six
+/// The default lifetime of access tokens in seconds. It is the only value that both Entra, which asks for one to six
 /// hours, and the CAEP interoperability profile, which asks for at most one hour, accept.
 pub const LIFETIME: u32 = 3600;
 
 /// The longest lifetime of access tokens in seconds.
 pub const LONGEST_LIFETIME: u32 = 6 * 3600;
 
-/// The usual deviation of clocks in seconds, and the largest.
+/// The default deviation of clocks in seconds, and the largest.
 pub const CLOCK_SKEW: u32 = 60;
 /// See [`CLOCK_SKEW`].
 pub const LARGEST_CLOCK_SKEW: u32 = 300;

@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 /// The deepest nesting of objects and arrays.
 const MAX_DEPTH: usize = 8;
 
-/// Parses an object. Two members with one name are refused, because two readers could choose different ones.
+/// Parses an object. Two members with the same name are refused, because two implementations could choose different
+/// ones.
 ///
 /// # Errors
 /// The problem in words.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
-    // The parser leaves a byte order mark out, as editors write it. RFC 8259 section 8.1 forbids it in a message.
+    // The parser skips a byte order mark, which some editors write. RFC 8259 section 8.1 forbids it in a message.
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err("it begins with a byte order mark".to_owned());
     }

@@ -16,8 +16,8 @@ const SHOWN: [&str; 10] = [
 pub struct Trial {
     /// The check that failed, with the problem; `None` when the token endpoint would issue a token.
     pub failed: Option<(&'static str, String)>,
-    /// Claims of the assertion that settings are compared with, for the operator who corrects the settings. Nothing
-    /// vouches for them.
+    /// Claims of the assertion that settings are compared with, for the operator who corrects the settings. They are
+    /// not verified.
     pub claims: BTreeMap<&'static str, Value>,
 }
 

@@ -1,6 +1,6 @@
-//! The checks of an assertion in their order: cheap ones first, then the signature, then the claims.
+//! The checks of an assertion, in order: cheap ones first, then the signature, then the claims.
 //!
-//! No key is fetched before the client is known and the issuer fits.
+//! No key is fetched before the client is known and the issuer is the expected one.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::jose::Algorithm;
 pub enum Refusal {
     /// The assertion failed a check.
     Fault(Fault),
-    /// The keys cannot be had now. The same assertion may succeed later.
+    /// The keys are not available now. The same assertion may succeed later.
     NoKeys(String),
 }
 
@@ -29,7 +29,7 @@ impl From<Fault> for Refusal {
 /// Returns the keys for a `kid` and an algorithm.
 pub type FindKeys<'a> = dyn Fn(Option<&str>, Algorithm) -> Result<Arc<KeySet>, KeyError> + 'a;
 
-/// Checks everything but the replay of an assertion.
+/// Checks everything about an assertion, except whether it was used before.
 ///
 /// # Errors
 /// The first check that failed.
@@ -42,7 +42,7 @@ pub fn verify(
 ) -> Result<Accepted, Refusal> {
     claims::check_issuer(&assertion.claims, expected)?;
     if !algorithms.contains(&assertion.algorithm) {
-        let problem = format!("the algorithm {} is not switched on", assertion.algorithm.name());
+        let problem = format!("the algorithm {} is not enabled", assertion.algorithm.name());
         return Err(Fault::unsigned("alg", problem).into());
     }
     let kid = assertion.kid.as_deref();

@@ -11,7 +11,7 @@ use super::presets;
 /// The settings that depend on the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSettings {
-    /// The strictness with which requests are read.
+    /// How strictly requests are read.
     pub leniency: Leniency,
     /// Whether a user without `active` is stored and shown as active. Filters treat such a user as active in any
     /// case.
@@ -25,18 +25,18 @@ pub struct ClientSettings {
     pub restores_users: bool,
     /// Whether a token is also accepted without the word `Bearer` before it.
     pub bare_tokens: bool,
-    /// The requests of a connection that a server answers in a second, on average; 0 for no limit.
+    /// The number of requests a second that a connection may send, on average; 0 means no limit.
     pub rate_limit: u32,
 }
 
-/// The strictness with which requests are read.
+/// How strictly requests are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leniency {
-    /// As real clients send them.
+    /// Accepts the deviations of real clients.
     Clients,
-    /// By the RFC alone.
+    /// Follows the RFCs alone.
     Strict,
-    /// By the RFC and the interoperability profile.
+    /// Follows the RFCs and the interoperability profile.
     Interop,
 }
 
@@ -54,7 +54,7 @@ impl Default for ClientSettings {
     }
 }
 
-/// Identity providers send up to 25 requests a second, and a person with a script wants more.
+/// Identity providers send up to 25 requests a second, and scripts of administrators more.
 const DEFAULT_RATE_LIMIT: u32 = 200;
 
 impl ClientSettings {
@@ -209,8 +209,8 @@ impl Setting {
         self.values.has(value)
     }
 
-    /// Returns the value that a connection has, or that its preset has. A value that a later version has stored counts
-    /// as none.
+    /// Returns the value that a connection has, or that its preset has. A value that only a later version knows is
+    /// ignored.
     fn given<'a>(&self, connection: &'a Connection) -> Option<(&'a str, Origin)> {
         let own = connection.settings.get(self.name).map(String::as_str);
         if let Some(value) = own.filter(|it| self.has_value(it)) {
@@ -242,7 +242,7 @@ pub enum Origin {
     Preset(&'static str),
     /// A flag or an environment variable of the server.
     Server,
-    /// No level has a value.
+    /// The built-in default, because no level has a value.
     Default,
 }
 
@@ -258,8 +258,8 @@ impl Origin {
     }
 }
 
-/// Returns the value of every setting for a connection. `server` are the settings of the server, and `flags` the names of
-/// those that were given to it.
+/// Returns the value of every setting for a connection. `server` are the settings of the server, and `flags` are the
+/// names of the settings that the operator has set on the server.
 pub fn effective_values(
     connection: &Connection,
     server: &ClientSettings,

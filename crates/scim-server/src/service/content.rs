@@ -40,7 +40,7 @@ pub enum Unread {
 pub enum Next {
     /// Text, which is not empty.
     Text(String),
-    /// Nothing until this is read.
+    /// A part that has to be read first.
     Unread(Unread),
 }
 
@@ -57,7 +57,7 @@ impl Content {
         }
     }
 
-    /// Creates the content of a list. Its body has `listed` resources so far.
+    /// Creates the content of a list whose body has `listed` resources so far.
     pub(super) fn of_list(
         tenant: TenantId,
         body: Body,
@@ -88,7 +88,7 @@ impl Content {
         }
     }
 
-    /// Returns about how many bytes the content takes in memory.
+    /// Returns the approximate size of the content in memory, in bytes.
     pub fn memory(&self) -> usize {
         match &self.state {
             State::Whole(text) => text.len(),

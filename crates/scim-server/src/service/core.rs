@@ -42,7 +42,7 @@ pub struct Settings {
     pub base_url: Arc<str>,
     /// The page that describes how to set up a client: `documentationUri` of ServiceProviderConfig.
     pub documentation_uri: Option<Arc<str>>,
-    /// The settings that apply where the connection of a client sets nothing.
+    /// The client settings that apply where a connection sets nothing.
     pub client: ClientSettings,
     /// The number of resources on a page when the request has no `count`.
     pub default_page_size: u32,
@@ -77,7 +77,7 @@ impl Default for Settings {
 pub struct Representation {
     /// `ETag`
     pub etag: String,
-    /// Whether changes of other resources can change the representation, as a user's groups and manager do.
+    /// Whether changes of other resources, such as a user's groups and manager, can change the representation.
     pub is_derived: bool,
     /// `meta.location`
     pub location: String,
@@ -110,7 +110,7 @@ impl Service {
         &self.settings
     }
 
-    /// Returns the settings that apply where the connection of a client sets nothing.
+    /// Returns the client settings that apply where a connection sets nothing.
     pub fn default_client_settings(&self) -> &Arc<ClientSettings> {
         &self.default_client_settings
     }
@@ -151,8 +151,8 @@ impl Service {
         Ok(Some(version))
     }
 
-    /// Returns the representation of a stored resource. `sent` are the attributes that the client wrote, which decide
-    /// about attributes with `returned` = `request`.
+    /// Returns the representation of a stored resource. `sent` are the attributes with `returned` = `request` that
+    /// the client wrote.
     pub(super) fn represent(
         &self,
         request: &Request,
@@ -171,7 +171,8 @@ impl Service {
         } else {
             self.store.references(tenant, &ids)?
         };
-        // An id without a resource counts too, because the client may have seen a resource that has been deleted since.
+        // An id without a resource counts too, because the client may have seen the name of a resource that was
+        // deleted since.
         let is_derived = !ids.is_empty() || presenter.shows_groups(&stored);
         let location = location(&self.settings.base_url, request.resource_type, stored.id);
         let mut body = Body::default();

@@ -1,8 +1,8 @@
 //! Cursors (RFC 9865): encrypted positions in a result, which clients can neither read nor forge.
 //!
 //! The authenticated encryption binds a cursor to its tenant, endpoint, filter, order and attributes, so the server
-//! keeps no state. A cursor that was altered, invented, or created with another key or for another query leads to one
-//! and the same error (section 5.2). A cursor is reported as expired only if it belongs to the query.
+//! keeps no state. A cursor that was altered, invented, or created with another key or for another query leads to the
+//! same error in all cases (section 5.2). A cursor is reported as expired only if it belongs to the query.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use scim_model::{ScimError, ScimType};
 
 use crate::sealing::{Sealer, SealingKey as CursorKey};
 
-/// The keys of cursors. The first key encrypts and all keys decrypt, so that a new key can be put in front while
+/// The keys of cursors. The first key encrypts and all keys decrypt, so that a new key can become the first one while
 /// clients still use cursors of the old one.
 pub struct CursorKeys {
     sealer: Sealer,

@@ -76,7 +76,8 @@ impl Hasher {
             .map_err(|error| StoreError::Unavailable(error.to_string().into()).into())
     }
 
-    /// As `PasswordHasher::hash_password`, which allocates its memory for each secret.
+    /// Does the same as `PasswordHasher::hash_password`, but with the memory of the slot instead of new memory for
+    /// each secret.
     fn hash_with(
         &self,
         secret: &[u8],
@@ -119,7 +120,7 @@ impl Hasher {
     }
 }
 
-/// A slot for hashing one secret. It is released when it is dropped, also after a panic.
+/// A slot for hashing one secret. It is released when it is dropped, even after a panic.
 struct Slot<'a> {
     hasher: &'a Hasher,
     memory: Memory,

@@ -20,14 +20,14 @@ pub(super) fn check_schemas(resource_type: &ResourceType, body: &Value) -> Resul
     unknown.map_or(Ok(()), |urn| Err(no_schema(resource_type, urn)))
 }
 
-/// Checks that the body of a PATCH names no other schema than that of the message.
+/// Checks that the body of a PATCH names only the schema of the message.
 ///
 /// # Errors
 /// `invalidSyntax`, with the URN.
 pub(super) fn check_message_schemas(body: &Value) -> Result<(), ScimError> {
     match named_schemas(body).find(|urn| !urn.eq_ignore_ascii_case(PATCH_OP_URN)) {
         Some(urn) => Err(invalid(format!(
-            "`schemas` names `{urn}`, and a PATCH has only `{PATCH_OP_URN}`"
+            "`schemas` names `{urn}`, but may name only `{PATCH_OP_URN}` in a PATCH"
         ))),
         None => Ok(()),
     }
@@ -105,7 +105,7 @@ fn find(resource_type: &ResourceType, path: &PatchPath) -> Option<AttributePath>
     }
 }
 
-/// Checks that a value, or each value of an array, has only attributes that exist. A value of another type than that of
+/// Checks that a value, or each value of an array, has only attributes that exist. A value whose type is not that of
 /// the attribute gets its error when it is applied.
 fn check_names(attributes: &[Arc<Attribute>], path: &str, value: Option<&Value>) -> Result<(), ScimError> {
     match value {

@@ -10,8 +10,8 @@ use super::core::Service;
 use super::error::Error;
 
 impl Service {
-    /// Returns the members to show for ids, in the given order. Unknown ids are left out here; the store rejects them
-    /// when it writes.
+    /// Returns the members to show for ids, in the given order. Unknown ids are left out; the store rejects them in
+    /// the write.
     pub(super) fn members(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Reference>, Error> {
         if ids.is_empty() {
             return Ok(Vec::new());

@@ -69,7 +69,7 @@ impl Service {
                     body: None,
                 });
             }
-            // A group with an extension that refers to other resources, as `manager` does, has a derived entity tag.
+            // A group with an extension that refers to other resources, like `manager`, has a derived entity tag.
             let stored = self.read(request, id, Include::default())?;
             let mut representation = self.represent(request, stored, Vec::new())?;
             representation.body = None;

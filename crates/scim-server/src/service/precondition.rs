@@ -30,8 +30,9 @@ pub enum Unmet {
 impl Preconditions {
     /// Checks a read of an existing resource (RFC 9110 section 13.2.2).
     ///
-    /// `derived_etag` is the tag of the representation if changes of other resources can change it, as a user's groups
-    /// and manager do. The version alone then does not show whether the client has the current representation.
+    /// `derived_etag` is the tag of the representation if changes of other resources, such as a user's groups and
+    /// manager, can change it. The version alone then does not show whether the client has the current
+    /// representation.
     ///
     /// # Errors
     /// `Failed`, `NotModified`
@@ -39,7 +40,7 @@ impl Preconditions {
         self.check_if_match(version)?;
         let seen = match (&self.if_none_match, derived_etag) {
             (None, _) => false,
-            // A tag without a hash is complete too: the representation then contains nothing of other resources.
+            // A tag without a hash is complete too: the representation then contains no data of other resources.
             (Some(Match::Tags(tags)), Some(etag)) => {
                 let opaque = etag.trim_start_matches("W/").trim_matches('"');
                 tags.iter().any(|it| it == opaque)

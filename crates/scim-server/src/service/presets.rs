@@ -1,6 +1,6 @@
 //! The presets: the values of settings for each kind of client, with their reasons.
 //!
-//! A setting that a preset does not name has the value of the server. `generic` names no setting.
+//! For a setting that a preset does not name, the value of the server applies. `generic` names no setting.
 
 /// The defaults for a kind of client.
 pub struct Preset {
@@ -8,7 +8,7 @@ pub struct Preset {
     pub name: &'static str,
     /// The kind of client.
     pub about: &'static str,
-    /// The values that the preset has.
+    /// The values of the preset.
     pub values: &'static [PresetValue],
 }
 

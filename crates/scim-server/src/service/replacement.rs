@@ -1,4 +1,5 @@
-//! The replacement of a stored resource by a document that a client sent, which a PUT and the return of a user share.
+//! The replacement of a stored resource by a document that a client sent: for a PUT, and for a POST that restores a
+//! user.
 
 use scim_model::change::AttributeChanges;
 use scim_model::store::{MembersChange, MembersStep, Stored, Update};

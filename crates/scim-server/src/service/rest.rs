@@ -8,7 +8,7 @@ use super::core::Service;
 use super::error::Error;
 
 impl Service {
-    /// Reads some of the next part of a content, which is `unread`. After an error it can be read again.
+    /// Reads the next part of a content, `unread`, or some of it. After an error, the same part can be read again.
     ///
     /// # Errors
     /// The errors of the store. The text before the part may have been sent, so the response cannot become an error.

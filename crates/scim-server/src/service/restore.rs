@@ -1,4 +1,4 @@
-//! A POST for a user who is stored already and inactive: the user is restored under the same id.
+//! A POST for a user who is already stored and inactive: the user is restored under the same id.
 
 use scim_filter::Filter;
 use scim_model::condition::Condition;
@@ -18,11 +18,12 @@ use super::secrets::HashedSecrets;
 const ACTIVE: &str = "active";
 
 impl Service {
-    /// Updates the inactive resource to which the unique values of a new document belong, with the body of a POST, and
-    /// makes it active, unless the body says `"active": false`. Returns `None` if they belong to no resource.
+    /// Finds the inactive resource that has the unique values of a new document, updates it with the body of the
+    /// POST, and makes it active unless the body says `"active": false`. Returns `None` if no resource has the
+    /// values.
     ///
     /// # Errors
-    /// `Conflict` if they belong to several resources, or to an active one.
+    /// `Conflict` if several resources have the values, or an active one.
     pub(super) fn restore(
         &self,
         request: &Request,
@@ -42,7 +43,7 @@ impl Service {
             self.restore_as(request, id, body, stays_inactive, &mut hashed, tolerances)
         });
         match restored {
-            // The resource was deleted meanwhile, which frees its values.
+            // The resource was deleted in between, which frees its values.
             Err(Error::NotFound) => Ok(None),
             result => result.map(Some),
         }
@@ -68,7 +69,8 @@ impl Service {
         sent.document.insert(ACTIVE, (!stays_inactive).into());
         let update = self.replacement(request, &current, &document, &mut sent, hashed, tolerances)?;
         if stays_inactive {
-            // The client has said so, and access is not given back: the journal must not say `restored`.
+            // The client has sent `"active": false`, so access is not given back, and the journal must not say
+            // `restored`.
             self.write(request, &update)?;
         } else {
             let restored = self.store.restore(request.tenant(), &update)?;
@@ -81,7 +83,7 @@ impl Service {
         self.represent(request, stored, sent.requested)
     }
 
-    /// Returns the inactive resource to which the unique values of a document belong.
+    /// Returns the inactive resource that has the unique values of a document.
     fn owner(&self, request: &Request, document: &Document) -> Result<Option<Uuid>, Error> {
         let mut owner: Option<Uuid> = None;
         for name in unique_names(request.resource_type) {
@@ -127,7 +129,7 @@ impl Service {
     }
 }
 
-/// The core attributes whose values identify a resource, and `externalId`, by which the client knows it.
+/// The core attributes whose values identify a resource, and `externalId`, the identifier that the client uses.
 fn unique_names(resource_type: &ResourceType) -> impl Iterator<Item = &str> {
     let core = resource_type.schema.attributes.iter();
     let unique = core.filter(|it| it.uniqueness != Uniqueness::None && !it.multi_valued);

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::error::Error;
 use super::precondition::Preconditions;
 
-/// The maximum number of attempts for a write. Races for one resource are rare, and more than five attempts are needed
+/// The maximum number of attempts for a write. Races for one resource are rare; a write needs more than five attempts
 /// only when many server instances race.
 const ATTEMPTS: u32 = 20;
 

@@ -24,8 +24,8 @@ const MAX_FILTER_DEPTH: usize = 40;
 const MAX_FILTER_TERMS: usize = 200;
 
 impl Service {
-    /// Returns the ListResponse of a search over one resource type, or over all of them. `tolerances` has those that
-    /// the reading of the request needed.
+    /// Returns the ListResponse of a search over one resource type, or over all of them. `tolerances` records those
+    /// that reading the request needed.
     ///
     /// # Errors
     /// `invalidFilter`, `invalidValue`, `invalidCursor`, `expiredCursor`; see [`Error`].

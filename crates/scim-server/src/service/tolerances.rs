@@ -7,10 +7,10 @@ use scim_model::Tolerance;
 
 use super::requester::{ClientNames, Requester};
 
-/// The most clients that are counted apart. All others are counted together, under the name [`OTHERS`].
+/// The most clients that are counted separately. All others are counted together, under the name [`OTHERS`].
 const MOST_CLIENTS: usize = 1_000;
 
-/// The name of the clients that are not counted apart. No tenant and no connection can have it.
+/// The name under which the other clients are counted. No tenant and no connection can have it.
 pub const OTHERS: &str = "(other)";
 
 /// A counter for each client and tolerance.
@@ -34,8 +34,8 @@ pub struct ToleranceTotal {
 }
 
 impl ToleranceCounts {
-    /// Returns the number of PATCH operations for each client and tolerance. A tolerance that the body needs outside of its
-    /// operations counts once for the request.
+    /// Returns the number of PATCH operations for each client and tolerance. A tolerance that the body needs outside
+    /// its operations counts once for the request.
     pub fn totals(&self) -> Vec<ToleranceTotal> {
         totals(&self.operations)
     }

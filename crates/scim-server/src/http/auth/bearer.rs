@@ -25,7 +25,7 @@ use crate::token::{self, CACHE_LIFETIME};
 /// The maximum number of cached tokens.
 const CACHE_CAPACITY: usize = 10_000;
 
-/// The time in which a second use of a token is not recorded.
+/// The time within which a second use of a token is not recorded.
 const USES_APART: TimeDelta = TimeDelta::minutes(1);
 
 /// Resolves bearer tokens to identities.
@@ -34,7 +34,7 @@ pub struct BearerTokens {
     /// The access tokens of OAuth clients, if the server issues them.
     access_tokens: Option<Arc<dyn Credentials>>,
     blocking: Blocking,
-    /// The settings of the server, for what a connection does not set.
+    /// The settings of the server, which apply where a connection sets nothing.
     settings: Arc<ClientSettings>,
     cache: RwLock<HashMap<[u8; 32], CachedToken>>,
 }
@@ -56,8 +56,8 @@ impl Authenticator for BearerTokens {
 }
 
 impl BearerTokens {
-    /// Creates an authenticator that looks tokens up in `directory`, on the threads of `blocking`. `settings` are those
-    /// of the server, for what a connection does not set.
+    /// Creates an authenticator that looks tokens up in `directory`, on the threads of `blocking`. `settings` are
+    /// those of the server, which apply where a connection sets nothing.
     pub fn new(
         directory: Arc<dyn Directory>,
         blocking: Blocking,
@@ -156,7 +156,7 @@ impl BearerTokens {
         }))
     }
 
-    /// Records that a token was used, once a minute, while the request goes on.
+    /// Records that a token was used, at most once a minute. The request does not wait for it.
     fn record_use(&self, token: &Token) {
         let now = clock::now();
         if token.last_used.is_some_and(|it| now - it < USES_APART) {

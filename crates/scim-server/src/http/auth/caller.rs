@@ -18,7 +18,7 @@ use crate::service::{self, ClientNames, Requester, Service};
 /// An authenticated client, with the service for its requests.
 ///
 /// Extraction authenticates the request unless an earlier extraction has done so. A handler with a `Caller` therefore
-/// cannot run without valid credentials, and its calls of the service have the tenant of the caller.
+/// cannot run without valid credentials, and its calls to the service have the tenant of the caller.
 #[derive(Clone)]
 pub struct Caller {
     /// The result of the authentication.
@@ -34,7 +34,7 @@ impl Caller {
         request.extensions().get::<Caller>().cloned()
     }
 
-    /// Counts a request of the client.
+    /// Counts a request of the client against its rate limit.
     fn take_from_allowance(&self, context: &RequestContext) -> Result<(), Failure> {
         let client = match &self.identity.credential {
             Some(credential) => Client::Connection(credential.connection),
@@ -67,7 +67,7 @@ impl Caller {
         let (service, requester) = (self.http.service.clone(), self.requester.clone());
         let share = self.http.tenant_shares.wait(requester.tenant).await?;
         let work = move || {
-            // It is given back when the work has ended, even if the client has disconnected before.
+            // The share is released when the work has ended, even if the client has disconnected before.
             let _share = share;
             work(&service, &requester)
         };

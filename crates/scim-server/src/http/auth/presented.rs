@@ -8,7 +8,7 @@ use super::Refusal;
 pub struct Presented<'a> {
     /// The text.
     pub secret: &'a str,
-    /// There is no scheme before it.
+    /// Whether the text comes without a scheme.
     pub is_bare: bool,
 }
 

@@ -104,8 +104,8 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-/// Checks that the client does not exclude SCIM's media type. A client that asks only for other types is answered with
-/// SCIM's JSON as RFC 9110 section 15.5.7 permits, because clients exist that read SCIM and send another `Accept`.
+/// Checks that the client does not exclude SCIM's media type. A client that asks only for other types gets SCIM's
+/// JSON, as RFC 9110 section 15.5.7 permits, because some clients read SCIM but send another `Accept`.
 ///
 /// # Errors
 /// `406` when `Accept` excludes SCIM's media type with `q=0`.

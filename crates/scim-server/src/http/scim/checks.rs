@@ -33,7 +33,7 @@ async fn checked(request: &mut ServiceRequest) -> Result<(), Failure> {
         read_only = request.extract::<Caller>().await?.identity.read_only;
     }
     if !endpoint.has_handler(request.method()) {
-        // The default service of the endpoint answers.
+        // The default service of the endpoint handles the request.
         return Ok(());
     }
     if read_only && endpoint.writes(request.method()) {

@@ -54,8 +54,8 @@ pub(super) async fn schema(documents: Served, params: Params, urn: Path<String>)
     answer(&params, documents.get().schema_by_urn.get(&urn))
 }
 
-/// Extracts the documents for the client. The endpoints are public, so credentials that are missing or wrong count as
-/// none.
+/// Extracts the documents for the client. The endpoints are public, so wrong credentials are treated like missing
+/// ones.
 pub(super) struct Served {
     http: Data<Http>,
     is_conformant: bool,

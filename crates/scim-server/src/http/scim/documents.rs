@@ -1,4 +1,4 @@
-//! The discovery documents as text (RFC 7644 section 4). They are the same for every caller, so they are written once,
+//! The discovery documents as text (RFC 7644 section 4). They do not depend on the tenant, so they are written once,
 //! when the server starts.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use crate::service::Service;
 /// The serialized documents.
 pub(crate) struct Documents {
     pub(crate) service_provider_config: Bytes,
-    /// The same while there are streams of security events.
+    /// The document that is served while there are streams of security events.
     pub(crate) service_provider_config_with_events: Bytes,
     pub(crate) resource_types: Bytes,
     pub(crate) resource_type_by_name: HashMap<String, Bytes>,
@@ -33,7 +33,7 @@ impl Documents {
             cursor_timeout: settings.cursor_lifetime.map(|it| it.as_secs()),
         };
         let features = Features {
-            // Passwords are stored at most. This server offers no login that would use them.
+            // Passwords may be stored, but this server offers no login that would use them.
             change_password: false,
             documentation_uri: settings.documentation_uri.as_deref().map(str::to_owned),
             token_endpoint: has_token_endpoint,

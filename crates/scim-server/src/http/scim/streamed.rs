@@ -1,7 +1,7 @@
 //! Bodies of responses, which are sent and read in pieces.
 //!
-//! A piece is made when the connection can take it. So a client that does not read holds one part of its response, and no
-//! thread and no connection to the database.
+//! A piece is made when the connection can take it. A client that does not read therefore occupies the memory of one
+//! part of its response, but no thread and no connection to the database.
 
 use std::fmt;
 use std::pin::Pin;
@@ -30,7 +30,7 @@ const PIECE: usize = 64 * 1024;
 /// once.
 const NEXT_PART: usize = 4 * 1024 * 1024;
 
-/// The attempts to read the next part of a response while the server has too much to do, and the time between two.
+/// The attempts to read the next part of a response while the server is overloaded, and the time between two.
 const ATTEMPTS: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -76,9 +76,9 @@ struct Streamed {
 }
 
 enum State {
-    /// For the client to take the text.
+    /// Waiting for the client to take the text.
     Waiting(Source),
-    /// For the store to return the next part.
+    /// Waiting for the store to return the next part.
     Reading(Pin<Box<dyn Future<Output = Result<Source, Failure>>>>),
     Ended,
 }
@@ -89,7 +89,7 @@ struct Source {
     reservation: Reservation,
 }
 
-/// The response ends early. The connection is closed, and the client notices that the body is not complete.
+/// The error that ends a response early. The connection is closed, so the client notices that the body is incomplete.
 #[derive(Debug)]
 struct Aborted;
 
@@ -154,8 +154,8 @@ impl MessageBody for Streamed {
     }
 }
 
-/// Reads the next part. The client has the beginning of the response already, so a server that has too much to do, or a
-/// database that is busy, makes it wait.
+/// Reads the next part. The client has the beginning of the response already, so it has to wait while the server is
+/// overloaded or the database is busy.
 async fn read(caller: Caller, mut source: Source, unread: Unread) -> Result<Source, Failure> {
     let unread = Arc::new(unread);
     let mut attempts = 0;

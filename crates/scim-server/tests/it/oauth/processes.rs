@@ -802,7 +802,7 @@ fn cred_71_the_values_of_a_federation_change() {
         (
             vec!["federation", "set", id, "--algorithm", "HS256"],
             3,
-            "no algorithm",
+            "not a supported algorithm",
         ),
         (
             vec!["client", "set", id, "--name", "x"],

@@ -153,7 +153,7 @@ impl Subject {
         }
     }
 
-    /// Authenticates a request whose token is `scim_` and 43 times the letter.
+    /// Authenticates a request whose token is `scim_` followed by 43 times the letter.
     fn call(&self, letter: char) -> Result<Identity, Refusal> {
         let value = format!("Bearer scim_{}", letter.to_string().repeat(43));
         let mut headers = HeaderMap::new();
@@ -161,7 +161,7 @@ impl Subject {
         self.system.block_on(self.authenticator.identity(&headers))
     }
 
-    fn look_ups(&self) -> usize {
+    fn lookups(&self) -> usize {
         self.directory.look_ups.load(Ordering::SeqCst)
     }
 
@@ -177,23 +177,23 @@ impl Subject {
 }
 
 #[test]
-fn a_cached_token_saves_a_look_up() {
+fn a_cached_token_saves_a_lookup() {
     let subject = Subject::new(Some(valid_token()));
     for _ in 0..5 {
         let identity = subject.call('a').unwrap();
         assert_eq!((identity.tenant, &*identity.tenant_name), (TenantId(7), "acme"));
         assert!(identity.read_only);
     }
-    assert_eq!(subject.look_ups(), 1);
+    assert_eq!(subject.lookups(), 1);
     subject.call('b').unwrap();
-    assert_eq!(subject.look_ups(), 2, "another token has its own cache entry");
+    assert_eq!(subject.lookups(), 2, "another token has its own cache entry");
     subject.call('a').unwrap();
-    assert_eq!(subject.look_ups(), 2);
+    assert_eq!(subject.lookups(), 2);
     subject.age(CACHE_LIFETIME);
     subject.call('a').unwrap();
-    assert_eq!(subject.look_ups(), 3, "the cache entry has expired");
+    assert_eq!(subject.lookups(), 3, "the cache entry has expired");
     subject.call('a').unwrap();
-    assert_eq!(subject.look_ups(), 3);
+    assert_eq!(subject.lookups(), 3);
 }
 
 /// cred-49: off the path of the request, and once a minute
@@ -233,12 +233,12 @@ fn a_token_that_expires_while_it_is_cached_is_refused() {
     }));
     subject.call('a').unwrap();
     subject.call('a').unwrap();
-    assert_eq!(subject.look_ups(), 1);
+    assert_eq!(subject.lookups(), 1);
     for known in subject.authenticator.cache.write().unwrap().values_mut() {
         known.expires = Some(Utc::now());
     }
     subject.call('a').unwrap();
-    assert_eq!(subject.look_ups(), 2, "an expired token is looked up again");
+    assert_eq!(subject.lookups(), 2, "an expired token is looked up again");
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn refused_tokens_are_not_cached() {
         for look_ups in 1..=3 {
             let refused = subject.call('a').unwrap_err();
             assert!(matches!(refused, Refusal::InvalidCredentials), "{refused:?}");
-            assert_eq!(subject.look_ups(), look_ups);
+            assert_eq!(subject.lookups(), look_ups);
         }
     }
 }
@@ -274,7 +274,7 @@ fn of_connection(preset: &str, state: ConnectionState) -> Token {
     }
 }
 
-/// also while the token is in the cache.
+/// the rule holds while the token is in the cache too.
 #[test]
 fn a_paused_connection_is_refused() {
     let subject = Subject::new(Some(of_connection("generic", ConnectionState::Paused)));
@@ -282,7 +282,7 @@ fn a_paused_connection_is_refused() {
         let refused = subject.call('a').unwrap_err();
         assert!(matches!(refused, Refusal::Paused), "{refused:?}");
     }
-    assert_eq!(subject.look_ups(), 1);
+    assert_eq!(subject.lookups(), 1);
 }
 
 /// cred-100
@@ -312,7 +312,7 @@ fn a_token_without_a_scheme_is_accepted_where_the_client_sends_it() {
 fn malformed_tokens_are_not_looked_up() {
     let subject = Subject::new(Some(valid_token()));
     assert!(subject.call('!').is_err());
-    assert_eq!(subject.look_ups(), 0);
+    assert_eq!(subject.lookups(), 0);
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn a_full_cache_evicts_expired_entries_only() {
     subject.call('b').unwrap();
     subject.call('b').unwrap();
     assert_eq!(
-        (subject.look_ups(), size()),
+        (subject.lookups(), size()),
         (3, CACHE_CAPACITY),
         "the cache is full"
     );
@@ -358,7 +358,7 @@ fn a_full_cache_evicts_expired_entries_only() {
     subject.call('b').unwrap();
     subject.call('b').unwrap();
     assert_eq!(
-        (subject.look_ups(), size()),
+        (subject.lookups(), size()),
         (5, 2),
         "the expired entries were evicted"
     );
