@@ -240,7 +240,7 @@ fn keyword_as_name(before: &str) -> Option<&'static str> {
     let name = name.split_whitespace().next_back()?.to_ascii_lowercase();
     match name.as_str() {
         "not" => Some("`not` is followed by `(`"),
-        "and" | "or" => Some("`and` and `or` stand between two comparisons"),
+        "and" | "or" => Some("`and` and `or` must be between two comparisons"),
         _ => None,
     }
 }

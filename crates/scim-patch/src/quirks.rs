@@ -289,8 +289,8 @@ impl Tolerances {
         self.allow(Tolerance::RemoveValueIgnored);
     }
 
-    /// Records a plain string in place of a complex value. `canonical_value` turns it into `{"value": …}`, as it does
-    /// for POST and PUT.
+    /// Records a plain string in place of a complex value. `canonical_value` turns it into `{"value": …}`, as for
+    /// POST and PUT.
     ///
     /// Entra and the validator send the manager as a plain string (A-37; traces
     /// `entra-flag--pathless-manager-urn-key`, `entra-validator--manager-string-and-empty-string`).

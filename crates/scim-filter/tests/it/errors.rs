@@ -35,7 +35,7 @@ fn known_mistakes_get_a_hint() {
         ),
         (
             "a pr and and b pr",
-            "expected an operator such as `eq` at column 14, found `b`: `and` and `or` stand between two comparisons",
+            "expected an operator such as `eq` at column 14, found `b`: `and` and `or` must be between two comparisons",
         ),
         (
             "a pr && b pr",
@@ -244,7 +244,7 @@ fn words_between_comparisons_get_a_hint() {
         let hint = Filter::parse(text).unwrap_err().hint().map(str::to_owned);
         assert_eq!(
             hint.as_deref(),
-            Some("`and` and `or` stand between two comparisons"),
+            Some("`and` and `or` must be between two comparisons"),
             "{text}"
         );
     }

@@ -114,7 +114,7 @@ fn r7643_2_3_values_of_another_type_are_refused() {
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
         ),
     ];
-    // Errors spell attributes as the schema does.
+    // Errors spell attributes like the schema.
     refused(
         json!({ENTERPRISE.to_uppercase(): {"DEPARTMENT": 5}}),
         STRICT,

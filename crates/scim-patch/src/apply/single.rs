@@ -59,7 +59,7 @@ impl State<'_> {
         self.assign(found, (!merged.is_empty()).then_some(Value::Object(merged)))
     }
 
-    /// Removes the value, as a `remove` without a sub-attribute does.
+    /// Removes the value, for a `remove` without a sub-attribute.
     pub(super) fn remove_single(&mut self, found: &AttributePath) -> Result<(), ScimError> {
         refuse_required(found, &found.attribute)?;
         refuse_immutable(found, &found.attribute, self.document.get(found), None)?;

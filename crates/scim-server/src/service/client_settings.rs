@@ -87,7 +87,7 @@ impl ClientSettings {
         settings
     }
 
-    /// Sets a value by the name of its setting, as the flags of the server do.
+    /// Sets a value by the name of its setting. The flags of the server are applied with it.
     pub fn set(&mut self, name: &str, value: &str) {
         if let Some(setting) = Setting::named(name).filter(|it| it.has_value(value)) {
             (setting.set)(self, value);

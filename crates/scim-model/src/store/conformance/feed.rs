@@ -244,7 +244,7 @@ fn a_reader_of_several_tenants_learns_what_was_dropped_from_one(it: &Fixture) {
     }
     let rest = read(it, &mine, FeedStart::After(seen)).expect("this reader has missed nothing");
     assert_eq!((rest.entries.len(), rest.oldest), (1, ChangePosition::default()));
-    // A reader that had seen the dropped entry goes on, also from the later one of the first tenant.
+    // A reader that had seen the dropped entry continues, even from the later one of the first tenant.
     for position in [missed, last_position(it)] {
         read(it, &both, FeedStart::After(position)).expect("this reader has missed nothing");
     }

@@ -98,7 +98,7 @@ fn large_resources_of_a_page_are_read_after_it(it: &Fixture) {
     assert!(next.expect("the store is available").resources.is_empty());
 }
 
-/// 7644-3.4.2-04: also if an index leads to the matches, and one page holds all of them or fewer.
+/// 7644-3.4.2-04: this includes matches that an index finds, on a page that holds all of them or fewer.
 fn totals_of_index_lookups_are_exact(it: &Fixture) {
     let mut users = Vec::new();
     for number in 0..4 {
