@@ -57,6 +57,9 @@ pub struct Config {
     pub shutdown_delay: Duration,
     /// The most tenants that the metrics count separately.
     pub metrics_tenants: usize,
+    /// The URL of the collector of traces, without the path of traces. Without one, the standard variables of
+    /// OpenTelemetry decide.
+    pub otlp_endpoint: Option<String>,
     /// The settings of the authorization server, and the internal targets of outgoing requests.
     pub oauth: OAuthConfig,
     /// The settings of the operations, except for the base URL.

@@ -11,6 +11,8 @@ mod address;
 mod allow;
 mod authorities;
 mod client;
+#[cfg(feature = "otlp")]
+mod collector;
 mod error;
 mod own;
 mod probe;
@@ -21,6 +23,8 @@ mod target;
 pub use allow::{AllowEntry, AllowList, InvalidEntry};
 pub use authorities::Authorities;
 pub use client::{Egress, EgressSettings, Limits, Method, Oversize, Request, Response};
+#[cfg(feature = "otlp")]
+pub use collector::CollectorClient;
 pub use error::EgressError;
 pub use own::{OwnAddresses, host_and_port};
 pub use probe::probe;

@@ -18,6 +18,7 @@ pub mod sealing;
 pub mod service;
 pub mod signals;
 pub mod systemd;
+pub mod telemetry;
 pub mod token;
 pub mod upkeep;
 

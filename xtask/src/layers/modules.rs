@@ -70,6 +70,11 @@ const MODULES: &[Module] = &[
         name: "token",
         may_use: &[],
     },
+    // Traces of requests. It knows no HTTP server.
+    Module {
+        name: "telemetry",
+        may_use: &["egress"],
+    },
     Module {
         name: "signals",
         may_use: &[],
@@ -102,6 +107,7 @@ const MODULES: &[Module] = &[
             "sealing",
             "service",
             "signals",
+            "telemetry",
             "token",
         ],
     },
@@ -121,6 +127,7 @@ const MODULES: &[Module] = &[
             "oauth",
             "service",
             "signals",
+            "telemetry",
             "token",
             // The expiry of credentials, for the metrics.
             "upkeep",
@@ -128,7 +135,7 @@ const MODULES: &[Module] = &[
     },
     Module {
         name: "http/middleware",
-        may_use: &["http"],
+        may_use: &["http", "telemetry"],
     },
     // The surfaces do not use each other.
     Module {
@@ -180,6 +187,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["http"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("indicatif", &["cli"]),
     ("toml", &["config"]),
     ("argon2", &["service"]),
@@ -189,6 +197,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["http"]),
     ("x509_parser", &["http"]),
     ("sd_notify", &["systemd"]),
+    ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_http", &["telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
     ("ipnet", &["cli", "config", "egress", "http/oauth"]),
     ("url", &["egress", "oauth"]),
     ("chacha20poly1305", &["sealing"]),

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use scim_model::SchemaRegistry;
 
-use super::arguments::{Passwords, ServeArgs, StoredFormArgs};
+use super::arguments::{OperationArgs, Passwords, ServeArgs, StoredFormArgs};
 use crate::config::base_url::BaseUrl;
 use crate::config::{Config, listen, schemas};
 use crate::egress;
 use crate::service::Settings;
+use crate::telemetry;
 
 impl StoredFormArgs {
     /// Reads the resource types that the servers have.
@@ -64,6 +65,7 @@ impl ServeArgs {
             write_timeout: Duration::from_secs(self.write_timeout.into()),
             shutdown_delay: Duration::from_secs(self.operation.shutdown_delay.into()),
             metrics_tenants: self.operation.metrics_tenants as usize,
+            otlp_endpoint: self.operation.checked_otlp_endpoint()?,
             oauth: self.oauth.config()?,
             settings: self.settings()?,
         };
@@ -130,6 +132,30 @@ impl ServeArgs {
                 .then(|| Duration::from_secs(self.cursor_lifetime.into())),
             ..Settings::default()
         })
+    }
+}
+
+impl OperationArgs {
+    fn checked_otlp_endpoint(&self) -> Result<Option<String>, String> {
+        let Some(text) = &self.otlp_endpoint else {
+            return Ok(None);
+        };
+        if !telemetry::IS_BUILT {
+            return Err(
+                "--otlp-endpoint: this build sends no traces: build it with `--features otlp`".to_owned(),
+            );
+        }
+        let is_web = text.starts_with("https://") || text.starts_with("http://");
+        let has_more = text.contains(['@', '?', '#']) || text.contains(char::is_whitespace);
+        if !is_web || has_more || egress::host_and_port(text).is_none() {
+            // The text may have a password.
+            return Err(
+                "--otlp-endpoint: expected a URL such as `http://localhost:4318`; a key of the collector belongs into \
+                 the variable OTEL_EXPORTER_OTLP_HEADERS"
+                    .to_owned(),
+            );
+        }
+        Ok(Some(text.trim_end_matches('/').to_owned()))
     }
 }
 
@@ -268,6 +294,34 @@ mod tests {
         for wrong in ["", "example.com", "ftp://example.com", "https://", "https://a b"] {
             let error: String = uri(wrong).expect_err(wrong);
             assert!(error.contains("--documentation-uri"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_collector_has_a_url_without_a_key_and_needs_a_build_with_traces() {
+        let endpoint = |text: &str| {
+            let cli = Cli::parse_from(["scim-server", "--otlp-endpoint", text]);
+            let config = cli.serve.config().map_err(|error| error.to_string())?;
+            Ok(config.otlp_endpoint)
+        };
+        let found: Result<_, String> = endpoint("http://collector.example.com:4318/");
+        if !telemetry::IS_BUILT {
+            let refused = found.expect_err("nothing would be sent");
+            assert!(refused.contains("--features otlp"), "{refused}");
+            return;
+        }
+        assert_eq!(found, Ok(Some("http://collector.example.com:4318".to_owned())));
+        for wrong in [
+            "",
+            "collector:4318",
+            "grpc://collector:4317",
+            "https://",
+            "https://5ec2e7@collector",
+            "https://collector/?key=5ec2e7",
+        ] {
+            let refused = endpoint(wrong).expect_err(wrong);
+            assert!(refused.contains("--otlp-endpoint"), "{refused}");
+            assert!(!refused.contains("5ec2e7"), "{refused}");
         }
     }
 

@@ -9,6 +9,7 @@ use actix_web::web;
 
 use super::error::Failure;
 use crate::service::Error;
+use crate::telemetry::Asked;
 
 /// The number of threads for blocking work in each worker. It exceeds the number of processors, because most threads
 /// wait for a commit that they share.
@@ -69,11 +70,13 @@ impl Blocking {
             return Err(Error::Overloaded.into());
         }
         let arrived = Instant::now();
+        let asked = Asked::now();
         let done = web::block(move || {
             let _slot = slot;
             if is_too_late(arrived.elapsed()) {
                 return Err(Error::Overloaded);
             }
+            let _span = asked.begin();
             work()
         });
         let done = timeout(deadline, done).await.map_err(|_| Failure::Overdue)?;

@@ -50,6 +50,8 @@ mod settings;
 mod slow_clients;
 mod startup;
 mod tls;
+#[cfg(feature = "otlp")]
+mod traces;
 mod transfer;
 mod two_servers;
 mod users;

@@ -32,6 +32,7 @@ use scim_server::oauth::key_cache::{KeyCache, Now};
 use scim_server::oauth::refresher::Refresher;
 use scim_server::oauth::{TokenEndpoint, key_fetch};
 use scim_server::service::Service;
+use scim_server::telemetry::Traces;
 use scim_server::upkeep::Upkeep;
 use scim_server::upkeep::expiry::ExpiryWatch;
 use scim_storage_diesel::{DieselStore, Pooler, StoreOptions};
@@ -48,6 +49,7 @@ pub(crate) fn serve(
     hints: &Hints,
 ) -> Result<(), Failure> {
     let config = arguments.config().map_err(|it| Failure::new(Exit::Usage, it))?;
+    let _traces = start_traces(&config)?;
     let tls = ServerTls::load(&config).map_err(|it| Failure::new(Exit::Usage, it))?;
     let listeners = Listeners::bind(&config, tls.clone())?;
     let listen = listeners.scim.local_addr()?;
@@ -118,8 +120,14 @@ pub(crate) fn serve(
     let operators = ManagementHttp::new(operations, http.clone(), exposition.clone());
     let operators = Arc::new(operators.with_set_streams(parts));
     let serving = listeners.serve(http, operators, exposition, config.shutdown_delay);
-    actix_web::rt::System::new().block_on(serving)?;
-    Ok(())
+    Ok(actix_web::rt::System::new().block_on(serving)?)
+}
+
+/// Starts the export of traces, which ends when all requests have ended and it is dropped.
+fn start_traces(config: &Config) -> Result<Option<Traces>, Failure> {
+    let authorities = config.oauth.egress.authorities.clone();
+    let started = Traces::start(config.otlp_endpoint.as_deref(), authorities);
+    started.map_err(|it| Failure::new(Exit::Usage, it))
 }
 
 fn proxy_warning<'a>(config: &'a Config, base_url: &str) -> Option<&'a str> {

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::OPERATION;
+use super::{OPERATION, trimmed};
 
 /// The settings about running a server.
 #[derive(Clone, Debug, Args)]
@@ -18,6 +18,11 @@ pub struct OperationArgs {
     #[arg(long, help_heading = OPERATION, env = "SCIM_SHUTDOWN_DELAY", default_value_t = 0, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(0..=3600))]
     pub shutdown_delay: u32,
+
+    /// The OpenTelemetry collector that gets a trace of each request, by OTLP over HTTP (`http/protobuf`), for example
+    /// `http://localhost:4318`; `/v1/traces` is added to its path. Only in builds with the feature `otlp`
+    #[arg(long, help_heading = OPERATION, env = "SCIM_OTLP_ENDPOINT", value_name = "URL", value_parser = trimmed)]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// The form of the log.

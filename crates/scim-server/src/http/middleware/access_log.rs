@@ -1,4 +1,4 @@
-//! The access log, one line for each request, and the counters of the metrics.
+//! The access log, one line for each request, the counters of the metrics, and the span for a trace.
 //!
 //! An entry contains no text from the client: no query string, body, token, header or id, because all of them can be
 //! personal data or secrets (RFC 7643 section 9.3, RFC 6750 section 5.3). The template of the route identifies the
@@ -14,19 +14,26 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
-use super::request_context::RequestContext;
+use super::request_context::{RequestContext, UNKNOWN};
 use crate::http::metrics::Metrics;
+use crate::telemetry::{Answered, RequestSpan};
 
-/// Logs the request, and counts it in the metrics of the application.
+/// Logs the request, counts it in the metrics of the application, and records it in a trace.
 pub async fn record(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    let traceparent = request
+        .headers()
+        .get("traceparent")
+        .and_then(|it| it.to_str().ok());
+    let span = RequestSpan::begin(standard_name(request.method()), traceparent);
     let mut entry = Entry {
         context: RequestContext::of(request.request()),
         status: None,
         method: request.method().clone(),
         metrics: request.app_data::<Data<Metrics>>().cloned(),
         started: Instant::now(),
+        span: span.clone(),
     };
-    let response = next.call(request).await?;
+    let response = span.run(next.call(request)).await?;
     entry.status = Some(response.status());
     Ok(response)
 }
@@ -40,6 +47,7 @@ struct Entry {
     method: Method,
     metrics: Option<Data<Metrics>>,
     started: Instant,
+    span: RequestSpan,
 }
 
 impl Drop for Entry {
@@ -53,6 +61,15 @@ impl Drop for Entry {
             metrics.record(route, method, status, self.context.known_tenant(), took);
         }
         let context = &self.context;
+        let known = |name| Some(name).filter(|it| *it != UNKNOWN);
+        self.span.end(&Answered {
+            request_id: &context.id,
+            method,
+            route: known(route),
+            tenant: known(context.tenant()),
+            connection: known(context.connection()),
+            status: self.status.map(|it| it.as_u16()),
+        });
         log::info!(
             target: "scim_server::access",
             request_id = context.id, tenant = context.tenant(), connection = context.connection(), method, route, status,

@@ -8,6 +8,9 @@ use actix_web::{HttpMessage as _, HttpRequest};
 
 use crate::http::rate_limits::Allowance;
 
+/// What stands for a fact that is not known.
+pub(super) const UNKNOWN: &str = "-";
+
 /// The id of a request, and the facts that the access log waits for. Each fact is set once.
 #[derive(Default)]
 pub struct RequestContext {
@@ -64,12 +67,12 @@ impl RequestContext {
 
     /// Returns the path template of the endpoint, or `-`.
     pub(super) fn route(&self) -> &str {
-        self.route.get().map_or("-", |it| it)
+        self.route.get().map_or(UNKNOWN, |it| it)
     }
 
     /// Returns the name of the caller's tenant, or `-`.
     pub(super) fn tenant(&self) -> &str {
-        self.tenant.get().map_or("-", |it| it)
+        self.tenant.get().map_or(UNKNOWN, |it| it)
     }
 
     /// Returns the name of the caller's tenant, or an empty text.
@@ -79,6 +82,6 @@ impl RequestContext {
 
     /// Returns the name of the caller's connection, or `-`.
     pub(super) fn connection(&self) -> &str {
-        self.connection.get().map_or("-", |it| it)
+        self.connection.get().map_or(UNKNOWN, |it| it)
     }
 }
