@@ -13,8 +13,8 @@ const TOOLS: [(&str, &str); 3] = [("auditable", "0.7.7"), ("deb", "3.8.0"), ("cy
 
 const PACKAGE: &str = "scim-server";
 
-/// The additional feature of packages: TLS to PostgreSQL.
-const FEATURES: &str = "postgres-tls";
+/// The additional features of packages: TLS to PostgreSQL, and traces.
+const FEATURES: &str = "postgres-tls,otlp";
 
 /// Builds everything.
 ///
@@ -46,6 +46,7 @@ pub(crate) fn run() -> Result<(), String> {
     let binary = root.join("target/release").join(PACKAGE);
     check(&binary)?;
     copy(&binary, &target.join(PACKAGE))?;
+    write_files(&binary, &target.join("files"))?;
     let deb = ["deb", "--package", PACKAGE, "--no-build", "--locked", "--output"];
     process::run(process::cargo(&deb).arg(&target))?;
     process::run(&mut process::cargo(&[
@@ -76,6 +77,22 @@ const SBOM: &str = "scim-server.cdx";
 fn check(binary: &Path) -> Result<(), String> {
     let version = process::output(Command::new(binary).arg("--version"))?;
     println!("{}", version.trim());
+    Ok(())
+}
+
+/// Writes the files that the binary makes: the manual page and the completions of shells.
+fn write_files(binary: &Path, folder: &Path) -> Result<(), String> {
+    let failed = |error| format!("{}: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(failed)?;
+    for (name, arguments) in [
+        ("scim-server.1", &["manual"][..]),
+        ("scim-server", &["completions", "bash"]),
+        ("_scim-server", &["completions", "zsh"]),
+        ("scim-server.fish", &["completions", "fish"]),
+    ] {
+        let text = process::output(Command::new(binary).args(arguments))?;
+        fs::write(folder.join(name), text).map_err(failed)?;
+    }
     Ok(())
 }
 

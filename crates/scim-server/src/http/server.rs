@@ -29,10 +29,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const CLOSING_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The time that running requests get to finish after a signal.
-const GRACE_SECONDS: u64 = 20;
+pub const GRACE_SECONDS: u64 = 20;
 
 /// The same for the management listener, which stops after the other one.
-const MANAGEMENT_GRACE_SECONDS: u64 = 5;
+pub const MANAGEMENT_GRACE_SECONDS: u64 = 5;
 
 /// Starts a server on a listening socket, with TLS if there is a certificate. When `stop` completes, the server refuses new connections, finishes the
 /// running requests and ends.

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use regex_lite::Regex;
 use scim_server::cli::settings::grammar::grammar;
+use scim_server::http::server::{GRACE_SECONDS, MANAGEMENT_GRACE_SECONDS};
+use scim_server::telemetry::FLUSH_LIMIT;
 
+use crate::cli::Shell;
 use crate::harness::Server;
 
 /// The top level of the workspace.
@@ -131,10 +134,10 @@ fn the_ports_agree() {
     );
     let values = read("docs/deploy/helm/scim-server/values.yaml");
     assert_eq!(only(r"(?m)^management:\n +port: (\d+)$", &values), management);
-    let unit = read("docs/deploy/systemd/scim-server.env");
-    assert_eq!(only(r"SCIM_LISTEN=127\.0\.0\.1:(\d+)", &unit), scim);
+    let unit = read("docs/deploy/systemd/scim-server.toml");
+    assert_eq!(only(r#"(?m)^listen = "127\.0\.0\.1:(\d+)"#, &unit), scim);
     assert_eq!(
-        only(r"SCIM_MANAGEMENT_LISTEN=127\.0\.0\.1:(\d+)", &unit),
+        only(r#"(?m)^management-listen = "127\.0\.0\.1:(\d+)"#, &unit),
         management
     );
 }
@@ -206,14 +209,26 @@ fn the_package_is_made_of_files_that_exist() {
     let (assets, _) = assets.split_once("\n]").unwrap();
     let sources = found(r#"(?m)^ +\["([^"]+)""#, assets);
     assert!(sources.contains(&"target/release/scim-server"));
-    for source in sources.iter().filter(|it| !it.starts_with("target/")) {
+    for source in sources.iter().filter(|it| !it.contains("target/")) {
         assert!(here.join(source).is_file(), "{source}");
     }
+    // The step before it writes the others.
+    let written = read("xtask/src/package.rs");
+    for source in sources
+        .iter()
+        .filter_map(|it| it.strip_prefix("../../target/package/files/"))
+    {
+        assert!(written.contains(&format!("(\"{source}\", &[")), "{source}");
+    }
+    let changes = here.join(only(r#"(?m)^changelog = "([^"]+)""#, &manifest));
+    let changes = std::fs::read_to_string(changes).unwrap();
+    let newest = format!("scim-server ({}-1) ", env!("CARGO_PKG_VERSION"));
+    assert!(changes.starts_with(&newest), "{changes}");
     let units = here.join(only(r#"unit-scripts = "([^"]+)""#, &manifest));
     let unit = units.join(format!("{}.service", only(r#"unit-name = "([^"]+)""#, &manifest)));
     let unit = std::fs::read_to_string(unit).unwrap();
     // The package installs what the unit names.
-    let settings = only(r"EnvironmentFile=/(\S+)", &unit);
+    let settings = only(r"SCIM_CONFIG=/(\S+)", &unit);
     assert!(manifest.contains(&format!("conf-files = [\"/{settings}\"]")));
     let (folder, _) = settings.rsplit_once('/').unwrap();
     assert!(assets.contains(&format!("\"{folder}/\"")));
@@ -222,6 +237,135 @@ fn the_package_is_made_of_files_that_exist() {
     let user = only(r"(?m)^User=(\S+)$", &unit);
     let users = std::fs::read_to_string(scripts.join("scim-server.conf")).unwrap();
     assert!(users.starts_with(&format!("u {user} ")), "{users}");
+}
+
+/// The binary accepts the settings of the unit, also those that an administrator may turn on.
+#[test]
+fn the_settings_of_the_unit_are_valid() {
+    let shell = Shell::new();
+    let file = shell.folder.path().join("scim-server.toml");
+    let given = read("docs/deploy/systemd/scim-server.toml");
+    let with_all = Regex::new("(?m)^#([a-z-]+ = )").unwrap();
+    assert!(with_all.find_iter(&given).count() > 4);
+    // A secret is given by its value, or by a file.
+    let without_url = |text: &str| text.replace("database-url = ", "#");
+    let all = without_url(&with_all.replace_all(&given, "$1")).replace("/etc/scim-server", ".");
+    for (name, content) in [
+        (
+            "database-url",
+            "postgres://scim:secret@db.example.com/scim".to_owned(),
+        ),
+        ("cursor-key", "0f".repeat(32)),
+        ("secrets-key", "f0".repeat(32)),
+    ] {
+        std::fs::write(shell.folder.path().join(name), content).unwrap();
+    }
+    for text in [given, all] {
+        std::fs::write(&file, &text).unwrap();
+        shell.ok(&["config", "check", "scim-server.toml"]);
+    }
+}
+
+/// A server that stops has served for its delay, longer than a proxy needs to notice. Nothing ends it before its last
+/// request.
+#[test]
+fn a_server_has_the_time_that_it_needs_to_stop() {
+    let least = GRACE_SECONDS + MANAGEMENT_GRACE_SECONDS + FLUSH_LIMIT.as_secs();
+    let number = |expression: &str, text: &str| only(expression, text).parse::<u64>().unwrap();
+    let compose = read("docs/deploy/compose/compose.yaml");
+    let delay = number(r"SCIM_SHUTDOWN_DELAY: (\d+)", &compose);
+    let limit = number(r"stop_grace_period: (\d+)s", &compose);
+    assert!(
+        limit >= delay + least,
+        "{limit} s are not {delay} s and {least} s"
+    );
+    let proxy = read("docs/deploy/compose/Caddyfile");
+    let notices = number(r"health_interval (\d+)s", &proxy) + number(r"health_timeout (\d+)s", &proxy);
+    assert!(delay > notices, "{delay} s are not longer than {notices} s");
+    assert!(number(r"lb_try_duration (\d+)s", &proxy) > 0);
+    let unit = read("docs/deploy/systemd/scim-server.service");
+    let delay = number(
+        r"(?m)^#shutdown-delay = (\d+)$",
+        &read("docs/deploy/systemd/scim-server.toml"),
+    );
+    let limit = number(r"(?m)^TimeoutStopSec=(\d+)$", &unit);
+    assert!(
+        limit >= delay + least,
+        "{limit} s are not {delay} s and {least} s"
+    );
+    let pod = read("docs/deploy/helm/scim-server/templates/deployment.yaml");
+    let added = number(
+        r"terminationGracePeriodSeconds: \{\{ add \.Values\.shutdownDelaySeconds (\d+) \}\}",
+        &pod,
+    );
+    assert!(added >= least, "{added} s are not {least} s");
+    let setting = r"name: SCIM_SHUTDOWN_DELAY\n +value: (\{\{ \.Values\.shutdownDelaySeconds \| quote \}\})";
+    only(setting, &pod);
+}
+
+/// No password and no key is the value of a variable, where other users of the machine and descriptions of containers
+/// could show it.
+#[test]
+fn secrets_are_in_files() {
+    let mut secrets = BTreeSet::new();
+    each_command(&grammar(), &mut |command| {
+        let hidden = command.get_arguments().filter(|it| it.is_hide_env_values_set());
+        secrets.extend(hidden.filter_map(|it| Some(it.get_env()?.to_str()?.to_owned())));
+    });
+    assert!(secrets.contains("SCIM_CURSOR_KEY"), "{secrets:?}");
+    let mut in_files = 0;
+    for (path, text) in deploy_files() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // The image has the default of a container without settings. The other two are about all settings.
+        if ["Dockerfile", "README.md"].contains(&&*name) || path.ends_with("deploy/scim-server.toml") {
+            continue;
+        }
+        for used in found(r"\b(SCIM_[A-Z_]*[A-Z])\b", &text) {
+            assert!(!secrets.contains(used), "{}: {used}", path.display());
+            let secret = used.strip_suffix("_FILE").unwrap_or_default();
+            in_files += usize::from(secrets.contains(secret));
+        }
+        assert!(!text.contains("PGPASSWORD"), "{}", path.display());
+    }
+    assert!(in_files >= 4, "{in_files}");
+}
+
+/// The secrets of containers are files that the container gets.
+#[test]
+fn the_files_of_secrets_exist_where_settings_name_them() {
+    let compose = read("docs/deploy/compose/compose.yaml");
+    let guide = read("docs/OPERATIONS.md");
+    for name in found(r"_FILE: /run/secrets/(\S+)", &compose) {
+        assert!(
+            compose.contains(&format!("\n  {name}:\n    file: ./secrets/{name}\n")),
+            "{name}"
+        );
+        let given = found(r"(?m)^ +secrets: \[(.*)\]$", &compose).join(", ");
+        assert!(given.split(", ").any(|it| it == name), "{name}: {given}");
+        assert!(guide.contains(name), "{name}");
+    }
+    let chart = "docs/deploy/helm/scim-server/templates";
+    let pod = read(&format!("{chart}/deployment.yaml"));
+    let job = read(&format!("{chart}/migration-job.yaml"));
+    let helpers = read(&format!("{chart}/_helpers.tpl"));
+    let named = |text: &str| -> BTreeSet<String> {
+        found(r"value: /etc/scim-server/secrets/(\S+)", text)
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
+    };
+    let database = named(&helpers);
+    for (text, needed) in [
+        (&pod, named(&pod).union(&database).cloned().collect()),
+        (&job, database),
+    ] {
+        let mounted: BTreeSet<String> = found(r"- key: (\S+)", text)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(mounted, needed);
+        assert!(text.contains("scim-server.secretsMount"));
+    }
 }
 
 /// Helm refuses values that the schema does not know, also those of values.yaml.

@@ -46,15 +46,17 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* The settings that every process needs to reach the database. */}}
+{{/* The setting that every process needs to reach the database. */}}
 {{- define "scim-server.databaseEnv" -}}
-- name: SCIM_DATABASE_URL
-  value: {{ .Values.database.url | quote }}
-- name: PGPASSWORD
-  valueFrom:
-    secretKeyRef:
-      name: {{ .Values.existingSecret }}
-      key: database-password
+- name: SCIM_DATABASE_URL_FILE
+  value: /etc/scim-server/secrets/database-url
+{{- end -}}
+
+{{/* Secrets are files: variables are inherited by child processes, and show up in descriptions of the pod. */}}
+{{- define "scim-server.secretsMount" -}}
+- name: secrets
+  mountPath: /etc/scim-server/secrets
+  readOnly: true
 {{- end -}}
 
 {{- define "scim-server.authoritiesMount" -}}
