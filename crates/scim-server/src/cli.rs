@@ -24,6 +24,7 @@ pub mod hints;
 pub mod import;
 pub mod journal;
 pub mod key;
+pub mod manual;
 pub mod migrate;
 pub mod move_to;
 mod names;

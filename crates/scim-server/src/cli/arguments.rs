@@ -175,6 +175,8 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Print the manual page, in the format of man(7)
+    Manual,
 }
 
 /// The commands below `config`.

@@ -65,7 +65,7 @@ enum File {
 
 fn file(cli: &Cli) -> File {
     match &cli.command {
-        Some(arguments::Command::Completions { .. }) => File::Unused,
+        Some(arguments::Command::Completions { .. } | arguments::Command::Manual) => File::Unused,
         Some(arguments::Command::Config(ConfigCommand::Generate | ConfigCommand::Schema)) => File::Unused,
         Some(arguments::Command::Config(ConfigCommand::Check { file })) => File::Used(Some(file.clone())),
         _ => File::Used(cli.config.clone()),

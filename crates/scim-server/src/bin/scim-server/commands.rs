@@ -7,8 +7,8 @@ use scim_server::cli::arguments::{Cli, Command, PostgresPooler, TenantCommand};
 use scim_server::cli::hints::Hints;
 use scim_server::cli::start::Start;
 use scim_server::cli::{
-    client, completions, config, connection, events, federation, health, journal, key, set_stream, stop,
-    tenant, token, webhook, with_terminal,
+    client, completions, config, connection, events, federation, health, journal, key, manual, set_stream,
+    stop, tenant, token, webhook, with_terminal,
 };
 use scim_server::delivery::feed::Feed;
 use scim_storage_diesel::{DieselStore, Pooler};
@@ -91,6 +91,7 @@ pub(crate) fn run(cli: Cli, start: &Start) -> Result<(), Failure> {
         Command::Health(arguments) => Ok(health::run(&arguments, &mut io::stdout())?),
         Command::Config(command) => Ok(config::run(&command, start, &mut io::stdout())?),
         Command::Completions { shell } => Ok(completions::print(shell, &mut io::stdout())?),
+        Command::Manual => Ok(manual::print(&mut io::stdout())?),
         Command::Journal(arguments) => {
             let store = open_existing(url, pooler, hints)?;
             let stop = stop::on_signal_or_closed_output()?;
