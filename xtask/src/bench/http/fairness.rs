@@ -1,6 +1,7 @@
 //! `cargo xtask bench fairness`: the latency of a tenant, alone and while another tenant floods the server.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -24,6 +25,9 @@ pub(crate) struct Options {
     /// The greatest permitted growth of the 99th percentile, as a factor
     #[arg(long, default_value_t = 3.0)]
     most: f64,
+    /// The server binary [default: a release build of this source]
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
 }
 
 /// The number of users of the measured tenant.
@@ -38,7 +42,10 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Fails when a server cannot be started or a request of the measured tenant fails, and when the 99th percentile grows too
 /// much.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let binary = super::release_build()?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => super::release_build()?,
+    };
     let (idle, flooded, answers) = measure(&binary, options).map_err(|error| error.to_string())?;
     let row = |name: &str, it: &[f64]| {
         println!(
@@ -69,7 +76,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 
 /// Returns the sorted latencies in milliseconds without and with the flood, and the number of requests of the flood:
 /// all, and those that succeeded.
-fn measure(binary: &std::path::Path, options: &Options) -> io::Result<(Vec<f64>, Vec<f64>, [u64; 2])> {
+fn measure(binary: &Path, options: &Options) -> io::Result<(Vec<f64>, Vec<f64>, [u64; 2])> {
     let server = Server::start(binary, USERS, 0)?;
     let other = flood_token(binary, &server, options.rate_limit)?;
     let time = Duration::from_secs(options.seconds);
@@ -89,7 +96,7 @@ fn measure(binary: &std::path::Path, options: &Options) -> io::Result<(Vec<f64>,
 }
 
 /// Creates the tenant that floods, with its rate limit, and returns its token.
-fn flood_token(binary: &std::path::Path, server: &Server, rate_limit: u32) -> io::Result<String> {
+fn flood_token(binary: &Path, server: &Server, rate_limit: u32) -> io::Result<String> {
     let run = |arguments: &[&str]| -> io::Result<Vec<u8>> {
         let output = Command::new(binary)
             .args(arguments)
