@@ -49,8 +49,8 @@ pub use set_streams::{
 pub use tenant::{Tenant, TenantId};
 pub use transfer::{ExportParts, Exported, ImportOutcome, ImportedMembers, ImportedResource, Transfer};
 pub use webhooks::{
-    NewWebhook, NewWebhookSecret, StoredWebhookSecret, Webhook, WebhookHealth, WebhookMessage,
-    WebhookProgress, WebhookSettings, Webhooks,
+    NewWebhook, NewWebhookSecret, StoredWebhookSecret, Webhook, WebhookChange, WebhookHealth, WebhookMessage,
+    WebhookProgress, WebhookSettings, WebhookState, Webhooks,
 };
 
 pub use crate::change::{MembersChange, MembersStep};

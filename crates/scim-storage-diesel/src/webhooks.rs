@@ -6,8 +6,8 @@ mod messages;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use scim_model::store::{
-    DeliveryAttempt, Leases, NewWebhook, NewWebhookSecret, StoreError, Webhook, WebhookMessage,
-    WebhookProgress, Webhooks,
+    DeliveryAttempt, Leases, NewWebhook, NewWebhookSecret, StoreError, Webhook, WebhookChange,
+    WebhookMessage, WebhookProgress, Webhooks,
 };
 use uuid::Uuid;
 
@@ -31,6 +31,12 @@ impl Webhooks for DieselStore {
             let endpoint = webhook_endpoint::table.filter(webhook_endpoint::id.eq(id.as_bytes().as_slice()));
             Ok(conn.execute(diesel::delete(endpoint))? > 0)
         })
+    }
+
+    fn change_webhook(&self, id: Uuid, revision: i64, change: &WebhookChange) -> Result<bool, StoreError> {
+        let change = change.clone();
+        self.database
+            .write(move |conn| endpoints::change(conn, id, revision, &change))
     }
 
     fn disable_webhook(&self, id: Uuid, reason: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
@@ -96,12 +102,29 @@ impl Webhooks for DieselStore {
         })
     }
 
-    fn webhook_messages(&self, id: Uuid, dead: bool, limit: u32) -> Result<Vec<WebhookMessage>, StoreError> {
-        self.database.read(|conn| messages::of(conn, id, dead, limit))
+    fn webhook_messages(
+        &self,
+        id: Uuid,
+        dead: bool,
+        before: Option<(DateTime<Utc>, &str)>,
+        limit: u32,
+    ) -> Result<Vec<WebhookMessage>, StoreError> {
+        self.database
+            .read(|conn| messages::of(conn, id, dead, before, limit))
     }
 
-    fn webhook_deliveries(&self, id: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, StoreError> {
-        self.database.read(|conn| messages::deliveries(conn, id, limit))
+    fn webhook_message(&self, id: Uuid, message: &str) -> Result<Option<WebhookMessage>, StoreError> {
+        self.database.read(|conn| messages::find(conn, id, message))
+    }
+
+    fn webhook_deliveries(
+        &self,
+        id: Uuid,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        self.database
+            .read(|conn| messages::deliveries(conn, id, before, limit))
     }
 
     fn prune_webhook_deliveries(&self, before: DateTime<Utc>, limit: u32) -> Result<usize, StoreError> {

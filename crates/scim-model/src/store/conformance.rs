@@ -28,6 +28,7 @@
 //! | `client_changes` | changes of clients that keep their id |
 //! | `credentials` | OAuth clients, their secrets and access tokens, single-use assertions |
 //! | `webhooks` | endpoints of webhooks, their leases, and the messages that wait for them |
+//! | `webhook_changes` | changes of endpoints |
 //! | `operator_keys` | operator keys, their limits and their end |
 //! | `idempotency` | the keys by which a repeated creation is recognised |
 //! | `set_stream_leases` | the leases of streams that are pushed |
@@ -61,6 +62,7 @@ mod set_stream_leases;
 mod set_streams;
 mod sorting;
 mod tenants;
+mod webhook_changes;
 mod webhooks;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,6 +86,7 @@ const TOPICS: &[&[Case]] = &[
     credentials::CASES,
     client_changes::CASES,
     webhooks::CASES,
+    webhook_changes::CASES,
     operator_keys::CASES,
     idempotency::CASES,
     set_streams::CASES,

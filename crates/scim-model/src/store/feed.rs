@@ -46,6 +46,13 @@ pub trait ChangeFeed: Send + Sync {
     /// `Busy`, `Unavailable`.
     fn current_position(&self, tenants: &FeedTenants) -> Result<ChangePosition, StoreError>;
 
+    /// Returns the last position of tenants whose number is at most that of another one: the place in their journals of a
+    /// reader that has read the journals of others up to there.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    fn position_at(&self, tenants: &FeedTenants, sequence: i64) -> Result<ChangePosition, StoreError>;
+
     /// Returns the oldest position that a reader can continue after: every later entry has been kept.
     ///
     /// # Errors

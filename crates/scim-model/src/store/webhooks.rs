@@ -32,6 +32,13 @@ pub trait Webhooks: Send + Sync {
     /// `Unavailable`.
     fn delete_webhook(&self, id: Uuid) -> Result<bool, StoreError>;
 
+    /// Changes the settings of an endpoint, and its state if the change names one, and returns whether the endpoint
+    /// exists. With another URL, the endpoint forgets its failures, and its messages are due at once.
+    ///
+    /// # Errors
+    /// `Stale` if the endpoint has another revision, `Unavailable`.
+    fn change_webhook(&self, id: Uuid, revision: i64, change: &WebhookChange) -> Result<bool, StoreError>;
+
     /// Disables an endpoint, and returns whether it exists. One that is disabled keeps its reason.
     ///
     /// # Errors
@@ -95,18 +102,35 @@ pub trait Webhooks: Send + Sync {
         progress: &[WebhookProgress],
     ) -> Result<Vec<Uuid>, StoreError>;
 
-    /// Returns the messages that wait or were given up, in no order. At most `limit` of those that were given up, latest
-    /// first.
+    /// Returns the messages that wait, or those that were given up, latest first. With `before`, only those that follow
+    /// the message with this time and id in this order.
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
-    fn webhook_messages(&self, id: Uuid, dead: bool, limit: u32) -> Result<Vec<WebhookMessage>, StoreError>;
+    fn webhook_messages(
+        &self,
+        id: Uuid,
+        dead: bool,
+        before: Option<(DateTime<Utc>, &str)>,
+        limit: u32,
+    ) -> Result<Vec<WebhookMessage>, StoreError>;
 
-    /// Returns the latest deliveries to an endpoint, latest first.
+    /// Returns a message that waits or was given up.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    fn webhook_message(&self, id: Uuid, message: &str) -> Result<Option<WebhookMessage>, StoreError>;
+
+    /// Returns deliveries to an endpoint, latest first. With `before`, only those that are earlier than this one.
     ///
     /// # Errors
     /// `Unavailable`.
-    fn webhook_deliveries(&self, id: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, StoreError>;
+    fn webhook_deliveries(
+        &self,
+        id: Uuid,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryAttempt>, StoreError>;
 
     /// Deletes at most `limit` deliveries that are older than a time, and as many messages that were given up before it.
     /// Returns the number of both.
@@ -146,6 +170,26 @@ pub struct WebhookSettings {
     pub headers: Option<Vec<u8>>,
 }
 
+/// A change of an endpoint.
+#[derive(Clone, Debug)]
+pub struct WebhookChange {
+    /// The new settings.
+    pub settings: WebhookSettings,
+    /// The new place in the journal, as the deliverer writes it; `None` if it stays.
+    pub position: Option<String>,
+    /// The new state; `None` if it stays. An endpoint that is enabled continues where it stopped.
+    pub state: Option<WebhookState>,
+}
+
+/// Whether messages are sent to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WebhookState {
+    /// They are sent.
+    Active,
+    /// They are not, for a reason, since a time.
+    Disabled(String, DateTime<Utc>),
+}
+
 /// A secret to store.
 #[derive(Clone, Debug)]
 pub struct NewWebhookSecret {
@@ -172,7 +216,7 @@ pub struct Webhook {
     pub created: DateTime<Utc>,
     /// The position in the journal. Each earlier message was delivered, waits, or was given up.
     pub position: String,
-    /// Increases when an operator sets the position or enables the endpoint.
+    /// Increases when an operator changes the settings, sets the position or enables the endpoint.
     pub revision: i64,
     /// Increases when an operator queues a message.
     pub queued: i64,

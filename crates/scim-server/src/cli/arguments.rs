@@ -41,7 +41,9 @@ pub use self::tenant::TenantCommand;
 pub use self::tls::TlsArgs;
 pub use self::token::{Lifetime, Scope, TokenCommand};
 pub use self::transfer::{ExportArgs, ImportArgs, StoredFormArgs};
-pub use self::webhook::{CreateArgs, EndpointArgs, ReplayArgs, SecretsKeyArgs, View, WebhookCommand};
+pub use self::webhook::{
+    CreateArgs, EndpointArgs, ReplayArgs, SecretsKeyArgs, SetWebhookArgs, View, WebhookCommand,
+};
 use super::client_args::{ClientCommand, FederationCommand};
 use super::exit::Exit;
 use super::oauth_args::OAuthArgs;

@@ -264,7 +264,8 @@ fn show<S: Directory + SetStreams>(
     let refused = store.refused_sets(stream.id, SHOWN)?;
     shown["refused"] = json!(refused.into_iter().map(RefusedToken::from).collect::<Vec<_>>());
     let attempts = store.set_attempts(stream.id, SHOWN)?;
-    shown["deliveries"] = json!(attempts.into_iter().map(TokenDelivery::from).collect::<Vec<_>>());
+    let attempts = attempts.into_iter().map(|it| TokenDelivery::of(it, true));
+    shown["deliveries"] = json!(attempts.collect::<Vec<_>>());
     if stream.json {
         return terminal.print(&shown);
     }

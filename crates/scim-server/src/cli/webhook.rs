@@ -5,17 +5,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scim_model::store::{ChangeFeed, DeliveryAttempt, Directory, Tenant, Webhook, Webhooks};
+use scim_model::store::{ChangeFeed, DeliveryAttempt, Directory, Tenant, TenantId, Webhook, Webhooks};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::arguments::{CreateArgs, EndpointArgs, ReplayArgs, View, WebhookCommand};
+use super::arguments::{CreateArgs, EndpointArgs, ReplayArgs, SetWebhookArgs, View, WebhookCommand};
+use super::client_args::UrlArgs;
 use super::client_keys::{egress_settings, warn};
+use super::oauth_args::EgressArgs;
 use super::{CommandError, Terminal, find_tenant, timestamp};
 use crate::clock;
 use crate::config::database_url::DatabaseUrl;
 use crate::delivery::feed::{Feed, FeedError};
-use crate::delivery::webhooks::registration::{self, NewEndpoint, RegistrationError};
+use crate::delivery::webhooks::registration::{self, EndpointChange, NewEndpoint, RegistrationError};
 use crate::management::webhooks::{DeadLetter, DeliveryView, WebhookView, tenant_names};
 use crate::sealing::KeyFile;
 
@@ -49,6 +51,10 @@ pub fn run<S: Directory + Webhooks + ChangeFeed + 'static>(
         }
         WebhookCommand::List { json } => list(&**store, *json, terminal),
         WebhookCommand::Show(endpoint) => show(&**store, endpoint, terminal),
+        WebhookCommand::Set(arguments) => {
+            let keys = arguments.key.key_file(database);
+            set(&**store, &feed, &keys, arguments, terminal)
+        }
         WebhookCommand::Test { endpoint, wait } => {
             test(&**store, endpoint, Duration::from_secs((*wait).into()), terminal)
         }
@@ -62,9 +68,9 @@ pub fn run<S: Directory + Webhooks + ChangeFeed + 'static>(
             rotate(&**store, &keys, endpoint, *overlap, terminal)
         }
         WebhookCommand::Disable(endpoint) => {
-            let disabled = store.disable_webhook(endpoint.id, "by an operator", terminal.now)?;
+            registration::disable(&**store, endpoint.id, terminal.now)?;
             wait_for_release(&**store, endpoint.id)?;
-            done(disabled, endpoint, "disabled", terminal)
+            done(true, endpoint, "disabled", terminal)
         }
         WebhookCommand::Enable { endpoint, from_now } => {
             registration::enable(&**store, &feed, endpoint.id, *from_now)?;
@@ -80,10 +86,11 @@ pub fn run<S: Directory + Webhooks + ChangeFeed + 'static>(
 impl From<RegistrationError> for CommandError {
     fn from(error: RegistrationError) -> CommandError {
         match error {
-            RegistrationError::Invalid(text) => CommandError::Usage(text),
-            RegistrationError::NoEndpoint(_) | RegistrationError::Key(_) => {
-                CommandError::Refused(error.to_string())
-            }
+            RegistrationError::Invalid { detail, .. } => CommandError::Usage(detail),
+            RegistrationError::NoEndpoint(_)
+            | RegistrationError::Stale
+            | RegistrationError::Disabled(_)
+            | RegistrationError::Key(_) => CommandError::Refused(error.to_string()),
             RegistrationError::Feed(FeedError::Store(error)) | RegistrationError::Store(error) => {
                 error.into()
             }
@@ -100,21 +107,12 @@ fn create<S: Directory + Webhooks>(
     arguments: &CreateArgs,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let settings = egress_settings(&arguments.egress, &arguments.urls)?;
-    let url = arguments.url.trim();
-    let refused = registration::check_url(url, &settings)
-        .map_err(|error| CommandError::Usage(format!("--url `{url}`: {error}")))?;
-    let warning = refused.map(|it| format!("--url `{url}`: {it}; the server decides at each attempt"));
-    warn(warning, terminal)?;
-    let tenants = arguments.tenant.iter();
-    let tenants: Vec<Tenant> = tenants
-        .map(|name| find_tenant(store, name))
-        .collect::<Result<_, _>>()?;
+    let url = checked_url(&arguments.url, &arguments.egress, &arguments.urls, terminal)?;
     let id = clock::new_id();
     let new = NewEndpoint {
         id,
-        url: url.to_owned(),
-        tenants: (!tenants.is_empty()).then(|| tenants.iter().map(|it| it.id).collect()),
+        url: url.clone(),
+        tenants: chosen(store, &arguments.tenant)?,
         types: arguments.types.clone(),
         full: arguments.view == View::Full,
         headers: arguments.header.clone(),
@@ -134,6 +132,65 @@ fn create<S: Directory + Webhooks>(
         terminal.output,
         "It gets the events from now on. To try it: {test}"
     )?;
+    Ok(())
+}
+
+/// Checks a URL. The server decides whether it permits the target, so that this is a warning here.
+fn checked_url(
+    url: &str,
+    egress: &EgressArgs,
+    urls: &UrlArgs,
+    terminal: &mut Terminal,
+) -> Result<String, CommandError> {
+    let settings = egress_settings(egress, urls)?;
+    let url = url.trim();
+    let refused = registration::check_url(url, &settings)
+        .map_err(|error| CommandError::Usage(format!("--url `{url}`: {error}")))?;
+    let warning = refused.map(|it| format!("--url `{url}`: {it}; the server decides at each attempt"));
+    warn(warning, terminal)?;
+    Ok(url.to_owned())
+}
+
+/// Returns the tenants with these names; `None` without a name.
+fn chosen(store: &impl Directory, names: &[String]) -> Result<Option<Vec<TenantId>>, CommandError> {
+    let ids = names.iter().map(|name| Ok(find_tenant(store, name)?.id));
+    let ids: Vec<TenantId> = ids.collect::<Result<_, CommandError>>()?;
+    Ok((!ids.is_empty()).then_some(ids))
+}
+
+fn set<S: Directory + Webhooks>(
+    store: &S,
+    feed: &Feed,
+    keys: &KeyFile,
+    arguments: &SetWebhookArgs,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let id = arguments.endpoint.id;
+    let endpoint = registration::find_endpoint(store, id)?;
+    let url = arguments.url.as_deref();
+    let url = url.map(|it| checked_url(it, &arguments.egress, &arguments.urls, terminal));
+    let tenants = match arguments.all_tenants {
+        true => Some(None),
+        false => chosen(store, &arguments.tenant)?.map(Some),
+    };
+    let change = EndpointChange {
+        url: url.transpose()?,
+        tenants,
+        types: (arguments.all_types || !arguments.types.is_empty()).then(|| arguments.types.clone()),
+        full: arguments.view.map(|it| it == View::Full),
+        headers: (arguments.no_headers || !arguments.header.is_empty()).then(|| arguments.header.clone()),
+        disabled: None,
+    };
+    if change == EndpointChange::default() {
+        let text = "there is nothing to change: name at least one value";
+        return Err(CommandError::Usage(text.to_owned()));
+    }
+    registration::change(store, feed, keys, &endpoint, change, terminal.now)?;
+    if arguments.endpoint.json {
+        let changed = registration::find_endpoint(store, id)?;
+        return terminal.print(&to_json(&changed, &store.tenants()?, terminal.now));
+    }
+    writeln!(terminal.output, "Changed the webhook endpoint {id}.")?;
     Ok(())
 }
 
@@ -167,12 +224,13 @@ fn show<S: Directory + Webhooks>(
 ) -> Result<(), CommandError> {
     let webhook = registration::find_endpoint(store, endpoint.id)?;
     let mut shown = to_json(&webhook, &store.tenants()?, terminal.now);
-    let waiting = store.webhook_messages(webhook.id, false, COUNTED)?;
+    let waiting = store.webhook_messages(webhook.id, false, None, COUNTED)?;
     shown["waiting"] = waiting.len().into();
-    let dead = store.webhook_messages(webhook.id, true, SHOWN)?;
+    let dead = store.webhook_messages(webhook.id, true, None, SHOWN)?;
     shown["deadLetters"] = dead.iter().map(|it| json!(DeadLetter::of(it))).collect();
-    let deliveries = store.webhook_deliveries(webhook.id, SHOWN)?;
-    shown["deliveries"] = deliveries.iter().map(|it| json!(DeliveryView::of(it))).collect();
+    let deliveries = store.webhook_deliveries(webhook.id, None, SHOWN)?;
+    let views = deliveries.iter().map(|it| json!(DeliveryView::of(it, true)));
+    shown["deliveries"] = views.collect();
     if endpoint.json {
         return terminal.print(&shown);
     }
@@ -210,18 +268,14 @@ fn test(
     wait: Duration,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let webhook = registration::find_endpoint(store, endpoint.id)?;
-    if let Some((reason, _)) = webhook.disabled {
-        let text = format!("the webhook endpoint `{}` is disabled: {reason}", endpoint.id);
-        return Err(CommandError::Refused(text));
-    }
     let message = registration::test(store, endpoint.id, clock::new_id(), terminal.now)?.to_string();
     let result = wait_for_delivery(store, endpoint.id, &message, wait)?;
     let is_delivered = result.as_ref().map(|it| it.error.is_none());
     if endpoint.json {
-        let mut shown = result
-            .as_ref()
-            .map_or_else(|| json!({ "message": message }), |it| json!(DeliveryView::of(it)));
+        let mut shown = result.as_ref().map_or_else(
+            || json!({ "message": message }),
+            |it| json!(DeliveryView::of(it, true)),
+        );
         shown["id"] = endpoint.id.to_string().into();
         shown["delivered"] = is_delivered.into();
         terminal.print(&shown)?;
@@ -259,7 +313,7 @@ fn wait_for_delivery(
 ) -> Result<Option<DeliveryAttempt>, CommandError> {
     let end = Instant::now() + wait;
     loop {
-        let deliveries = store.webhook_deliveries(id, SHOWN)?;
+        let deliveries = store.webhook_deliveries(id, None, SHOWN)?;
         if let Some(it) = deliveries.into_iter().find(|it| it.message == message) {
             return Ok(Some(it));
         }

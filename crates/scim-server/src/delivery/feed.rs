@@ -244,6 +244,18 @@ impl Feed {
     /// A page without events at the current end of the feed.
     fn empty_page(&self, tenants: &FeedTenants) -> Result<FeedPage, FeedError> {
         let position = self.store.current_position(tenants)?;
+        Ok(FeedPage {
+            events: Vec::new(),
+            next: self.last_event_at(tenants, position)?,
+            skipped: 0,
+            more: false,
+            oldest: id_at(self.store.oldest_position(tenants)?),
+            visible_up_to: position.sequence,
+        })
+    }
+
+    /// Returns the id of the last event of a change.
+    fn last_event_at(&self, tenants: &FeedTenants, position: ChangePosition) -> Result<EventId, FeedError> {
         let entries = match self.store.entries(tenants, FeedStart::At(position), 1) {
             Ok(read) => read.entries,
             // Retention has dropped it since.
@@ -252,17 +264,21 @@ impl Feed {
         };
         let last = entries.first().filter(|it| it.change.position == position);
         let number = last.map_or(0, |it| it.change.parts().len().saturating_sub(1));
-        Ok(FeedPage {
-            events: Vec::new(),
-            next: EventId {
-                position,
-                number: u32::try_from(number).unwrap_or(u32::MAX),
-            },
-            skipped: 0,
-            more: false,
-            oldest: id_at(self.store.oldest_position(tenants)?),
-            visible_up_to: position.sequence,
-        })
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(EventId { position, number })
+    }
+
+    /// Returns the id after which a reader continues that has read the feed of other tenants up to an event, and that wants
+    /// these tenants from now on.
+    ///
+    /// # Errors
+    /// The errors of the store.
+    pub fn position_at(&self, tenants: &FeedTenants, event: EventId) -> Result<EventId, FeedError> {
+        let position = self.store.position_at(tenants, event.position.sequence)?;
+        match position == event.position {
+            true => Ok(event),
+            false => self.last_event_at(tenants, position),
+        }
     }
 
     fn explain(&self, error: JournalError, request: &FeedRequest, after: Option<EventId>) -> FeedError {

@@ -3,6 +3,7 @@
 //! The journal is the queue: only the position of an endpoint, and the ids of messages that failed, are stored. A
 //! message has the same id at each attempt, and its content is made from the journal each time.
 
+mod header;
 mod message;
 mod queue;
 pub mod registration;

@@ -23,6 +23,7 @@ mod set_streams;
 mod state;
 mod stream;
 mod streams;
+mod target;
 mod tenants;
 mod tokens;
 mod webhooks;

@@ -79,12 +79,13 @@ pub struct TokenDelivery {
     pub milliseconds: i64,
     /// Why there was no response, or why it was not accepted; `null` if the token was delivered.
     pub error: Option<String>,
-    /// The beginning of the body of the response.
-    pub response: String,
+    /// The beginning of the body of the response; `null` for operators who must not read it.
+    pub response: Option<String>,
 }
 
-impl From<DeliveryAttempt> for TokenDelivery {
-    fn from(attempt: DeliveryAttempt) -> TokenDelivery {
+impl TokenDelivery {
+    /// Returns what operators see of an attempt.
+    pub fn of(attempt: DeliveryAttempt, shows_response: bool) -> TokenDelivery {
         TokenDelivery {
             jti: attempt.message,
             at: attempt.at.into(),
@@ -92,7 +93,7 @@ impl From<DeliveryAttempt> for TokenDelivery {
             status: attempt.status,
             milliseconds: attempt.milliseconds,
             error: attempt.error,
-            response: attempt.response,
+            response: shows_response.then_some(attempt.response),
         }
     }
 }

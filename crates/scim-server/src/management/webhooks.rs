@@ -9,10 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ManagementError, Timestamp};
-use crate::delivery::feed::{Feed, FeedError};
-use crate::delivery::webhooks::registration::RegistrationError;
-use crate::egress::EgressSettings;
+use super::Timestamp;
+use crate::delivery::feed::Feed;
 use crate::sealing::KeyFile;
 
 /// The things that the operations on webhooks need.
@@ -21,8 +19,6 @@ pub struct WebhookParts {
     pub feed: Arc<Feed>,
     /// The key that seals secrets.
     pub keys: Arc<KeyFile>,
-    /// The rules for URLs.
-    pub egress: EgressSettings,
 }
 
 /// An endpoint without its secrets and headers.
@@ -71,7 +67,7 @@ pub enum View {
 }
 
 /// Whether messages are sent to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum EndpointState {
     /// They are sent.
@@ -178,13 +174,13 @@ pub struct DeliveryView {
     pub milliseconds: i64,
     /// Why there was no response, or why it was not accepted; `null` if the message was delivered.
     pub error: Option<String>,
-    /// The beginning of the body of the response.
-    pub response: String,
+    /// The beginning of the body of the response; `null` for operators who must not read it.
+    pub response: Option<String>,
 }
 
 impl DeliveryView {
     /// Returns what operators see of an attempt.
-    pub fn of(delivery: &DeliveryAttempt) -> DeliveryView {
+    pub fn of(delivery: &DeliveryAttempt, shows_response: bool) -> DeliveryView {
         DeliveryView {
             message: delivery.message.clone(),
             at: delivery.at.into(),
@@ -192,23 +188,7 @@ impl DeliveryView {
             status: delivery.status,
             milliseconds: delivery.milliseconds,
             error: delivery.error.clone(),
-            response: delivery.response.clone(),
-        }
-    }
-}
-
-impl From<RegistrationError> for ManagementError {
-    fn from(error: RegistrationError) -> ManagementError {
-        match error {
-            RegistrationError::Invalid(text) => ManagementError::Refused(text),
-            RegistrationError::NoEndpoint(_) => ManagementError::NotFound(error.to_string()),
-            RegistrationError::Feed(FeedError::Store(error)) | RegistrationError::Store(error) => {
-                ManagementError::Store(error)
-            }
-            RegistrationError::Key(_) | RegistrationError::Feed(_) => {
-                ManagementError::Refused(error.to_string())
-            }
-            RegistrationError::Random(error) => ManagementError::Random(error),
+            response: shows_response.then(|| delivery.response.clone()),
         }
     }
 }

@@ -532,6 +532,10 @@ impl ChangeFeed for Counting {
         self.store.current_position(tenants)
     }
 
+    fn position_at(&self, tenants: &FeedTenants, sequence: i64) -> Result<ChangePosition, StoreError> {
+        self.store.position_at(tenants, sequence)
+    }
+
     fn oldest_position(&self, tenants: &FeedTenants) -> Result<ChangePosition, StoreError> {
         self.store.oldest_position(tenants)
     }

@@ -102,7 +102,10 @@ fn run(shell: &Shell, servers: usize, database: &str) {
         println!("{}", it.figures());
     }
     assert_eq!(
-        stage.store.webhook_messages(stage.webhook, true, 10).unwrap(),
+        stage
+            .store
+            .webhook_messages(stage.webhook, true, None, 10)
+            .unwrap(),
         [],
         "no dead letters"
     );
@@ -269,7 +272,7 @@ impl<'a> Stage<'a> {
     /// Lets the server send messages now that have failed twice, as an operator does who does not want to wait for
     /// minutes. Messages that the server does not know are not sent.
     fn send_soon(&self) {
-        let Ok(waiting) = self.store.webhook_messages(self.webhook, false, 2_000) else {
+        let Ok(waiting) = self.store.webhook_messages(self.webhook, false, None, 2_000) else {
             return;
         };
         let soon = Utc::now() + TimeDelta::seconds(30);

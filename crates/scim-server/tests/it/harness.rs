@@ -28,7 +28,7 @@ use scim_server::config::base_url::BaseUrl;
 use scim_server::config::path_prefix::PathPrefix;
 use scim_server::delivery::feed::Feed;
 use scim_server::delivery::security_events::{KeyRing, SecurityEvents, StreamParts};
-use scim_server::egress::{Egress, EgressSettings, system_lookup};
+use scim_server::egress::{Egress, EgressSettings, OwnAddresses, system_lookup};
 use scim_server::http::management::{self, ManagementHttp};
 use scim_server::http::metrics::{Exposition, Sampled};
 use scim_server::http::oauth::state::OAuth;
@@ -284,7 +284,6 @@ fn management(http: &Arc<Http>, store: &Arc<DieselStore>, secrets_key: PathBuf) 
         webhooks: WebhookParts {
             feed: Arc::new(Feed::new(store.clone())),
             keys: Arc::new(KeyFile::created_if_missing(secrets_key)),
-            egress: test_egress_settings(),
         },
     };
     let exposition = Exposition::new(http.metrics(), sampled);
@@ -331,6 +330,7 @@ fn test_egress_settings() -> EgressSettings {
     let allow = ["127.0.0.1"].iter().filter_map(|it| it.parse().ok()).collect();
     EgressSettings {
         allow,
+        own: OwnAddresses::new(BASE, &[]),
         ..EgressSettings::default()
     }
 }

@@ -8,6 +8,7 @@ mod idempotency;
 mod listener;
 mod openapi;
 mod operator;
+mod set_streams;
 mod streams;
 mod tenants;
 mod webhooks;

@@ -84,7 +84,7 @@ fn set_active(client: &HttpClient, id: &str, active: bool) {
     assert_eq!(status, 200, "{body}");
 }
 
-/// evt-01, evt-02, evt-03, evt-05, evt-08, evt-21, evt-23, evt-28, evt-32, evt-33, evt-139
+/// evt-01, evt-02, evt-03, evt-05, evt-08, evt-21, evt-23, evt-28, evt-32, evt-33
 ///
 /// The request of a webhook: its headers, its signature, and an event of the feed as its body.
 #[test]
@@ -425,6 +425,133 @@ fn evt_29_a_slow_endpoint_delays_no_other() {
     assert_eq!(delivery["error"], "no response in time");
     let milliseconds = delivery["milliseconds"].as_i64().unwrap();
     assert!((13_000..17_000).contains(&milliseconds), "{milliseconds}");
+}
+
+/// Creates a tenant, and returns a client of it.
+fn client_of(server: &Binary, it: &Commands, tenant: &str) -> HttpClient {
+    it.json(&["tenant", "create", tenant]);
+    let token = it.json(&["token", "create", "--tenant", tenant])["token"].clone();
+    HttpClient::new(&server.base_url, token.as_str().unwrap())
+}
+
+/// The arguments that change an endpoint.
+fn set<'a>(id: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["webhook", "set", id], arguments, &LOCAL].concat()
+}
+
+/// evt-23
+///
+/// New settings apply to the messages that are sent from then on, and none is lost. A secret header does not go to another
+/// URL.
+#[test]
+fn evt_23_the_settings_of_an_endpoint_change() {
+    let server = Binary::start(&LOCAL);
+    let it = Commands::of(&server);
+    let [first, second] = [(); 2].map(|()| Receiver::accepting());
+    let (id, secret) = it.create(
+        &first.url,
+        &["--header", "X-Api-Key: abc", "--types", "user.created"],
+    );
+    let client = server.client();
+    let user = create_user(&client, "bjensen");
+    first.wait_for(1);
+    for (arguments, expected) in [
+        (
+            set(&id, &["--url", &second.url]),
+            "does not keep the additional headers",
+        ),
+        (
+            set(&id, &["--tenant", "default", "--all-tenants"]),
+            "cannot be used with",
+        ),
+        (vec!["webhook", "set", &id], "nothing to change"),
+    ] {
+        let (code, _, error) = it.output(&arguments);
+        assert!(code == Some(2) && error.contains(expected), "{error}");
+    }
+    let header = "X-Api-Key: def";
+    let arguments = [
+        "--url",
+        &second.url,
+        "--types",
+        "user.*",
+        "--view",
+        "notice",
+        "--header",
+        header,
+    ];
+    let changed = it.json(&set(&id, &arguments));
+    assert_eq!(
+        (&changed["url"], &changed["types"], &changed["view"]),
+        (&json!(second.url), &json!(["user.*"]), &json!("notice"))
+    );
+    deactivate(&client, &user);
+    let received = second.wait_for(1).remove(0);
+    received.verify(&secret).unwrap();
+    assert_eq!(received.event_type(), "user.deactivated");
+    assert_eq!(received.headers["x-api-key"], "def");
+    assert!(received.json()["data"].get("changes").is_none());
+    assert_eq!(first.received().len(), 1);
+    let changed = it.json(&set(&id, &["--no-headers", "--all-types", "--view", "full"]));
+    assert_eq!(
+        (&changed["hasHeaders"], &changed["types"]),
+        (&json!(false), &json!([]))
+    );
+}
+
+/// evt-23
+///
+/// An endpoint that gets another tenant's events continues there, without a gap and without earlier events. Messages of
+/// the first tenant that wait are not sent any more.
+#[test]
+fn evt_23_the_tenants_of_an_endpoint_change() {
+    let server = Binary::start(&LOCAL);
+    let it = Commands::of(&server);
+    let [one, other] = ["one", "other"].map(|tenant| client_of(&server, &it, tenant));
+    let receiver = Receiver::start(|request, _| match request.user().as_str() {
+        "refused" => answer(500),
+        _ => answer(200),
+    });
+    let (id, _) = it.create(&receiver.url, &["--tenant", "one"]);
+    create_user(&other, "earlier");
+    create_user(&one, "bjensen");
+    let first = receiver.wait_for(1).remove(0);
+    create_user(&one, "refused");
+    wait_until("the failure", || it.show(&id)["waiting"] == 1);
+    let failed = || {
+        let received = receiver.received();
+        received.iter().filter(|it| it.user() == "refused").count()
+    };
+    let before = failed();
+    it.json(&["webhook", "set", &id, "--tenant", "other"]);
+    create_user(&other, "kim");
+    // Now the server has noticed the change.
+    wait_until("kim", || receiver.received().iter().any(|it| it.user() == "kim"));
+    create_user(&one, "bystander");
+    create_user(&other, "lee");
+    wait_until("lee", || receiver.received().iter().any(|it| it.user() == "lee"));
+    wait_until("nothing waits", || it.show(&id)["waiting"] == 0);
+    assert!(failed() <= before + 1, "an attempt may have been under way");
+    let others = receiver
+        .received()
+        .into_iter()
+        .filter(|it| it.user() != "refused");
+    let seen: Vec<(String, String)> = others.map(|it| (it.user(), it.event_type())).collect();
+    let created = |user: &str| (user.to_owned(), "user.created".to_owned());
+    assert_eq!(seen, [created("bjensen"), created("kim"), created("lee")]);
+    it.json(&["webhook", "set", &id, "--all-tenants"]);
+    create_user(&one, "sam");
+    wait_until("sam", || receiver.received().last().unwrap().user() == "sam");
+    let (code, _, error) = it.output(&["webhook", "replay", &id, "--event", first.id()]);
+    assert_eq!(code, Some(0), "{error}");
+    it.json(&["webhook", "set", &id, "--types", "group.*"]);
+    let (code, _, error) = it.output(&["webhook", "replay", &id, "--event", first.id()]);
+    assert!(code == Some(2) && error.contains("`user.created`"), "{error}");
+    it.json(&["webhook", "disable", &id]);
+    for arguments in [["--event", first.id()], ["--after", first.id()]] {
+        let (code, _, error) = it.output(&[&["webhook", "replay", &id][..], &arguments].concat());
+        assert!(code == Some(3) && error.contains("enable it first"), "{error}");
+    }
 }
 
 /// evt-13

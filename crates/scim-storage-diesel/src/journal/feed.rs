@@ -85,18 +85,23 @@ impl ChangeFeed for DieselStore {
         self.database.read(|conn| {
             let visible_up_to = visible_up_to(conn)?;
             conn.snapshot(None, |conn| {
-                let last = match tenants {
-                    FeedTenants::All => last_entry(conn, None, visible_up_to)?,
-                    FeedTenants::Only(ids) => {
-                        let mut last = None;
-                        for id in ids {
-                            last = last.max(last_entry(conn, Some(*id), visible_up_to)?);
-                        }
-                        last
-                    }
-                };
+                let last = last_of(conn, tenants, visible_up_to)?;
                 let dropped = last_dropped(conn, tenants)?.map(|it| it.position);
                 Ok(last.max(dropped).unwrap_or_default())
+            })
+        })
+    }
+
+    fn position_at(&self, tenants: &FeedTenants, sequence: i64) -> Result<ChangePosition, StoreError> {
+        self.database.read(|conn| {
+            let up_to = visible_up_to(conn)?.min(sequence);
+            conn.snapshot(None, |conn| match last_of(conn, tenants, up_to)? {
+                // If later entries were dropped, a reader that continues there learns it.
+                Some(last) => Ok(last),
+                None => {
+                    let dropped = last_dropped(conn, tenants)?.map(|it| it.position);
+                    Ok(dropped.unwrap_or_default())
+                }
             })
         })
     }
@@ -297,6 +302,18 @@ fn last_dropped(conn: &mut Conn, tenants: &FeedTenants) -> Result<Option<Dropped
         position: ChangePosition { sequence, at },
         parts: parts.and_then(|it| usize::try_from(it).ok()),
     }))
+}
+
+/// Returns the position of the last entry of tenants up to a number.
+fn last_of(conn: &mut Conn, tenants: &FeedTenants, up_to: i64) -> Result<Option<ChangePosition>, Failure> {
+    let FeedTenants::Only(ids) = tenants else {
+        return last_entry(conn, None, up_to);
+    };
+    let mut last = None;
+    for id in ids {
+        last = last.max(last_entry(conn, Some(*id), up_to)?);
+    }
+    Ok(last)
 }
 
 /// Returns the position of the last entry of a tenant, or of all, up to a number.

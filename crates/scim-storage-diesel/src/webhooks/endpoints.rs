@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use scim_model::store::{
-    NewWebhook, NewWebhookSecret, StoredWebhookSecret, TenantId, Webhook, WebhookHealth, WebhookSettings,
+    NewWebhook, NewWebhookSecret, StoreError, StoredWebhookSecret, TenantId, Webhook, WebhookChange,
+    WebhookHealth, WebhookSettings, WebhookState,
 };
 use uuid::Uuid;
 
@@ -14,25 +15,35 @@ use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
 use crate::schema::{webhook_endpoint, webhook_message, webhook_secret};
 
+/// The columns of settings with their values. A macro, because their type is as long as the list.
+macro_rules! settings_values {
+    ($settings:expr) => {{
+        let WebhookSettings {
+            url,
+            tenants,
+            types,
+            full,
+            headers,
+        } = $settings;
+        (
+            webhook_endpoint::url.eq(url),
+            webhook_endpoint::tenants.eq(tenants.as_deref().map(ids_text)),
+            webhook_endpoint::types.eq(serde_json::to_string(types).expect("strings are JSON")),
+            webhook_endpoint::full_view.eq(full),
+            webhook_endpoint::headers.eq(headers.as_deref()),
+        )
+    }};
+}
+
+fn ids_text(ids: &[TenantId]) -> String {
+    let ids: Vec<i64> = ids.iter().map(|it| it.0).collect();
+    serde_json::to_string(&ids).expect("numbers are JSON")
+}
+
 pub(super) fn create(conn: &mut Conn, new: &NewWebhook) -> Result<(), Failure> {
-    let WebhookSettings {
-        url,
-        tenants,
-        types,
-        full,
-        headers,
-    } = &new.settings;
-    let tenants = tenants.as_ref().map(|it| {
-        let ids: Vec<i64> = it.iter().map(|it| it.0).collect();
-        serde_json::to_string(&ids).expect("numbers are JSON")
-    });
     let values = (
         webhook_endpoint::id.eq(new.id.as_bytes().as_slice()),
-        webhook_endpoint::url.eq(url),
-        webhook_endpoint::tenants.eq(tenants),
-        webhook_endpoint::types.eq(serde_json::to_string(types).expect("strings are JSON")),
-        webhook_endpoint::full_view.eq(full),
-        webhook_endpoint::headers.eq(headers.as_deref()),
+        settings_values!(&new.settings),
         webhook_endpoint::created.eq(new.created.timestamp_millis()),
         webhook_endpoint::position.eq(&new.position),
         webhook_endpoint::revision.eq(0),
@@ -164,6 +175,53 @@ impl SettingsRow {
     }
 }
 
+pub(super) fn change(
+    conn: &mut Conn,
+    id: Uuid,
+    revision: i64,
+    change: &WebhookChange,
+) -> Result<bool, Failure> {
+    let endpoint = webhook_endpoint::table.filter(webhook_endpoint::id.eq(id.as_bytes().as_slice()));
+    let Some(old_url) = conn.only::<String, _>(endpoint.select(webhook_endpoint::url))? else {
+        return Ok(false);
+    };
+    let read = endpoint.filter(webhook_endpoint::revision.eq(revision));
+    let values = (
+        settings_values!(&change.settings),
+        webhook_endpoint::revision.eq(webhook_endpoint::revision + 1),
+    );
+    if conn.execute(diesel::update(read).set(values))? == 0 {
+        return Err(StoreError::Stale.into());
+    }
+    if let Some(position) = &change.position {
+        conn.execute(diesel::update(endpoint).set(webhook_endpoint::position.eq(position)))?;
+    }
+    if old_url != change.settings.url {
+        forget_failures(conn, id)?;
+    }
+    match &change.state {
+        Some(WebhookState::Active) => enable(conn, id, None),
+        Some(WebhookState::Disabled(reason, at)) => disable(conn, id, reason, *at),
+        None => Ok(true),
+    }
+}
+
+/// Forgets the failures of an endpoint, and makes its messages due, unless they wait for earlier ones.
+fn forget_failures(conn: &mut Conn, id: Uuid) -> Result<(), Failure> {
+    let endpoint = webhook_endpoint::table.filter(webhook_endpoint::id.eq(id.as_bytes().as_slice()));
+    let values = (
+        webhook_endpoint::failing_since.eq(None::<i64>),
+        webhook_endpoint::slow_until.eq(None::<i64>),
+    );
+    conn.execute(diesel::update(endpoint).set(values))?;
+    let due = webhook_message::table
+        .filter(webhook_message::endpoint.eq(id.as_bytes().as_slice()))
+        .filter(webhook_message::dead.eq(false))
+        .filter(webhook_message::next_attempt.is_not_null());
+    conn.execute(diesel::update(due).set(webhook_message::next_attempt.eq(0)))?;
+    Ok(())
+}
+
 pub(super) fn disable(conn: &mut Conn, id: Uuid, reason: &str, now: DateTime<Utc>) -> Result<bool, Failure> {
     let enabled = webhook_endpoint::table
         .filter(webhook_endpoint::id.eq(id.as_bytes().as_slice()))
@@ -181,26 +239,19 @@ pub(super) fn enable(conn: &mut Conn, id: Uuid, position: Option<&str>) -> Resul
     let values = (
         webhook_endpoint::disabled_reason.eq(None::<String>),
         webhook_endpoint::disabled_at.eq(None::<i64>),
-        webhook_endpoint::failing_since.eq(None::<i64>),
-        webhook_endpoint::slow_until.eq(None::<i64>),
         webhook_endpoint::revision.eq(webhook_endpoint::revision + 1),
     );
     if conn.execute(diesel::update(endpoint).set(values))? == 0 {
         return Ok(false);
     }
-    let waiting = webhook_message::table
-        .filter(webhook_message::endpoint.eq(id.as_bytes().as_slice()))
-        .filter(webhook_message::dead.eq(false));
-    match position {
-        Some(position) => {
-            conn.execute(diesel::delete(waiting))?;
-            conn.execute(diesel::update(endpoint).set(webhook_endpoint::position.eq(position)))?;
-        }
-        None => {
-            let due = waiting.filter(webhook_message::next_attempt.is_not_null());
-            conn.execute(diesel::update(due).set(webhook_message::next_attempt.eq(0)))?;
-        }
+    if let Some(position) = position {
+        let waiting = webhook_message::table
+            .filter(webhook_message::endpoint.eq(id.as_bytes().as_slice()))
+            .filter(webhook_message::dead.eq(false));
+        conn.execute(diesel::delete(waiting))?;
+        conn.execute(diesel::update(endpoint).set(webhook_endpoint::position.eq(position)))?;
     }
+    forget_failures(conn, id)?;
     Ok(true)
 }
 

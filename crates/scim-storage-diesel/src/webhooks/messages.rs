@@ -140,13 +140,10 @@ fn insert_delivery(conn: &mut Conn, endpoint: Uuid, it: &DeliveryAttempt) -> Res
     Ok(())
 }
 
-pub(super) fn of(conn: &mut Conn, id: Uuid, dead: bool, limit: u32) -> Result<Vec<WebhookMessage>, Failure> {
-    let messages = webhook_message::table
-        .filter(webhook_message::endpoint.eq(id.as_bytes().as_slice()))
-        .filter(webhook_message::dead.eq(dead))
-        .order(webhook_message::since.desc())
-        .limit(limit.into())
-        .select((
+/// The columns of a [`MessageRow`]. A macro, because their type is as long as the list.
+macro_rules! message_columns {
+    () => {
+        (
             webhook_message::message,
             webhook_message::resource,
             webhook_message::attempts,
@@ -154,8 +151,43 @@ pub(super) fn of(conn: &mut Conn, id: Uuid, dead: bool, limit: u32) -> Result<Ve
             webhook_message::dead,
             webhook_message::error,
             webhook_message::since,
-        ));
-    let rows: Vec<MessageRow> = conn.load(messages)?;
+        )
+    };
+}
+
+pub(super) fn find(conn: &mut Conn, id: Uuid, message: &str) -> Result<Option<WebhookMessage>, Failure> {
+    let found = webhook_message::table
+        .filter(webhook_message::endpoint.eq(id.as_bytes().as_slice()))
+        .filter(webhook_message::message.eq(message))
+        .select(message_columns!());
+    let row: Option<MessageRow> = conn.only(found)?;
+    Ok(row.map(MessageRow::into_message))
+}
+
+pub(super) fn of(
+    conn: &mut Conn,
+    id: Uuid,
+    dead: bool,
+    before: Option<(DateTime<Utc>, &str)>,
+    limit: u32,
+) -> Result<Vec<WebhookMessage>, Failure> {
+    let messages = webhook_message::table
+        .filter(webhook_message::endpoint.eq(id.as_bytes().as_slice()))
+        .filter(webhook_message::dead.eq(dead))
+        .order((webhook_message::since.desc(), webhook_message::message.desc()))
+        .limit(limit.into())
+        .select(message_columns!());
+    let rows: Vec<MessageRow> = match before {
+        None => conn.load(messages)?,
+        Some((since, message)) => {
+            let (since, message) = (since.timestamp_millis(), message.to_owned());
+            let earlier = webhook_message::since.lt(since);
+            let same = webhook_message::since
+                .eq(since)
+                .and(webhook_message::message.lt(message));
+            conn.load(messages.filter(earlier.or(same)))?
+        }
+    };
     Ok(rows.into_iter().map(MessageRow::into_message).collect())
 }
 
@@ -184,9 +216,17 @@ impl MessageRow {
     }
 }
 
-pub(super) fn deliveries(conn: &mut Conn, id: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, Failure> {
+pub(super) fn deliveries(
+    conn: &mut Conn,
+    id: Uuid,
+    before: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<DeliveryAttempt>, Failure> {
+    // The largest id follows every delivery.
+    let before = before.unwrap_or(Uuid::max());
     let deliveries = webhook_delivery::table
         .filter(webhook_delivery::endpoint.eq(id.as_bytes().as_slice()))
+        .filter(webhook_delivery::id.lt(before.as_bytes().as_slice()))
         .order(webhook_delivery::id.desc())
         .limit(limit.into())
         .select((

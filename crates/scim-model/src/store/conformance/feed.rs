@@ -18,6 +18,7 @@ pub(super) const CASES: &[Case] = cases![
     a_feed_continues_after_an_entry_of_a_deleted_tenant,
     a_position_of_a_deleted_tenant_is_refused_for_younger_tenants,
     the_current_position_is_that_of_the_last_entry,
+    a_position_has_a_place_in_the_journals_of_other_tenants,
     the_entries_of_one_write_belong_together,
     each_entry_has_the_names_of_its_resource,
 ];
@@ -345,6 +346,29 @@ fn the_current_position_is_that_of_the_last_entry(it: &Fixture) {
     assert_eq!(current(it, &both), theirs);
     let rest = read(it, &both, FeedStart::At(theirs)).expect("it is the end");
     assert!(rest.entries.is_empty());
+}
+
+fn a_position_has_a_place_in_the_journals_of_other_tenants(it: &Fixture) {
+    let other = Fixture::new(it.store, "other");
+    it.add_user("first");
+    let mine = last_position(it);
+    let second = other.add_user("second");
+    let theirs = last_position(&other);
+    it.add_user("third");
+    let end = last_position(it);
+    let at = |tenants: &FeedTenants, position: ChangePosition| {
+        it.store
+            .position_at(tenants, position.sequence)
+            .expect("the store is available")
+    };
+    assert_eq!((at(&only(&[it]), mine), at(&only(&[it]), theirs)), (mine, mine));
+    assert_eq!(at(&only(&[it, &other]), theirs), theirs);
+    assert_eq!(at(&FeedTenants::All, theirs), theirs);
+    assert_eq!(at(&only(&[it]), end), end);
+    // A tenant without an entry up to there.
+    let start = at(&only(&[&other]), mine);
+    let rest = read(it, &only(&[&other]), FeedStart::After(start)).expect("nothing is missing");
+    assert_eq!(ids(&rest.entries), [(other.tenant, second)]);
 }
 
 fn the_entries_of_one_write_belong_together(it: &Fixture) {

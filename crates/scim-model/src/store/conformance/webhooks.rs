@@ -1,5 +1,6 @@
 //! Endpoints of webhooks, their leases, and the messages that wait for them.
 
+use std::slice;
 use std::thread;
 use std::time::Duration;
 
@@ -27,10 +28,10 @@ pub(super) const CASES: &[Case] = cases![
 ];
 
 /// A long lease: it does not end during a test.
-const LONG: TimeDelta = TimeDelta::minutes(5);
+pub(super) const LONG: TimeDelta = TimeDelta::minutes(5);
 
 /// No endpoint.
-const NONE: [Uuid; 0] = [];
+pub(super) const NONE: [Uuid; 0] = [];
 
 /// Deletes the endpoints of other rules, which a worker would lease too, and creates some.
 fn endpoints(it: &Fixture, number: usize) -> Vec<Uuid> {
@@ -60,7 +61,7 @@ fn endpoints(it: &Fixture, number: usize) -> Vec<Uuid> {
     (0..number).map(create).collect()
 }
 
-fn endpoint(it: &Fixture) -> Uuid {
+pub(super) fn endpoint(it: &Fixture) -> Uuid {
     endpoints(it, 1)[0]
 }
 
@@ -76,24 +77,24 @@ fn all(it: &Fixture) -> Vec<Webhook> {
     it.store.webhooks().expect("the store is available")
 }
 
-fn found(it: &Fixture, id: Uuid) -> Webhook {
+pub(super) fn found(it: &Fixture, id: Uuid) -> Webhook {
     let found = all(it).into_iter().find(|it| it.id == id);
     found.expect("it exists")
 }
 
-fn lease(it: &Fixture, worker: Uuid, lease: TimeDelta) -> Vec<Uuid> {
+pub(super) fn lease(it: &Fixture, worker: Uuid, lease: TimeDelta) -> Vec<Uuid> {
     let leases = it.store.lease_webhooks(worker, lease);
     let mut ids = leases.expect("the store is available").ids;
     ids.sort();
     ids
 }
 
-fn release(it: &Fixture, worker: Uuid, ids: Option<&[Uuid]>) {
+pub(super) fn release(it: &Fixture, worker: Uuid, ids: Option<&[Uuid]>) {
     let released = it.store.release_webhooks(worker, ids);
     released.expect("the store is available");
 }
 
-fn message(name: &str) -> WebhookMessage {
+pub(super) fn message(name: &str) -> WebhookMessage {
     WebhookMessage {
         message: name.to_owned(),
         resource: Some("1/user".to_owned()),
@@ -105,7 +106,7 @@ fn message(name: &str) -> WebhookMessage {
     }
 }
 
-fn progress(it: &Fixture, id: Uuid) -> WebhookProgress {
+pub(super) fn progress(it: &Fixture, id: Uuid) -> WebhookProgress {
     WebhookProgress {
         id,
         revision: found(it, id).revision,
@@ -118,15 +119,15 @@ fn progress(it: &Fixture, id: Uuid) -> WebhookProgress {
     }
 }
 
-fn store(it: &Fixture, worker: Uuid, progress: WebhookProgress) -> Vec<Uuid> {
+pub(super) fn store(it: &Fixture, worker: Uuid, progress: WebhookProgress) -> Vec<Uuid> {
     it.store
         .store_webhook_progress(worker, &[progress])
         .expect("the store is available")
 }
 
-fn messages(it: &Fixture, id: Uuid, dead: bool) -> Vec<WebhookMessage> {
+pub(super) fn messages(it: &Fixture, id: Uuid, dead: bool) -> Vec<WebhookMessage> {
     it.store
-        .webhook_messages(id, dead, 10)
+        .webhook_messages(id, dead, None, 10)
         .expect("the store is available")
 }
 
@@ -301,7 +302,7 @@ fn progress_is_stored_by_the_worker_with_the_lease(it: &Fixture) {
     assert_eq!(messages(it, id, false), [message("1")]);
     assert_eq!(store(it, worker, progress(it, id)), NONE);
     assert_eq!(found(it, id).health, WebhookHealth::default());
-    let deliveries = it.store.webhook_deliveries(id, 10);
+    let deliveries = it.store.webhook_deliveries(id, None, 10);
     assert_eq!(
         deliveries.expect("the store is available").len(),
         2,
@@ -372,7 +373,12 @@ fn messages_are_replaced_and_removed(it: &Fixture) {
     };
     assert_eq!(store(it, worker, second), NONE);
     assert_eq!(messages(it, id, false), [waiting]);
-    assert_eq!(messages(it, id, true), [dead]);
+    assert_eq!(messages(it, id, true), slice::from_ref(&dead));
+    let find = |message| {
+        let found = it.store.webhook_message(id, message);
+        found.expect("the store is available")
+    };
+    assert_eq!((find("1"), find("3")), (Some(dead), None));
 }
 
 fn a_queued_message_is_due_at_once(it: &Fixture) {
@@ -422,7 +428,7 @@ fn a_queued_message_is_due_at_once(it: &Fixture) {
     assert!(!queue(Uuid::now_v7(), "new"));
 }
 
-fn delivery(seconds: i64) -> DeliveryAttempt {
+pub(super) fn delivery(seconds: i64) -> DeliveryAttempt {
     DeliveryAttempt {
         id: Uuid::now_v7(),
         message: "1".to_owned(),
@@ -455,7 +461,7 @@ fn deliveries_are_listed_and_pruned(it: &Fixture) {
     assert_eq!(store(it, worker, logged), NONE, "a repeated call changes nothing");
     let list = |limit| {
         it.store
-            .webhook_deliveries(id, limit)
+            .webhook_deliveries(id, None, limit)
             .expect("the store is available")
     };
     assert_eq!(list(2), [deliveries[2].clone(), deliveries[1].clone()]);
@@ -484,7 +490,7 @@ fn an_endpoint_is_deleted_with_its_messages(it: &Fixture) {
     assert!(delete());
     assert!(!delete());
     assert_eq!((all(it), messages(it, id, false)), (vec![], vec![]));
-    let deliveries = it.store.webhook_deliveries(id, 10);
+    let deliveries = it.store.webhook_deliveries(id, None, 10);
     assert_eq!(deliveries.expect("the store is available"), []);
     assert_eq!(store(it, worker, some), [id]);
     // A worker that stays would have a share of the streams of other rules.

@@ -60,7 +60,7 @@ pub(crate) fn serve(
     let registry = config.registry.clone();
     let service = Arc::new(Service::new(registry.clone(), store.clone(), settings));
     let egress_settings = egress_settings(&config, &base_url, &listeners)?;
-    let egress = Arc::new(Egress::new(egress_settings.clone(), egress::system_lookup()));
+    let egress = Arc::new(Egress::new(egress_settings, egress::system_lookup()));
     let oauth = authorization_server(&config.oauth, &base_url, egress.clone(), store.clone());
     let _refresher = Refresher::start(oauth.endpoint.keys())?;
     let feed = Arc::new(Feed::new(store.clone()));
@@ -74,7 +74,6 @@ pub(crate) fn serve(
         webhooks: WebhookParts {
             feed: feed.clone(),
             keys: keys.clone(),
-            egress: egress_settings,
         },
     };
     let security_events = SecurityEvents::new(Arc::new(KeyRing::new(store.clone(), keys.clone())));

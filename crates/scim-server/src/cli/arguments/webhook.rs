@@ -31,6 +31,8 @@ pub enum WebhookCommand {
     },
     /// Show an endpoint with the messages that were given up and the latest deliveries
     Show(EndpointArgs),
+    /// Change settings of an endpoint, which keeps its id and its secrets
+    Set(Box<SetWebhookArgs>),
     /// Send a test to an endpoint, and show the result
     Test {
         /// The endpoint
@@ -103,6 +105,48 @@ pub struct CreateArgs {
     /// Print one JSON object
     #[arg(long)]
     pub(in crate::cli) json: bool,
+}
+
+/// The options of `webhook set`.
+#[derive(Debug, Args)]
+pub struct SetWebhookArgs {
+    #[command(flatten)]
+    pub(in crate::cli) endpoint: EndpointArgs,
+    /// The URL that gets the events; with another one, name the headers again, or `--no-headers`
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) url: Option<String>,
+    /// A tenant whose events the endpoint gets; may be repeated, and replaces the earlier ones
+    #[arg(long, value_name = "NAME", conflicts_with = "all_tenants")]
+    pub(in crate::cli) tenant: Vec<String>,
+    /// The endpoint gets the events of all tenants
+    #[arg(long)]
+    pub(in crate::cli) all_tenants: bool,
+    /// The types of events, separated by commas, which replace the earlier ones
+    #[arg(
+        long,
+        value_name = "TYPE",
+        value_delimiter = ',',
+        conflicts_with = "all_types"
+    )]
+    pub(in crate::cli) types: Vec<TypePattern>,
+    /// The endpoint gets all types of events
+    #[arg(long)]
+    pub(in crate::cli) all_types: bool,
+    /// The content of messages
+    #[arg(long, value_enum)]
+    pub(in crate::cli) view: Option<View>,
+    /// A header that the requests have in addition, `Name: value`; may be repeated, and replaces the earlier ones
+    #[arg(long, value_name = "HEADER", value_parser = Unshown(str::parse::<Header>), conflicts_with = "no_headers")]
+    pub(in crate::cli) header: Vec<Header>,
+    /// The requests have no additional headers
+    #[arg(long)]
+    pub(in crate::cli) no_headers: bool,
+    #[command(flatten)]
+    pub(in crate::cli) key: SecretsKeyArgs,
+    #[command(flatten)]
+    pub(in crate::cli) egress: EgressArgs,
+    #[command(flatten)]
+    pub(in crate::cli) urls: UrlArgs,
 }
 
 /// The content of messages.
@@ -186,6 +230,8 @@ mod tests {
     use super::*;
     use crate::cli::arguments::{Cli, Command};
 
+    const ID: &str = "00000000-0000-0000-0000-000000000007";
+
     fn parse(arguments: &[&str]) -> Result<WebhookCommand, clap::Error> {
         let cli = Cli::try_parse_from([&["scim-server", "webhook"], arguments].concat())?;
         match cli.command {
@@ -218,26 +264,20 @@ mod tests {
         assert_eq!((arguments.types.len(), arguments.header.len()), (2, 1));
         assert_eq!(arguments.view, View::Notice);
         for wrong in [
-            &["create"][..],
+            &["set"][..],
+            &["set", ID, "--tenant", "acme", "--all-tenants"],
+            &["set", ID, "--types", "user.*", "--all-types"],
+            &["set", ID, "--header", "a: b", "--no-headers"],
+            &["set", ID, "--types", "user.gone"],
+            &["create"],
             &["create", "--url", "https://example.com/", "--types", "user.gone"],
             &["create", "--url", "https://example.com/", "--header", "Host: a"],
             &["create", "--url", "https://example.com/", "--view", "all"],
             &["show", "7"],
-            &["replay", "00000000-0000-0000-0000-000000000007"],
-            &[
-                "replay",
-                "00000000-0000-0000-0000-000000000007",
-                "--all",
-                "--after",
-                "1-1-0",
-            ],
-            &["replay", "00000000-0000-0000-0000-000000000007", "--after", "now"],
-            &[
-                "rotate",
-                "00000000-0000-0000-0000-000000000007",
-                "--overlap",
-                "8d",
-            ],
+            &["replay", ID],
+            &["replay", ID, "--all", "--after", "1-1-0"],
+            &["replay", ID, "--after", "now"],
+            &["rotate", ID, "--overlap", "8d"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }

@@ -51,7 +51,7 @@ fn webhooks(store: &dyn Examined, terminal: &Terminal, findings: &mut Findings) 
                 ),
                 format!("run `{show}` to see the answers of the receiver"),
             );
-        } else if !store.webhook_messages(webhook.id, true, 1)?.is_empty() {
+        } else if !store.webhook_messages(webhook.id, true, None, 1)?.is_empty() {
             let replay = terminal
                 .hints
                 .command(&format!("webhook replay {} --event ID", webhook.id));

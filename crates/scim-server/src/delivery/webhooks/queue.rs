@@ -81,6 +81,8 @@ pub(super) enum Outcome {
     Gone,
     /// There is nothing to send: the journal no longer has the event.
     Lost,
+    /// There is nothing to send: the endpoint no longer gets such events.
+    Unwanted,
     /// The attempt was not made, for a reason that is not the endpoint's.
     NotSent,
 }
@@ -257,11 +259,12 @@ impl Queue {
                 let error = "the journal no longer has the event".to_owned();
                 self.give_up(id, resource, error, now);
             }
+            Outcome::Unwanted => self.settle(id, now),
             Outcome::NotSent => self.put_back(id, resource),
         }
     }
 
-    /// The message is delivered.
+    /// The message is delivered, or is no longer wanted.
     fn settle(&mut self, id: MessageId, now: DateTime<Utc>) {
         if let MessageId::Event(event) = id {
             self.unsettled.remove(&event);

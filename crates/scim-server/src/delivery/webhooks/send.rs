@@ -62,7 +62,7 @@ pub(super) fn send(egress: &Egress, attempt: &Attempt, at: DateTime<Utc>) -> Sen
     let error = match &outcome {
         Outcome::Failed { error, .. } => Some(error.clone()),
         Outcome::Gone => Some("status 410".to_owned()),
-        Outcome::Delivered | Outcome::Lost | Outcome::NotSent => None,
+        Outcome::Delivered | Outcome::Lost | Outcome::Unwanted | Outcome::NotSent => None,
     };
     let response = result.as_ref().ok();
     Sent {
@@ -181,7 +181,6 @@ mod tests {
         );
     }
 
-    /// evt-139
     #[test]
     fn evt_24_the_log_has_the_first_kibibyte_of_a_response() {
         assert_eq!(logged(&[b'a'; 5000]).len(), 1024);

@@ -5,7 +5,7 @@ use scim_model::store::{FeedTenants, Webhook, WebhookSettings};
 use uuid::Uuid;
 
 use super::signature::WebhookSecret;
-use crate::delivery::event::EventId;
+use crate::delivery::event::{Event, EventId};
 use crate::delivery::filter::{EventFilter, TypePattern};
 use crate::sealing::{KeyFile, KeyFileError, Purpose};
 
@@ -95,17 +95,35 @@ pub(super) fn position(webhook: &Webhook) -> Result<EventId, String> {
     position.map_err(|_| format!("its position `{}` is unknown to this version", webhook.position))
 }
 
-/// Returns the filter of an endpoint.
-///
-/// # Errors
-/// A text that names the type.
-pub(super) fn filter(webhook: &Webhook) -> Result<EventFilter, String> {
-    let types = webhook.settings.types.iter().map(|it| it.parse::<TypePattern>());
-    let types = types.collect::<Result<_, _>>();
-    Ok(EventFilter {
-        types: types.map_err(|error| error.to_string())?,
-        ..EventFilter::default()
-    })
+/// The events that an endpoint gets.
+#[derive(Clone, Debug)]
+pub(super) struct Subscription {
+    /// The tenants.
+    pub(super) tenants: FeedTenants,
+    filter: EventFilter,
+}
+
+impl Subscription {
+    /// Returns the subscription of an endpoint.
+    ///
+    /// # Errors
+    /// A text that names a type.
+    pub(super) fn of(webhook: &Webhook) -> Result<Subscription, String> {
+        let types = webhook.settings.types.iter().map(|it| it.parse::<TypePattern>());
+        let types = types.collect::<Result<_, _>>();
+        Ok(Subscription {
+            tenants: tenants(&webhook.settings),
+            filter: EventFilter {
+                types: types.map_err(|error| error.to_string())?,
+                ..EventFilter::default()
+            },
+        })
+    }
+
+    /// Returns whether the endpoint gets an event of one of its tenants.
+    pub(super) fn wants(&self, event: &Event) -> bool {
+        self.filter.matches(event)
+    }
 }
 
 /// Returns the tenants of an endpoint.

@@ -237,6 +237,7 @@ fn created(
 ) -> Result<Created, Problem> {
     let client = clients::find(&*work.management.store, client_id)?;
     let view = ClientView::of(&client, clock::now()).ok_or_else(|| clients::no_client(client_id))?;
+    let tag = client_tag(&view);
     let expires = view.secrets.first().map(|it| it.expires);
     let body = IssuedClient {
         expires,
@@ -245,6 +246,7 @@ fn created(
     Ok(Created {
         path: names.of_connection(&format!("/clients/{client_id}")),
         body: json!(body),
+        tag: Some(tag),
     })
 }
 
@@ -318,12 +320,14 @@ pub(super) fn verb_of(disabled: Option<bool>, is_state_only: bool) -> &'static s
     ("tenant" = String, Path, description = "The name of the tenant"),
     ("connection" = String, Path, description = "The name of the connection"),
     ("id" = String, Path, description = "The id of the client at the token endpoint"),
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the client as it was read"),
 ), responses((status = 204, description = "The client is deleted")))]
-pub(super) async fn delete(operator: Operator, names: Names) -> Answer {
+pub(super) async fn delete(operator: Operator, names: Names, condition: IfMatch) -> Answer {
     let path = names.of_connection(&format!("/clients/{}", names.id));
     operator
         .call(move |work| {
             let client = work.client(&names)?;
+            condition.check(&client_tag(&ClientView::of(&client, clock::now())))?;
             let store = &*work.management.store;
             Ok(clients::delete(store, &client.client_id, clock::now())?)
         })
@@ -371,6 +375,7 @@ pub(super) async fn add_secret(
             client_id: names.id.clone(),
             client_secret,
         }),
+        tag: None,
     };
     let create = move |work: &Work, id: Uuid| {
         let client = work.client(&names)?;

@@ -11,7 +11,7 @@ use super::action::{Acted, Action};
 use super::answers::{self, Names};
 use super::audit;
 use super::creation::{Created, Creation};
-use super::input::{Input, Parameters};
+use super::input::{Input, NoInput, Parameters};
 use super::operator::{Operator, Work};
 use super::paging::{Items, Paging};
 use super::preconditions::{IfMatch, tag};
@@ -97,9 +97,13 @@ pub(super) async fn create(
     input: Input<NewConnection>,
 ) -> Answer {
     let Input { value, bytes } = input;
-    let created = |connection: &Connection, tenant: &Tenant| Created {
-        path: format!("/tenants/{}/connections/{}", tenant.name, connection.name),
-        body: json!(ConnectionView::of(connection, tenant)),
+    let created = |connection: &Connection, tenant: &Tenant| {
+        let view = ConnectionView::of(connection, tenant);
+        Created {
+            path: format!("/tenants/{}/connections/{}", tenant.name, connection.name),
+            body: json!(view),
+            tag: Some(tag(&view)),
+        }
     };
     let of = names.clone();
     let create = move |work: &Work, id| {
@@ -173,8 +177,15 @@ pub(super) async fn change(
 #[utoipa::path(post, path = "/tenants/{tenant}/connections/{connection}/pause", tag = "connections", params(
     ("tenant" = String, Path, description = "The name of the tenant"),
     ("connection" = String, Path, description = "The name of the connection"),
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the connection as it was read"),
 ), responses((status = 200, description = "The paused connection", body = ConnectionView)))]
-pub(super) async fn pause(operator: Operator, names: Names, condition: IfMatch, action: Action) -> Answer {
+pub(super) async fn pause(
+    operator: Operator,
+    names: Names,
+    condition: IfMatch,
+    action: Action,
+    _: NoInput,
+) -> Answer {
     to_state(operator, names, condition, action, ConnectionState::Paused).await
 }
 
@@ -182,8 +193,15 @@ pub(super) async fn pause(operator: Operator, names: Names, condition: IfMatch, 
 #[utoipa::path(post, path = "/tenants/{tenant}/connections/{connection}/resume", tag = "connections", params(
     ("tenant" = String, Path, description = "The name of the tenant"),
     ("connection" = String, Path, description = "The name of the connection"),
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the connection as it was read"),
 ), responses((status = 200, description = "The active connection", body = ConnectionView)))]
-pub(super) async fn resume(operator: Operator, names: Names, condition: IfMatch, action: Action) -> Answer {
+pub(super) async fn resume(
+    operator: Operator,
+    names: Names,
+    condition: IfMatch,
+    action: Action,
+    _: NoInput,
+) -> Answer {
     to_state(operator, names, condition, action, ConnectionState::Active).await
 }
 

@@ -2,7 +2,7 @@
 //! the object as it is now, without its secret.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, LOCATION};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev};
 use scim_model::store::Claim;
 use serde_json::Value;
@@ -33,6 +33,8 @@ pub(super) struct Created {
     pub(super) path: String,
     /// The object, with its secret if it was just created.
     pub(super) body: Value,
+    /// The entity tag of the object, if it has one.
+    pub(super) tag: Option<String>,
 }
 
 impl Creation {
@@ -57,6 +59,9 @@ impl Creation {
         let mut response = HttpResponse::build(StatusCode::CREATED);
         if !is_new {
             idempotency::mark_repeated(&mut response);
+        }
+        if let Some(tag) = created.tag {
+            response.insert_header((ETAG, tag));
         }
         let location = format!("{PREFIX}{}", created.path);
         Ok(response

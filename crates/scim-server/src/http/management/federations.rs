@@ -160,8 +160,10 @@ pub(super) async fn create(
 fn created(work: &Work, names: &Names, client_id: &str, warning: Option<String>) -> Result<Created, Problem> {
     let client = clients::find(&*work.management.store, client_id)?;
     let view = FederationView::of(&client).ok_or_else(|| clients::no_client(client_id))?;
+    let tag = client_tag(&view);
     Ok(Created {
         path: names.of_connection(&format!("/federations/{client_id}")),
+        tag: Some(tag),
         body: json!(work.issued(view, None, warning)),
     })
 }
@@ -250,12 +252,14 @@ pub(super) async fn check(operator: Operator, names: Names, input: Input<Asserti
     ("tenant" = String, Path, description = "The name of the tenant"),
     ("connection" = String, Path, description = "The name of the connection"),
     ("id" = String, Path, description = "The id of the federation at the token endpoint"),
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the federation as it was read"),
 ), responses((status = 204, description = "The federation is deleted")))]
-pub(super) async fn delete(operator: Operator, names: Names) -> Answer {
+pub(super) async fn delete(operator: Operator, names: Names, condition: IfMatch) -> Answer {
     let path = names.of_connection(&format!("/federations/{}", names.id));
     operator
         .call(move |work| {
             let client = work.federation(&names)?;
+            condition.check(&client_tag(&FederationView::of(&client)))?;
             let store = &*work.management.store;
             Ok(clients::delete(store, &client.client_id, clock::now())?)
         })

@@ -18,6 +18,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The media types of bodies. The second one is for PATCH (RFC 7396): `null` removes a value.
 const MEDIA_TYPES: [&str; 2] = ["application/json", "application/merge-patch+json"];
 
+/// The largest body of a request without members, in bytes.
+const MAX_NO_INPUT: usize = 4096;
+
 /// The longest query, in bytes.
 const MAX_QUERY: usize = 16 * 1024;
 
@@ -46,7 +49,39 @@ impl<T: DeserializeOwned + 'static> FromRequest for Input<T> {
     }
 }
 
+/// Extracts the body of a request that has no members: none, or an empty object.
+pub(super) struct NoInput;
+
+/// An object without members.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoMembers {}
+
+impl FromRequest for NoInput {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<NoInput, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), Payload::from_request(request, payload));
+        Box::pin(async move {
+            let headers = request.headers();
+            let payload = payload.await.map_err(|it| Problem::internal(it.to_string()))?;
+            let bytes = receive(headers, payload, MAX_NO_INPUT).await?;
+            if !bytes.is_empty() {
+                check_media_type(headers)?;
+                parse::<NoMembers>(&bytes)?;
+            }
+            Ok(NoInput)
+        })
+    }
+}
+
 async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    check_media_type(headers)?;
+    receive(headers, payload, limit).await
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(CONTENT_ENCODING) {
         return Err(Problem::unsupported_media_type(
             "the body must not be compressed: send it without `Content-Encoding`",
@@ -66,6 +101,10 @@ async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Byt
             "the body must be `application/json`: set the header `Content-Type`",
         ));
     }
+    Ok(())
+}
+
+async fn receive(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     let length = headers
         .get(CONTENT_LENGTH)
         .and_then(|it| it.to_str().ok()?.parse::<u64>().ok());

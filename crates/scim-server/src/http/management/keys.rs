@@ -77,6 +77,7 @@ pub(super) async fn create(operator: Operator, creation: Creation, input: Input<
     let created = |view: KeyView, key: Option<String>| Created {
         path: format!("/keys/{}", view.id),
         body: json!(IssuedKey { view, key }),
+        tag: None,
     };
     let create = move |work: &Work, id: Uuid| {
         let now = clock::now();

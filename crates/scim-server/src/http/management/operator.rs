@@ -55,6 +55,12 @@ impl Work<'_> {
         }
     }
 
+    /// Returns whether the key may read the responses of receivers. Otherwise, an operator of one tenant could read internal
+    /// services through an endpoint or a stream.
+    pub(super) fn may_read_responses(&self) -> bool {
+        self.key.tenants.is_none() && self.key.scope == OperatorScope::Admin
+    }
+
     /// Returns the tenants that the key may see.
     pub(super) fn tenants(&self) -> Result<Vec<Tenant>, ManagementError> {
         let mut tenants = self.management.store.tenants()?;

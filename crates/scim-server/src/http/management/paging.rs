@@ -1,7 +1,10 @@
 //! Lists in pages, by a cursor.
 
+use std::str::FromStr;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use scim_model::store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -46,7 +49,7 @@ impl Paging {
         let decode = |cursor: &str| {
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
             let key = bytes.and_then(|it| String::from_utf8(it).ok());
-            key.ok_or_else(|| Problem::invalid("after", "expected the value of `next` of another page"))
+            key.ok_or_else(not_a_cursor)
         };
         Ok(Paging {
             limit: limit.min(LARGEST_LIMIT),
@@ -74,6 +77,34 @@ impl Paging {
             next: next.map(|it| BASE64_URL_SAFE_NO_PAD.encode(it)),
         }
     }
+}
+
+impl Paging {
+    /// Returns the page of a list that the store reads in pages. `read` gets the key of the last item of the page before,
+    /// and the most items; `key` returns the text of an item's key.
+    pub(super) fn read_page<S, T, K: FromStr>(
+        &self,
+        read: impl FnOnce(Option<K>, u32) -> Result<Vec<S>, StoreError>,
+        key: impl Fn(&S) -> String,
+        view: impl Fn(S) -> T,
+    ) -> Result<Items<T>, Problem> {
+        let after = self.after.as_deref().map(str::parse::<K>);
+        let after = after.transpose().map_err(|_| not_a_cursor())?;
+        // One more than wanted shows whether there is another page.
+        let most = u32::try_from(self.limit + 1).unwrap_or(u32::MAX);
+        let mut items = read(after, most)?;
+        let has_more = items.len() > self.limit;
+        items.truncate(self.limit);
+        let next = items.last().filter(|_| has_more).map(key);
+        Ok(Items {
+            items: items.into_iter().map(view).collect(),
+            next: next.map(|it| BASE64_URL_SAFE_NO_PAD.encode(it)),
+        })
+    }
+}
+
+fn not_a_cursor() -> Problem {
+    Problem::invalid("after", "expected the value of `next` of another page")
 }
 
 /// Returns a key for the order of creation.
@@ -111,6 +142,31 @@ mod tests {
             .expect("it is valid")
             .page(list(), |it| (*it).to_owned(), |it| it);
         assert_eq!((whole.items.len(), whole.next), (5, None));
+    }
+
+    #[test]
+    fn pages_that_the_store_reads_follow_each_other() {
+        let latest_first = |before: Option<u32>, limit: u32| {
+            let numbers = (1..=5)
+                .rev()
+                .filter(|it| before.is_none_or(|before| *it < before));
+            Ok(numbers.take(limit as usize).collect::<Vec<u32>>())
+        };
+        let page = |query: &str| {
+            let paging = paging(query).expect("it is valid");
+            paging.read_page(latest_first, ToString::to_string, |it| it)
+        };
+        let (mut query, mut seen) = ("limit=2".to_owned(), Vec::new());
+        loop {
+            let page = page(&query).expect("it is a page");
+            seen.push(page.items);
+            let Some(next) = page.next else { break };
+            query = format!("limit=2&after={next}");
+        }
+        assert_eq!(seen, [vec![5, 4], vec![3, 2], vec![1]]);
+        let whole = page("limit=5").expect("it is a page");
+        assert_eq!((whole.items.len(), whole.next), (5, None));
+        assert!(page("after=eA").is_err(), "`x` is no number");
     }
 
     #[test]

@@ -58,8 +58,12 @@ pub fn resources() -> Vec<Resource> {
         new("/tenants/{tenant}/connections/{connection}/federations/{id}/check").write(M::POST, f::check),
         new("/events").on(M::GET, OperatorScope::Events, events::read),
         new("/webhooks").read(w::list).write(M::POST, w::create),
-        new("/webhooks/{id}").read(w::show).write(M::DELETE, w::delete),
-        new("/webhooks/{id}/deliveries").read(w::deliveries),
+        new("/webhooks/{id}")
+            .read(w::show)
+            .write(M::PATCH, w::change)
+            .write(M::DELETE, w::delete),
+        new("/webhooks/{id}/deliveries").read(w::history::deliveries),
+        new("/webhooks/{id}/dead-letters").read(w::history::dead_letters),
         new("/webhooks/{id}/test").write(M::POST, w::test),
         new("/webhooks/{id}/replay").write(M::POST, w::replay),
         new("/webhooks/{id}/rotate-secret").write(M::POST, w::rotate_secret),

@@ -5,7 +5,7 @@ mod settings;
 use std::time::Instant;
 
 use actix_web::rt::time::timeout;
-use scim_model::store::{Claim, SetStream, SetStreamState, SetStreamStatus, Tenant};
+use scim_model::store::{Claim, DeliveryAttempt, SetStream, SetStreamState, SetStreamStatus, Tenant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -215,6 +215,7 @@ fn created(work: &Work, id: Uuid) -> Result<Option<Created>, Problem> {
     Ok(stream.map(|it| Created {
         path: format!("/set-streams/{id}"),
         body: json!(StreamView::of(&it, &tenants)),
+        tag: Some(tag_of(&it)),
     }))
 }
 
@@ -238,12 +239,20 @@ pub(super) async fn show(operator: Operator, names: Names) -> Answer {
             let shown = ShownStream {
                 view: StreamView::of(&stream, &work.tenants()?),
                 refused: refused.into_iter().map(RefusedToken::from).collect(),
-                deliveries: attempts.into_iter().map(TokenDelivery::from).collect(),
+                deliveries: deliveries_of(work, attempts),
             };
             Ok((shown, tag_of(&stream)))
         })
         .await?;
     answers::json_with_tag(&shown, tag)
+}
+
+fn deliveries_of(work: &Work, attempts: Vec<DeliveryAttempt>) -> Vec<TokenDelivery> {
+    let shows_responses = work.may_read_responses();
+    let attempts = attempts.into_iter();
+    attempts
+        .map(|it| TokenDelivery::of(it, shows_responses))
+        .collect()
 }
 
 /// Changes the settings of a stream. They apply to the tokens that are made from then on.
@@ -285,21 +294,23 @@ pub(super) async fn deliveries(operator: Operator, names: Names, parameters: Par
         .call(move |work| {
             let stream = work.stream(&names)?;
             let attempts = work.management.store.set_attempts(stream.id, limit)?;
-            Ok(attempts.into_iter().map(TokenDelivery::from).collect())
+            Ok(deliveries_of(work, attempts))
         })
         .await?;
     answers::json(&Items { items, next: None })
 }
 
 /// Deletes a stream.
-#[utoipa::path(delete, path = "/set-streams/{id}", tag = "set-streams",
-    params(("id" = String, Path, description = "The id of the stream")),
-    responses((status = 204, description = "The stream is deleted")))]
-pub(super) async fn delete(operator: Operator, names: Names) -> Answer {
+#[utoipa::path(delete, path = "/set-streams/{id}", tag = "set-streams", params(
+    ("id" = String, Path, description = "The id of the stream"),
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the stream as it was read"),
+), responses((status = 204, description = "The stream is deleted")))]
+pub(super) async fn delete(operator: Operator, names: Names, condition: IfMatch) -> Answer {
     let path = format!("/set-streams/{}", names.id);
     operator
         .call(move |work| {
             let stream = work.stream(&names)?;
+            condition.check(&tag_of(&stream))?;
             Ok(work.management.store.delete_set_stream(stream.id)?)
         })
         .await?;

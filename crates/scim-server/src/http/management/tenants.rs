@@ -47,6 +47,7 @@ pub(super) async fn create(operator: Operator, creation: Creation, input: Input<
     let created = |view: &TenantView| Created {
         path: format!("/tenants/{}", view.name),
         body: json!(view),
+        tag: Some(tag(view)),
     };
     let create = move |work: &Work, _| {
         let view = tenants::create(&*work.management.store, &value.name, clock::now())?;

@@ -168,6 +168,7 @@ fn issued(names: &Names, view: TokenView, token: Option<String>, replaced: Optio
             token,
             replaced
         }),
+        tag: None,
     }
 }
 

@@ -1,61 +1,40 @@
 //! The handlers of `/webhooks`.
 
+pub(super) mod history;
 mod replay;
-
-use std::collections::BTreeMap;
+mod settings;
 
 use chrono::TimeDelta;
-use scim_model::store::{Claim, Tenant, Webhook};
+use scim_model::store::{Claim, Webhook};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use self::replay::{Queued, Replay, Replayed};
+use self::settings::{NewWebhook, WebhookPatch};
 use super::action::{Acted, Action};
 use super::answers::{self, Names};
 use super::audit;
 use super::creation::{Created, Creation};
-use super::input::{Input, Parameters};
+use super::input::{Input, NoInput, Parameters};
 use super::operator::{Operator, Work};
 use super::paging::{Items, Paging, by_creation};
+use super::preconditions::{IfMatch, tag};
 use super::problem::Problem;
 use super::resource::Answer;
 use crate::clock;
-use crate::delivery::filter::TypePattern;
 use crate::delivery::webhooks::registration::{
-    self, Header, LONGEST_ROTATION_OVERLAP, NewEndpoint, ROTATION_OVERLAP, RegistrationError,
+    self, LONGEST_ROTATION_OVERLAP, ROTATION_OVERLAP, RegistrationError,
 };
-use crate::management::webhooks::{DeadLetter, DeliveryView, View, WebhookView};
-use crate::management::{ManagementError, Timestamp};
+use crate::management::Timestamp;
+use crate::management::webhooks::{DeadLetter, DeliveryView, WebhookView};
 
 /// Messages that were given up, and deliveries, that an answer contains.
 const SHOWN: u32 = 20;
 
-/// The most deliveries in a list.
-const MOST_DELIVERIES: u64 = 1000;
-
 /// The most waiting messages that are counted.
 const COUNTED: u32 = 10_000;
-
-/// An endpoint to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct NewWebhook {
-    /// The URL that gets the messages.
-    url: String,
-    /// The names of the tenants whose events the endpoint gets; `null` for all.
-    tenants: Option<Vec<String>>,
-    /// The types of events, such as `user.deactivated` or `group.*`; empty for all.
-    #[serde(default)]
-    types: Vec<String>,
-    /// The content of messages.
-    #[serde(default)]
-    view: View,
-    /// Headers that the requests have in addition, for example `Authorization`. They are stored sealed.
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-}
 
 /// An endpoint that was created.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,7 +45,18 @@ pub(super) struct IssuedWebhook {
     /// The secret that the receiver verifies signatures with. It is shown in the first answer only.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
-    /// A problem that may go away, such as a target that the server does not permit now.
+    /// A problem that may go away, such as a host that does not exist now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+}
+
+/// An endpoint after a change.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChangedWebhook {
+    #[serde(flatten)]
+    view: WebhookView,
+    /// A problem that may go away, such as a host that does not exist now.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
 }
@@ -77,7 +67,7 @@ pub(super) struct IssuedWebhook {
 pub(super) struct WebhookDetails {
     #[serde(flatten)]
     view: WebhookView,
-    /// The number of messages that wait for a later attempt, up to 10000.
+    /// The number of stored messages that wait for a later attempt, up to 10000.
     waiting: usize,
     /// The latest messages that were given up.
     dead_letters: Vec<DeadLetter>,
@@ -121,6 +111,28 @@ pub(super) struct Enabling {
     from_now: bool,
 }
 
+/// Returns the entity tag of an endpoint, which changes with every change by an operator, and when the endpoint is disabled.
+fn tag_of(webhook: &Webhook) -> String {
+    let secrets: Vec<Uuid> = webhook.secrets.iter().map(|it| it.id).collect();
+    tag(&(webhook.id, webhook.revision, webhook.disabled.is_some(), secrets))
+}
+
+impl From<RegistrationError> for Problem {
+    fn from(error: RegistrationError) -> Problem {
+        match error {
+            RegistrationError::Invalid { field, detail } => Problem::invalid(field, detail),
+            RegistrationError::NoEndpoint(_) => Problem::not_found(error.to_string()),
+            RegistrationError::Stale => Problem::stale(),
+            RegistrationError::Disabled(_) | RegistrationError::Key(_) => {
+                Problem::conflict(error.to_string())
+            }
+            RegistrationError::Feed(error) => error.into(),
+            RegistrationError::Store(error) => error.into(),
+            RegistrationError::Random(error) => Problem::internal(error.to_string()),
+        }
+    }
+}
+
 impl Work<'_> {
     /// Returns the endpoints that get no events of tenants that the key must not see.
     fn webhooks(&self) -> Result<Vec<Webhook>, Problem> {
@@ -134,7 +146,7 @@ impl Work<'_> {
         Ok(webhooks)
     }
 
-    fn webhook(&self, names: &Names) -> Result<Webhook, Problem> {
+    pub(super) fn webhook(&self, names: &Names) -> Result<Webhook, Problem> {
         let mut webhooks = self.webhooks()?.into_iter();
         let found = webhooks.find(|it| Some(it.id) == names.uuid());
         found.ok_or_else(|| Problem::not_found(format!("there is no webhook endpoint `{}`", names.id)))
@@ -168,138 +180,98 @@ pub(super) async fn list(operator: Operator, parameters: Parameters) -> Answer {
     responses((status = 201, description = "The endpoint", body = IssuedWebhook)))]
 pub(super) async fn create(operator: Operator, creation: Creation, input: Input<NewWebhook>) -> Answer {
     let Input { value, bytes } = input;
-    let created = |view: WebhookView, secret: Option<String>, warning: Option<String>| Created {
-        path: format!("/webhooks/{}", view.id),
+    let create = move |work: &Work, id: Uuid| {
+        let (new, warning) = value.checked(work, id)?;
+        let parts = &work.management.webhooks;
+        let store = &*work.management.store;
+        let secret = registration::create(store, &parts.feed, &parts.keys, new, clock::now())?;
+        let webhook = registration::find_endpoint(store, id)?;
+        created(work, &webhook, Some(secret.to_text()), warning)
+    };
+    let find = move |work: &Work, id: Uuid| {
+        let webhook = work.webhooks()?.into_iter().find(|it| it.id == id);
+        webhook.map(|it| created(work, &it, None, None)).transpose()
+    };
+    creation.answer(&operator, &bytes, create, find).await
+}
+
+fn created(
+    work: &Work,
+    webhook: &Webhook,
+    secret: Option<String>,
+    warning: Option<String>,
+) -> Result<Created, Problem> {
+    let view = work.webhook_view(webhook)?;
+    Ok(Created {
+        path: format!("/webhooks/{}", webhook.id),
         body: json!(IssuedWebhook {
             view,
             secret,
             warning
         }),
-    };
-    let create = move |work: &Work, id: Uuid| {
-        let parts = &work.management.webhooks;
-        let url = value.url.trim();
-        let refused = registration::check_url(url, &parts.egress)
-            .map_err(|error| Problem::invalid("url", error.to_string()))?;
-        let new = NewEndpoint {
-            id,
-            url: url.to_owned(),
-            tenants: chosen(work, value.tenants.as_deref())?
-                .map(|tenants| tenants.iter().map(|it| it.id).collect()),
-            types: types(&value.types)?,
-            full: value.view == View::Full,
-            headers: headers(&value.headers)?,
-        };
-        let store = &*work.management.store;
-        let secret = registration::create(store, &parts.feed, &parts.keys, new, clock::now());
-        let secret = secret.map_err(|error| refusal("headers", error))?;
-        let webhook = registration::find_endpoint(store, id).map_err(ManagementError::from)?;
-        let warning = refused.map(|it| format!("{it}; the server decides at each attempt"));
-        Ok(created(
-            work.webhook_view(&webhook)?,
-            Some(secret.to_text()),
-            warning,
-        ))
-    };
-    let find = move |work: &Work, id: Uuid| {
-        let webhook = work.webhooks()?.into_iter().find(|it| it.id == id);
-        let view = webhook.map(|it| work.webhook_view(&it)).transpose()?;
-        Ok(view.map(|it| created(it, None, None)))
-    };
-    creation.answer(&operator, &bytes, create, find).await
+        tag: Some(tag_of(webhook)),
+    })
 }
 
-/// Returns the tenants of a new endpoint; `None` for all.
-fn chosen(work: &Work, names: Option<&[String]>) -> Result<Option<Vec<Tenant>>, Problem> {
-    let Some(names) = names else {
-        return match &work.key.tenants {
-            None => Ok(None),
-            Some(_) => Err(Problem::invalid(
-                "tenants",
-                "the operator key is limited to tenants: name those of the endpoint",
-            )),
-        };
-    };
-    if names.is_empty() {
-        return Err(Problem::invalid(
-            "tenants",
-            "expected at least one tenant, or `null` for all",
-        ));
-    }
-    let found = names.iter().map(|name| {
-        work.tenant(name)
-            .map_err(|error| Problem::invalid("tenants", error.to_string()))
-    });
-    found.collect::<Result<_, _>>().map(Some)
-}
-
-fn types(texts: &[String]) -> Result<Vec<TypePattern>, Problem> {
-    let parsed = texts.iter().map(|it| it.parse::<TypePattern>());
-    parsed
-        .collect::<Result<_, _>>()
-        .map_err(|error| Problem::invalid("types", error.to_string()))
-}
-
-fn headers(headers: &BTreeMap<String, String>) -> Result<Vec<Header>, Problem> {
-    let parsed = headers.iter().map(|(name, value)| {
-        let header = format!("{name}: {value}").parse::<Header>();
-        header.map_err(|problem| Problem::invalid("headers", problem))
-    });
-    parsed.collect()
-}
-
-/// Returns the problem for an error; a value that is not permitted is that of `field`.
-fn refusal(field: &str, error: RegistrationError) -> Problem {
-    match error {
-        RegistrationError::Invalid(text) => Problem::invalid(field, text),
-        error => ManagementError::from(error).into(),
-    }
-}
-
-/// Shows an endpoint with the messages that were given up and the latest deliveries.
+/// Shows an endpoint with the latest messages that were given up and the latest deliveries.
 #[utoipa::path(get, path = "/webhooks/{id}", tag = "webhooks",
     params(("id" = String, Path, description = "The id of the endpoint")),
     responses((status = 200, description = "The endpoint", body = WebhookDetails)))]
 pub(super) async fn show(operator: Operator, names: Names) -> Answer {
-    let details = operator
+    let (details, tag) = operator
         .call(move |work| {
             let webhook = work.webhook(&names)?;
             let store = &work.management.store;
-            let dead = store.webhook_messages(webhook.id, true, SHOWN)?;
-            let deliveries = store.webhook_deliveries(webhook.id, SHOWN)?;
-            Ok(WebhookDetails {
+            let dead = store.webhook_messages(webhook.id, true, None, SHOWN)?;
+            let deliveries = store.webhook_deliveries(webhook.id, None, SHOWN)?;
+            let shows_responses = work.may_read_responses();
+            let shown = deliveries.iter().map(|it| DeliveryView::of(it, shows_responses));
+            let details = WebhookDetails {
                 view: work.webhook_view(&webhook)?,
-                waiting: store.webhook_messages(webhook.id, false, COUNTED)?.len(),
+                waiting: store.webhook_messages(webhook.id, false, None, COUNTED)?.len(),
                 dead_letters: dead.iter().map(DeadLetter::of).collect(),
-                deliveries: deliveries.iter().map(DeliveryView::of).collect(),
-            })
+                deliveries: shown.collect(),
+            };
+            Ok((details, tag_of(&webhook)))
         })
         .await?;
-    answers::json(&details)
+    answers::json_with_tag(&details, tag)
 }
 
-/// Lists the latest deliveries to an endpoint, latest first.
-#[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(
+/// Changes an endpoint. The new values apply to all messages that are sent from then on.
+#[utoipa::path(patch, path = "/webhooks/{id}", tag = "webhooks", request_body = WebhookPatch, params(
     ("id" = String, Path, description = "The id of the endpoint"),
-    ("limit" = Option<u32>, Query, description = "The most deliveries: 100 by default, at most 1000"),
-), responses((status = 200, description = "The deliveries; there is no next page", body = Items<DeliveryView>)))]
-pub(super) async fn deliveries(operator: Operator, names: Names, parameters: Parameters) -> Answer {
-    let limit = parameters.limit_only(MOST_DELIVERIES)?;
-    let items = operator
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the endpoint as it was read"),
+), responses((status = 200, description = "The endpoint after the change", body = ChangedWebhook)))]
+pub(super) async fn change(
+    operator: Operator,
+    names: Names,
+    condition: IfMatch,
+    input: Input<WebhookPatch>,
+) -> Answer {
+    let path = format!("/webhooks/{}", names.id);
+    let (changed, tag) = operator
         .call(move |work| {
             let webhook = work.webhook(&names)?;
-            let deliveries = work.management.store.webhook_deliveries(webhook.id, limit)?;
-            Ok(deliveries.iter().map(DeliveryView::of).collect())
+            condition.check(&tag_of(&webhook))?;
+            let (change, warning) = input.value.checked(work)?;
+            let parts = &work.management.webhooks;
+            let store = &*work.management.store;
+            registration::change(store, &parts.feed, &parts.keys, &webhook, change, clock::now())?;
+            let webhook = work.webhook(&names)?;
+            let view = work.webhook_view(&webhook)?;
+            Ok((ChangedWebhook { view, warning }, tag_of(&webhook)))
         })
         .await?;
-    answers::json(&Items { items, next: None })
+    audit::record(&operator, "change", &path);
+    answers::json_with_tag(&changed, tag)
 }
 
 /// Sends a test to an endpoint. Its delivery appears among the deliveries.
 #[utoipa::path(post, path = "/webhooks/{id}/test", tag = "webhooks",
     params(("id" = String, Path, description = "The id of the endpoint")),
     responses((status = 202, description = "The message that is sent", body = Queued)))]
-pub(super) async fn test(operator: Operator, names: Names, action: Action) -> Answer {
+pub(super) async fn test(operator: Operator, names: Names, action: Action, _: NoInput) -> Answer {
     let audited = ("test", format!("/webhooks/{}", names.id));
     let queued = |once: &Claim| {
         Acted::accepted(&Queued {
@@ -308,12 +280,8 @@ pub(super) async fn test(operator: Operator, names: Names, action: Action) -> An
         })
     };
     let test = move |work: &Work, once: &Claim| {
-        let webhook = work.webhook(&names)?;
-        if let Some((reason, _)) = webhook.disabled {
-            return Err(Problem::conflict(format!("the endpoint is disabled: {reason}")));
-        }
-        registration::test(&*work.management.store, webhook.id, once.object, once.at)
-            .map_err(ManagementError::from)?;
+        let id = work.webhook(&names)?.id;
+        registration::test(&*work.management.store, id, once.object, once.at)?;
         Ok(queued(once))
     };
     let again = move |_: &Work, earlier: &Claim| Ok(queued(earlier));
@@ -334,15 +302,10 @@ pub(super) async fn replay(operator: Operator, names: Names, action: Action, inp
         let (store, feed) = (&*work.management.store, &work.management.webhooks.feed);
         match &chosen {
             Replayed::Message(message) => {
-                let sent = registration::replay(store, store, id, message, once.at);
-                sent.map_err(|error| refusal("message", error))?;
+                registration::replay(store, store, id, message, once.at)?;
             }
             Replayed::After(event) => {
-                let after = registration::replay_after(store, feed, id, Some(*event));
-                after.map_err(|error| match error {
-                    RegistrationError::Feed(error) => error.into(),
-                    error => refusal("after", error),
-                })?;
+                registration::replay_after(store, feed, id, Some(*event))?;
             }
         }
         Ok(Acted::accepted(&chosen.queued()))
@@ -378,8 +341,7 @@ pub(super) async fn rotate_secret(
     let rotate = move |work: &Work, once: &Claim| {
         let id = work.webhook(&names)?.id;
         let keys = &work.management.webhooks.keys;
-        let secret = registration::rotate_secret(&*work.management.store, keys, id, overlap, once.at);
-        let secret = secret.map_err(|error| refusal("overlapSeconds", error))?;
+        let secret = registration::rotate_secret(&*work.management.store, keys, id, overlap, once.at)?;
         Ok(rotated(id, once, Some(secret.to_text())))
     };
     let again = move |work: &Work, earlier: &Claim| Ok(rotated(work.webhook(&of)?.id, earlier, None));
@@ -389,16 +351,23 @@ pub(super) async fn rotate_secret(
 }
 
 /// Sends nothing to an endpoint until it is enabled.
-#[utoipa::path(post, path = "/webhooks/{id}/disable", tag = "webhooks",
-    params(("id" = String, Path, description = "The id of the endpoint")),
-    responses((status = 200, description = "The endpoint", body = WebhookView)))]
-pub(super) async fn disable(operator: Operator, names: Names, action: Action) -> Answer {
+#[utoipa::path(post, path = "/webhooks/{id}/disable", tag = "webhooks", params(
+    ("id" = String, Path, description = "The id of the endpoint"),
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the endpoint as it was read"),
+), responses((status = 200, description = "The endpoint", body = WebhookView)))]
+pub(super) async fn disable(
+    operator: Operator,
+    names: Names,
+    condition: IfMatch,
+    action: Action,
+    _: NoInput,
+) -> Answer {
     let audited = ("disable", format!("/webhooks/{}", names.id));
     let of = names.clone();
     let disable = move |work: &Work, once: &Claim| {
-        let id = work.webhook(&names)?.id;
-        let store = &work.management.store;
-        store.disable_webhook(id, "by an operator", once.at)?;
+        let webhook = work.webhook(&names)?;
+        condition.check(&tag_of(&webhook))?;
+        registration::disable(&*work.management.store, webhook.id, once.at)?;
         shown(work, &names)
     };
     let again = move |work: &Work, _: &Claim| shown(work, &of);
@@ -406,12 +375,14 @@ pub(super) async fn disable(operator: Operator, names: Names, action: Action) ->
 }
 
 /// Enables an endpoint, which continues where it stopped.
-#[utoipa::path(post, path = "/webhooks/{id}/enable", tag = "webhooks", request_body = Enabling,
-    params(("id" = String, Path, description = "The id of the endpoint")),
-    responses((status = 200, description = "The endpoint", body = WebhookView)))]
+#[utoipa::path(post, path = "/webhooks/{id}/enable", tag = "webhooks", request_body = Enabling, params(
+    ("id" = String, Path, description = "The id of the endpoint"),
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the endpoint as it was read"),
+), responses((status = 200, description = "The endpoint", body = WebhookView)))]
 pub(super) async fn enable(
     operator: Operator,
     names: Names,
+    condition: IfMatch,
     action: Action,
     input: Input<Enabling>,
 ) -> Answer {
@@ -419,9 +390,10 @@ pub(super) async fn enable(
     let of = names.clone();
     let Input { value, bytes } = input;
     let enable = move |work: &Work, _: &Claim| {
-        let id = work.webhook(&names)?.id;
+        let webhook = work.webhook(&names)?;
+        condition.check(&tag_of(&webhook))?;
         let (store, feed) = (&*work.management.store, &work.management.webhooks.feed);
-        registration::enable(store, feed, id, value.from_now).map_err(ManagementError::from)?;
+        registration::enable(store, feed, webhook.id, value.from_now)?;
         shown(work, &names)
     };
     let again = move |work: &Work, _: &Claim| shown(work, &of);
@@ -429,22 +401,24 @@ pub(super) async fn enable(
 }
 
 fn shown(work: &Work, names: &Names) -> Result<Acted, Problem> {
-    let view = work.webhook_view(&work.webhook(names)?)?;
-    Ok(Acted::object(&view))
+    let webhook = work.webhook(names)?;
+    Ok(Acted::object(&work.webhook_view(&webhook)?).with_tag(tag_of(&webhook)))
 }
 
 /// Deletes an endpoint.
-#[utoipa::path(delete, path = "/webhooks/{id}", tag = "webhooks",
-    params(("id" = String, Path, description = "The id of the endpoint")),
-    responses((status = 204, description = "The endpoint is deleted")))]
-pub(super) async fn delete(operator: Operator, names: Names) -> Answer {
+#[utoipa::path(delete, path = "/webhooks/{id}", tag = "webhooks", params(
+    ("id" = String, Path, description = "The id of the endpoint"),
+    ("If-Match" = Option<String>, Header, description = "The entity tag of the endpoint as it was read"),
+), responses((status = 204, description = "The endpoint is deleted")))]
+pub(super) async fn delete(operator: Operator, names: Names, condition: IfMatch) -> Answer {
     let path = format!("/webhooks/{}", names.id);
     operator
         .call(move |work| {
             let webhook = work.webhook(&names)?;
+            condition.check(&tag_of(&webhook))?;
             match work.management.store.delete_webhook(webhook.id)? {
                 true => Ok(()),
-                false => Err(ManagementError::from(RegistrationError::NoEndpoint(webhook.id)).into()),
+                false => Err(RegistrationError::NoEndpoint(webhook.id).into()),
             }
         })
         .await?;

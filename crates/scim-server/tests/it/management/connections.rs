@@ -166,9 +166,16 @@ fn a_change_may_name_the_connection_that_it_expects() {
             .request("POST", &format!("{path}/pause"))
             .header("if-match", &tag);
         pause.send().expect_problem(412, "stale", None);
+        for action in ["pause", "resume"] {
+            let reply = admin.post(&format!("{path}/{action}"), json!({"reason": "maintenance"}));
+            reply.expect_problem(400, "invalid-request", Some("reason"));
+        }
         assert_eq!(admin.get(path).json()["settings"]["leniency"], "interop");
         let other = "/tenants/acme/connections/other";
-        admin.create("/tenants/acme/connections", json!({"name": "other"}));
+        let created = admin
+            .post("/tenants/acme/connections", json!({"name": "other"}))
+            .expect(201);
+        assert_eq!(created.header("etag"), admin.get(other).header("etag"));
         let delete = |tag: &str| admin.request("DELETE", other).header("if-match", tag).send();
         delete(&tag).expect_problem(412, "stale", None);
         let tag = admin.get(other).header("etag").unwrap().to_owned();

@@ -291,6 +291,34 @@ fn wrong_properties_of_clients_and_federations_are_named() {
     assert_eq!(admin.list(&path("/clients"), "name"), [""; 0]);
 }
 
+/// An operator deletes only the client that the operator has seen.
+#[test]
+fn a_deletion_may_name_the_client_that_it_expects() {
+    on_each(Choice::default, |server| {
+        server.tenant("acme");
+        let admin = server.admin();
+        let trust = json!({
+            "issuer": "https://issuer.example.com", "subject": "s", "audiences": ["a"],
+            "keys": {"url": "https://127.0.0.1/keys"}
+        });
+        for (kind, body) in [("/clients", json!({})), ("/federations", trust)] {
+            let created = admin.post(&path(kind), body).expect(201);
+            let object = created
+                .header("location")
+                .unwrap()
+                .strip_prefix("/api/v1")
+                .unwrap();
+            let first = created.header("etag").unwrap();
+            assert_eq!(admin.get(object).header("etag"), Some(first), "{kind}");
+            let changed = admin.patch(object, json!({"name": "Robot"})).expect(200);
+            let delete = |tag: &str| admin.request("DELETE", object).header("if-match", tag).send();
+            delete(first).expect_problem(412, "stale", None);
+            admin.get(object).expect(200);
+            delete(changed.header("etag").unwrap()).expect(204);
+        }
+    });
+}
+
 #[test]
 fn names_and_keys_of_a_client_change() {
     on_each(Choice::default, |server| {

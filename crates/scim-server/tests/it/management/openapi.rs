@@ -93,6 +93,30 @@ fn every_post_that_creates_or_acts_has_an_idempotency_key() {
     }
 }
 
+/// The paths of objects with an entity tag, and of the actions that change it.
+#[test]
+fn every_change_of_an_object_with_an_entity_tag_has_a_condition() {
+    for (path, item) in document()["paths"].as_object().unwrap() {
+        // An object that can be changed has a tag.
+        let has_tag = item.get("patch").is_some();
+        let actions = [
+            "/pause",
+            "/resume",
+            "/webhooks/{id}/disable",
+            "/webhooks/{id}/enable",
+        ];
+        let is_action = !path.starts_with("/set-streams/") && actions.iter().any(|it| path.ends_with(it));
+        for (method, operation) in item.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let has_condition = parameters
+                .iter()
+                .any(|it| it["name"] == "If-Match" && it["in"] == "header");
+            let is_change = has_tag && ["patch", "delete"].contains(&method.as_str());
+            assert_eq!(has_condition, is_change || is_action, "{method} {path}");
+        }
+    }
+}
+
 fn check_references(value: &Value, document: &Value) {
     match value {
         Value::Object(members) => {

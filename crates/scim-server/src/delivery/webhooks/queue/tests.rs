@@ -393,6 +393,21 @@ fn reading_stops_while_many_messages_wait() {
 }
 
 #[test]
+fn a_message_that_the_endpoint_no_longer_gets_is_not_sent_again() {
+    let mut it = Simulation::new();
+    it.read(&[(1, 1), (2, 1)]);
+    it.start();
+    it.fail(1);
+    it.save();
+    it.pass(TimeDelta::seconds(5));
+    assert_eq!(it.start(), [1]);
+    it.finish(1, Outcome::Unwanted);
+    assert_eq!(it.start(), [2]);
+    let (_, stored, removed) = it.save();
+    assert_eq!((stored, removed), (vec![(text(2), "due")], vec![text(1)]));
+}
+
+#[test]
 fn a_message_that_was_not_sent_keeps_its_place() {
     let mut it = Simulation::new();
     it.read(&[(1, 1), (2, 2)]);

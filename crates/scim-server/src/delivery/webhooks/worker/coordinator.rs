@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::queue::{Dispatch, MAX_WAITING, Outcome};
 use super::super::send::{Attempt, Sent, send};
-use super::content::body;
+use super::content::{Body, body};
 use super::endpoint::{Endpoint, delivery};
 use super::parts::WorkerParts;
 use super::reading::Reading;
@@ -212,7 +212,7 @@ impl Coordinator {
         let id = webhook.id;
         let messages = || {
             let most = u32::try_from(MAX_WAITING * 2).unwrap_or(u32::MAX);
-            self.parts.store.webhook_messages(id, false, most)
+            self.parts.store.webhook_messages(id, false, None, most)
         };
         match self.endpoints.get_mut(&id) {
             Some(endpoint) if endpoint.webhook.revision == webhook.revision => {
@@ -310,6 +310,7 @@ impl Coordinator {
         let content = endpoint.content(&dispatch);
         let (secrets, headers) = endpoint.credentials(now);
         let full = endpoint.webhook.settings.full;
+        let subscription = endpoint.subscription.clone();
         let attempt = Attempt {
             url: endpoint.webhook.settings.url.clone(),
             headers,
@@ -330,9 +331,10 @@ impl Coordinator {
             result,
         };
         let request = move || {
-            let send = || match body(&*parts.journal, &content, full) {
-                Ok(Some(body)) => Ok(send(&parts.egress, &Attempt { body, ..attempt }, clock::now())),
-                Ok(None) => Err(Outcome::Lost),
+            let send = || match body(&*parts.journal, &content, &subscription, full) {
+                Ok(Body::Text(body)) => Ok(send(&parts.egress, &Attempt { body, ..attempt }, clock::now())),
+                Ok(Body::Lost) => Err(Outcome::Lost),
+                Ok(Body::Unwanted) => Err(Outcome::Unwanted),
                 Err(_) => Err(Outcome::NotSent),
             };
             // After a panic, the message would always count as under way.

@@ -11,11 +11,10 @@ use super::super::message::MessageId;
 use super::super::queue::{Dispatch, Queue};
 use super::super::send::Sent;
 use super::super::signature::WebhookSecret;
-use super::super::stored::{self, OpenedEndpoint};
+use super::super::stored::{self, OpenedEndpoint, Subscription};
 use super::content::Content;
 use crate::clock;
 use crate::delivery::event::{Event, EventId};
-use crate::delivery::filter::EventFilter;
 use crate::sealing::KeyFile;
 
 /// Requests that take longer than this make an endpoint a slow one.
@@ -30,7 +29,7 @@ pub(super) struct Endpoint {
     pub(super) queue: Queue,
     /// The secrets and headers, if they could be opened.
     opened: Result<OpenedEndpoint, String>,
-    filter: EventFilter,
+    pub(super) subscription: Subscription,
     /// Events that were read and not yet sent.
     events: HashMap<EventId, Arc<Event>>,
     deliveries: Vec<DeliveryAttempt>,
@@ -53,7 +52,7 @@ impl Endpoint {
         generation: u64,
     ) -> Result<Endpoint, String> {
         let position = stored::position(&webhook)?;
-        let filter = stored::filter(&webhook)?;
+        let subscription = Subscription::of(&webhook)?;
         let opened = stored::open(&webhook, keys).map_err(|error| error.to_string());
         if let Err(error) = &opened {
             log::error!("the webhook endpoint {} gets nothing: {error}", webhook.id);
@@ -63,7 +62,7 @@ impl Endpoint {
             webhook,
             generation,
             opened,
-            filter,
+            subscription,
             events: HashMap::new(),
             deliveries: Vec::new(),
             is_behind: true,
@@ -92,12 +91,12 @@ impl Endpoint {
 
     /// Returns the tenants whose events the endpoint gets.
     pub(super) fn tenants(&self) -> FeedTenants {
-        stored::tenants(&self.webhook.settings)
+        self.subscription.tenants.clone()
     }
 
     /// Takes the events of a page that the endpoint wants.
     pub(super) fn take(&mut self, events: &[Arc<Event>], read_to: EventId, now: DateTime<Utc>) {
-        let wanted = events.iter().filter(|it| self.filter.matches(it));
+        let wanted = events.iter().filter(|it| self.subscription.wants(it));
         let wanted: Vec<&Arc<Event>> = wanted.collect();
         self.events
             .extend(wanted.iter().map(|it| (it.id, Arc::clone(it))));
