@@ -315,6 +315,7 @@ diesel::table! {
         dead -> Bool,
         error -> Nullable<Text>,
         since -> BigInt,
+        and_later -> Bool,
     }
 }
 

@@ -46,6 +46,14 @@ pub trait ChangeFeed: Send + Sync {
     /// `Busy`, `Unavailable`.
     fn current_position(&self, tenants: &FeedTenants) -> Result<ChangePosition, StoreError>;
 
+    /// Returns the entries of the resource that has changed at a position, from this entry on and oldest first: at most
+    /// `limit` of those that are visible, and none if the tenant is deleted.
+    ///
+    /// # Errors
+    /// `Dropped` if the journal no longer has the entry, `Unknown` if it never had it, `Store` with `Busy`, `Unavailable`.
+    fn later_of_resource(&self, position: ChangePosition, limit: u32)
+    -> Result<Vec<FeedEntry>, JournalError>;
+
     /// Returns the last position of tenants whose number is at most that of another one: the place in their journals of a
     /// reader that has read the journals of others up to there.
     ///

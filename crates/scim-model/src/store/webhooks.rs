@@ -265,6 +265,8 @@ pub struct WebhookMessage {
     pub error: Option<String>,
     /// The time since which the message is stored, and for a message that was given up the time of that.
     pub since: DateTime<Utc>,
+    /// Whether the message also represents later ones of its resource, which are not stored.
+    pub and_later: bool,
 }
 
 /// The progress of one endpoint.

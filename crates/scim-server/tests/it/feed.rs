@@ -532,6 +532,14 @@ impl ChangeFeed for Counting {
         self.store.current_position(tenants)
     }
 
+    fn later_of_resource(
+        &self,
+        position: ChangePosition,
+        limit: u32,
+    ) -> Result<Vec<FeedEntry>, JournalError> {
+        self.store.later_of_resource(position, limit)
+    }
+
     fn position_at(&self, tenants: &FeedTenants, sequence: i64) -> Result<ChangePosition, StoreError> {
         self.store.position_at(tenants, sequence)
     }

@@ -427,6 +427,62 @@ fn evt_29_a_slow_endpoint_delays_no_other() {
     assert!((13_000..17_000).contains(&milliseconds), "{milliseconds}");
 }
 
+/// evt-20, evt-22
+///
+/// A user with more changes than are stored for a resource, behind one that fails: others get theirs at once, and the
+/// changes follow in order, also when the server is killed meanwhile.
+#[test]
+fn evt_20_many_changes_of_a_user_wait_for_a_failed_one() {
+    let server = Binary::start(&LOCAL);
+    let it = Commands::of(&server);
+    let fails = Arc::new(AtomicBool::new(true));
+    let failing = fails.clone();
+    let receiver = Receiver::start(move |request, _| {
+        match request.user() == "bjensen" && failing.load(Ordering::SeqCst) {
+            true => answer(500),
+            false => answer(200),
+        }
+    });
+    let (id, _) = it.create(&receiver.url, &[]);
+    let client = server.client();
+    let user = create_user(&client, "bjensen");
+    receiver.wait_for(1);
+    for number in 0..60 {
+        set_active(&client, &user, number % 2 == 1);
+    }
+    create_user(&client, "kim");
+    wait_until("kim", || receiver.received().iter().any(|it| it.user() == "kim"));
+    wait_until("the position", || {
+        let position = it.show(&id)["position"].as_str().unwrap().to_owned();
+        receiver
+            .received()
+            .iter()
+            .any(|it| it.user() == "kim" && it.id() == position)
+    });
+    let waiting = it.show(&id)["waiting"].as_u64().unwrap();
+    assert!((2..30).contains(&waiting), "{waiting}");
+    let folder = server.kill();
+    fails.store(false, Ordering::SeqCst);
+    let server = Binary::start_in(folder, &LOCAL);
+    let versions = || {
+        let received = receiver.received();
+        let of_user = received.iter().filter(|it| it.user() == "bjensen");
+        of_user
+            .map(|it| it.json()["data"]["version"].as_i64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    // The first retry is after five seconds, and the second one after five minutes.
+    it.json(&["webhook", "disable", &id]);
+    it.json(&["webhook", "enable", &id]);
+    wait_until("all versions", || versions().last() == Some(&61));
+    let mut delivered = versions();
+    delivered.dedup();
+    assert!(delivered.is_sorted(), "{delivered:?}");
+    assert_eq!(delivered, (1..=61).collect::<Vec<_>>());
+    wait_until("nothing waits", || it.show(&id)["waiting"] == 0);
+    drop(server);
+}
+
 /// Creates a tenant, and returns a client of it.
 fn client_of(server: &Binary, it: &Commands, tenant: &str) -> HttpClient {
     it.json(&["tenant", "create", tenant]);

@@ -16,6 +16,7 @@ use scim_model::store::{
 use super::entry::{EntryRow, entry_columns};
 use super::horizon::visible_up_to;
 use super::past;
+use crate::columns::Id;
 use crate::connection::Conn;
 use crate::error::Failure;
 use crate::schema::{changes, deleted_change, journal_start, tenant};
@@ -90,6 +91,19 @@ impl ChangeFeed for DieselStore {
                 Ok(last.max(dropped).unwrap_or_default())
             })
         })
+    }
+
+    fn later_of_resource(
+        &self,
+        position: ChangePosition,
+        limit: u32,
+    ) -> Result<Vec<FeedEntry>, JournalError> {
+        self.database.read(|conn| {
+            let visible_up_to = visible_up_to(conn)?;
+            conn.snapshot(None, |conn| {
+                later_of_resource(conn, position, visible_up_to, limit)
+            })
+        })?
     }
 
     fn position_at(&self, tenants: &FeedTenants, sequence: i64) -> Result<ChangePosition, StoreError> {
@@ -219,6 +233,44 @@ impl Window {
         rows.truncate(rows.partition_point(|it| it.entry.sequence <= complete_to));
         Ok((rows, complete_to < i64::MAX))
     }
+}
+
+fn later_of_resource(
+    conn: &mut Conn,
+    position: ChangePosition,
+    visible_up_to: i64,
+    limit: u32,
+) -> Result<Result<Vec<FeedEntry>, JournalError>, Failure> {
+    let entry = changes::table
+        .filter(of_all(conn.dialect()).eq(position.sequence))
+        .select((changes::tenant_id, changes::id, changes::at));
+    let (tenant, id) = match conn.only::<(i64, Id, i64), _>(entry)? {
+        Some((tenant, id, at)) if at == position.at => (tenant, id.0),
+        Some(_) => return Ok(Err(JournalError::Unknown(position))),
+        None if was_deleted(conn, position)? => return Ok(Ok(Vec::new())),
+        None => {
+            let dropped = last_dropped(conn, &FeedTenants::All)?;
+            let is_dropped = dropped.is_some_and(|it| it.position.sequence >= position.sequence);
+            return Ok(Err(match is_dropped {
+                true => JournalError::Dropped(position),
+                false => JournalError::Unknown(position),
+            }));
+        }
+    };
+    let tenant_name = tenant::table
+        .filter(tenant::id.eq(changes::tenant_id))
+        .filter(tenant::deleted.eq(false))
+        .select(tenant::name)
+        .single_value();
+    let rows = changes::table
+        .filter(changes::tenant_id.eq(tenant))
+        .filter(changes::id.eq(id.as_bytes().to_vec()))
+        .filter(changes::sequence.between(position.sequence, visible_up_to))
+        .order(changes::sequence)
+        .limit(limit.into())
+        .select((entry_columns!(), changes::tenant_id, tenant_name));
+    let rows: Vec<FeedRow> = conn.load(rows)?;
+    Ok(Ok(into_entries(rows)?))
 }
 
 /// Checks that a reader can continue after a position without a gap. The value is the number of parts that the change

@@ -27,6 +27,7 @@ pub(super) fn queue(conn: &mut Conn, id: Uuid, message: &str, now: DateTime<Utc>
         webhook_message::next_attempt.eq(now),
         webhook_message::dead.eq(false),
         webhook_message::since.eq(now),
+        webhook_message::and_later.eq(false),
     );
     let due = (
         webhook_message::attempts.eq(0),
@@ -101,6 +102,7 @@ fn store_message(conn: &mut Conn, endpoint: Uuid, it: &WebhookMessage) -> Result
         webhook_message::dead.eq(it.dead),
         webhook_message::error.eq(&it.error),
         webhook_message::since.eq(it.since.timestamp_millis()),
+        webhook_message::and_later.eq(it.and_later),
     );
     let insert = diesel::insert_into(webhook_message::table).values(values);
     let insert = insert
@@ -113,6 +115,7 @@ fn store_message(conn: &mut Conn, endpoint: Uuid, it: &WebhookMessage) -> Result
             webhook_message::dead.eq(excluded(webhook_message::dead)),
             webhook_message::error.eq(excluded(webhook_message::error)),
             webhook_message::since.eq(excluded(webhook_message::since)),
+            webhook_message::and_later.eq(excluded(webhook_message::and_later)),
         ));
     conn.execute(insert)?;
     Ok(())
@@ -151,6 +154,7 @@ macro_rules! message_columns {
             webhook_message::dead,
             webhook_message::error,
             webhook_message::since,
+            webhook_message::and_later,
         )
     };
 }
@@ -200,6 +204,7 @@ struct MessageRow {
     dead: bool,
     error: Option<String>,
     since: Time,
+    and_later: bool,
 }
 
 impl MessageRow {
@@ -212,6 +217,7 @@ impl MessageRow {
             dead: self.dead,
             error: self.error,
             since: self.since.0,
+            and_later: self.and_later,
         }
     }
 }

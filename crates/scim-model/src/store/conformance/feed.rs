@@ -1,5 +1,7 @@
 //! The feed: the journals of several tenants in one order.
 
+use std::slice;
+
 use serde_json::json;
 use uuid::Uuid;
 
@@ -19,6 +21,7 @@ pub(super) const CASES: &[Case] = cases![
     a_position_of_a_deleted_tenant_is_refused_for_younger_tenants,
     the_current_position_is_that_of_the_last_entry,
     a_position_has_a_place_in_the_journals_of_other_tenants,
+    the_later_entries_of_a_resource_are_read,
     the_entries_of_one_write_belong_together,
     each_entry_has_the_names_of_its_resource,
 ];
@@ -369,6 +372,51 @@ fn a_position_has_a_place_in_the_journals_of_other_tenants(it: &Fixture) {
     let start = at(&only(&[&other]), mine);
     let rest = read(it, &only(&[&other]), FeedStart::After(start)).expect("nothing is missing");
     assert_eq!(ids(&rest.entries), [(other.tenant, second)]);
+}
+
+fn the_later_entries_of_a_resource_are_read(it: &Fixture) {
+    let user = it.add_user("bjensen");
+    let first = last_position(it);
+    let rename = |name: &str| {
+        it.replace(
+            &it.user,
+            user,
+            None,
+            json!({"userName": "bjensen", "displayName": name}),
+        )
+        .expect("nothing prevents it");
+        last_position(it)
+    };
+    let second = rename("Babs");
+    it.add_user("kim");
+    let third = rename("Barbara");
+    let later = |position, limit| it.store.later_of_resource(position, limit);
+    let positions = |position, limit| -> Vec<ChangePosition> {
+        let entries = later(position, limit).expect("nothing is missing");
+        assert!(
+            entries
+                .iter()
+                .all(|entry| ids(slice::from_ref(entry)) == [(it.tenant, user)])
+        );
+        entries.iter().map(|it| it.change.position).collect()
+    };
+    assert_eq!(positions(first, 10), [first, second, third]);
+    assert_eq!(positions(first, 2), [first, second]);
+    assert_eq!(positions(second, 10), [second, third]);
+    let wrong = ChangePosition {
+        at: first.at + 1,
+        ..first
+    };
+    assert!(matches!(later(wrong, 10), Err(JournalError::Unknown(_))));
+    let other = Fixture::new(it.store, "deleted");
+    other.add_user("bjensen");
+    let theirs = last_position(&other);
+    delete_tenant(&other);
+    assert_eq!(positions(theirs, 10), []);
+    prune_all(it, 100);
+    for dropped in [first, third] {
+        assert!(matches!(later(dropped, 10), Err(JournalError::Dropped(_))));
+    }
 }
 
 fn the_entries_of_one_write_belong_together(it: &Fixture) {

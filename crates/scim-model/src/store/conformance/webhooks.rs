@@ -103,6 +103,7 @@ pub(super) fn message(name: &str) -> WebhookMessage {
         dead: false,
         error: Some("status 500".to_owned()),
         since: at(5),
+        and_later: false,
     }
 }
 
@@ -352,6 +353,7 @@ fn messages_are_replaced_and_removed(it: &Fixture) {
         next_attempt: None,
         error: None,
         resource: None,
+        and_later: true,
         ..message("2")
     };
     let first = WebhookProgress {

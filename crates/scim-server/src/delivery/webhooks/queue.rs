@@ -13,8 +13,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{WebhookHealth, WebhookMessage};
 use uuid::Uuid;
 
+pub(super) use self::waiting::Backlog;
 use self::waiting::{Waiting, WaitingMessages};
-use super::message::MessageId;
+use super::message::{Gap, MessageId};
 use super::schedule::{GIVE_UP_AFTER, delay};
 use crate::delivery::event::EventId;
 
@@ -29,6 +30,12 @@ const MAX_READ: usize = 200;
 
 /// Messages that wait after a failure. While there are as many, no further events are read.
 pub(super) const MAX_WAITING: usize = 1_000;
+
+/// Messages that are stored behind the first one of a resource, so that one resource leaves room for others.
+const MAX_BEHIND: usize = 16;
+
+/// The same, while many messages wait.
+const FEW_BEHIND: usize = 1;
 
 /// The longest pause after a 429, 502 or 504 that does not ask for one.
 const PAUSE: TimeDelta = TimeDelta::minutes(5);
@@ -148,7 +155,8 @@ impl Queue {
             let message = MessageId::Event(id);
             let is_known = self.waiting.contains(&message) || self.in_flight.contains_key(&message);
             if !is_known && self.waiting.has_resource(resource) {
-                self.waiting.put_in_order(message, resource, now);
+                let most = self.most_behind();
+                self.waiting.put_in_order(id, resource, most, now);
             } else if !is_known {
                 self.fresh.push_back((id, resource));
                 self.unsettled.insert(id, before);
@@ -159,6 +167,57 @@ impl Queue {
             self.read_to = read_to;
             self.is_changed = true;
         }
+    }
+
+    fn most_behind(&self) -> usize {
+        match self.waiting.len() < MAX_WAITING / 2 {
+            true => MAX_BEHIND,
+            false => FEW_BEHIND,
+        }
+    }
+
+    /// Returns a resource whose next message has to wait until further events are read.
+    pub(super) fn backlog(&self) -> Option<Backlog> {
+        self.waiting.backlog()
+    }
+
+    /// Returns the last event that was read. The events of a backlog end there, because later ones are read with those of
+    /// other resources.
+    pub(super) fn read_to(&self) -> EventId {
+        self.read_to
+    }
+
+    /// Adds the next events of a backlog that the endpoint wants, in their order. `more_after` is the event after which
+    /// there may be others.
+    pub(super) fn fill(
+        &mut self,
+        backlog: Backlog,
+        events: Vec<EventId>,
+        more_after: Option<EventId>,
+        now: DateTime<Utc>,
+    ) {
+        let events = events.into_iter();
+        let new = events.filter(|it| !self.in_flight.contains_key(&MessageId::Event(*it)));
+        let most = self.most_behind();
+        self.waiting.fill(backlog, new, more_after, most, now);
+        self.is_changed = true;
+    }
+
+    /// Tells the endpoint that events of a backlog are missing.
+    pub(super) fn lose_backlog(&mut self, backlog: Backlog, reason: Gap, now: DateTime<Utc>) {
+        self.waiting.fill(backlog, [], None, 0, now);
+        let gap = MessageId::Gap {
+            reason,
+            after: backlog.after,
+            oldest: self.read_to,
+        };
+        self.waiting.put(gap, Waiting::due(None, now));
+        self.is_changed = true;
+    }
+
+    /// Returns whether an event was read, and was neither delivered nor stored.
+    pub(super) fn is_unsettled(&self, event: EventId) -> bool {
+        self.unsettled.contains_key(&event)
     }
 
     /// Tells the endpoint about a gap, before later events, and continues after it.
@@ -309,8 +368,8 @@ impl Queue {
         let Some(resource) = resource else { return };
         for (event, _) in self.fresh.extract_if_resource(resource) {
             self.unsettled.remove(&event);
-            self.waiting
-                .put(MessageId::Event(event), Waiting::behind(resource, now));
+            let most = self.most_behind();
+            self.waiting.put_in_order(event, resource, most, now);
         }
     }
 

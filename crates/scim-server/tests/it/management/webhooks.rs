@@ -323,6 +323,7 @@ fn deliveries_and_dead_letters_have_pages() {
             error: Some("status 500".to_owned()),
             // Several at the same time.
             since: now + TimeDelta::seconds(i64::from(number / 10)),
+            and_later: false,
         };
         let attempts = names.iter().map(|it| attempt(it, "")).collect();
         store(&server, id, attempts, (0..).zip(&names).map(dead).collect());

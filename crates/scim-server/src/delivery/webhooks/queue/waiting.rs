@@ -1,4 +1,7 @@
 //! The messages of an endpoint that are stored, because they failed or are behind one that did.
+//!
+//! Of a resource with many messages, only the first ones are stored. The last of them represents the later ones, which are
+//! read from the journal again when it is the first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -7,6 +10,7 @@ use scim_model::store::WebhookMessage;
 use uuid::Uuid;
 
 use super::super::message::MessageId;
+use crate::delivery::event::EventId;
 
 /// The messages, the order of those of each resource, and the changes that are not stored yet.
 #[derive(Debug, Default)]
@@ -15,9 +19,11 @@ pub(super) struct WaitingMessages {
     by_resource: HashMap<Uuid, BTreeSet<MessageId>>,
     /// Messages with a time, by that time.
     due: BTreeSet<(DateTime<Utc>, MessageId)>,
+    /// Messages that represent later ones.
+    partial: BTreeSet<MessageId>,
     changed: HashSet<MessageId>,
     given_up: Vec<WebhookMessage>,
-    removed: Vec<MessageId>,
+    removed: BTreeSet<MessageId>,
 }
 
 /// A message that waits.
@@ -28,6 +34,17 @@ pub(super) struct Waiting {
     next_attempt: Option<DateTime<Utc>>,
     error: Option<String>,
     pub(super) since: DateTime<Utc>,
+    /// The events of the resource after this one are not among the messages.
+    later: Option<EventId>,
+}
+
+/// A message whose resource has later events that are not among the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::delivery::webhooks) struct Backlog {
+    message: MessageId,
+    pub(in crate::delivery::webhooks) resource: Uuid,
+    /// The event after which the later ones come.
+    pub(in crate::delivery::webhooks) after: EventId,
 }
 
 impl Waiting {
@@ -39,6 +56,7 @@ impl Waiting {
             next_attempt: Some(now),
             error: None,
             since: now,
+            later: None,
         }
     }
 
@@ -59,6 +77,7 @@ impl Waiting {
             dead: false,
             error: self.error.clone(),
             since: self.since,
+            and_later: self.later.is_some(),
         }
     }
 }
@@ -73,6 +92,10 @@ impl WaitingMessages {
             next_attempt: stored.next_attempt,
             error: stored.error.clone(),
             since: stored.since,
+            later: match id {
+                MessageId::Event(event) if stored.and_later => Some(event),
+                _ => None,
+            },
         };
         self.insert(id, waiting);
     }
@@ -83,24 +106,104 @@ impl WaitingMessages {
         self.changed.insert(id);
     }
 
-    /// Adds a message of a resource with others. It is due if it is the first of them: after a restart or a replay, events
-    /// are read again that precede a message that waits.
-    pub(super) fn put_in_order(&mut self, id: MessageId, resource: Uuid, now: DateTime<Utc>) {
+    /// Adds an event of a resource with others. It is due if it is the first of them: after a restart or a replay, events
+    /// are read again that precede a message that waits. At most `most` messages stay behind the first one.
+    pub(super) fn put_in_order(&mut self, event: EventId, resource: Uuid, most: usize, now: DateTime<Utc>) {
+        let id = MessageId::Event(event);
+        if self.is_covered(&id, resource) {
+            return;
+        }
         self.put(id, Waiting::behind(resource, now));
         self.release(Some(resource), now);
+        while self.of_resource(resource).count() > most.max(1) + 1 {
+            // The first message may be under way, but never the last one of several.
+            let last = self.of_resource(resource).next_back();
+            if let Some(last) = last {
+                self.take(&last);
+                self.changed.remove(&last);
+                self.removed.insert(last);
+            }
+            self.cover_later(resource, None);
+        }
+    }
+
+    fn of_resource(&self, resource: Uuid) -> impl DoubleEndedIterator<Item = MessageId> {
+        self.by_resource.get(&resource).into_iter().flatten().copied()
+    }
+
+    /// Whether the last message of the resource represents this one.
+    fn is_covered(&self, id: &MessageId, resource: Uuid) -> bool {
+        let last = self.of_resource(resource).next_back();
+        last.is_some_and(|last| last < *id && self.partial.contains(&last))
+    }
+
+    /// Lets the last message of a resource represent the events after it, or after a later one.
+    fn cover_later(&mut self, resource: Uuid, after: Option<EventId>) {
+        let Some(last) = self.of_resource(resource).next_back() else {
+            return;
+        };
+        if let (MessageId::Event(event), Some(waiting)) = (last, self.messages.get_mut(&last)) {
+            waiting.later = Some(after.map_or(event, |it| it.max(event)));
+            self.partial.insert(last);
+            self.changed.insert(last);
+        }
+    }
+
+    /// Returns a message that is the first of its resource, and cannot be sent before the later ones are known.
+    pub(super) fn backlog(&self) -> Option<Backlog> {
+        self.partial.iter().find_map(|id| {
+            let waiting = self.messages.get(id)?;
+            let (resource, after) = (waiting.resource?, waiting.later?);
+            self.is_first(id, Some(resource)).then_some(Backlog {
+                message: *id,
+                resource,
+                after,
+            })
+        })
+    }
+
+    /// Adds the next events of a backlog. `more_after` is the event after which there may be others.
+    pub(super) fn fill(
+        &mut self,
+        backlog: Backlog,
+        events: impl IntoIterator<Item = EventId>,
+        more_after: Option<EventId>,
+        most: usize,
+        now: DateTime<Utc>,
+    ) {
+        self.partial.remove(&backlog.message);
+        if let Some(waiting) = self.messages.get_mut(&backlog.message) {
+            waiting.later = None;
+            self.changed.insert(backlog.message);
+        }
+        for event in events {
+            if !self.contains(&MessageId::Event(event)) {
+                self.put_in_order(event, backlog.resource, most, now);
+            }
+        }
+        let last = self.of_resource(backlog.resource).next_back();
+        if last.is_some_and(|it| !self.partial.contains(&it)) && more_after.is_some() {
+            self.cover_later(backlog.resource, more_after);
+        }
     }
 
     fn insert(&mut self, id: MessageId, waiting: Waiting) {
         self.take(&id);
+        // It may have made room for others, or have been delivered, and is read again.
+        self.removed.remove(&id);
         self.due.extend(waiting.next_attempt.map(|it| (it, id)));
         if let Some(resource) = waiting.resource {
             self.by_resource.entry(resource).or_default().insert(id);
+        }
+        if waiting.later.is_some() {
+            self.partial.insert(id);
         }
         self.messages.insert(id, waiting);
     }
 
     fn take(&mut self, id: &MessageId) -> Option<Waiting> {
         let waiting = self.messages.remove(id)?;
+        self.partial.remove(id);
         if let Some(time) = waiting.next_attempt {
             self.due.remove(&(time, *id));
         }
@@ -119,7 +222,7 @@ impl WaitingMessages {
     pub(super) fn remove(&mut self, id: &MessageId, now: DateTime<Utc>) {
         let Some(waiting) = self.take(id) else { return };
         self.changed.remove(id);
-        self.removed.push(*id);
+        self.removed.insert(*id);
         self.release(waiting.resource, now);
     }
 
@@ -161,6 +264,7 @@ impl WaitingMessages {
             dead: true,
             error: Some(error),
             since: now,
+            and_later: false,
             ..waiting.to_stored(*id)
         });
         self.release(waiting.resource, now);
@@ -202,7 +306,7 @@ impl WaitingMessages {
     ) -> Option<(MessageId, &Waiting)> {
         let due = self.due.iter().take_while(|(time, _)| *time <= now);
         due.filter_map(|(_, id)| Some((*id, self.messages.get(id)?)))
-            .find(|(id, it)| self.is_first(id, it.resource) && is_free(id, it.resource))
+            .find(|(id, it)| it.later.is_none() && self.is_first(id, it.resource) && is_free(id, it.resource))
     }
 
     fn is_first(&self, id: &MessageId, resource: Option<Uuid>) -> bool {

@@ -98,10 +98,13 @@ impl Endpoint {
     pub(super) fn take(&mut self, events: &[Arc<Event>], read_to: EventId, now: DateTime<Utc>) {
         let wanted = events.iter().filter(|it| self.subscription.wants(it));
         let wanted: Vec<&Arc<Event>> = wanted.collect();
-        self.events
-            .extend(wanted.iter().map(|it| (it.id, Arc::clone(it))));
         let places = wanted.iter().map(|it| (it.id, it.resource_id));
         self.queue.take(places, read_to, now);
+        // The others are stored messages now, whose content is read from the journal.
+        let queue = &self.queue;
+        self.events.retain(|id, _| queue.is_unsettled(*id));
+        let unsettled = wanted.into_iter().filter(|it| queue.is_unsettled(it.id));
+        self.events.extend(unsettled.map(|it| (it.id, Arc::clone(it))));
     }
 
     /// Whether the endpoint is likely to keep a request waiting.

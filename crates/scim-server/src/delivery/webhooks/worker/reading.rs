@@ -4,16 +4,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use scim_model::store::{ChangeFeed, FeedTenants, StoreError};
+use scim_model::store::{ChangeFeed, FeedTenants, JournalError, StoreError};
 use uuid::Uuid;
 
-use super::super::message::MessageId;
+use super::super::message::{Gap, MessageId};
 use super::endpoint::Endpoint;
-use crate::delivery::event::{Event, EventId};
+use crate::delivery::event::{Event, EventId, events_of};
 use crate::delivery::feed::{After, Feed, FeedError, FeedRequest, GoneReason};
 
 /// Events on a page.
 const PAGE: u32 = 100;
+
+/// Entries of one resource that are read at once.
+const BACKLOG_PAGE: u32 = 100;
+
+/// Resources of an endpoint whose further events are read in one round.
+const BACKLOGS: usize = 10;
 
 /// The reader of the journal.
 pub(super) struct Reading {
@@ -102,6 +108,50 @@ impl Reading {
             }
         }
         self.visible_up_to = Some(visible);
+        for endpoint in endpoints.values_mut() {
+            self.read_backlogs(endpoint, now)?;
+        }
+        Ok(())
+    }
+
+    /// Reads further events of resources whose messages are not all stored.
+    fn read_backlogs(&self, endpoint: &mut Endpoint, now: DateTime<Utc>) -> Result<(), StoreError> {
+        for _ in 0..BACKLOGS {
+            let Some(backlog) = endpoint.queue.backlog() else {
+                return Ok(());
+            };
+            let entries = match self
+                .journal
+                .later_of_resource(backlog.after.position, BACKLOG_PAGE)
+            {
+                Ok(entries) => entries,
+                Err(JournalError::Dropped(_)) => {
+                    endpoint.queue.lose_backlog(backlog, Gap::Dropped, now);
+                    continue;
+                }
+                Err(JournalError::Unknown(_)) => {
+                    endpoint.queue.lose_backlog(backlog, Gap::Unknown, now);
+                    continue;
+                }
+                Err(JournalError::Store(error)) => return Err(error),
+            };
+            let read_to = endpoint.queue.read_to();
+            let mut more_after = (entries.len() >= BACKLOG_PAGE as usize).then_some(backlog.after);
+            let mut wanted = Vec::new();
+            for entry in &entries {
+                let is_of_tenant = endpoint.subscription.tenants.includes(entry.tenant);
+                for event in events_of(entry).iter().filter(|it| it.id > backlog.after) {
+                    if event.id > read_to {
+                        more_after = None;
+                    } else {
+                        more_after = more_after.map(|_| event.id);
+                        wanted
+                            .extend((is_of_tenant && endpoint.subscription.wants(event)).then_some(event.id));
+                    }
+                }
+            }
+            endpoint.queue.fill(backlog, wanted, more_after, now);
+        }
         Ok(())
     }
 
