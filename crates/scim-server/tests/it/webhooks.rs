@@ -483,11 +483,54 @@ fn evt_20_many_changes_of_a_user_wait_for_a_failed_one() {
     drop(server);
 }
 
+/// A receiver that answers when the test says so.
+fn held() -> (Receiver, Arc<AtomicBool>) {
+    let is_held = Arc::new(AtomicBool::new(true));
+    let held = is_held.clone();
+    let receiver = Receiver::start(move |_, _| {
+        while held.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        answer(200)
+    });
+    (receiver, is_held)
+}
+
 /// Creates a tenant, and returns a client of it.
 fn client_of(server: &Binary, it: &Commands, tenant: &str) -> HttpClient {
     it.json(&["tenant", "create", tenant]);
     let token = it.json(&["token", "create", "--tenant", tenant])["token"].clone();
     HttpClient::new(&server.base_url, token.as_str().unwrap())
+}
+
+/// evt-29
+///
+/// A tenant with many endpoints that do not answer, and more events than places for requests, delays no other tenant.
+#[test]
+fn evt_29_a_tenant_with_many_endpoints_delays_no_other_tenant() {
+    let server = Binary::start(&LOCAL);
+    let it = Commands::of(&server);
+    let [busy, quiet] = ["busy", "quiet"].map(|tenant| client_of(&server, &it, tenant));
+    let (hanging, is_held) = held();
+    let endpoints: Vec<String> = (0..20)
+        .map(|_| it.create(&hanging.url, &["--tenant", "busy"]).0)
+        .collect();
+    let good = Receiver::accepting();
+    it.create(&good.url, &["--tenant", "quiet"]);
+    for number in 0..4 {
+        create_user(&busy, &format!("user{number}"));
+    }
+    // Half of the places; the other requests would need them too.
+    hanging.wait_for(32);
+    create_user(&quiet, "kim");
+    good.wait_for(1);
+    let has_ended = |id: &String| !it.show(id)["deliveries"].as_array().unwrap().is_empty();
+    assert!(
+        !endpoints.iter().any(has_ended),
+        "no request of the busy tenant has ended"
+    );
+    is_held.store(false, Ordering::SeqCst);
+    hanging.wait_for(20 * 4);
 }
 
 /// The arguments that change an endpoint.

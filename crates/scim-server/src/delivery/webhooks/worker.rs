@@ -4,6 +4,7 @@ mod content;
 mod coordinator;
 mod endpoint;
 mod parts;
+mod places;
 mod reading;
 
 use std::io;

@@ -1,6 +1,6 @@
 //! The thread that decides: it reads events for its endpoints, starts requests, and stores what became of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use super::super::send::{Attempt, Sent, send};
 use super::content::{Body, body};
 use super::endpoint::{Endpoint, delivery};
 use super::parts::WorkerParts;
+use super::places::{Place, Places};
 use super::reading::Reading;
 use crate::clock;
 use crate::delivery::lease::{LEASE, LeaseClock, RENEWAL};
@@ -28,12 +29,6 @@ const POSITIONS: Duration = Duration::from_secs(5);
 
 /// The pause after a failure of the store.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// The most requests of this process at the same time.
-const MAX_IN_FLIGHT: usize = 64;
-
-/// The most requests at the same time to endpoints that are slow or fail, so that they never take the room of others.
-const MAX_SUSPECT_IN_FLIGHT: usize = 32;
 
 /// The time for requests under way when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,7 +46,7 @@ pub(super) struct Finished {
     endpoint: Uuid,
     generation: u64,
     dispatch: Dispatch,
-    is_suspect: bool,
+    place: Place,
     /// The outcome if there was no request.
     result: Result<Sent, Outcome>,
 }
@@ -70,9 +65,7 @@ pub(super) struct Coordinator {
     /// Nothing is done before this time, because the store failed.
     paused_until: Option<Instant>,
     generations: u64,
-    /// Requests under way to each endpoint, also those that an earlier queue of it has started.
-    in_flight: HashMap<Uuid, usize>,
-    suspects_in_flight: usize,
+    places: Places,
     /// The endpoint that is served first moves on in each round.
     turn: usize,
 }
@@ -91,8 +84,7 @@ impl Coordinator {
             positions_stored: Instant::now(),
             paused_until: None,
             generations: 0,
-            in_flight: HashMap::new(),
-            suspects_in_flight: 0,
+            places: Places::default(),
             turn: 0,
         }
     }
@@ -175,7 +167,7 @@ impl Coordinator {
             .collect();
         self.endpoints.retain(|id, _| mine.contains_key(id));
         for (id, webhook) in mine {
-            let is_idle = self.in_flight.get(&id).is_none_or(|it| *it == 0);
+            let is_idle = self.places.of(id) == 0;
             let is_leaving = self.endpoints.get(&id).is_some_and(|it| it.is_leaving);
             if webhook.disabled.is_some() || is_leaving && is_idle {
                 self.endpoints.remove(&id);
@@ -290,17 +282,13 @@ impl Coordinator {
         let Some(most) = self.lease.time_for_request(Instant::now()) else {
             return false;
         };
-        let all: usize = self.in_flight.values().sum();
         let Some(endpoint) = self.endpoints.get_mut(&id) else {
             return false;
         };
         let is_suspect = endpoint.is_suspect();
-        let mine = self.in_flight.get(&id).copied().unwrap_or_default();
         // Requests of an earlier queue end first, so that no message is sent twice at the same time.
-        if all >= MAX_IN_FLIGHT
-            || is_suspect && self.suspects_in_flight >= MAX_SUSPECT_IN_FLIGHT
-            || mine != endpoint.queue.in_flight()
-        {
+        let is_ready = self.places.of(id) == endpoint.queue.in_flight();
+        if !is_ready || !self.places.has_room(&endpoint.owners, is_suspect) {
             return false;
         }
         let now = clock::now();
@@ -320,16 +308,16 @@ impl Coordinator {
             most,
         };
         let generation = endpoint.generation;
-        *self.in_flight.entry(id).or_default() += 1;
-        self.suspects_in_flight += usize::from(is_suspect);
+        let place = self.places.take(id, &endpoint.owners, is_suspect);
         let (parts, notices) = (self.parts.clone(), self.notices.clone());
         let finished = move |result| Finished {
             endpoint: id,
             generation,
             dispatch,
-            is_suspect,
+            place: place.clone(),
             result,
         };
+        let unstarted = finished.clone();
         let request = move || {
             let send = || match body(&*parts.journal, &content, &subscription, full) {
                 Ok(Body::Text(body)) => Ok(send(&parts.egress, &Attempt { body, ..attempt }, clock::now())),
@@ -345,20 +333,14 @@ impl Coordinator {
         };
         let started = thread::Builder::new().name("webhook".to_owned()).spawn(request);
         if started.is_err() {
-            self.finish(&finished(Err(Outcome::NotSent)));
+            self.finish(&unstarted(Err(Outcome::NotSent)));
         }
         started.is_ok()
     }
 
     /// Takes the result of a request.
     fn finish(&mut self, finished: &Finished) {
-        if let Some(number) = self.in_flight.get_mut(&finished.endpoint) {
-            *number -= 1;
-            if *number == 0 {
-                self.in_flight.remove(&finished.endpoint);
-            }
-        }
-        self.suspects_in_flight -= usize::from(finished.is_suspect);
+        self.places.give_back(&finished.place);
         let Some(endpoint) = self.endpoints.get_mut(&finished.endpoint) else {
             return;
         };
@@ -383,7 +365,7 @@ impl Coordinator {
     /// Waits for requests under way for some seconds, stores what became of them, and ends the leases.
     fn shut_down(&mut self) {
         let end = Instant::now() + GRACE;
-        while !self.in_flight.is_empty() {
+        while !self.places.is_empty() {
             let left = end.saturating_duration_since(Instant::now());
             match self.inbox.recv_timeout(left) {
                 Ok(Notice::Finished(finished)) => self.finish(&finished),

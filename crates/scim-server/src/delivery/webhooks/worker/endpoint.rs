@@ -13,6 +13,7 @@ use super::super::send::Sent;
 use super::super::signature::WebhookSecret;
 use super::super::stored::{self, OpenedEndpoint, Subscription};
 use super::content::Content;
+use super::places::Owners;
 use crate::clock;
 use crate::delivery::event::{Event, EventId};
 use crate::sealing::KeyFile;
@@ -30,6 +31,7 @@ pub(super) struct Endpoint {
     /// The secrets and headers, if they could be opened.
     opened: Result<OpenedEndpoint, String>,
     pub(super) subscription: Subscription,
+    pub(super) owners: Owners,
     /// Events that were read and not yet sent.
     events: HashMap<EventId, Arc<Event>>,
     deliveries: Vec<DeliveryAttempt>,
@@ -58,6 +60,7 @@ impl Endpoint {
             log::error!("the webhook endpoint {} gets nothing: {error}", webhook.id);
         }
         Ok(Endpoint {
+            owners: Owners::of(&webhook.settings),
             queue: Queue::restore(position, webhook.health, messages),
             webhook,
             generation,
