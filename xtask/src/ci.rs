@@ -81,7 +81,7 @@ pub(crate) fn run(databases: Databases) -> Result<(), String> {
 }
 
 /// Every feature except `postgres-tls`, which compiles OpenSSL and changes only a constant of our code.
-const FEATURES: &str = "--features=scim-filter/serde,scim-model/testing";
+pub(crate) const FEATURES: &str = "--features=scim-filter/serde,scim-model/testing";
 
 const TEST: [&str; 5] = ["test", "--locked", "--workspace", FEATURES, "--no-fail-fast"];
 

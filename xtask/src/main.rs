@@ -11,6 +11,7 @@
 mod bench;
 mod ci;
 mod conformance;
+mod earlier;
 mod files;
 mod fire;
 mod fuzz;
@@ -60,6 +61,12 @@ enum Command {
     /// Runs the long forms of tests that kill servers
     #[command(subcommand)]
     Fire(fire::Fire),
+    /// Writes the database of a version, with data, for the tests of upgrades
+    ///
+    /// Needs pg_dump. Without options, the binary of this version writes `current`, after a migration was added.
+    DatabaseFixture(earlier::Fixture),
+    /// Replaces two instances of an earlier version on PostgreSQL, one after the other, while clients write
+    RollingUpgrade(earlier::RollingUpgrade),
     /// Makes small changes to the code in a copy below target/mutants, and lists those that no test catches
     ///
     /// Needs cargo-mutants.
@@ -93,6 +100,8 @@ fn main() -> ExitCode {
         Command::Postgres { command } => postgres::run(&command),
         Command::Fuzz { seconds } => fuzz::run(seconds),
         Command::Fire(group) => fire::run(&group),
+        Command::DatabaseFixture(fixture) => earlier::write_fixture(&fixture),
+        Command::RollingUpgrade(upgrade) => earlier::rolling_upgrade(&upgrade),
         Command::Mutants(options) => mutants::run(&options),
         Command::Package => package::run(),
         Command::Bench(bench) => bench::run(&bench),

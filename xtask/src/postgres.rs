@@ -68,6 +68,14 @@ pub(crate) fn provide_with(settings: &[&str]) -> Result<Database, String> {
     outcome
 }
 
+/// Returns the folder with the programs of PostgreSQL.
+///
+/// # Errors
+/// As for [`provide`].
+pub(crate) fn programs() -> Result<PathBuf, String> {
+    install::find_or_fetch()
+}
+
 /// A database for tests. Dropping it stops the server, if one was started.
 #[derive(Debug)]
 pub(crate) struct Database {

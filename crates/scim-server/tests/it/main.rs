@@ -54,6 +54,7 @@ mod tls;
 mod traces;
 mod transfer;
 mod two_servers;
+mod upgrade;
 mod users;
 mod validator;
 mod vectors;
