@@ -1,13 +1,13 @@
 //! Two instances on one PostgreSQL are replaced one after the other, while clients write through a proxy.
 //!
-//! Clients see no failure except 503 with `Retry-After`. The short form replaces instances of this version, and adds what
+//! Clients see no failure except 503 with `Retry-After`, and webhooks tell each change. The short form replaces instances of this version, and adds what
 //! a later version could add to the database. `cargo xtask rolling-upgrade` builds an earlier version, starts with it, and
 //! runs for longer.
 
 mod clients;
 mod proxy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 
@@ -16,9 +16,11 @@ use serde_json::Value;
 use self::clients::{Client, Written};
 use self::proxy::{Instance, Proxy};
 use super::program::Program;
+use super::recording::{LOCAL, write_secrets_key};
 use super::{PREVIOUS, dump, report, restore, text};
 use crate::cli::Shell;
 use crate::harness::{HttpClient, wait_until};
+use crate::webhooks::receiver::Receiver;
 
 /// The program that the instances begin with, instead of that of this version.
 const FROM: &str = "SCIM_ROLLING_UPGRADE_FROM";
@@ -61,9 +63,15 @@ fn instances_are_replaced_while_clients_write() {
         Some(program) => {
             program.json(&shell, &["tenant", "create", "acme"]);
             let token = program.json(&shell, &["token", "create", "--tenant", "acme"]);
+            write_secrets_key(&shell, &"5c".repeat(32));
             text(&token["token"]).to_owned()
         }
-        None => text(&restore(PREVIOUS, &shell)["tenants"][0]["token"]).to_owned(),
+        None => {
+            let token = text(&restore(PREVIOUS, &shell)["tenants"][0]["token"]).to_owned();
+            // Its receiver is gone, and another one may have its port.
+            shell.sql("DELETE FROM webhook_endpoint");
+            token
+        }
     };
     let rounds = std::env::var(ROUNDS).map_or(3, |it| it.parse().unwrap());
     let first = earlier.as_ref().unwrap_or(&current);
@@ -73,6 +81,7 @@ fn instances_are_replaced_while_clients_write() {
         starting.map(|it| it.join().unwrap())
     });
     let proxy = Proxy::before(instances);
+    let receiver = receiver(first, &shell);
     let clients = Client::several(CLIENTS, &token);
     let is_over = AtomicBool::new(false);
     let written = thread::scope(|threads| {
@@ -121,6 +130,40 @@ fn instances_are_replaced_while_clients_write() {
         written.iter().for_each(|it| it.check(&client));
     }
     check_journal(&current.lines(&shell, &["journal", "--tenant", "acme"]), &written);
+    if let Some(receiver) = receiver {
+        check_messages(&receiver, &written);
+    }
+}
+
+/// A receiver of all events, if the version has webhooks.
+fn receiver(program: &Program, shell: &Shell) -> Option<Receiver> {
+    if !program.has_command(shell, "webhook") {
+        return None;
+    }
+    let receiver = Receiver::accepting();
+    let create = ["webhook", "create", "--url", &receiver.url];
+    program.json(shell, &[&create[..], &LOCAL].concat());
+    Some(receiver)
+}
+
+/// Each acknowledged change reaches the receiver.
+fn check_messages(receiver: &Receiver, written: &[Written]) {
+    let versions = written.iter().flat_map(Written::versions);
+    let expected: BTreeSet<(String, i64)> = versions.map(|(id, version)| (id.to_owned(), version)).collect();
+    wait_until("the last message", || {
+        let received: BTreeSet<(String, i64)> = receiver
+            .received()
+            .iter()
+            .map(|it| {
+                let data = &it.json()["data"];
+                (
+                    text(&data["resourceId"]).to_owned(),
+                    data["version"].as_i64().unwrap(),
+                )
+            })
+            .collect();
+        expected.is_subset(&received)
+    });
 }
 
 struct EndOnDrop<'a>(&'a AtomicBool);
@@ -133,7 +176,7 @@ impl Drop for EndOnDrop<'_> {
 
 /// Starts an instance with the flags that its version has.
 fn start(program: &Program, shell: &Shell) -> Instance {
-    let flags = [DELAY, RATE]
+    let flags = [DELAY, RATE, LOCAL]
         .into_iter()
         .filter(|it| program.has_flag(shell, it[0]));
     Instance {
