@@ -1,6 +1,6 @@
 //! The port to OAuth clients, their secrets and keys, and the access tokens that they get.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,8 @@ pub trait Credentials: Send + Sync {
     /// Stores a client, and returns whether the tenant has its connection.
     ///
     /// # Errors
-    /// `Conflict` on `clientId` if a client of any tenant has the id.
+    /// `Conflict` on `clientId` if a client of any tenant has the id, and on `federation` if another federation of the
+    /// tenant accepts the same assertions ([`Federation::is_twin`]), also when both are stored at the same time.
     fn create_client(&self, client: &NewClient) -> Result<bool, StoreError>;
 
     /// Returns the clients of a tenant, or of all tenants, in order of tenant and creation.
@@ -38,6 +39,8 @@ pub trait Credentials: Send + Sync {
     ///
     /// # Errors
     /// `Stale` if the client is not the one that the change expects, or its method not the one that the change replaces.
+    /// `Conflict` on `federation` if it makes a federation the twin of another one, as in
+    /// [`create_client`](Credentials::create_client).
     fn change_client(&self, client_id: &str, change: &ClientChange) -> Result<bool, StoreError>;
 
     /// Disables or enables a client, and returns whether it exists. A disabled client gets no tokens, and its
@@ -166,6 +169,15 @@ pub struct Federation {
     /// The names of accepted algorithms; empty for the server's defaults.
     #[serde(default)]
     pub algorithms: Vec<String>,
+}
+
+impl Federation {
+    /// Returns whether another federation has the same issuer, subject and audiences, in any order. Both would accept the
+    /// same assertions, and which of them issues a token would depend on the client id alone.
+    pub fn is_twin(&self, other: &Federation) -> bool {
+        let audiences = |it: &Federation| it.audiences.iter().cloned().collect::<BTreeSet<_>>();
+        self.issuer == other.issuer && self.subject == other.subject && audiences(self) == audiences(other)
+    }
 }
 
 /// A client to store.

@@ -10,7 +10,7 @@ use scim_model::store::{
 
 use super::ManagementError;
 use super::clients::no_client;
-use super::federations::refuse_twin;
+use super::federations::explain_twin;
 use crate::egress::Egress;
 use crate::oauth::{key_set, registration};
 
@@ -126,11 +126,14 @@ pub fn change_federation(
     if has_new_values {
         warnings.extend(registration::check_federation(&new, egress)?);
     }
-    // Federations of an earlier version may have twins, which can still change their other values.
-    if (&new.issuer, &new.subject, &new.audiences) != (&old.issuer, &old.subject, &old.audiences) {
-        refuse_twin(store, client.connection.tenant, &new, Some(client.id))?;
-    }
-    apply(store, client, values, federation_change(old, new), warnings)
+    let changed = apply(
+        store,
+        client,
+        values,
+        federation_change(old, new.clone()),
+        warnings,
+    );
+    changed.map_err(|error| explain_twin(error, store, client.connection.tenant, &new, client.id))
 }
 
 fn apply(

@@ -1,10 +1,11 @@
 //! Federations: the trust of connections in external issuers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use scim_model::store::{
-    Client, ClientMethod, Connection, CredentialKind, Credentials, Federation, TenantId, check_label,
+    Client, ClientMethod, Connection, CredentialKind, Credentials, Federation, StoreError, TenantId,
+    check_label,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -86,12 +87,13 @@ pub fn create(
 ) -> Result<IssuedClient, ManagementError> {
     check_label(request.name).map_err(|it| ManagementError::invalid("name", it.to_string()))?;
     let warning = registration::check_federation(&request.trust, egress)?;
-    refuse_twin(store, connection.tenant, &request.trust, None)?;
-    let method = ClientMethod::Federation(request.trust);
+    let trust = request.trust;
+    let method = ClientMethod::Federation(trust.clone());
     let read_only = request.access.is_read_only();
     let mut client = registration::new_client(connection, request.name, method, read_only, now)?;
     client.id = request.id;
-    clients::store(store, connection, &client)?;
+    let stored = clients::store(store, connection, &client);
+    stored.map_err(|error| explain_twin(error, store, connection.tenant, &trust, client.id))?;
     Ok(IssuedClient {
         client,
         secret: None,
@@ -99,34 +101,36 @@ pub fn create(
     })
 }
 
-/// Refuses a federation if another one of the tenant has the same issuer, subject and audiences: both would accept the
-/// same assertions, and which of them issues a token would depend on the client id alone.
-///
-/// # Errors
-/// `Refused`.
-pub(super) fn refuse_twin(
+/// Returns the error with which a store refused a federation, in words: it names the other one with the same issuer,
+/// subject and audiences.
+pub(super) fn explain_twin(
+    error: ManagementError,
     store: &(impl Credentials + ?Sized),
     tenant: TenantId,
     new: &Federation,
-    except: Option<Uuid>,
-) -> Result<(), ManagementError> {
-    let audiences = |it: &Federation| it.audiences.iter().cloned().collect::<BTreeSet<_>>();
-    let is_twin = |it: &Federation| {
-        it.issuer == new.issuer && it.subject == new.subject && audiences(it) == audiences(new)
+    id: Uuid,
+) -> ManagementError {
+    if !matches!(&error, ManagementError::Store(StoreError::Conflict { attribute }) if attribute == "federation")
+    {
+        return error;
+    }
+    let clients = match store.clients(Some(tenant)) {
+        Ok(clients) => clients,
+        Err(error) => return error.into(),
     };
-    let clients = store.clients(Some(tenant))?;
     let twin = clients.iter().find(|it| match &it.method {
-        ClientMethod::Federation(trust) => is_twin(trust) && Some(it.id) != except,
+        ClientMethod::Federation(trust) => trust.is_twin(new) && it.id != id,
         ClientMethod::Client { .. } => false,
     });
-    match twin {
-        None => Ok(()),
-        Some(twin) => Err(ManagementError::Refused(format!(
+    ManagementError::Refused(match twin {
+        Some(twin) => format!(
             "the federation `{}` of the connection `{}` has the same issuer, subject and audiences: change that one, \
              or delete it first",
             twin.client_id, twin.connection.name
-        ))),
-    }
+        ),
+        None => "a federation with the same issuer, subject and audiences was deleted just now: try again"
+            .to_owned(),
+    })
 }
 
 /// The result of trying an assertion.

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use scim_model::store::{
-    Client, ClientChange, ClientMethod, ExpiringSecret, NewClient, NewSecret, Secret, SecretAdded,
-    StoreError, TenantId,
+    Client, ClientChange, ClientMethod, ExpiringSecret, Federation, NewClient, NewSecret, Secret,
+    SecretAdded, StoreError, TenantId,
 };
 use uuid::Uuid;
 
@@ -22,6 +22,9 @@ use crate::sql::sql;
 pub(super) fn create(conn: &mut Conn, new: &NewClient) -> Result<bool, Failure> {
     if !connections::exists(conn, new.tenant, new.connection)? {
         return Ok(false);
+    }
+    if let ClientMethod::Federation(trust) = &new.method {
+        refuse_twin(conn, new.tenant.0, trust, new.id)?;
     }
     let values = (
         oauth_client::id.eq(new.id.as_bytes().as_slice()),
@@ -43,6 +46,27 @@ pub(super) fn create(conn: &mut Conn, new: &NewClient) -> Result<bool, Failure> 
         insert_secret(conn, new.tenant.0, new.id, secret)?;
     }
     Ok(true)
+}
+
+/// Refuses a federation if another one of the tenant accepts the same assertions. The lock on the tenant, which only
+/// PostgreSQL has, keeps two federations apart that are stored at the same time, and no other writer waits for it.
+fn refuse_twin(conn: &mut Conn, tenant: i64, new: &Federation, id: Uuid) -> Result<(), Failure> {
+    conn.row::<i64>(&sql!(
+        "SELECT id FROM tenant WHERE id = {tenant}{lock}";
+        tenant, lock = conn.dialect().lock(" FOR NO KEY UPDATE")
+    ))?;
+    let others = oauth_client::table
+        .filter(oauth_client::tenant_id.eq(tenant))
+        .filter(oauth_client::id.ne(id.as_bytes().as_slice()))
+        .select(oauth_client::method);
+    for method in conn.load::<String, _>(others)? {
+        let method: ClientMethod = serde_json::from_str(&method).map_err(unavailable)?;
+        if matches!(&method, ClientMethod::Federation(other) if other.is_twin(new)) {
+            let attribute = "federation".to_owned();
+            return Err(StoreError::Conflict { attribute }.into());
+        }
+    }
+    Ok(())
 }
 
 fn method_text(method: &ClientMethod) -> String {
@@ -72,6 +96,12 @@ pub(super) fn change(conn: &mut Conn, client_id: &str, change: &ClientChange) ->
     if let Some(change) = &change.method {
         if stored != change.old {
             return Err(StoreError::Stale.into());
+        }
+        if let (ClientMethod::Federation(old), ClientMethod::Federation(new)) = (&change.old, &change.new)
+            // Federations of an earlier version may have twins, which can still change their other values.
+            && !old.is_twin(new)
+        {
+            refuse_twin(conn, tenant, new, client)?;
         }
         conn.execute(diesel::update(row).set(oauth_client::method.eq(method_text(&change.new))))?;
         if change.ends_tokens {

@@ -1,12 +1,15 @@
 //! Concurrent writers.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use scim_model::store::conformance::{Fixture, at};
-use scim_model::store::{Connection, ConnectionId, MembersStep, NewToken, StoreError};
+use scim_model::store::{
+    ClientMethod, Connection, ConnectionId, Federation, KeySource, MembersStep, NewClient, NewToken,
+    StoreError,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -96,6 +99,49 @@ fn one_of_many_concurrent_creates_gets_the_name() {
             assert_eq!(won.into_inner(), 1, "{name}");
         }
         assert_eq!(it.search(&it.user, "", "").total, 3);
+    });
+}
+
+/// Two operators trust the same issuer at the same time. Both federations would accept the same assertions.
+#[test]
+fn one_of_many_equal_federations_is_stored() {
+    with_each(|it| {
+        let connection = it.connection().id;
+        for round in 0..5 {
+            let (stored, barrier) = (AtomicUsize::new(0), Barrier::new(THREADS));
+            at_once(|thread| {
+                // The order of the audiences does not matter.
+                let mut audiences = vec!["a".to_owned(), "b".to_owned()];
+                audiences.rotate_left(thread % 2);
+                let id = Uuid::now_v7();
+                let new = NewClient {
+                    id,
+                    tenant: it.tenant,
+                    connection,
+                    client_id: format!("client_{}", id.simple()),
+                    name: String::new(),
+                    method: ClientMethod::Federation(Federation {
+                        issuer: format!("https://{round}.example.com/"),
+                        subject: "S".to_owned(),
+                        audiences,
+                        keys: KeySource::Url("https://issuer.example.com/keys".to_owned()),
+                        claims: BTreeMap::new(),
+                        single_use: false,
+                        algorithms: vec![],
+                    }),
+                    read_only: false,
+                    created: at(0),
+                    secret: None,
+                };
+                barrier.wait();
+                match it.store.create_client(&new) {
+                    Ok(true) => drop(stored.fetch_add(1, Ordering::Relaxed)),
+                    Err(StoreError::Conflict { attribute }) => assert_eq!(attribute, "federation"),
+                    other => panic!("{other:?}"),
+                }
+            });
+            assert_eq!(stored.into_inner(), 1);
+        }
     });
 }
 
