@@ -56,7 +56,8 @@ impl From<ManagementError> for CommandError {
     fn from(error: ManagementError) -> CommandError {
         match error {
             ManagementError::NoTenant(_) => CommandError::NoTenant(error.to_string()),
-            ManagementError::NotFound(text) | ManagementError::Refused(text) => CommandError::Refused(text),
+            ManagementError::NotFound { detail, .. } => CommandError::Refused(detail),
+            ManagementError::Refused(text) => CommandError::Refused(text),
             ManagementError::Invalid { field, detail } => CommandError::Usage(format!("{field}: {detail}")),
             ManagementError::Store(error) => error.into(),
             ManagementError::Random(error) => error.into(),

@@ -262,7 +262,7 @@ pub fn store(
         true => Ok(()),
         false => {
             let text = format!("the connection `{}` has been deleted meanwhile", connection.name);
-            Err(ManagementError::NotFound(text))
+            Err(ManagementError::not_found("connection", text))
         }
     }
 }
@@ -293,7 +293,7 @@ pub fn find(store: &(impl Credentials + ?Sized), client_id: &str) -> Result<Clie
 
 /// Returns the error for an unknown client.
 pub fn no_client(client_id: &str) -> ManagementError {
-    ManagementError::NotFound(format!("there is no client `{client_id}`"))
+    ManagementError::not_found("id", format!("there is no client `{client_id}`"))
 }
 
 /// A secret that was added, with its text, which is shown once.
@@ -361,7 +361,7 @@ pub fn delete_secret(
         true => Ok(()),
         false => {
             let text = format!("the client `{client_id}` has no secret `{id}`");
-            Err(ManagementError::NotFound(text))
+            Err(ManagementError::not_found("secret", text))
         }
     }
 }

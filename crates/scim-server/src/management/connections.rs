@@ -134,7 +134,10 @@ pub fn find(
 }
 
 fn no_connection(name: &str, tenant: &str) -> ManagementError {
-    ManagementError::NotFound(format!("the tenant `{tenant}` has no connection `{name}`"))
+    ManagementError::not_found(
+        "connection",
+        format!("the tenant `{tenant}` has no connection `{name}`"),
+    )
 }
 
 /// The properties of a connection to create.

@@ -9,8 +9,13 @@ pub enum ManagementError {
     #[error("there is no tenant `{0}`")]
     NoTenant(String),
     /// A part of a tenant, or a key, does not exist.
-    #[error("{0}")]
-    NotFound(String),
+    #[error("{detail}")]
+    NotFound {
+        /// The part of the path that names it: `connection`, `id` or `secret`.
+        field: &'static str,
+        /// The name in words.
+        detail: String,
+    },
     /// A value is invalid.
     #[error("{field}: {detail}")]
     Invalid {
@@ -31,6 +36,12 @@ pub enum ManagementError {
 }
 
 impl ManagementError {
+    /// Returns the error for an object that does not exist; `field` is the part of the path that names it.
+    pub fn not_found(field: &'static str, detail: impl Into<String>) -> ManagementError {
+        let detail = detail.into();
+        ManagementError::NotFound { field, detail }
+    }
+
     /// Returns the error for a member with an invalid value.
     pub fn invalid(field: &str, detail: impl Into<String>) -> ManagementError {
         ManagementError::Invalid {

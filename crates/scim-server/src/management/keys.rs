@@ -132,7 +132,7 @@ pub fn create<S: Directory + OperatorKeys + ?Sized>(
     let (new, issued) = prepare(request, limits.iter().map(|it| it.id).collect(), now)?;
     if !store.create_operator_key(&new)? {
         let text = "a tenant of the key has been deleted meanwhile";
-        return Err(ManagementError::NotFound(text.to_owned()));
+        return Err(ManagementError::not_found("tenants", text));
     }
     Ok(issued)
 }
@@ -194,5 +194,5 @@ pub fn revoke(
 }
 
 fn no_key(id: Uuid) -> ManagementError {
-    ManagementError::NotFound(format!("there is no operator key `{id}`"))
+    ManagementError::not_found("id", format!("there is no operator key `{id}`"))
 }

@@ -178,7 +178,7 @@ impl PreparedToken {
             return Ok(());
         }
         let text = format!("the connection `{}` has been deleted meanwhile", connection.name);
-        Err(ManagementError::NotFound(text))
+        Err(ManagementError::not_found("connection", text))
     }
 
     /// Returns what operators see of the token once it is stored.
@@ -266,5 +266,5 @@ pub fn revoke(
 
 /// Returns the error for an unknown token.
 pub fn no_token(id: Uuid) -> ManagementError {
-    ManagementError::NotFound(format!("there is no token `{id}`"))
+    ManagementError::not_found("id", format!("there is no token `{id}`"))
 }

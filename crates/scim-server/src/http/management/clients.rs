@@ -144,7 +144,9 @@ impl Work<'_> {
         let is_client = |it: &Client| matches!(it.method, ClientMethod::Client { .. });
         let mut clients = self.clients(names)?.into_iter();
         let found = clients.find(|it| it.client_id == names.id && is_client(it));
-        found.ok_or_else(|| Problem::not_found(format!("the connection has no client `{}`", names.id)))
+        found.ok_or_else(|| {
+            Problem::not_found(format!("the connection has no client `{}`", names.id)).at("id")
+        })
     }
 
     /// Adds the values that the identity provider asks for.
@@ -413,7 +415,7 @@ pub(super) async fn delete_secret(operator: Operator, names: Names) -> Answer {
             let client = work.client(&names)?;
             let Ok(id) = names.secret.parse() else {
                 let text = format!("the client has no secret `{}`", names.secret);
-                return Err(Problem::not_found(text));
+                return Err(Problem::not_found(text).at("secret"));
             };
             let deleted: Result<(), ManagementError> =
                 clients::delete_secret(&*work.management.store, &client.client_id, id);

@@ -90,7 +90,9 @@ impl Work<'_> {
         let is_federation = |it: &Client| it.method.kind() == CredentialKind::Federation;
         let mut clients = self.clients(names)?.into_iter();
         let found = clients.find(|it| it.client_id == names.id && is_federation(it));
-        found.ok_or_else(|| Problem::not_found(format!("the connection has no federation `{}`", names.id)))
+        found.ok_or_else(|| {
+            Problem::not_found(format!("the connection has no federation `{}`", names.id)).at("id")
+        })
     }
 }
 

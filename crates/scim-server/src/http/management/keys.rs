@@ -107,10 +107,7 @@ impl Work<'_> {
     fn key(&self, names: &Names) -> Result<OperatorKey, Problem> {
         match names.uuid() {
             Some(id) => Ok(keys::find(&*self.management.store, id)?),
-            None => Err(Problem::not_found(format!(
-                "there is no operator key `{}`",
-                names.id
-            ))),
+            None => Err(Problem::not_found(format!("there is no operator key `{}`", names.id)).at("id")),
         }
     }
 }

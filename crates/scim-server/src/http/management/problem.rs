@@ -37,7 +37,7 @@ pub(super) struct ProblemBody {
     detail: String,
     /// The id of the request, which leads to its line in the log.
     request_id: String,
-    /// The members or parameters with an invalid value.
+    /// The members, parameters or headers that are to blame.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
     /// Further members of some kinds of problems.
@@ -46,7 +46,7 @@ pub(super) struct ProblemBody {
     more: Map<String, Value>,
 }
 
-/// A member or a parameter with an invalid value.
+/// A member, a parameter or a header that is to blame.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct FieldProblem {
     /// Its name; names of inner members follow a `.`.
@@ -177,13 +177,22 @@ impl Problem {
     /// 400 for the value of a member or a parameter.
     pub(super) fn invalid(field: &str, detail: impl Into<String>) -> Problem {
         let detail = detail.into();
-        let error = FieldProblem {
-            field: field.to_owned(),
-            detail: detail.clone(),
-        };
         let mut problem = Problem::new(INVALID, format!("`{field}`: {detail}"));
-        problem.0.errors.push(error);
+        problem.blame(field, detail);
         problem
+    }
+
+    /// Names the member, parameter or header that is to blame, in place of another one.
+    pub(super) fn at(mut self, field: &str) -> Problem {
+        let detail = self.0.detail.clone();
+        self.0.errors.clear();
+        self.blame(field, detail);
+        self
+    }
+
+    fn blame(&mut self, field: &str, detail: String) {
+        let field = field.to_owned();
+        self.0.errors.push(FieldProblem { field, detail });
     }
 
     /// 401. `is_presented` says whether the request has a key at all (RFC 6750 section 3.1).
@@ -252,12 +261,18 @@ impl Problem {
         .with_header(RETRY_AFTER, HeaderValue::from_static("2"))
     }
 
-    /// 410 for a place of the feed. `oldest` is the oldest one that misses nothing.
+    /// 410 for a place of the feed, which is the parameter `after` unless [`Problem::at`] names another. `oldest` is the
+    /// oldest place that misses nothing.
     pub(super) fn gone(detail: String, reason: &str, oldest: String) -> Problem {
         let mut problem = Problem::new(GONE, detail);
         problem.0.more.insert("reason".to_owned(), reason.into());
         problem.0.more.insert("oldest".to_owned(), oldest.into());
-        problem
+        problem.at("after")
+    }
+
+    /// Returns whether it is the 410 for a place of the feed.
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.kind.2 == StatusCode::GONE
     }
 
     /// 412
@@ -356,8 +371,8 @@ impl ResponseError for Problem {
 impl From<ManagementError> for Problem {
     fn from(error: ManagementError) -> Problem {
         match error {
-            ManagementError::NoTenant(_) => Problem::not_found(error.to_string()),
-            ManagementError::NotFound(text) => Problem::not_found(text),
+            ManagementError::NoTenant(_) => Problem::not_found(error.to_string()).at("tenant"),
+            ManagementError::NotFound { field, detail } => Problem::not_found(detail).at(field),
             ManagementError::Invalid { field, detail } => Problem::invalid(&field, detail),
             ManagementError::Refused(text) => Problem::conflict(text),
             ManagementError::Store(error) => error.into(),

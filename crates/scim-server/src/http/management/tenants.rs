@@ -11,9 +11,9 @@ use super::input::{Input, Parameters};
 use super::operator::{Operator, Work};
 use super::paging::{Items, Paging};
 use super::preconditions::{IfMatch, tag};
-use super::problem::Problem;
 use super::resource::Answer;
 use crate::clock;
+use crate::management::ManagementError;
 use crate::management::tenants::{self, TenantDetails, TenantView};
 
 /// The name of a tenant.
@@ -114,10 +114,7 @@ pub(super) async fn delete(operator: Operator, names: Names, condition: IfMatch)
             condition.check(&tag(&TenantView::of(&tenant)))?;
             match work.management.store.hide_tenant(&tenant.name)? {
                 true => Ok(()),
-                false => Err(Problem::not_found(format!(
-                    "there is no tenant `{}`",
-                    tenant.name
-                ))),
+                false => Err(ManagementError::NoTenant(tenant.name).into()),
             }
         })
         .await?;

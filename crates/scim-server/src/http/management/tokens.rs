@@ -111,7 +111,8 @@ impl Work<'_> {
             .tokens(names)?
             .into_iter()
             .find(|it| Some(it.id) == names.uuid());
-        found.ok_or_else(|| Problem::not_found(format!("the connection has no token `{}`", names.id)))
+        found
+            .ok_or_else(|| Problem::not_found(format!("the connection has no token `{}`", names.id)).at("id"))
     }
 }
 

@@ -149,7 +149,9 @@ impl Work<'_> {
     pub(super) fn webhook(&self, names: &Names) -> Result<Webhook, Problem> {
         let mut webhooks = self.webhooks()?.into_iter();
         let found = webhooks.find(|it| Some(it.id) == names.uuid());
-        found.ok_or_else(|| Problem::not_found(format!("there is no webhook endpoint `{}`", names.id)))
+        found.ok_or_else(|| {
+            Problem::not_found(format!("there is no webhook endpoint `{}`", names.id)).at("id")
+        })
     }
 
     fn webhook_view(&self, webhook: &Webhook) -> Result<WebhookView, Problem> {

@@ -56,8 +56,12 @@ fn connections_are_created_shown_changed_and_deleted() {
         assert_eq!(same, changed);
 
         admin.delete(&entra).expect(204);
-        admin.get(&entra).expect_problem(404, "not-found", None);
-        admin.delete(&entra).expect_problem(404, "not-found", None);
+        admin
+            .get(&entra)
+            .expect_problem(404, "not-found", Some("connection"));
+        admin
+            .delete(&entra)
+            .expect_problem(404, "not-found", Some("connection"));
         admin
             .delete(&format!("{path}/default"))
             .expect_problem(409, "conflict", None);
@@ -129,14 +133,13 @@ fn wrong_properties_of_a_connection_are_named() {
     }
     assert_eq!(admin.list(path, "name"), ["default"]);
     assert_eq!(admin.get(&default).json()["settings"], json!({}));
-    for missing in [
-        "/tenants/acme/connections/x",
-        "/tenants/nobody/connections/default",
+    for (missing, part) in [
+        ("/tenants/acme/connections/x", "connection"),
+        ("/tenants/nobody/connections/default", "tenant"),
     ] {
-        admin.get(missing).expect_problem(404, "not-found", None);
-        admin
-            .patch(missing, json!({}))
-            .expect_problem(404, "not-found", None);
+        admin.get(missing).expect_problem(404, "not-found", Some(part));
+        let change = admin.patch(missing, json!({}));
+        change.expect_problem(404, "not-found", Some(part));
     }
 }
 

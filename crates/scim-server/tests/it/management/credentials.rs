@@ -105,15 +105,15 @@ fn wrong_properties_of_a_token_are_named() {
         "/tenants/acme/connections/entra",
     ] {
         let path = format!("{place}/tokens/{id}");
-        admin.get(&path).expect_problem(404, "not-found", None);
-        admin.delete(&path).expect_problem(404, "not-found", None);
+        admin.get(&path).expect_problem(404, "not-found", Some("id"));
+        admin.delete(&path).expect_problem(404, "not-found", Some("id"));
         admin
             .post(&format!("{path}/rotate"), json!({}))
-            .expect_problem(404, "not-found", None);
+            .expect_problem(404, "not-found", Some("id"));
     }
     admin
         .get(&path("/tokens/x"))
-        .expect_problem(404, "not-found", None);
+        .expect_problem(404, "not-found", Some("id"));
     assert_eq!(admin.get(&token).json()["state"], "valid");
 }
 
@@ -157,7 +157,9 @@ fn clients_have_several_secrets_and_each_is_shown_once() {
             created["secrets"][0]["id"].as_str().unwrap()
         );
         admin.delete(&first).expect(204);
-        admin.delete(&first).expect_problem(404, "not-found", None);
+        admin
+            .delete(&first)
+            .expect_problem(404, "not-found", Some("secret"));
         assert_eq!(
             (access(&server, id, secret), access(&server, id, new_secret)),
             (401, 200)
@@ -175,7 +177,7 @@ fn clients_have_several_secrets_and_each_is_shown_once() {
         admin.patch(&client, json!({"disabled": false})).expect(200);
         assert_eq!(access(&server, id, new_secret), 200);
         admin.delete(&client).expect(204);
-        admin.get(&client).expect_problem(404, "not-found", None);
+        admin.get(&client).expect_problem(404, "not-found", Some("id"));
         assert_eq!(admin.list(&path("/clients"), "clientId"), [""; 0]);
     });
 }

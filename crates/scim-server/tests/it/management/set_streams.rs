@@ -84,6 +84,6 @@ fn a_stream_is_deleted_as_it_was_read() {
         delete(&first).expect_problem(412, "stale", None);
         admin.get(&path).expect(200);
         delete(&second).expect(204);
-        admin.get(&path).expect_problem(404, "not-found", None);
+        admin.get(&path).expect_problem(404, "not-found", Some("id"));
     });
 }

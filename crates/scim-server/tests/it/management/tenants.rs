@@ -44,7 +44,9 @@ fn tenants_are_created_shown_renamed_and_deleted() {
             .expect(200)
             .json();
         assert_eq!(renamed, json!({"name": "Acme-2", "created": created["created"]}));
-        admin.get("/tenants/acme").expect_problem(404, "not-found", None);
+        admin
+            .get("/tenants/acme")
+            .expect_problem(404, "not-found", Some("tenant"));
         assert_eq!(admin.get("/tenants/Acme-2").expect(200).json()["counts"], counts);
         client.get(&user.path).expect(200);
 
@@ -52,7 +54,7 @@ fn tenants_are_created_shown_renamed_and_deleted() {
         admin.get("/tenants/Acme-2").expect(404);
         admin
             .delete("/tenants/Acme-2")
-            .expect_problem(404, "not-found", None);
+            .expect_problem(404, "not-found", Some("tenant"));
         // The name is free at once.
         admin.create("/tenants", json!({"name": "Acme-2"}));
         let counts = &admin.get("/tenants/Acme-2").expect(200).json()["counts"];

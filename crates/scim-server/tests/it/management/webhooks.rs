@@ -101,8 +101,8 @@ fn endpoints_are_created_shown_changed_and_deleted() {
             .json();
         assert_eq!(enabled["state"], "active");
         admin.delete(&path).expect(204);
-        admin.get(&path).expect_problem(404, "not-found", None);
-        admin.delete(&path).expect_problem(404, "not-found", None);
+        admin.get(&path).expect_problem(404, "not-found", Some("id"));
+        admin.delete(&path).expect_problem(404, "not-found", Some("id"));
     });
 }
 
@@ -421,7 +421,7 @@ fn endpoints_change_as_they_were_read() {
         delete(&tag(&admin.get(&path))).expect(204);
         admin
             .patch(&path, json!({}))
-            .expect_problem(404, "not-found", None);
+            .expect_problem(404, "not-found", Some("id"));
     });
 }
 
@@ -525,8 +525,10 @@ fn a_key_that_is_limited_to_tenants_sees_their_endpoints_only() {
     assert_eq!(limited.list("/webhooks", "id"), [mine["id"].clone()]);
     limited.get(&path).expect(200);
     for hidden in [of_all, of_both] {
-        limited.get(&hidden).expect_problem(404, "not-found", None);
-        limited.delete(&hidden).expect_problem(404, "not-found", None);
+        limited.get(&hidden).expect_problem(404, "not-found", Some("id"));
+        limited
+            .delete(&hidden)
+            .expect_problem(404, "not-found", Some("id"));
         limited
             .request("POST", &format!("{hidden}/test"))
             .send()
