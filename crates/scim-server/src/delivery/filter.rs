@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use scim_model::SchemaRegistry;
 use scim_model::change::EventKind;
 use uuid::Uuid;
 
-use super::event::{Event, EventType};
+use super::event::{Event, EventType, family};
 
 /// Conditions that an event has to meet. The default is met by every event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,32 @@ impl TypePattern {
         }
     }
 
+    /// Checks that a type is one that a server with these resource types can have, so that no reader waits for events
+    /// that never come.
+    ///
+    /// # Errors
+    /// Names the type.
+    pub fn check(&self, registry: &SchemaRegistry) -> Result<(), InvalidType> {
+        let own = ["feed", "webhook"];
+        let first = self.0.split('.').next().unwrap_or_default();
+        let mut families = registry.resource_types.iter().map(|it| family(&it.name));
+        match own.contains(&first) || families.any(|it| it == first) {
+            true => Ok(()),
+            false => Err(InvalidType::of(&self.0)),
+        }
+    }
+
+    /// Returns the types of events about resources that a server with these resource types has.
+    pub fn served(registry: &SchemaRegistry) -> Vec<String> {
+        let of_type = |name: &str| {
+            let kinds = EventKind::ALL.into_iter().filter(|it| it.applies_to(name));
+            let types = kinds.map(|it| EventType::of_resource(name, it).to_string());
+            types.collect::<Vec<_>>()
+        };
+        let types = registry.resource_types.iter();
+        types.flat_map(|it| of_type(&it.name)).collect()
+    }
+
     /// Reads a list whose elements are separated by commas.
     ///
     /// # Errors
@@ -73,7 +100,7 @@ impl FromStr for TypePattern {
 
     fn from_str(text: &str) -> Result<TypePattern, InvalidType> {
         let text = text.trim();
-        let invalid = || InvalidType(text.chars().take(LONGEST_SHOWN).collect());
+        let invalid = || InvalidType::of(text);
         let (family, last) = text.split_once('.').ok_or_else(invalid)?;
         let is_word = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_';
         let is_known = !family.is_empty() && family.bytes().all(is_word) && is_last_word(family, last);
@@ -107,6 +134,12 @@ fn is_last_word(family: &str, word: &str) -> bool {
 #[error("`{0}` is not a type of events: expected a type such as `user.deactivated`, or `group.*`")]
 pub struct InvalidType(String);
 
+impl InvalidType {
+    fn of(text: &str) -> InvalidType {
+        InvalidType(text.chars().take(LONGEST_SHOWN).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +169,25 @@ mod tests {
             );
         }
         assert!(EventFilter::default().matches_type(&EventType::FEED_GAP));
+    }
+
+    #[test]
+    fn a_type_of_a_resource_type_that_is_not_served_is_named() {
+        let registry = SchemaRegistry::builtin();
+        let check = |text: &str| text.parse::<TypePattern>().expect(text).check(&registry);
+        for text in ["user.restored", "group.*", "feed.gap", "webhook.test"] {
+            assert_eq!(check(text), Ok(()));
+        }
+        for text in ["device.created", "users.*", "feeds.created"] {
+            assert_eq!(check(text), Err(InvalidType(text.to_owned())));
+        }
+        let served = TypePattern::served(&registry);
+        for text in ["user.deactivated", "group.member_added"] {
+            assert!(served.iter().any(|it| it == text), "{served:?}");
+        }
+        for text in &served {
+            assert_eq!(check(text), Ok(()));
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
-use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse};
+use scim_model::SchemaRegistry;
 use scim_model::store::FeedTenants;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,6 +23,9 @@ use crate::delivery::filter::{EventFilter, TypePattern};
 
 /// The longest time for which an empty answer is held.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The header of a client that opens a stream again.
+const LAST_EVENT_ID: &str = "Last-Event-ID";
 
 const PARAMETERS: [&str; 8] = [
     "after",
@@ -71,13 +75,15 @@ pub(super) struct EventBody {
 #[utoipa::path(get, path = "/events", tag = "events", params(
     ("after" = Option<String>, Query, description = "The id of an event, `next` of a page, or `now`; without it, the \
       feed begins with the oldest event that has been kept"),
-    ("limit" = Option<u32>, Query, description = "The most events on the page: 100 by default, at most 1000"),
+    ("limit" = Option<u32>, Query, description = "The most events on the page: 100 by default, at most 1000; without \
+      effect on a stream"),
     ("tenant" = Option<Vec<String>>, Query, description = "The name of a tenant; can be given several times"),
     ("types" = Option<String>, Query, description = "Types such as `user.deactivated` or `group.*`, separated by commas"),
     ("resourceType" = Option<Vec<String>>, Query, description = "The name of a resource type; can be given several times"),
     ("resource" = Option<String>, Query, description = "The id of a resource"),
     ("include" = Option<String>, Query, description = "`resource` adds the resource in the state right after the change"),
-    ("wait" = Option<u32>, Query, description = "The seconds for which an empty answer is held, at most 30"),
+    ("wait" = Option<u32>, Query, description = "The seconds for which an empty answer is held, at most 30; without \
+      effect on a stream"),
     ("Last-Event-ID" = Option<String>, Header, description = "For a stream: the id after which it continues; it wins \
       over `after`"),
 ), responses((status = 200, description = "A page, or a stream", content(
@@ -87,15 +93,17 @@ pub(super) async fn read(operator: Operator, request: HttpRequest, parameters: P
     parameters.check_names(&PARAMETERS)?;
     let wants_stream = *request.method() == Method::GET && accepts_stream(request.headers());
     let wait = parameters.number("wait")?.unwrap_or(0);
-    let filter = filter(&parameters)?;
+    let filter = filter(&parameters, &operator.http.management.registry)?;
     let limit = limit(&parameters)?;
     let with_resources = with_resources(&parameters)?;
     let mut after = match parameters.one("after")? {
         Some(text) => place("after", text)?,
         None => After::Oldest,
     };
-    if let Some(id) = request.headers().get("last-event-id").filter(|_| wants_stream) {
-        after = place("Last-Event-ID", id.to_str().unwrap_or_default())?;
+    let mut place_is_in = "after";
+    if let Some(id) = request.headers().get(LAST_EVENT_ID).filter(|_| wants_stream) {
+        after = last_event(id)?;
+        place_is_in = LAST_EVENT_ID;
     }
     let names: Vec<String> = parameters.all("tenant").map(str::to_owned).collect();
     let tenants = operator.call(move |work| chosen_tenants(work, &names)).await?;
@@ -106,7 +114,11 @@ pub(super) async fn read(operator: Operator, request: HttpRequest, parameters: P
         ..FeedRequest::new(tenants, after)
     };
     if wants_stream {
-        return stream::open(operator, wanted).await;
+        let answer = stream::open(operator, wanted).await;
+        return answer.map_err(|problem| match problem.is_gone() {
+            true => problem.at(place_is_in),
+            false => problem,
+        });
     }
     let wait = Duration::from_secs(wait).min(LONGEST_WAIT);
     let page = page_within(&operator, wanted, wait).await?;
@@ -147,6 +159,16 @@ fn place(field: &str, text: &str) -> Result<After, Problem> {
     })
 }
 
+/// Reads the id after which a client that comes back continues. `now` is none: the client would miss what has happened
+/// since it was here.
+fn last_event(id: &HeaderValue) -> Result<After, Problem> {
+    let id = id.to_str().ok().and_then(|it| it.parse().ok());
+    id.map(After::Event).ok_or_else(|| {
+        let text = "expected the id of an event, such as `1042-1735689600123-0`";
+        Problem::invalid(LAST_EVENT_ID, text)
+    })
+}
+
 fn limit(parameters: &Parameters) -> Result<u32, Problem> {
     match parameters.number("limit")? {
         Some(0) => Err(Problem::invalid(
@@ -166,16 +188,44 @@ fn with_resources(parameters: &Parameters) -> Result<bool, Problem> {
     }
 }
 
-fn filter(parameters: &Parameters) -> Result<EventFilter, Problem> {
-    let types = parameters.one("types")?.map(TypePattern::list).transpose();
+fn filter(parameters: &Parameters, registry: &SchemaRegistry) -> Result<EventFilter, Problem> {
     let resource = parameters.one("resource")?.map(str::parse).transpose();
+    let resource_types = parameters.all("resourceType");
     Ok(EventFilter {
-        types: types
-            .map_err(|it| Problem::invalid("types", it.to_string()))?
-            .unwrap_or_default(),
-        resource_types: parameters.all("resourceType").map(str::to_owned).collect(),
+        types: types(parameters, registry)?,
+        resource_types: resource_types
+            .map(|name| resource_type(name, registry))
+            .collect::<Result<_, _>>()?,
         resource: resource.map_err(|_| Problem::invalid("resource", "expected the id of a resource"))?,
     })
+}
+
+fn types(parameters: &Parameters, registry: &SchemaRegistry) -> Result<Vec<TypePattern>, Problem> {
+    let Some(text) = parameters.one("types")? else {
+        return Ok(Vec::new());
+    };
+    let checked = TypePattern::list(text).and_then(|patterns| {
+        patterns.iter().try_for_each(|it| it.check(registry))?;
+        Ok(patterns)
+    });
+    checked.map_err(|error| {
+        let served = TypePattern::served(registry).join(", ");
+        Problem::invalid("types", format!("{error}; this server has {served}"))
+    })
+}
+
+fn resource_type(name: &str, registry: &SchemaRegistry) -> Result<String, Problem> {
+    let served = registry.resource_types.iter().map(|it| &*it.name);
+    match served.clone().find(|it| it.eq_ignore_ascii_case(name)) {
+        Some(name) => Ok(name.to_owned()),
+        None => {
+            let served = served.collect::<Vec<_>>().join(", ");
+            Err(Problem::invalid(
+                "resourceType",
+                format!("expected one of {served}"),
+            ))
+        }
+    }
 }
 
 /// Returns the tenants with these names, or all that the key may see.
@@ -227,8 +277,6 @@ async fn page_within(
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
     #[test]

@@ -37,6 +37,9 @@ const HEARTBEAT: Duration = Duration::from_secs(14);
 /// The time between two looks at whether the key is still valid.
 const KEY_CHECK: Duration = Duration::from_secs(5);
 
+// A stream ends within ten seconds after its key, also when the store does not answer one of the looks.
+const _: () = assert!(KEY_CHECK.as_secs() * 2 <= 10);
+
 /// The time after which a stream ends. The client continues where it ended.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 

@@ -136,14 +136,16 @@ fn evt_48_tenants_are_chosen_and_limited() {
         assert_eq!(names("/events?tenant=third", &limited), ["third"]);
         for tenant in ["other", "nobody"] {
             let path = format!("/events?tenant=acme&tenant={tenant}");
-            limited.get(&path).expect_problem(404, "not-found", None);
+            limited
+                .get(&path)
+                .expect_problem(404, "not-found", Some("tenant"));
         }
         // A position of another tenant is not one of this feed.
         let page = admin.get("/events?tenant=other").expect(200).json();
         let path = format!("/events?after={}", page["next"].as_str().unwrap());
         let gone = limited
             .get(&path)
-            .expect_problem(410, "position-lost", None)
+            .expect_problem(410, "position-lost", Some("after"))
             .json();
         assert_eq!(gone["reason"], "unknown");
         let read = server.operator(KeyScope::Read, &[]);
@@ -171,7 +173,7 @@ fn evt_42_a_key_in_the_url_is_not_accepted() {
     reader.get("/events").expect(200);
 }
 
-/// evt-41, evt-56
+/// evt-56
 #[test]
 fn evt_56_a_position_that_is_too_old_is_gone_and_a_malformed_one_invalid() {
     on_each(Choice::default, |server| {
@@ -189,20 +191,23 @@ fn evt_56_a_position_that_is_too_old_is_gone_and_a_malformed_one_invalid() {
         let path = format!("/events?after={}", first["next"].as_str().unwrap());
         let gone = reader
             .get(&path)
-            .expect_problem(410, "position-lost", None)
+            .expect_problem(410, "position-lost", Some("after"))
             .json();
         assert_eq!(gone["reason"], "dropped");
         let oldest = gone["oldest"].as_str().unwrap();
         let rest = reader.get(&format!("/events?after={oldest}")).expect(200).json();
         assert_eq!(described(&rest), [json!(["user.deleted", "two"])]);
         let stream = reader.request("GET", &path).header("accept", "text/event-stream");
-        stream.send().expect_problem(410, "position-lost", None);
+        stream.send().expect_problem(410, "position-lost", Some("after"));
         // A reader that comes back never continues from now.
         let stream = reader
             .request("GET", "/events?after=now")
             .header("accept", "text/event-stream")
             .header("last-event-id", first["next"].as_str().unwrap());
-        let gone = stream.send().expect_problem(410, "position-lost", None).json();
+        let gone = stream
+            .send()
+            .expect_problem(410, "position-lost", Some("Last-Event-ID"))
+            .json();
         assert_eq!(
             (&gone["reason"], &gone["oldest"]),
             (&json!("dropped"), &json!(oldest))
@@ -217,12 +222,27 @@ fn evt_56_a_position_that_is_too_old_is_gone_and_a_malformed_one_invalid() {
             ("wait=x", "wait"),
             ("types=user.gone", "types"),
             ("types=", "types"),
+            ("types=user.created,device.created", "types"),
+            ("types=device.*", "types"),
+            ("resourceType=Device", "resourceType"),
+            ("resourceType=User&resourceType=", "resourceType"),
             ("resource=x", "resource"),
             ("tenants=acme", "tenants"),
         ] {
             let reply = reader.get(&format!("/events?{query}"));
             reply.expect_problem(400, "invalid-request", Some(field));
         }
+        // The accepted values are listed.
+        let told = |query: &str| {
+            let reply = reader.get(&format!("/events?{query}")).expect(400).json();
+            reply["detail"].as_str().unwrap().to_owned()
+        };
+        let types = told("types=device.created");
+        assert!(
+            types.contains("user.restored") && types.contains("group.member_added"),
+            "{types}"
+        );
+        assert!(told("resourceType=x").contains("User, Group"));
         let stream = reader
             .request("GET", "/events")
             .header("accept", "text/event-stream");
@@ -397,7 +417,7 @@ fn the_list_of_tenants_tells_which_ones_were_deleted() {
     assert_eq!(listed("acme"), json!([]));
     reader
         .get("/events?tenant=acme")
-        .expect_problem(404, "not-found", None);
+        .expect_problem(404, "not-found", Some("tenant"));
     // The reader of all tenants goes on, and sees the new tenant of the same name.
     server.tenant("acme").create_user("after");
     let path = format!("/events?after={}", start["next"].as_str().unwrap());
