@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection};
+use diesel::{Connection, PgConnection, SqliteConnection};
 use scim_model::change::{ChangePosition, Operation};
 use scim_model::store::conformance::{Fixture, at};
 use scim_model::store::{ChangeFeed, ChangeJournal, FeedEntry, FeedStart, FeedTenants, JournalError};
@@ -67,6 +67,43 @@ fn a_deletion_that_commits_late_is_not_skipped() {
         ]
     );
     assert!(store.visible_up_to().expect("the store is there") > visible);
+}
+
+/// evt-50. On SQLite the later writer waits for the open transaction, so its entry gets the greater number.
+#[test]
+fn a_deletion_in_an_open_transaction_of_sqlite_comes_before_later_writes() {
+    let database = Database::sqlite();
+    let store = database.store();
+    let it = Fixture::new(&store, "acme");
+    let user = it.add_user("bjensen");
+    let seen = read(&store, FeedStart::Oldest).expect("nothing was dropped")[0]
+        .change
+        .position;
+    let file = database.url.trim_start_matches("sqlite:");
+    let mut slow = SqliteConnection::establish(file).expect("it opens");
+    slow.batch_execute(
+        "BEGIN IMMEDIATE; INSERT INTO changes (tenant_id, at, kind, id, version, action, change) \
+         SELECT tenant_id, at + 1, kind, id, version, 'delete', '{}' FROM changes",
+    )
+    .expect("it runs");
+    let later = std::thread::scope(|threads| {
+        let later = threads.spawn(|| it.add_user("smith"));
+        for _ in 0..20 {
+            let read = store
+                .entries(&FeedTenants::All, FeedStart::After(seen), 100)
+                .expect("nothing was dropped");
+            assert_eq!((read.entries, read.last, read.more), (Vec::new(), None, false));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        slow.batch_execute("COMMIT").expect("it was begun");
+        later.join().expect("it waits for the other writer")
+    });
+    let rest = read(&store, FeedStart::After(seen)).expect("nothing was dropped");
+    let found: Vec<_> = rest
+        .iter()
+        .map(|it| (it.change.id, it.change.operation))
+        .collect();
+    assert_eq!(found, [(user, Operation::Delete), (later, Operation::Create)]);
 }
 
 /// evt-49. Writers of several tenants, and a reader of all of them: each change comes once, and in the order of versions.
