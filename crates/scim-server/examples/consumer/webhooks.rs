@@ -10,14 +10,12 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use standardwebhooks::Webhook;
 
-use crate::settings::Settings;
-
 type Receiver = (Webhook, SyncSender<()>);
 
 /// Starts the receiver.
-pub(crate) fn receive(settings: &Settings, wake: SyncSender<()>) -> Result<(), Box<dyn Error>> {
-    let receiver = Data::new((Webhook::new(&settings.webhook_secret)?, wake));
-    let listener = TcpListener::bind(&settings.webhook_listen)?;
+pub(crate) fn receive(address: &str, secret: &str, wake: SyncSender<()>) -> Result<(), Box<dyn Error>> {
+    let receiver = Data::new((Webhook::new(secret)?, wake));
+    let listener = TcpListener::bind(address)?;
     let app = move || {
         App::new()
             .app_data(receiver.clone())
