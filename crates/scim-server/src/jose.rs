@@ -1,11 +1,13 @@
 //! Algorithms, keys and signatures of JOSE: the only user of the JOSE library, and the only place with private keys.
 
+mod issuer;
 mod public_key;
 mod signing_key;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+pub use issuer::Issuer;
 pub(crate) use public_key::PublicKey;
 pub use signing_key::{SigningAlgorithm, SigningError, SigningKey};
 

@@ -115,6 +115,11 @@ impl SetStreams for DieselStore {
         self.database.read(keys::all)
     }
 
+    fn add_first_signing_keys(&self, keys: &[StoredSigningKey]) -> Result<bool, StoreError> {
+        let keys = keys.to_vec();
+        self.database.write(move |conn| keys::add_first(conn, &keys))
+    }
+
     fn add_signing_key(&self, key: &StoredSigningKey, after: Option<Uuid>) -> Result<bool, StoreError> {
         let key = key.clone();
         self.database.write(move |conn| keys::add(conn, &key, after))

@@ -86,7 +86,7 @@ const MODULES: &[Module] = &[
     },
     Module {
         name: "config",
-        may_use: &["egress", "oauth", "service"],
+        may_use: &["egress", "jose", "oauth", "service"],
     },
     Module {
         name: "upkeep",

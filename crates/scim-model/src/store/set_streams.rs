@@ -132,6 +132,13 @@ pub trait SetStreams: Send + Sync {
     /// `Busy`, `Unavailable`.
     fn signing_keys(&self) -> Result<Vec<StoredSigningKey>, StoreError>;
 
+    /// Stores the first keys, one of each algorithm, unless there is a key already. Returns whether they were stored: when
+    /// several servers do this at the same time, one of them succeeds, with all of its keys.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn add_first_signing_keys(&self, keys: &[StoredSigningKey]) -> Result<bool, StoreError>;
+
     /// Stores a key as the successor of another one of its algorithm, or with `None` as the first one. Returns whether it
     /// was stored: when several servers add a key at the same time, one of them succeeds.
     ///

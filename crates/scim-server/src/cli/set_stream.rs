@@ -83,6 +83,7 @@ impl From<StreamError> for CommandError {
     fn from(error: StreamError) -> CommandError {
         match error {
             StreamError::Invalid { detail, .. } => CommandError::Usage(detail),
+            StreamError::Gone { .. } => CommandError::PositionLost(format!("--from: {error}")),
             StreamError::Store(error) | StreamError::Key(KeyRingError::Store(error)) => error.into(),
             error => CommandError::Refused(error.to_string()),
         }
@@ -95,9 +96,10 @@ fn create<S: Directory + SetStreams + ChangeFeed + 'static>(
     arguments: &CreateStreamArgs,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
+    let server = settings(&arguments.urls)?;
     let issuer = match &arguments.issuer {
         Some(issuer) => issuer.as_str().to_owned(),
-        None => settings(&arguments.urls)?.issuer,
+        None => server.issuer.clone(),
     };
     if !issuer.starts_with("https://") {
         return Err(CommandError::Usage(
@@ -122,6 +124,7 @@ fn create<S: Directory + SetStreams + ChangeFeed + 'static>(
         with_user_name: arguments.with_user_name,
         revoked_subject: arguments.revoked_subject,
         account_issuer: arguments.account_issuer.clone(),
+        own_audiences: vec![server.issuer, server.token_endpoint],
     };
     let keys = Arc::new(arguments.key.key_file(database));
     let ring = KeyRing::new(store.clone(), keys.clone());

@@ -324,3 +324,131 @@ fn write(client: &HttpClient, name: &str, round: u32) {
         let _ = client.try_send("DELETE", &path, None);
     }
 }
+
+/// The commands of the guide work as they are written, on the addresses of this server and in the order of the guide.
+#[test]
+fn the_commands_of_the_guide_work() {
+    let shell = Shell::new();
+    let server = shell.serve(&[]);
+    let client = server.client();
+    let text = include_str!("../../../../docs/EVENTS.md").replace("\\\n", " ");
+    let text = text.replace("http://127.0.0.1:8081/api/v1", &server.management_url());
+    let blocks = text.split("```sh\n").skip(1);
+    let lines = blocks.flat_map(|it| it.split("```").next().unwrap().lines());
+    let mut terminal = Terminal {
+        shell: &shell,
+        variables: BTreeMap::new(),
+        id: String::new(),
+    };
+    let mut number = 0;
+    for line in lines {
+        // A request that waits for an event gets one.
+        create(&client, &format!("user{number}"));
+        terminal.run(line);
+        number += 1;
+    }
+    assert!(number > 10, "{number} commands");
+}
+
+/// The part of a shell that the guide uses: variables, quotes, and the member of an answer as `jq -r` prints it.
+struct Terminal<'a> {
+    shell: &'a Shell,
+    variables: BTreeMap<String, String>,
+    /// The last id that a command has printed, for `ID` in the guide.
+    id: String,
+}
+
+impl Terminal<'_> {
+    fn run(&mut self, line: &str) {
+        let is_name = |it: &str| it.bytes().all(|it| it.is_ascii_uppercase() || it == b'_');
+        let Some((name, value)) = line.split_once('=').filter(|(name, _)| is_name(name)) else {
+            self.output(line);
+            return;
+        };
+        let command = value.strip_prefix("$(").and_then(|it| it.strip_suffix(')'));
+        let value = match command.map(|it| it.rsplit_once(" | jq -r .").unwrap()) {
+            Some((command, member)) => {
+                let answer: Value = serde_json::from_str(&self.output(command)).unwrap();
+                answer[member].as_str().expect(line).to_owned()
+            }
+            None => value.to_owned(),
+        };
+        self.variables.insert(format!("${name}"), value);
+    }
+
+    fn output(&mut self, command: &str) -> String {
+        let words = self.words(command);
+        let arguments: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        match words[0].as_str() {
+            "curl" => request(&arguments),
+            "scim-server" => {
+                // A follower has no end.
+                let arguments: Vec<&str> = arguments.into_iter().filter(|it| *it != "--follow").collect();
+                let output = self.shell.ok(&arguments);
+                let ids = output.split(|it: char| it.is_whitespace() || "\":,".contains(it));
+                let last = ids.filter(|it| uuid::Uuid::try_parse(it).is_ok()).last();
+                self.id = last.unwrap_or(&self.id).to_owned();
+                output
+            }
+            other => panic!("`{other}` is no command that the guide has explained"),
+        }
+    }
+
+    fn words(&self, command: &str) -> Vec<String> {
+        let mut command = command.to_owned();
+        for (name, value) in &self.variables {
+            command = command.replace(name, value);
+        }
+        let mut words = Vec::new();
+        let (mut word, mut quote) = (String::new(), None);
+        for character in command.chars().chain([' ']) {
+            match (character, quote) {
+                ('"' | '\'', None) => quote = Some(character),
+                (_, Some(open)) if open == character => quote = None,
+                (' ', None) => words.extend(Some(std::mem::take(&mut word)).filter(|it| !it.is_empty())),
+                _ => word.push(character),
+            }
+        }
+        let with_id = |word: String| match word == "ID" {
+            true => self.id.clone(),
+            false => word.replace("/ID/", &format!("/{}/", self.id)),
+        };
+        words.into_iter().map(with_id).collect()
+    }
+}
+
+/// Sends the request of `curl`, and returns the body of the answer, or the first line of a stream.
+fn request(arguments: &[&str]) -> String {
+    let (mut request, mut body, mut is_stream) = (http::Request::builder(), String::new(), false);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || *arguments.next().unwrap();
+        request = match *argument {
+            "-H" => {
+                let (name, value) = value().split_once(": ").unwrap();
+                request.header(name, value)
+            }
+            "-d" => {
+                value().clone_into(&mut body);
+                request.method("POST")
+            }
+            "-s" => request,
+            "-N" => {
+                is_stream = true;
+                request
+            }
+            url => request.uri(url),
+        };
+    }
+    let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
+    let mut reply = agent.run(request.body(body).unwrap()).unwrap();
+    if is_stream {
+        let mut line = String::new();
+        BufReader::new(reply.body_mut().as_reader())
+            .read_line(&mut line)
+            .unwrap();
+        assert_eq!(line, "retry: 5000\n");
+        return line;
+    }
+    reply.body_mut().read_to_string().unwrap()
+}

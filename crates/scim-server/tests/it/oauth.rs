@@ -11,6 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{ClientMethod, Credentials as _, Directory as _, KeySource, TenantId};
 use scim_server::oauth::registration::{new_client, new_secret};
 
+use serde_json::Value;
+
 use crate::harness::{Reply, Server, encode};
 
 const TOKEN: &str = "//oauth2/token";
@@ -71,7 +73,12 @@ fn client_of(server: &Server, tenant: &str) -> (TenantId, Registered) {
 
 /// A client that signs its assertions with one of these keys.
 fn client_with_keys(server: &Server, tenant: TenantId, keys: &[&issuer::Key]) -> String {
-    let keys = KeySource::Inline(issuer::jwks(keys).to_string());
+    client_with_jwks(server, tenant, &issuer::jwks(keys))
+}
+
+/// A client that signs its assertions with one of the keys of a JWK set.
+pub fn client_with_jwks(server: &Server, tenant: TenantId, keys: &Value) -> String {
+    let keys = KeySource::Inline(keys.to_string());
     let method = ClientMethod::Client { keys: Some(keys) };
     let wanted = Wanted {
         method,
@@ -119,7 +126,7 @@ fn secret_form(client: &Registered) -> String {
     ])
 }
 
-fn by_assertion(server: &Server, client_id: Option<&str>, assertion: &str) -> Reply {
+pub fn by_assertion(server: &Server, client_id: Option<&str>, assertion: &str) -> Reply {
     let mut parameters = vec![
         ("grant_type", "client_credentials"),
         ("client_assertion_type", ASSERTION_TYPE),
@@ -127,6 +134,11 @@ fn by_assertion(server: &Server, client_id: Option<&str>, assertion: &str) -> Re
     ];
     parameters.extend(client_id.map(|it| ("client_id", it)));
     post(server, &form(&parameters))
+}
+
+/// An access token for a new client with a secret.
+pub fn access_token(server: &Server, tenant: TenantId) -> String {
+    token(by_secret(server, &register(server, tenant, Wanted::default())))
 }
 
 /// The access token of a successful answer.

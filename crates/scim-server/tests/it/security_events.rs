@@ -4,6 +4,7 @@ pub mod push;
 mod servers;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+use scim_model::change::ChangePosition;
 use scim_model::store::{ChangeJournal, SetStreamState, SetStreamStatus, SetStreams};
 use scim_server::delivery::feed::Feed;
 use scim_server::delivery::security_events::poll::{PollAnswer, PollRequest, poll};
@@ -18,21 +20,23 @@ use scim_server::delivery::security_events::registration::{
     self, Continue, NewDelivery, NewStream, StreamError,
 };
 use scim_server::delivery::security_events::{
-    EventUri, KeyRing, KeyRingError, RevokedSubject, SecurityEvents, StreamParts,
+    EventUri, KeyRing, KeyRingError, RevokedSubject, SecurityEvents, StreamParts, Token, verification_token,
 };
 use scim_server::egress::{Egress, EgressSettings, system_lookup};
-use scim_server::jose::SigningAlgorithm;
-use scim_server::sealing::KeyFile;
+use scim_server::jose::{SigningAlgorithm, SigningKey};
+use scim_server::sealing::{KeyFile, Purpose};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::harness::{BASE, Choice, Server, on_each};
+use crate::oauth;
 
 pub const ISSUER: &str = "https://scim.example.com";
 pub const AUDIENCE: &str = "https://receiver.example.com";
 const DEACTIVATE: &str = "urn:ietf:params:scim:event:prov:deactivate";
 const VERIFICATION: &str = "https://schemas.openid.net/secevent/ssf/event-type/verification";
+const REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
 const UPDATED: &str = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated";
 
 /// The parts of a process that delivers tokens of a server's store.
@@ -136,6 +140,7 @@ fn new_stream(events: &str) -> NewStream {
         with_user_name: false,
         revoked_subject: RevokedSubject::default(),
         account_issuer: None,
+        own_audiences: Vec::new(),
     }
 }
 
@@ -291,7 +296,7 @@ fn evt_106_a_poll_waits_for_tokens() {
     });
 }
 
-/// evt-73, evt-75, evt-90, evt-127
+/// evt-73, evt-90, evt-127
 #[test]
 fn a_stream_has_its_tenants_and_events() {
     on_each(Choice::default, |server| {
@@ -333,14 +338,67 @@ fn a_stream_has_its_tenants_and_events() {
             "evt-90: also in another stream"
         );
         assert_ne!(of_acme[0]["txn"], of_acme[1]["txn"]);
-        let position = |claims: &Value| {
-            let text = claims["events"][uri(claims)]["position"]
-                .as_str()
-                .unwrap()
-                .to_owned();
-            text.parse::<scim_model::change::ChangePosition>().unwrap()
+    });
+}
+
+/// evt-75, evt-87, evt-88
+///
+/// Tokens that are signed in one second have the same `iat`, and the position tells their order, also where the event has
+/// no room for it. No token says that a resource comes into the stream or leaves it: the stream has whole tenants.
+#[test]
+fn evt_75_the_position_tells_the_order_of_tokens_with_the_same_time() {
+    on_each(Choice::default, |server| {
+        let (process, acme) = (Process::start(&server), server.tenant("acme"));
+        let id = process.create("notice,caep");
+        let user = acme.create_user("bjensen");
+        let group = acme.create_group("Guides", &[&user]);
+        let off = json!([{"op": "replace", "path": "active", "value": false}]);
+        acme.patch(&user.path, off).expect(200);
+        acme.delete(&user.path).expect(204);
+        acme.delete(&group.path).expect(204);
+        let all = process.events(&process.poll(id, json!({})));
+        let prov = |name: &str| format!("urn:ietf:params:scim:event:prov:{name}");
+        let uris: Vec<String> = all.iter().map(uri).collect();
+        let expected = [
+            prov("create:notice"),
+            prov("create:notice"),
+            prov("patch:notice"),
+            prov("deactivate"),
+            REVOKED.to_owned(),
+            prov("patch:notice"),
+            prov("delete"),
+            REVOKED.to_owned(),
+            prov("delete"),
+        ];
+        let sorted = |uris: &[String]| {
+            let mut uris = uris.to_vec();
+            uris.sort();
+            uris
         };
-        assert!(position(of_acme[0]) < position(of_acme[1]), "evt-75");
+        // The deletion and its effect on the group are two entries of one write, in an order of the store.
+        assert_eq!(sorted(&uris), sorted(&expected), "evt-88");
+        assert!(all.iter().all(|it| it["iat"] == all[0]["iat"]));
+        let position =
+            |claims: &Value| -> ChangePosition { claims["position"].as_str().unwrap().parse().unwrap() };
+        for pair in all.windows(2) {
+            let (one, next) = (position(&pair[0]), position(&pair[1]));
+            assert!(
+                one < next || one == next && pair[0]["txn"] == pair[1]["txn"],
+                "{pair:?}"
+            );
+        }
+        let positions: BTreeSet<ChangePosition> = all.iter().map(position).collect();
+        assert_eq!(positions.len(), 6, "each change has its own");
+        for claims in &all {
+            let uri = uri(claims);
+            let payload = &claims["events"][&uri];
+            match uri == prov("delete") {
+                true => assert_eq!(payload, &json!({}), "evt-87"),
+                false if uri == REVOKED => assert_eq!(payload.get("position"), None),
+                false => assert_eq!(payload["position"], claims["position"]),
+            }
+        }
+        EventUri::list("urn:ietf:params:scim:event:feed:add").expect_err("evt-88");
     });
 }
 
@@ -462,7 +520,63 @@ fn evt_110_a_stream_whose_tokens_were_dropped_pauses_and_says_so() {
     });
 }
 
-/// evt-113, evt-114, evt-116
+/// A token to sign.
+fn some_token() -> Token {
+    verification_token(&tokens::settings("notice"), Uuid::now_v7(), None)
+}
+
+fn kid(set: &str) -> String {
+    decode_header(set).unwrap().kid.unwrap()
+}
+
+/// evt-114
+///
+/// Receivers that remember the keys for a day know the key of each algorithm before it signs.
+#[test]
+fn evt_114_the_first_key_of_another_algorithm_is_published_a_day_before_it_signs() {
+    on_each(Choice::default, |server| {
+        let (process, now) = (Process::start(&server), Utc::now());
+        process.ring().ensure(SigningAlgorithm::Rs256, now).unwrap();
+        // An earlier version made no key of this algorithm.
+        let keys = server.store.signing_keys().unwrap();
+        let of_es256 = keys.iter().find(|it| it.algorithm == "ES256").unwrap();
+        assert!(server.store.delete_signing_key(of_es256.id).unwrap());
+        let process = process.another(&server);
+        let es256 = || NewStream {
+            algorithm: SigningAlgorithm::Es256,
+            ..new_stream("notice")
+        };
+        let refused = process.create_with(es256());
+        let Err(StreamError::Key(KeyRingError::Waiting(key, signs_from))) = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(signs_from >= now + TimeDelta::hours(24));
+        let published = process.ring().published().unwrap();
+        let is_published = |it: &Value| it["kid"] == json!(key.simple().to_string());
+        assert!(published["keys"].as_array().unwrap().iter().any(is_published));
+        let sign = |algorithm, now| process.ring().sign(algorithm, &some_token(), now);
+        let early = sign(SigningAlgorithm::Es256, now + TimeDelta::hours(23));
+        assert!(
+            matches!(early, Err(KeyRingError::Waiting(id, _)) if id == key),
+            "{early:?}"
+        );
+        sign(SigningAlgorithm::Rs256, now).unwrap();
+        let set = sign(SigningAlgorithm::Es256, now + TimeDelta::hours(25)).unwrap();
+        assert_eq!(kid(&set), key.simple().to_string());
+        // The command that rotates keys makes the first one with the same pause.
+        assert!(server.store.delete_signing_key(key).unwrap());
+        let process = process.another(&server);
+        let first = process.ring().rotate(SigningAlgorithm::Es256, now).unwrap();
+        assert_eq!(first.signs_from, now + TimeDelta::hours(24));
+        // Without any key, no receiver can know one.
+        for key in server.store.signing_keys().unwrap() {
+            server.store.delete_signing_key(key.id).unwrap();
+        }
+        process.another(&server).create_with(es256()).unwrap();
+    });
+}
+
+/// evt-113, evt-114
 #[test]
 fn evt_114_a_new_key_is_published_a_day_before_it_signs() {
     on_each(Choice::default, |server| {
@@ -472,8 +586,8 @@ fn evt_114_a_new_key_is_published_a_day_before_it_signs() {
         assert_eq!(reply.text, r#"{"keys":[]}"#);
         assert_eq!(reply.header("cache-control"), Some("no-store"));
         let kid_at = |now: DateTime<Utc>| {
-            let set = ring.sign(SigningAlgorithm::Rs256, "{}", now).unwrap();
-            decode_header(set).unwrap().kid.unwrap()
+            let set = ring.sign(SigningAlgorithm::Rs256, &some_token(), now).unwrap();
+            kid(&set)
         };
         let first = kid_at(now);
         let new = ring.rotate(SigningAlgorithm::Rs256, now).unwrap();
@@ -486,7 +600,10 @@ fn evt_114_a_new_key_is_published_a_day_before_it_signs() {
         let kids = || -> Vec<String> {
             let keys = process.another(&server).ring().published().unwrap();
             let keys = keys["keys"].as_array().unwrap().iter();
-            keys.map(|it| it["kid"].as_str().unwrap().to_owned()).collect()
+            let of_algorithm = keys.filter(|it| it["alg"] == "RS256");
+            of_algorithm
+                .map(|it| it["kid"].as_str().unwrap().to_owned())
+                .collect()
         };
         assert_eq!(kids(), [first.clone(), second.clone()]);
         ring.delete_old(now + TimeDelta::days(30)).unwrap();
@@ -526,7 +643,7 @@ fn evt_113_the_keys_are_public_and_have_public_members_only() {
 
 /// evt-115
 #[test]
-fn servers_that_start_at_once_make_one_key() {
+fn servers_that_start_at_once_make_one_key_of_each_algorithm() {
     on_each(Choice::default, |server| {
         let first = Process::start(&server);
         let processes: Vec<Process> = (0..4).map(|_| first.another(&server)).collect();
@@ -543,24 +660,14 @@ fn servers_that_start_at_once_make_one_key() {
             }
         });
         let keys = server.store.signing_keys().unwrap();
-        assert_eq!(keys.len(), 1);
-        let sets = processes
-            .iter()
-            .map(|it| it.ring().sign(SigningAlgorithm::Es256, "{}", Utc::now()).unwrap());
-        for set in sets {
-            assert_eq!(
-                decode_header(set).unwrap().kid.unwrap(),
-                keys[0].id.simple().to_string()
-            );
+        let algorithms: Vec<&str> = keys.iter().map(|it| it.algorithm.as_str()).collect();
+        assert_eq!(algorithms, ["ES256", "RS256"]);
+        let sign = |it: &Process| it.ring().sign(SigningAlgorithm::Es256, &some_token(), Utc::now());
+        for process in &processes {
+            assert_eq!(kid(&sign(process).unwrap()), keys[0].id.simple().to_string());
         }
         // The secrets key is another one.
-        let stranger = Process::start(&server);
-        assert!(
-            stranger
-                .ring()
-                .sign(SigningAlgorithm::Es256, "{}", Utc::now())
-                .is_err()
-        );
+        assert!(sign(&Process::start(&server)).is_err());
     });
 }
 
@@ -603,7 +710,30 @@ fn a_stream_is_checked_and_its_secret_sealed() {
             with(&|it| it.audience = "a b".to_owned()),
             "the audience must have",
         ),
-        (with(&|it| it.issuer = String::new()), "the issuer must have"),
+        (
+            with(&|it| it.own_audiences = vec![format!("{AUDIENCE}/")]),
+            "the audience must name the receiver",
+        ),
+        (
+            with(&|it| it.issuer = String::new()),
+            "the issuer must be an `https` URL: it must begin",
+        ),
+        (
+            with(&|it| it.issuer = "https://".to_owned()),
+            "the issuer must be an `https` URL: it does not name a host",
+        ),
+        (
+            with(&|it| it.issuer = format!("{ISSUER}?a")),
+            "the issuer must be an `https` URL: it must not have a query",
+        ),
+        (
+            with(&|it| it.issuer = format!("{ISSUER}#a")),
+            "the issuer must be an `https` URL: it must not have a query or a fragment",
+        ),
+        (
+            with(&|it| it.issuer = format!(" {ISSUER}")),
+            "the issuer must be a URL",
+        ),
         (
             with(&|it| it.events = Vec::new()),
             "the stream asks for no events",
@@ -625,29 +755,97 @@ fn a_stream_is_checked_and_its_secret_sealed() {
     }
 }
 
-/// This server does not accept a token as proof of identity, whoever sends it.
+/// evt-77
+///
+/// This server does not accept a token as proof of identity, whoever sends it, and even if it trusts the key: a client
+/// whose keys are those of the tokens gets access with an assertion, and not with a token that has the same claims.
 #[test]
 fn evt_77_a_token_gives_no_access() {
     let server = Server::start();
     let (process, acme) = (Process::start(&server), server.tenant("acme"));
     let id = process.create("notice");
     acme.create_user("a");
-    let answer = process.poll(id, json!({}));
-    let set = &answer.sets[0].1;
-    let stranger = server.stranger(Some(&format!("Bearer {set}")));
-    assert_eq!(stranger.get("/Users").status, 401);
-    let form = format!(
-        "grant_type=client_credentials&client_assertion_type={}&client_assertion={set}",
-        crate::harness::encode("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-    );
-    let reply = server
-        .stranger(None)
-        .request("POST", "//oauth2/token")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .text(&form)
-        .send();
-    assert_eq!(
-        (reply.status, &reply.json()["error"]),
-        (401, &json!("invalid_client"))
-    );
+    let set = process.poll(id, json!({})).sets.remove(0).1;
+    let stored = server.store.signing_keys().unwrap();
+    let stored = stored.iter().find(|it| it.algorithm == "RS256").unwrap();
+    let keys = &process.parts.keys;
+    let der = keys.open(Purpose::SigningKey, stored.id, &stored.sealed).unwrap();
+    let key = SigningKey::from_pkcs8(SigningAlgorithm::Rs256, &der).unwrap();
+    let jwks = process.ring().published().unwrap();
+    let client = oauth::client_with_jwks(&server, acme.tenant.unwrap(), &jwks);
+    let claims = json!({
+        "iss": client, "sub": client, "aud": ISSUER, "jti": Uuid::now_v7().to_string(),
+        "iat": Utc::now().timestamp(), "exp": Utc::now().timestamp() + 300,
+    });
+    let mut with_events = claims.clone();
+    with_events["events"] = json!({ VERIFICATION: {} });
+    let signed = |typ: &str, claims: &Value| {
+        key.sign(&stored.id.simple().to_string(), typ, &claims.to_string())
+            .unwrap()
+    };
+    let reply = |assertion: &str| oauth::by_assertion(&server, Some(&client), assertion);
+    for token in [
+        set.clone(),
+        signed("secevent+jwt", &claims),
+        signed("JWT", &with_events),
+    ] {
+        let refused = reply(&token);
+        assert_eq!(
+            (refused.status, &refused.json()["error"]),
+            (401, &json!("invalid_client"))
+        );
+        let as_bearer = server.stranger(Some(&format!("Bearer {token}")));
+        assert_eq!(as_bearer.get("/Users").status, 401);
+    }
+    let accepted = reply(&signed("JWT", &claims)).expect(200).json();
+    let bearer = format!("Bearer {}", accepted["access_token"].as_str().unwrap());
+    server.stranger(Some(&bearer)).get("/Users").expect(200);
+}
+
+/// evt-116
+///
+/// The keys sign security event tokens only: no other value that this server gives away is signed with one of them.
+#[test]
+fn evt_116_the_keys_sign_nothing_but_security_event_tokens() {
+    let server = Server::start();
+    let (process, acme) = (Process::start(&server), server.tenant("acme"));
+    let id = process.create("notice,caep");
+    for name in ["a", "b"] {
+        let user = acme.create_user(name);
+        acme.delete(&user.path).expect(204);
+        acme.create_user(name);
+    }
+    let jwks: JwkSet = serde_json::from_value(process.ring().published().unwrap()).unwrap();
+    let signed_by_us = |text: &str| {
+        let header = decode_header(text).ok()?;
+        let key = jwks.find(header.kid.as_deref()?)?;
+        let mut validation = Validation::new(header.alg);
+        validation.required_spec_claims.clear();
+        validation.validate_aud = false;
+        let claims = decode::<Value>(text, &DecodingKey::from_jwk(key).ok()?, &validation).ok()?;
+        Some((claims.header, claims.claims))
+    };
+    let sets = process.poll(id, json!({})).sets;
+    assert!(sets.len() > 5);
+    for (_, set) in &sets {
+        let (header, claims) = signed_by_us(set).expect("the server has signed it");
+        assert_eq!(header.typ.as_deref(), Some("secevent+jwt"));
+        assert_eq!(claims["events"].as_object().unwrap().len(), 1);
+        for absent in ["sub", "exp", "scope", "client_id"] {
+            assert_eq!(claims.get(absent), None);
+        }
+    }
+    let page = acme.get("/Users?count=1&cursor=").expect(200).json();
+    let client = oauth::client_with_jwks(&server, acme.tenant.unwrap(), &json!({"keys": []}));
+    let others = [
+        oauth::access_token(&server, acme.tenant.unwrap()),
+        acme.secret().to_owned(),
+        server.admin().key,
+        page["nextCursor"].as_str().unwrap().to_owned(),
+        client,
+    ];
+    for value in others {
+        assert!(!value.is_empty());
+        assert!(signed_by_us(&value).is_none(), "{value}");
+    }
 }

@@ -47,6 +47,21 @@ impl KeyRow {
     }
 }
 
+/// Of several servers that add the first keys, the unique number of the first key lets one succeed. The others wait there
+/// for its transaction.
+pub(super) fn add_first(conn: &mut Conn, keys: &[StoredSigningKey]) -> Result<bool, Failure> {
+    let any = signing_key::table.select(signing_key::number).limit(1);
+    if conn.only::<i64, _>(any)?.is_some() {
+        return Ok(false);
+    }
+    for key in keys {
+        if !add(conn, key, None)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Of several servers that add a key after the same one, the unique number lets one succeed.
 pub(super) fn add(conn: &mut Conn, key: &StoredSigningKey, after: Option<Uuid>) -> Result<bool, Failure> {
     let number = match after {

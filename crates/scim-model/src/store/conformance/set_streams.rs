@@ -21,6 +21,7 @@ pub(super) const CASES: &[Case] = cases![
     changed_settings_replace_those_of_the_revision_that_was_read,
     an_event_about_a_stream_waits_until_it_is_finished,
     a_state_that_the_server_sets_comes_with_its_event,
+    the_first_keys_are_stored_together_and_once,
     one_of_several_keys_follows_another,
     a_stream_is_deleted_with_everything_that_belongs_to_it,
 ];
@@ -413,6 +414,39 @@ fn changed_settings_replace_those_of_the_revision_that_was_read(it: &Fixture) {
     let late = change(stream.id, stream.revision);
     assert!(matches!(late, Err(StoreError::Stale)), "{late:?}");
     assert!(!change(Uuid::now_v7(), 0).expect("the store is available"));
+}
+
+fn the_first_keys_are_stored_together_and_once(it: &Fixture) {
+    let keys = || it.store.signing_keys().expect("the store is available");
+    // Keys belong to no tenant, so that other rules and tests may have left some.
+    for key in keys() {
+        it.store
+            .delete_signing_key(key.id)
+            .expect("the store is available");
+    }
+    let key = |algorithm: &str| StoredSigningKey {
+        id: Uuid::now_v7(),
+        algorithm: algorithm.to_owned(),
+        sealed: vec![1, 2],
+        public: "{}".to_owned(),
+        created: at(1),
+        signs_from: at(1),
+    };
+    let add = |keys: &[StoredSigningKey]| {
+        it.store
+            .add_first_signing_keys(keys)
+            .expect("the store is available")
+    };
+    let first = [key("A"), key("B")];
+    assert!(add(&first));
+    assert!(!add(&[key("A"), key("B")]), "another server was faster");
+    assert!(!add(&[key("C")]), "these are not the first ones");
+    assert_eq!(keys(), first);
+    for key in first {
+        it.store
+            .delete_signing_key(key.id)
+            .expect("the store is available");
+    }
 }
 
 fn one_of_several_keys_follows_another(it: &Fixture) {

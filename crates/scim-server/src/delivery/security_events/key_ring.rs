@@ -9,6 +9,7 @@ use scim_model::store::{SetStreams, StoreError, StoredSigningKey};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::token::Token;
 use crate::clock;
 use crate::jose::{SigningAlgorithm, SigningError, SigningKey};
 use crate::sealing::{KeyFile, KeyFileError, Purpose};
@@ -41,9 +42,14 @@ struct Known {
 /// The reason why a key could not be made or used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyRingError {
-    /// A new key was made already, and does not sign yet.
-    #[error("the key `{0}` is published and signs from {1} on: rotate again after that")]
+    /// The newest key of the algorithm does not sign yet.
+    #[error(
+        "the newest key of the algorithm, `{0}`, is published and signs from {1} on: try again after that"
+    )]
     Waiting(Uuid, DateTime<Utc>),
+    /// Another process is making the key at this moment.
+    #[error("there is no key of the algorithm {0} yet: try again")]
+    Missing(SigningAlgorithm),
     /// The stored key is damaged.
     #[error("the stored key `{0}` is not a key of its algorithm")]
     Damaged(Uuid),
@@ -70,15 +76,21 @@ impl KeyRing {
 
     /// Makes the first key of an algorithm, unless there is one. Several servers can do this at the same time.
     ///
+    /// The very first keys are made for all algorithms together and sign at once, because no receiver can have read the
+    /// keys before. A later first key of an algorithm is published for [`PUBLISHED_BEFORE`], as any other new key.
+    ///
     /// # Errors
-    /// See [`KeyRingError`].
+    /// `Waiting` if no key of the algorithm signs yet; see [`KeyRingError`].
     pub fn ensure(&self, algorithm: SigningAlgorithm, now: DateTime<Utc>) -> Result<(), KeyRingError> {
-        if !of_algorithm(&self.stored()?, algorithm).is_empty() {
-            return Ok(());
+        if self.stored()?.is_empty() {
+            self.add_first(now)?;
         }
-        // No receiver can know a key yet, so there is nothing to wait for.
-        self.add(algorithm, None, now, now)?;
-        Ok(())
+        let stored = self.stored()?;
+        let is_missing = |it: &SigningAlgorithm| of_algorithm(&stored, *it).is_empty();
+        for missing in SigningAlgorithm::ALL.into_iter().filter(is_missing) {
+            self.add(missing, None, now, now + PUBLISHED_BEFORE)?;
+        }
+        signing_key(&self.stored()?, algorithm, now).map(|_| ())
     }
 
     /// Makes a key that replaces the one that signs now, after it has been published for [`PUBLISHED_BEFORE`].
@@ -96,8 +108,42 @@ impl KeyRing {
         match last {
             Some(last) if last.signs_from > now => Err(KeyRingError::Waiting(last.id, last.signs_from)),
             Some(last) => self.add(algorithm, Some(last.id), now, now + PUBLISHED_BEFORE),
-            None => self.add(algorithm, None, now, now),
+            None => {
+                match self.ensure(algorithm, now) {
+                    Ok(()) | Err(KeyRingError::Waiting(..)) => {}
+                    Err(error) => return Err(error),
+                }
+                let stored = self.stored()?;
+                let first = of_algorithm(&stored, algorithm).last().copied().cloned();
+                first.ok_or(KeyRingError::Missing(algorithm))
+            }
         }
+    }
+
+    /// Adds a key of each algorithm, unless another server was faster.
+    fn add_first(&self, now: DateTime<Utc>) -> Result<(), KeyRingError> {
+        let keys = SigningAlgorithm::ALL.map(|it| self.new_key(it, now, now));
+        let keys = keys.into_iter().collect::<Result<Vec<_>, _>>()?;
+        self.store.add_first_signing_keys(&keys)?;
+        self.forget();
+        Ok(())
+    }
+
+    fn new_key(
+        &self,
+        algorithm: SigningAlgorithm,
+        now: DateTime<Utc>,
+        signs_from: DateTime<Utc>,
+    ) -> Result<StoredSigningKey, KeyRingError> {
+        let (id, key) = (clock::new_id(), SigningKey::random(algorithm)?);
+        Ok(StoredSigningKey {
+            id,
+            algorithm: algorithm.to_string(),
+            sealed: self.file.seal(Purpose::SigningKey, id, &key.to_pkcs8()?)?,
+            public: key.public_jwk(&kid(id)).to_string(),
+            created: now,
+            signs_from,
+        })
     }
 
     /// Adds a key. Returns that of another server if it was faster.
@@ -108,15 +154,7 @@ impl KeyRing {
         now: DateTime<Utc>,
         signs_from: DateTime<Utc>,
     ) -> Result<StoredSigningKey, KeyRingError> {
-        let (id, key) = (clock::new_id(), SigningKey::random(algorithm)?);
-        let new = StoredSigningKey {
-            id,
-            algorithm: algorithm.to_string(),
-            sealed: self.file.seal(Purpose::SigningKey, id, &key.to_pkcs8()?)?,
-            public: key.public_jwk(&kid(id)).to_string(),
-            created: now,
-            signs_from,
-        };
+        let new = self.new_key(algorithm, now, signs_from)?;
         let is_stored = self.store.add_signing_key(&new, after)?;
         self.forget();
         if is_stored {
@@ -127,24 +165,21 @@ impl KeyRing {
         Ok(last.unwrap_or(new))
     }
 
-    /// Signs claims, and returns the token.
+    /// Signs a security event token. The keys sign nothing else, so that no other kind of token can be made with them.
     ///
     /// # Errors
-    /// See [`KeyRingError`].
+    /// `Waiting` if no key of the algorithm signs yet; see [`KeyRingError`].
     pub fn sign(
         &self,
         algorithm: SigningAlgorithm,
-        claims: &str,
+        token: &Token,
         now: DateTime<Utc>,
     ) -> Result<String, KeyRingError> {
         self.ensure(algorithm, now)?;
         let stored = self.stored()?;
-        let keys = of_algorithm(&stored, algorithm);
-        let signs = keys.iter().rev().find(|it| it.signs_from <= now);
-        // The clock of the server that made the first key can be ahead.
-        let stored = signs.or(keys.first()).expect("there is one, see above");
+        let stored = signing_key(&stored, algorithm, now)?;
         let key = self.opened(stored, algorithm)?;
-        Ok(key.sign(&kid(stored.id), TOKEN_TYPE, claims)?)
+        Ok(key.sign(&kid(stored.id), TOKEN_TYPE, &token.claims(now))?)
     }
 
     fn opened(
@@ -195,7 +230,7 @@ impl KeyRing {
     }
 
     fn stored(&self) -> Result<Arc<[StoredSigningKey]>, StoreError> {
-        // The first key signs at once, and a receiver that asks for the keys then may remember them for a day.
+        // The first keys sign at once, and a receiver that asks for the keys then may remember them for a day.
         if let Some((read, stored)) = &self.known().stored
             && read.elapsed() < REMEMBERED
             && !stored.is_empty()
@@ -222,6 +257,24 @@ impl KeyRing {
 /// The id of a key in the headers of tokens.
 fn kid(id: Uuid) -> String {
     id.simple().to_string()
+}
+
+/// Returns the key of an algorithm that signs now.
+///
+/// # Errors
+/// `Waiting`
+fn signing_key(
+    stored: &[StoredSigningKey],
+    algorithm: SigningAlgorithm,
+    now: DateTime<Utc>,
+) -> Result<&StoredSigningKey, KeyRingError> {
+    let keys = of_algorithm(stored, algorithm);
+    let first = keys.first().copied().ok_or(KeyRingError::Missing(algorithm))?;
+    // A key that was made to sign at once does so, although the clock of the server that made it may be ahead.
+    let first_signs = first.signs_from <= first.created;
+    let signs = keys.into_iter().rev().find(|it| it.signs_from <= now);
+    let signs = signs.or_else(|| first_signs.then_some(first));
+    signs.ok_or(KeyRingError::Waiting(first.id, first.signs_from))
 }
 
 /// The keys of an algorithm, oldest first.

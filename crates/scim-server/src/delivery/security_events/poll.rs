@@ -149,10 +149,7 @@ pub fn attempt(
         more_available: work.has_more,
     };
     for token in &work.tokens {
-        let set = parts
-            .security_events
-            .ring
-            .sign(algorithm, &token.claims(now), now)?;
+        let set = parts.security_events.ring.sign(algorithm, token, now)?;
         answer.sets.push((token.id.to_string(), set));
     }
     Ok(PollAttempt {

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::change::ChangePosition;
 use scim_model::store::{
-    ChangeFeed, EventAdded, FeedTenants, NewSetStream, SetDelivery, SetStream, SetStreamEvent,
-    SetStreamSettings, SetStreamState, SetStreamStatus, SetStreams, StoreError, TenantId,
+    ChangeFeed, EventAdded, FeedStart, FeedTenants, JournalError, NewSetStream, SetDelivery, SetStream,
+    SetStreamEvent, SetStreamSettings, SetStreamState, SetStreamStatus, SetStreams, StoreError, TenantId,
 };
 use uuid::Uuid;
 
@@ -15,7 +15,8 @@ use super::key_ring::{KeyRing, KeyRingError};
 use super::stream::{VERIFICATION, tenants, verification_content};
 use super::subject::RevokedSubject;
 use crate::clock;
-use crate::jose::SigningAlgorithm;
+use crate::delivery::feed::GoneReason;
+use crate::jose::{Issuer, SigningAlgorithm};
 use crate::sealing::{KeyFile, KeyFileError, Purpose};
 
 /// The shortest time between two verifications of a stream.
@@ -55,6 +56,8 @@ pub struct NewStream {
     pub revoked_subject: RevokedSubject,
     /// The issuer of the accounts in such tokens; `None` for the issuer of the tokens.
     pub account_issuer: Option<String>,
+    /// The audiences that this server accepts in assertions, which a token must not have.
+    pub own_audiences: Vec<String>,
 }
 
 /// The way of tokens to a receiver.
@@ -85,6 +88,16 @@ pub enum StreamError {
     /// Somebody else has changed the stream since it was read.
     #[error("the stream has changed since it was read")]
     Stale,
+    /// The journal cannot go on from the position without a gap.
+    #[error("the stream cannot continue after `{position}`: {}", reason.explanation())]
+    Gone {
+        /// The position.
+        position: ChangePosition,
+        /// Why tokens would be missing.
+        reason: GoneReason,
+        /// The oldest position after which none are.
+        oldest: ChangePosition,
+    },
     /// There is no such stream.
     #[error("there is no stream `{0}`")]
     NoStream(Uuid),
@@ -116,10 +129,7 @@ pub fn create(
 ) -> Result<(), StreamError> {
     check(&new)?;
     let id = new.id;
-    // A first key signs at once. When all algorithms get theirs together, no receiver has read the keys before.
-    for algorithm in SigningAlgorithm::ALL {
-        ring.ensure(algorithm, now)?;
-    }
+    ring.ensure(new.algorithm, now)?;
     let delivery = match new.delivery {
         NewDelivery::Poll => SetDelivery::Poll,
         NewDelivery::Push { url, authorization } => SetDelivery::Push {
@@ -161,7 +171,9 @@ fn invalid(field: &'static str, detail: impl Into<String>) -> Result<(), StreamE
 }
 
 fn check(new: &NewStream) -> Result<(), StreamError> {
-    check_texts(&new.issuer, &new.audience, new.account_issuer.as_deref())?;
+    check_issuer(&new.issuer)?;
+    check_texts(&new.audience, new.account_issuer.as_deref())?;
+    check_audience("audience", &new.audience, &new.issuer, &new.own_audiences)?;
     if new.events.is_empty() {
         return invalid("events", "the stream asks for no events");
     }
@@ -177,10 +189,22 @@ fn check(new: &NewStream) -> Result<(), StreamError> {
     }
 }
 
-fn check_texts(issuer: &str, audience: &str, account_issuer: Option<&str>) -> Result<(), StreamError> {
+/// An issuer is a URL that receivers compare character by character.
+fn check_issuer(issuer: &str) -> Result<(), StreamError> {
+    let parsed = issuer.parse::<Issuer>();
+    match parsed.as_ref().map(Issuer::as_str) {
+        Ok(text) if text == issuer && text.len() <= MAX_TEXT => Ok(()),
+        Ok(_) => invalid(
+            "issuer",
+            format!("the issuer must be a URL of at most {MAX_TEXT} characters"),
+        ),
+        Err(problem) => invalid("issuer", format!("the issuer must be an `https` URL: {problem}")),
+    }
+}
+
+fn check_texts(audience: &str, account_issuer: Option<&str>) -> Result<(), StreamError> {
     let is_visible = |it: &str| it.bytes().all(|it| (b'!'..=b'~').contains(&it));
     let texts = [
-        ("issuer", "issuer", Some(issuer)),
         ("audience", "audience", Some(audience)),
         ("accountIssuer", "account issuer", account_issuer),
     ];
@@ -190,16 +214,23 @@ fn check_texts(issuer: &str, audience: &str, account_issuer: Option<&str>) -> Re
             return invalid(field, detail);
         }
     }
-    // A token must not pass for an assertion to this server (RFC 8417 section 4.6).
-    let issuer = issuer.trim_end_matches('/');
-    let own = [issuer.to_owned(), format!("{issuer}{TOKEN_PATH}")];
-    if own.iter().any(|it| it == audience.trim_end_matches('/')) {
-        return invalid(
-            "audience",
-            "the audience must name the receiver, and not this server",
-        );
-    }
     Ok(())
+}
+
+/// A token must not pass for an assertion to this server (RFC 8417 section 4.6). `field` is the value that is new.
+fn check_audience(
+    field: &'static str,
+    audience: &str,
+    issuer: &str,
+    own: &[String],
+) -> Result<(), StreamError> {
+    let issuer = issuer.trim_end_matches('/');
+    let of_issuer = [issuer.to_owned(), format!("{issuer}{TOKEN_PATH}")];
+    let mut own = own.iter().chain(&of_issuer).map(|it| it.trim_end_matches('/'));
+    match own.any(|it| it == audience.trim_end_matches('/')) {
+        true => invalid(field, "the audience must name the receiver, and not this server"),
+        false => Ok(()),
+    }
 }
 
 fn check_authorization(value: &str) -> Result<(), StreamError> {
@@ -258,7 +289,7 @@ pub fn change_settings(
     let delivery = changed_delivery(file, stream.id, &change, old.delivery)?;
     let settings = SetStreamSettings {
         name: change.name.unwrap_or(old.name),
-        issuer: change.issuer.unwrap_or(old.issuer),
+        issuer: change.issuer.clone().unwrap_or(old.issuer),
         audience: old.audience,
         tenants: old.tenants,
         events: match change.events {
@@ -271,13 +302,15 @@ pub fn change_settings(
         revoked_subject: change
             .revoked_subject
             .map_or(old.revoked_subject, |it| it.to_string()),
-        account_issuer: change.account_issuer.unwrap_or(old.account_issuer),
+        account_issuer: change.account_issuer.clone().unwrap_or(old.account_issuer),
     };
-    check_texts(
-        &settings.issuer,
-        &settings.audience,
-        Some(&settings.account_issuer),
-    )?;
+    if change.issuer.is_some() {
+        check_issuer(&settings.issuer)?;
+        check_audience("issuer", &settings.audience, &settings.issuer, &[])?;
+    }
+    if change.account_issuer.is_some() {
+        check_texts(&settings.audience, Some(&settings.account_issuer))?;
+    }
     if let Some(algorithm) = change.algorithm {
         ring.ensure(algorithm, now)?;
     }
@@ -359,7 +392,7 @@ impl FromStr for Continue {
 /// Changes the state of a stream, and where it continues. A stream that was disabled continues now: it has kept nothing.
 ///
 /// # Errors
-/// `NoStream`, and the errors of the store.
+/// `NoStream`; `Gone` for a position that the journal cannot go on from; and the errors of the store.
 pub fn change_state(
     store: &dyn SetStreams,
     journal: &dyn ChangeFeed,
@@ -374,12 +407,31 @@ pub fn change_state(
         Continue::Here => None,
         Continue::Now => Some(now()?),
         Continue::Oldest => Some(journal.oldest_position(&tenants(&stream))?),
-        Continue::After(position) => Some(position),
+        Continue::After(position) => Some(checked_position(journal, &tenants(&stream), position)?),
     };
     match store.change_set_stream(id, state, position)? {
         true => Ok(()),
         false => Err(StreamError::NoStream(id)),
     }
+}
+
+/// Returns a position if a stream can continue after it without a gap.
+fn checked_position(
+    journal: &dyn ChangeFeed,
+    tenants: &FeedTenants,
+    position: ChangePosition,
+) -> Result<ChangePosition, StreamError> {
+    let reason = match journal.entries(tenants, FeedStart::At(position), 1) {
+        Ok(_) => return Ok(position),
+        Err(JournalError::Dropped(_)) => GoneReason::Dropped,
+        Err(JournalError::Unknown(_)) => GoneReason::Unknown,
+        Err(JournalError::Store(error)) => return Err(error.into()),
+    };
+    Err(StreamError::Gone {
+        position,
+        reason,
+        oldest: journal.oldest_position(tenants)?,
+    })
 }
 
 /// Lets a verification event go to the receiver, with a text that the receiver gave. Returns its identity.

@@ -64,6 +64,10 @@ struct Claims {
     toe: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<String>,
+    /// The position of the change, which tells the order of tokens: the times do not (RFC 8417 section 4). It is a claim,
+    /// because some events have no room for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<String>,
     events: Map<String, Value>,
 }
 
@@ -117,6 +121,7 @@ pub fn tokens_of(entry: &FeedEntry, settings: &TokenSettings, sources: &TokenSou
                 txn: Some(transaction(change)),
                 toe: Some(change.at.timestamp()),
                 tenant: Some(entry.tenant_name.to_string()),
+                position: Some(change.position.to_string()),
                 events: single(event, payload),
             },
         }
@@ -138,6 +143,7 @@ fn main_event(change: &Change, settings: &TokenSettings, sources: &TokenSources)
     let (kind, notice, full) = match change.operation {
         Operation::Create => (TokenKind::Create, EventUri::CreateNotice, EventUri::CreateFull),
         Operation::Delete => {
+            // RFC 9967 section 2.4.4: the event has no payload.
             return wants(EventUri::Delete).then(|| (TokenKind::Delete, EventUri::Delete, json!({})));
         }
         _ => (TokenKind::Patch, EventUri::PatchNotice, EventUri::PatchFull),
@@ -211,7 +217,7 @@ fn activation(change: &Change) -> Option<EventKind> {
 }
 
 /// The payload of an event about a resource. `version` is the entity tag without the hash of values that are derived from
-/// other resources, which the journal does not know. `position` tells the order, which `iat` does not (RFC 8417 section 4).
+/// other resources, which the journal does not know. `position` is that of the claims.
 fn payload(change: &Change, content: Option<(&str, Value)>) -> Value {
     let mut payload = Map::new();
     payload.insert("version".to_owned(), etag(change.version).into());
@@ -263,6 +269,7 @@ fn stream_token(settings: &TokenSettings, event: StreamEventId, uri: EventUri, p
             txn: None,
             toe: None,
             tenant: None,
+            position: None,
             events: single(uri, payload),
         },
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
@@ -102,15 +103,18 @@ impl Operator {
     /// Returns whether the key has neither expired nor been revoked since the request began.
     pub(super) async fn is_still_valid(&self) -> Result<bool, Problem> {
         let key = self.http.find_key(self.sha256).await?;
-        Ok(key.is_some_and(|it| it.is_valid(clock::now()) && it.tenants == self.key.tenants))
+        Ok(key.is_some_and(|it| {
+            it.is_valid(clock::now()) && it.scope == self.key.scope && it.tenants == self.key.tenants
+        }))
     }
 
-    /// Returns whether the key allows operations that need a scope.
-    fn has_scope(&self, needed: OperatorScope) -> bool {
-        match needed {
-            OperatorScope::Admin => self.key.scope == OperatorScope::Admin,
-            OperatorScope::Read => self.key.scope != OperatorScope::Events,
-            OperatorScope::Events => true,
+    /// Returns whether the key allows an operation that needs a scope.
+    fn allows(&self, method: &Method, needed: OperatorScope) -> bool {
+        match self.key.scope {
+            OperatorScope::Admin => true,
+            // A poll acknowledges tokens, so that the receiver would miss what another reader has polled.
+            OperatorScope::Read => needed != OperatorScope::Admin && method.is_safe(),
+            OperatorScope::Events => needed == OperatorScope::Events,
         }
     }
 }
@@ -203,7 +207,9 @@ async fn checked(request: &mut ServiceRequest) -> Result<(), Problem> {
         context.set_tenant(tenant.into());
     }
     match resource.scope(request.method()) {
-        Some(needed) if !operator.has_scope(needed) => Err(Problem::insufficient_scope(needed.as_str())),
+        Some(needed) if !operator.allows(request.method(), needed) => {
+            Err(Problem::insufficient_scope(needed.as_str()))
+        }
         // The default service answers a method without a handler.
         _ => Ok(()),
     }

@@ -23,9 +23,11 @@ use super::preconditions::{IfMatch, tag};
 use super::problem::Problem;
 use super::resource::Answer;
 use crate::clock;
-use crate::delivery::security_events::StreamParts;
-use crate::delivery::security_events::poll::{LOOK, POLL_TIMEOUT, PollError, PollRequest, attempt};
+use crate::delivery::security_events::poll::{
+    InvalidPoll, LOOK, POLL_TIMEOUT, PollError, PollRequest, attempt,
+};
 use crate::delivery::security_events::registration::{self, Continue, StreamError};
+use crate::delivery::security_events::{KeyRingError, StreamParts};
 use crate::management::set_streams::{RefusedToken, StreamView, TokenDelivery};
 
 /// The most refused tokens that are shown with a stream.
@@ -141,13 +143,19 @@ impl Work<'_> {
 }
 
 fn no_stream(names: &Names) -> Problem {
-    Problem::not_found(format!("there is no stream `{}`", names.id))
+    Problem::not_found(format!("there is no stream `{}`", names.id)).at("id")
 }
 
 impl From<StreamError> for Problem {
     fn from(error: StreamError) -> Problem {
         match error {
-            StreamError::NoStream(_) => Problem::not_found(error.to_string()),
+            StreamError::NoStream(_) => Problem::not_found(error.to_string()).at("id"),
+            StreamError::Gone { reason, oldest, .. } => {
+                Problem::gone(error.to_string(), reason.as_str(), oldest.to_string()).at("from")
+            }
+            StreamError::Key(KeyRingError::Waiting(..)) => {
+                Problem::conflict(error.to_string()).at("algorithm")
+            }
             StreamError::Invalid { field, detail } => Problem::invalid(field, detail),
             StreamError::Stale => Problem::stale(),
             StreamError::TooSoon => Problem::too_soon(error.to_string()),
@@ -157,10 +165,20 @@ impl From<StreamError> for Problem {
     }
 }
 
+impl From<InvalidPoll> for Problem {
+    fn from(error: InvalidPoll) -> Problem {
+        let problem = Problem::malformed(error.to_string());
+        match error.member {
+            Some(member) => problem.at(member),
+            None => problem,
+        }
+    }
+}
+
 impl From<PollError> for Problem {
     fn from(error: PollError) -> Problem {
         match error {
-            PollError::NoStream(_) => Problem::not_found(error.to_string()),
+            PollError::NoStream(_) => Problem::not_found(error.to_string()).at("id"),
             PollError::Store(error) => error.into(),
             PollError::Unusable(..) | PollError::Key(_) | PollError::Waiting(_) => {
                 Problem::internal(error.to_string())
@@ -272,7 +290,7 @@ pub(super) async fn set(
         .call(move |work| {
             let stream = work.stream(&names)?;
             condition.check(&tag_of(&stream))?;
-            let change = input.value.checked(work)?;
+            let change = input.value.checked(work, &stream)?;
             let ring = &parts.security_events.ring;
             registration::change_settings(&*parts.store, ring, &parts.keys, &stream, change, clock::now())?;
             let changed = work.stream(&names)?;
@@ -422,8 +440,7 @@ pub(super) async fn verify(
     params(("id" = String, Path, description = "The id of the stream")),
     responses((status = 200, description = "The tokens", body = PolledSets)))]
 pub(super) async fn poll(operator: Operator, names: Names, input: Input<Value>) -> Answer {
-    let invalid = |error| Problem::malformed(format!("{error}"));
-    let mut request = PollRequest::parse(&input.bytes).map_err(invalid)?;
+    let mut request = PollRequest::parse(&input.bytes)?;
     let parts = parts(&operator)?;
     let stream = operator.call(move |work| work.stream(&names)).await?;
     let mut waiter = parts.feed.waiter().map_err(PollError::from)?;

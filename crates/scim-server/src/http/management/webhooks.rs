@@ -121,7 +121,7 @@ impl From<RegistrationError> for Problem {
     fn from(error: RegistrationError) -> Problem {
         match error {
             RegistrationError::Invalid { field, detail } => Problem::invalid(field, detail),
-            RegistrationError::NoEndpoint(_) => Problem::not_found(error.to_string()),
+            RegistrationError::NoEndpoint(_) => Problem::not_found(error.to_string()).at("id"),
             RegistrationError::Stale => Problem::stale(),
             RegistrationError::Disabled(_) | RegistrationError::Key(_) => {
                 Problem::conflict(error.to_string())

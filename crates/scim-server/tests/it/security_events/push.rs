@@ -291,6 +291,11 @@ pub(super) fn api(server: &Binary, key: &str) -> HttpClient {
     HttpClient::new(&server.management_url(), key)
 }
 
+/// The URL of the server, which is its issuer.
+fn origin(server: &Binary) -> &str {
+    server.base_url.trim_end_matches("/scim/v2")
+}
+
 /// evt-103, evt-104, evt-106, evt-107, evt-111, evt-112, evt-122
 #[test]
 fn evt_111_a_receiver_polls_with_an_operator_key() {
@@ -329,17 +334,30 @@ fn evt_111_a_receiver_polls_with_an_operator_key() {
     );
     let stranger = api(&server, &server.token());
     assert_eq!(poll(&stranger, &of_all, now.clone()).0, 401, "evt-111");
-    for (body, expected) in [
-        (json!({"ack": "a"}), "`ack`"),
-        (json!({"maxEvents": -1}), "`maxEvents`"),
+    let read = api(&server, &key(&["--scope", "read"]));
+    let (status, problem) = poll(&read, &of_all, now.clone());
+    assert_eq!(status, 403, "evt-112: a poll acknowledges tokens: {problem}");
+    assert_eq!(read.send("GET", &path(&of_all, ""), None).0, 200);
+    assert_eq!(poll(&admin, &of_all, now.clone()).0, 200);
+    for (body, field) in [
+        (json!({"ack": "a"}), "ack"),
+        (json!({"maxEvents": -1}), "maxEvents"),
+        (json!({"returnImmediately": 1}), "returnImmediately"),
+        (json!({"setErrs": []}), "setErrs"),
     ] {
         let (status, problem) = poll(&events, &of_all, body);
-        assert_eq!(status, 400);
-        assert!(
-            problem["detail"].as_str().unwrap().contains(expected),
+        assert_eq!(
+            (status, &problem["errors"][0]["field"]),
+            (400, &json!(field)),
             "{problem}"
         );
     }
+    let (status, problem) = poll(&events, &uuid::Uuid::now_v7().to_string(), now.clone());
+    assert_eq!(
+        (status, &problem["errors"][0]["field"]),
+        (404, &json!("id")),
+        "{problem}"
+    );
     let (status, answer) = std::thread::scope(|threads| {
         let waiting = threads.spawn(|| poll(&events, &of_all, json!({})));
         std::thread::sleep(Duration::from_millis(300));
@@ -376,6 +394,13 @@ fn evt_111_a_receiver_polls_with_an_operator_key() {
         ("url", json!({"url": "https://127.0.0.1/events"})),
         ("url", json!({"url": "http://example.com/"})),
         ("issuer", json!({"issuer": "http://scim.example.com"})),
+        ("issuer", json!({"issuer": "https://"})),
+        ("issuer", json!({"issuer": "https://scim.example.com/?a=b"})),
+        ("issuer", json!({"issuer": "https://scim.example.com/#a"})),
+        (
+            "audience",
+            json!({"audience": format!("{}/oauth2/token", origin(&server))}),
+        ),
         ("events", json!({"events": ["all"]})),
         ("tenants", json!({"tenants": ["nobody"]})),
         ("algorithm", json!({"algorithm": "none"})),
@@ -466,7 +491,7 @@ fn streams_are_managed_on_the_command_line() {
         assert_ne!(code, Some(0), "{out}");
         assert!(err.contains(expected), "{err}");
     };
-    fails(&["rotate-key", "--algorithm", "ES256"], "rotate again after that");
+    fails(&["rotate-key", "--algorithm", "ES256"], "try again after that");
     fails(&["verify", &id], "try again later");
     fails(
         &[
@@ -481,6 +506,21 @@ fn streams_are_managed_on_the_command_line() {
         "--push",
     );
     fails(&["create", "--audience", "a"], "--issuer");
+    for issuer in [
+        "https://",
+        "https://:443",
+        "https://a.example/?b",
+        "https://a.example/#b",
+    ] {
+        fails(&["create", "--audience", "a", "--issuer", issuer], "--issuer");
+        fails(&["set", &id, "--issuer", issuer], "--issuer");
+    }
+    for from in ["999-1735689600123", "1-1"] {
+        fails(
+            &["enable", &id, "--from", from],
+            "--from: the stream cannot continue after",
+        );
+    }
     fails(
         &[
             "create",

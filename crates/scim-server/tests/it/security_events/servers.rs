@@ -192,6 +192,10 @@ fn the_management_api_changes_a_stream() {
             (json!({"audience": "other"}), "audience"),
             (json!({"tenants": null}), "tenants"),
             (json!({"issuer": "http://a.example"}), "issuer"),
+            (json!({"issuer": "https://"}), "issuer"),
+            (json!({"issuer": "https://a.example/?b"}), "issuer"),
+            // The issuer of this server, which has no TLS.
+            (json!({ "issuer": null }), "issuer"),
             (json!({"url": "https://10.0.0.1/events"}), "url"),
             (json!({"events": []}), "events"),
             (json!({"algorithm": "none"}), "algorithm"),
@@ -214,6 +218,25 @@ fn the_management_api_changes_a_stream() {
         };
         let (status, problem) = post("enable", json!({"from": "yesterday"}));
         assert_eq!((status, &problem["errors"][0]["field"]), (400, &json!("from")));
+        // A position in the future, one of another journal, and one with another time.
+        let current = admin.send("GET", &path, None).1["position"].clone();
+        let current = current.as_str().unwrap();
+        let (sequence, time) = current.split_once('-').unwrap();
+        for from in [
+            format!("999999-{time}"),
+            format!("{sequence}-1"),
+            "1-99999999999999".to_owned(),
+        ] {
+            let (status, problem) = post("enable", json!({ "from": from }));
+            assert_eq!(
+                (status, &problem["errors"][0]["field"], &problem["reason"]),
+                (410, &json!("from"), &json!("unknown")),
+                "{problem}"
+            );
+            assert!(problem["oldest"].is_string(), "{problem}");
+        }
+        let missing = admin.send("GET", &format!("/set-streams/{}", uuid::Uuid::now_v7()), None);
+        assert_eq!((missing.0, &missing.1["errors"][0]["field"]), (404, &json!("id")));
         assert_eq!(post("pause", json!({"reason": "maintenance"})).0, 204);
         assert_eq!(post("enable", json!({"from": "oldest"})).0, 204);
         let again = receiver.wait_for(2);
@@ -234,6 +257,27 @@ fn the_management_api_changes_a_stream() {
         );
         let (status, polled) = patch(&tag(), json!({"url": null}));
         assert_eq!((status, &polled["delivery"]), (200, &json!("poll")));
+        // `null` restores the value of a new stream.
+        let other = json!({"events": ["caep"], "algorithm": "ES256", "revokedSubject": "email",
+            "accountIssuer": "https://idp.example.com"});
+        assert_eq!(patch(&tag(), other).0, 200);
+        let (status, usual) = patch(
+            &tag(),
+            json!({"name": null, "events": null, "algorithm": null, "withUserName": null,
+                "revokedSubject": null, "accountIssuer": null}),
+        );
+        assert_eq!(status, 200, "{usual}");
+        for (name, value) in [
+            ("name", json!("")),
+            ("algorithm", json!("RS256")),
+            ("withUserName", json!(false)),
+            ("revokedSubject", json!("externalId")),
+            ("accountIssuer", usual["issuer"].clone()),
+        ] {
+            assert_eq!(usual[name], value, "{name}");
+        }
+        assert_eq!(usual["events"].as_array().unwrap().len(), 5);
+        assert_eq!(post("enable", json!({ "from": usual["position"] })).0, 204);
     });
 }
 

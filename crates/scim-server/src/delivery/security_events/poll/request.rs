@@ -33,10 +33,28 @@ pub struct SetError {
     pub description: String,
 }
 
-/// The request is not valid. The text names the member.
+/// The request is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidPoll(String);
+#[error("{detail}")]
+pub struct InvalidPoll {
+    /// The member that is to blame; `None` if the whole is.
+    pub member: Option<&'static str>,
+    detail: String,
+}
+
+impl InvalidPoll {
+    fn whole(detail: impl Into<String>) -> InvalidPoll {
+        let detail = detail.into();
+        InvalidPoll { member: None, detail }
+    }
+
+    fn member(name: &'static str, problem: &str) -> InvalidPoll {
+        InvalidPoll {
+            member: Some(name),
+            detail: format!("`{name}` {problem}"),
+        }
+    }
+}
 
 impl PollRequest {
     /// Reads the JSON of a request. `{}` is a request, and unknown members are ignored.
@@ -44,11 +62,13 @@ impl PollRequest {
     /// # Errors
     /// The text is not a JSON object, or a member has another type.
     pub fn parse(body: &[u8]) -> Result<PollRequest, InvalidPoll> {
-        let invalid = |text: &str| InvalidPoll(text.to_owned());
         let members = match json::parse(body) {
             Ok(Value::Object(members)) => members,
-            Ok(_) => return Err(invalid("the request is not a JSON object")),
-            Err(error) => return Err(InvalidPoll(format!("the request is not valid: {}", error.detail))),
+            Ok(_) => return Err(InvalidPoll::whole("the request is not a JSON object")),
+            Err(error) => {
+                let text = format!("the request is not valid: {}", error.detail);
+                return Err(InvalidPoll::whole(text));
+            }
         };
         let request = PollRequest {
             max_events: match members.get("maxEvents") {
@@ -56,7 +76,7 @@ impl PollRequest {
                 Some(number) => {
                     let number = number
                         .as_u64()
-                        .ok_or_else(|| invalid("`maxEvents` is not a number from 0 on"))?;
+                        .ok_or_else(|| InvalidPoll::member("maxEvents", "is not a number from 0 on"))?;
                     Some(usize::try_from(number).unwrap_or(usize::MAX))
                 }
             },
@@ -64,23 +84,27 @@ impl PollRequest {
                 None => false,
                 Some(value) => value
                     .as_bool()
-                    .ok_or_else(|| invalid("`returnImmediately` is neither true nor false"))?,
+                    .ok_or_else(|| InvalidPoll::member("returnImmediately", "is neither true nor false"))?,
             },
             ack: match members.get("ack") {
                 None => Vec::new(),
-                Some(ids) => strings(ids).ok_or_else(|| invalid("`ack` is not an array of strings"))?,
+                Some(ids) => {
+                    strings(ids).ok_or_else(|| InvalidPoll::member("ack", "is not an array of strings"))?
+                }
             },
             set_errs: match members.get("setErrs") {
                 None => BTreeMap::new(),
-                Some(errors) => set_errors(errors)
-                    .ok_or_else(|| invalid("`setErrs` is not an object of objects with `err`"))?,
+                Some(errors) => set_errors(errors).ok_or_else(|| {
+                    InvalidPoll::member("setErrs", "is not an object of objects with `err`")
+                })?,
             },
         };
         match request.ack.len() + request.set_errs.len() <= MAX_ACKNOWLEDGEMENTS {
             true => Ok(request),
-            false => Err(InvalidPoll(format!(
-                "`ack` and `setErrs` have more than {MAX_ACKNOWLEDGEMENTS} tokens"
-            ))),
+            false => {
+                let problem = format!("has, with `setErrs`, more than {MAX_ACKNOWLEDGEMENTS} tokens");
+                Err(InvalidPoll::member("ack", &problem))
+            }
         }
     }
 
@@ -157,19 +181,28 @@ mod tests {
     #[test]
     fn evt_111_an_invalid_request_names_the_member() {
         for (text, expected) in [
-            ("", "the request is not valid"),
-            ("[]", "the request is not a JSON object"),
-            (r#"{"ack":[],"ack":[]}"#, "the request is not valid"),
-            (r#"{"maxEvents":-1}"#, "`maxEvents`"),
-            (r#"{"maxEvents":"1"}"#, "`maxEvents`"),
-            (r#"{"returnImmediately":"true"}"#, "`returnImmediately`"),
-            (r#"{"ack":"a"}"#, "`ack`"),
-            (r#"{"ack":[1]}"#, "`ack`"),
-            (r#"{"setErrs":{"a":"b"}}"#, "`setErrs`"),
-            (r#"{"setErrs":{"a":{}}}"#, "`setErrs`"),
+            ("", None),
+            ("[]", None),
+            (r#"{"ack":[],"ack":[]}"#, None),
+            (r#"{"maxEvents":-1}"#, Some("maxEvents")),
+            (r#"{"maxEvents":"1"}"#, Some("maxEvents")),
+            (r#"{"returnImmediately":"true"}"#, Some("returnImmediately")),
+            (r#"{"ack":"a"}"#, Some("ack")),
+            (r#"{"ack":[1]}"#, Some("ack")),
+            (r#"{"setErrs":{"a":"b"}}"#, Some("setErrs")),
+            (r#"{"setErrs":{"a":{}}}"#, Some("setErrs")),
         ] {
-            let error = PollRequest::parse(text.as_bytes()).expect_err(text).to_string();
-            assert!(error.contains(expected), "{text}: {error}");
+            let error = PollRequest::parse(text.as_bytes()).expect_err(text);
+            assert_eq!(error.member, expected, "{text}: {error}");
+            let named = expected.unwrap_or("the request is not");
+            assert!(error.to_string().contains(named), "{text}: {error}");
         }
+        let many = json_of_acknowledgements(MAX_ACKNOWLEDGEMENTS + 1);
+        let error = PollRequest::parse(many.as_bytes()).expect_err("there are too many");
+        assert_eq!(error.member, Some("ack"), "{error}");
+    }
+
+    fn json_of_acknowledgements(number: usize) -> String {
+        serde_json::json!({ "ack": vec!["a"; number] }).to_string()
     }
 }

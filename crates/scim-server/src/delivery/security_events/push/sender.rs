@@ -244,12 +244,7 @@ impl<'a> Sender<'a> {
             return Err(Stop::Ended);
         };
         let now = clock::now();
-        let set = match self
-            .parts
-            .security_events
-            .ring
-            .sign(self.algorithm, &token.claims(now), now)
-        {
+        let set = match self.parts.security_events.ring.sign(self.algorithm, token, now) {
             Ok(set) => set,
             Err(error) => {
                 log::error!("the stream {} gets nothing: {error}", self.stream.id);

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use scim_model::store::SetStream;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -49,11 +50,8 @@ fn usual_events() -> Vec<String> {
 
 impl StreamInput {
     pub(super) fn checked(&self, work: &Work, id: Uuid) -> Result<NewStream, Problem> {
-        let issuer = match &self.issuer {
-            Some(issuer) => issuer.clone(),
-            None => work.management.endpoint.settings.issuer.clone(),
-        };
-        check_issuer(&issuer)?;
+        let server = &work.management.endpoint.settings;
+        let issuer = self.issuer.clone().unwrap_or_else(|| server.issuer.clone());
         if self.tenants.is_none() && work.key.tenants.is_some() {
             return Err(Problem::limited_key());
         }
@@ -75,6 +73,7 @@ impl StreamInput {
             with_user_name: self.with_user_name,
             revoked_subject: parsed("revokedSubject", self.revoked_subject.as_deref())?,
             account_issuer: self.account_issuer.clone(),
+            own_audiences: vec![server.issuer.clone(), server.token_endpoint.clone()],
         })
     }
 
@@ -93,13 +92,6 @@ impl StreamInput {
     }
 }
 
-fn check_issuer(issuer: &str) -> Result<(), Problem> {
-    match issuer.starts_with("https://") {
-        true => Ok(()),
-        false => Err(Problem::invalid("issuer", "expected an `https` URL")),
-    }
-}
-
 fn check_url(work: &Work, url: &str) -> Result<(), Problem> {
     match work.management.egress.check(url) {
         Ok(_) => Ok(()),
@@ -111,16 +103,23 @@ fn listed(events: &[String]) -> Result<Vec<EventUri>, Problem> {
     EventUri::list(&events.join(",")).map_err(|error| Problem::invalid("events", error.to_string()))
 }
 
-/// A change of a stream. The members that are missing stay as they are. The audience and the tenants always stay.
+/// A change of a stream. The members that are missing stay as they are, and `null` restores the value that a new stream
+/// has without the member. The audience and the tenants always stay.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct StreamPatch {
     /// A name that tells the stream from others.
-    name: Option<String>,
-    /// The issuer of the tokens, an `https` URL.
-    issuer: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    name: Option<Option<String>>,
+    /// The issuer of the tokens, an `https` URL; `null` for that of the authorization server.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    issuer: Option<Option<String>>,
     /// The URIs of the events, or `notice`, `full` and `caep`.
-    events: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<Vec<String>>)]
+    events: Option<Option<Vec<String>>>,
     /// The URL that the server sends the tokens to; `null` for a receiver that polls.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
@@ -130,40 +129,53 @@ pub(crate) struct StreamPatch {
     #[schema(value_type = Option<String>)]
     authorization: Option<Option<String>>,
     /// `RS256` or `ES256`.
-    algorithm: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    algorithm: Option<Option<String>>,
     /// Whether the subjects contain the `userName` of users.
-    with_user_name: Option<bool>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<bool>)]
+    with_user_name: Option<Option<bool>>,
     /// The account whose sessions end: `externalId`, `userName` or `email`.
-    revoked_subject: Option<String>,
-    /// The issuer of these accounts.
-    account_issuer: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    revoked_subject: Option<Option<String>>,
+    /// The issuer of these accounts; `null` for the issuer of the tokens.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    account_issuer: Option<Option<String>>,
 }
 
 impl StreamPatch {
-    pub(super) fn checked(self, work: &Work) -> Result<StreamChange, Problem> {
-        if let Some(issuer) = &self.issuer {
-            check_issuer(issuer)?;
-        }
+    pub(super) fn checked(self, work: &Work, stream: &SetStream) -> Result<StreamChange, Problem> {
         if let Some(Some(url)) = &self.url {
             check_url(work, url)?;
         }
-        if let Some(name) = &self.name {
+        let name = self.name.map(Option::unwrap_or_default);
+        if let Some(name) = &name {
             check_name(name)?;
         }
-        let algorithm = self.algorithm.as_deref();
-        let revoked_subject = self.revoked_subject.as_deref();
+        let of_server = &work.management.endpoint.settings.issuer;
+        let issuer = self.issuer.map(|it| it.unwrap_or_else(|| of_server.clone()));
+        let of_tokens = issuer.as_ref().unwrap_or(&stream.settings.issuer);
+        let account_issuer = self
+            .account_issuer
+            .map(|it| it.unwrap_or_else(|| of_tokens.clone()));
+        let events = self.events.map(|it| listed(&it.unwrap_or_else(usual_events)));
+        let algorithm = self.algorithm.map(|it| parsed("algorithm", it.as_deref()));
+        let revoked_subject = self
+            .revoked_subject
+            .map(|it| parsed("revokedSubject", it.as_deref()));
         Ok(StreamChange {
-            name: self.name,
-            issuer: self.issuer,
-            events: self.events.map(|it| listed(&it)).transpose()?,
+            name,
+            account_issuer,
+            issuer,
+            events: events.transpose()?,
             url: self.url,
             authorization: self.authorization,
-            algorithm: algorithm.map(|it| parsed("algorithm", Some(it))).transpose()?,
-            with_user_name: self.with_user_name,
-            revoked_subject: revoked_subject
-                .map(|it| parsed("revokedSubject", Some(it)))
-                .transpose()?,
-            account_issuer: self.account_issuer,
+            algorithm: algorithm.transpose()?,
+            with_user_name: self.with_user_name.map(Option::unwrap_or_default),
+            revoked_subject: revoked_subject.transpose()?,
         })
     }
 }
