@@ -145,8 +145,9 @@ fn cred_87_a_new_key_works_at_the_first_try() {
     assert_eq!(issuer.fetches(), 2, "unknown keys are looked for once a minute");
     issuer.publish(None);
     send(&old).expect(200);
-    // Another trust of the same issuer has no keys yet: its requests must not look like wrong credentials (cred-26).
-    let other = federate(&server, tenant, trust(KeySource::Url(issuer.url.clone())));
+    // Another trust in the same issuer has no keys yet: its requests must not look like wrong credentials (cred-26).
+    let elsewhere = server.tenant("other").tenant.unwrap();
+    let other = federate(&server, elsewhere, trust(KeySource::Url(issuer.url.clone())));
     let reply = by_assertion(&server, Some(&other), &third.sign(&claims(json!({}))));
     let reply = expect_oauth_error(reply, 503, "temporarily_unavailable");
     assert!(reply.header("retry-after").is_some());
@@ -261,7 +262,9 @@ fn cred_68_a_trust_may_accept_each_assertion_once() {
                 401,
                 "invalid_client",
             );
-            let other = federate(&server, tenant, once());
+            // A tenant has one federation for an assertion.
+            let elsewhere = server.tenant(&format!("t{}", uuid::Uuid::now_v7().simple()));
+            let other = federate(&server, elsewhere.tenant.unwrap(), once());
             by_assertion(&server, Some(&other), &assertion).expect(200);
         }
     });
@@ -284,7 +287,8 @@ fn cred_68_another_valid_signature_is_no_new_assertion() {
     assert_ne!(assertion, other);
     let many = federate(&server, tenant, federation(false));
     by_assertion(&server, Some(&many), &other).expect(200);
-    let once = federate(&server, tenant, federation(true));
+    let elsewhere = server.tenant("other").tenant.unwrap();
+    let once = federate(&server, elsewhere, federation(true));
     by_assertion(&server, Some(&once), &assertion).expect(200);
     expect_oauth_error(by_assertion(&server, Some(&once), &other), 401, "invalid_client");
 }
