@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Shell;
 use crate::harness::{HttpClient, USER, patch_op};
+use crate::webhooks::receiver::{Receiver, answer};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
@@ -329,10 +330,13 @@ fn write(client: &HttpClient, name: &str, round: u32) {
 #[test]
 fn the_commands_of_the_guide_work() {
     let shell = Shell::new();
-    let server = shell.serve(&[]);
+    let server = shell.serve(&["--egress-allow", "127.0.0.1"]);
     let client = server.client();
+    let receiver = Receiver::start(|_, _| answer(204));
     let text = include_str!("../../../../docs/EVENTS.md").replace("\\\n", " ");
     let text = text.replace("http://127.0.0.1:8081/api/v1", &server.management_url());
+    // A test of a webhook is delivered before the command ends.
+    let text = text.replace("https://app.example.com/scim-events", &receiver.url);
     let blocks = text.split("```sh\n").skip(1);
     let lines = blocks.flat_map(|it| it.split("```").next().unwrap().lines());
     let mut terminal = Terminal {
@@ -348,6 +352,7 @@ fn the_commands_of_the_guide_work() {
         number += 1;
     }
     assert!(number > 10, "{number} commands");
+    receiver.wait_for(1);
 }
 
 /// The part of a shell that the guide uses: variables, quotes, and the member of an answer as `jq -r` prints it.
@@ -386,7 +391,7 @@ impl Terminal<'_> {
                 let arguments: Vec<&str> = arguments.into_iter().filter(|it| *it != "--follow").collect();
                 let output = self.shell.ok(&arguments);
                 let ids = output.split(|it: char| it.is_whitespace() || "\":,".contains(it));
-                let last = ids.filter(|it| uuid::Uuid::try_parse(it).is_ok()).last();
+                let last = ids.filter(|it| uuid::Uuid::try_parse(it).is_ok()).next_back();
                 self.id = last.unwrap_or(&self.id).to_owned();
                 output
             }

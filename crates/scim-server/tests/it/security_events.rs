@@ -535,7 +535,9 @@ fn kid(set: &str) -> String {
 #[test]
 fn evt_114_the_first_key_of_another_algorithm_is_published_a_day_before_it_signs() {
     on_each(Choice::default, |server| {
-        let (process, now) = (Process::start(&server), Utc::now());
+        let process = Process::start(&server);
+        // The store keeps milliseconds.
+        let now = DateTime::from_timestamp_millis(Utc::now().timestamp_millis()).unwrap();
         process.ring().ensure(SigningAlgorithm::Rs256, now).unwrap();
         // An earlier version made no key of this algorithm.
         let keys = server.store.signing_keys().unwrap();
