@@ -25,14 +25,15 @@
 //! | `feed` | the journals of several tenants in one order |
 //! | `past` | resources in the state right after a change |
 //! | `connections` | connections of tenants, their changes, and the end of their credentials |
-//! | `client_changes` | changes of clients that keep their id |
+//! | `client_changes` | changes of clients that keep their id, and federations for the same assertions |
 //! | `credentials` | OAuth clients, their secrets and access tokens, single-use assertions |
 //! | `webhooks` | endpoints of webhooks, their leases, and the messages that wait for them |
 //! | `webhook_changes` | changes of endpoints |
 //! | `operator_keys` | operator keys, their limits and their end |
 //! | `idempotency` | the keys by which a repeated creation is recognised |
 //! | `set_stream_leases` | the leases of streams that are pushed |
-//! | `set_streams` | streams of security event tokens, their progress, and the keys that sign |
+//! | `set_streams` | streams of security event tokens, and their progress |
+//! | `signing_keys` | the keys that sign these tokens |
 //! | `tenants` | isolation and deletion of tenants, tokens |
 //!
 //! The rules call a store from one thread. Races between writers, crashes, limits on scans and the plans of
@@ -60,6 +61,7 @@ mod resources;
 mod secrets;
 mod set_stream_leases;
 mod set_streams;
+mod signing_keys;
 mod sorting;
 mod tenants;
 mod webhook_changes;
@@ -91,6 +93,7 @@ const TOPICS: &[&[Case]] = &[
     idempotency::CASES,
     set_streams::CASES,
     set_stream_leases::CASES,
+    signing_keys::CASES,
     tenants::CASES,
 ];
 

@@ -1,12 +1,16 @@
-//! Changes of OAuth clients that keep their id.
+//! Changes of OAuth clients that keep their id, and federations for the same assertions.
 
-use super::credentials::{client, found, issue, issued, new_token, token};
-use super::fixture::{Case, Fixture};
+use std::collections::BTreeMap;
+
+use super::credentials::{client, found, issue, issued, new_client, new_token, token};
+use super::fixture::{Case, Fixture, expect_taken};
 use crate::store::{
-    Client, ClientChange, ClientMethod, KeySource, MethodChange, NewAccessToken, StoreError, TokenIssued,
+    Client, ClientChange, ClientMethod, Federation, KeySource, MethodChange, NewAccessToken, NewClient,
+    StoreError, TokenIssued,
 };
 
 pub(super) const CASES: &[Case] = cases![
+    a_tenant_has_no_two_federations_for_the_same_assertions,
     a_change_of_a_client_keeps_the_rest,
     a_change_of_a_client_may_depend_on_what_was_read,
 ];
@@ -96,4 +100,54 @@ fn a_change_of_a_client_keeps_the_rest(it: &Fixture) {
     assert_eq!(checked(keys("2")), (TokenIssued::Done, true));
     let nobody = it.store.change_client("nobody", &name);
     assert!(!nobody.expect("the store is available"));
+}
+
+fn federation(audiences: &[&str]) -> Federation {
+    Federation {
+        issuer: "https://issuer.example.com/".to_owned(),
+        subject: "S".to_owned(),
+        audiences: audiences.iter().map(|it| (*it).to_owned()).collect(),
+        keys: KeySource::Url("https://issuer.example.com/keys".to_owned()),
+        claims: BTreeMap::new(),
+        single_use: false,
+        algorithms: vec![],
+    }
+}
+
+fn a_tenant_has_no_two_federations_for_the_same_assertions(it: &Fixture) {
+    let create = |it: &Fixture, trust: &Federation| {
+        let method = ClientMethod::Federation(trust.clone());
+        let new = NewClient {
+            method,
+            ..new_client(it, None)
+        };
+        let created = it.store.create_client(&new);
+        created.map(|is_stored| is_stored.then_some(new.client_id))
+    };
+    let first = create(it, &federation(&["a", "b"])).expect("it is the first one");
+    let first = first.expect("the connection exists");
+    expect_taken("federation", create(it, &federation(&["b", "a"])));
+    let other = create(it, &federation(&["a"])).expect("it has other audiences");
+    let other = other.expect("the connection exists");
+    let elsewhere = Fixture::new(it.store, "elsewhere");
+    let created = create(&elsewhere, &federation(&["a", "b"]));
+    assert!(created.expect("it is another tenant").is_some());
+    let change = |client_id: &str, old: &[&str], new: Federation| {
+        let change = ClientChange {
+            method: Some(MethodChange {
+                old: ClientMethod::Federation(federation(old)),
+                new: ClientMethod::Federation(new),
+                ends_tokens: false,
+            }),
+            ..ClientChange::default()
+        };
+        it.store.change_client(client_id, &change)
+    };
+    expect_taken("federation", change(&other, &["a"], federation(&["a", "b"])));
+    let with_claims = Federation {
+        claims: BTreeMap::from([("azp".to_owned(), "x".to_owned())]),
+        ..federation(&["a", "b"])
+    };
+    let changed = change(&first, &["a", "b"], with_claims);
+    assert!(changed.expect("it is no twin of itself"));
 }

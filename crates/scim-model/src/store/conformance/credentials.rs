@@ -6,15 +6,14 @@ use uuid::Uuid;
 
 use super::fixture::{Case, Fixture, at, expect_taken};
 use crate::store::{
-    AccessToken, Client, ClientChange, ClientMethod, Connection, ConnectionChange, ConnectionId,
-    ConnectionState, CredentialKind, DeletedCredential, Federation, KeySource, MethodChange, NewAccessToken,
-    NewClient, NewSecret, SecretAdded, TokenIssued,
+    AccessToken, Client, ClientMethod, Connection, ConnectionChange, ConnectionId, ConnectionState,
+    CredentialKind, DeletedCredential, Federation, KeySource, NewAccessToken, NewClient, NewSecret,
+    SecretAdded, TokenIssued,
 };
 
 pub(super) const CASES: &[Case] = cases![
     a_client_is_found_by_its_public_id,
     client_ids_are_unique_over_all_tenants,
-    a_tenant_has_no_two_federations_for_the_same_assertions,
     a_client_has_at_most_five_valid_secrets,
     an_access_token_ends_with_its_secret,
     an_access_token_ends_with_its_client,
@@ -37,7 +36,7 @@ fn new_secret(number: u8) -> NewSecret {
     }
 }
 
-fn new_client(it: &Fixture, secret: Option<NewSecret>) -> NewClient {
+pub(super) fn new_client(it: &Fixture, secret: Option<NewSecret>) -> NewClient {
     let id = Uuid::now_v7();
     NewClient {
         id,
@@ -142,56 +141,6 @@ fn client_ids_are_unique_over_all_tenants(it: &Fixture) {
     };
     expect_taken("clientId", it.store.create_client(&again));
     assert_eq!(found(it, &taken).expect("it stays").connection.tenant, it.tenant);
-}
-
-fn federation(audiences: &[&str]) -> Federation {
-    Federation {
-        issuer: "https://issuer.example.com/".to_owned(),
-        subject: "S".to_owned(),
-        audiences: audiences.iter().map(|it| (*it).to_owned()).collect(),
-        keys: KeySource::Url("https://issuer.example.com/keys".to_owned()),
-        claims: BTreeMap::new(),
-        single_use: false,
-        algorithms: vec![],
-    }
-}
-
-fn a_tenant_has_no_two_federations_for_the_same_assertions(it: &Fixture) {
-    let create = |it: &Fixture, trust: &Federation| {
-        let method = ClientMethod::Federation(trust.clone());
-        let new = NewClient {
-            method,
-            ..new_client(it, None)
-        };
-        let created = it.store.create_client(&new);
-        created.map(|is_stored| is_stored.then_some(new.client_id))
-    };
-    let first = create(it, &federation(&["a", "b"])).expect("it is the first one");
-    let first = first.expect("the connection exists");
-    expect_taken("federation", create(it, &federation(&["b", "a"])));
-    let other = create(it, &federation(&["a"])).expect("it has other audiences");
-    let other = other.expect("the connection exists");
-    let elsewhere = Fixture::new(it.store, "elsewhere");
-    let created = create(&elsewhere, &federation(&["a", "b"]));
-    assert!(created.expect("it is another tenant").is_some());
-    let change = |client_id: &str, old: &[&str], new: Federation| {
-        let change = ClientChange {
-            method: Some(MethodChange {
-                old: ClientMethod::Federation(federation(old)),
-                new: ClientMethod::Federation(new),
-                ends_tokens: false,
-            }),
-            ..ClientChange::default()
-        };
-        it.store.change_client(client_id, &change)
-    };
-    expect_taken("federation", change(&other, &["a"], federation(&["a", "b"])));
-    let with_claims = Federation {
-        claims: BTreeMap::from([("azp".to_owned(), "x".to_owned())]),
-        ..federation(&["a", "b"])
-    };
-    let changed = change(&first, &["a", "b"], with_claims);
-    assert!(changed.expect("it is no twin of itself"));
 }
 
 fn a_client_has_at_most_five_valid_secrets(it: &Fixture) {

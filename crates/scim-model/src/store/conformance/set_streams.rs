@@ -1,4 +1,4 @@
-//! Streams of security event tokens, their progress, and the keys that sign the tokens.
+//! Streams of security event tokens, and their progress.
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use super::fixture::{Case, Fixture, at};
 use crate::change::ChangePosition;
 use crate::store::{
     DeliveryAttempt, EventAdded, NewSetStream, RefusedSet, SetDelivery, SetHealth, SetProgress, SetStream,
-    SetStreamEvent, SetStreamSettings, SetStreamState, SetStreamStatus, StoreError, StoredSigningKey,
+    SetStreamEvent, SetStreamSettings, SetStreamState, SetStreamStatus, StoreError,
 };
 
 pub(super) const CASES: &[Case] = cases![
@@ -21,8 +21,6 @@ pub(super) const CASES: &[Case] = cases![
     changed_settings_replace_those_of_the_revision_that_was_read,
     an_event_about_a_stream_waits_until_it_is_finished,
     a_state_that_the_server_sets_comes_with_its_event,
-    the_first_keys_are_stored_together_and_once,
-    one_of_several_keys_follows_another,
     a_stream_is_deleted_with_everything_that_belongs_to_it,
 ];
 
@@ -414,75 +412,6 @@ fn changed_settings_replace_those_of_the_revision_that_was_read(it: &Fixture) {
     let late = change(stream.id, stream.revision);
     assert!(matches!(late, Err(StoreError::Stale)), "{late:?}");
     assert!(!change(Uuid::now_v7(), 0).expect("the store is available"));
-}
-
-fn the_first_keys_are_stored_together_and_once(it: &Fixture) {
-    let keys = || it.store.signing_keys().expect("the store is available");
-    // Keys belong to no tenant, so that other rules and tests may have left some.
-    for key in keys() {
-        it.store
-            .delete_signing_key(key.id)
-            .expect("the store is available");
-    }
-    let key = |algorithm: &str| StoredSigningKey {
-        id: Uuid::now_v7(),
-        algorithm: algorithm.to_owned(),
-        sealed: vec![1, 2],
-        public: "{}".to_owned(),
-        created: at(1),
-        signs_from: at(1),
-    };
-    let add = |keys: &[StoredSigningKey]| {
-        it.store
-            .add_first_signing_keys(keys)
-            .expect("the store is available")
-    };
-    let first = [key("A"), key("B")];
-    assert!(add(&first));
-    assert!(!add(&[key("A"), key("B")]), "another server was faster");
-    assert!(!add(&[key("C")]), "these are not the first ones");
-    assert_eq!(keys(), first);
-    for key in first {
-        it.store
-            .delete_signing_key(key.id)
-            .expect("the store is available");
-    }
-}
-
-fn one_of_several_keys_follows_another(it: &Fixture) {
-    let keys = || it.store.signing_keys().expect("the store is available");
-    // The algorithm is that of this rule alone.
-    let algorithm = format!("A{}", Uuid::now_v7().simple());
-    let mine = || -> Vec<_> {
-        keys()
-            .into_iter()
-            .filter(|it| it.algorithm == algorithm)
-            .collect()
-    };
-    let key = |seconds| StoredSigningKey {
-        id: Uuid::now_v7(),
-        algorithm: algorithm.clone(),
-        sealed: vec![1, 2],
-        public: "{}".to_owned(),
-        created: at(seconds),
-        signs_from: at(seconds + 10),
-    };
-    let add = |key: &StoredSigningKey, after| {
-        it.store
-            .add_signing_key(key, after)
-            .expect("the store is available")
-    };
-    let [first, second] = [key(1), key(2)];
-    assert!(add(&first, None));
-    assert!(!add(&key(1), None), "another server was faster");
-    assert!(add(&second, Some(first.id)));
-    assert!(!add(&key(2), Some(first.id)), "another server was faster");
-    assert!(!add(&key(2), Some(Uuid::now_v7())));
-    assert_eq!(mine(), [first.clone(), second.clone()]);
-    let delete = |id| it.store.delete_signing_key(id).expect("the store is available");
-    assert!(delete(first.id));
-    assert!(!delete(first.id));
-    assert_eq!(mine(), [second]);
 }
 
 fn a_stream_is_deleted_with_everything_that_belongs_to_it(it: &Fixture) {
