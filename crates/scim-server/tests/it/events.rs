@@ -390,8 +390,8 @@ impl Terminal<'_> {
                 // A follower has no end.
                 let arguments: Vec<&str> = arguments.into_iter().filter(|it| *it != "--follow").collect();
                 let output = self.shell.ok(&arguments);
-                let ids = output.split(|it: char| it.is_whitespace() || "\":,".contains(it));
-                let last = ids.filter(|it| uuid::Uuid::try_parse(it).is_ok()).next_back();
+                let mut ids = output.split(|it: char| it.is_whitespace() || "\":,".contains(it));
+                let last = ids.rfind(|it| uuid::Uuid::try_parse(it).is_ok());
                 self.id = last.unwrap_or(&self.id).to_owned();
                 output
             }
