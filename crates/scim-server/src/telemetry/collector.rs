@@ -1,7 +1,7 @@
 //! The export of spans to a collector, by OTLP over HTTP with protobuf.
 
 use std::env;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;

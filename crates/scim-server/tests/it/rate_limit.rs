@@ -1,5 +1,7 @@
 //! The limit of the rate of requests, for each connection.
 
+use std::time::{Duration, Instant};
+
 use scim_server::service::{ClientSettings, Settings};
 use serde_json::json;
 
@@ -71,6 +73,19 @@ fn requests_beyond_the_rate_are_refused() {
             refused(|| acme.get("/Unknown"));
         },
     );
+}
+
+/// A client that ignores refusals does not get thousands of them a second, which would take the processors from others.
+#[test]
+fn a_client_waits_for_its_refusal() {
+    let server = Server::start_with(limited(1));
+    let acme = server.tenant("acme");
+    let mut timed = (0..100).map(|_| {
+        let began = Instant::now();
+        (acme.get("/Users?count=0").status, began.elapsed())
+    });
+    let (_, took) = timed.find(|(status, _)| *status == 429).expect("one is refused");
+    assert!(took >= Duration::from_millis(100), "{took:?}");
 }
 
 /// One connection does not use up the requests of another one, of the same tenant or of another one.

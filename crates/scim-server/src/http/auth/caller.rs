@@ -3,8 +3,10 @@
 use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::rt::time::sleep;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
@@ -14,6 +16,10 @@ use crate::http::error::Failure;
 use crate::http::middleware::request_context::RequestContext;
 use crate::http::rate_limits::Client;
 use crate::service::{self, ClientNames, Requester, Service};
+
+/// The time before a client that exceeds its rate is told so. A client that ignores the answer would otherwise send thousands
+/// of requests a second on each connection, and take the processors from other tenants.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// An authenticated client, with the service for its requests.
 ///
@@ -114,7 +120,10 @@ impl FromRequest for Caller {
                 requester: Arc::new(requester),
                 http,
             };
-            caller.take_from_allowance(&context)?;
+            if let Err(refused) = caller.take_from_allowance(&context) {
+                sleep(REFUSAL_PAUSE).await;
+                return Err(refused);
+            }
             request.extensions_mut().insert(caller.clone());
             Ok(caller)
         })
