@@ -80,8 +80,9 @@ pub(crate) fn run(databases: Databases) -> Result<(), String> {
     Ok(())
 }
 
-/// Every feature except `postgres-tls`, which compiles OpenSSL and changes only a constant of our code.
-pub(crate) const FEATURES: &str = "--features=scim-filter/serde,scim-model/testing";
+/// Every feature except `postgres-tls`, which compiles OpenSSL and changes only a constant of our code. The suites of
+/// `cargo xtask conformance --suites` build the server without features.
+pub(crate) const FEATURES: &str = "--features=scim-filter/serde,scim-model/testing,scim-server/otlp";
 
 const TEST: [&str; 5] = ["test", "--locked", "--workspace", FEATURES, "--no-fail-fast"];
 

@@ -25,7 +25,7 @@ pub use unrecorded::{Asked, RequestSpan, Traces, WorkSpan};
 /// Whether this build sends traces.
 pub const IS_BUILT: bool = cfg!(feature = "otlp");
 
-/// What the span of a request says when it ends.
+/// The facts that the span of a request has at its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered<'a> {
     /// The id of the request, as in the log.

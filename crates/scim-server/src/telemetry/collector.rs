@@ -91,7 +91,7 @@ struct Client {
     reports: Mutex<Reports>,
 }
 
-/// What the log says about the collector.
+/// The entries of the log about the collector so far.
 #[derive(Debug, Default)]
 struct Reports {
     last: Option<Instant>,

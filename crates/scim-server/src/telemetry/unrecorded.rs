@@ -3,7 +3,7 @@
 use super::Answered;
 use crate::egress::Authorities;
 
-/// The export of spans, of which there is none.
+/// The export of spans. This build has no spans.
 #[derive(Debug)]
 pub struct Traces;
 
