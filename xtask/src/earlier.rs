@@ -57,8 +57,8 @@ pub(crate) fn rolling_upgrade(upgrade: &RollingUpgrade) -> Result<(), String> {
 
 /// Runs a test of scim-server with a PostgreSQL, whose programs are on the `PATH`.
 fn server_test(filter: &str, settings: &[(&str, OsString)]) -> Result<(), String> {
-    // The selection of `ci`, so that nothing is compiled twice. Only scim-server has tests with these names.
-    let test = ["test", "--locked", "--workspace", ci::FEATURES];
+    // The packages and features of `ci`, so that nothing is compiled twice. Only scim-server has tests with these names.
+    let test = ["test", "--locked", "--workspace", ci::FEATURES, "--tests"];
     process::run(&mut process::cargo(&[&test[..], &["--no-run"]].concat()))?;
     let programs = postgres::programs()?;
     let path = std::env::var_os("PATH").unwrap_or_default();
