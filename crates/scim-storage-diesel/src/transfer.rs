@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use scim_model::change::{AttributeChanges, Change, ChangePosition, Operation};
 use scim_model::store::{
-    ExportParts, Exported, ImportOutcome, ImportedMembers, ImportedResource, MembersChange, MembersStep,
-    StoreError, TenantId, Transfer,
+    Connection, ConnectionId, ExportParts, Exported, ImportOutcome, ImportedMembers, ImportedResource,
+    MembersChange, MembersStep, StoreError, TenantId, Transfer,
 };
 use uuid::Uuid;
 
@@ -22,6 +22,7 @@ use crate::resource::create::{Creation, Meta};
 use crate::resource::subject::Origin;
 use crate::resource::update::{self, Replacement};
 use crate::schema::{resource, token};
+use crate::sql::sql;
 use crate::store::DieselStore;
 
 impl Transfer for DieselStore {
@@ -101,6 +102,22 @@ impl Transfer for DieselStore {
             let hashes: Vec<(Id, Vec<u8>)> = conn.load(hashes)?;
             let hash = |(Id(id), hash): (Id, Vec<u8>)| Some((id, hash.try_into().ok()?));
             Ok(hashes.into_iter().filter_map(hash).collect())
+        })
+    }
+
+    fn adopt_default_connection(&self, tenant: TenantId, id: ConnectionId) -> Result<bool, StoreError> {
+        self.database.write_for(tenant, move |conn| {
+            // A literal, because the DSL cannot compare with other rows of the table that is changed.
+            let update = sql!(
+                "UPDATE connection SET id = {id} WHERE tenant_id = {tenant} AND name = {name}
+                 AND NOT EXISTS (SELECT 1 FROM token t
+                   WHERE t.tenant_id = connection.tenant_id AND t.connection_id = connection.id)
+                 AND NOT EXISTS (SELECT 1 FROM oauth_client o
+                   WHERE o.tenant_id = connection.tenant_id AND o.connection_id = connection.id)
+                 AND NOT EXISTS (SELECT 1 FROM connection c WHERE c.id = {id})";
+                id = id.0, tenant, name = Connection::DEFAULT
+            );
+            Ok(conn.execute(update)? > 0)
         })
     }
 

@@ -197,10 +197,12 @@ pub struct NewClient {
     pub method: ClientMethod,
     /// Whether the client gets read access only.
     pub read_only: bool,
+    /// Whether the client gets no tokens until it is enabled.
+    pub disabled: bool,
     /// Time of creation.
     pub created: DateTime<Utc>,
-    /// Its first secret.
-    pub secret: Option<NewSecret>,
+    /// Its secrets, at most [`Client::MAX_SECRETS`].
+    pub secrets: Vec<NewSecret>,
 }
 
 /// A stored client.

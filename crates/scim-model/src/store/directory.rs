@@ -58,7 +58,7 @@ pub trait Directory: Send + Sync {
     /// Stores a connection, and returns whether its tenant exists.
     ///
     /// # Errors
-    /// `Conflict` on `name` if the tenant has a connection with the name.
+    /// `Conflict` on `name` if the tenant has a connection with the name, and on `id` if one has the id.
     fn create_connection(&self, connection: &Connection) -> Result<bool, StoreError>;
 
     /// Returns the connections of a tenant in order of name.

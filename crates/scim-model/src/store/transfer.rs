@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::connection::ConnectionId;
 use super::error::StoreError;
 use super::query::Stored;
 use super::resource::NewResource;
@@ -55,6 +56,13 @@ pub trait Transfer: Send + Sync {
     /// # Errors
     /// `Busy`, `Unavailable`.
     fn token_hashes(&self, tenant: TenantId) -> Result<HashMap<Uuid, [u8; 32]>, StoreError>;
+
+    /// Gives the connection [`Connection::DEFAULT`](super::Connection::DEFAULT) of a tenant the id that it has in the journal
+    /// of another store. Returns whether it was done: not if the connection has credentials, or if the id is taken.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`.
+    fn adopt_default_connection(&self, tenant: TenantId, id: ConnectionId) -> Result<bool, StoreError>;
 
     /// Prepares the store for the entries of an imported journal, which ends at `end`: new entries of all tenants get
     /// greater numbers. `dropped` is the last entry that the journal does not have any more.

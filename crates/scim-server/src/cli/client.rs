@@ -72,7 +72,7 @@ fn create<S: Directory + Credentials>(
     let issued = clients::create(store, &connection, &request, &egress, terminal.now).map_err(refused)?;
     warn(issued.warning, terminal)?;
     let (client, secret) = (issued.client, issued.secret);
-    let expires = client.secret.as_ref().map(|it| it.expires);
+    let expires = client.secrets.first().map(|it| it.expires);
     if as_json {
         return terminal.print(&json!({
             "clientId": client.client_id,

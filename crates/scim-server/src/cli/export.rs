@@ -4,12 +4,14 @@ use std::io::{self, BufWriter, Write};
 
 use chrono::{DateTime, Utc};
 use scim_model::SecretHash;
-use scim_model::store::{Directory, ExportParts, Exported, Stored, Tenant, Transfer};
+use scim_model::store::{Credentials, Directory, ExportParts, Exported, Stored, Tenant, Transfer};
 use serde_json::{Map, Value, json};
 
 use super::arguments::ExportArgs;
 use super::progress::Progress;
-use super::transfer::{ChangeLine, ConnectionLine, End, FORMAT, Header, Line, SECRETS, TokenLine};
+use super::transfer::{
+    ChangeLine, ClientLine, ConnectionLine, End, FORMAT, Header, Line, SECRETS, TokenLine,
+};
 use super::{CommandError, find_tenant, timestamp};
 
 /// Writes a tenant to the output, as of one moment. The memory that is needed does not depend on the number of resources.
@@ -17,7 +19,7 @@ use super::{CommandError, find_tenant, timestamp};
 /// # Errors
 /// `NoTenant`; `Io` also when the reader closes the output early, because the export is then incomplete.
 pub fn run(
-    store: &(impl Directory + Transfer),
+    store: &(impl Credentials + Directory + Transfer),
     arguments: &ExportArgs,
     output: impl Write,
     now: DateTime<Utc>,
@@ -76,9 +78,9 @@ pub fn run(
     writer.finish()
 }
 
-/// The connections of a tenant, and its tokens that can still be used.
+/// The connections of a tenant, its tokens that can still be used, its OAuth clients and its federations.
 fn credentials(
-    store: &(impl Directory + Transfer),
+    store: &(impl Credentials + Directory + Transfer),
     tenant: &Tenant,
     now: DateTime<Utc>,
 ) -> Result<Vec<Line>, CommandError> {
@@ -93,7 +95,11 @@ fn credentials(
         let hash = hashes.get(&it.id).filter(|_| is_valid)?;
         Some(Line::Token(TokenLine::of(it, hash)))
     });
-    Ok(connections.chain(tokens).collect())
+    let clients = store.clients(Some(tenant.id))?;
+    let clients = clients
+        .iter()
+        .map(|it| Line::Client(Box::new(ClientLine::of(it, now))));
+    Ok(connections.chain(tokens).chain(clients).collect())
 }
 
 struct Writer<W: Write> {

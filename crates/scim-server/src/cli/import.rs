@@ -14,21 +14,19 @@ mod storing;
 use std::io::BufRead;
 use std::sync::Arc;
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::SubsecRound as _;
 use scim_model::change::Actor;
-use scim_model::store::Tenant;
 use scim_model::{SchemaRegistry, ScimType, json};
 
 use self::credentials::Credentials;
 use self::journal::Entries;
 use self::report::Refusal;
 pub use self::setting::ImportStore;
-use self::setting::{NO_TENANT, Setting};
+use self::setting::{Setting, Target};
 use self::storing::Storing;
 use super::arguments::ImportArgs;
 use super::transfer::{End, FORMAT, Header, Line};
 use super::{CommandError, Terminal};
-use crate::management::{ManagementError, tenants};
 
 /// Stores the lines of the input in a tenant, and reports those that are refused.
 ///
@@ -41,18 +39,17 @@ pub fn run(
     input: &mut dyn BufRead,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let tenant = open_tenant(store, arguments, terminal.now)?;
     let setting = Setting {
         store,
         registry,
         arguments,
-        tenant: tenant.id,
+        tenant: Target::find(store, &arguments.tenant, terminal.now)?,
         now: terminal.now.trunc_subsecs(3),
         actor: command_line(),
     };
     let mut import = Import {
         storing: Storing::new(&setting),
-        credentials: Credentials::new(tenant.id, terminal.now),
+        credentials: Credentials::default(),
         setting: &setting,
         entries: Entries::default(),
         header: None,
@@ -69,26 +66,6 @@ pub fn run(
     match refused {
         0 => Ok(()),
         number => Err(CommandError::Refused(format!("refused lines: {number}"))),
-    }
-}
-
-/// Finds the tenant, or creates it. A trial creates nothing, and compares with no tenant then.
-fn open_tenant(
-    store: &dyn ImportStore,
-    arguments: &ImportArgs,
-    now: DateTime<Utc>,
-) -> Result<Tenant, CommandError> {
-    match tenants::find(store, &arguments.tenant) {
-        Err(ManagementError::NoTenant(_)) if arguments.dry_run => Ok(Tenant {
-            id: NO_TENANT,
-            name: arguments.tenant.clone(),
-            created: now,
-        }),
-        Err(ManagementError::NoTenant(_)) => {
-            tenants::create(store, &arguments.tenant, now)?;
-            Ok(tenants::find(store, &arguments.tenant)?)
-        }
-        result => Ok(result?),
     }
 }
 
@@ -131,13 +108,17 @@ impl Import<'_> {
         }
         self.storing.store_batch()?;
         self.storing.add_deferred_members()?;
-        self.entries.store(self.setting.store, self.setting.tenant)?;
+        self.entries.store(self.setting.store, self.setting.tenant.id())?;
         if self.header.is_some() && self.end != Some(self.read) {
             self.storing.report.refuse(Refusal::of_line(
                 number + 1,
                 None,
                 "the export is incomplete: lines are missing at its end, or were left out",
             ));
+        }
+        if self.header.is_some() && self.storing.report.refused() == 0 {
+            // The export of a tenant without resources.
+            self.setting.tenant_to_fill()?;
         }
         Ok(())
     }
@@ -175,18 +156,21 @@ impl Import<'_> {
     fn special(&mut self, number: u64, line: Line) -> Result<(), CommandError> {
         match line {
             Line::Export(header) => self.begin(header),
-            Line::Connection(connection) if self.setting.arguments.keep_tokens => {
-                let (store, trial) = (self.setting.store, self.setting.arguments.dry_run);
-                let refused = self.credentials.connection(store, &connection, trial)?;
-                self.refuse_if(number, refused);
+            Line::Connection(line) if self.setting.arguments.keep_tokens => {
+                let outcome = self.credentials.connection(self.setting, &line)?;
+                self.record(number, outcome);
                 Ok(())
             }
-            Line::Token(token) if self.setting.arguments.keep_tokens => {
-                let (store, trial) = (self.setting.store, self.setting.arguments.dry_run);
-                match self.credentials.token(store, &token, trial)? {
-                    Ok(()) => self.storing.report.tokens += 1,
-                    Err(detail) => self.storing.report.refuse(Refusal::of_line(number, None, detail)),
-                }
+            Line::Token(line) if self.setting.arguments.keep_tokens => {
+                let outcome = self.credentials.token(self.setting, &line)?;
+                self.storing.report.tokens += u64::from(outcome.is_ok());
+                self.record(number, outcome);
+                Ok(())
+            }
+            Line::Client(line) if self.setting.arguments.keep_tokens => {
+                let outcome = self.credentials.client(self.setting, &line)?;
+                self.storing.report.clients += u64::from(outcome.is_ok());
+                self.record(number, outcome);
                 Ok(())
             }
             Line::Change(change) => {
@@ -199,7 +183,9 @@ impl Import<'_> {
                         self.storing.report.changes += 1;
                         match self.setting.arguments.dry_run {
                             true => Ok(()),
-                            false => self.entries.add(self.setting.store, self.setting.tenant, change),
+                            false => self
+                                .entries
+                                .add(self.setting.store, self.setting.tenant.id(), change),
                         }
                     }
                     Err(detail) => {
@@ -212,7 +198,7 @@ impl Import<'_> {
                     }
                 }
             }
-            Line::Connection(_) | Line::Token(_) => Ok(()),
+            Line::Connection(_) | Line::Token(_) | Line::Client(_) => Ok(()),
             Line::End(end) => {
                 self.end = Some(end);
                 Ok(())
@@ -220,8 +206,8 @@ impl Import<'_> {
         }
     }
 
-    fn refuse_if(&mut self, number: u64, refused: Option<String>) {
-        if let Some(detail) = refused {
+    fn record(&mut self, number: u64, outcome: Result<(), String>) {
+        if let Err(detail) = outcome {
             self.storing.report.refuse(Refusal::of_line(number, None, detail));
         }
     }
@@ -253,8 +239,8 @@ impl Import<'_> {
                 return Err(CommandError::Refused(text));
             }
         }
-        if self.setting.arguments.keep_journal && !self.setting.arguments.dry_run {
-            journal::start(self.setting.store, self.setting.tenant, &header)?;
+        if self.setting.arguments.keep_journal {
+            journal::start(self.setting, &header)?;
         }
         self.storing.report.progress.set_length(header.resources);
         self.header = Some(header);

@@ -2,17 +2,16 @@
 //!
 //! A resource is a line with `schemas`: SCIM JSON with `id`, `meta` and `members`, and with [`SECRETS`] on request.
 
-use std::collections::BTreeMap;
+mod credentials;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use scim_model::change::{Actor, Change, ChangeDetail, ChangePosition, ResourceNames};
-use scim_model::store::{Connection, ConnectionId, ConnectionState, Token};
+use scim_model::store::ConnectionId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::hex::hex;
-use super::timestamp;
+pub(super) use self::credentials::{ClientLine, ConnectionLine, SecretLine, TokenLine, time};
 
 /// The version of the format. A later version that adds something old readers cannot ignore gets the next number.
 pub(super) const FORMAT: u32 = 1;
@@ -27,6 +26,7 @@ pub(super) enum Line {
     Export(Header),
     Connection(ConnectionLine),
     Token(TokenLine),
+    Client(Box<ClientLine>),
     Change(Box<ChangeLine>),
     End(End),
 }
@@ -55,77 +55,6 @@ pub(super) struct Header {
 pub(super) struct End {
     pub(super) resources: u64,
     pub(super) changes: u64,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ConnectionLine {
-    pub(super) id: Uuid,
-    pub(super) name: String,
-    pub(super) preset: String,
-    pub(super) settings: BTreeMap<String, String>,
-    pub(super) paused: bool,
-    pub(super) created: String,
-}
-
-impl ConnectionLine {
-    pub(super) fn of(connection: &Connection) -> ConnectionLine {
-        ConnectionLine {
-            id: connection.id.0,
-            name: connection.name.clone(),
-            preset: connection.preset.clone(),
-            settings: connection.settings.clone(),
-            paused: connection.state == ConnectionState::Paused,
-            created: timestamp(connection.created),
-        }
-    }
-
-    pub(super) fn state(&self) -> ConnectionState {
-        match self.paused {
-            true => ConnectionState::Paused,
-            false => ConnectionState::Active,
-        }
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct TokenLine {
-    pub(super) id: Uuid,
-    /// The name of the connection.
-    pub(super) connection: String,
-    pub(super) sha256: String,
-    pub(super) last_four: Option<String>,
-    pub(super) created: String,
-    pub(super) expires: Option<String>,
-    pub(super) read_only: bool,
-    pub(super) name: String,
-}
-
-impl TokenLine {
-    pub(super) fn of(token: &Token, sha256: &[u8; 32]) -> TokenLine {
-        TokenLine {
-            id: token.id,
-            connection: token.connection.name.clone(),
-            sha256: hex(sha256),
-            last_four: token.last_four.clone(),
-            created: timestamp(token.created),
-            expires: token.expires.map(timestamp),
-            read_only: token.read_only,
-            name: token.name.clone(),
-        }
-    }
-
-    /// The hash, unless the text is not 64 hexadecimal digits.
-    pub(super) fn hash(&self) -> Option<[u8; 32]> {
-        let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
-        let (pairs, rest) = self.sha256.as_bytes().as_chunks::<2>();
-        let bytes = pairs
-            .iter()
-            .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
-        let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
-        bytes.try_into().ok().filter(|_| rest.is_empty())
-    }
 }
 
 /// An entry of the journal, as `journal` prints it, with the names of the resource and the write.
@@ -252,11 +181,6 @@ impl ActorLine {
     }
 }
 
-/// Reads a time as [`timestamp`] writes it.
-pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
-    Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,31 +224,6 @@ mod tests {
             let text = serde_json::to_string(&ChangeLine::of(&change)).expect("it is JSON");
             let read: ChangeLine = serde_json::from_str(&text).expect("it was written");
             assert_eq!(read.to_change(), Ok(change));
-        }
-    }
-
-    #[test]
-    fn a_hash_has_64_hexadecimal_digits() {
-        let line = |sha256: String| TokenLine {
-            id: Uuid::nil(),
-            connection: "default".to_owned(),
-            sha256,
-            last_four: None,
-            created: String::new(),
-            expires: None,
-            read_only: false,
-            name: String::new(),
-        };
-        assert_eq!(line("0f".repeat(32)).hash(), Some([15; 32]));
-        for wrong in [
-            "",
-            "0f",
-            &"0g".repeat(32),
-            &"é".repeat(32),
-            &"0f".repeat(33),
-            &format!("{}0", "0f".repeat(32)),
-        ] {
-            assert_eq!(line(wrong.to_owned()).hash(), None, "{wrong}");
         }
     }
 }

@@ -238,7 +238,7 @@ pub fn create(
     let mut shown = None;
     if request.keys.is_none() {
         let (secret, text) = registration::new_secret("", request.days, now)?;
-        client.secret = Some(secret);
+        client.secrets = vec![secret];
         shown = Some(text);
     }
     self::store(store, connection, &client)?;

@@ -246,7 +246,11 @@ pub fn delete(
     }
 }
 
-fn check_preset(name: &str) -> Result<(), ManagementError> {
+/// Checks the name of a preset.
+///
+/// # Errors
+/// `Invalid`.
+pub fn check_preset(name: &str) -> Result<(), ManagementError> {
     let names: Vec<&str> = PRESETS.iter().map(|it| it.name).collect();
     match names.contains(&name) {
         true => Ok(()),
@@ -257,7 +261,11 @@ fn check_preset(name: &str) -> Result<(), ManagementError> {
     }
 }
 
-fn check_setting(name: &str, value: &str) -> Result<(), ManagementError> {
+/// Checks the name and the value of a setting.
+///
+/// # Errors
+/// `Invalid`.
+pub fn check_setting(name: &str, value: &str) -> Result<(), ManagementError> {
     let Some(setting) = Setting::named(name) else {
         let names: Vec<&str> = SETTINGS.iter().map(|it| it.name).collect();
         let detail = format!("`{name}` is not a setting: use {}", names.join(", "));

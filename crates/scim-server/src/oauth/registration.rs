@@ -45,8 +45,9 @@ pub fn new_client(
         name: name.to_owned(),
         method,
         read_only,
+        disabled: false,
         created: now,
-        secret: None,
+        secrets: Vec::new(),
     })
 }
 

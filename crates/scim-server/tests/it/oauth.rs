@@ -5,7 +5,7 @@ mod federation;
 #[path = "../oauth/issuer.rs"]
 pub mod issuer;
 mod metadata;
-mod processes;
+pub mod processes;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{ClientMethod, Credentials as _, Directory as _, KeySource, TenantId};
@@ -56,7 +56,7 @@ fn register(server: &Server, tenant: TenantId, wanted: Wanted) -> Registered {
     .unwrap();
     let (secret, text) = new_secret("first", wanted.days, wanted.created).unwrap();
     if matches!(client.method, ClientMethod::Client { .. }) {
-        client.secret = Some(secret);
+        client.secrets = vec![secret];
     }
     assert!(server.store.create_client(&client).unwrap());
     Registered {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Shell;
 use crate::harness::{ENTERPRISE, GROUP, HttpClient, USER, wait_until};
+use crate::oauth::processes::{ask, secret_form};
 
 const EVERYTHING: [&str; 3] = ["--with-tokens", "--with-password-hashes", "--with-journal"];
 const KEEP_ALL: [&str; 4] = ["--keep-ids", "--keep-versions", "--keep-tokens", "--keep-journal"];
@@ -203,18 +204,23 @@ fn an_import_with_everything_kept_gives_an_equal_export_and_continues() {
         assert_eq!((code, &report["refusals"]), (0, &json!([])), "{report}");
         assert_eq!((&report["created"], &report["tokens"]), (&json!(5), &json!(2)));
         let again = export(target, &EVERYTHING);
-        // Connections that are created get a new id.
-        let without_ids = |lines: &[Value]| -> Vec<Value> {
+        // The tenant was created by the import, and its connection `default` with it.
+        let without_creation = |lines: &[Value]| -> Vec<Value> {
             let mut lines = lines.to_vec();
             for line in &mut lines {
-                if line["connection"].is_object() {
-                    line["connection"]["id"] = Value::Null;
+                if line["connection"]["name"] == "default" {
                     line["connection"]["created"] = Value::Null;
                 }
             }
             lines
         };
-        assert_eq!(without_ids(lines(&again)), without_ids(lines(&exported)));
+        assert_eq!(
+            without_creation(lines(&again)),
+            without_creation(lines(&exported))
+        );
+        let journal = target.ok(&["journal", "--tenant", "default"]);
+        assert_eq!(journal, source.ok(&["journal", "--tenant", "default"]));
+        assert!(journal.contains("\"connectionName\":\"default\""), "{journal}");
         assert_eq!(again[0]["export"]["position"], exported[0]["export"]["position"]);
 
         // The client and the readers of the journal go on.
@@ -243,6 +249,177 @@ fn an_import_with_everything_kept_gives_an_equal_export_and_continues() {
             "{report}"
         );
         assert_eq!(lines(&export(target, &EVERYTHING)), lines(&old));
+    });
+}
+
+/// A client gets access tokens with the secret that it has, and an assertion of a federation is still trusted.
+#[test]
+fn oauth_clients_and_federations_are_kept_on_request() {
+    on_each_pair(|source, target| {
+        source.ok(&["tenant", "create", "default"]);
+        source.ok(&["connection", "create", "entra", "--tenant", "default"]);
+        let owner = ["--tenant", "default", "--connection", "entra", "--json"];
+        let create = |arguments: &[&str]| source.json(&[arguments, &owner].concat());
+        let client = create(&["client", "create", "--name", "robot"]);
+        let disabled = create(&["client", "create", "--name", "old robot"]);
+        let id = |it: &Value| it["clientId"].as_str().unwrap().to_owned();
+        source.ok(&["client", "secret", "add", &id(&client), "--name", "second"]);
+        source.ok(&["client", "disable", &id(&disabled)]);
+        let federation = create(&[
+            "federation",
+            "create",
+            "--issuer",
+            "https://issuer.example.com",
+            "--jwks-url",
+            "https://93.184.215.14/keys",
+            "--subject",
+            "S",
+            "--audience",
+            "A",
+        ]);
+        // A private key that an earlier version has stored.
+        let keys = r#"{"kind":"client","keys":{"inline":"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"d\":\"5ec2e7\"}]}"}}"#;
+        source.sql(&format!(
+            "UPDATE oauth_client SET method = '{keys}' WHERE client_id = '{}'",
+            id(&disabled)
+        ));
+        let exported = export(source, &EVERYTHING);
+        let clients: Vec<&Value> = exported.iter().filter(|it| it["client"].is_object()).collect();
+        assert_eq!(clients.len(), 3, "{exported:?}");
+        let secret = client["clientSecret"].as_str().unwrap();
+        for hidden in [secret, "5ec2e7"] {
+            assert!(!text(&exported).contains(hidden), "{exported:?}");
+        }
+        assert!(export(source, &[]).iter().all(|it| !it["client"].is_object()));
+
+        target.ok(&["migrate"]);
+        for _ in 0..2 {
+            let (code, report) = import(target, "default", &["--keep-tokens"], &exported);
+            assert_eq!((code, &report["clients"]), (0, &json!(3)), "{report}");
+        }
+        let again = export(target, &EVERYTHING);
+        assert_eq!(
+            again
+                .iter()
+                .filter(|it| it["client"].is_object())
+                .collect::<Vec<_>>(),
+            clients
+        );
+        let listed = target.json(&["federation", "show", &id(&federation), "--json"]);
+        assert_eq!(listed["issuer"], "https://issuer.example.com");
+        let server = target.serve(&[]);
+        let (status, token) = ask(&server.base_url, &secret_form(&client));
+        assert_eq!(status, 200, "{token}");
+        assert_eq!(
+            server.get("/Users", token["access_token"].as_str().unwrap()).0,
+            200
+        );
+        let (status, refused) = ask(&server.base_url, &secret_form(&disabled));
+        assert_eq!((status, &refused["error"]), (400, &json!("unauthorized_client")));
+
+        // They belong to one tenant.
+        let (code, report) = import(target, "second", &["--keep-tokens"], &exported);
+        assert_eq!((code, &report["refused"]), (3, &json!(3)), "{report}");
+        let detail = report["refusals"][0]["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("belongs to the tenant default already"),
+            "{detail}"
+        );
+    });
+}
+
+#[test]
+fn a_refused_line_about_a_credential_names_its_member() {
+    let shell = Shell::new();
+    shell.ok(&["migrate"]);
+    let connection = |name: &str, preset: &str, settings: Value| {
+        json!({ "connection": {
+            "id": uuid::Uuid::now_v7(), "name": name, "preset": preset, "settings": settings, "paused": false,
+            "created": "2026-01-01T00:00:00.000Z",
+        } })
+    };
+    let client = |name: &str, method: Value| {
+        json!({ "client": {
+            "id": uuid::Uuid::now_v7(), "clientId": "client_x", "connection": "ok", "name": name, "method": method,
+            "readOnly": false, "disabled": false, "created": "2026-01-01T00:00:00.000Z", "secrets": [],
+        } })
+    };
+    let private =
+        json!({ "kind": "client", "keys": { "inline": "{\"keys\":[{\"kty\":\"oct\",\"k\":\"eA\"}]}" } });
+    let input = [
+        json!({ "export": {
+            "format": 1, "tenant": "x", "exported": "2026-01-01T00:00:00.000Z", "position": "0-0", "resources": 0,
+            "hasTokens": true, "hasPasswordHashes": false, "hasJournal": false,
+        } }),
+        connection("a/b", "generic", json!({})),
+        connection("a", "nobody", json!({})),
+        connection("a", "generic", json!({ "leniency": "none" })),
+        connection("ok", "generic", json!({})),
+        client("a\nb", json!({ "kind": "client", "keys": null })),
+        client("a", private),
+        client("a", json!({ "kind": "client" })),
+        json!({ "end": { "resources": 0, "changes": 0 } }),
+    ];
+    let (code, report) = import(&shell, "acme", &["--keep-tokens"], &input);
+    assert_eq!((code, &report["refused"]), (3, &json!(5)), "{report}");
+    let details: Vec<&str> = report["refusals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["detail"].as_str().unwrap())
+        .collect();
+    for (detail, expected) in details
+        .iter()
+        .zip(["name", "preset", "settings.leniency", "name", "method"])
+    {
+        assert!(detail.contains(expected), "{detail}");
+    }
+    assert!(!report.to_string().contains("eA"), "{report}");
+}
+
+/// An input that is refused as a whole changes nothing, so that it can be corrected and tried again.
+#[test]
+fn an_import_that_is_refused_by_its_first_lines_creates_no_tenant() {
+    Shell::on_each(|shell| {
+        shell.ok(&["migrate"]);
+        let header = |format: u32, position: &str| {
+            json!({ "export": {
+                "format": format, "tenant": "x", "exported": "2026-01-01T00:00:00.000Z", "position": position,
+                "resources": 0, "hasTokens": false, "hasPasswordHashes": false, "hasJournal": true,
+            } })
+        };
+        let keep_journal = &KEEP_ALL[..2];
+        let keep_journal = [keep_journal, &["--keep-journal"]].concat();
+        let user = json!({ "schemas": [USER], "id": uuid::Uuid::now_v7(), "userName": "bjensen" });
+        let cases: [(&[&str], Value, i32); 6] = [
+            (&[], header(2, "0-0"), 3),
+            (&["--keep-tokens"], header(1, "0-0"), 3),
+            (&keep_journal, header(1, "nowhere"), 2),
+            (&keep_journal, user, 3),
+            (&[], json!({ "surprise": 1 }), 3),
+            (&[], json!({ "schemas": [USER], "userName": 7 }), 3),
+        ];
+        for (arguments, first, expected) in cases {
+            let command = shell.command(&[&["import", "--tenant", "acme"], arguments].concat());
+            let output = import_with(command, &text(std::slice::from_ref(&first)));
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(expected), "{first}: {error}");
+            assert_eq!(
+                shell.json(&["tenant", "list", "--json"]),
+                json!({ "items": [] }),
+                "{first}"
+            );
+        }
+        // A tenant without resources is created.
+        let empty = [
+            header(1, "0-0"),
+            json!({ "end": { "resources": 0, "changes": 0 } }),
+        ];
+        assert_eq!(import(shell, "acme", &[], &empty).0, 0);
+        assert_eq!(
+            shell.json(&["tenant", "list", "--json"])["items"][0]["name"],
+            "acme"
+        );
     });
 }
 

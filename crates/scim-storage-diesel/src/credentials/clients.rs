@@ -34,7 +34,7 @@ pub(super) fn create(conn: &mut Conn, new: &NewClient) -> Result<bool, Failure> 
         oauth_client::name.eq(&new.name),
         oauth_client::method.eq(method_text(&new.method)),
         oauth_client::read_only.eq(new.read_only),
-        oauth_client::disabled.eq(false),
+        oauth_client::disabled.eq(new.disabled),
         oauth_client::created.eq(new.created.timestamp_millis()),
     );
     let insert = diesel::insert_into(oauth_client::table).values(values);
@@ -42,7 +42,7 @@ pub(super) fn create(conn: &mut Conn, new: &NewClient) -> Result<bool, Failure> 
         let attribute = "clientId".to_owned();
         return Err(StoreError::Conflict { attribute }.into());
     }
-    if let Some(secret) = &new.secret {
+    for secret in &new.secrets {
         insert_secret(conn, new.tenant.0, new.id, secret)?;
     }
     Ok(true)

@@ -32,11 +32,9 @@ pub(super) fn create(conn: &mut Conn, new: &Connection) -> Result<bool, Failure>
         connection::created.eq(new.created.timestamp_millis()),
     );
     let insert = diesel::insert_into(connection::table).values(values);
-    let insert = insert
-        .on_conflict((connection::tenant_id, connection::name))
-        .do_nothing();
-    if conn.execute(insert)? == 0 {
-        let attribute = "name".to_owned();
+    if conn.execute(insert.on_conflict_do_nothing())? == 0 {
+        let has_name = named(conn, new.tenant, &new.name)?.is_some();
+        let attribute = if has_name { "name" } else { "id" }.to_owned();
         return Err(StoreError::Conflict { attribute }.into());
     }
     Ok(true)

@@ -130,8 +130,9 @@ fn one_of_many_equal_federations_is_stored() {
                         algorithms: vec![],
                     }),
                     read_only: false,
+                    disabled: false,
                     created: at(0),
-                    secret: None,
+                    secrets: Vec::new(),
                 };
                 barrier.wait();
                 match it.store.create_client(&new) {

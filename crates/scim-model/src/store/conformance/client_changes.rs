@@ -119,7 +119,7 @@ fn a_tenant_has_no_two_federations_for_the_same_assertions(it: &Fixture) {
         let method = ClientMethod::Federation(trust.clone());
         let new = NewClient {
             method,
-            ..new_client(it, None)
+            ..new_client(it, Vec::new())
         };
         let created = it.store.create_client(&new);
         created.map(|is_stored| is_stored.then_some(new.client_id))

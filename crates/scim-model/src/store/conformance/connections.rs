@@ -52,6 +52,11 @@ fn connections_have_unique_names_within_a_tenant(it: &Fixture) {
     assert!(created(&new(it, "Entra")).expect("the case of names counts"));
     expect_taken("name", created(&new(it, "entra")));
     expect_taken("name", created(&new(it, "default")));
+    let same_id = Connection {
+        id: entra.id,
+        ..new(it, "okta")
+    };
+    expect_taken("id", created(&same_id));
     assert!(created(&new(&other, "entra")).expect("another tenant may use the name"));
     let nowhere = Connection {
         tenant: TenantId(i64::MAX),
@@ -179,8 +184,9 @@ fn a_deleted_connection_and_its_credentials_remain_known(it: &Fixture) {
         name: "Robot".to_owned(),
         method: ClientMethod::Client { keys: None },
         read_only: false,
+        disabled: false,
         created: at(4),
-        secret: None,
+        secrets: Vec::new(),
     };
     assert!(it.store.create_client(&client).expect("the id is free"));
     assert_eq!((deleted(it), deleted_credentials(it)), (vec![], vec![]));

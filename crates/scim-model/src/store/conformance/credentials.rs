@@ -36,7 +36,7 @@ fn new_secret(number: u8) -> NewSecret {
     }
 }
 
-pub(super) fn new_client(it: &Fixture, secret: Option<NewSecret>) -> NewClient {
+pub(super) fn new_client(it: &Fixture, secrets: Vec<NewSecret>) -> NewClient {
     let id = Uuid::now_v7();
     NewClient {
         id,
@@ -46,14 +46,15 @@ pub(super) fn new_client(it: &Fixture, secret: Option<NewSecret>) -> NewClient {
         name: "Entra".to_owned(),
         method: ClientMethod::Client { keys: None },
         read_only: false,
+        disabled: false,
         created: at(0),
-        secret,
+        secrets,
     }
 }
 
 /// Stores a client with one secret.
 pub(super) fn client(it: &Fixture) -> Client {
-    let new = new_client(it, Some(new_secret(1)));
+    let new = new_client(it, vec![new_secret(1)]);
     assert!(it.store.create_client(&new).expect("the id is free"));
     found(it, &new.client_id).expect("it is stored")
 }
@@ -108,7 +109,7 @@ fn a_client_is_found_by_its_public_id(it: &Fixture) {
     let new = NewClient {
         method: federation.clone(),
         read_only: true,
-        ..new_client(it, None)
+        ..new_client(it, Vec::new())
     };
     assert!(it.store.create_client(&new).expect("the id is free"));
     let client = found(it, &new.client_id).expect("it is stored");
@@ -127,7 +128,7 @@ fn a_client_is_found_by_its_public_id(it: &Fixture) {
     assert_eq!((ids(it.tenant), ids(other.tenant)), (vec![new.client_id], vec![]));
     let nowhere = NewClient {
         connection: ConnectionId(Uuid::now_v7()),
-        ..new_client(it, None)
+        ..new_client(it, Vec::new())
     };
     assert!(!it.store.create_client(&nowhere).expect("the store is available"));
 }
@@ -137,7 +138,7 @@ fn client_ids_are_unique_over_all_tenants(it: &Fixture) {
     let taken = client(it).client_id;
     let again = NewClient {
         client_id: taken.clone(),
-        ..new_client(&other, None)
+        ..new_client(&other, Vec::new())
     };
     expect_taken("clientId", it.store.create_client(&again));
     assert_eq!(found(it, &taken).expect("it stays").connection.tenant, it.tenant);
@@ -244,7 +245,7 @@ fn an_access_token_ends_with_its_connection_and_tenant(it: &Fixture) {
     it.store.create_connection(&entra).expect("the name is free");
     let new = NewClient {
         connection: entra.id,
-        ..new_client(it, Some(new_secret(1)))
+        ..new_client(it, vec![new_secret(1)])
     };
     it.store.create_client(&new).expect("the id is free");
     let hash = issue(it, &found(it, &new.client_id).expect("it is stored"));

@@ -24,7 +24,7 @@ pub struct ExportArgs {
     /// The tenant
     #[arg(long, value_name = "NAME")]
     pub tenant: String,
-    /// Include the connections, and the valid tokens as hashes
+    /// Include the connections, their OAuth clients and federations, and valid tokens and client secrets as hashes
     #[arg(long)]
     pub with_tokens: bool,
     /// Include the hashes of passwords and other secrets
@@ -53,7 +53,7 @@ pub struct ImportArgs {
     /// Keep the versions, and the times of creation and of the last change
     #[arg(long)]
     pub keep_versions: bool,
-    /// Create the connections and tokens of the export
+    /// Create the connections of the export with their tokens, OAuth clients and federations
     #[arg(long)]
     pub keep_tokens: bool,
     /// Store the journal of the export at its positions, so that its readers continue, instead of new entries

@@ -3,22 +3,27 @@
 use scim_model::change::Change;
 use scim_model::store::{StoreError, TenantId};
 
-use super::setting::{ImportStore, patiently};
+use super::setting::{ImportStore, Setting, patiently};
 use crate::cli::CommandError;
 use crate::cli::transfer::Header;
 
 /// Entries that are stored together.
 const AT_ONCE: usize = 500;
 
-/// Prepares the store for the entries of an export.
-pub(super) fn start(store: &dyn ImportStore, tenant: TenantId, header: &Header) -> Result<(), CommandError> {
+/// Prepares the store for the entries of an export, unless this is a trial.
+pub(super) fn start(setting: &Setting, header: &Header) -> Result<(), CommandError> {
     let position = |text: &str| {
         text.parse()
             .map_err(|error| CommandError::Usage(format!("the first line, `{text}`: {error}")))
     };
     let end = position(&header.position)?;
     let dropped = header.dropped.as_deref().map(position).transpose()?;
-    patiently(|| store.start_imported_journal(tenant, dropped, end)).map_err(|error| match error {
+    if setting.arguments.dry_run {
+        return Ok(());
+    }
+    let tenant = setting.tenant_to_fill()?;
+    let started = patiently(|| setting.store.start_imported_journal(tenant, dropped, end));
+    started.map_err(|error| match error {
         StoreError::Conflict { .. } => CommandError::Refused(
             "the tenant has entries in its journal after those of the export: import without --keep-journal, or into a \
              new tenant"

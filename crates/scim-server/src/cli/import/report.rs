@@ -78,6 +78,7 @@ pub(super) struct Report {
     pub(super) created: u64,
     pub(super) unchanged: u64,
     pub(super) tokens: u64,
+    pub(super) clients: u64,
     pub(super) changes: u64,
     pub(super) progress: Progress,
     as_json: bool,
@@ -91,6 +92,7 @@ impl Report {
             created: 0,
             unchanged: 0,
             tokens: 0,
+            clients: 0,
             changes: 0,
             progress: Progress::new("resources"),
             as_json,
@@ -124,6 +126,7 @@ impl Report {
                 "created": self.created,
                 "unchanged": self.unchanged,
                 "tokens": self.tokens,
+                "clients": self.clients,
                 "changes": self.changes,
                 "refused": self.number,
                 "refusals": self.shown.iter().map(Refusal::to_json).collect::<Vec<_>>(),
@@ -138,11 +141,11 @@ impl Report {
             terminal.output,
             "{intro} {created} resources in the tenant {tenant}; {unchanged} are there already, {refused} lines are refused."
         )?;
-        if self.tokens > 0 || self.changes > 0 {
+        if self.tokens + self.clients + self.changes > 0 {
             writeln!(
                 terminal.output,
-                "Tokens: {}. Entries of the journal: {}.",
-                self.tokens, self.changes
+                "Tokens: {}. OAuth clients and federations: {}. Entries of the journal: {}.",
+                self.tokens, self.clients, self.changes
             )?;
         }
         Ok(())

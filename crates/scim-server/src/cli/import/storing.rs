@@ -13,8 +13,9 @@ use super::setting::{NO_TENANT, Setting, patiently};
 use crate::cli::CommandError;
 use crate::cli::arguments::GroupNames;
 
-/// The resources that are stored together: at most this many, and no more after this many bytes.
-const AT_ONCE: usize = 500;
+/// The resources that are stored together: at most this many, and no more after this many bytes. Larger batches are slower
+/// on SQLite: it keeps the old pages of a batch in memory, and walks through them after each statement.
+const AT_ONCE: usize = 100;
 const BYTES_AT_ONCE: usize = 8 << 20;
 
 /// Members that are looked up together.
@@ -89,6 +90,7 @@ impl<'a> Storing<'a> {
         if batch.is_empty() {
             return Ok(());
         }
+        self.setting.tenant_to_fill()?;
         match self.attempt(&batch) {
             Ok(outcomes) => {
                 for (prepared, outcome) in batch.into_iter().zip(outcomes) {
@@ -110,14 +112,15 @@ impl<'a> Storing<'a> {
     }
 
     fn attempt(&self, batch: &[Prepared]) -> Result<Vec<ImportOutcome>, StoreError> {
-        if self.setting.tenant == NO_TENANT {
+        let tenant = self.setting.tenant.id();
+        if tenant == NO_TENANT {
             return Ok(vec![ImportOutcome::Created; batch.len()]);
         }
         let resources: Vec<ImportedResource> = batch.iter().map(|it| it.resource.clone()).collect();
         patiently(|| {
             self.setting
                 .store
-                .import(self.setting.tenant, &resources, self.setting.arguments.dry_run)
+                .import(tenant, &resources, self.setting.arguments.dry_run)
         })
     }
 
@@ -170,7 +173,7 @@ impl<'a> Storing<'a> {
             let wanted: Vec<Uuid> = new.members.iter().map(|it| self.ids.stored(*it)).collect();
             let mut members = Vec::with_capacity(wanted.len());
             for some in wanted.chunks(MEMBERS_AT_ONCE) {
-                let known = match self.setting.tenant {
+                let known = match self.setting.tenant.id() {
                     NO_TENANT => Vec::new(),
                     tenant => patiently(|| self.setting.store.references(tenant, some))?,
                 };
@@ -200,7 +203,11 @@ impl<'a> Storing<'a> {
                         .keep_versions
                         .then_some(prepared.resource.last_modified),
                 };
-                patiently(|| self.setting.store.import_members(self.setting.tenant, &added))?;
+                patiently(|| {
+                    self.setting
+                        .store
+                        .import_members(self.setting.tenant.id(), &added)
+                })?;
             }
         }
         Ok(())

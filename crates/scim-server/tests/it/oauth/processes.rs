@@ -87,7 +87,7 @@ impl Installation {
 }
 
 /// Sends a token request to a server, and returns status and body.
-fn ask(base_url: &str, body: &str) -> (u16, Value) {
+pub fn ask(base_url: &str, body: &str) -> (u16, Value) {
     let url = base_url.replace("/scim/v2", "/oauth2/token");
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -101,7 +101,7 @@ fn ask(base_url: &str, body: &str) -> (u16, Value) {
     (response.status().as_u16(), serde_json::from_str(&text).unwrap())
 }
 
-fn secret_form(created: &Value) -> String {
+pub fn secret_form(created: &Value) -> String {
     let text = |name: &str| created[name].as_str().unwrap();
     form(&[
         ("grant_type", "client_credentials"),
