@@ -11,13 +11,18 @@ use super::settings::documents;
 use super::settings::setting::{DefaultValue, Setting};
 use super::settings::sources::Origin;
 use super::start::Start;
-use crate::config::database_url;
+use crate::config::{Config, database_url};
 
-/// Runs a command.
+/// Runs a command. `read_certificates` reads the files of TLS as the listeners do.
 ///
 /// # Errors
 /// `Usage` for a file with a mistake, or `Io`.
-pub fn run(command: &ConfigCommand, start: &Start, output: &mut dyn Write) -> Result<(), CommandError> {
+pub fn run(
+    command: &ConfigCommand,
+    start: &Start,
+    read_certificates: impl FnOnce(&Config) -> Result<(), String>,
+    output: &mut dyn Write,
+) -> Result<(), CommandError> {
     let settings = Setting::all(&start.grammar);
     match command {
         ConfigCommand::Show { json, .. } => show(*json, &settings, start, output),
@@ -25,7 +30,8 @@ pub fn run(command: &ConfigCommand, start: &Start, output: &mut dyn Write) -> Re
             let cli = Cli::from_arg_matches(&start.matches);
             let cli = cli.map_err(|error| CommandError::Usage(error.to_string()))?;
             let checked = cli.serve.config();
-            checked.map_err(|error| CommandError::Usage(error.to_string()))?;
+            let config = checked.map_err(|error| CommandError::Usage(error.to_string()))?;
+            read_certificates(&config).map_err(CommandError::Usage)?;
             Ok(writeln!(output, "{}: valid", file.display())?)
         }
         ConfigCommand::Generate => Ok(write!(output, "{}", documents::example(&settings))?),

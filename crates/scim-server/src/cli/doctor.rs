@@ -1,6 +1,7 @@
 //! `scim-server doctor`: examines the configuration, the database and the surroundings of a server.
 
 mod base_url;
+mod certificates;
 mod credentials;
 mod database;
 mod deliveries;
@@ -11,12 +12,14 @@ use std::io::IsTerminal as _;
 
 use serde_json::json;
 
+pub use self::certificates::ListenerCertificate;
 pub use self::database::{DatabaseFiles, DatabaseState};
 pub use self::examined::Examined;
 use self::finding::Findings;
 use super::arguments::DoctorArgs;
 use super::migrate::MigrationList;
 use super::{CommandError, Terminal, with_sources};
+use crate::config::Config;
 use crate::config::database_url::DatabaseUrl;
 
 /// A database that was reached, with a store if its schema is up to date.
@@ -27,7 +30,7 @@ pub struct Reached {
     pub store: Option<Box<dyn Examined>>,
 }
 
-/// Examines a server, and prints the findings. `reach` opens the database.
+/// Examines a server, and prints the findings. `reach` opens the database, and `certificates` reads the files of TLS.
 ///
 /// # Errors
 /// `NotHealthy` if a finding is an error; and see [`CommandError`].
@@ -35,12 +38,16 @@ pub fn run(
     url: &DatabaseUrl,
     arguments: &DoctorArgs,
     reach: impl FnOnce() -> Result<Reached, String>,
+    certificates: impl FnOnce(&Config) -> Vec<ListenerCertificate>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let mut findings = Findings::default();
     let config = arguments.serve.config();
     match &config {
-        Ok(_) => findings.good("configuration", "the settings are valid"),
+        Ok(config) => {
+            findings.good("configuration", "the settings are valid");
+            certificates::examine(&certificates(config), terminal.now, &mut findings);
+        }
         Err(error) => findings.error(
             "configuration",
             with_sources(&**error),

@@ -58,6 +58,14 @@ impl ServerTls {
     }
 }
 
+/// Reads the files as a listener would, and returns the time at which the certificate expires.
+///
+/// # Errors
+/// A file cannot be read or used, or the key does not belong to the certificate.
+pub fn expiry(files: &TlsFiles) -> Result<DateTime<Utc>, TlsError> {
+    Ok(Contents::read(files)?.load(files)?.expires)
+}
+
 /// The certificate of a listener.
 pub struct Tls {
     files: TlsFiles,

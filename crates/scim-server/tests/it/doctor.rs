@@ -1,7 +1,10 @@
 //! `scim-server doctor`.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::Command;
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -241,6 +244,8 @@ fn endpoints_that_fail_are_errors_and_disabled_ones_warnings() {
         shell.ok(&["migrate"]);
         let key = shell.folder.path().join("key");
         fs::write(&key, "0f".repeat(32)).unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let key = key.to_str().unwrap();
         let create = ["webhook", "create", "--json", "--secrets-key-file", key, "--url"];
         let failing = shell.json(&[&create[..], &["https://93.184.215.14/a"]].concat());
@@ -259,16 +264,34 @@ fn endpoints_that_fail_are_errors_and_disabled_ones_warnings() {
             "--json",
         ]);
         shell.ok(&["set-stream", "pause", stream["id"].as_str().unwrap()]);
+        let given_up = shell.json(&[&create[..], &["https://93.184.215.14/c"]].concat());
+        let id = given_up["id"].as_str().unwrap().replace('-', "");
+        let id = match shell.is_postgres() {
+            true => format!("decode('{id}', 'hex')"),
+            false => format!("unhex('{id}')"),
+        };
+        shell.sql(&format!(
+            "INSERT INTO webhook_message (endpoint, message, attempts, dead, since) VALUES ({id}, '1-1-0', 9, TRUE, 1)"
+        ));
         let diagnosis = doctor(shell, &["--secrets-key-file", key]);
         assert_eq!(diagnosis.code, 1, "{}", diagnosis.found);
         let mut levels = diagnosis.levels("webhooks");
         levels.sort_unstable();
-        assert_eq!(levels, ["error", "warning"], "{}", diagnosis.found);
+        assert_eq!(levels, ["error", "warning", "warning"], "{}", diagnosis.found);
         let text = diagnosis.found.to_string();
         assert!(text.contains(failing["id"].as_str().unwrap()), "{text}");
         assert!(text.contains("2026-01-01T12:00:00.000Z"), "{text}");
+        assert!(text.contains("were given up"), "{text}");
         let paused = diagnosis.problem("security event streams");
         assert_eq!(paused["level"], "warning");
+        let stream = stream["id"].as_str().unwrap();
+        shell.ok(&["set-stream", "enable", stream]);
+        shell.sql("UPDATE set_stream SET failing_since = 1767268800000");
+        let diagnosis = doctor(shell, &["--secrets-key-file", key]);
+        let failing = diagnosis.problem("security event streams");
+        assert_eq!(failing["level"], "error");
+        assert!(failing["text"].as_str().unwrap().contains(stream), "{failing}");
+        assert_eq!(diagnosis.levels("secrets key"), ["ok"]);
         // Others could read the key.
         #[cfg(unix)]
         fs::set_permissions(key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
@@ -276,6 +299,11 @@ fn endpoints_that_fail_are_errors_and_disabled_ones_warnings() {
             doctor(shell, &["--secrets-key-file", key]).levels("secrets key"),
             ["warning"]
         );
+        for wrong in ["f0".repeat(32), "no key".to_owned()] {
+            fs::write(key, wrong).unwrap();
+            let diagnosis = doctor(shell, &["--secrets-key-file", key]);
+            assert_eq!(diagnosis.problem("secrets key")["level"], "error");
+        }
         fs::remove_file(key).unwrap();
         assert_eq!(
             doctor(shell, &["--secrets-key-file", key]).levels("secrets key"),
@@ -307,4 +335,98 @@ fn a_large_write_ahead_log_is_a_warning() {
             .contains("300 MiB")
     );
     drop(server);
+}
+
+/// Answers one request as a SCIM server does whose clock is a number of seconds ahead. Returns its base URL.
+fn server_with_clock(ahead: i64) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/scim/v2", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if stream.read(&mut byte).unwrap() == 0 {
+                return;
+            }
+            request.extend(byte);
+        }
+        let body =
+            json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"] }).to_string();
+        let date =
+            (chrono::Utc::now() + chrono::TimeDelta::seconds(ahead)).format("%a, %d %b %Y %H:%M:%S GMT");
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/scim+json\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+    });
+    url
+}
+
+#[test]
+fn clocks_that_differ_are_found() {
+    let shell = Shell::new();
+    shell.ok(&["migrate"]);
+    for (ahead, level, code) in [(0, "ok", 0), (-30, "warning", 0), (3_600, "error", 1)] {
+        let diagnosis = doctor(&shell, &["--base-url", &server_with_clock(ahead)]);
+        assert_eq!(diagnosis.levels("clock"), [level], "{}", diagnosis.found);
+        assert_eq!(diagnosis.code, code, "{}", diagnosis.found);
+    }
+
+    let Some(shell) = Shell::on_postgres() else {
+        return;
+    };
+    shell.ok(&["migrate"]);
+    let name = shell.url().rsplit('/').next().unwrap().to_owned();
+    // A function of this name before that of PostgreSQL is a clock that is wrong.
+    shell.sql(&format!(
+        "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+           AS $$ SELECT pg_catalog.clock_timestamp() - interval '90 seconds' $$;
+         ALTER DATABASE {name} SET search_path = public, pg_catalog"
+    ));
+    let diagnosis = doctor(&shell, &[]);
+    let clock = diagnosis.problem("clock");
+    assert_eq!(clock["level"], "error", "{}", diagnosis.found);
+    assert!(
+        clock["text"].as_str().unwrap().contains("seconds behind"),
+        "{clock}"
+    );
+}
+
+/// A small file system in memory, which needs a namespace of its own: where the system does not permit that, the text of
+/// the finding is tested with its numbers only.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_almost_full_is_an_error_and_one_without_room_for_a_copy_a_warning() {
+    let shell = Shell::new();
+    let mount = shell.folder.path().join("mount");
+    fs::create_dir(&mount).unwrap();
+    let examine = |megabytes: u32, database: u32| {
+        let script = format!(
+            "mount -t tmpfs -o size={megabytes}m tmpfs mount || exit 77
+             \"$0\" migrate --database-url sqlite:mount/scim.db > /dev/null
+             truncate --size=+{database}M mount/scim.db-wal
+             \"$0\" doctor --json --database-url sqlite:mount/scim.db",
+        );
+        let output = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+            .arg(env!("CARGO_BIN_EXE_scim-server"))
+            .current_dir(shell.folder.path())
+            .output();
+        let output = output.ok().filter(|it| !it.stdout.is_empty())?;
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let code = output.status.code().unwrap();
+        Some(Diagnosis { code, found })
+    };
+    for (megabytes, log, level, code) in [(64, 0, "error", 1), (200, 250, "warning", 0), (200, 0, "ok", 0)] {
+        let Some(diagnosis) = examine(megabytes, log) else {
+            let _ = writeln!(std::io::stderr(), "not run: the system permits no mount");
+            return;
+        };
+        assert_eq!(diagnosis.levels("disk space"), [level], "{}", diagnosis.found);
+        assert_eq!(diagnosis.code, code, "{}", diagnosis.found);
+    }
 }

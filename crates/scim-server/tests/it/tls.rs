@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Datelike as _;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{
     ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::Shell;
@@ -45,10 +46,14 @@ impl Authority {
 
     /// A certificate for the address of the tests, until the beginning of a year.
     fn pair(&self, until: i32) -> Pair {
+        self.pair_until(until, 1, 1)
+    }
+
+    fn pair_until(&self, year: i32, month: u8, day: u8) -> Pair {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
         params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(until, 1, 1);
+        params.not_after = date_time_ymd(year, month, day);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Pair {
             certificate: certificate.der().clone(),
@@ -664,4 +669,73 @@ fn a_stop_waits_for_requests_over_tls() {
     assert!(status.starts_with("HTTP/1.1 201"), "{status}");
     drop(connection);
     assert!(server.wait().success());
+}
+
+#[test]
+fn doctor_examines_the_certificates() {
+    let (shell, files, authority) = (Shell::new(), Files::new(), Authority::new());
+    shell.ok(&["migrate"]);
+    let soon = chrono::Utc::now() + chrono::TimeDelta::days(7);
+    let [month, day] = [soon.month(), soon.day()].map(|it| u8::try_from(it).unwrap());
+    let year = soon.year();
+    let other = authority.pair(2100);
+    let cases = [
+        (authority.pair(2100), 0, "ok", "it is valid until 2100-01-01"),
+        (
+            authority.pair_until(year, month, day),
+            0,
+            "warning",
+            "it expires on ",
+        ),
+        (authority.pair(2021), 1, "error", "it expired on 2021-01-01"),
+        (
+            Pair {
+                key_pem: other.key_pem,
+                ..authority.pair(2100)
+            },
+            1,
+            "error",
+            "the key does not belong to the certificate",
+        ),
+    ];
+    for (pair, code, level, expected) in cases {
+        files.store(&pair);
+        for prefix in ["", "management-"] {
+            let flags = files.flags(prefix);
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            let output = shell.run(&[&["doctor", "--json"], &flags[..]].concat());
+            let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let items = found["items"].as_array().unwrap();
+            let items: Vec<&Value> = items.iter().filter(|it| it["check"] == "certificates").collect();
+            assert_eq!(items.len(), 1, "{found}");
+            let text = items[0]["text"].as_str().unwrap();
+            assert_eq!(items[0]["level"], level, "{found}");
+            assert!(text.contains(expected), "{found}");
+            assert_eq!(items[0]["remedy"].is_string(), level != "ok", "{found}");
+            assert_eq!(output.status.code(), Some(code), "{found}");
+        }
+    }
+}
+
+#[test]
+fn a_check_of_the_configuration_reads_the_certificates() {
+    let (shell, files, authority) = (Shell::new(), Files::new(), Authority::new());
+    let file = files.write(
+        "scim.toml",
+        &format!(
+            "write-timeout = 5\ntls-certificate = '{}'\ntls-key = '{}'\n",
+            files.text("server.pem"),
+            files.text("server.key")
+        ),
+    );
+    let check = ["config", "check", file.to_str().unwrap()];
+    let (code, error) = shell.failure(&check);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("scim.toml:2: tls-certificate "), "{error}");
+    files.store(&authority.pair(2100));
+    assert!(shell.ok(&check).ends_with("scim.toml: valid\n"));
+    files.write("server.key", "no key");
+    let (code, error) = shell.failure(&check);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("scim.toml:3: tls-key "), "{error}");
 }

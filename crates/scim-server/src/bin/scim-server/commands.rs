@@ -11,6 +11,7 @@ use scim_server::cli::{
     stop, tenant, token, webhook, with_terminal,
 };
 use scim_server::delivery::feed::Feed;
+use scim_server::http::tls::ServerTls;
 use scim_storage_diesel::{DieselStore, Pooler};
 
 use crate::failure::Failure;
@@ -89,7 +90,15 @@ pub(crate) fn run(cli: Cli, start: &Start) -> Result<(), Failure> {
             })
         }
         Command::Health(arguments) => Ok(health::run(&arguments, &mut io::stdout())?),
-        Command::Config(command) => Ok(config::run(&command, start, &mut io::stdout())?),
+        Command::Config(command) => Ok(config::run(
+            &command,
+            start,
+            |config| {
+                let tls = ServerTls::load(config);
+                tls.map(drop).map_err(|error| error.to_string())
+            },
+            &mut io::stdout(),
+        )?),
         Command::Completions { shell } => Ok(completions::print(shell, &mut io::stdout())?),
         Command::Manual => Ok(manual::print(&mut io::stdout())?),
         Command::Journal(arguments) => {

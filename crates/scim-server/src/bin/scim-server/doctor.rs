@@ -1,11 +1,14 @@
 //! `scim-server doctor`, on the storage adapter.
 
 use scim_server::cli::arguments::DoctorArgs;
-use scim_server::cli::doctor::{self, DatabaseFiles, DatabaseState, Examined, Reached};
+use scim_server::cli::doctor::{self, DatabaseFiles, DatabaseState, Examined, ListenerCertificate, Reached};
 use scim_server::cli::hints::Hints;
 use scim_server::cli::{with_sources, with_terminal};
 use scim_server::clock;
+use scim_server::config::Config;
 use scim_server::config::database_url::DatabaseUrl;
+use scim_server::config::tls::TlsFiles;
+use scim_server::http::tls;
 use scim_storage_diesel::maintenance;
 use scim_storage_diesel::{DieselStore, OpenError, Pooler};
 
@@ -21,19 +24,30 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let reach = || reach(url.with_password(), pooler).map_err(|error| with_sources(&error));
     with_terminal(hints, |terminal| {
-        Ok(doctor::run(url, arguments, reach, terminal)?)
+        Ok(doctor::run(url, arguments, reach, certificates, terminal)?)
     })
 }
 
+fn certificates(config: &Config) -> Vec<ListenerCertificate> {
+    let files = [&config.tls, &config.management_tls].into_iter().flatten();
+    let certificate = |files: &TlsFiles| ListenerCertificate {
+        flag: files.flags.certificate,
+        path: files.certificate.clone(),
+        expires: tls::expiry(files).map_err(|it| it.to_string()),
+    };
+    files.map(certificate).collect()
+}
+
 fn reach(url: &str, pooler: Pooler) -> Result<Reached, OpenError> {
-    let known = maintenance::migrations(url, pooler)?;
-    if !known.exists {
-        return Ok(Reached {
-            state: doctor::missing_database(shown(known)),
-            store: None,
-        });
-    }
-    let state = maintenance::inspect(url, pooler)?;
+    // First, because a connection that is closed empties the log whose size is a finding.
+    let state = match maintenance::inspect(url, pooler) {
+        Err(OpenError::Missing(_)) => {
+            let known = maintenance::migrations(url, pooler)?;
+            let state = doctor::missing_database(shown(known));
+            return Ok(Reached { state, store: None });
+        }
+        state => state?,
+    };
     let clock_ahead = state.clock.map(|it| it - clock::now());
     let is_usable = state.migrations.pending.is_empty() && state.migrations.unknown.is_empty();
     let store = is_usable.then(|| DieselStore::open_existing(url, pooler));

@@ -1,11 +1,12 @@
 //! Endpoints of webhooks and streams that do not get their events, and the key that their secrets need.
 
 use scim_model::store::SetStreamStatus;
+use uuid::Uuid;
 
 use super::examined::Examined;
 use super::finding::Findings;
-use crate::cli::{CommandError, Terminal, timestamp};
-use crate::sealing::KeyFile;
+use crate::cli::{CommandError, Terminal, timestamp, with_sources};
+use crate::sealing::{KeyFile, Purpose};
 
 const WEBHOOKS: &str = "webhooks";
 const STREAMS: &str = "security event streams";
@@ -18,9 +19,9 @@ pub(super) fn examine(
 ) -> Result<(), CommandError> {
     webhooks(store, terminal, findings)?;
     streams(store, terminal, findings)?;
-    let has_secrets = !store.webhooks()?.is_empty() || !store.signing_keys()?.is_empty();
-    if has_secrets {
-        secrets_key(keys, findings);
+    let sealed = sealed(store)?;
+    if !sealed.is_empty() {
+        secrets_key(keys, &sealed, findings);
     }
     Ok(())
 }
@@ -112,20 +113,36 @@ fn streams(store: &dyn Examined, terminal: &Terminal, findings: &mut Findings) -
     Ok(())
 }
 
-fn secrets_key(keys: &KeyFile, findings: &mut Findings) {
+/// A sealed value, with the purpose and the row that it was sealed for.
+type Sealed = (Purpose, Uuid, Vec<u8>);
+
+/// The sealed values of webhooks and streams, and the private keys.
+fn sealed(store: &dyn Examined) -> Result<Vec<Sealed>, CommandError> {
+    let mut sealed = Vec::new();
+    for webhook in store.webhooks()? {
+        let headers = webhook.settings.headers.into_iter();
+        sealed.extend(headers.map(|it| (Purpose::WebhookHeaders, webhook.id, it)));
+        let secrets = webhook.secrets.into_iter();
+        sealed.extend(secrets.map(|it| (Purpose::WebhookSecret, it.id, it.sealed)));
+    }
+    let keys = store.signing_keys()?.into_iter();
+    sealed.extend(keys.map(|it| (Purpose::SigningKey, it.id, it.sealed)));
+    Ok(sealed)
+}
+
+fn secrets_key(keys: &KeyFile, sealed: &[Sealed], findings: &mut Findings) {
     const CHECK: &str = "secrets key";
-    let remedy =
-        "name the file that the servers use with `--secrets-key-file`, or restore it from its backup";
-    let Some(path) = keys.path() else {
+    let mut opened = sealed
+        .iter()
+        .map(|(purpose, row, value)| keys.open(*purpose, *row, value));
+    if let Some(Err(error)) = opened.find(Result::is_err) {
         return findings.error(
             CHECK,
-            "the database has sealed secrets, and no key file is named",
-            remedy,
+            with_sources(&error),
+            "name the file that the servers use with `--secrets-key-file`, or restore it from its backup",
         );
-    };
-    if let Err(error) = std::fs::File::open(path) {
-        return findings.error(CHECK, format!("{}: {error}", path.display()), remedy);
     }
+    let Some(path) = keys.path() else { return };
     #[cfg(unix)]
     if let Ok(metadata) = path.metadata()
         && std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0
@@ -136,5 +153,5 @@ fn secrets_key(keys: &KeyFile, findings: &mut Findings) {
             format!("run `chmod 600 {}`", path.display()),
         );
     }
-    findings.good(CHECK, format!("{} is readable", path.display()));
+    findings.good(CHECK, format!("{} opens the sealed secrets", path.display()));
 }
