@@ -3,6 +3,9 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
@@ -28,6 +31,18 @@ pub struct Backup {
     /// The rows in it, by table.
     pub rows: Vec<RowCount>,
 }
+
+/// The progress of a backup, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupProgress {
+    /// Bytes that were copied, and then read again.
+    pub done: u64,
+    /// Twice the size of the database. The copy has no free pages, and may be smaller.
+    pub all: u64,
+}
+
+/// The pause between two looks at the size of the copy.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]
@@ -70,11 +85,15 @@ impl From<diesel::result::Error> for BackupError {
 
 /// Copies a SQLite database into a new file that only its owner can read, and verifies the copy: SQLite checks its
 /// structure, its keys are complete, and its journal contains every change that was committed before the call. The file
-/// has its name only when it is verified and on disk.
+/// has its name only when it is verified and on disk. `progress` is called from another thread too.
 ///
 /// # Errors
 /// See [`BackupError`].
-pub fn backup(url: &str, file: &Path) -> Result<Backup, BackupError> {
+pub fn backup(
+    url: &str,
+    file: &Path,
+    progress: &(dyn Fn(BackupProgress) + Sync),
+) -> Result<Backup, BackupError> {
     if let Target::Postgres = target(url)? {
         return Err(BackupError::Postgres);
     }
@@ -82,7 +101,8 @@ pub fn backup(url: &str, file: &Path) -> Result<Backup, BackupError> {
         return Err(BackupError::Exists(file.to_owned()));
     }
     let partial = partial_name(file);
-    let result = with_existing(url, Pooler::None, |conn| Ok(write(conn, &partial)))?.and_then(|backup| {
+    let written = with_existing(url, Pooler::None, |conn| Ok(write(conn, &partial, progress)))?;
+    let result = written.and_then(|backup| {
         // Another process may have made the file in the meantime.
         match fs::symlink_metadata(file) {
             Ok(_) => Err(BackupError::Exists(file.to_owned())),
@@ -113,7 +133,11 @@ fn cannot_write(path: &Path, source: io::Error) -> BackupError {
     }
 }
 
-fn write(conn: &mut Conn, partial: &Path) -> Result<Backup, BackupError> {
+fn write(
+    conn: &mut Conn,
+    partial: &Path,
+    progress: &(dyn Fn(BackupProgress) + Sync),
+) -> Result<Backup, BackupError> {
     let Conn::Sqlite(source) = conn else {
         return Err(BackupError::Postgres);
     };
@@ -127,17 +151,40 @@ fn write(conn: &mut Conn, partial: &Path) -> Result<Backup, BackupError> {
     let text = partial
         .to_str()
         .ok_or_else(|| OpenError::file(partial, "the path is not UTF-8"))?;
-    // One read transaction: writers go on, and are not part of the copy.
-    sql_query("VACUUM INTO ?")
-        .bind::<Text, _>(text)
-        .execute(&mut **source)
-        .map_err(|it| cannot_write(partial, io::Error::other(it)))?;
+    let size = size(source)?;
+    let show = |done: u64| progress(BackupProgress { done, all: 2 * size });
+    let is_copied = AtomicBool::new(false);
+    thread::scope(|threads| {
+        // The size of the file is the only thing that tells how far SQLite is.
+        let watch = threads.spawn(|| {
+            while !is_copied.load(Ordering::Relaxed) {
+                show(partial.metadata().map_or(0, |it| it.len()).min(size));
+                thread::park_timeout(LOOK);
+            }
+        });
+        // One read transaction: writers go on, and are not part of the copy.
+        let copied = sql_query("VACUUM INTO ?")
+            .bind::<Text, _>(text)
+            .execute(&mut **source);
+        is_copied.store(true, Ordering::Relaxed);
+        watch.thread().unpark();
+        copied.map_err(|it| cannot_write(partial, io::Error::other(it)))
+    })?;
     // SQLite leaves it to the caller to wait for the disk.
     let copy = File::open(partial).and_then(|it| it.sync_all());
     copy.map_err(|it| cannot_write(partial, it))?;
     let rows = verify(text, before)?;
-    let (bytes, sha256) = digest(partial).map_err(|it| cannot_write(partial, it))?;
+    let read = |bytes: u64| show(size + bytes.min(size));
+    let (bytes, sha256) = digest(partial, read).map_err(|it| cannot_write(partial, it))?;
+    show(2 * size);
     Ok(Backup { bytes, sha256, rows })
+}
+
+/// The size of a database, in bytes.
+fn size(conn: &mut SqliteConnection) -> Result<u64, Failure> {
+    let size = sql!("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+    let size = Conn::Sqlite(conn).row::<i64>(&size)?.unwrap_or(0);
+    Ok(u64::try_from(size).unwrap_or(0))
 }
 
 /// The number of the last journal entry. Every write adds one.
@@ -171,7 +218,7 @@ fn verify(path: &str, before: i64) -> Result<Vec<RowCount>, BackupError> {
     Ok(tables::count(&mut Conn::Sqlite(&mut copy))?)
 }
 
-fn digest(path: &Path) -> io::Result<(u64, [u8; 32])> {
+fn digest(path: &Path, show: impl Fn(u64)) -> io::Result<(u64, [u8; 32])> {
     let (mut file, mut hash, mut bytes) = (File::open(path)?, Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 20];
     loop {
@@ -180,6 +227,7 @@ fn digest(path: &Path) -> io::Result<(u64, [u8; 32])> {
             read => {
                 hash.update(&buffer[..read]);
                 bytes += read as u64;
+                show(bytes);
             }
         }
     }

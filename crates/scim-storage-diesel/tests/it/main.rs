@@ -1,6 +1,7 @@
 //! The store on SQLite, and on PostgreSQL when `SCIM_TEST_POSTGRES_URL` is set.
 
 mod agreement;
+mod backup;
 mod blocks;
 mod database;
 mod deletion;

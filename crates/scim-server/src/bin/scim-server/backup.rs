@@ -4,6 +4,7 @@ use scim_server::cli::arguments::BackupArgs;
 use scim_server::cli::backup::{self, BackupReport};
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
+use scim_server::cli::progress::Progress;
 use scim_server::cli::with_terminal;
 use scim_server::config::database_url::DatabaseUrl;
 use scim_storage_diesel::maintenance::{self, BackupError};
@@ -12,7 +13,13 @@ use crate::failure::Failure;
 
 /// Writes a backup of a SQLite database.
 pub(crate) fn run(url: &DatabaseUrl, arguments: &BackupArgs, hints: &Hints) -> Result<(), Failure> {
-    let finished = maintenance::backup(url.with_password(), &arguments.file)?;
+    let progress = Progress::in_bytes();
+    let show = |it: maintenance::BackupProgress| {
+        progress.set_length(it.all);
+        progress.set(it.done);
+    };
+    let finished = maintenance::backup(url.with_password(), &arguments.file, &show)?;
+    drop(progress);
     let report = BackupReport {
         bytes: finished.bytes,
         sha256: finished.sha256,
