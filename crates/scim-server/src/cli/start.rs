@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches};
 
@@ -12,7 +13,9 @@ use super::arguments::{self, Cli, ConfigCommand};
 use super::exit::Exit;
 use super::hints::Hints;
 use super::secrets;
+use super::settings::accepted::Accepted;
 use super::settings::grammar::grammar;
+use super::settings::setting::Setting;
 use super::settings::sources::{Origins, Resolved, resolve};
 
 /// The start of a process.
@@ -33,7 +36,7 @@ impl Start {
         let grammar = grammar();
         let arguments: Vec<OsString> = std::env::args_os().collect();
         let parsed = grammar.clone().try_get_matches_from(&arguments);
-        let parsed = parsed.unwrap_or_else(|error| exit_with_usage(&error));
+        let parsed = parsed.unwrap_or_else(|error| exit_with_usage(&explained(error, &grammar, &arguments)));
         if let Err(text) = check_order(&grammar, &parsed) {
             grammar.clone().error(ErrorKind::ArgumentConflict, text).exit();
         }
@@ -72,6 +75,50 @@ fn file(cli: &Cli) -> File {
     }
 }
 
+/// Adds the accepted values to an error about the value of a setting, and the variable that it comes from: the error names
+/// the flag only.
+fn explained(mut error: clap::Error, grammar: &Command, arguments: &[OsString]) -> clap::Error {
+    if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
+        return error;
+    }
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let flag = argument
+        .split([' ', '[', '='])
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let settings = Setting::all(grammar);
+    let Some(setting) = settings
+        .iter()
+        .find(|it| flag.strip_prefix("--") == Some(&it.key))
+    else {
+        return error;
+    };
+    let mut tips: Vec<StyledStr> = Vec::new();
+    if matches!(setting.accepted, Accepted::Number(..)) {
+        tips.push(format!("expected {}", setting.accepted.description()).into());
+    }
+    let is_given = arguments.iter().any(|it| it.to_string_lossy().starts_with(&flag));
+    if !is_given && std::env::var_os(&setting.variable).is_some() {
+        tips.push(
+            format!(
+                "the value is that of the environment variable `{}`",
+                setting.variable
+            )
+            .into(),
+        );
+    }
+    if let Some(ContextValue::StyledStrs(others)) = error.get(ContextKind::Suggested) {
+        tips.extend(others.iter().cloned());
+    }
+    if !tips.is_empty() {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+    error
+}
+
 /// Ends the process with an error of the command line, or with the help that was asked for.
 fn exit_with_usage(error: &clap::Error) -> ! {
     let text = error.to_string();
@@ -108,6 +155,24 @@ fn check_order(grammar: &Command, matches: &ArgMatches) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_about_a_value_says_which_are_accepted() {
+        let text = |flag: &str| {
+            let arguments: Vec<OsString> = ["scim-server", flag].iter().map(Into::into).collect();
+            let error = grammar().try_get_matches_from(&arguments).expect_err(flag);
+            explained(error, &grammar(), &arguments).to_string()
+        };
+        for (flag, expected) in [
+            ("--write-timeout=abc", "expected an integer from 1 to 300"),
+            ("--write-timeout=301", "expected an integer from 1 to 300"),
+            ("--allow-plain-http=maybe", "[possible values: true, false]"),
+            ("--leniency=stric", "[possible values: clients, strict, interop]"),
+            ("--leniency=stric", "a similar value exists"),
+        ] {
+            assert!(text(flag).contains(expected), "{}", text(flag));
+        }
+    }
 
     #[test]
     fn a_flag_of_the_server_before_a_command_is_refused_unless_every_command_has_it() {

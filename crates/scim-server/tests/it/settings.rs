@@ -16,6 +16,8 @@ use scim_server::cli::settings::sources::resolve;
 use serde_json::{Value, json};
 
 use crate::cli::Shell;
+use crate::harness::{GROUP, HttpClient};
+use crate::restart::Binary;
 
 const UPDATE: &str = "SCIM_UPDATE_SETTINGS";
 
@@ -114,6 +116,105 @@ fn the_file_names_the_database_of_every_command() {
     );
 }
 
+/// `export`, `import`, `backup`, `doctor` and `move` have the settings of the server from its file.
+#[test]
+fn commands_on_whole_databases_read_the_file_as_the_server_does() {
+    let shell = Shell::new();
+    let path = |name: &str| shell.folder.path().join(name).display().to_string();
+    shell.write("url", &format!("sqlite:{}\n", path("other.db")));
+    shell.write("key", &"0f".repeat(32));
+    fs::create_dir(shell.folder.path().join("schemas")).unwrap();
+    let badge = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Schema"], "id": "urn:example:Badge", "name": "Badge",
+        "attributes": [{ "name": "code", "type": "string" }],
+    });
+    shell.write("schemas/badge.json", &badge.to_string());
+    let resource_type = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"], "name": "Badge", "endpoint": "/Badges",
+        "schema": "urn:example:Badge",
+    });
+    shell.write("schemas/badges.json", &resource_type.to_string());
+    let file = shell.write(
+        "scim.toml",
+        &format!(
+            "database-url-file = '{}'\nsecrets-key-file = '{}'\nschemas = '{}'\ngroup-names = 'any'\n\
+             base-url = 'http://127.0.0.1:1'\n",
+            path("url"),
+            path("key"),
+            path("schemas")
+        ),
+    );
+    let file = file.to_str().unwrap();
+    let server = Binary::start(&["--config", file]);
+    let (_, address) = server.printed.split_once("listening on ").unwrap();
+    let address = address.split(',').next().unwrap();
+    let client = HttpClient::new(&format!("http://{address}/scim/v2"), &server.token());
+    for _ in 0..2 {
+        client.create("/Groups", &json!({ "schemas": [GROUP], "displayName": "Guides" }));
+    }
+    client.create(
+        "/Badges",
+        &json!({ "schemas": ["urn:example:Badge"], "code": "7" }),
+    );
+    drop(server);
+    shell.ok(&[
+        "webhook",
+        "create",
+        "--url",
+        "https://93.184.215.14/hook",
+        "--config",
+        file,
+    ]);
+
+    fn with<'a>(file: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+        [arguments, &["--config", file]].concat()
+    }
+    let variable = [("SCIM_CONFIG", file)];
+    let exported = shell.ok(&with(file, &["export", "--tenant", "default"]));
+    assert_eq!(exported.matches("Guides").count(), 2, "{exported}");
+    assert_eq!(exported.matches("urn:example:Badge").count(), 1, "{exported}");
+    let output = shell.run_with(&variable, &["export", "--tenant", "default"]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 5);
+    // A flag is used before the file.
+    let unique = with(
+        file,
+        &["export", "--tenant", "default", "--group-names", "unique"],
+    );
+    assert_eq!(shell.failure(&unique).0, 3);
+
+    let lines = shell.write("lines", &exported);
+    let mut import = shell.command(&["import", "--tenant", "copy", "--json"]);
+    import.envs(variable).stdin(fs::File::open(lines).unwrap());
+    let output = import.output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["created"], &report["refused"]), (&json!(3), &json!(0)));
+
+    let backup = shell.json(&with(file, &["backup", "copy.db", "--json"]));
+    assert_eq!(
+        (&backup["secretsKeyFile"], &backup["rows"]["resource"]),
+        (&json!(path("key")), &json!(6))
+    );
+    let output = shell.run_with(&variable, &["doctor", "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let level = |check: &str| {
+        let items = found["items"].as_array().unwrap();
+        items.iter().find(|it| it["check"] == check).unwrap()["level"].clone()
+    };
+    assert_eq!(
+        (level("database"), level("base URL")),
+        (json!("ok"), json!("error"))
+    );
+    assert_ne!(level("secrets key"), "error", "{found}");
+    if let Some(target) = Shell::on_postgres() {
+        let moved = shell.json(&with(file, &["move", "--to", &target.url(), "--json"]));
+        assert_eq!(
+            (&moved["secretsKeyFile"], &moved["tables"]["resource"]["rows"]),
+            (&json!(path("key")), &json!(6))
+        );
+    }
+    assert!(!shell.folder.path().join("scim.db").exists());
+}
+
 #[test]
 fn the_server_serves_with_the_settings_of_the_file() {
     let shell = Shell::new();
@@ -205,6 +306,29 @@ fn unknown_variables_are_warnings_and_unknown_keys_are_not() {
         "{}",
         error(&output)
     );
+}
+
+#[test]
+fn a_mistake_in_a_variable_names_it_and_the_accepted_values() {
+    let shell = Shell::new();
+    for (variable, value, accepted) in [
+        ("SCIM_WRITE_TIMEOUT", "abc", "expected an integer from 1 to 300"),
+        ("SCIM_ALLOW_PLAIN_HTTP", "maybe", "possible values: true, false"),
+        (
+            "SCIM_LENIENCY",
+            "stric",
+            "possible values: clients, strict, interop",
+        ),
+    ] {
+        let output = shell.run_with(&[(variable, value)], &["serve"]);
+        let text = error(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(accepted), "{text}");
+        assert!(
+            text.contains(&format!("the environment variable `{variable}`")),
+            "{text}"
+        );
+    }
 }
 
 #[test]
