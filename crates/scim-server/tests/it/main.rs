@@ -36,6 +36,8 @@ mod migrate;
 mod monitoring;
 mod move_to;
 mod oauth;
+#[cfg(unix)]
+mod operations;
 mod originators;
 mod own_schemas;
 mod paging;
