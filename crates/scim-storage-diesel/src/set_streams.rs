@@ -85,8 +85,13 @@ impl SetStreams for DieselStore {
         self.database.read(|conn| progress::refused(conn, id, limit))
     }
 
-    fn set_attempts(&self, id: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, StoreError> {
-        self.database.read(|conn| attempts::of(conn, id, limit))
+    fn set_attempts(
+        &self,
+        id: Uuid,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        self.database.read(|conn| attempts::of(conn, id, before, limit))
     }
 
     fn store_set_progress(&self, progress: &SetProgress) -> Result<bool, StoreError> {

@@ -92,11 +92,16 @@ pub trait SetStreams: Send + Sync {
     /// `Busy`, `Unavailable`.
     fn refused_sets(&self, id: Uuid, limit: u32) -> Result<Vec<RefusedSet>, StoreError>;
 
-    /// Returns the latest attempts to send tokens of a stream, latest first.
+    /// Returns attempts to send tokens of a stream, latest first. With `before`, only those that are earlier than this one.
     ///
     /// # Errors
     /// `Busy`, `Unavailable`.
-    fn set_attempts(&self, id: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, StoreError>;
+    fn set_attempts(
+        &self,
+        id: Uuid,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryAttempt>, StoreError>;
 
     /// Stores the progress of a stream in one transaction. Returns whether it was stored: it is not if the stream has
     /// another revision, or if the worker has no lease; the attempts are stored anyway.

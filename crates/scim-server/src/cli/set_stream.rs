@@ -266,7 +266,7 @@ fn show<S: Directory + SetStreams>(
     let mut shown = to_json(&found, &store.tenants()?);
     let refused = store.refused_sets(stream.id, SHOWN)?;
     shown["refused"] = json!(refused.into_iter().map(RefusedToken::from).collect::<Vec<_>>());
-    let attempts = store.set_attempts(stream.id, SHOWN)?;
+    let attempts = store.set_attempts(stream.id, None, SHOWN)?;
     let attempts = attempts.into_iter().map(|it| TokenDelivery::of(it, true));
     shown["deliveries"] = json!(attempts.collect::<Vec<_>>());
     if stream.json {

@@ -33,9 +33,17 @@ pub(super) fn insert(conn: &mut Conn, stream: Uuid, it: &DeliveryAttempt) -> Res
     Ok(())
 }
 
-pub(super) fn of(conn: &mut Conn, stream: Uuid, limit: u32) -> Result<Vec<DeliveryAttempt>, Failure> {
+pub(super) fn of(
+    conn: &mut Conn,
+    stream: Uuid,
+    before: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<DeliveryAttempt>, Failure> {
+    // The largest id follows every attempt.
+    let before = before.unwrap_or(Uuid::max());
     let attempts = set_attempt::table
         .filter(set_attempt::stream.eq(stream.as_bytes().as_slice()))
+        .filter(set_attempt::id.lt(before.as_bytes().as_slice()))
         .order(set_attempt::id.desc())
         .limit(limit.into())
         .select((

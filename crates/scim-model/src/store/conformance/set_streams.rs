@@ -364,7 +364,7 @@ fn attempts_are_listed_and_pruned(it: &Fixture) {
     some.revision += 1;
     assert!(!store(it, &some), "the stream has another revision");
     let list = |limit| {
-        let attempts = it.store.set_attempts(stream.id, limit);
+        let attempts = it.store.set_attempts(stream.id, None, limit);
         attempts.expect("the store is available")
     };
     assert_eq!(list(10), [third.clone(), second, first]);

@@ -189,19 +189,6 @@ impl Parameters {
         number.transpose()
     }
 
-    /// Returns the value of `limit` where it is the only parameter: 100 without one, and `most` at most.
-    pub(super) fn limit_only(&self, most: u64) -> Result<u32, Problem> {
-        self.check_names(&["limit"])?;
-        let limit = match self.number("limit")? {
-            Some(0) => {
-                let text = format!("expected a number from 1 to {most}");
-                return Err(Problem::invalid("limit", text));
-            }
-            limit => limit.unwrap_or(100).min(most),
-        };
-        Ok(u32::try_from(limit).unwrap_or(u32::MAX))
-    }
-
     /// Checks that no other parameters are given, which would be ignored.
     pub(super) fn check_names(&self, known: &[&str]) -> Result<(), Problem> {
         match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {

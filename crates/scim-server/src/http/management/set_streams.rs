@@ -36,9 +36,6 @@ const SHOWN: u32 = 100;
 /// The most attempts that are shown with a stream.
 const SHOWN_DELIVERIES: u32 = 20;
 
-/// The most attempts in a list.
-const MOST_DELIVERIES: u64 = 1000;
-
 /// A stream with the latest tokens that its receiver refused.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ShownStream {
@@ -253,7 +250,7 @@ pub(super) async fn show(operator: Operator, names: Names) -> Answer {
             let stream = work.stream(&names)?;
             let store = &work.management.store;
             let refused = store.refused_sets(stream.id, SHOWN)?;
-            let attempts = store.set_attempts(stream.id, SHOWN_DELIVERIES)?;
+            let attempts = store.set_attempts(stream.id, None, SHOWN_DELIVERIES)?;
             let shown = ShownStream {
                 view: StreamView::of(&stream, &work.tenants()?),
                 refused: refused.into_iter().map(RefusedToken::from).collect(),
@@ -301,21 +298,27 @@ pub(super) async fn set(
     answers::json_with_tag(&view, tag)
 }
 
-/// Lists the latest attempts to send tokens of a stream, latest first.
+/// Lists the attempts to send tokens of a stream, latest first.
 #[utoipa::path(get, path = "/set-streams/{id}/deliveries", tag = "set-streams", params(
     ("id" = String, Path, description = "The id of the stream"),
-    ("limit" = Option<u32>, Query, description = "The most deliveries, up to 1000; 100 if it is missing"),
-), responses((status = 200, description = "The deliveries; there is no next page", body = Items<TokenDelivery>)))]
+    ("limit" = Option<u32>, Query, description = "The most items on the page, up to 1000"),
+    ("after" = Option<String>, Query, description = "The value of `next` of the page before"),
+), responses((status = 200, description = "A page of deliveries", body = Items<TokenDelivery>)))]
 pub(super) async fn deliveries(operator: Operator, names: Names, parameters: Parameters) -> Answer {
-    let limit = parameters.limit_only(MOST_DELIVERIES)?;
-    let items = operator
+    let paging = Paging::of(&parameters)?;
+    let page = operator
         .call(move |work| {
             let stream = work.stream(&names)?;
-            let attempts = work.management.store.set_attempts(stream.id, limit)?;
-            Ok(deliveries_of(work, attempts))
+            let store = &work.management.store;
+            let shows_responses = work.may_read_responses();
+            paging.read_page(
+                |before: Option<Uuid>, limit| store.set_attempts(stream.id, before, limit),
+                |it: &DeliveryAttempt| it.id.to_string(),
+                |it| TokenDelivery::of(it, shows_responses),
+            )
         })
         .await?;
-    answers::json(&Items { items, next: None })
+    answers::json(&page)
 }
 
 /// Deletes a stream.

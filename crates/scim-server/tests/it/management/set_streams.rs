@@ -2,8 +2,10 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use scim_model::store::{DeliveryAttempt, SetProgress, SetStreams as _};
 use serde_json::{Value, json};
 
+use super::webhooks::attempt;
 use crate::harness::{Choice, Server, on_each};
 
 /// The claims of a token.
@@ -85,5 +87,40 @@ fn a_stream_is_deleted_as_it_was_read() {
         admin.get(&path).expect(200);
         delete(&second).expect(204);
         admin.get(&path).expect_problem(404, "not-found", Some("id"));
+    });
+}
+
+#[test]
+fn deliveries_of_a_stream_have_pages() {
+    on_each(Choice::default, |server| {
+        let admin = server.admin();
+        let stream = json!({"audience": "https://receiver.example.com", "url": "https://127.0.0.1/events"});
+        let (created, path) = admin.create("/set-streams", stream);
+        let id = created["id"].as_str().unwrap().parse().unwrap();
+        let stored = server.store.set_stream(id).unwrap().unwrap();
+        let attempts: Vec<DeliveryAttempt> = (0..45).map(|number| attempt(&number.to_string(), "")).collect();
+        let progress = SetProgress {
+            attempts,
+            ..SetProgress::unchanged(id, stored.revision, stored.position)
+        };
+        assert!(server.store.store_set_progress(&progress).unwrap());
+        let (mut after, mut pages) = (String::new(), Vec::new());
+        loop {
+            let page = admin
+                .get(&format!("{path}/deliveries?limit=20{after}"))
+                .expect(200)
+                .json();
+            let items = page["items"].as_array().unwrap();
+            pages.push(items.iter().map(|it| it["jti"].clone()).collect::<Vec<_>>());
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [20, 20, 5]);
+        let latest_first: Vec<Value> = (0..45).rev().map(|number| json!(number.to_string())).collect();
+        assert_eq!(pages.concat(), latest_first);
+        let wrong = admin.get(&format!("{path}/deliveries?after=eA"));
+        wrong.expect_problem(400, "invalid-request", Some("after"));
     });
 }

@@ -251,7 +251,8 @@ fn store(server: &Server, id: Uuid, deliveries: Vec<DeliveryAttempt>, stored: Ve
     server.store.release_webhooks(worker, None).unwrap();
 }
 
-fn attempt(message: &str, response: &str) -> DeliveryAttempt {
+/// An attempt that was successful, with the body of its response.
+pub fn attempt(message: &str, response: &str) -> DeliveryAttempt {
     DeliveryAttempt {
         id: scim_server::clock::new_id(),
         message: message.to_owned(),
