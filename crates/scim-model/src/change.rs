@@ -9,6 +9,7 @@ mod members;
 mod names;
 mod part;
 mod past;
+mod past_members;
 mod position;
 
 use std::str::FromStr;
@@ -25,6 +26,7 @@ pub use members::{MembersChange, MembersStep};
 pub use names::{ResourceNames, name_attribute};
 pub use part::{ChangePart, EventKind, PartChanges};
 pub use past::PastState;
+pub use past_members::PastMembers;
 pub use position::{ChangePosition, InvalidPosition};
 
 /// An entry of the change journal: one operation on one resource of a tenant.

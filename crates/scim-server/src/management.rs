@@ -6,11 +6,13 @@ pub mod clients;
 pub mod connections;
 mod error;
 pub mod federations;
+pub mod history;
 pub mod keys;
 pub mod set_streams;
 pub mod tenants;
 mod timestamp;
 pub mod tokens;
+pub mod undo;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -18,7 +20,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use scim_model::SchemaRegistry;
 use scim_model::store::{
-    ChangeFeed, Credentials, Directory, IdempotencyKeys, OperatorKeys, ResourceStore, SetStreams, Webhooks,
+    ChangeFeed, Credentials, Directory, IdempotencyKeys, OperatorKeys, ResourceHistory, ResourceStore,
+    SetStreams, Webhooks,
 };
 
 pub use self::access::Access;
@@ -31,7 +34,15 @@ use crate::service::ClientSettings;
 
 /// The ports that the operations use.
 pub trait ManagementStore:
-    Directory + Credentials + OperatorKeys + IdempotencyKeys + ResourceStore + Webhooks + SetStreams + ChangeFeed
+    Directory
+    + Credentials
+    + OperatorKeys
+    + IdempotencyKeys
+    + ResourceStore
+    + Webhooks
+    + SetStreams
+    + ChangeFeed
+    + ResourceHistory
 {
 }
 
@@ -44,6 +55,7 @@ impl<T> ManagementStore for T where
         + Webhooks
         + SetStreams
         + ChangeFeed
+        + ResourceHistory
 {
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod actor;
 mod entry;
 mod feed;
+mod history;
 pub(crate) mod horizon;
 mod past;
 pub(crate) mod retention;

@@ -168,6 +168,22 @@ impl DieselStore {
             .write_for(tenant, move |conn| update::update(conn, tenant, &replacement))
     }
 
+    fn creation(&self, new: &NewResource, meta: Meta) -> Result<Creation, StoreError> {
+        let layout = self.layouts.of(&new.resource_type)?.clone();
+        let changes =
+            AttributeChanges::of_creation(&new.resource_type, &new.document, &new.members, &new.secrets);
+        Ok(Creation {
+            derived: layout.derive(&new.document),
+            detail: Some(changes.to_stored()),
+            meta,
+            layout,
+            id: new.id,
+            origin: Origin::new(new.now, &new.actor),
+            members: new.members.clone(),
+            secrets: new.secrets.clone(),
+        })
+    }
+
     pub(crate) fn scope(&self, tenant: TenantId) -> Scope<'_> {
         Scope {
             dialect: self.database.dialect(),
@@ -179,21 +195,23 @@ impl DieselStore {
 
 impl ResourceStore for DieselStore {
     fn create(&self, tenant: TenantId, new: &NewResource) -> Result<(), StoreError> {
-        let layout = self.layouts.of(&new.resource_type)?.clone();
-        let changes =
-            AttributeChanges::of_creation(&new.resource_type, &new.document, &new.members, &new.secrets);
-        let creation = Creation {
-            derived: layout.derive(&new.document),
-            detail: Some(changes.to_stored()),
-            meta: Meta::new(new.now),
-            layout,
-            id: new.id,
-            origin: Origin::new(new.now, &new.actor),
-            members: new.members.clone(),
-            secrets: new.secrets.clone(),
-        };
+        let creation = self.creation(new, Meta::new(new.now))?;
         self.database
             .write_for(tenant, move |conn| create::create(conn, tenant, &creation))
+    }
+
+    fn create_again(&self, tenant: TenantId, new: &NewResource, last_version: i64) -> Result<(), StoreError> {
+        let meta = Meta {
+            version: last_version + 1,
+            ..Meta::new(new.now)
+        };
+        let creation = self.creation(new, meta)?;
+        self.database.write_for(tenant, move |conn| {
+            if create::is_stored(conn, tenant, creation.id)? {
+                return Err(StoreError::Stale.into());
+            }
+            create::create(conn, tenant, &creation)
+        })
     }
 
     fn get(

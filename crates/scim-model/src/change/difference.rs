@@ -130,7 +130,7 @@ impl AttributeChanges {
 }
 
 /// The one attribute whose values are rows of the store.
-const MEMBERS: &str = "members";
+pub(super) const MEMBERS: &str = "members";
 
 /// Each attribute of a document, with `change` of its value.
 fn whole(

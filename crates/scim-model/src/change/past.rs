@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::difference::MEMBERS;
 use super::{AttributeChange, AttributeChanges, ChangeDetail, Operation};
 use crate::document::Document;
 use crate::schema::{Attribute, ResourceType};
@@ -84,8 +85,6 @@ impl PastState {
         PastState::Existing(attributes)
     }
 }
-
-const MEMBERS: &str = "members";
 
 fn undo_changes(
     resource_type: &ResourceType,

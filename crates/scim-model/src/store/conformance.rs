@@ -50,6 +50,7 @@ mod credentials;
 mod feed;
 mod filters;
 mod fixture;
+mod history;
 mod idempotency;
 mod journal_entries;
 mod journal_readers;
@@ -71,6 +72,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fixture::Case;
 pub use fixture::{BASE_URL, Fixture, Store, at, document};
+pub use history::check_histories;
 
 /// The rules, by topic.
 const TOPICS: &[&[Case]] = &[
@@ -84,6 +86,7 @@ const TOPICS: &[&[Case]] = &[
     journal_readers::CASES,
     feed::CASES,
     past::CASES,
+    history::CASES,
     connections::CASES,
     credentials::CASES,
     client_changes::CASES,

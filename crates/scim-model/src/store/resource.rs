@@ -25,6 +25,13 @@ pub trait ResourceStore: Send + Sync {
     /// `Conflict` if the value of a unique attribute is taken, `UnknownMembers` if a member does not exist.
     fn create(&self, tenant: TenantId, new: &NewResource) -> Result<(), StoreError>;
 
+    /// Stores a resource that was deleted again, with its id and its members. Its version is the one after
+    /// `last_version`, so that an entity tag never means two states.
+    ///
+    /// # Errors
+    /// Those of [`ResourceStore::create`]; `Stale` if a resource with the id exists.
+    fn create_again(&self, tenant: TenantId, new: &NewResource, last_version: i64) -> Result<(), StoreError>;
+
     /// Returns a resource, or `None` if the tenant does not have it under this type.
     ///
     /// # Errors

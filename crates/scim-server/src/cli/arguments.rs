@@ -6,6 +6,7 @@ mod connection;
 mod doctor;
 mod events;
 mod health;
+mod history;
 mod key;
 mod migrate;
 mod move_to;
@@ -15,6 +16,7 @@ mod tenant;
 mod tls;
 mod token;
 mod transfer;
+mod undo;
 mod webhook;
 
 use std::convert::Infallible;
@@ -30,6 +32,7 @@ pub use self::connection::{Assignment, ConnectionCommand, ConnectionName};
 pub use self::doctor::DoctorArgs;
 pub use self::events::EventsArgs;
 pub use self::health::HealthArgs;
+pub use self::history::HistoryArgs;
 pub use self::key::{KeyCommand, KeyScope};
 pub use self::migrate::{MigrateArgs, MigrateCommand};
 pub use self::move_to::MoveArgs;
@@ -41,6 +44,7 @@ pub use self::tenant::TenantCommand;
 pub use self::tls::TlsArgs;
 pub use self::token::{Lifetime, Scope, TokenCommand};
 pub use self::transfer::{ExportArgs, ImportArgs, StoredFormArgs};
+pub use self::undo::UndoArgs;
 pub use self::webhook::{
     CreateArgs, EndpointArgs, ReplayArgs, SecretsKeyArgs, SetWebhookArgs, View, WebhookCommand,
 };
@@ -165,6 +169,10 @@ pub enum Command {
     SetStream(SetStreamCommand),
     /// Print the changes of a tenant's users and groups, one JSON object per line
     Journal(JournalArgs),
+    /// Print the changes of a user or group, its state at a time, or the difference between two times
+    History(HistoryArgs),
+    /// Undo the changes of a connection, a credential, a request or a window of time, except what was changed later
+    Undo(UndoArgs),
     /// Print events of the feed, such as `user.deactivated`, one JSON object per line
     Events(EventsArgs),
     /// Ask a running server whether it is ready; the exit code is 1 if it is not

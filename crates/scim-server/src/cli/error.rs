@@ -58,6 +58,7 @@ impl From<ManagementError> for CommandError {
             ManagementError::NoTenant(_) => CommandError::NoTenant(error.to_string()),
             ManagementError::NotFound { detail, .. } => CommandError::Refused(detail),
             ManagementError::Refused(text) => CommandError::Refused(text),
+            ManagementError::Dropped { .. } => CommandError::PositionLost(error.to_string()),
             ManagementError::Invalid { field, detail } => CommandError::Usage(format!("{field}: {detail}")),
             ManagementError::Store(error) => error.into(),
             ManagementError::Random(error) => error.into(),

@@ -15,7 +15,6 @@ use std::io::BufRead;
 use std::sync::Arc;
 
 use chrono::SubsecRound as _;
-use scim_model::change::Actor;
 use scim_model::{SchemaRegistry, ScimType, json};
 
 use self::credentials::Credentials;
@@ -25,6 +24,7 @@ pub use self::setting::ImportStore;
 use self::setting::{Setting, Target};
 use self::storing::Storing;
 use super::arguments::ImportArgs;
+use super::originator::originator;
 use super::transfer::{End, FORMAT, Header, Line};
 use super::{CommandError, Terminal};
 
@@ -45,7 +45,7 @@ pub fn run(
         arguments,
         tenant: Target::find(store, &arguments.tenant, terminal.now)?,
         now: terminal.now.trunc_subsecs(3),
-        actor: command_line(),
+        actor: originator(),
     };
     let mut import = Import {
         storing: Storing::new(&setting),
@@ -66,17 +66,6 @@ pub fn run(
     match refused {
         0 => Ok(()),
         number => Err(CommandError::Refused(format!("refused lines: {number}"))),
-    }
-}
-
-/// The originator that the journal records.
-fn command_line() -> Actor {
-    let variable = |name: &&str| std::env::var(name).ok();
-    Actor::CommandLine {
-        user: ["USER", "LOGNAME", "USERNAME"]
-            .iter()
-            .find_map(variable)
-            .unwrap_or_default(),
     }
 }
 

@@ -133,6 +133,24 @@ pub fn find(
     }
 }
 
+/// Returns the id of a connection, also of one that was deleted: the journal still names it.
+///
+/// # Errors
+/// `NotFound` when the tenant has and had no such connection.
+pub fn id_of(
+    directory: &(impl Directory + ?Sized),
+    tenant: &Tenant,
+    name: &str,
+) -> Result<ConnectionId, ManagementError> {
+    if let Some(connection) = directory.connection(tenant.id, name)? {
+        return Ok(connection.id);
+    }
+    let deleted = directory.deleted_connections(tenant.id)?;
+    let latest = deleted.iter().rfind(|it| it.name == name);
+    let latest = latest.ok_or_else(|| no_connection(name, &tenant.name))?;
+    Ok(latest.id)
+}
+
 fn no_connection(name: &str, tenant: &str) -> ManagementError {
     ManagementError::not_found(
         "connection",

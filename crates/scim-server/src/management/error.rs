@@ -2,6 +2,8 @@
 
 use scim_model::store::StoreError;
 
+use super::Timestamp;
+
 /// Why an operation failed. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum ManagementError {
@@ -27,6 +29,12 @@ pub enum ManagementError {
     /// The operation contradicts what is stored: a name that is taken, or an object in another state.
     #[error("{0}")]
     Refused(String),
+    /// The journal no longer has the changes that the operation needs.
+    #[error("the journal has dropped the changes before {since}: later states are known")]
+    Dropped {
+        /// The time since which states are known.
+        since: Timestamp,
+    },
     /// The store failed, or what it has is not what the operator expects.
     #[error("the database failed")]
     Store(#[from] StoreError),

@@ -24,6 +24,7 @@ mod full_disk;
 mod groups;
 mod harness;
 mod health;
+mod history;
 mod instances;
 mod journal;
 mod keys;

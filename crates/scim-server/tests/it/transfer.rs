@@ -305,6 +305,18 @@ fn oauth_clients_and_federations_are_kept_on_request() {
                 .collect::<Vec<_>>(),
             clients
         );
+        // Another federation for the same assertions is refused, also by a trial.
+        let twin: Vec<Value> = exported
+            .iter()
+            .map(|line| line.to_string().replace(&id(&federation), "another"))
+            .map(|line| serde_json::from_str(&line).unwrap())
+            .collect();
+        for flags in [&["--keep-tokens", "--dry-run"][..], &["--keep-tokens"]] {
+            let (code, report) = import(target, "default", flags, &twin);
+            assert_eq!((code, &report["refused"]), (3, &json!(1)), "{report}");
+            let detail = report["refusals"][0]["detail"].as_str().unwrap();
+            assert!(detail.contains("accepts the same assertions"), "{detail}");
+        }
         let listed = target.json(&["federation", "show", &id(&federation), "--json"]);
         assert_eq!(listed["issuer"], "https://issuer.example.com");
         let server = target.serve(&[]);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use diesel::prelude::*;
 use scim_model::SecretHashes;
 use scim_model::change::Operation;
 use scim_model::store::TenantId;
@@ -14,6 +15,7 @@ use super::subject::{Origin, Subject, conflict, journal_entry};
 use crate::connection::Conn;
 use crate::counts;
 use crate::error::Failure;
+use crate::schema::resource;
 use crate::schema_map::derive::Derived;
 use crate::schema_map::layout::Layout;
 use crate::sql::{Sql, sql};
@@ -49,6 +51,15 @@ impl Meta {
             modified: now,
         }
     }
+}
+
+/// Returns whether a resource with the id exists.
+pub(crate) fn is_stored(conn: &mut Conn, tenant: TenantId, id: Uuid) -> Result<bool, Failure> {
+    let pk = resource::table
+        .filter(resource::tenant_id.eq(tenant.0))
+        .filter(resource::id.eq(id.as_bytes().to_vec()))
+        .select(resource::pk);
+    Ok(conn.only::<i64, _>(pk)?.is_some())
 }
 
 pub(crate) fn create(conn: &mut Conn, tenant: TenantId, new: &Creation) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ mod blocks;
 mod database;
 mod deletion;
 mod feed;
+mod history;
 mod journal;
 mod large_pages;
 mod opening;

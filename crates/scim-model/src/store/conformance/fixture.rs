@@ -15,8 +15,8 @@ use crate::schema::registry::SchemaRegistry;
 use crate::secret::SecretHashes;
 use crate::store::{
     ChangeFeed, ChangeJournal, Connection, Credentials, Deletion, Directory, IdempotencyKeys, Include,
-    NewResource, NewToken, OperatorKeys, Page, PageRequest, Query, Reference, ResourceStore, SetStreams,
-    Sort, StoreError, Stored, TenantId, Token, Update, Updated, Webhooks,
+    NewResource, NewToken, OperatorKeys, Page, PageRequest, Query, Reference, ResourceHistory, ResourceStore,
+    SetStreams, Sort, StoreError, Stored, TenantId, Token, Update, Updated, Webhooks,
 };
 use crate::tolerance::Tolerances;
 use crate::value::policy::Policy;
@@ -27,6 +27,7 @@ pub trait Store:
     + Directory
     + ChangeJournal
     + ChangeFeed
+    + ResourceHistory
     + Credentials
     + OperatorKeys
     + IdempotencyKeys
@@ -40,6 +41,7 @@ impl<T> Store for T where
         + Directory
         + ChangeJournal
         + ChangeFeed
+        + ResourceHistory
         + Credentials
         + OperatorKeys
         + IdempotencyKeys

@@ -59,6 +59,8 @@ pub(crate) fn run(cli: Cli, start: &Start) -> Result<(), Failure> {
             let store = Arc::new(open_existing(url, pooler, hints)?);
             with_terminal(hints, |terminal| Ok(federation::run(&store, &command, terminal)?))
         }
+        Command::History(arguments) => transfer::history(url, pooler, &arguments, hints),
+        Command::Undo(arguments) => transfer::undo(url, pooler, &arguments, hints),
         Command::Events(arguments) => {
             let store = Arc::new(open_existing(url, pooler, hints)?);
             let feed = Feed::new(store.clone());

@@ -1,13 +1,16 @@
-//! `scim-server export` and `import`, on the storage adapter.
+//! The commands that read or write resources, on the storage adapter: `export`, `import`, `history` and `undo`.
 
 use std::io;
 use std::sync::Arc;
 
 use scim_model::SchemaRegistry;
-use scim_server::cli::arguments::{ExportArgs, GroupNames, ImportArgs, StoredFormArgs};
+use scim_server::cli::arguments::{
+    ExportArgs, GroupNames, HistoryArgs, ImportArgs, StoredFormArgs, UndoArgs,
+};
 use scim_server::cli::exit::Exit;
 use scim_server::cli::hints::Hints;
-use scim_server::cli::{Terminal, export, import};
+use scim_server::cli::originator::originator;
+use scim_server::cli::{Terminal, export, history, import, undo, with_terminal};
 use scim_server::clock;
 use scim_storage_diesel::{DieselStore, Pooler, StoreOptions};
 
@@ -50,6 +53,28 @@ pub(crate) fn import(
         &mut input,
         &mut terminal,
     )?)
+}
+
+/// Prints the history of a resource.
+pub(crate) fn history(
+    url: &str,
+    pooler: Pooler,
+    arguments: &HistoryArgs,
+    hints: &Hints,
+) -> Result<(), Failure> {
+    let (store, registry) = open(url, pooler, &arguments.form, hints)?;
+    with_terminal(hints, |terminal| {
+        Ok(history::run(&store, &registry, arguments, terminal)?)
+    })
+}
+
+/// Undoes changes, or says what undoing them would do.
+pub(crate) fn undo(url: &str, pooler: Pooler, arguments: &UndoArgs, hints: &Hints) -> Result<(), Failure> {
+    let (store, registry) = open(url, pooler, &arguments.form, hints)?;
+    let actor = originator();
+    with_terminal(hints, |terminal| {
+        Ok(undo::run(&store, &registry, arguments, actor, terminal)?)
+    })
 }
 
 fn open(

@@ -22,13 +22,18 @@ pub(super) fn json_with_tag(body: &impl Serialize, tag: String) -> Answer {
 
 fn answer(body: &impl Serialize, tag: Option<String>) -> Answer {
     let body = serde_json::to_string(body).map_err(|it| Problem::internal(it.to_string()))?;
+    Ok(json_text(body, tag))
+}
+
+/// Answers with the text of JSON, and its entity tag.
+pub(super) fn json_text(text: String, tag: Option<String>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     if let Some(tag) = tag {
         response.insert_header((ETAG, tag));
     }
-    Ok(response
+    response
         .insert_header((CONTENT_TYPE, "application/json"))
-        .body(body))
+        .body(text)
 }
 
 /// Answers that a change is done, without a body.

@@ -13,7 +13,10 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use super::operator::Operator;
 use super::problem::{PROBLEM_JSON, ProblemBody};
 use super::resource::{Answer, PREFIX};
-use super::{clients, connections, events, federations, keys, set_streams, tenants, tokens, webhooks};
+use super::{
+    clients, connections, events, federations, history, keys, resources, set_streams, tenants, tokens, undo,
+    webhooks,
+};
 
 /// The name of the authentication scheme of operators.
 const SCHEME: &str = "operatorKey";
@@ -59,6 +62,13 @@ const SCHEME: &str = "operatorKey";
         federations::change,
         federations::check,
         federations::delete,
+        resources::list_users,
+        resources::show_user,
+        history::of_user,
+        resources::list_groups,
+        resources::show_group,
+        history::of_group,
+        undo::undo,
         events::read,
         webhooks::list,
         webhooks::create,

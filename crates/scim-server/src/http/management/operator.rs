@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use chrono::TimeDelta;
+use scim_model::change::Actor;
 use scim_model::store::{OperatorKey, OperatorScope, Tenant, TenantId};
 
 use super::problem::Problem;
@@ -90,6 +91,14 @@ impl Operator {
             }))
         };
         self.http.blocking.run(run).await?
+    }
+
+    /// Returns the originator of the changes that the request makes.
+    pub(super) fn actor(&self) -> Actor {
+        Actor::OperatorKey {
+            key: self.key.id,
+            request: self.request_id.to_string(),
+        }
     }
 
     /// Checks that the key is for all tenants.

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::http::auth::Refusal;
 use crate::http::error::Failure;
 use crate::http::middleware::request_context::RequestContext;
-use crate::management::ManagementError;
+use crate::management::{ManagementError, Timestamp};
 use crate::service;
 
 /// The media type of errors.
@@ -92,6 +92,11 @@ const CONFLICT: Kind = (
 const GONE: Kind = (
     "position-lost",
     "The feed cannot continue after the position",
+    StatusCode::GONE,
+);
+const DROPPED: Kind = (
+    "history-dropped",
+    "The journal no longer has the state",
     StatusCode::GONE,
 );
 const STALE: Kind = ("stale", "The object has changed", StatusCode::PRECONDITION_FAILED);
@@ -275,6 +280,16 @@ impl Problem {
         self.0.kind.2 == StatusCode::GONE
     }
 
+    /// 410 for a state before the changes that the journal has. `since` is the time of the earliest known states.
+    fn dropped(detail: String, since: Timestamp) -> Problem {
+        let mut problem = Problem::new(DROPPED, detail);
+        problem
+            .0
+            .more
+            .insert("since".to_owned(), since.to_string().into());
+        problem
+    }
+
     /// 412
     pub(super) fn stale() -> Problem {
         Problem::new(
@@ -373,6 +388,7 @@ impl From<ManagementError> for Problem {
         match error {
             ManagementError::NoTenant(_) => Problem::not_found(error.to_string()).at("tenant"),
             ManagementError::NotFound { field, detail } => Problem::not_found(detail).at(field),
+            ManagementError::Dropped { since } => Problem::dropped(error.to_string(), since),
             ManagementError::Invalid { field, detail } => Problem::invalid(&field, detail),
             ManagementError::Refused(text) => Problem::conflict(text),
             ManagementError::Store(error) => error.into(),

@@ -5,10 +5,11 @@ use scim_model::store::OperatorScope;
 
 use super::resource::Resource;
 use super::{
-    clients as c, connections as n, events, federations as f, keys as k, openapi, set_streams as s,
-    tenants as t, tokens as o, webhooks as w,
+    clients as c, connections as n, events, federations as f, history as h, keys as k, openapi,
+    resources as r, set_streams as s, tenants as t, tokens as o, undo as u, webhooks as w,
 };
 
+// Table: the paths with their operations.
 /// Returns the table.
 pub fn resources() -> Vec<Resource> {
     use Method as M;
@@ -56,6 +57,13 @@ pub fn resources() -> Vec<Resource> {
             .write(M::PATCH, f::change)
             .write(M::DELETE, f::delete),
         new("/tenants/{tenant}/connections/{connection}/federations/{id}/check").write(M::POST, f::check),
+        new("/tenants/{tenant}/users").read(r::list_users),
+        new("/tenants/{tenant}/users/{id}").read(r::show_user),
+        new("/tenants/{tenant}/users/{id}/history").read(h::of_user),
+        new("/tenants/{tenant}/groups").read(r::list_groups),
+        new("/tenants/{tenant}/groups/{id}").read(r::show_group),
+        new("/tenants/{tenant}/groups/{id}/history").read(h::of_group),
+        new("/tenants/{tenant}/undo").write(M::POST, u::undo),
         new("/events").on(M::GET, OperatorScope::Events, events::read),
         new("/webhooks").read(w::list).write(M::POST, w::create),
         new("/webhooks/{id}")
