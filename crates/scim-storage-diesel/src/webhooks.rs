@@ -62,10 +62,10 @@ impl Webhooks for DieselStore {
             .write(move |conn| endpoints::rotate_secret(conn, id, &new, others_expire))
     }
 
-    fn rewind_webhook(&self, id: Uuid, position: &str) -> Result<bool, StoreError> {
-        let position = position.to_owned();
+    fn rewind_webhook(&self, id: Uuid, position: &str, forgotten: &[String]) -> Result<bool, StoreError> {
+        let (position, forgotten) = (position.to_owned(), forgotten.to_vec());
         self.database
-            .write(move |conn| endpoints::rewind(conn, id, &position))
+            .write(move |conn| endpoints::rewind(conn, id, &position, &forgotten))
     }
 
     fn queue_webhook_message(&self, id: Uuid, message: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {

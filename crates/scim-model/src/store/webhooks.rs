@@ -64,12 +64,12 @@ pub trait Webhooks: Send + Sync {
         others_expire: DateTime<Utc>,
     ) -> Result<bool, StoreError>;
 
-    /// Lets an endpoint continue at a position, forgets the messages that were given up, and returns whether the endpoint
-    /// exists.
+    /// Lets an endpoint continue at a position, forgets messages that were given up, and returns whether the endpoint
+    /// exists. `forgotten` has the ids of the messages.
     ///
     /// # Errors
     /// `Unavailable`.
-    fn rewind_webhook(&self, id: Uuid, position: &str) -> Result<bool, StoreError>;
+    fn rewind_webhook(&self, id: Uuid, position: &str, forgotten: &[String]) -> Result<bool, StoreError>;
 
     /// Makes a message due at once, also one that is not among the waiting ones, and returns whether the endpoint exists.
     ///

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::config::database_url::DatabaseUrl;
 use crate::delivery::feed::{Feed, FeedError};
 use crate::delivery::webhooks::registration::{self, EndpointChange, NewEndpoint, RegistrationError};
+use crate::delivery::webhooks::replays;
 use crate::management::webhooks::{DeadLetter, DeliveryView, WebhookView, tenant_names};
 use crate::sealing::KeyFile;
 
@@ -335,11 +336,11 @@ fn replay<S: Webhooks + ChangeFeed>(
     let (name, value) = match &what.event {
         Some(message) => {
             let message = message.trim();
-            let message = registration::replay(store, store, id, message, terminal.now)?;
+            let message = replays::one(store, store, id, message, terminal.now)?;
             ("message", message.to_string())
         }
         None => {
-            let after = registration::replay_after(store, feed, id, what.after)?;
+            let after = replays::all_after(store, feed, id, what.after)?;
             ("after", after.to_string())
         }
     };

@@ -7,6 +7,7 @@ mod header;
 mod message;
 mod queue;
 pub mod registration;
+pub mod replays;
 mod schedule;
 mod send;
 pub mod signature;

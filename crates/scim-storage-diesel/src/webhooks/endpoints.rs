@@ -15,6 +15,9 @@ use crate::connection::Conn;
 use crate::error::{Failure, unavailable};
 use crate::schema::{webhook_endpoint, webhook_message, webhook_secret};
 
+/// The most messages that one statement names.
+const MESSAGES_AT_ONCE: usize = 500;
+
 /// The columns of settings with their values. A macro, because their type is as long as the list.
 macro_rules! settings_values {
     ($settings:expr) => {{
@@ -278,7 +281,12 @@ pub(super) fn rotate_secret(
     Ok(true)
 }
 
-pub(super) fn rewind(conn: &mut Conn, id: Uuid, position: &str) -> Result<bool, Failure> {
+pub(super) fn rewind(
+    conn: &mut Conn,
+    id: Uuid,
+    position: &str,
+    forgotten: &[String],
+) -> Result<bool, Failure> {
     let endpoint = webhook_endpoint::table.filter(webhook_endpoint::id.eq(id.as_bytes().as_slice()));
     let values = (
         webhook_endpoint::position.eq(position),
@@ -287,10 +295,14 @@ pub(super) fn rewind(conn: &mut Conn, id: Uuid, position: &str) -> Result<bool, 
     if conn.execute(diesel::update(endpoint).set(values))? == 0 {
         return Ok(false);
     }
-    let dead = webhook_message::table
-        .filter(webhook_message::endpoint.eq(id.as_bytes().as_slice()))
-        .filter(webhook_message::dead.eq(true));
-    conn.execute(diesel::delete(dead))?;
+    // In parts, because the databases limit the values of a statement.
+    for messages in forgotten.chunks(MESSAGES_AT_ONCE) {
+        let dead = webhook_message::table
+            .filter(webhook_message::endpoint.eq(id.as_bytes().as_slice()))
+            .filter(webhook_message::dead.eq(true))
+            .filter(webhook_message::message.eq_any(messages));
+        conn.execute(diesel::delete(dead))?;
+    }
     Ok(true)
 }
 

@@ -12,6 +12,7 @@ pub(super) const CASES: &[Case] = cases![
     an_endpoint_is_changed_as_it_was_read,
     another_url_has_no_failures,
     a_change_can_enable_and_disable_an_endpoint,
+    progress_on_another_revision_is_refused,
 ];
 
 fn change(it: &Fixture, id: Uuid, revision: i64, change: &WebhookChange) -> Result<bool, StoreError> {
@@ -119,4 +120,37 @@ fn a_change_can_enable_and_disable_an_endpoint(it: &Fixture) {
         Some((reason, at(7)))
     );
     assert_eq!(state(WebhookState::Active), None);
+}
+
+fn progress_on_another_revision_is_refused(it: &Fixture) {
+    let (id, worker) = (endpoint(it), Uuid::now_v7());
+    lease(it, worker, LONG);
+    let late = progress(it, id);
+    let rewind = |id, forgotten: &[&str]| {
+        let forgotten: Vec<String> = forgotten.iter().map(ToString::to_string).collect();
+        let rewound = it.store.rewind_webhook(id, "3-1", &forgotten);
+        rewound.expect("the store is available")
+    };
+    assert!(rewind(id, &[]));
+    assert_eq!(store(it, worker, late), [id]);
+    assert_eq!(found(it, id).position, "3-1");
+    assert_eq!(store(it, worker, progress(it, id)), NONE);
+    let dead = WebhookMessage {
+        dead: true,
+        next_attempt: None,
+        ..message("1")
+    };
+    let given_up = WebhookProgress {
+        stored: vec![dead, message("2")],
+        ..progress(it, id)
+    };
+    assert_eq!(store(it, worker, given_up), NONE);
+    assert!(rewind(id, &["2", "3"]), "they were not given up");
+    assert_eq!(messages(it, id, true).len(), 1);
+    assert!(rewind(id, &["1"]));
+    assert_eq!(
+        (messages(it, id, true), messages(it, id, false)),
+        (vec![], vec![message("2")])
+    );
+    assert!(!rewind(Uuid::now_v7(), &[]));
 }

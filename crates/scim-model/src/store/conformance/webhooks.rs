@@ -20,7 +20,6 @@ pub(super) const CASES: &[Case] = cases![
     an_endpoint_has_one_worker_at_a_time,
     workers_share_the_endpoints,
     progress_is_stored_by_the_worker_with_the_lease,
-    progress_on_another_revision_is_refused,
     messages_are_replaced_and_removed,
     a_queued_message_is_due_at_once,
     deliveries_are_listed_and_pruned,
@@ -314,35 +313,6 @@ fn progress_is_stored_by_the_worker_with_the_lease(it: &Fixture) {
         ..with_health()
     };
     assert_eq!(store(it, worker, deleted.clone()), [deleted.id]);
-}
-
-fn progress_on_another_revision_is_refused(it: &Fixture) {
-    let (id, worker) = (endpoint(it), Uuid::now_v7());
-    lease(it, worker, LONG);
-    let late = progress(it, id);
-    let rewound = it.store.rewind_webhook(id, "3-1");
-    assert!(rewound.expect("the store is available"));
-    assert_eq!(store(it, worker, late), [id]);
-    assert_eq!(found(it, id).position, "3-1");
-    assert_eq!(store(it, worker, progress(it, id)), NONE);
-    let dead = WebhookMessage {
-        dead: true,
-        next_attempt: None,
-        ..message("1")
-    };
-    let given_up = WebhookProgress {
-        stored: vec![dead, message("2")],
-        ..progress(it, id)
-    };
-    assert_eq!(store(it, worker, given_up), NONE);
-    let rewound = it.store.rewind_webhook(id, "3-1");
-    assert!(rewound.expect("the store is available"));
-    assert_eq!(
-        (messages(it, id, true), messages(it, id, false)),
-        (vec![], vec![message("2")])
-    );
-    let nobody = it.store.rewind_webhook(Uuid::now_v7(), "3-1");
-    assert!(!nobody.expect("the store is available"));
 }
 
 fn messages_are_replaced_and_removed(it: &Fixture) {

@@ -7,7 +7,7 @@ const MAX_HEADERS: usize = 16;
 const MAX_HEADER_BYTES: usize = 4096;
 
 /// The beginnings of names of headers that belong to the protocol, or that carry state.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 16] = [
     "host",
     "content-",
     "webhook-",
@@ -21,6 +21,8 @@ const RESERVED: [&str; 14] = [
     "upgrade",
     "expect",
     "cookie",
+    "cookie2",
+    "set-cookie",
     "accept-encoding",
 ];
 

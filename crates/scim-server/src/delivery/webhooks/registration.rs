@@ -2,17 +2,16 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_model::store::{
-    ChangeFeed, NewWebhook, NewWebhookSecret, StoreError, TenantId, Webhook, WebhookChange, WebhookSettings,
+    NewWebhook, NewWebhookSecret, StoreError, TenantId, Webhook, WebhookChange, WebhookSettings,
     WebhookState, Webhooks,
 };
 use uuid::Uuid;
 
 pub use super::header::Header;
 use super::header::checked;
-use super::message::{InvalidMessageId, MessageId};
+use super::message::MessageId;
 use super::signature::WebhookSecret;
-use super::stored::{self, Subscription, seal_headers, seal_secret, tenants};
-use super::worker::find;
+use super::stored::{self, seal_headers, seal_secret, tenants};
 use crate::clock;
 use crate::delivery::event::EventId;
 use crate::delivery::feed::{After, Feed, FeedError, FeedRequest};
@@ -84,7 +83,7 @@ pub enum RegistrationError {
 }
 
 impl RegistrationError {
-    fn invalid(field: &'static str, detail: impl Into<String>) -> RegistrationError {
+    pub(super) fn invalid(field: &'static str, detail: impl Into<String>) -> RegistrationError {
         let detail = detail.into();
         RegistrationError::Invalid { field, detail }
     }
@@ -164,7 +163,7 @@ fn current_position(feed: &Feed, settings: &WebhookSettings) -> Result<EventId, 
     Ok(feed.page(&request(settings, After::Now))?.next)
 }
 
-fn request(settings: &WebhookSettings, after: After) -> FeedRequest {
+pub(super) fn request(settings: &WebhookSettings, after: After) -> FeedRequest {
     FeedRequest {
         limit: 1,
         ..FeedRequest::new(tenants(settings), after)
@@ -326,7 +325,7 @@ pub fn test(
 }
 
 /// Returns an endpoint that gets messages.
-fn active(store: &dyn Webhooks, id: Uuid) -> Result<Webhook, RegistrationError> {
+pub(super) fn active(store: &dyn Webhooks, id: Uuid) -> Result<Webhook, RegistrationError> {
     let endpoint = find_endpoint(store, id)?;
     match endpoint.disabled {
         Some((reason, _)) => Err(RegistrationError::Disabled(reason)),
@@ -334,51 +333,8 @@ fn active(store: &dyn Webhooks, id: Uuid) -> Result<Webhook, RegistrationError> 
     }
 }
 
-/// Lets the server send a message again, with the same id: an event that the journal has and the endpoint gets, or a
-/// message of another kind that was given up or waits.
-///
-/// # Errors
-/// See [`RegistrationError`]. `Invalid` when there is no such message for the endpoint, and `Disabled` for an endpoint
-/// that gets nothing.
-pub fn replay(
-    store: &dyn Webhooks,
-    journal: &dyn ChangeFeed,
-    id: Uuid,
-    message: &str,
-    now: DateTime<Utc>,
-) -> Result<MessageId, RegistrationError> {
-    let endpoint = active(store, id)?;
-    let invalid = |text: String| RegistrationError::invalid("message", text);
-    let parsed: MessageId = message
-        .parse()
-        .map_err(|error: InvalidMessageId| invalid(format!("`{message}`: {error}")))?;
-    let is_known = match parsed {
-        MessageId::Event(event) => {
-            let subscription = Subscription::of(&endpoint).map_err(invalid)?;
-            let found = find(journal, event)?;
-            let found = found.filter(|(tenant, _)| subscription.tenants.includes(*tenant));
-            if let Some((_, event)) = &found
-                && !subscription.wants(event)
-            {
-                let kind = event.event_type.as_str();
-                return Err(invalid(format!(
-                    "the endpoint gets no events of the type `{kind}`"
-                )));
-            }
-            found.is_some()
-        }
-        MessageId::Gap { .. } | MessageId::Test(_) => store.webhook_message(id, message)?.is_some(),
-    };
-    if !is_known {
-        return Err(invalid(format!(
-            "the endpoint has no message `{message}`, or no longer"
-        )));
-    }
-    queue(store, id, parsed, now)?;
-    Ok(parsed)
-}
-
-fn queue(
+/// Makes a message due at once.
+pub(super) fn queue(
     store: &dyn Webhooks,
     id: Uuid,
     message: MessageId,
@@ -386,28 +342,6 @@ fn queue(
 ) -> Result<(), RegistrationError> {
     match store.queue_webhook_message(id, &message.to_string(), now)? {
         true => Ok(()),
-        false => Err(RegistrationError::NoEndpoint(id)),
-    }
-}
-
-/// Lets the server send all events after one again, or with `None` all that the journal has. Returns the event.
-///
-/// # Errors
-/// See [`RegistrationError`]. `Disabled` for an endpoint that gets nothing.
-pub fn replay_after(
-    store: &dyn Webhooks,
-    feed: &Feed,
-    id: Uuid,
-    after: Option<EventId>,
-) -> Result<EventId, RegistrationError> {
-    let endpoint = active(store, id)?;
-    let page = feed.page(&request(
-        &endpoint.settings,
-        after.map_or(After::Oldest, After::Event),
-    ))?;
-    let position = after.unwrap_or(page.oldest);
-    match store.rewind_webhook(id, &position.to_string())? {
-        true => Ok(position),
         false => Err(RegistrationError::NoEndpoint(id)),
     }
 }

@@ -19,7 +19,7 @@ use super::resource::Answer;
 use super::stream;
 use crate::delivery::event::Event;
 use crate::delivery::feed::{After, DEFAULT_LIMIT, FeedPage, FeedRequest, MAX_LIMIT};
-use crate::delivery::filter::{EventFilter, TypePattern};
+use crate::delivery::filter::{EventFilter, InvalidType, TypePattern};
 
 /// The longest time for which an empty answer is held.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -204,7 +204,15 @@ fn types(parameters: &Parameters, registry: &SchemaRegistry) -> Result<Vec<TypeP
     let Some(text) = parameters.one("types")? else {
         return Ok(Vec::new());
     };
-    let checked = TypePattern::list(text).and_then(|patterns| {
+    served_types(TypePattern::list(text), registry)
+}
+
+/// Returns types of events that this server can have, and names the first other one.
+pub(super) fn served_types(
+    patterns: Result<Vec<TypePattern>, InvalidType>,
+    registry: &SchemaRegistry,
+) -> Result<Vec<TypePattern>, Problem> {
+    let checked = patterns.and_then(|patterns| {
         patterns.iter().try_for_each(|it| it.check(registry))?;
         Ok(patterns)
     });

@@ -27,6 +27,7 @@ use crate::clock;
 use crate::delivery::webhooks::registration::{
     self, LONGEST_ROTATION_OVERLAP, ROTATION_OVERLAP, RegistrationError,
 };
+use crate::delivery::webhooks::replays;
 use crate::management::Timestamp;
 use crate::management::webhooks::{DeadLetter, DeliveryView, WebhookView};
 
@@ -304,10 +305,10 @@ pub(super) async fn replay(operator: Operator, names: Names, action: Action, inp
         let (store, feed) = (&*work.management.store, &work.management.webhooks.feed);
         match &chosen {
             Replayed::Message(message) => {
-                registration::replay(store, store, id, message, once.at)?;
+                replays::one(store, store, id, message, once.at)?;
             }
             Replayed::After(event) => {
-                registration::replay_after(store, feed, id, Some(*event))?;
+                replays::all_after(store, feed, id, Some(*event))?;
             }
         }
         Ok(Acted::accepted(&chosen.queued()))

@@ -123,6 +123,9 @@ fn wrong_properties_of_an_endpoint_are_named() {
         (json!({"url": url, "headers": {"Host": "a"}}), "headers"),
         (json!({"url": url, "headers": {"a": 1}}), "headers.a"),
         (json!({"url": url, "secret": "whsec_mine"}), "secret"),
+        (json!({"url": url, "types": ["users.*"]}), "types"),
+        (json!({"url": url, "types": ["device.created"]}), "types"),
+        (json!({"url": url, "headers": {"Set-Cookie": "a=b"}}), "headers"),
     ] {
         let reply = admin.post("/webhooks", body);
         reply.expect_problem(400, "invalid-request", Some(field));
@@ -304,6 +307,62 @@ fn evt_139_responses_are_for_operators_of_everything() {
                 }
             }
         }
+    });
+}
+
+/// evt-22, evt-24
+///
+/// A replay leaves no event out, and forgets no message that it does not send again.
+#[test]
+fn evt_22_a_replay_moves_an_endpoint_back_and_never_forward() {
+    on_each(Choice::default, |server| {
+        let acme = server.tenant("acme");
+        let admin = server.admin();
+        let (created, path) = create(&admin, json!({}));
+        let id: Uuid = created["id"].as_str().unwrap().parse().unwrap();
+        for name in ["a", "b", "c"] {
+            acme.create_user(name);
+        }
+        let page = admin.get("/events").expect(200).json();
+        let events: Vec<String> = page["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["id"].as_str().unwrap().to_owned())
+            .collect();
+        let [first, second, third] = &events[..] else {
+            panic!("{events:?}");
+        };
+        let position = || admin.get(&path).expect(200).json()["position"].clone();
+        let start = position();
+        let replay = |after: &str| {
+            let reply = admin.post(&format!("{path}/replay"), json!({ "after": after }));
+            reply.expect(202);
+        };
+        replay(third);
+        assert_eq!(position(), start, "the first three events were not sent yet");
+        assert!(server.store.rewind_webhook(id, second, &[]).unwrap());
+        let dead = |message: &String| WebhookMessage {
+            message: message.clone(),
+            resource: None,
+            attempts: 10,
+            next_attempt: None,
+            dead: true,
+            error: None,
+            since: scim_server::clock::now(),
+            and_later: false,
+        };
+        store(&server, id, Vec::new(), vec![dead(first), dead(second)]);
+        replay(first);
+        assert_eq!(position(), json!(first));
+        let left = admin.get(&format!("{path}/dead-letters")).expect(200).json();
+        let left: Vec<&Value> = left["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| &it["message"])
+            .collect();
+        assert_eq!(left, [&json!(first)], "the second one is sent again");
     });
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::super::events::served_types;
 use super::super::input::nullable;
 use super::super::operator::Work;
 use super::super::problem::Problem;
@@ -43,7 +44,7 @@ impl NewWebhook {
             id,
             url: url.to_owned(),
             tenants: tenants(work, self.tenants.as_deref())?,
-            types: types(&self.types)?,
+            types: types(work, &self.types)?,
             full: self.view == View::Full,
             headers: headers(&self.headers)?,
         };
@@ -87,7 +88,7 @@ impl WebhookPatch {
         let change = EndpointChange {
             url: url.map(str::to_owned),
             tenants: chosen.transpose()?,
-            types: self.types.as_deref().map(types).transpose()?,
+            types: self.types.as_deref().map(|it| types(work, it)).transpose()?,
             full: self.view.map(|it| it == View::Full),
             headers: new_headers.transpose()?,
             disabled: self.state.map(|it| it == EndpointState::Disabled),
@@ -120,11 +121,9 @@ fn tenants(work: &Work, names: Option<&[String]>) -> Result<Option<Vec<TenantId>
     found.collect::<Result<_, _>>().map(Some)
 }
 
-fn types(texts: &[String]) -> Result<Vec<TypePattern>, Problem> {
+fn types(work: &Work, texts: &[String]) -> Result<Vec<TypePattern>, Problem> {
     let parsed = texts.iter().map(|it| it.parse::<TypePattern>());
-    parsed
-        .collect::<Result<_, _>>()
-        .map_err(|error| Problem::invalid("types", error.to_string()))
+    served_types(parsed.collect(), &work.management.registry)
 }
 
 fn headers(headers: &BTreeMap<String, String>) -> Result<Vec<Header>, Problem> {
