@@ -229,6 +229,10 @@ impl Run {
             Some(json!({ "name": "passed" })),
         );
         self.write("DELETE", "/tenants/{tenant}", &["passed"], None);
+        let filter = format!("/tenants/{tenant}/users?filter=userName%20eq%20%22{MARK}%22");
+        assert_eq!(self.api.send("GET", &filter, None).0, 200);
+        let undo = json!({ "request": MARK, "dryRun": false });
+        self.write("POST", "/tenants/{tenant}/undo", &[tenant], Some(undo));
         let connections = "/tenants/{tenant}/connections";
         let connection = "/tenants/{tenant}/connections/{connection}";
         self.write("POST", connections, &[tenant], Some(json!({ "name": "entra" })));
@@ -425,6 +429,8 @@ impl Run {
         for stream in [pushed, refused, polled] {
             self.write("DELETE", "/set-streams/{id}", &[&stream], None);
         }
+        let other = json!({ "headers": { "X-Key": format!("{MARK}-other") } });
+        self.write("PATCH", "/webhooks/{id}", &[&good], Some(other));
         self.write("POST", "/webhooks/{id}/test", &[&good], None);
         let requests = self.receiver.received();
         let message = requests

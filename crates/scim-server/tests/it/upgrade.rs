@@ -549,6 +549,10 @@ fn check_stream(server: &Binary, operator: &HttpClient, stream: &Value) {
         for claims in &mut claims {
             claims.as_object_mut().unwrap().remove("iat");
         }
+        // Earlier tokens have no position.
+        if claims[0].get("position").is_none() {
+            claims[1].as_object_mut().unwrap().remove("position");
+        }
         assert_eq!(claims[0], claims[1]);
     }
 }
