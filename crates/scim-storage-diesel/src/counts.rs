@@ -45,7 +45,7 @@ fn writers() -> Sql {
     Sql::trusted(WRITERS.to_string())
 }
 
-/// Selects how many resources of a type a tenant has.
+/// Selects how many resources of a type a tenant has. A literal, because it is a part of other statements.
 pub(crate) fn total(tenant: TenantId, kind: i64) -> Sql {
     sql!(
         "SELECT CAST(coalesce(sum(number), 0) AS BIGINT) FROM resource_count
@@ -64,6 +64,7 @@ pub(crate) fn blocks(
     tenant: TenantId,
     kind: i64,
 ) -> Result<Option<Vec<CountedBlock>>, Failure> {
+    // A literal, because diesel cannot group by an expression with a cast.
     let select = sql!(
         "SELECT CAST(shard / {writers} AS BIGINT), CAST(sum(number) AS BIGINT) FROM resource_count
          WHERE tenant_id = {tenant} AND kind = {kind}

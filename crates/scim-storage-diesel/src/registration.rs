@@ -90,6 +90,7 @@ fn path_number(conn: &mut Conn, kind: i64, path: &AttributePath) -> Result<i64, 
     if let Some(number) = registered {
         return Ok(number);
     }
+    // A literal, because the number is computed by the statement that stores it.
     let insert = sql!(
         "INSERT INTO attribute_path (id, kind, path)
          SELECT coalesce(max(id), 0) + 1, {kind}, {path} FROM attribute_path RETURNING id";

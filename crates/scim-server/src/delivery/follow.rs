@@ -1,6 +1,7 @@
 //! A follower of a tenant's journal: it yields every change after a position, in order, and can wait for the next.
 //!
-//! `scim-server journal` prints what it yields; every other subscriber uses it too.
+//! `scim-server journal` prints what it yields. Readers of events, which may concern several tenants, use the feed
+//! (`feed.rs`) instead.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;

@@ -27,7 +27,7 @@ pub(crate) enum Column {
 
 /// The attributes with a column and an index that has their order, in addition to the unique attribute of a type.
 /// Identity providers look resources up by them, and consoles sort by them. A further row in this table needs a
-/// migration. Any other attribute can have index rows instead, if its schema says `"indexed": true`.
+/// migration, a variant of [`Column`], and its value in `Keys` (`derive.rs`) and in `resource/update.rs`. Any other attribute can have index rows instead, if its schema says `"indexed": true`.
 const COLUMNS: [(Column, &str, Option<&str>); 4] = [
     (Column::External, "externalId", None),
     (Column::Display, "displayName", None),

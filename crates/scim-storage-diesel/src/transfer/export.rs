@@ -99,6 +99,8 @@ impl<'a> Export<'a> {
     fn resources(&self, conn: &mut Conn, layout: &Layout) -> Result<bool, Failure> {
         let mut after = 0;
         loop {
+            // A literal with the columns of `ResourceRow`; an export has no groups. An expression as the limit keeps
+            // SQLite from planning again for each value.
             let select = sql!(
                 "SELECT d.pk, d.id, d.version, d.created, d.modified, d.document, CAST(NULL AS TEXT)
                  FROM resource d WHERE d.tenant_id = {tenant} AND d.kind = {kind} AND d.pk > {after}

@@ -8,7 +8,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 
 use crate::http::rate_limits::Allowance;
 
-/// What stands for a fact that is not known.
+/// The text for a fact that is not known.
 pub(super) const UNKNOWN: &str = "-";
 
 /// The id of a request, and the facts that the access log waits for. Each fact is set once.
