@@ -357,6 +357,7 @@ fn every_key_begins_with_the_tenant() {
             "webhook_secret_endpoint",
             "webhook_secret_endpoint_fkey",
             "webhook_message_pkey",
+            "webhook_message_given_up",
             "webhook_message_dead",
             "webhook_message_endpoint_fkey",
             "webhook_delivery_pkey",
