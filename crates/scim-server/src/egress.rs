@@ -13,6 +13,7 @@ mod authorities;
 mod client;
 #[cfg(feature = "otlp")]
 mod collector;
+mod direct_agent;
 mod error;
 mod own;
 mod probe;

@@ -61,7 +61,7 @@ fn tenant_and_token(text: &str) -> Result<(String, String), &'static str> {
     Ok((tenant.to_owned(), token.to_owned()))
 }
 
-/// The active users, and the position in the feed up to which they are known. For other tenants than before there is no
+/// The active users, and the position in the feed that they correspond to. For other tenants than before, there is no
 /// position.
 const TABLES: &str = "
     PRAGMA busy_timeout = 5000;

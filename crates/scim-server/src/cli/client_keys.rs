@@ -5,6 +5,7 @@ use scim_model::store::KeySource;
 use super::client_args::{KeyArgs, UrlArgs};
 use super::oauth_args::EgressArgs;
 use super::{CommandError, Terminal};
+use crate::delivery::webhooks::registration::check_url;
 use crate::egress::{self, Egress, EgressSettings, OwnAddresses};
 use crate::management::ManagementError;
 use crate::oauth::{OAuthSettings, key_set};
@@ -33,6 +34,23 @@ pub(super) fn egress_settings(
         own: OwnAddresses::new(&base_url, urls.listener().as_slice()),
         ..arguments.settings().map_err(CommandError::Usage)?
     })
+}
+
+/// Checks the URL that a flag names. Whether the target is permitted is only a warning here, because the server decides about
+/// it at each attempt.
+pub(super) fn checked_url(
+    flag: &str,
+    url: &str,
+    (egress, urls): (&EgressArgs, &UrlArgs),
+    terminal: &mut Terminal,
+) -> Result<String, CommandError> {
+    let settings = egress_settings(egress, urls)?;
+    let url = url.trim();
+    let refused =
+        check_url(url, &settings).map_err(|error| CommandError::Usage(format!("{flag} `{url}`: {error}")))?;
+    let warning = refused.map(|it| format!("{flag} `{url}`: {it}; the server decides at each attempt"));
+    warn(warning, terminal)?;
+    Ok(url.to_owned())
 }
 
 /// Returns the error for a value that an operation refuses.

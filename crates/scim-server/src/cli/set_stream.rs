@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::arguments::{CreateStreamArgs, SetStreamArgs, SetStreamCommand, StreamArgs, StreamStart};
-use super::client_args::UrlArgs;
-use super::client_keys::{egress_settings, settings, warn};
-use super::oauth_args::EgressArgs;
+use super::client_keys::{checked_url, settings};
 use super::{CommandError, Terminal, find_tenant, names, timestamp};
 use crate::clock;
 use crate::config::database_url::DatabaseUrl;
@@ -20,7 +18,6 @@ use crate::delivery::security_events::registration::{
     self, Continue, NewDelivery, NewStream, StreamChange, StreamError,
 };
 use crate::delivery::security_events::{KeyRing, KeyRingError};
-use crate::delivery::webhooks::registration::check_url;
 use crate::jose::SigningAlgorithm;
 use crate::management::set_streams::{RefusedToken, StreamView, TokenDelivery};
 
@@ -154,26 +151,10 @@ fn delivery(arguments: &CreateStreamArgs, terminal: &mut Terminal) -> Result<New
     let Some(url) = &arguments.push else {
         return Ok(NewDelivery::Poll);
     };
-    let url = checked_url(url, &arguments.egress, &arguments.urls, terminal)?;
+    let url = checked_url("--push", url, (&arguments.egress, &arguments.urls), terminal)?;
     let authorization = arguments.authorization_file.as_deref();
     let authorization = authorization.map(|it| read_header(it, terminal)).transpose()?;
     Ok(NewDelivery::Push { url, authorization })
-}
-
-/// Checks a URL. The server decides whether it permits the target, so that this is a warning here.
-fn checked_url(
-    url: &str,
-    egress: &EgressArgs,
-    urls: &UrlArgs,
-    terminal: &mut Terminal,
-) -> Result<String, CommandError> {
-    let settings = egress_settings(egress, urls)?;
-    let url = url.trim();
-    let refused =
-        check_url(url, &settings).map_err(|error| CommandError::Usage(format!("--push `{url}`: {error}")))?;
-    let warning = refused.map(|it| format!("--push `{url}`: {it}; the server decides at each attempt"));
-    warn(warning, terminal)?;
-    Ok(url.to_owned())
 }
 
 fn set<S: Directory + SetStreams + ChangeFeed + 'static>(
@@ -185,9 +166,9 @@ fn set<S: Directory + SetStreams + ChangeFeed + 'static>(
     let stream = registration::find(&**store, arguments.stream.id)?;
     let url = match &arguments.push {
         Some(url) => Some(Some(checked_url(
+            "--push",
             url,
-            &arguments.egress,
-            &arguments.urls,
+            (&arguments.egress, &arguments.urls),
             terminal,
         )?)),
         None => arguments.poll.then_some(None),

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use scim_model::SchemaRegistry;
 use scim_model::change::Actor;
+use scim_model::store::ChangeSelection;
 use serde_json::json;
 
 use super::arguments::UndoArgs;
 use super::progress::Progress;
 use super::{CommandError, Terminal, find_tenant};
 use crate::clock;
-use crate::management::undo::{Undo, UndoAction, UndoSelection, UndoStore, UndoneResource};
+use crate::management::undo::{Undo, UndoAction, UndoStore, UndoneResource};
 
 /// Prints what is done, or would be done, with each resource.
 ///
@@ -24,14 +25,15 @@ pub fn run(
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let tenant = find_tenant(store, &arguments.tenant)?;
-    let selection = UndoSelection {
-        connection: arguments.connection.clone(),
+    let selection = ChangeSelection {
+        connection: None,
         credential: arguments.credential,
         request: arguments.request.clone(),
         from: arguments.from,
         to: arguments.to,
     };
-    let undo = Undo::new(store, registry, tenant, &selection, actor)?;
+    let connection = arguments.connection.as_deref();
+    let undo = Undo::new(store, registry, tenant, connection, selection, actor)?;
     let resources = undo.resources()?;
     let progress = Progress::new("resources");
     progress.set_length(resources.len() as u64);

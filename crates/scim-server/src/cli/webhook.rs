@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::arguments::{CreateArgs, EndpointArgs, ReplayArgs, SetWebhookArgs, View, WebhookCommand};
-use super::client_args::UrlArgs;
-use super::client_keys::{egress_settings, warn};
-use super::oauth_args::EgressArgs;
+use super::client_keys::checked_url;
 use super::{CommandError, Terminal, find_tenant, timestamp};
 use crate::clock;
 use crate::config::database_url::DatabaseUrl;
@@ -108,7 +106,12 @@ fn create<S: Directory + Webhooks>(
     arguments: &CreateArgs,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let url = checked_url(&arguments.url, &arguments.egress, &arguments.urls, terminal)?;
+    let url = checked_url(
+        "--url",
+        &arguments.url,
+        (&arguments.egress, &arguments.urls),
+        terminal,
+    )?;
     let id = clock::new_id();
     let new = NewEndpoint {
         id,
@@ -136,22 +139,6 @@ fn create<S: Directory + Webhooks>(
     Ok(())
 }
 
-/// Checks a URL. The server decides whether it permits the target, so that this is a warning here.
-fn checked_url(
-    url: &str,
-    egress: &EgressArgs,
-    urls: &UrlArgs,
-    terminal: &mut Terminal,
-) -> Result<String, CommandError> {
-    let settings = egress_settings(egress, urls)?;
-    let url = url.trim();
-    let refused = registration::check_url(url, &settings)
-        .map_err(|error| CommandError::Usage(format!("--url `{url}`: {error}")))?;
-    let warning = refused.map(|it| format!("--url `{url}`: {it}; the server decides at each attempt"));
-    warn(warning, terminal)?;
-    Ok(url.to_owned())
-}
-
 /// Returns the tenants with these names; `None` without a name.
 fn chosen(store: &impl Directory, names: &[String]) -> Result<Option<Vec<TenantId>>, CommandError> {
     let ids = names.iter().map(|name| Ok(find_tenant(store, name)?.id));
@@ -169,7 +156,7 @@ fn set<S: Directory + Webhooks>(
     let id = arguments.endpoint.id;
     let endpoint = registration::find_endpoint(store, id)?;
     let url = arguments.url.as_deref();
-    let url = url.map(|it| checked_url(it, &arguments.egress, &arguments.urls, terminal));
+    let url = url.map(|it| checked_url("--url", it, (&arguments.egress, &arguments.urls), terminal));
     let tenants = match arguments.all_tenants {
         true => Some(None),
         false => chosen(store, &arguments.tenant)?.map(Some),

@@ -10,6 +10,7 @@ use ureq::tls::TlsConfig;
 
 use super::authorities::Authorities;
 use super::client::error;
+use super::direct_agent::direct_agent;
 use super::error::EgressError;
 
 /// The largest answer that is read, in bytes. A collector answers with a few bytes.
@@ -30,17 +31,8 @@ impl CollectorClient {
             .unversioned_rustls_crypto_provider(provider)
             .root_certs(authorities.0)
             .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(None)
-            // A redirect would take the headers, which can have a key, to another place.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .timeout_global(Some(time_limit))
-            .build();
         CollectorClient {
-            agent: Agent::new_with_config(config),
+            agent: direct_agent(tls, time_limit),
         }
     }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::Agent;
 use ureq::tls::TlsConfig;
 
 use super::client::error;
+use super::direct_agent::direct_agent;
 use super::error::EgressError;
 
 /// The largest answer of a probe, in bytes.
@@ -24,15 +24,7 @@ pub fn probe(url: &str, time_limit: Duration) -> Result<(u16, String), EgressErr
         .unversioned_rustls_crypto_provider(provider)
         .disable_verification(true)
         .build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .proxy(None)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .timeout_global(Some(time_limit))
-        .build();
-    let mut response = Agent::new_with_config(config).get(url).call().map_err(error)?;
+    let mut response = direct_agent(tls, time_limit).get(url).call().map_err(error)?;
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(MAX_BYTES);
     Ok((status, body.read_to_string().map_err(error)?))

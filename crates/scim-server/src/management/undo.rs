@@ -1,7 +1,7 @@
 //! Undo: the changes of a connection, a credential, a request or a window of time are undone by further changes.
 //!
-//! Each resource is read, planned and written on its own, on the condition that it has not changed meanwhile. An undo that
-//! was interrupted is carried out again: what is restored already stays.
+//! Each resource is read, planned and written on its own. The write succeeds only if the resource is still as it was read.
+//! An undo that was interrupted is carried out again: what is restored already stays.
 
 mod plan;
 
@@ -26,7 +26,7 @@ use super::{ManagementError, connections};
 /// The number of entries that are read at once.
 const PAGE: u32 = 1_000;
 
-/// The number of times that a resource is planned anew, because others change it meanwhile.
+/// The most attempts to restore a resource that others keep changing.
 const ATTEMPTS: u32 = 5;
 
 /// The ports that an undo uses.
@@ -34,22 +34,7 @@ pub trait UndoStore: ResourceStore + ResourceHistory + Directory {}
 
 impl<T: ResourceStore + ResourceHistory + Directory + ?Sized> UndoStore for T {}
 
-/// The changes to undo, as an operator names them. All conditions that are set have to be met.
-#[derive(Clone, Debug, Default)]
-pub struct UndoSelection {
-    /// The name of a connection.
-    pub connection: Option<String>,
-    /// The id of a credential.
-    pub credential: Option<Uuid>,
-    /// The id of a request.
-    pub request: Option<String>,
-    /// The earliest time.
-    pub from: Option<DateTime<Utc>>,
-    /// The latest time.
-    pub to: Option<DateTime<Utc>>,
-}
-
-/// What an undo does, or would do, with one resource.
+/// The effect of an undo, or of its trial, on one resource.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UndoneResource {
@@ -59,7 +44,7 @@ pub struct UndoneResource {
     pub id: Uuid,
     /// The number of its changes that were chosen.
     pub changes: u64,
-    /// What is done.
+    /// The kind of effect.
     pub action: UndoAction,
     /// The attributes that get their earlier values; for a deleted resource that is created again, all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -70,7 +55,7 @@ pub struct UndoneResource {
     /// The members of a group that are removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Uuid>,
-    /// What stays as it is, with the reason.
+    /// The parts that stay as they are, with the reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftView>,
 }
@@ -113,7 +98,8 @@ pub struct Undo<'a, S: ?Sized> {
 }
 
 impl<'a, S: UndoStore + ?Sized> Undo<'a, S> {
-    /// Prepares an undo. `actor` is the originator of the restoring changes.
+    /// Prepares an undo of the changes that a selection includes. `connection` is the name of the connection that made them,
+    /// which may have been deleted, and `actor` the originator of the restoring changes.
     ///
     /// # Errors
     /// `Invalid` when nothing is chosen, or the times are in the wrong order; `NotFound` for an unknown connection.
@@ -121,19 +107,14 @@ impl<'a, S: UndoStore + ?Sized> Undo<'a, S> {
         store: &'a S,
         registry: &'a SchemaRegistry,
         tenant: Tenant,
-        chosen: &UndoSelection,
+        connection: Option<&str>,
+        selection: ChangeSelection,
         actor: Actor,
     ) -> Result<Undo<'a, S>, ManagementError> {
-        let connection = match &chosen.connection {
-            Some(name) => Some(connections::id_of(store, &tenant, name)?),
-            None => None,
-        };
+        let connection = connection.map(|name| connections::id_of(store, &tenant, name));
         let selection = ChangeSelection {
-            connection,
-            credential: chosen.credential,
-            request: chosen.request.clone(),
-            from: chosen.from,
-            to: chosen.to,
+            connection: connection.transpose()?.or(selection.connection),
+            ..selection
         };
         if selection.is_empty() {
             let text = "name the changes by `connection`, `credential`, `request`, `from` or `to`";

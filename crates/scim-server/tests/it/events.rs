@@ -395,7 +395,7 @@ impl Terminal<'_> {
                 self.id = last.unwrap_or(&self.id).to_owned();
                 output
             }
-            other => panic!("`{other}` is no command that the guide has explained"),
+            other => panic!("`{other}` is not a command that the guide has explained"),
         }
     }
 

@@ -236,7 +236,7 @@ fn a_span_has_no_text_from_the_client_and_no_secret() {
         assert_eq!(answered, expected, "{method} {path}");
         let span = collector.span_of(&id);
         assert_eq!(status(&span), i64::from(expected));
-        // An error of the client is none of the server.
+        // A mistake of the client is not an error of the server.
         let (code, error) = match expected {
             501 => (StatusCode::Error, "501"),
             _ => (StatusCode::Unset, ""),

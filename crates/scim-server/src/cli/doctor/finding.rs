@@ -21,7 +21,7 @@ pub(super) struct Finding {
     /// The subject of the check, the same in every version: scripts choose findings by it.
     check: &'static str,
     text: String,
-    /// What to do about it, if anything can be done.
+    /// The remedy, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
 }

@@ -17,7 +17,7 @@ use crate::http::middleware::request_context::RequestContext;
 use crate::http::rate_limits::Client;
 use crate::service::{self, ClientNames, Requester, Service};
 
-/// The time before a client that exceeds its rate is told so. A client that ignores the answer would otherwise send thousands
+/// The pause before the response to a client that exceeds its rate. A client that ignores the answer would otherwise send thousands
 /// of requests a second on each connection, and take the processors from other tenants.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
 

@@ -1,7 +1,7 @@
 //! The handlers of `/tenants/{tenant}/users/{id}/history`, and of the same path of groups.
 
 use chrono::{DateTime, Utc};
-use scim_model::change::ChangePosition;
+use scim_model::change::Change;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::answers::{self, Names};
 use super::input::Parameters;
 use super::operator::Operator;
-use super::paging::Items;
+use super::paging::{Items, Paging};
 use super::problem::Problem;
 use super::resource::Answer;
 use crate::clock;
@@ -18,7 +18,7 @@ use crate::management::history::{self, DifferenceView, StateView};
 /// The parameters.
 const PARAMETERS: [&str; 5] = ["at", "from", "to", "limit", "after"];
 
-/// The part of a history that a request asks for.
+/// A part of a history.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum HistoryView {
@@ -30,14 +30,11 @@ pub(super) enum HistoryView {
     Changes(Items<Value>),
 }
 
-/// What a request asks for.
+/// The part that a request asks for, with its parameters.
 enum Wanted {
     State(DateTime<Utc>),
     Difference(DateTime<Utc>, DateTime<Utc>),
-    Changes {
-        before: Option<ChangePosition>,
-        limit: u32,
-    },
+    Changes(Paging),
 }
 
 /// Shows the changes of a user, the newest first; with `at` the user as it was at a time; with `from` and `to` the
@@ -88,17 +85,11 @@ async fn show(operator: Operator, names: Names, parameters: Parameters) -> Answe
                 Wanted::Difference(from, to) => {
                     HistoryView::Difference(history::difference(store, registry, &tenant, id, (from, to))?)
                 }
-                Wanted::Changes { before, limit } => {
-                    // One more shows whether there is a next page.
-                    let mut changes = history::changes(store, &tenant, id, before, limit + 1)?;
-                    let more = changes.len() > limit as usize;
-                    changes.truncate(limit as usize);
-                    let next = changes.last().filter(|_| more).map(|it| it.position.to_string());
-                    HistoryView::Changes(Items {
-                        items: changes.iter().map(|it| it.to_json(&tenant.name)).collect(),
-                        next,
-                    })
-                }
+                Wanted::Changes(paging) => HistoryView::Changes(paging.read_page(
+                    |before, limit| history::changes(store, &tenant, id, before, limit),
+                    |it: &Change| it.position.to_string(),
+                    |it| it.to_json(&tenant.name),
+                )?),
             })
         })
         .await?;
@@ -110,10 +101,7 @@ impl Wanted {
         parameters.check_names(&PARAMETERS)?;
         let [at, from, to] = ["at", "from", "to"].map(|name| time(parameters, name));
         match (at?, from?, to?) {
-            (None, None, None) => Ok(Wanted::Changes {
-                before: position(parameters)?,
-                limit: limit(parameters)?,
-            }),
+            (None, None, None) => Ok(Wanted::Changes(Paging::of(parameters)?)),
             (Some(at), None, None) => {
                 parameters.check_names(&["at"])?;
                 Ok(Wanted::State(at))
@@ -134,19 +122,4 @@ fn time(parameters: &Parameters, name: &str) -> Result<Option<DateTime<Utc>>, Pr
         time.map_err(|_| Problem::invalid(name, "expected a time such as `2026-11-30T12:00:00Z`"))
     };
     parameters.one(name)?.map(time).transpose()
-}
-
-fn position(parameters: &Parameters) -> Result<Option<ChangePosition>, Problem> {
-    let position = |text: &str| {
-        let position = text.parse();
-        position.map_err(|_| Problem::invalid("after", "expected the value of `next` of another page"))
-    };
-    parameters.one("after")?.map(position).transpose()
-}
-
-fn limit(parameters: &Parameters) -> Result<u32, Problem> {
-    match parameters.number("limit")? {
-        Some(0) => Err(Problem::invalid("limit", "expected a number from 1 to 1000")),
-        limit => Ok(u32::try_from(limit.unwrap_or(100)).map_or(1000, |it| it.min(1000))),
-    }
 }

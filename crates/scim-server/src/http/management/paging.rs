@@ -4,7 +4,6 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use scim_model::store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -82,9 +81,9 @@ impl Paging {
 impl Paging {
     /// Returns the page of a list that the store reads in pages. `read` gets the key of the last item of the page before,
     /// and the most items; `key` returns the text of an item's key.
-    pub(super) fn read_page<S, T, K: FromStr>(
+    pub(super) fn read_page<S, T, K: FromStr, E: Into<Problem>>(
         &self,
-        read: impl FnOnce(Option<K>, u32) -> Result<Vec<S>, StoreError>,
+        read: impl FnOnce(Option<K>, u32) -> Result<Vec<S>, E>,
         key: impl Fn(&S) -> String,
         view: impl Fn(S) -> T,
     ) -> Result<Items<T>, Problem> {
@@ -92,7 +91,7 @@ impl Paging {
         let after = after.transpose().map_err(|_| not_a_cursor())?;
         // One more than wanted shows whether there is another page.
         let most = u32::try_from(self.limit + 1).unwrap_or(u32::MAX);
-        let mut items = read(after, most)?;
+        let mut items = read(after, most).map_err(E::into)?;
         let has_more = items.len() > self.limit;
         items.truncate(self.limit);
         let next = items.last().filter(|_| has_more).map(key);
@@ -150,7 +149,7 @@ mod tests {
             let numbers = (1..=5)
                 .rev()
                 .filter(|it| before.is_none_or(|before| *it < before));
-            Ok(numbers.take(limit as usize).collect::<Vec<u32>>())
+            Ok::<_, Problem>(numbers.take(limit as usize).collect::<Vec<u32>>())
         };
         let page = |query: &str| {
             let paging = paging(query).expect("it is valid");

@@ -141,7 +141,7 @@ fn search_request(parameters: &Parameters) -> Result<SearchRequest, Problem> {
 struct Reader {
     service: Arc<Service>,
     resource_type: Arc<ResourceType>,
-    /// The originator that the service is told; reads change nothing.
+    /// The originator of changes, which the service asks for. A reader makes none.
     actor: Actor,
 }
 

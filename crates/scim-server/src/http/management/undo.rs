@@ -1,5 +1,6 @@
 //! The handler of `/tenants/{tenant}/undo`.
 
+use scim_model::store::ChangeSelection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use super::problem::Problem;
 use super::resource::Answer;
 use crate::clock;
 use crate::management::Timestamp;
-use crate::management::undo::{Undo, UndoSelection, UndoneResource};
+use crate::management::undo::{Undo, UndoneResource};
 
 /// The most resources that one request restores.
 const LARGEST_LIMIT: u32 = 1000;
@@ -59,7 +60,7 @@ pub(super) struct UndoAnswer {
     dry_run: bool,
     /// The number of all resources that the chosen changes concern.
     resources: usize,
-    /// What is done, or would be done, with the resources of this part.
+    /// The effects on the resources of this part, or those that they would have.
     items: Vec<UndoneResource>,
     /// The value of `after` for the next part; `null` at the end.
     #[schema(required)]
@@ -70,7 +71,7 @@ pub(super) struct UndoAnswer {
 /// many resources takes several requests, each with the `next` of the one before; repeating it is harmless.
 #[utoipa::path(post, path = "/tenants/{tenant}/undo", tag = "resources", request_body = UndoRequest,
     params(("tenant" = String, Path, description = "The name of the tenant")),
-    responses((status = 200, description = "What is done with each resource", body = UndoAnswer)))]
+    responses((status = 200, description = "The effect on each resource", body = UndoAnswer)))]
 pub(super) async fn undo(operator: Operator, names: Names, input: Input<UndoRequest>) -> Answer {
     let request = input.value;
     if !(1..=LARGEST_LIMIT).contains(&request.limit) {
@@ -81,8 +82,8 @@ pub(super) async fn undo(operator: Operator, names: Names, input: Input<UndoRequ
     let answer = operator
         .call(move |work| {
             let tenant = work.tenant(&names.tenant)?;
-            let selection = UndoSelection {
-                connection: request.connection,
+            let selection = ChangeSelection {
+                connection: None,
                 credential: request.credential,
                 request: request.request,
                 from: request.from.map(|it| it.0),
@@ -93,7 +94,8 @@ pub(super) async fn undo(operator: Operator, names: Names, input: Input<UndoRequ
                 &*management.store,
                 &management.registry,
                 tenant,
-                &selection,
+                request.connection.as_deref(),
+                selection,
                 actor,
             )?;
             let resources = undo.resources()?;

@@ -12,6 +12,9 @@ use scim_model::change::{
 use serde_json::Value;
 use uuid::Uuid;
 
+/// The path of the members of a group.
+const MEMBERS: &str = "members";
+
 /// An entry of a resource's journal.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -98,7 +101,7 @@ pub(super) fn plan(resource_type: &ResourceType, entries: &[Entry], now: &PastSt
             },
         },
         (PastState::Existing(before), PastState::Absent) => history.creation(first, before.clone()),
-        (PastState::Existing(before), _) => history.replacement(first, last, before.clone(), now),
+        (PastState::Existing(before), _) => history.replacement(first, last, before.clone()),
         (PastState::Unknown, _) => history.untouched(Reason::NotRecorded),
     }
 }
@@ -230,25 +233,18 @@ impl<'a> History<'a> {
     }
 
     /// Restores a resource that was deleted and created again, both by chosen changes.
-    fn replacement(
-        &self,
-        first: usize,
-        last: usize,
-        before: BTreeMap<String, Value>,
-        now: &PastState,
-    ) -> Plan {
+    fn replacement(&self, first: usize, last: usize, before: BTreeMap<String, Value>) -> Plan {
         let (target, mut left) = self.before_run(first, before);
         let later = &self.entries[last + 1..];
         let later_change = |path: &str| {
             let mut others = later.iter().filter(|it| !it.is_chosen);
             others.find(|it| it.touches(path)).map(|it| it.change.position)
         };
-        let now = attributes(now);
         let mut restored = Restored::default();
-        let paths: BTreeSet<&String> = now.keys().chain(target.attributes.keys()).collect();
+        let paths: BTreeSet<&String> = self.now.keys().chain(target.attributes.keys()).collect();
         for path in paths {
             let value = target.attributes.get(path).cloned().flatten();
-            if now.get(path) == value.as_ref() {
+            if self.now.get(path) == value.as_ref() {
                 continue;
             }
             match later_change(path) {
@@ -283,27 +279,32 @@ impl<'a> History<'a> {
                 _ => left.push(Left::part(path, Reason::NotRecorded)),
             }
         }
-        let members: BTreeSet<Uuid> = chosen()
-            .flat_map(|it| members(&it.change))
-            .map(|(id, _)| id)
-            .collect();
-        for member in members {
-            let effect = |it: &Entry| members_effect(&it.change, member);
-            let Some(place) = run_start(entries, |it| effect(it).is_some()) else {
-                let later = entries.iter().rfind(|it| effect(it).is_some());
-                let path = format!(r#"members[value eq "{member}"]"#);
-                left.extend(later.map(|it| Left::part(&path, Reason::ChangedLater(it.change.position))));
-                continue;
-            };
-            let last = entries.iter().rev().find_map(effect);
-            match (effect(&entries[place]), last) {
-                // Added first and there now; or removed first and not there now.
-                (Some(true), Some(true)) => drop(restored.removed.insert(member)),
-                (Some(false), Some(false)) => drop(restored.added.insert(member)),
-                _ => {}
-            }
-        }
+        left.extend(chosen().filter_map(Entry::unrecorded));
+        restore_members(entries, &mut restored, &mut left);
         (restored, left)
+    }
+}
+
+/// Adds the members before the chosen changes. Each entry is read once, because it may name many members.
+fn restore_members(entries: &[Entry], restored: &mut Restored, left: &mut Vec<Left>) {
+    let mut effects: BTreeMap<Uuid, Vec<(&Entry, bool)>> = BTreeMap::new();
+    for entry in entries {
+        for (member, is_added) in members(&entry.change) {
+            effects.entry(member).or_default().push((entry, is_added));
+        }
+    }
+    for (member, effects) in effects {
+        let run = effects.iter().rev().take_while(|(entry, _)| entry.is_chosen);
+        match (run.last(), effects.last()) {
+            // Added first and there now; or removed first and not there now.
+            (Some((_, true)), Some((_, true))) => drop(restored.removed.insert(member)),
+            (Some((_, false)), Some((_, false))) => drop(restored.added.insert(member)),
+            (None, Some((later, _))) if effects.iter().any(|(entry, _)| entry.is_chosen) => {
+                let path = format!(r#"members[value eq "{member}"]"#);
+                left.push(Left::part(&path, Reason::ChangedLater(later.change.position)));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -317,10 +318,21 @@ impl Entry {
     }
 
     fn hides(&self, path: &str) -> bool {
-        match &self.change.detail {
-            ChangeDetail::Attributes(changes) => matches!(changes.get(path), Some(AttributeChange::Hidden)),
-            _ => false,
-        }
+        hidden_paths(&self.change).any(|it| it == path)
+    }
+
+    /// The part of the resource for which the entry does not say what it was before: everything if it cannot be read, and
+    /// the members in entries of earlier versions.
+    fn unrecorded(&self) -> Option<Left> {
+        let path = match &self.change.detail {
+            ChangeDetail::Unreadable(_) => "",
+            ChangeDetail::Attributes(changes) => match changes.get(MEMBERS)? {
+                AttributeChange::Steps(_) => MEMBERS,
+                _ => return None,
+            },
+            ChangeDetail::Member(_) => return None,
+        };
+        Some(Left::part(path, Reason::NotRecorded))
     }
 }
 
@@ -352,31 +364,32 @@ fn attributes(state: &PastState) -> BTreeMap<String, Value> {
     }
 }
 
-/// The paths of the attributes that a change concerns, except the members of groups.
-fn paths(change: &Change) -> impl Iterator<Item = &str> {
+/// The changes of attributes, by their paths.
+fn attribute_changes(change: &Change) -> impl Iterator<Item = (&str, &AttributeChange)> {
     let changes = match &change.detail {
         ChangeDetail::Attributes(changes) => Some(changes),
         ChangeDetail::Member(_) | ChangeDetail::Unreadable(_) => None,
     };
-    let paths = changes.into_iter().flat_map(AttributeChanges::iter);
-    paths.map(|(path, _)| path).filter(|it| *it != "members")
+    changes.into_iter().flat_map(AttributeChanges::iter)
 }
 
+/// The paths of the attributes that a change concerns, except the members of groups.
+fn paths(change: &Change) -> impl Iterator<Item = &str> {
+    let paths = attribute_changes(change).map(|(path, _)| path);
+    paths.filter(|it| *it != MEMBERS)
+}
+
+/// The paths of the attributes whose values the journal does not record.
 fn hidden_paths(change: &Change) -> impl Iterator<Item = &str> {
-    let changes = match &change.detail {
-        ChangeDetail::Attributes(changes) => Some(changes),
-        ChangeDetail::Member(_) | ChangeDetail::Unreadable(_) => None,
-    };
-    let all = changes.into_iter().flat_map(AttributeChanges::iter);
-    all.filter(|(_, it)| matches!(it, AttributeChange::Hidden))
-        .map(|(path, _)| path)
+    let hidden = attribute_changes(change).filter(|(_, it)| matches!(it, AttributeChange::Hidden));
+    hidden.map(|(path, _)| path)
 }
 
 /// The members that a change adds (`true`) and removes.
 fn members(change: &Change) -> Vec<(Uuid, bool)> {
     match &change.detail {
         ChangeDetail::Member(id) if change.operation == Operation::MemberDeleted => vec![(*id, false)],
-        ChangeDetail::Attributes(changes) => match changes.get("members") {
+        ChangeDetail::Attributes(changes) => match changes.get(MEMBERS) {
             Some(AttributeChange::References { added, removed }) => {
                 let ids = |texts: &[String], is_added| {
                     let ids = texts.iter().filter_map(|it| it.parse().ok());
@@ -388,14 +401,6 @@ fn members(change: &Change) -> Vec<(Uuid, bool)> {
         },
         ChangeDetail::Member(_) | ChangeDetail::Unreadable(_) => Vec::new(),
     }
-}
-
-/// Whether a change adds a member, or removes it; `None` if it does neither.
-fn members_effect(change: &Change, member: Uuid) -> Option<bool> {
-    let mut effects = members(change).into_iter();
-    effects
-        .find(|(id, _)| *id == member)
-        .map(|(_, is_added)| is_added)
 }
 
 /// The members that a group had before its deletion.

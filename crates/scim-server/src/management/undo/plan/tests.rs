@@ -263,6 +263,23 @@ fn members_are_restored_one_by_one() {
         let now = Some(json!({"displayName": "g"}));
         assert_eq!(plan_of("Group", &text, now), Plan { step, left }, "{text}");
     }
+    // Entries of earlier versions do not say which members there were.
+    for (text, path) in [
+        (
+            r#"* update {"members":{"steps":[{"removeAll":true}]}}"#,
+            "members",
+        ),
+        ("* update {", ""),
+    ] {
+        let plan = plan_of("Group", text, Some(json!({"displayName": "g"})));
+        assert_eq!(
+            plan,
+            Plan {
+                step: Step::Nothing,
+                left: left(path, Reason::NotRecorded),
+            }
+        );
+    }
     let text = format!(
         "* {}\n* delete {}",
         change(&[], &[one]),
