@@ -10,7 +10,7 @@ use super::{AttributeChange, ChangeDetail, Operation};
 /// The members of a group between two of its changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PastMembers {
-    /// The ids of the members. A resource that does not exist has none.
+    /// The ids of the members; empty for a resource that does not exist.
     Known(BTreeSet<Uuid>),
     /// A change cannot be read, or does not record which members there were, so the members before it are not known.
     Unknown,

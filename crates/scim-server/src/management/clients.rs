@@ -261,7 +261,7 @@ pub fn store(
     match store.create_client(client)? {
         true => Ok(()),
         false => {
-            let text = format!("the connection `{}` has been deleted meanwhile", connection.name);
+            let text = format!("the connection `{}` has just been deleted", connection.name);
             Err(ManagementError::not_found("connection", text))
         }
     }

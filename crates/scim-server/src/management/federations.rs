@@ -114,14 +114,10 @@ pub(super) fn explain_twin(
     {
         return error;
     }
-    let clients = match store.clients(Some(tenant)) {
-        Ok(clients) => clients,
+    let twin = match twin_of(store, tenant, new, Some(id)) {
+        Ok(twin) => twin,
         Err(error) => return error.into(),
     };
-    let twin = clients.iter().find(|it| match &it.method {
-        ClientMethod::Federation(trust) => trust.is_twin(new) && it.id != id,
-        ClientMethod::Client { .. } => false,
-    });
     ManagementError::Refused(match twin {
         Some(twin) => format!(
             "the federation `{}` of the connection `{}` has the same issuer, subject and audiences: change that one, \
@@ -131,6 +127,24 @@ pub(super) fn explain_twin(
         None => "a federation with the same issuer, subject and audiences was deleted just now: try again"
             .to_owned(),
     })
+}
+
+/// Returns a federation of the tenant that accepts the same assertions, other than the one with the id `except`.
+///
+/// # Errors
+/// `Unavailable`.
+pub fn twin_of(
+    store: &(impl Credentials + ?Sized),
+    tenant: TenantId,
+    new: &Federation,
+    except: Option<Uuid>,
+) -> Result<Option<Client>, StoreError> {
+    let clients = store.clients(Some(tenant))?;
+    let is_twin = |it: &Client| match &it.method {
+        ClientMethod::Federation(trust) => trust.is_twin(new) && Some(it.id) != except,
+        ClientMethod::Client { .. } => false,
+    };
+    Ok(clients.into_iter().find(is_twin))
 }
 
 /// The result of trying an assertion.

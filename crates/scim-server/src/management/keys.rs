@@ -131,7 +131,7 @@ pub fn create<S: Directory + OperatorKeys + ?Sized>(
     let limits = limits.collect::<Result<Vec<_>, _>>()?;
     let (new, issued) = prepare(request, limits.iter().map(|it| it.id).collect(), now)?;
     if !store.create_operator_key(&new)? {
-        let text = "a tenant of the key has been deleted meanwhile";
+        let text = "a tenant of the key has just been deleted";
         return Err(ManagementError::not_found("tenants", text));
     }
     Ok(issued)

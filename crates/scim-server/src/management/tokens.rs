@@ -177,7 +177,7 @@ impl PreparedToken {
         if is_stored {
             return Ok(());
         }
-        let text = format!("the connection `{}` has been deleted meanwhile", connection.name);
+        let text = format!("the connection `{}` has just been deleted", connection.name);
         Err(ManagementError::not_found("connection", text))
     }
 

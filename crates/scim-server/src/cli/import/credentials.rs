@@ -12,6 +12,7 @@ use crate::cli::CommandError;
 use crate::cli::transfer::{ClientLine, ConnectionLine, SecretLine, TokenLine, time};
 use crate::clock;
 use crate::management::connections::{check_preset, check_setting};
+use crate::management::federations::twin_of;
 use crate::oauth::key_set;
 
 /// The result of a line: stored, or the reason why not.
@@ -124,10 +125,12 @@ impl Credentials {
                 refused => Ok(refused),
             };
         }
-        if let Some(twin) = twin(setting, tenant, &new.method)? {
+        if let ClientMethod::Federation(trust) = &new.method
+            && let Some(twin) = twin_of(setting.store, tenant, trust, None)?
+        {
             return Ok(Err(format!(
-                "the client {}: the federation {twin} accepts the same assertions",
-                line.client_id
+                "the client {}: the federation {} accepts the same assertions",
+                line.client_id, twin.client_id
             )));
         }
         if !setting.arguments.dry_run {
@@ -238,17 +241,6 @@ fn same_tenant(object: &str, (owner, name): (TenantId, &str), tenant: TenantId) 
             "{object} belongs to the tenant {name} already, and can have one only"
         )),
     }
-}
-
-/// Returns the id of a federation of the tenant that accepts the same assertions.
-fn twin(setting: &Setting, tenant: TenantId, method: &ClientMethod) -> Result<Option<String>, CommandError> {
-    let ClientMethod::Federation(wanted) = method else {
-        return Ok(None);
-    };
-    let existing = setting.store.clients(Some(tenant))?;
-    let is_twin =
-        |it: &Client| matches!(&it.method, ClientMethod::Federation(trust) if trust.is_twin(wanted));
-    Ok(existing.into_iter().find(is_twin).map(|it| it.client_id))
 }
 
 /// Adds the secrets that an earlier import, or an earlier export, did not have.

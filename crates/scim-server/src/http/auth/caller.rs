@@ -17,8 +17,8 @@ use crate::http::middleware::request_context::RequestContext;
 use crate::http::rate_limits::Client;
 use crate::service::{self, ClientNames, Requester, Service};
 
-/// The pause before the response to a client that exceeds its rate. A client that ignores the answer would otherwise send thousands
-/// of requests a second on each connection, and take the processors from other tenants.
+/// The pause before the response to a client that exceeds its rate. A client that ignores the answer would otherwise send
+/// thousands of requests a second on each connection, and take the processors from other tenants.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// An authenticated client, with the service for its requests.
